@@ -1,0 +1,77 @@
+"""The messages, enums and services of the gRPC contract, made from our own descriptors.
+
+They live in a private DescriptorPool: the pool that generated modules share admits one definition per name, and
+xai-sdk, in whatever version, puts its own there. For the same reason a message of ours takes no sub-message of a
+generated module: build a Timestamp or a Status with the classes of this schema too.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from google.protobuf.descriptor import EnumDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+DESCRIPTORS = Path(__file__).parent / "proto" / "descriptors.binpb"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Schema:
+    """What a descriptor set declares, by full name; an undeclared name is a KeyError."""
+
+    def __init__(self, descriptors: bytes) -> None:
+        files = FileDescriptorSet.FromString(descriptors).file
+        self._pool = DescriptorPool()
+        for file in files:
+            self._pool.AddSerializedFile(file.SerializeToString())
+        self.services = tuple(f"{file.package}.{service.name}" for file in files for service in file.service)
+
+    def message(self, name: str) -> type[Message]:
+        """Return the class of a message; the same name always gives the same class."""
+        found: type[Message] = GetMessageClass(self._pool.FindMessageTypeByName(name))
+        return found
+
+    def enum(self, name: str) -> EnumDescriptor:
+        """Return an enum, to translate with its values_by_name and values_by_number."""
+        return self._pool.FindEnumTypeByName(name)
+
+    def service(self, name: str) -> ServiceDescriptor:
+        """Return a service: its methods know their message types and which sides stream."""
+        return self._pool.FindServiceByName(name)
+
+
+@cache
+def load() -> Schema:
+    """Return the contract the emulator speaks; descriptors never change, so one copy serves the process."""
+    return Schema(DESCRIPTORS.read_bytes())
+
+
+def timestamp(moment: datetime) -> Message:
+    """Return an aware moment as google.protobuf.Timestamp, to the microsecond."""
+    seconds, rest = divmod(moment - EPOCH, timedelta(seconds=1))
+    return load().message("google.protobuf.Timestamp")(seconds=seconds, nanos=rest.microseconds * 1000)
+
+
+def to_datetime(timestamp: Message) -> datetime:
+    """Return a google.protobuf.Timestamp as a moment in UTC, cut to the microsecond."""
+    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+
+
+def unknown_fields(message: Message) -> list[str]:
+    """List the fields a message carries and the schema does not declare, each path once: "chunk_configuration.17"."""
+    return list(dict.fromkeys(_unknown_fields(message, "")))
+
+
+def _unknown_fields(message: Message, prefix: str) -> Iterator[str]:
+    for field in UnknownFieldSet(message):
+        yield f"{prefix}{field.field_number}"
+    for declared, value in message.ListFields():
+        if declared.message_type is None or declared.message_type.GetOptions().map_entry:
+            continue  # a scalar; and the maps of the contract go from text to text
+        for child in [value] if isinstance(value, Message) else value:
+            yield from _unknown_fields(child, f"{prefix}{declared.name}.")

@@ -1,0 +1,1 @@
+"""The .proto sources of the gRPC contract and the descriptor set compiled from them."""
