@@ -1,0 +1,70 @@
+# The commands of this repository. Every target creates what it needs first; `make help` lists them.
+
+# On the command line or in the environment: make run PORT=0 ARGS="--data-dir ./state", make test ARGS="-k files -x".
+PYTHON ?=
+VENV ?= .venv
+PORT ?= 7878
+WORKERS ?= auto
+ARGS ?=
+
+SHELL := /bin/bash
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+STAMPS := $(VENV)/.stamps
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help run test lint lock clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-6s %s\n", $$1, $$2 }'
+
+run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="further flags of serve")
+	@exec $(BIN)/python -m emulator serve --port $(PORT) $(ARGS)
+
+test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="further flags of pytest")
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+lint: $(STAMPS)/test  ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock:  ## Write requirements-ci.lock anew: the newest version of everything, resolved on the oldest Python
+	rm -rf $(VENV)-lock
+	$(MAKE) VENV=$(VENV)-lock PYTHON="$(or $(PYTHON),python3.11)" $(VENV)-lock/.stamps/test
+	$(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable > requirements-ci.lock
+	rm -rf $(VENV)-lock
+
+clean:  ## Remove the virtual environments, caches and build products
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/node/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: a target is installed again only when what it was installed from has changed.
+
+$(STAMPS)/venv:
+	@candidates="$(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)"; \
+	for python in $$candidates; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -m venv $(VENV) && mkdir -p $(STAMPS) && touch $@; exit; \
+	done; \
+	echo "xai-emulator needs Python 3.11 or newer, and none of these is one: $$candidates (say which with PYTHON=...)." >&2; \
+	exit 1
+
+$(STAMPS)/run: $(STAMPS)/venv pyproject.toml setup.py
+	@echo "Installing the emulator into $(VENV) ..." >&2
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/venv pyproject.toml setup.py $(wildcard requirements-ci.lock)
+	@echo "Installing the emulator, its extras and the test tools into $(VENV) ..." >&2
+	@$(PIP_INSTALL) --editable '.[extract,test]'
+	@touch $@ $(STAMPS)/run
+
+# The tests with the Node client are skipped, and say so, where there is no npm.
+$(STAMPS)/node: $(STAMPS)/venv $(wildcard tests/node/package.json tests/node/package-lock.json)
+	@if [ -f tests/node/package.json ] && command -v npm >/dev/null; then \
+	  cd tests/node && if [ -f package-lock.json ]; then npm ci --silent --no-audit --no-fund; else npm install --silent --no-audit --no-fund; fi; \
+	fi
+	@touch $@

@@ -1,0 +1,39 @@
+"""What every test runs under: one Hypothesis profile, and the machine to itself for a test marked `alone`."""
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# A deadline judges the load of the machine, not the code; speed has tests of its own, marked `alone`.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run each test beside others, but a test marked `alone` while no other process runs one."""
+    with _machine(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def _machine(*, alone: bool) -> Iterator[None]:
+    """Hold the machine, shared or alone, against every test process of this checkout.
+
+    Two locks that need no files of their own: everybody passes the door (this file) to enter the room (its directory).
+    Whoever waits for the room alone waits in the door, so the tests in the room end and no other one begins.
+    """
+    door, room = (os.open(path, os.O_RDONLY) for path in (__file__, Path(__file__).parent))
+    try:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+    finally:
+        os.close(room)
+        os.close(door)
