@@ -58,7 +58,7 @@ def timestamp(moment: datetime) -> Message:
 
 
 def to_datetime(timestamp: Message) -> datetime:
-    """Return a google.protobuf.Timestamp as a moment in UTC, cut to the microsecond."""
+    """Return a google.protobuf.Timestamp as a moment in UTC, cut to the microsecond; past year 9999 it overflows."""
     return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 

@@ -1,0 +1,268 @@
+"""The gRPC contract: our .proto files held against xai-sdk, and what the private pool keeps apart and keeps whole."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from google.protobuf import timestamp_pb2
+from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.rpc import messages
+from emulator.rpc.proto import compile as proto
+
+REPOSITORY = Path(__file__).parents[2]
+SERVICES = {"xai_api.Files", "xai_api.BatchMgmt", "xai_api.Documents", "xai_api.Auth", "collections.Collections"}
+LEFT_OUT = {"xai_api.GetChatCompletionResponse.debug_output": "internals of the real service that nothing here has"}
+
+
+def read_set(path: Path) -> dict[str, FileDescriptorProto]:
+    """Read a descriptor set, by file name."""
+    return {file.name: file for file in FileDescriptorSet.FromString(path.read_bytes()).file}
+
+
+@cache
+def ours() -> dict[str, Any]:
+    """Say what the committed descriptors declare, Google's well-known types aside."""
+    return dict(declared(file for file in read_set(proto.COMMITTED).values() if file.package != "google.protobuf"))
+
+
+@cache
+def theirs() -> dict[str, Any]:
+    """Say what the installed xai-sdk declares, the error type it borrows from Google included."""
+    from google.rpc import status_pb2
+    from xai_sdk import proto as sdk
+
+    generated = [module for module in vars(sdk).values() if isinstance(module, ModuleType)]
+    files = [module.DESCRIPTOR for module in [status_pb2, *generated] if hasattr(module, "DESCRIPTOR")]
+    return dict(declared(FileDescriptorProto.FromString(file.serialized_pb) for file in files))
+
+
+def declared(files: Iterator[FileDescriptorProto]) -> Iterator[tuple[str, Any]]:
+    """Flatten files to one entry, full name and wire facts, per message, field, enum, enum value and method."""
+    for file in files:
+        for message in file.message_type:
+            yield from message_facts(message, file.package)
+        for enum in file.enum_type:
+            yield from enum_facts(enum, file.package)
+        for service in file.service:
+            for method in service.method:
+                streaming = (method.client_streaming, method.server_streaming)
+                types = (method.input_type, method.output_type)
+                yield f"{file.package}.{service.name}.{method.name}", ("rpc", *types, *streaming)
+
+
+def message_facts(message: DescriptorProto, scope: str) -> Iterator[tuple[str, Any]]:
+    """Flatten a message and those in it."""
+    name = f"{scope}.{message.name}"
+    yield name, ("message", message.options.map_entry)
+    for nested in message.nested_type:
+        yield from message_facts(nested, name)
+    for enum in message.enum_type:
+        yield from enum_facts(enum, name)
+    for field in message.field:
+        oneof = message.oneof_decl[field.oneof_index].name if field.HasField("oneof_index") else None
+        shape = (field.number, field.type, field.label, field.options.packed)
+        yield f"{name}.{field.name}", ("field", field.type_name, *shape, oneof, field.proto3_optional)
+
+
+def enum_facts(enum: EnumDescriptorProto, scope: str) -> Iterator[tuple[str, Any]]:
+    """Flatten an enum."""
+    yield f"{scope}.{enum.name}", ("enum",)
+    for value in enum.value:
+        yield f"{scope}.{enum.name}.{value.name}", ("value", value.number)
+
+
+def spoken(facts: dict[str, Any]) -> set[str]:
+    """Name all that can be on the wire of the five services, not looking behind what is left out."""
+    reached: set[str] = set()
+    waiting = sorted(SERVICES)
+    while waiting:
+        name = waiting.pop()
+        for member in (key for key in facts if key.rpartition(".")[0] == name and key not in reached):
+            reached.add(member)
+            kind, *types = facts[member]
+            if kind in ("rpc", "field") and member not in LEFT_OUT:
+                waiting += [type_name[1:] for type_name in types if isinstance(type_name, str) and type_name[:1] == "."]
+    return {name for name in reached if facts[name][0] in ("rpc", "field", "value")}
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("grpc_tools") is None, reason="grpcio-tools, the compiler, is not installed"
+)
+def test_the_committed_descriptors_are_what_the_sources_compile_to(tmp_path: Path) -> None:
+    """Nobody edits a .proto file without compiling it."""
+    proto.compile_to(tmp_path / "fresh")
+    fresh, committed = read_set(tmp_path / "fresh"), read_set(proto.COMMITTED)
+    assert list(fresh) == list(committed)
+    # The well-known types come with the compiler and may be worded differently by another version of it.
+    assert {name: fresh[name] for name in proto.sources()} == {name: committed[name] for name in proto.sources()}
+
+
+def test_every_declaration_is_the_one_of_the_sdk() -> None:
+    """Name, number, type, label, presence, oneof and streaming of all we declare are those of xai-sdk."""
+    assert {name: (fact, theirs().get(name)) for name, fact in ours().items() if theirs().get(name) != fact} == {}
+
+
+def test_nothing_the_five_services_speak_is_missing() -> None:
+    """Every RPC, field and enum value that xai-sdk knows of the five services is declared, or left out for a reason."""
+    assert spoken(theirs()) - set(ours()) == set(LEFT_OUT)
+
+
+def test_the_schema_holds_exactly_the_five_services() -> None:
+    """The services to bind are the five of the emulated APIs, with every method of theirs."""
+    assert set(messages.load().services) == SERVICES
+    for name in SERVICES:
+        methods = {method.full_name for method in messages.load().service(name).methods}
+        assert methods == {key for key, (kind, *_) in theirs().items() if kind == "rpc" and key.startswith(f"{name}.")}
+
+
+def test_an_undeclared_name_is_a_key_error() -> None:
+    """A misspelt name fails when it is looked up, whatever was looked for."""
+    for find in (messages.load().message, messages.load().enum, messages.load().service):
+        with pytest.raises(KeyError):
+            find("xai_api.Flies")
+
+
+def test_a_name_always_gives_the_same_class() -> None:
+    """Messages made in different places of the process fit into each other."""
+    assert messages.load() is messages.load()
+    assert messages.load().message("xai_api.File") is messages.load().message("xai_api.File")
+
+
+def run(code: str, **environment: str) -> None:
+    """Run code in an interpreter of its own, where only that code has imported anything."""
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, check=True)
+
+
+SDK = "from xai_sdk.proto import files_pb2, batch_pb2, collections_pb2"
+OURS = "from emulator.rpc import messages; schema = messages.load()"
+TALK = """
+sent = schema.message("xai_api.UploadFileChunk")(init={"name": "a.txt", "expires_after": 3600})
+assert files_pb2.UploadFileChunk.FromString(sent.SerializeToString()).init.expires_after == 3600
+answer = files_pb2.File(id="file_1"); answer.created_at.FromSeconds(5)
+assert schema.message("xai_api.File").FromString(answer.SerializeToString()).created_at.seconds == 5
+"""
+
+
+@pytest.mark.parametrize("implementation", ["upb", "python"])
+@pytest.mark.parametrize("first_to_last", [(SDK, OURS), (OURS, SDK)], ids=["sdk first", "ours first"])
+def test_the_sdk_and_the_schema_share_an_interpreter(first_to_last: tuple[str, str], implementation: str) -> None:
+    """Both can be loaded, in either order and in either implementation of protobuf, and understand each other."""
+    run("\n".join([*first_to_last, TALK]), PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=implementation)
+
+
+def test_loading_leaves_the_common_pool_alone() -> None:
+    """The contract is neither in the pool of generated modules nor does it bring xai-sdk or the compiler along."""
+    run(f"""
+import sys
+from google.protobuf import descriptor_pool
+{OURS}
+for name in ("xai_api.File", "collections.CollectionMetadata", "google.rpc.Status"):
+    schema.message(name)
+    try:
+        descriptor_pool.Default().FindMessageTypeByName(name)
+    except KeyError:
+        continue
+    raise SystemExit(f"{{name}} is in the common pool")
+assert {{"xai_sdk", "grpc", "grpc_tools"}}.isdisjoint(sys.modules)
+""")
+
+
+def test_two_schemas_are_strangers() -> None:
+    """Loading the descriptors a second time gives classes of its own that speak the same bytes."""
+    one, other = (messages.Schema(messages.DESCRIPTORS.read_bytes()).message("xai_api.File") for _ in range(2))
+    assert one is not other
+    assert other.FromString(one(id="file_1", size=3).SerializeToString()).size == 3
+
+
+def varint(number: int) -> bytes:
+    """Encode a number as protobuf does: seven bits a byte, the last byte without the high bit."""
+    return bytes([number]) if number < 128 else bytes([number % 128 + 128]) + varint(number // 128)
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    """Encode one field, a varint or a length-delimited one."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+@st.composite
+def stowaways(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
+    """Draw a message with undeclared fields somewhere in it: its name, its bytes and the paths of those fields."""
+    root = draw(st.sampled_from(sorted(name for name, fact in ours().items() if fact == ("message", False))))
+    inner, steps = messages.load().message(root).DESCRIPTOR, []
+    for _ in range(draw(st.integers(0, 4))):
+        doors = [one for one in inner.fields if one.message_type and not one.message_type.GetOptions().map_entry]
+        if doors:
+            steps.append(draw(st.sampled_from(doors)))
+            inner = steps[-1].message_type
+    undeclared = st.integers(1, 2**29 - 1).filter(lambda number: number not in inner.fields_by_number)
+    values = st.integers(0, 2**64 - 1) | st.binary(max_size=200)
+    extra = draw(st.lists(st.tuples(undeclared, values), min_size=1, max_size=3, unique_by=lambda pair: pair[0]))
+    content = b"".join(field(number, value) for number, value in extra)
+    for step in reversed(steps):
+        content = field(step.number, content)
+    return root, content, [".".join([*(step.name for step in steps), str(number)]) for number, _ in extra]
+
+
+@given(stowaways())
+def test_undeclared_fields_survive_and_are_named(drawn: tuple[str, bytes, list[str]]) -> None:
+    """What a newer client sends comes back byte for byte, at any depth of any message, and is listed by its path."""
+    name, content, paths = drawn
+    message = messages.load().message(name).FromString(content)
+    assert message.SerializeToString() == content
+    assert messages.unknown_fields(message) == paths
+
+
+def test_the_same_undeclared_field_of_many_items_is_named_once() -> None:
+    """A batch of thousands of requests with one new field gives one path."""
+    item = field(2, field(2, field(2, b"grok") + field(777, 1)))
+    message = messages.load().message("xai_api.AddBatchRequestsRequest").FromString(field(1, b"batch_1") + item * 50)
+    assert [one.completion_request.model for one in message.batch_requests] == ["grok"] * 50
+    assert messages.unknown_fields(message) == ["batch_requests.completion_request.777"]
+
+
+def test_a_message_of_declared_fields_has_no_unknown_ones() -> None:
+    """Scalars, maps, oneofs and sub-messages that are declared are not listed."""
+    create = messages.load().message("collections.CreateCollectionRequest")
+    add = messages.load().message("collections.AddDocumentToCollectionRequest")
+    configuration = {"bytes_configuration": {"max_chunk_size_bytes": 9}}
+    assert messages.unknown_fields(create(collection_name="a", chunk_configuration=configuration)) == []
+    assert messages.unknown_fields(add(file_id="file_1", fields={"author": "Ada"})) == []
+
+
+@given(st.datetimes(timezones=st.just(UTC) | st.builds(timezone, st.builds(timedelta, minutes=st.integers(-800, 800)))))
+def test_a_moment_keeps_its_microseconds(moment: datetime) -> None:
+    """Time goes to the wire as protobuf itself would send it, and comes back the same, before 1970 as well."""
+    try:
+        expected = moment.astimezone(UTC)
+    except OverflowError:  # the first and last hours of the calendar, which UTC does not have
+        return
+    reference = timestamp_pb2.Timestamp()
+    reference.FromDatetime(expected)
+    sent = messages.timestamp(moment)
+    assert sent.SerializeToString() == reference.SerializeToString()
+    assert messages.to_datetime(sent) == moment
+
+
+def test_only_a_moment_in_a_known_zone_is_a_timestamp() -> None:
+    """A naive datetime is refused rather than taken for UTC."""
+    with pytest.raises(TypeError):
+        messages.timestamp(datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize("seconds", [-(2**63), -62_135_596_801, 253_402_300_800, 2**63 - 1])
+def test_a_timestamp_outside_the_calendar_overflows(seconds: int) -> None:
+    """What a client can encode and no datetime can hold, before year 1 and after 9999, is an OverflowError."""
+    with pytest.raises(OverflowError):
+        messages.to_datetime(messages.load().message("google.protobuf.Timestamp")(seconds=seconds))
