@@ -38,6 +38,7 @@ TRANSPORT = "xai_emulator.transport"  # the name, in an ASGI scope's extensions,
 HEAD_BYTES_MAX = 128 * 1024
 KEEP_ALIVE_SECONDS = 75
 REFUSAL_SECONDS = 1.0  # how long a refused client may go on sending before its connection is closed
+BACKEND_SECONDS = 0.3  # how much longer than the grace period the gRPC server may take to stop
 UNWIND_SECONDS = 0.1  # how long aborted connections and cancelled requests may take to end
 NOT_HTTP, HEAD_TOO_LARGE = (
     f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
@@ -160,8 +161,7 @@ class Port:
     async def _stop(self) -> None:
         for listener in self._listeners:
             listener.close()
-        backend_stopped = asyncio.create_task(self._backend.stop(self.grace_seconds + 4 * UNWIND_SECONDS))
-        backend_stopped.add_done_callback(lambda _: self._abort_pipes())
+        backend_stopped = asyncio.create_task(self._backend.stop(self.grace_seconds + BACKEND_SECONDS))
         for connection in list(self._open):
             connection.hang_up()
         await self._quiet(self.grace_seconds)
@@ -181,11 +181,6 @@ class Port:
                     await self._closed_one.wait()
                 while running := self._state.tasks | self._piping:
                     await asyncio.wait(running)
-
-    def _abort_pipes(self) -> None:
-        for connection in list(self._open):
-            if isinstance(connection, ClientEnd):
-                connection.abort()
 
     def abort_peer(self, peer: str) -> None:
         """Reset the connection whose calls say `peer` in their gRPC context (`unix:…`, a different one for each)."""
@@ -377,11 +372,16 @@ class PipeEnd(asyncio.Protocol):
     """One end of a piped connection: what it receives goes to the other end, no faster than that one takes it."""
 
     transport: asyncio.Transport
-    other: "PipeEnd | None" = None
-    ended = False  # nothing more comes from this end
+
+    def __init__(self, other: "PipeEnd | None" = None) -> None:
+        self.other = other
+        self.ended = False  # nothing more comes from this end
+        self.dismissed = False  # the other end need not wait for this one to end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.other is not None:
+            self.other.other = self
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:
@@ -391,7 +391,7 @@ class PipeEnd(asyncio.Protocol):
         self.ended = True
         if self.other is not None and not self.other.transport.is_closing():
             self.other.transport.write_eof()
-            if self.other.ended:
+            if self.other.ended or self.other.dismissed:
                 self.other.transport.close()
                 self.transport.close()
         return True  # this end may still be written to
@@ -413,6 +413,7 @@ class ClientEnd(PipeEnd):
     """The client's end of a piped connection, which stands for the whole of it."""
 
     def __init__(self, port: Port) -> None:
+        super().__init__()
         self._port = port
         self.name = ""  # of its socket towards the gRPC server, which calls the peer `unix:` and this
 
@@ -428,7 +429,10 @@ class ClientEnd(PipeEnd):
                 os.unlink(self.name)
 
     def hang_up(self) -> None:
-        """Leave it to the gRPC server, which knows the calls in it and is being stopped as well."""
+        """Close when the gRPC server, which is being stopped as well and knows the calls, has ended its side."""
+        self.dismissed = True
+        if self.other is None or self.other.ended:
+            self.transport.close()
 
     def abort(self) -> None:
         _reset(self.transport)
@@ -451,15 +455,13 @@ class GrpcBackend:
         if not await self._loaded():
             client.abort()
             return
-        server = PipeEnd()
-        server.other = client
+        server = PipeEnd(client)
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: server, sock=self._socket(client))
         except OSError as error:
             self._log(f"The gRPC server cannot be reached: {error}.")
             client.abort()
             return
-        client.other = server
         if client.transport.is_closing():
             server.transport.abort()
         else:
@@ -572,7 +574,8 @@ def _loopback_sockets(number: int) -> list[socket.socket]:
 
 def _listening_socket(family: int, address: str, number: int) -> socket.socket:
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, which asyncio looks for before it sets TCP_NODELAY on what is accepted.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise CannotListen(address, number, error) from error
     try:
