@@ -276,7 +276,9 @@ class HttpConnection(HttpToolsProtocol):
         self.logger, self.access_log = logger, False
         self.streams_events = False
         self._port = port
-        self._head_bytes: int | None = None  # of the request head that is being read
+        self._in_head = False
+        self._head_bytes = 0  # of the request head being read, as far as the parser has reported it
+        self._unreported_bytes = 0  # the most that it may hold back beyond that
         self._refused = False
         self._earlier: deque[RequestResponseCycle] = deque()  # pipelined requests before self.cycle
 
@@ -295,18 +297,18 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        head_went_on = self._head_bytes is not None
+        reported = self._head_bytes
         super().data_received(data)
-        # The parser reports a header when it is complete, so what there is of an unfinished one is counted here.
-        if head_went_on and self._head_bytes is not None and not self._refused:
-            self._head_bytes += len(data)
-            if self._head_bytes > 2 * HEAD_BYTES_MAX:
-                self.send_400_response("")
+        # The parser reports a header when it is complete, and keeps what it has of an unfinished one.
+        if self._in_head and not self._refused:
+            self._unreported_bytes = self._unreported_bytes + len(data) if self._head_bytes == reported else 0
+            if self._unreported_bytes > HEAD_BYTES_MAX:
+                self._refuse(HEAD_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {TRANSPORT: self}  # type: ignore[dict-item]
-        self._head_bytes = 0
+        self._in_head, self._head_bytes, self._unreported_bytes = True, 0, 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -317,15 +319,14 @@ class HttpConnection(HttpToolsProtocol):
         self._count_head(len(name) + len(value))
 
     def _count_head(self, count: int) -> None:
-        if self._head_bytes is not None:  # else it is a trailer
-            self._head_bytes += count
-            if self._head_bytes > HEAD_BYTES_MAX:
-                raise ValueError("request head too large")  # the parser turns it into its own error
+        self._head_bytes += count  # trailers, which come after the body, are counted with the head
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise ValueError("The request's head is too long.")  # becomes an error of the parser
 
     def on_headers_complete(self) -> None:
         previous = self._running()
         super().on_headers_complete()
-        self._head_bytes = None
+        self._in_head = False
         while self._earlier and self._earlier[0].response_complete:
             self._earlier.popleft()
         if previous:
@@ -336,7 +337,10 @@ class HttpConnection(HttpToolsProtocol):
         return cycle if cycle and not cycle.response_complete else None
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request, and leave the client time to read that before the connection closes."""
+        self._refuse(HEAD_TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else NOT_HTTP)
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer what is no HTTP request, and leave the client time to read that before the connection closes."""
         self._refused = True
         running = self._running()
         if self._earlier or (running and running.response_started):
@@ -344,8 +348,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         if running:
             _disconnect(running)
-        too_large = self._head_bytes is not None and self._head_bytes > HEAD_BYTES_MAX
-        self.transport.write(HEAD_TOO_LARGE if too_large else NOT_HTTP)
+        self.transport.write(answer)
         # To close with bytes unread would reset the connection, and the client might never see the answer.
         self.transport.write_eof()
         self.timeout_keep_alive_task = self.loop.call_later(REFUSAL_SECONDS, self.timeout_keep_alive_handler)
