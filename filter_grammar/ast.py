@@ -1,0 +1,148 @@
+"""The tree of a filter: three connectives over comparisons.
+
+Nodes are immutable and remember where they were written; positions take no part in equality. Nothing here recurses, so
+a filter nested a thousand deep compares, hashes and prints like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from filter_grammar.lexis import Operator
+
+Predicate: TypeAlias = Callable[[Mapping[str, str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A quoted string, a bare word or a bare timestamp: all of them are text."""
+
+    value: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A bare numeral, in the spelling of the filter: `1e3` and `1000` are different arguments with the same value."""
+
+    lexeme: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """The bare word `null`: the field is not set."""
+
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The bare `*` after `:`: the field is set, to whatever."""
+
+    position: int = field(default=0, compare=False)
+
+
+Argument: TypeAlias = Text | Number | Null | Present
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Node:
+    """What all nodes share: equality by structure, the text they were parsed from, and a compiled form."""
+
+    source: str | None = field(default=None, kw_only=True)  # on the root of a parsed tree only
+    predicate: Predicate | None = field(default=None, kw_only=True)  # filled by evaluate.predicate on first use
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        return self is other or list(_shape(self)) == list(_shape(other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(_shape(self)))
+
+    def __repr__(self) -> str:
+        from filter_grammar.render import to_sexpr
+
+        return f"<{type(self).__name__} {to_sexpr(self)}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Comparison(Node):
+    """One field held against one argument. `path` is the field name, cut at its dots; `:` is the has operator."""
+
+    path: tuple[str, ...]
+    operator: Operator
+    argument: Argument
+    position: int = 0
+    operator_position: int = 0
+
+    @property
+    def key(self) -> str:
+        """The path as one name: metadata is a flat map, whose keys may hold dots."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Not(Node):
+    """True where its operand is not."""
+
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class And(Node):
+    """True where every operand is; with no operands, the empty filter."""
+
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Or(Node):
+    """True where any operand is."""
+
+    operands: tuple[Expr, ...]
+
+
+Expr: TypeAlias = Comparison | Not | And | Or
+
+
+def conjunction(*operands: Expr) -> Expr:
+    """The canonical AND of the operands: flat, and a single operand stands for itself."""
+    flat = tuple(
+        part for operand in operands for part in (operand.operands if isinstance(operand, And) else (operand,))
+    )
+    return flat[0] if len(flat) == 1 else And(flat)
+
+
+def disjunction(*operands: Expr) -> Expr:
+    """The canonical OR of the operands: flat, and a single operand stands for itself."""
+    flat = tuple(part for operand in operands for part in (operand.operands if isinstance(operand, Or) else (operand,)))
+    return flat[0] if len(flat) == 1 else Or(flat)
+
+
+def comparisons(expr: Expr) -> Iterator[Comparison]:
+    """Every comparison of the tree, in the order of the filter."""
+    return (node for node in _preorder(expr) if isinstance(node, Comparison))
+
+
+def _preorder(root: Node) -> Iterator[Node]:
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        yield node
+        if isinstance(node, Not):
+            todo.append(node.operand)
+        elif isinstance(node, And | Or):
+            todo.extend(reversed(node.operands))
+
+
+def _shape(root: Node) -> Iterator[object]:
+    """What two equal trees have in common. The number of operands makes the sequence unambiguous."""
+    for node in _preorder(root):
+        if isinstance(node, Comparison):
+            yield node.path, node.operator, node.argument
+        else:
+            yield type(node), len(node.operands) if isinstance(node, And | Or) else 1
