@@ -1,0 +1,93 @@
+"""Time as a team sees it: the wall clock plus an offset, or a frozen instant.
+
+This is the only module that reads the wall clock. An `Instant` is a whole number of microseconds since the Unix epoch
+(UTC): the finest grain the API shows, and exact in every store.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+Instant = int
+MICROSECONDS = 1_000_000  # in a second
+LATEST: Instant = 253_402_300_799 * MICROSECONDS  # 9999-12-31T23:59:59Z, the end of RFC 3339
+
+
+def wall() -> Instant:
+    """Read the wall clock."""
+    return time.time_ns() // 1000
+
+
+def monotonic_ms() -> float:
+    """Read a clock that never jumps, in milliseconds, to measure how long something took."""
+    return time.perf_counter() * 1000
+
+
+def seconds(instant: Instant) -> int:
+    """Whole Unix seconds, as the Files API shows time."""
+    return instant // MICROSECONDS
+
+
+def rfc3339(instant: Instant) -> str:
+    """RFC 3339 in UTC with six fraction digits and `Z`, as the management plane shows time."""
+    return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def date(instant: Instant) -> str:
+    """`YYYY-MM-DD` in UTC, as the Batch API shows time over REST."""
+    return to_datetime(instant).strftime("%Y-%m-%d")
+
+
+def to_datetime(instant: Instant) -> datetime:
+    """An aware datetime in UTC."""
+    whole, micros = divmod(instant, MICROSECONDS)
+    return datetime.fromtimestamp(whole, UTC).replace(microsecond=micros)
+
+
+def from_datetime(moment: datetime) -> Instant:
+    """The instant of an aware datetime."""
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * MICROSECONDS + delta.microseconds
+
+
+@dataclass(slots=True)
+class Clock:
+    """One team's clock. It never runs backwards but by `reset`."""
+
+    offset: int = 0  # microseconds ahead of the wall clock
+    frozen_at: Instant | None = None
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_at is not None
+
+    def now(self) -> Instant:
+        """The team's present instant."""
+        return wall() + self.offset if self.frozen_at is None else self.frozen_at
+
+    def advance(self, microseconds: int) -> None:
+        """Move forward; a frozen clock stays frozen at the later instant."""
+        if microseconds < 0:
+            raise ValueError("a clock only advances forward")
+        if self.now() + microseconds > LATEST:
+            raise ValueError("a clock stops at the end of the year 9999")
+        if self.frozen_at is None:
+            self.offset += microseconds
+        else:
+            self.frozen_at += microseconds
+
+    def freeze(self) -> None:
+        """Stop at the present instant."""
+        self.frozen_at = self.now()
+
+    def resume(self) -> None:
+        """Run on from the frozen instant, with no jump."""
+        if self.frozen_at is not None:
+            self.offset = self.frozen_at - wall()
+            self.frozen_at = None
+
+    def reset(self) -> None:
+        """Back to the wall clock."""
+        self.offset, self.frozen_at = 0, None

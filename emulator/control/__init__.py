@@ -1,0 +1,1 @@
+"""The control plane: time, state and limits of a team, below `/_emulator` on the same port."""

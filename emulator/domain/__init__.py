@@ -1,0 +1,1 @@
+"""What the API allows and what follows from it: dataclasses, pure functions, transition tables. No I/O."""

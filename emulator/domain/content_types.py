@@ -1,0 +1,49 @@
+"""Content types by filename extension: the emulator's own table, so that every machine answers alike."""
+
+from __future__ import annotations
+
+UNKNOWN = "application/octet-stream"
+
+BY_EXTENSION: dict[str, str] = {
+    "txt": "text/plain", "text": "text/plain", "log": "text/plain", "md": "text/markdown", "markdown": "text/markdown",
+    "rst": "text/x-rst", "csv": "text/csv", "tsv": "text/tab-separated-values", "html": "text/html", "htm": "text/html",
+    "css": "text/css", "xml": "application/xml", "json": "application/json", "jsonl": "application/jsonl",
+    "ndjson": "application/x-ndjson", "yaml": "application/yaml", "yml": "application/yaml", "toml": "application/toml",
+    "ini": "text/plain", "js": "text/javascript", "mjs": "text/javascript", "ts": "text/x-typescript",
+    "tsx": "text/x-typescript", "jsx": "text/javascript", "py": "text/x-python", "java": "text/x-java",
+    "kt": "text/x-kotlin", "c": "text/x-c", "h": "text/x-c", "cc": "text/x-c++", "cpp": "text/x-c++",
+    "hpp": "text/x-c++", "cs": "text/x-csharp", "go": "text/x-go", "rs": "text/x-rust", "rb": "text/x-ruby",
+    "php": "text/x-php", "swift": "text/x-swift", "scala": "text/x-scala", "sh": "application/x-sh",
+    "bash": "application/x-sh", "sql": "application/sql", "tex": "text/x-tex", "eml": "message/rfc822",
+    "pdf": "application/pdf", "rtf": "application/rtf", "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "ppt": "application/vnd.ms-powerpoint",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "odt": "application/vnd.oasis.opendocument.text", "epub": "application/epub+zip",
+    "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp",
+    "svg": "image/svg+xml", "mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm",
+    "mp3": "audio/mpeg", "wav": "audio/wav", "ogg": "audio/ogg", "zip": "application/zip", "gz": "application/gzip",
+}  # fmt: skip
+
+
+def extension(filename: str) -> str:
+    """The lower-case extension of a filename, without the dot; empty where there is none."""
+    _, dot, ending = filename.rpartition(".")
+    return ending.lower() if dot else ""
+
+
+def of_filename(filename: str) -> str:
+    """The content type a filename's extension stands for."""
+    return BY_EXTENSION.get(extension(filename), UNKNOWN)
+
+
+def choose(declared: str | None, filename: str) -> str:
+    """The content type of an upload: the one its part declares, else the one of its extension.
+
+    `application/octet-stream` says no more than "bytes" (curl and many SDKs send it when they do not know), so it does
+    not win over a known extension.
+    """
+    essence = (declared or "").split(";", 1)[0].strip().lower()
+    return essence if essence and essence != UNKNOWN else of_filename(filename)

@@ -1,0 +1,194 @@
+"""What a file is, what it may be called, how long it may live, and when it may have a public URL."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from emulator.clock import MICROSECONDS, Instant
+from emulator.domain.content_types import extension
+from emulator.errors import ApiError, Kind, invalid
+from emulator.limits import Limits
+
+
+class UploadStatus(enum.Enum):
+    """How far the bytes of a file have come; the values are those of `file_metadata.upload_status`."""
+
+    INITIALIZING = "Initializing"
+    UPLOADING = "Uploading"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+# An upload in one request is born COMPLETE. A chunked one starts INITIALIZING; each call of `files:uploadChunks` adds
+# its chunks at once, or not at all, so UPLOADING and FAILED are never seen.
+UPLOAD_TRANSITIONS: dict[UploadStatus, frozenset[UploadStatus]] = {
+    UploadStatus.INITIALIZING: frozenset({UploadStatus.COMPLETE}),
+    UploadStatus.UPLOADING: frozenset(),
+    UploadStatus.COMPLETE: frozenset({UploadStatus.COMPLETE}),
+    UploadStatus.FAILED: frozenset(),
+}
+
+
+class SortBy(enum.Enum):
+    """The columns a files list can be sorted by."""
+
+    CREATED_AT = "created_at"
+    FILENAME = "filename"
+    SIZE = "size"
+
+
+class ContentFormat(enum.Enum):
+    """What `GET /v1/files/{file_id}/content` returns."""
+
+    ORIGINAL = "original"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrl:
+    """The one active public URL of a file; `expires_at` of None never dies."""
+
+    token: str
+    expires_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A stored file. `seq` is its insertion number, `blob` the name of its bytes, `hash` their BLAKE3-256 in hex."""
+
+    id: str
+    filename: str
+    size: int  # bytes
+    content_type: str
+    hash: str
+    blob: str
+    created_at: Instant
+    expires_at: Instant | None
+    upload_status: UploadStatus
+    open_for_chunks: bool
+    public_url: PublicUrl | None
+    seq: int
+
+
+# files.proto: no ASCII control characters, NEL, line or paragraph separator, double quote, semicolon, backslash.
+_FORBIDDEN = re.compile('[\x00-\x1f\x7f\x85\u2028\u2029";\\\\]')
+
+
+def check_filename(name: str, limits: Limits) -> None:
+    """Refuse a filename the API does not allow."""
+    if not name:
+        raise invalid("The file part has no filename.", rule="filename", param="filename")
+    bad = _FORBIDDEN.search(name)
+    if bad:
+        raise invalid(
+            f"Invalid filename: it contains U+{ord(bad.group()):04X}; control characters, line separators, "
+            'double quotes (a quote inside a filename), ";" and "\\" are not allowed.',
+            rule="filename",
+            param="filename",
+        )
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise invalid("Invalid filename: it is not valid Unicode.", rule="filename", param="filename")
+    if ".." in name.split("/"):
+        raise invalid('Invalid filename: ".." is not allowed as a path segment.', rule="filename", param="filename")
+    most = limits.filename_chars_max
+    if most is not None and len(name) > most:
+        raise invalid(
+            f"Invalid filename: {len(name)} characters, at most {most} are allowed.",
+            rule="filename_chars_max",
+            param="filename",
+        )
+
+
+def expiry(now: Instant, expires_after: int | None) -> Instant | None:
+    """When a file created now expires; `expires_after` is in seconds."""
+    return None if expires_after is None else now + expires_after * MICROSECONDS
+
+
+def bytes_max(filename: str, limits: Limits) -> tuple[str, int | None]:
+    """The row that bounds an upload, and its value: batch input files may be larger than others."""
+    row = "jsonl_file_bytes_max" if extension(filename) == "jsonl" else "file_bytes_max"
+    value: int | None = getattr(limits, row)
+    return row, value
+
+
+def too_large(row: str, most: int) -> ApiError:
+    """The refusal of a body over its limit."""
+    return ApiError(
+        Kind.PAYLOAD_TOO_LARGE, f"File is too large: more than {most} bytes ({_human(most)}).", rule=row, param="file"
+    )
+
+
+def check_quota(files_count: int, files_bytes: int, adding: int, limits: Limits) -> None:
+    """Refuse a file that would take the team over its number or total size of files."""
+    if limits.files_per_team_max is not None and files_count >= limits.files_per_team_max:
+        raise ApiError(
+            Kind.RESOURCE_EXHAUSTED,
+            f"The team already has {files_count} files, at most {limits.files_per_team_max} are allowed.",
+            rule="files_per_team_max",
+        )
+    if limits.total_bytes_per_team_max is not None and files_bytes + adding > limits.total_bytes_per_team_max:
+        raise ApiError(
+            Kind.RESOURCE_EXHAUSTED,
+            f"The team's files would take {files_bytes + adding} bytes, "
+            f"at most {limits.total_bytes_per_team_max} are allowed.",
+            rule="total_bytes_per_team_max",
+        )
+
+
+# Public URL guide: these types only. The REST reference's "image, video, PDF" is the looser, older text.
+PUBLIC_URL_CONTENT_TYPES: dict[str, str] = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "video/mp4": "mp4",
+    "application/pdf": "pdf",
+}
+
+
+def check_public_url(file: File, limits: Limits) -> None:
+    """Refuse a public URL for a file of another type, an empty one or one that is too large."""
+    if file.content_type not in PUBLIC_URL_CONTENT_TYPES:
+        raise invalid(
+            f"Public URLs are not supported for files with content type '{file.content_type}'.",
+            rule="public_url_content_type",
+        )
+    if file.size == 0:
+        raise invalid("Public URLs are not supported for empty files.", rule="public_url_empty_file")
+    if limits.public_url_bytes_max is not None and file.size > limits.public_url_bytes_max:
+        raise invalid(
+            f"Public URLs are not supported for files over {limits.public_url_bytes_max} bytes.",
+            rule="public_url_bytes_max",
+        )
+
+
+def live_public_url(file: File, now: Instant) -> PublicUrl | None:
+    """The file's public URL, if it works now."""
+    url = file.public_url
+    return None if url is None or (url.expires_at is not None and url.expires_at <= now) else url
+
+
+def public_url_expiry(file: File, present: PublicUrl | None, now: Instant, expires_after: int | None) -> Instant | None:
+    """When a file's public URL dies (Public URL guide, "Expiry").
+
+    Nothing asked: a URL that exists keeps its expiry, a new one lives as long as its file. Something asked: now plus
+    that, which must not be later than the end of the file.
+    """
+    if expires_after is None:
+        return file.expires_at if present is None else present.expires_at
+    until = now + expires_after * MICROSECONDS
+    if file.expires_at is not None and until > file.expires_at:
+        left = (file.expires_at - now) // MICROSECONDS
+        raise invalid(
+            f"expires_after is {expires_after} seconds, but the file itself expires in {left} seconds.",
+            rule="public_url_outlives_file",
+            param="expires_after",
+        )
+    return until
+
+
+def _human(size: int) -> str:
+    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} B"

@@ -1,0 +1,129 @@
+"""Who is calling: from a bearer key to a principal, by the auth mode of the emulator."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass, field
+
+from emulator.errors import ApiError, Kind
+
+DEFAULT_TEAM = "default"
+INFERENCE_KEY = "xai-emulator"
+MANAGEMENT_KEY = "xai-token-emulator"
+MANAGEMENT_PREFIX = "xai-token-"
+INFERENCE_PREFIX = "xai-"
+_TEAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Plane(enum.Enum):
+    """The two halves of the API, each with its own kind of key and its own dialect of errors."""
+
+    INFERENCE = "inference"
+    MANAGEMENT = "management"
+    PUBLIC = "public"  # needs no key: public URLs
+
+
+class AuthMode(enum.Enum):
+    """How keys are judged."""
+
+    SHAPE = "shape"  # any key, unless it visibly belongs to the other plane
+    STRICT = "strict"  # only keys that were given
+    OPEN = "open"  # anything, or nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key given with `--key KEY=plane[:PERMISSION,…]`; None for permissions means all of them."""
+
+    secret: str
+    plane: Plane
+    permissions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: the team, and what the key may do."""
+
+    team: str
+    secret: str = field(repr=False)
+    permissions: frozenset[str] | None = None
+
+    def require(self, permission: str) -> None:
+        """Refuse a key that was given without a permission."""
+        if self.permissions is not None and permission not in self.permissions:
+            raise ApiError(
+                Kind.PERMISSION_DENIED,
+                f"The key does not have the permission {permission}.",
+                rule="permission",
+            )
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The key of an `Authorization: Bearer …` header or metadata value."""
+    scheme, _, secret = (authorization or "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def team_of(secret: str | None) -> str:
+    """The team a key selects with its suffix `@team`; the default team where it has none."""
+    _, at, name = (secret or "").rpartition("@")
+    return name if at and _TEAM_NAME.fullmatch(name) else DEFAULT_TEAM
+
+
+def check_team_name(name: str) -> str:
+    """The name, or ValueError for one that no key could select."""
+    if not _TEAM_NAME.fullmatch(name):
+        raise ValueError("a team name has 1 to 64 characters of A-Z a-z 0-9 . _ -")
+    return name
+
+
+def redact(secret: str) -> str:
+    """A key as error messages show it: its first two and last two characters."""
+    return f"{secret[:2]}***{secret[-2:]}" if len(secret) > 4 else "***"
+
+
+def authenticate(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, Key]) -> Principal:
+    """The principal of a key on a plane, or the refusal of that plane."""
+    team = team_of(secret)
+    if plane is Plane.PUBLIC:
+        return Principal(team, "")
+    if mode is AuthMode.OPEN:
+        return Principal(team, secret or "")
+    if not secret:
+        raise no_credentials(plane)
+    known = given.get(secret) or given.get(secret.removesuffix(f"@{team}"))
+    if known is not None:
+        if known.plane is not plane:
+            raise incorrect_key(secret, plane)
+        return Principal(team, secret, known.permissions)
+    if mode is AuthMode.STRICT or _belongs_elsewhere(secret, plane):
+        raise incorrect_key(secret, plane)
+    return Principal(team, secret)
+
+
+def _belongs_elsewhere(secret: str, plane: Plane) -> bool:
+    is_management = secret.startswith(MANAGEMENT_PREFIX)
+    if plane is Plane.INFERENCE:
+        return is_management
+    return secret.startswith(INFERENCE_PREFIX) and not is_management
+
+
+BAD_MANAGEMENT_KEY = "Invalid bearer token. Please ensure you use a valid management key."
+
+
+def no_credentials(plane: Plane) -> ApiError:
+    """The refusal of a call without a key."""
+    message = BAD_MANAGEMENT_KEY if plane is Plane.MANAGEMENT else "No credentials provided"
+    return ApiError(Kind.NO_CREDENTIALS, message, rule="key")
+
+
+def incorrect_key(secret: str, plane: Plane) -> ApiError:
+    """The refusal of a wrong key, in the recorded words of the plane."""
+    if plane is Plane.MANAGEMENT:
+        return ApiError(Kind.INCORRECT_KEY, BAD_MANAGEMENT_KEY, rule="key")
+    return ApiError(
+        Kind.INCORRECT_KEY,
+        f"Incorrect API key provided: {redact(secret)}. You can obtain an API key from https://console.x.ai.",
+        rule="key",
+    )

@@ -1,0 +1,71 @@
+"""Keyset pages: a page continues after a position in the order, so that changes neither repeat nor hide other items.
+
+A page token holds that position and a checksum of the query it belongs to (aip.dev/158: a token is opaque, and only
+valid for the request it came from).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from emulator.errors import ApiError, invalid
+
+_CHECK_BYTES = 6
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A position in an ordered list: the value of the sort column, then the insertion number that breaks ties."""
+
+    key: int | str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list. A full page has a next token; `more` tells whether anything follows now.
+
+    REST hands the token out with every full page (recorded), gRPC only where something follows (files.proto).
+    """
+
+    items: list[T]
+    next_token: str | None
+    more: bool
+
+
+def encode_token(cursor: Cursor, query: tuple[Any, ...]) -> str:
+    """The token for the page after `cursor` in the list that `query` describes."""
+    body = json.dumps([cursor.key, cursor.seq], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_check(body, query) + body).rstrip(b"=").decode()
+
+
+def decode_token(token: str, query: tuple[Any, ...]) -> Cursor:
+    """The position a token stands for. Refuses what no page of this very query has given."""
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _bad_token() from None
+    check, body = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
+    if check != _check(body, query):
+        raise _bad_token()
+    key, seq = json.loads(body)
+    return Cursor(key, seq)
+
+
+def _check(body: bytes, query: tuple[Any, ...]) -> bytes:
+    return hashlib.blake2b(repr(query).encode() + b"\0" + body, digest_size=_CHECK_BYTES).digest()
+
+
+def _bad_token() -> ApiError:
+    return invalid(
+        "Invalid pagination_token: it was not returned by this list with the same order, sort_by and filter.",
+        rule="pagination_token",
+        param="pagination_token",
+    )

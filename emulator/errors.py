@@ -1,0 +1,110 @@
+"""Every way a call can be refused, and what each looks like on the wire.
+
+The core raises `ApiError(kind, message)`. The table `WIRE` is the only place that knows status codes; the doors read it
+and render the dialect of the plane (`rest/bodies.py`, `rpc/bind.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal
+
+GrpcCode = Literal[
+    "INVALID_ARGUMENT",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "ABORTED",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+    "RESOURCE_EXHAUSTED",
+    "UNIMPLEMENTED",
+    "UNAVAILABLE",
+    "INTERNAL",
+]
+
+
+class Kind(enum.Enum):
+    """Why a call is refused; the value is the sentence that explains the kind."""
+
+    INVALID_ARGUMENT = "A value of the request breaks a documented rule."
+    INCORRECT_KEY = "The key is not valid for this plane."
+    NO_CREDENTIALS = "The request carries no key."
+    PERMISSION_DENIED = "The key is valid, but not allowed to do this."
+    NOT_FOUND = "The thing does not exist, or no longer."
+    METHOD_NOT_ALLOWED = "The path exists, but not with this method."
+    ABORTED = "Another call changed the same thing at the same time."
+    FAILED_PRECONDITION = "The thing is not in a state that allows this."
+    PAYLOAD_TOO_LARGE = "The body is larger than the limit."
+    UNSUPPORTED_MEDIA_TYPE = "The body is not of the content type this path reads."
+    MALFORMED_BODY = "The body is not well-formed."
+    MISSHAPEN_BODY = "The body is well-formed, but a field is missing or has the wrong type."
+    RANGE_NOT_SATISFIABLE = "The byte range lies outside the content."
+    RESOURCE_EXHAUSTED = "A quota, a rate or a size is used up."
+    NOT_EMULATED = "The real service has this, the emulator does not."
+    UNAVAILABLE = "The service cannot answer now; trying again may help."
+    INTERNAL = "The emulator failed; this is a defect."
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One refusal on the wire: inference status and code, management status and code, gRPC code."""
+
+    http: int
+    code: str  # inference plane, kebab case
+    number: int  # management plane, google.rpc.Code
+    grpc: GrpcCode
+    management_http: int | None = None  # where it differs
+    plain: bool = False  # the inference plane answers text/plain, as its JSON extractor does
+
+
+WIRE: dict[Kind, Wire] = {
+    Kind.INVALID_ARGUMENT: Wire(400, "invalid-argument", 3, "INVALID_ARGUMENT"),
+    # A wrong key is a 400 on the inference plane (xAI debugging guide) and a 401 on the management plane.
+    Kind.INCORRECT_KEY: Wire(400, "invalid-argument", 16, "UNAUTHENTICATED", management_http=401),
+    Kind.NO_CREDENTIALS: Wire(401, "unauthenticated:no-credentials", 16, "UNAUTHENTICATED"),
+    Kind.PERMISSION_DENIED: Wire(403, "permission-denied", 7, "PERMISSION_DENIED"),
+    Kind.NOT_FOUND: Wire(404, "not-found", 5, "NOT_FOUND"),
+    Kind.METHOD_NOT_ALLOWED: Wire(405, "method-not-allowed", 12, "UNIMPLEMENTED", plain=True),
+    Kind.ABORTED: Wire(409, "aborted", 10, "ABORTED"),
+    Kind.FAILED_PRECONDITION: Wire(412, "failed-precondition", 9, "FAILED_PRECONDITION", management_http=400),
+    Kind.PAYLOAD_TOO_LARGE: Wire(413, "invalid-argument", 3, "RESOURCE_EXHAUSTED"),
+    Kind.UNSUPPORTED_MEDIA_TYPE: Wire(415, "invalid-argument", 3, "INVALID_ARGUMENT", plain=True),
+    Kind.MALFORMED_BODY: Wire(400, "invalid-argument", 3, "INVALID_ARGUMENT", plain=True),
+    Kind.MISSHAPEN_BODY: Wire(422, "invalid-argument", 3, "INVALID_ARGUMENT", management_http=400, plain=True),
+    Kind.RANGE_NOT_SATISFIABLE: Wire(416, "out-of-range", 11, "OUT_OF_RANGE"),
+    Kind.RESOURCE_EXHAUSTED: Wire(429, "resource-exhausted", 8, "RESOURCE_EXHAUSTED"),
+    Kind.NOT_EMULATED: Wire(501, "unimplemented", 12, "UNIMPLEMENTED"),
+    Kind.UNAVAILABLE: Wire(503, "unavailable", 14, "UNAVAILABLE"),
+    Kind.INTERNAL: Wire(500, "internal", 13, "INTERNAL"),
+}
+
+
+class ApiError(Exception):
+    """A refusal in the words of the API.
+
+    `rule` names the limit or rule that refused (shown as `x-emulator-rule`); `param` the request field it is about.
+    """
+
+    def __init__(self, kind: Kind, message: str, *, rule: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.rule = rule
+        self.param = param
+
+
+def invalid(message: str, *, rule: str | None = None, param: str | None = None) -> ApiError:
+    """Build the commonest refusal: a value that breaks a documented rule."""
+    return ApiError(Kind.INVALID_ARGUMENT, message, rule=rule, param=param)
+
+
+def not_found(what: str) -> ApiError:
+    """Build the refusal for a thing that is missing, deleted, expired or of another team: all look the same."""
+    return ApiError(Kind.NOT_FOUND, f"{what} not found", rule="not_found")
+
+
+class CallerGone(Exception):
+    """The client left before its request was read: nobody is there to be answered."""

@@ -1,0 +1,36 @@
+"""Identifiers derived from (seed, team, counter): the same seed and requests give the same ids.
+
+The seed is random unless one is given; the counter is stored with the team, so an id is never given twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import uuid
+
+
+def random_seed() -> str:
+    """A fresh seed, for an emulator that was given none."""
+    return secrets.token_hex(16)
+
+
+def _digest(seed: str, team: str, counter: int, purpose: str) -> bytes:
+    text = f"{purpose}\0{team}\0{counter}\0{seed}".encode()
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def uuid4(seed: str, team: str, counter: int) -> str:
+    """A well-formed version 4 UUID."""
+    return str(uuid.UUID(bytes=_digest(seed, team, counter, "uuid"), version=4))
+
+
+def url_token(seed: str, team: str, counter: int) -> str:
+    """The 22 URL-safe characters (128 bits) of a public URL."""
+    return base64.urlsafe_b64encode(_digest(seed, team, counter, "url")).rstrip(b"=").decode()
+
+
+def fixed_uuid(seed: str, team: str, name: str) -> str:
+    """A UUID that is always the same for a name: team ids, key ids, user ids."""
+    return uuid4(seed, f"{team}\0{name}", 0)

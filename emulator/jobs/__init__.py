@@ -1,0 +1,1 @@
+"""What happens later: handlers of job rows, driven by the teams' clocks."""

@@ -1,0 +1,15 @@
+"""The end of files: rows and bytes go when their time has come."""
+
+from __future__ import annotations
+
+from emulator.store.jobs import Job
+from emulator.world import World
+
+
+async def expire_file(world: World, job: Job) -> None:
+    """Remove a file that has expired. If its expiry was moved, a later job will do it."""
+    with world.store.transaction():
+        world.store.jobs.done(job)
+        file = world.store.files.get_even_expired(job.team, job.subject)
+        if file is not None and file.expires_at is not None and file.expires_at <= job.due_at:
+            world.store.remove_file(job.team, job.subject)

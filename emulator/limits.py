@@ -1,0 +1,143 @@
+"""Every documented limit, as one row: name with its unit, value, where it is from, and how sure that is.
+
+Checks, error texts, the README table, the boundary tests, the OpenAPI bounds and the control plane all read this table.
+A team may override any row; `None` means that the limit is off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
+
+
+class Confidence(enum.Enum):
+    """How a fact about the real service is known."""
+
+    DOCUMENTED = "documented"  # xAI says so
+    RECORDED = "recorded"  # seen on the live service
+    ASSUMED = "assumed"  # the nearest sensible choice; nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one limit, beside its value."""
+
+    source: str
+    confidence: Confidence
+    safety: bool = False  # protects the emulator itself: stays on in the relaxed profile
+
+
+def _row(value: int, source: str, confidence: Confidence = Confidence.DOCUMENTED, *, safety: bool = False) -> Any:
+    return field(default=value, metadata={"row": Row(source, confidence, safety)})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits in force for one team. Units are last in each name; `_max` and `_min` are inclusive."""
+
+    # Files
+    file_bytes_max: int | None = _row(48 * MIB, "Files guide: 48 MB per file (the OpenAPI rounds it to 50 MB)")
+    jsonl_file_bytes_max: int | None = _row(200 * MIB, "Batch guide: 200 MB for a JSONL input file")
+    filename_chars_max: int | None = _row(255, "files.proto: file names have at most 255 characters")
+    expires_after_seconds_min: int | None = _row(HOUR, "OpenAPI: POST /v1/files, expires_after")
+    expires_after_seconds_max: int | None = _row(30 * DAY, "OpenAPI: POST /v1/files, expires_after")
+    files_per_team_max: int | None = _row(100_000, "Collections guide: usage limits")
+    total_bytes_per_team_max: int | None = _row(100 * GIB, "Collections guide: usage limits, 100 GB")
+    page_items_max: int | None = _row(100, "OpenAPI: GET /v1/files, limit; Collections reference")
+    page_items_default: int = _row(100, "files.proto: a limit of 0 or less means 100")
+    public_urls_max: int | None = _row(1000, "Public URL guide: active URLs per team")
+    public_url_bytes_max: int | None = _row(50 * MIB, "Public URL guide: 50 MiB per file")
+    batch_upload_files_max: int | None = _row(
+        1000, "no contract is known for batch_upload", Confidence.ASSUMED, safety=True
+    )
+    # Collections and documents
+    collection_document_bytes_max: int | None = _row(100 * MIB, "Collections guide: 100 MB per file")
+    # Search
+    search_limit_default: int = _row(10, "OpenAPI: POST /v1/documents/search, limit")
+    search_multiplier_min: int | None = _row(1, "OpenAPI: hybrid retrieval, search_multiplier")
+    search_multiplier_max: int | None = _row(100, "OpenAPI: hybrid retrieval, search_multiplier")
+    # Batches
+    batch_page_items_max: int | None = _row(1000, "Batch reference: requests and results, limit")
+    batch_request_bytes_max: int | None = _row(25 * MIB, "Batch guide: 25 MB per request")
+    jsonl_lines_max: int | None = _row(50_000, "Batch guide: 50,000 lines per JSONL file")
+    batch_creates_per_second: int | None = _row(2, "Batch guide: rate limits, per team")
+    add_calls_per_30s: int | None = _row(1000, "Batch guide: rate limits, per team")
+    batch_expiry_seconds: int = _row(30 * DAY, "observed live: expire_time is 30 days on", Confidence.RECORDED)
+    media_url_seconds: int = _row(HOUR, "Batch guide: media URLs die after an hour")
+    # Safety of the emulator itself
+    filter_chars_max: int | None = _row(8192, "suggested bound", Confidence.ASSUMED, safety=True)
+    filter_depth_max: int | None = _row(64, "suggested bound", Confidence.ASSUMED, safety=True)
+    filter_terms_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)
+    json_body_bytes_max: int | None = _row(32 * MIB, "suggested bound", Confidence.ASSUMED, safety=True)
+    json_depth_max: int | None = _row(128, "serde_json's recursion limit", Confidence.ASSUMED, safety=True)
+    multipart_field_bytes_max: int | None = _row(64 * KIB, "suggested bound", Confidence.ASSUMED, safety=True)
+    multipart_parts_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)
+    query_string_bytes_max: int | None = _row(64 * KIB, "suggested bound", Confidence.ASSUMED, safety=True)
+
+
+ROWS: dict[str, Row] = {f.name: f.metadata["row"] for f in dataclasses.fields(Limits)}
+DEFAULTS: dict[str, int] = {f.name: f.default for f in dataclasses.fields(Limits)}  # type: ignore[misc]  # every row has one
+DOCUMENTED = Limits()
+_SWITCHABLE = ("_min", "_max", "_per_second", "_per_30s")  # the other rows are defaults
+
+_UNITS = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "s": 1}
+
+
+def parse_value(name: str, text: str) -> int | None:
+    """Read `512MiB`, `3600` or `none` as the value of a row. Raises ValueError with one clear sentence."""
+    if name not in ROWS:
+        raise ValueError(f"there is no limit named {name!r}; `xai-emulator limits` lists them")
+    word = text.strip().lower()
+    if word == "none":
+        if not name.endswith(_SWITCHABLE):
+            raise ValueError(f"{name} is a default, it cannot be switched off")
+        return None
+    digits = word.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = word[len(digits) :].strip()
+    if not (digits.isascii() and digits.isdigit()) or unit not in _UNITS:
+        raise ValueError(f"{name}={text!r} is not a whole number such as 100, 512MiB or none")
+    value = int(digits) * _UNITS[unit]
+    if value > 2**62:
+        raise ValueError(f"{name}={text!r} is too large")
+    return value
+
+
+def override(limits: Limits, changes: Mapping[str, int | None]) -> Limits:
+    """The same limits with some rows changed. Raises ValueError with one clear sentence."""
+    for name, value in changes.items():
+        if name not in ROWS:
+            raise ValueError(f"there is no limit named {name!r}; `xai-emulator limits` lists them")
+        if value is None and not name.endswith(_SWITCHABLE):
+            raise ValueError(f"{name} is a default, it cannot be switched off")
+    values: dict[str, Any] = dict(changes)
+    return dataclasses.replace(limits, **values)
+
+
+RELAXED = override(
+    DOCUMENTED, {name: None for name, row in ROWS.items() if not row.safety and name.endswith(_SWITCHABLE)}
+)
+
+
+# --- rules on request fields: declared once with the field (`Annotated[int | None, Between(...)]`), read by the
+# pipeline to check, by the OpenAPI to state `minimum` and `maximum`, and by tests to generate values.
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The number lies between two rows, both inclusive."""
+
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    """A page size: 0, less or nothing is the default; above the maximum the profile clamps or refuses it."""
+
+    high: str = "page_items_max"

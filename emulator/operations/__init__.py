@@ -1,0 +1,10 @@
+"""What can be done with the API: one async function per verb, the same for both doors."""
+
+from __future__ import annotations
+
+from emulator.operations import auth, files, uploads
+from emulator.operations.base import Operation
+
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation for module in (files, uploads, auth) for operation in module.OPERATIONS
+}

@@ -1,0 +1,71 @@
+"""What an operation is, and what one call of it carries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from emulator.clock import Instant
+from emulator.domain.keys import Plane, Principal
+from emulator.limits import Confidence
+from emulator.world import Team, World
+
+Door = Literal["rest", "grpc"]
+Bytes = bytes | memoryview  # on their way in: a door hands out views of what it received
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One verb of the API: the hinge between both doors, faults, journal, evidence and docs.
+
+    `confidence` and `source` tell how the operation's contract is known; `decode_first` says that the real service
+    reads the body before it looks at the key.
+    """
+
+    name: str
+    plane: Plane
+    request: type
+    run: Callable[[World, Call, Any], Awaitable[Any]]
+    source: str
+    confidence: Confidence = Confidence.DOCUMENTED
+    decode_first: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """One call on its way through the pipeline.
+
+    `read` decodes the request; it is lazy, so that the pipeline decides when, and the journal sees refused calls too.
+    """
+
+    operation: Operation
+    door: Door
+    credentials: str | None
+    origin: str  # scheme and authority under which the caller reaches the emulator
+    read: Callable[[Call], Awaitable[Any]]
+    fallback_credentials: str | None = None  # of the connection, where the call itself may come without a key
+    team: Team = field(init=False)
+    principal: Principal = field(init=False)
+    at: Instant = field(init=False)
+    request: Any = None
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, sentence: str) -> None:
+        """Note what the caller should know although the call goes on (`x-emulator-warning`)."""
+        self.warnings.append(sentence)
+
+
+class Reader(Protocol):
+    """Reads the bytes [start, stop) of some content in pieces; stop of None is the end."""
+
+    def __call__(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes on their way out."""
+
+    size: int
+    content_type: str
+    read: Reader

@@ -1,0 +1,273 @@
+"""Files once they are stored: list, get, read, change, delete, and their public URLs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from emulator.domain import content_types
+from emulator.domain.files import (
+    PUBLIC_URL_CONTENT_TYPES,
+    ContentFormat,
+    File,
+    PublicUrl,
+    SortBy,
+    check_filename,
+    check_public_url,
+    expiry,
+    live_public_url,
+    public_url_expiry,
+)
+from emulator.domain.keys import Plane
+from emulator.domain.paging import Page, decode_token, encode_token
+from emulator.errors import ApiError, Kind, invalid, not_found
+from emulator.limits import Confidence, PageSize
+from emulator.operations.base import Bytes, Call, Content, Operation
+from emulator.operations.uploads import ExpiresAfter, get_file, replace_content
+from emulator.world import World
+
+NO_FILTER_YET = "filter is not understood yet: leave it out, and filter the answer."
+
+
+@dataclass(frozen=True, slots=True)
+class ListFiles:
+    """A page of the team's files; `after` is a file id, as OpenAI's clients page."""
+
+    limit: Annotated[int | None, PageSize()] = None
+    descending: bool = True
+    sort_by: SortBy = SortBy.CREATED_AT
+    pagination_token: str | None = None
+    after: str | None = None
+    filter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileId:
+    """One file."""
+
+    file_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFile:
+    """Changes to a file; what is None stays. New content keeps the name unless that is given too."""
+
+    file_id: str
+    filename: str | None = None
+    expires_after: ExpiresAfter = None
+    content_type: str | None = None
+    content: AsyncIterator[Bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """The bytes of a file, or the text extracted from it."""
+
+    file_id: str
+    format: ContentFormat = ContentFormat.ORIGINAL
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePublicUrl:
+    """A URL that needs no key; `expires_after` is in seconds."""
+
+    file_id: str
+    expires_after: ExpiresAfter = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPublicUrl:
+    """What a public URL asks for: `/_files-cdn/<token>/<name>`."""
+
+    token: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A file and the address of its public URL, if one works now."""
+
+    file: File
+    public_url: str | None = None
+    public_url_expires_at: int | None = None  # Instant
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedPublicUrl:
+    """The answer to a revocation; `public_url` is the one that died, if there was one."""
+
+    file_id: str
+    public_url: str | None
+
+
+def view(world: World, call: Call, file: File) -> FileView:
+    """A file as both doors show it."""
+    url = live_public_url(file, call.at)
+    return FileView(file) if url is None else FileView(file, address(world, call, file, url), url.expires_at)
+
+
+def address(world: World, call: Call, file: File, url: PublicUrl) -> str:
+    """Where a public URL is served: below the configured base, else where the caller reaches the emulator."""
+    base = world.settings.public_url or call.origin
+    return f"{base}/_files-cdn/{url.token}/{_cdn_name(file)}"
+
+
+def _cdn_name(file: File) -> str:
+    return f"{file.id}.{PUBLIC_URL_CONTENT_TYPES[file.content_type]}"
+
+
+async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileView]:
+    """One page of the team's files."""
+    if request.filter:
+        raise invalid(NO_FILTER_YET, rule="filter", param="filter")
+    team, limit = call.team.name, request.limit or call.team.limits.page_items_default
+    query = ("files", team, request.sort_by.value, request.descending)
+    after = None
+    if request.pagination_token:
+        after = decode_token(request.pagination_token, query)
+    elif request.after:
+        after = world.store.files.position(team, request.after, request.sort_by)
+        if after is None:
+            raise invalid(f"after: there is no file {request.after!r}.", param="after")
+    files = world.store.files.page(
+        team, call.at, sort_by=request.sort_by, descending=request.descending, after=after, limit=limit + 1
+    )
+    more, files = len(files) > limit, files[:limit]
+    token = None
+    if len(files) == limit:
+        token = encode_token(world.store.files.cursor(files[-1], request.sort_by), query)
+    return Page([view(world, call, file) for file in files], token, more)
+
+
+async def get(world: World, call: Call, request: FileId) -> FileView:
+    """The metadata of one file."""
+    return view(world, call, get_file(world, call, request.file_id))
+
+
+async def update(world: World, call: Call, request: UpdateFile) -> FileView:
+    """Rename a file, move its expiry (counted from now), or give it new content."""
+    file = get_file(world, call, request.file_id)
+    filename = file.filename if request.filename is None else request.filename
+    check_filename(filename, call.team.limits)
+    if request.content is not None:
+        file = await replace_content(world, call, file, request.content)
+    content_type = file.content_type
+    if request.content_type is not None or filename != file.filename:
+        content_type = content_types.choose(request.content_type, filename)
+    expires_at = file.expires_at if request.expires_after is None else expiry(call.at, request.expires_after)
+    with world.store.transaction():
+        world.store.files.set_metadata(
+            call.team.name, file.id, filename=filename, content_type=content_type, expires_at=expires_at
+        )
+        if expires_at is not None and expires_at != file.expires_at:
+            world.store.jobs.cancel(call.team.name, "expire_file", file.id)
+            world.add_job(call.team, "expire_file", file.id, expires_at)
+        if file.public_url is not None and content_type != file.content_type:
+            world.store.files.set_public_url(call.team.name, file.id, None)
+    return view(world, call, get_file(world, call, file.id))
+
+
+async def delete(world: World, call: Call, request: FileId) -> str:
+    """Delete a file and all that hangs on it; its id is the answer."""
+    file = get_file(world, call, request.file_id)
+    world.store.remove_file(call.team.name, file.id)
+    return file.id
+
+
+async def read(world: World, call: Call, request: ReadFile) -> Content:
+    """The bytes of a file; as text only what is UTF-8."""
+    file = get_file(world, call, request.file_id)
+    content = blob_content(world, file, content_types.UNKNOWN)
+    if request.format is ContentFormat.TEXT:
+        await _check_utf8(world, file)
+        return Content(file.size, "text/plain; charset=utf-8", content.read)
+    return content
+
+
+def blob_content(world: World, file: File, content_type: str) -> Content:
+    """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole."""
+
+    def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        return world.store.blobs.read(file.blob, start, stop)
+
+    return Content(file.size, content_type, read)
+
+
+async def _check_utf8(world: World, file: File) -> None:
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        async for piece in world.store.blobs.read(file.blob):
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise invalid(
+            f"Text extraction is not supported for files with content type '{file.content_type}'.",
+            rule="format_text",
+            param="format",
+        ) from None
+
+
+async def create_public_url(world: World, call: Call, request: CreatePublicUrl) -> FileView:
+    """Give a file its public URL; asked again, the same URL, with a new expiry where one is given."""
+    file = get_file(world, call, request.file_id)
+    check_public_url(file, call.team.limits)
+    present = live_public_url(file, call.at)
+    expires_at = public_url_expiry(file, present, call.at, request.expires_after)
+    most = call.team.limits.public_urls_max
+    with world.store.transaction():
+        if present is None:
+            if most is not None and world.store.files.active_public_urls(call.team.name, call.at) >= most:
+                raise ApiError(
+                    Kind.RESOURCE_EXHAUSTED, f"The team has {most} active public URLs already.", rule="public_urls_max"
+                )
+            url = PublicUrl(world.new_url_token(call.team), expires_at)
+        else:
+            url = PublicUrl(present.token, expires_at)
+        world.store.files.set_public_url(call.team.name, file.id, url)
+    return FileView(file, address(world, call, file, url), url.expires_at)
+
+
+async def revoke_public_url(world: World, call: Call, request: FileId) -> RevokedPublicUrl:
+    """Take a file's public URL away. Nothing to take, not even a file, is no error (Public URL guide)."""
+    file = world.store.files.get(call.team.name, request.file_id, call.at)
+    url = None if file is None else live_public_url(file, call.at)
+    if file is None or url is None:
+        return RevokedPublicUrl(request.file_id, None)
+    world.store.files.set_public_url(call.team.name, file.id, None)
+    return RevokedPublicUrl(file.id, address(world, call, file, url))
+
+
+async def read_public_url(world: World, call: Call, request: ReadPublicUrl) -> Content:
+    """What a public URL shows, to anybody; the team and its time are those of the file, not of the caller."""
+    found = world.store.files.by_public_url(request.token)
+    if found is not None:
+        team, file = found
+        now = world.team(team).clock.now()
+        alive = file.expires_at is None or file.expires_at > now
+        if alive and live_public_url(file, now) is not None and request.name == _cdn_name(file):
+            return blob_content(world, file, file.content_type)
+    raise not_found("File")
+
+
+_GUIDE = "Public URL guide"
+
+OPERATIONS = (
+    Operation("files.list", Plane.INFERENCE, ListFiles, list_files, "OpenAPI: GET /v1/files"),
+    Operation("files.get", Plane.INFERENCE, FileId, get, "OpenAPI: GET /v1/files/{file_id}"),
+    Operation(
+        "files.update",
+        Plane.INFERENCE,
+        UpdateFile,
+        update,
+        "listed among the endpoints, no contract is published",
+        Confidence.ASSUMED,
+    ),
+    Operation("files.delete", Plane.INFERENCE, FileId, delete, "OpenAPI: DELETE /v1/files/{file_id}"),
+    Operation("files.content", Plane.INFERENCE, ReadFile, read, "OpenAPI: GET /v1/files/{file_id}/content"),
+    Operation("files.create_public_url", Plane.INFERENCE, CreatePublicUrl, create_public_url, _GUIDE),
+    Operation("files.revoke_public_url", Plane.INFERENCE, FileId, revoke_public_url, _GUIDE),
+    Operation("files.public_content", Plane.PUBLIC, ReadPublicUrl, read_public_url, _GUIDE),
+)

@@ -1,0 +1,303 @@
+"""Bytes on their way in: one upload in one request, chunked uploads, batch uploads, and new content for a file.
+
+Every path streams into a blob first and touches the store once, at the end: an upload that is refused or cut off leaves
+nothing behind.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated
+
+from emulator.domain import content_types
+from emulator.domain.files import (
+    UPLOAD_TRANSITIONS,
+    File,
+    UploadStatus,
+    bytes_max,
+    check_filename,
+    check_quota,
+    expiry,
+    too_large,
+)
+from emulator.domain.keys import Plane
+from emulator.domain.transitions import step
+from emulator.errors import ApiError, Kind, invalid, not_found
+from emulator.limits import Between, Confidence
+from emulator.operations.base import Bytes, Call, Operation
+from emulator.store.blobs import BlobWriter
+from emulator.world import World
+
+ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expires_after_seconds_max")]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFile:
+    """A file and its bytes; `expires_after` is in seconds. `content` raises what the door refuses on the way."""
+
+    filename: str
+    content: AsyncIterator[Bytes]
+    content_type: str | None = None
+    expires_after: ExpiresAfter = None
+
+
+@dataclass(frozen=True, slots=True)
+class InitializeFile:
+    """The first step of a chunked upload."""
+
+    name: str
+    content_type: str
+    expires_after: ExpiresAfter = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a file that was initialized."""
+
+    file_id: str
+    data: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UploadChunks:
+    """The chunks of one call, in order, all of one file."""
+
+    chunks: AsyncIterator[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBatchUpload:
+    """Several files to be uploaded in chunks and completed together."""
+
+    files: list[InitializeFile]
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteBatchUpload:
+    """The end of a batch upload."""
+
+    batch_job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUpload:
+    """A batch upload and its files, in the order in which they were named."""
+
+    batch_job_id: str
+    files: list[File]
+    complete: bool
+
+
+async def upload(world: World, call: Call, request: UploadFile) -> File:
+    """Store a new file. Its bytes are on disk and its row is committed before the answer."""
+    limits = call.team.limits
+    check_filename(request.filename, limits)
+    check_quota(*world.store.files.usage(call.team.name), 0, limits)
+    blob = world.store.blobs.new(world.new_id(call.team, ""))
+    try:
+        await receive(blob, request.content, *bytes_max(request.filename, limits))
+        check_quota(*world.store.files.usage(call.team.name), blob.size, limits)
+        blob.keep()
+        return _insert(
+            world,
+            call,
+            InitializeFile(request.filename, request.content_type or "", request.expires_after),
+            blob,
+            UploadStatus.COMPLETE,
+        )
+    except BaseException:
+        blob.discard()
+        raise
+
+
+async def receive(blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None) -> None:
+    """Write content into a blob, and refuse it as soon as it is known to be too large."""
+    try:
+        # async generators are closed here, not by the garbage collector, so that the door can stop reading at once
+        async with aclosing(content) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                if most is not None and blob.size + len(piece) > most:
+                    raise too_large(row, most)
+                blob.write(piece)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ApiError(Kind.UNAVAILABLE, "The emulator's disk is full.", rule="disk") from error
+        raise
+
+
+def _insert(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:
+    """Commit the row of a new file, with the job that ends it."""
+    with world.store.transaction():
+        row = world.store.files.insert(
+            call.team.name,
+            id=world.new_id(call.team, "file"),
+            filename=file.name,
+            size=blob.size,
+            content_type=content_types.choose(file.content_type, file.name),
+            hash=blob.digest(),
+            blob=blob.name,
+            created_at=call.at,
+            expires_at=expiry(call.at, file.expires_after),
+            upload_status=status,
+            open_for_chunks=status is UploadStatus.INITIALIZING,
+        )
+        if row.expires_at is not None:
+            world.add_job(call.team, "expire_file", row.id, row.expires_at)
+    return row
+
+
+async def initialize(world: World, call: Call, request: InitializeFile) -> File:
+    """Make a file without bytes, to be filled by `files:uploadChunks`."""
+    return _initialize_all(world, call, [request])[0]
+
+
+def _initialize_all(world: World, call: Call, files: list[InitializeFile]) -> list[File]:
+    """Make files without bytes, all or none."""
+    rows: list[File] = []
+    blobs: list[BlobWriter] = []
+    try:
+        with world.store.transaction():
+            for file in files:
+                check_filename(file.name, call.team.limits)
+                check_quota(*world.store.files.usage(call.team.name), 0, call.team.limits)
+                blob = world.store.blobs.new(world.new_id(call.team, ""))
+                blobs.append(blob)
+                blob.keep()
+                rows.append(_insert(world, call, file, blob, UploadStatus.INITIALIZING))
+    except BaseException:
+        for blob in blobs:
+            blob.discard()
+        raise
+    return rows
+
+
+async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File:
+    """Append the chunks of one call to an initialized file; all of them appear at once, when the call ends."""
+    async with aclosing(request.chunks) as chunks:  # type: ignore[type-var]
+        first = await anext(chunks, None)
+        if first is None:
+            raise invalid("The body holds no chunk.", param="chunk")
+        file = get_file(world, call, first.file_id)
+        if not file.open_for_chunks:
+            raise ApiError(
+                Kind.FAILED_PRECONDITION,
+                f"{file.id} takes no chunks: it was not made by files:initialize, or its batch upload is complete.",
+                rule="open_for_chunks",
+            )
+
+        async def all_bytes() -> AsyncIterator[Bytes]:
+            async for piece in world.store.blobs.read(file.blob):
+                yield piece
+            yield first.data
+            async for chunk in chunks:
+                if chunk.file_id != file.id:
+                    raise invalid("All chunks of one call belong to one file.", param="file_id")
+                yield chunk.data
+
+        return await replace_content(world, call, file, all_bytes())
+
+
+def get_file(world: World, call: Call, id: str) -> File:
+    """The living file of the calling team, or the refusal."""
+    file = world.store.files.get(call.team.name, id, call.at)
+    if file is None:
+        raise not_found("File")
+    return file
+
+
+async def replace_content(world: World, call: Call, file: File, content: AsyncIterator[Bytes]) -> File:
+    """Give a file other bytes, at once or not at all; `file` is what the caller read, and a change since then wins."""
+    blob = world.store.blobs.new(world.new_id(call.team, ""))
+    try:
+        await receive(blob, content, *bytes_max(file.filename, call.team.limits))
+        files, team = world.store.files, call.team.name
+        if get_file(world, call, file.id).blob != file.blob:
+            raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")
+        count, total = files.usage(team)
+        check_quota(count - 1, total - file.size, blob.size, call.team.limits)
+        blob.keep()
+        with world.store.transaction():
+            status = step(UPLOAD_TRANSITIONS, file.upload_status, UploadStatus.COMPLETE)
+            files.set_content(team, file.id, size=blob.size, hash=blob.digest(), blob=blob.name, status=status)
+            world.store.release_blob(file.blob)
+    except BaseException:
+        blob.discard()
+        raise
+    return get_file(world, call, file.id)
+
+
+async def create_batch_upload(world: World, call: Call, request: CreateBatchUpload) -> BatchUpload:
+    """Initialize several files at once."""
+    most = call.team.limits.batch_upload_files_max
+    if not request.files:
+        raise invalid("files: at least one file is needed.", param="files")
+    if most is not None and len(request.files) > most:
+        raise invalid(f"files: at most {most} files are allowed.", rule="batch_upload_files_max", param="files")
+    with world.store.transaction():
+        files = _initialize_all(world, call, request.files)
+        id = world.new_id(call.team, "batch_upload")
+        world.store.files.insert_batch_upload(call.team.name, id, [file.id for file in files], call.at)
+    return BatchUpload(id, files, complete=False)
+
+
+async def complete_batch_upload(world: World, call: Call, request: CompleteBatchUpload) -> BatchUpload:
+    """Confirm that every file of a batch upload has its bytes; a second confirmation changes nothing."""
+    found = world.store.files.batch_upload(call.team.name, request.batch_job_id)
+    if found is None:
+        raise not_found("Batch upload")
+    file_ids, completed_at = found
+    files = [file for id in file_ids if (file := world.store.files.get(call.team.name, id, call.at)) is not None]
+    if completed_at is None:
+        waiting = [file.id for file in files if file.upload_status is not UploadStatus.COMPLETE]
+        if waiting:
+            raise ApiError(
+                Kind.FAILED_PRECONDITION,
+                f"{len(waiting)} of {len(files)} files have no content yet, the first is {waiting[0]}.",
+                rule="upload_status",
+            )
+        with world.store.transaction():
+            for file in files:
+                world.store.files.seal(call.team.name, file.id)
+            world.store.files.complete_batch_upload(call.team.name, request.batch_job_id, call.at)
+    return BatchUpload(request.batch_job_id, files, complete=True)
+
+
+_NO_CONTRACT = "no contract is published; the shape follows the rest of the Files API"
+
+OPERATIONS = (
+    Operation("files.upload", Plane.INFERENCE, UploadFile, upload, "OpenAPI: POST /v1/files"),
+    Operation(
+        "files.initialize",
+        Plane.INFERENCE,
+        InitializeFile,
+        initialize,
+        "REST reference of March 2026; withdrawn since",
+    ),
+    Operation(
+        "files.upload_chunks",
+        Plane.INFERENCE,
+        UploadChunks,
+        upload_chunks,
+        "REST reference of March 2026; withdrawn since; base64 is the protojson reading of bytes",
+        Confidence.ASSUMED,
+    ),
+    Operation(
+        "files.batch_upload",
+        Plane.INFERENCE,
+        CreateBatchUpload,
+        create_batch_upload,
+        _NO_CONTRACT,
+        Confidence.ASSUMED,
+    ),
+    Operation(
+        "files.complete_batch_upload",
+        Plane.INFERENCE,
+        CompleteBatchUpload,
+        complete_batch_upload,
+        _NO_CONTRACT,
+        Confidence.ASSUMED,
+    ),
+)

@@ -1,0 +1,1 @@
+"""What wraps every operation, the same for both doors: journal, authentication, decoding, bounds."""

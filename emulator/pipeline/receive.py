@@ -1,0 +1,76 @@
+"""Decode a request and hold it against the limits its fields declare."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Hashable
+from typing import Any
+
+from emulator.errors import invalid
+from emulator.limits import Between, Limits, PageSize
+from emulator.operations.base import Call
+from emulator.profiles import Reaction
+
+Rule = Between | PageSize
+
+
+async def receive(call: Call) -> Any:
+    """The decoded request of a call, within its bounds."""
+    request = await call.read(call)
+    changes: dict[str, Any] = {}
+    for name, rule in rules(type(request)):  # type: ignore[arg-type]  # a class is hashable
+        value = getattr(request, name)
+        if value is None:
+            continue
+        if isinstance(rule, Between):
+            check_between(name, value, rule, call.team.limits)
+        else:
+            changes[name] = page_size(call, name, value, rule)
+    return dataclasses.replace(request, **changes) if changes else request
+
+
+@functools.cache
+def rules(request: Hashable) -> tuple[tuple[str, Rule], ...]:
+    """The rules that a request type declares on its fields."""
+    found: list[tuple[str, Rule]] = []
+    for name, hint in typing.get_type_hints(request, include_extras=True).items():
+        found += [(name, mark) for mark in _marks(hint) if isinstance(mark, Between | PageSize)]
+    return tuple(found)
+
+
+def _marks(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) is typing.Annotated:
+        return tuple(hint.__metadata__)
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return tuple(mark for part in typing.get_args(hint) for mark in _marks(part))
+    return ()
+
+
+def check_between(name: str, value: int, rule: Between, limits: Limits) -> None:
+    """Refuse a number outside its two rows."""
+    low, high = getattr(limits, rule.low), getattr(limits, rule.high)
+    outside = rule.low if low is not None and value < low else rule.high if high is not None and value > high else None
+    if outside:
+        bounds = " and ".join(
+            words for words in (low is not None and f"at least {low}", high is not None and f"at most {high}") if words
+        )
+        raise invalid(f"{name} must be {bounds}, got {value}.", rule=outside, param=name)
+
+
+def page_size(call: Call, name: str, value: int, rule: PageSize) -> int:
+    """The page size in force: 0 or less is the default (files.proto); over the maximum it depends on the profile."""
+    limits = call.team.limits
+    most: int | None = getattr(limits, rule.high)
+    if value <= 0:
+        return limits.page_items_default if most is None else min(limits.page_items_default, most)
+    if most is None or value <= most:
+        return value
+    reaction = call.team.profile.page_limit_above_max
+    if reaction is Reaction.REFUSE:
+        raise invalid(f"{name} must be at most {most}, got {value}.", rule=rule.high, param=name)
+    if reaction is Reaction.WARN:
+        call.warn(f"{name}={value} was clamped to {most} ({rule.high})")
+    return most

@@ -1,0 +1,38 @@
+"""Profiles: how strictly the emulator takes what the documents leave open; a row per profile, a column per choice."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from emulator.limits import DOCUMENTED, RELAXED, Limits
+
+
+class Reaction(enum.Enum):
+    """What happens to a request that goes beyond what is known to be right."""
+
+    ACCEPT = "accept"  # silently
+    WARN = "warn"  # accept, and say so in `x-emulator-warning`
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile's choices."""
+
+    name: str
+    limits: Limits
+    page_limit_above_max: Reaction  # ACCEPT and WARN clamp
+    undefined_metadata_key: Reaction
+    batch_rate_limits: bool
+    unread_fields: Reaction
+
+
+PROFILES: dict[str, Profile] = {
+    p.name: p
+    for p in (
+        Profile("documented", DOCUMENTED, Reaction.WARN, Reaction.WARN, False, Reaction.WARN),
+        Profile("strict", DOCUMENTED, Reaction.REFUSE, Reaction.REFUSE, True, Reaction.WARN),
+        Profile("relaxed", RELAXED, Reaction.ACCEPT, Reaction.ACCEPT, False, Reaction.ACCEPT),
+    )
+}

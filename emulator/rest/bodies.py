@@ -1,0 +1,62 @@
+"""The two dialects of refusals, and the headers every reply carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
+from emulator.errors import WIRE, ApiError, Kind
+from emulator.operations.base import Content
+from emulator.version import VERSION
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+# Observed live on both planes: any origin may call, and read every header.
+CORS: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
+PREFLIGHT: Headers = [*CORS, (b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]
+_LABEL: Headers = [(b"x-emulator", VERSION.encode())]
+
+
+@dataclass(slots=True)
+class Reply:
+    """One HTTP response: a body in memory, or content that is streamed."""
+
+    status: int
+    body: bytes = b""
+    content_type: bytes | None = JSON
+    headers: Headers = field(default_factory=list)
+    content: Content | None = None
+    start: int = 0  # the bytes of the content to send
+    stop: int | None = None
+
+
+def refusal(error: ApiError, plane: Plane) -> Reply:
+    """A refusal in the dialect of the plane it comes from."""
+    wire = WIRE[error.kind]
+    headers: Headers = [(b"x-emulator-rule", error.rule.encode())] if error.rule else []
+    if plane is Plane.MANAGEMENT:
+        if error.message == BAD_MANAGEMENT_KEY:
+            headers.append((b"www-authenticate", BAD_MANAGEMENT_KEY.encode()))  # observed live: the message again
+        body = {"code": wire.number, "message": error.message, "details": []}
+        return Reply(wire.management_http or wire.http, msgspec.json.encode(body), headers=headers)
+    if error.kind is Kind.METHOD_NOT_ALLOWED:
+        return Reply(wire.http, content_type=None, headers=headers)
+    if wire.plain:
+        return Reply(wire.http, error.message.encode("utf-8", "replace"), TEXT, headers)
+    return Reply(wire.http, msgspec.json.encode({"code": wire.code, "error": error.message}), headers=headers)
+
+
+def head(reply: Reply, request_id: str, warnings: list[str]) -> Headers:
+    """All headers of a reply."""
+    headers = [*CORS, *_LABEL, (b"x-request-id", request_id.encode()), *reply.headers]
+    if reply.content_type is not None:
+        headers.append((b"content-type", reply.content_type))
+    if reply.content is None:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    for sentence in warnings:
+        headers.append((b"x-emulator-warning", sentence.encode("ascii", "backslashreplace")))
+    return headers

@@ -1,0 +1,89 @@
+"""The paths of files, public URLs and keys."""
+
+from __future__ import annotations
+
+from emulator.operations.auth import DescribeKey
+from emulator.operations.files import FileId, ReadPublicUrl
+from emulator.operations.uploads import CompleteBatchUpload
+from emulator.rest.reading import FromJson, FromPath, FromQuery, FromStream
+from emulator.rest.route import Route
+from emulator.rest.shapes import files as shapes
+from emulator.rest.writing import AsBytes, AsJson
+
+_FORM = "multipart/form-data"
+_FILE_ID = FromPath(lambda path: FileId(path["file_id"]))
+_FILE = AsJson(shapes.FileJson, shapes.file_json)
+_METADATA = AsJson(shapes.FileMetadataJson, shapes.metadata_json)
+_UPLOADED = AsJson(shapes.FileJson, shapes.uploaded_json)
+_FILES = AsJson(shapes.FilesJson, shapes.files_json)
+_BATCH_UPLOAD = AsJson(shapes.BatchUploadJson, shapes.batch_upload_json)
+_KEY = FromPath(lambda path: DescribeKey())
+
+ROUTES: tuple[Route, ...] = (
+    # Files
+    Route("POST", "/v1/files", "files.upload", FromStream(shapes.upload, _FORM), _UPLOADED),
+    Route("GET", "/v1/files", "files.list", FromQuery(shapes.FilesQuery, shapes.list_files), _FILES),
+    Route("GET", "/v1/files/{file_id}", "files.get", _FILE_ID, _FILE),
+    Route("PUT", "/v1/files/{file_id}", "files.update", FromStream(shapes.update, _FORM), _FILE),
+    Route("DELETE", "/v1/files/{file_id}", "files.delete", _FILE_ID, AsJson(shapes.DeletedJson, shapes.DeletedJson)),
+    Route(
+        "GET",
+        "/v1/files/{file_id}/content",
+        "files.content",
+        FromQuery(shapes.ContentQuery, shapes.read_file),
+        AsBytes(),
+    ),
+    Route("POST", "/v1/files:download", "files.content", FromJson(shapes.DownloadBody, shapes.download), AsBytes()),
+    Route(
+        "POST",
+        "/v1/files:initialize",
+        "files.initialize",
+        FromJson(shapes.InitializeBody, shapes.initialize),
+        _METADATA,
+    ),
+    Route(
+        "POST",
+        "/v1/files:uploadChunks",
+        "files.upload_chunks",
+        FromStream(shapes.upload_chunks, "application/json"),
+        _METADATA,
+    ),
+    Route(
+        "POST",
+        "/v1/files/batch_upload",
+        "files.batch_upload",
+        FromJson(shapes.BatchUploadBody, shapes.batch_upload),
+        _BATCH_UPLOAD,
+    ),
+    Route(
+        "POST",
+        "/v1/files/batch_upload/{batch_job_id}:complete",
+        "files.complete_batch_upload",
+        FromPath(lambda path: CompleteBatchUpload(path["batch_job_id"])),
+        _BATCH_UPLOAD,
+    ),
+    Route(
+        "POST",
+        "/v1/files/{file_id}/public-url",
+        "files.create_public_url",
+        FromJson(shapes.PublicUrlBody, shapes.create_public_url, optional=True),
+        AsJson(shapes.PublicUrlJson, shapes.public_url_json),
+    ),
+    Route(
+        "POST",
+        "/v1/files/{file_id}/public-url/revoke",
+        "files.revoke_public_url",
+        _FILE_ID,
+        AsJson(shapes.RevokedJson, shapes.revoked_json),
+    ),
+    Route(
+        "GET",
+        "/_files-cdn/{token}/{name}",
+        "files.public_content",
+        FromPath(lambda path: ReadPublicUrl(path["token"], path["name"])),
+        AsBytes(),
+    ),
+    # Keys
+    Route("GET", "/v1/api-key", "auth.api_key", _KEY, AsJson(shapes.KeyJson, shapes.key_json)),
+    Route("GET", "/v1/me", "auth.me", _KEY, AsJson(shapes.MeJson, shapes.me_json)),
+)

@@ -1,0 +1,167 @@
+"""How a route reads its request: from the path, the query, a JSON body or a form. Each way also tells its schema."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote, unquote_plus
+
+import msgspec
+
+from emulator.errors import ApiError, CallerGone, Kind, invalid
+from emulator.limits import Limits
+from emulator.operations.base import Call
+from emulator.rest import serde
+
+Receive = Callable[[], Any]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One HTTP request as a route sees it."""
+
+    scope: Mapping[str, Any]
+    receive: Receive
+    path: dict[str, str]  # decoded path parameters
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of a name, in lower case."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                text: str = value.decode("latin-1")
+                return text
+        return None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises CallerGone when the client leaves before its end."""
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise CallerGone
+            more = message.get("more_body", False)
+            if message.get("body"):
+                yield message["body"]
+
+    async def body(self, limits: Limits) -> bytes:
+        """The whole body. Refuses one over the limit as soon as that is known."""
+        most, pieces, size = limits.json_body_bytes_max, [], 0
+        async for piece in self.stream():
+            pieces.append(piece)
+            size += len(piece)
+            if most is not None and size > most:
+                raise ApiError(
+                    Kind.PAYLOAD_TOO_LARGE, f"The body has more than {most} bytes.", rule="json_body_bytes_max"
+                )
+        return b"".join(pieces)
+
+
+class Reading(Protocol):
+    """A way to read a request."""
+
+    content_type: ClassVar[str | None]
+
+    async def __call__(self, exchange: Exchange, call: Call) -> Any: ...
+
+
+@dataclass(frozen=True)
+class FromPath:
+    """Nothing but path parameters."""
+
+    make: Callable[[Mapping[str, str]], Any]
+    content_type: ClassVar[str | None] = None
+
+    async def __call__(self, exchange: Exchange, call: Call) -> Any:
+        return self.make(exchange.path)
+
+
+@dataclass(frozen=True)
+class FromQuery:
+    """Path and query parameters; `shape` is a msgspec.Struct of the latter."""
+
+    shape: type
+    make: Callable[[Mapping[str, str], Any], Any]
+    content_type: ClassVar[str | None] = None
+
+    async def __call__(self, exchange: Exchange, call: Call) -> Any:
+        return self.make(exchange.path, query(exchange, self.shape, call.team.limits))
+
+
+@dataclass(frozen=True)
+class FromJson:
+    """Path parameters and a JSON body of a shape; an optional body may be missing, or have no content type."""
+
+    shape: type
+    make: Callable[[Mapping[str, str], Any], Any]
+    optional: bool = False
+    content_type: ClassVar[str | None] = "application/json"
+
+    async def __call__(self, exchange: Exchange, call: Call) -> Any:
+        body = await exchange.body(call.team.limits)
+        if self.optional and not body.strip():
+            return self.make(exchange.path, self.shape())
+        declared = (exchange.header(b"content-type") or "").split(";", 1)[0].strip().lower()
+        if declared != self.content_type and not declared.endswith("+json"):
+            raise ApiError(
+                Kind.UNSUPPORTED_MEDIA_TYPE,
+                "Expected request with `Content-Type: application/json`",  # axum's words
+                rule="content_type",
+            )
+        return self.make(exchange.path, serde.decode(body, self.shape, call.team.limits))
+
+
+@dataclass(frozen=True)
+class FromStream:
+    """A body that is read as it arrives."""
+
+    make: Callable[[Exchange, Call], Any]
+    media_type: str
+    schema: dict[str, Any] = field(default_factory=dict, hash=False)
+    content_type: ClassVar[str | None] = None
+
+    async def __call__(self, exchange: Exchange, call: Call) -> Any:
+        return await self.make(exchange, call)
+
+
+def query(exchange: Exchange, shape: type, limits: Limits) -> Any:
+    """The query parameters as a shape; unknown ones are ignored, a repeated one is read once, the last time."""
+    raw: bytes = exchange.scope["query_string"]
+    if not raw:
+        return shape()
+    most = limits.query_string_bytes_max
+    if most is not None and len(raw) > most:
+        raise invalid(f"The query string has more than {most} bytes.", rule="query_string_bytes_max")
+    lists = {f.encode_name for f in msgspec.structs.fields(shape) if getattr(f.type, "__origin__", None) is list}
+    values: dict[str, Any] = {}
+    try:
+        for pair in raw.decode("latin-1").split("&"):
+            name, _, value = pair.partition("=")
+            name, value = (unquote_plus(text, errors="strict") for text in (name, value))
+            if name in lists:
+                values.setdefault(name, []).append(value)
+            elif value or name != "limit":  # an empty limit is no limit
+                values[name] = value
+        return msgspec.convert(values, shape, strict=False)
+    except UnicodeDecodeError:
+        raise invalid("The query string is not valid UTF-8.", rule="query") from None
+    except msgspec.ValidationError as error:
+        raise _bad_query(error, values) from None
+
+
+def _bad_query(error: msgspec.ValidationError, values: Mapping[str, Any]) -> ApiError:
+    """Name the parameter and what it may be."""
+    sentence, _, path = str(error).partition(" - at `$.")
+    name = path.rstrip("`").split("[", 1)[0]
+    value = str(values.get(name, ""))[:40]
+    if sentence.startswith("Expected `int"):
+        return invalid(f"Invalid {name}: {value!r} is not a whole number.", rule="query", param=name)
+    return invalid(f"Invalid {name}: {value!r} is not one of the known values.", rule="query", param=name)
+
+
+def path_segment(raw: str) -> str:
+    """A path parameter, decoded after the path was split, so that an id may hold any character."""
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        raise invalid("The path is not valid UTF-8.", rule="path") from None

@@ -1,0 +1,19 @@
+"""What a route is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.rest.reading import Reading
+from emulator.rest.writing import Writing
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path. `{name}` in the path is a parameter; a `:verb` after it is literal."""
+
+    method: str
+    path: str
+    operation: str
+    read: Reading
+    write: Writing

@@ -1,0 +1,36 @@
+"""Every REST path of the API: bound to an operation, or listed with the reason why not."""
+
+from __future__ import annotations
+
+from emulator.domain.keys import Plane
+from emulator.rest import files
+from emulator.rest.route import Route
+
+ROUTES: tuple[Route, ...] = (*files.ROUTES,)
+
+# The rest of the real service's REST surface, and why it is not here. A prefix covers everything below it.
+NOT_EMULATED: dict[str, str] = {
+    "/v1/chat": "chat is not emulated; batches of chat requests are",
+    "/v1/complete": "text completion is not emulated",
+    "/v1/completions": "text completion is not emulated",
+    "/v1/embeddings": "embeddings are not emulated",
+    "/v1/embedding-models": "model lists are not emulated",
+    "/v1/image-generation-models": "model lists are not emulated",
+    "/v1/images": "image generation is not emulated; batches of image requests are",
+    "/v1/language-models": "model lists are not emulated",
+    "/v1/messages": "messages are not emulated",
+    "/v1/models": "model lists are not emulated",
+    "/v1/responses": "responses are not emulated; batches of them are",
+    "/v1/skills": "skills are not emulated",
+    "/v1/tokenize-text": "tokenization is not emulated",
+    "/v1/video-generation-models": "model lists are not emulated",
+    "/v1/videos": "video generation is not emulated; batches of video requests are",
+    "/v1/billing": "billing is not emulated",
+    "/auth": "management of keys and teams is not emulated; see --key and --auth",
+    "/audit": "the audit log is not emulated; see the journal",
+}
+
+
+def plane_of(path: str) -> Plane:
+    """Whose dialect a path speaks, whether or not it has a route."""
+    return Plane.MANAGEMENT if path.startswith(("/v1/collections", "/auth", "/audit")) else Plane.INFERENCE

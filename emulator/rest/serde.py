@@ -1,0 +1,208 @@
+"""JSON bodies, refused in the words of the real service's JSON extractor (serde_json behind axum; observed live).
+
+Decoding is msgspec's. Only when it fails is the body scanned again, for the line and column that serde would name: a
+missing field is noticed after the closing brace of its object, a wrong type at the end of the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from emulator.errors import ApiError, Kind
+from emulator.limits import Limits
+
+T = TypeVar("T")
+
+_SYNTAX = "Failed to parse the request body as JSON: "
+_SHAPE = "Failed to deserialize the JSON body into the target type: "
+_EXPECTED = {  # msgspec's word for a type: serde's
+    "str": "a string",
+    "int": "i64",
+    "float": "f64",
+    "bool": "a boolean",
+    "array": "a sequence",
+    "object": "a map",
+}
+# An unclosed string runs to the end, so that no input is scanned twice.
+_TOKEN = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+)', re.DOTALL)
+_BYTE = re.compile(r" ?\(byte (\d+)\)")
+_PATH = re.compile(r" - at `\$(.*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def decode(body: bytes, shape: type[T], limits: Limits) -> T:
+    """The body as a value of a shape, or a refusal: MALFORMED_BODY for bad syntax, MISSHAPEN_BODY for a bad shape."""
+    value = parse(body, limits)
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise ApiError(Kind.MISSHAPEN_BODY, _SHAPE + _describe(str(error), body, value, shape), rule="json") from None
+
+
+def parse(body: bytes, limits: Limits) -> Any:
+    """The body as plain JSON values."""
+    depth = _deeper_than(body, limits.json_depth_max)
+    if depth is not None:
+        raise ApiError(
+            Kind.MALFORMED_BODY,
+            f"{_SYNTAX}recursion limit exceeded at {_position(body, depth)}",
+            rule="json_depth_max",
+        )
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(Kind.MALFORMED_BODY, _SYNTAX + _syntax(str(error), body), rule="json") from None
+
+
+def _deeper_than(body: bytes, most: int | None) -> int | None:
+    """Where the nesting exceeds the limit; most bodies hold so few brackets that one count answers."""
+    if most is None or body.count(b"[") + body.count(b"{") <= most:
+        return None
+    depth = 0
+    for token in _TOKEN.finditer(body):
+        if token[1] in (b"{", b"["):
+            depth += 1
+            if depth > most:
+                return token.end()
+        elif token[1] in (b"}", b"]"):
+            depth -= 1
+    return None
+
+
+def _syntax(message: str, body: bytes) -> str:
+    found = _BYTE.search(message)
+    at = int(found[1]) + 1 if found else len(body)
+    if "truncated" in message or not body:
+        return f"EOF while parsing a value at {_position(body, len(body))}"
+    word = "trailing characters" if "trailing" in message else "expected value"
+    return f"{word} at {_position(body, at)}"
+
+
+def _position(body: bytes, end: int) -> str:
+    line = body.count(b"\n", 0, end) + 1
+    column = end - (body.rfind(b"\n", 0, end) + 1)
+    return f"line {line} column {column}"
+
+
+def _describe(message: str, body: bytes, value: Any, shape: Any) -> str:
+    """serde's sentence for msgspec's."""
+    found = _PATH.search(message)
+    sentence = message[: found.start()] if found else message
+    offender, steps = _resolve(value, _steps(found[1]) if found else [])
+    where = _position(body, _end_of(body, steps))
+    missing = re.fullmatch(r"Object missing required field `(.+)`", sentence)
+    if missing:
+        return f"{_prefix(steps)}missing field `{missing[1]}` at {where}"
+    variant = re.fullmatch(r"Invalid enum value (.+)|Invalid value (.+)", sentence)
+    if variant:
+        return f"{_prefix(steps)}unknown variant `{offender}` at {where}"
+    wanted = re.match(r"Expected `([^`]+)`", sentence)
+    kinds = wanted[1].split(" | ") if wanted else []
+    expected = next((_EXPECTED.get(kind, kind) for kind in kinds if kind != "null"), "another type")
+    if expected == "a map":
+        expected = _struct_name(shape, steps)
+    return f"{_prefix(steps)}invalid type: {_unexpected(offender)}, expected {expected} at {where}"
+
+
+def _steps(path: str) -> list[str | int | None]:
+    return [m[1] if m[1] is not None else int(m[2]) if m[2] else None for m in _STEP.finditer(path)]
+
+
+def _resolve(value: Any, steps: list[str | int | None]) -> tuple[Any, list[str | int]]:
+    """Follow a path as far as it goes."""
+    walked: list[str | int] = []
+    for each in steps:
+        if each is None or not isinstance(value, dict | list):
+            break
+        try:
+            value = value[each]  # type: ignore[index]  # the step fits the container it was made for
+        except (KeyError, IndexError, TypeError):
+            break
+        walked.append(each)
+    return value, walked
+
+
+def _prefix(steps: list[str | int]) -> str:
+    text = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in steps)
+    return f"{text.removeprefix('.')}: " if text else ""
+
+
+def _struct_name(shape: Any, steps: list[str | int]) -> str:
+    """`struct Name` of the shape at a path, as serde derives it."""
+    for each in steps:
+        if isinstance(each, str):
+            fields = {f.encode_name: f.type for f in msgspec.structs.fields(shape)} if _is_struct(shape) else {}
+            shape = fields.get(each)
+        else:
+            shape = next(iter(getattr(shape, "__args__", ())), None)
+        shape = next((part for part in getattr(shape, "__args__", ()) if _is_struct(part)), shape)
+    return f"struct {shape.__name__}" if _is_struct(shape) else "a map"
+
+
+def _is_struct(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
+
+
+def _unexpected(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"boolean `{str(value).lower()}`"
+        case int():
+            return f"integer `{value}`"
+        case float():
+            return f"floating point `{value}`"
+        case str():
+            return f"string {msgspec.json.encode(value[:100]).decode()}"
+        case list():
+            return "sequence"
+        case _:
+            return "map"
+
+
+def _end_of(body: bytes, steps: list[str | int]) -> int:
+    """The offset just after the value at a path: one pass over the tokens."""
+    tokens = _TOKEN.finditer(body)
+    try:
+        token = next(tokens)
+        for each in steps:
+            token = _member(tokens, each)
+        return _skip(tokens, token)
+    except StopIteration:
+        return len(body)
+
+
+def _member(tokens: Iterator[re.Match[bytes]], target: str | int) -> re.Match[bytes]:
+    """The first token of a container's member; `tokens` stand just after its opening bracket."""
+    index = 0
+    while True:
+        token = next(tokens)
+        if isinstance(target, str):
+            found = msgspec.json.decode(token[1]) == target
+            next(tokens)  # the colon
+            token = next(tokens)
+        else:
+            found = index == target
+        if found:
+            return token
+        _skip(tokens, token)
+        next(tokens)  # the comma
+        index += 1
+
+
+def _skip(tokens: Iterator[re.Match[bytes]], token: re.Match[bytes]) -> int:
+    """The end of the value that starts with `token`."""
+    depth = 0
+    while True:
+        if token[1] in (b"{", b"["):
+            depth += 1
+        elif token[1] in (b"}", b"]"):
+            depth -= 1
+        if depth == 0:
+            return token.end()
+        token = next(tokens)

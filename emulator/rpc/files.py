@@ -1,0 +1,140 @@
+"""The Files and Auth services: messages to requests, results to messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from emulator.domain.files import ContentFormat, File, SortBy
+from emulator.domain.paging import Page
+from emulator.errors import invalid
+from emulator.operations.auth import DescribeKey, KeyDescription
+from emulator.operations.files import CreatePublicUrl, FileId, FileView, ListFiles, ReadFile, RevokedPublicUrl
+from emulator.operations.uploads import UploadFile
+from emulator.rpc.messages import load
+from emulator.rpc.reading import Message, Method, choice, optional, stamp
+
+_message = load().message
+
+_DESCENDING = {0: False, 1: True}
+_SORT_BY = {0: SortBy.CREATED_AT, 1: SortBy.FILENAME, 2: SortBy.SIZE}
+_FORMAT = {0: ContentFormat.ORIGINAL, 1: ContentFormat.ORIGINAL, 2: ContentFormat.TEXT}
+
+
+async def read_upload(messages: AsyncIterator[Message]) -> UploadFile:
+    """An upload: the first message is the init, every later one is data."""
+    first = await anext(messages, None)
+    if first is None or first.WhichOneof("chunk") != "init":
+        raise invalid("Missing init chunk", rule="init_first")
+
+    async def content() -> AsyncIterator[bytes]:
+        async for message in messages:
+            if message.WhichOneof("chunk") == "init":
+                raise invalid("Only the first message may be an init chunk", rule="init_once")
+            yield message.data
+
+    return UploadFile(first.init.name, content(), None, optional(first.init, "expires_after"))
+
+
+def read_list(message: Message) -> ListFiles:
+    """A page; over gRPC oldest first, for the enum's 0 is ascending."""
+    return ListFiles(
+        limit=message.limit,
+        descending=choice("order", _DESCENDING, message.order),
+        sort_by=choice("sort_by", _SORT_BY, message.sort_by),
+        pagination_token=optional(message, "pagination_token"),
+        filter=optional(message, "filter"),
+    )
+
+
+def read_content(message: Message) -> ReadFile:
+    """The bytes, or the text, of a file."""
+    return ReadFile(message.file_id, choice("format", _FORMAT, message.format))
+
+
+def write_file(view: FileView) -> Message:
+    """A file."""
+    file = view.file
+    return _message("xai_api.File")(
+        id=file.id,
+        filename=file.filename,
+        size=file.size,
+        created_at=stamp(file.created_at),
+        expires_at=stamp(file.expires_at),
+        public_url=view.public_url,
+        public_url_expires_at=stamp(view.public_url_expires_at),
+    )
+
+
+def write_uploaded(file: File) -> Message:
+    """A file that is new."""
+    return write_file(FileView(file))
+
+
+def write_page(page: Page[FileView]) -> Message:
+    """A page of files; the token is absent on the final page."""
+    return _message("xai_api.ListFilesResponse")(
+        data=[write_file(view) for view in page.items], pagination_token=page.next_token if page.more else None
+    )
+
+
+def write_public_url(view: FileView) -> Message:
+    """A public URL."""
+    return _message("xai_api.CreatePublicUrlResponse")(
+        public_url=view.public_url, expires_at=stamp(view.public_url_expires_at)
+    )
+
+
+def write_revoked(revoked: RevokedPublicUrl) -> Message:
+    """What was revoked."""
+    return _message("xai_api.RevokePublicUrlResponse")(
+        file_id=revoked.file_id, revoked=revoked.public_url is not None, public_url=revoked.public_url
+    )
+
+
+def write_key(key: KeyDescription) -> Message:
+    """The key's own description."""
+    return _message("xai_api.ApiKey")(
+        redacted_api_key=key.redacted_api_key,
+        user_id=key.user_id,
+        name=key.name,
+        team_id=key.team_id,
+        acls=key.acls,
+        api_key_id=key.api_key_id,
+        modified_by=key.user_id,
+    )
+
+
+def _file_id(message: Message) -> FileId:
+    return FileId(message.file_id)
+
+
+_FILES = "xai_api.Files"
+
+METHODS = (
+    Method(_FILES, "UploadFile", "files.upload", read_upload, write_uploaded, keyless=True),
+    Method(_FILES, "ListFiles", "files.list", read_list, write_page),
+    Method(_FILES, "RetrieveFile", "files.get", _file_id, write_file),
+    Method(
+        _FILES,
+        "DeleteFile",
+        "files.delete",
+        _file_id,
+        lambda id: _message("xai_api.DeleteFileResponse")(id=id, deleted=True),
+    ),
+    Method(
+        _FILES,
+        "RetrieveFileContent",
+        "files.content",
+        read_content,
+        lambda piece: _message("xai_api.FileContentChunk")(data=piece),
+    ),
+    Method(
+        _FILES,
+        "CreatePublicUrl",
+        "files.create_public_url",
+        lambda message: CreatePublicUrl(message.file_id, optional(message, "expires_after")),
+        write_public_url,
+    ),
+    Method(_FILES, "RevokePublicUrl", "files.revoke_public_url", _file_id, write_revoked),
+    Method("xai_api.Auth", "get_api_key_info", "auth.api_key", lambda message: DescribeKey(), write_key),
+)

@@ -1,0 +1,10 @@
+"""Every RPC of the five services: bound to an operation, or listed with the reason why not."""
+
+from __future__ import annotations
+
+from emulator.rpc import files
+from emulator.rpc.reading import Method
+
+METHODS: tuple[Method, ...] = (*files.METHODS,)
+
+NOT_EMULATED: dict[str, str] = {}

@@ -1,0 +1,49 @@
+"""How a method reads its messages and writes its answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.clock import Instant, to_datetime
+from emulator.errors import invalid
+from emulator.rpc.messages import timestamp
+
+Message = Any  # built from descriptors at run time
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC: the operation behind it, how its message becomes a request, how a result becomes a message.
+
+    `read` takes the message, or for a client stream an iterator of them. `write` makes the answer, or for a server
+    stream the message of one piece. `keyless` marks the one RPC that xai-sdk sends without a key on insecure channels.
+    """
+
+    service: str
+    name: str
+    operation: str
+    read: Callable[[Message], Any]
+    write: Callable[[Any], Message]
+    keyless: bool = False
+
+
+StreamRead = Callable[[AsyncIterator[Message]], Awaitable[Any]]
+
+
+def optional(message: Message, field: str) -> Any:
+    """A field's value, or None where the client did not set it."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
+def choice(name: str, table: dict[int, Any], number: int) -> Any:
+    """What an enum's number stands for. Enums are open on the wire, so a number may be one nobody knows."""
+    if number not in table:
+        raise invalid(f"Invalid {name}: {number} is not one of the known values.", param=name)
+    return table[number]
+
+
+def stamp(instant: Instant | None) -> Message | None:
+    """A Timestamp; None stays unset."""
+    return None if instant is None else timestamp(to_datetime(instant))

@@ -1,0 +1,58 @@
+"""`xai-emulator serve`: one emulator in the foreground, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from emulator.app import Server, new_event_loop
+from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
+from emulator.port import CannotListen
+from emulator.settings import Settings
+from emulator.store import DatabaseUnusable, LockTaken
+
+
+def serve(settings: Settings) -> int:
+    """Run until a signal; the exit code."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        server = Server(settings, _log)
+        await server.start()
+    except (CannotListen, LockTaken, DatabaseUnusable) as error:
+        _log(f"xai-emulator: {error}")
+        return 1
+    except OSError as error:
+        _log(f"xai-emulator: {error.filename or settings.data_dir}: {error.strerror}")
+        return 1
+    url = server.world.origin
+    _log(_hints(settings, url))
+    print(
+        f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}", flush=True
+    )  # the only line on stdout: programs wait for it
+    await stop.wait()
+    await server.stop()
+    return 0
+
+
+def _hints(settings: Settings, url: str) -> str:
+    where, target = settings.data_dir or "in memory", url.removeprefix("http://")
+    return (
+        f"keys: {INFERENCE_KEY} (inference), {MANAGEMENT_KEY} (management); state: {where}\n"
+        f"openai:  OpenAI(base_url='{url}/v1', api_key='{INFERENCE_KEY}')\n"
+        f"xai-sdk: Client(api_host='{target}', management_api_host='{target}', "
+        f"api_key='{INFERENCE_KEY}', management_api_key='{MANAGEMENT_KEY}')\n"
+        f"control: {url}/_emulator/health"
+    )
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,159 @@
+"""The settings of an emulator: one row each, from which the flags, the environment names and the keywords derive."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emulator.domain.keys import AuthMode, Key, Plane
+from emulator.limits import parse_value
+from emulator.profiles import PROFILES
+
+SPEEDS = ("instant", "realistic", "manual")
+ENVIRONMENT_PREFIX = "XAI_EMULATOR_"
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used; the message is one clear line."""
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise BadSetting(f"{text!r} is not one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise BadSetting(f"{text!r} is not a port number from 0 to 65535")
+    return int(text)
+
+
+def _non_empty(text: str) -> str:
+    if not text:
+        raise BadSetting("it is empty")
+    return text
+
+
+def _url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise BadSetting(f"{text!r} is not a URL such as http://localhost:7878")
+    return text.rstrip("/")
+
+
+def _limit(text: str) -> tuple[str, int | None]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadSetting(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, parse_value(name, value)
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
+
+
+def _key(text: str) -> Key:
+    secret, equals, rest = text.rpartition("=")
+    plane, colon, permissions = rest.partition(":")
+    if not equals or not secret or plane not in ("inference", "management"):
+        raise BadSetting("a key is given as KEY=inference or KEY=management[:PERMISSION,…]")
+    return Key(secret, Plane(plane), frozenset(filter(None, permissions.split(","))) if colon else None)
+
+
+def _setting(default: Any, parse: Callable[[str], Any], metavar: str, help: str, *, repeat: bool = False) -> Any:
+    metadata = {"parse": parse, "metavar": metavar, "help": help, "repeat": repeat}
+    if isinstance(default, (dict, tuple)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+# ruff: noqa: RUF009 - each default is a dataclasses.field, made by _setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an emulator behaves. Server-wide, but for what a new team starts with (profile, limits, speeds)."""
+
+    host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
+    port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
+    data_dir: Path | None = _setting(None, Path, "DIR", "keep state in DIR; without it state is in memory")
+    limits: Mapping[str, int | None] = _setting(
+        {}, _limit, "NAME=VALUE", "override a limit, for example file_bytes_max=512MiB; may be repeated", repeat=True
+    )
+    profile: str = _setting("documented", _one_of(*PROFILES), "NAME", "documented, strict or relaxed")
+    auth: str = _setting("shape", _one_of(*(m.value for m in AuthMode)), "MODE", "shape, strict or open")
+    keys: tuple[Key, ...] = _setting(
+        (), _key, "KEY=PLANE[:PERMISSION,…]", "a key that is known; may be repeated", repeat=True
+    )
+    public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
+    random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
+    log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")
+
+
+FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(Settings)}
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a setting: repeatable ones are named in the singular."""
+    word = name.removesuffix("s") if FIELDS[name].metadata["repeat"] else name
+    return "--" + word.replace("_", "-")
+
+
+def environment_name(name: str) -> str:
+    """The environment twin of a setting's flag."""
+    return ENVIRONMENT_PREFIX + flag(name).removeprefix("--").replace("-", "_").upper()
+
+
+def parse(name: str, text: str, source: str) -> Any:
+    """One value as text (a repeatable setting: one of its values). Raises BadSetting naming `source`."""
+    try:
+        return FIELDS[name].metadata["parse"](text)
+    except BadSetting as error:
+        raise BadSetting(f"{source}: {error}") from None
+
+
+def collect(name: str, values: list[Any]) -> Any:
+    """The value of a repeatable setting from its parsed values."""
+    return dict(values) if name == "limits" else tuple(values)
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings given in the environment. An unknown XAI_EMULATOR_ name is refused: it would be ignored silently."""
+    names = {environment_name(name): name for name in FIELDS}
+    settings: dict[str, Any] = {}
+    for variable in sorted(v for v in environment if v.startswith(ENVIRONMENT_PREFIX)):
+        if variable not in names:
+            raise BadSetting(f"{variable}: there is no such setting; known are {', '.join(sorted(names))}")
+        name, text = names[variable], environment[variable]
+        if FIELDS[name].metadata["repeat"]:
+            settings[name] = collect(name, [parse(name, item, variable) for item in text.split()])
+        else:
+            settings[name] = parse(name, text, variable)
+    return settings
+
+
+def from_keywords(keywords: Mapping[str, Any]) -> Settings:
+    """Settings from Python keywords, with the same checks as on the command line. Raises BadSetting."""
+    unknown = sorted(set(keywords) - set(FIELDS))
+    if unknown:
+        raise BadSetting(f"{unknown[0]}: there is no such setting; known are {', '.join(sorted(FIELDS))}")
+    values: dict[str, Any] = {}
+    for name, value in keywords.items():
+        if name == "limits":
+            items = [f"{row}={'none' if number is None else number}" for row, number in dict(value).items()]
+            values[name] = collect(name, [parse(name, item, name) for item in items])
+        elif FIELDS[name].metadata["repeat"]:
+            values[name] = tuple(parse(name, item, name) if isinstance(item, str) else item for item in value)
+        elif value is None or isinstance(value, Path):
+            values[name] = value
+        else:
+            values[name] = parse(name, str(value), name)
+    return Settings(**values)

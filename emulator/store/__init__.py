@@ -1,0 +1,80 @@
+"""State: SQLite rows, blobs and job rows. The only package that knows SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emulator.store.blobs import Blobs
+from emulator.store.database import Database, DatabaseUnusable
+from emulator.store.files import Files
+from emulator.store.jobs import Jobs
+from emulator.store.lock import DirectoryLock, LockTaken
+from emulator.store.teams import Teams
+
+__all__ = ["DatabaseUnusable", "LockTaken", "Store"]
+
+
+class Store:
+    """Everything that is kept, in memory (blobs: in a temporary directory) or below one data directory."""
+
+    def __init__(self, directory: Path | None) -> None:
+        """Open the store. Raises LockTaken, DatabaseUnusable or OSError, each with a sentence that says why."""
+        self._lock: DirectoryLock | None = None
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = DirectoryLock(directory)
+        try:
+            self.database = Database(None if directory is None else directory / "emulator.sqlite")
+            self.blobs = Blobs(directory)
+        except BaseException:
+            if self._lock is not None:
+                self._lock.release()
+            raise
+        self.files = Files(self.database)
+        self.jobs = Jobs(self.database)
+        self.teams = Teams(self.database)
+        self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
+        self.blobs.sweep(self.files.blobs())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything inside, or nothing. Blobs are removed after the commit, so a rollback keeps them."""
+        mark = len(self._unowned)
+        try:
+            with self.database.transaction():
+                yield
+        except BaseException:
+            del self._unowned[mark:]
+            raise
+        if not self.database.in_transaction:
+            names, self._unowned = self._unowned, []
+            self.blobs.remove(names)
+
+    def release_blob(self, name: str) -> None:
+        """Let a blob go when the present transaction commits."""
+        self._unowned.append(name)
+
+    def remove_file(self, team: str, id: str) -> None:
+        """Delete a file with all that hangs on it: its bytes, its public URL, its planned expiry."""
+        with self.transaction():
+            file = self.files.get_even_expired(team, id)
+            if file is not None:
+                self.files.delete(team, id)
+                self.jobs.cancel(team, "expire_file", id)
+                self.release_blob(file.blob)
+
+    def clear(self, team: str) -> dict[str, int]:
+        """Forget everything of a team; the number of rows removed by table."""
+        with self.transaction():
+            for name in self.files.blobs(team):
+                self.release_blob(name)
+            return self.teams.clear(team)
+
+    def close(self) -> None:
+        """Close the database and remove what is temporary."""
+        self.database.close()
+        self.blobs.close()
+        if self._lock is not None:
+            self._lock.release()

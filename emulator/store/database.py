@@ -1,0 +1,108 @@
+"""The one SQLite connection: opening, schema versions, transactions.
+
+It is called directly on the event loop that owns the state (a row by key takes microseconds, a thread hop ten times
+that), so a transaction that contains no `await` is atomic against every other operation.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+_SCHEMA = Path(__file__).with_name("schema.sql")
+
+
+class DatabaseUnusable(Exception):
+    """The database cannot be opened; the message says why and what to do."""
+
+
+class Database:
+    """A connection with the schema in place. Rows come back as plain tuples."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open `path`, or a database in memory. Raises DatabaseUnusable."""
+        where = ":memory:" if path is None else str(path)
+        self._depth = 0
+        try:
+            self._connection = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+            self._prepare(where)
+        except sqlite3.Error as error:
+            raise DatabaseUnusable(f"the database {where} cannot be opened: {error}") from None
+
+    def _prepare(self, where: str) -> None:
+        connection = self._connection
+        # WAL with NORMAL: a commit survives the death of the process, not necessarily a power cut.
+        connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            connection.executescript(f"BEGIN; {_SCHEMA.read_text()} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise DatabaseUnusable(
+                f"the database {where} has schema version {version}, this xai-emulator reads version "
+                f"{SCHEMA_VERSION}; use another --data-dir or the xai-emulator version that wrote it"
+            )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._depth > 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything inside, or nothing. Nested transactions join the outer one."""
+        if self._depth == 0:
+            self._connection.execute("BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            if self._depth == 0:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._depth -= 1
+        if self._depth == 0:
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                self._connection.execute("ROLLBACK")
+                raise
+
+    def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run one statement and return the number of rows it changed."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        return row
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def keyset(
+        self,
+        select: str,
+        where: str,
+        parameters: Sequence[Any],
+        *,
+        order_by: str,
+        descending: bool,
+        after: tuple[int | str, int] | None,
+        limit: int,
+    ) -> list[tuple[Any, ...]]:
+        """A page of a list ordered by (order_by, seq), starting after a position. `order_by` is a trusted name."""
+        direction, beyond = ("DESC", "<") if descending else ("ASC", ">")
+        values = list(parameters)
+        if after is not None:
+            where += f" AND ({order_by}, seq) {beyond} (?, ?)"
+            values += after
+        sql = f"{select} WHERE {where} ORDER BY {order_by} {direction}, seq {direction} LIMIT ?"
+        return self.rows(sql, [*values, limit])

@@ -1,0 +1,201 @@
+"""Rows of files, of deleted files' positions, and of batch uploads."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from emulator.clock import Instant
+from emulator.domain.files import File, PublicUrl, SortBy, UploadStatus
+from emulator.domain.paging import Cursor
+from emulator.store.database import Database
+
+_COLUMNS = (
+    "id, filename, size, content_type, hash, blob, created_at, expires_at, upload_status, "
+    "open_for_chunks, public_url_token, public_url_expires_at, seq"
+)
+_SELECT = f"SELECT {_COLUMNS} FROM files"
+# A file is gone at the very instant it expires, whether or not the job that removes it has run yet.
+_ALIVE = "(expires_at IS NULL OR expires_at > ?)"
+_KEYS: dict[SortBy, str] = {SortBy.CREATED_AT: "created_at", SortBy.FILENAME: "filename", SortBy.SIZE: "size"}
+
+
+def _file(row: tuple[Any, ...]) -> File:
+    return File(
+        id=row[0],
+        filename=row[1],
+        size=row[2],
+        content_type=row[3],
+        hash=row[4],
+        blob=row[5],
+        created_at=row[6],
+        expires_at=row[7],
+        upload_status=UploadStatus(row[8]),
+        open_for_chunks=bool(row[9]),
+        public_url=None if row[10] is None else PublicUrl(row[10], row[11]),
+        seq=row[12],
+    )
+
+
+class Files:
+    """The files of every team."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def insert(
+        self,
+        team: str,
+        *,
+        id: str,
+        filename: str,
+        size: int,
+        content_type: str,
+        hash: str,
+        blob: str,
+        created_at: Instant,
+        expires_at: Instant | None,
+        upload_status: UploadStatus,
+        open_for_chunks: bool,
+    ) -> File:
+        """Add a file and return it with its insertion number."""
+        row = self._db.row(
+            "INSERT INTO files (team, id, filename, size, content_type, hash, blob, created_at, expires_at, "
+            "upload_status, open_for_chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+            (
+                *(team, id, filename, size, content_type, hash, blob, created_at, expires_at),
+                *(upload_status.value, open_for_chunks),
+            ),
+        )
+        assert row is not None
+        return File(
+            id=id,
+            filename=filename,
+            size=size,
+            content_type=content_type,
+            hash=hash,
+            blob=blob,
+            created_at=created_at,
+            expires_at=expires_at,
+            upload_status=upload_status,
+            open_for_chunks=open_for_chunks,
+            public_url=None,
+            seq=row[0],
+        )
+
+    def get(self, team: str, id: str, now: Instant) -> File | None:
+        """The file, unless it is missing or expired."""
+        row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ? AND {_ALIVE}", (team, id, now))
+        return None if row is None else _file(row)
+
+    def get_even_expired(self, team: str, id: str) -> File | None:
+        """The row as it is stored: for the job that removes it."""
+        row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ?", (team, id))
+        return None if row is None else _file(row)
+
+    def by_public_url(self, token: str) -> tuple[str, File] | None:
+        """The team and file of a public URL's token, expired or not: only the team's clock can tell."""
+        row = self._db.row(f"SELECT team, {_COLUMNS} FROM files WHERE public_url_token = ?", (token,))
+        return None if row is None else (row[0], _file(row[1:]))
+
+    def page(
+        self, team: str, now: Instant, *, sort_by: SortBy, descending: bool, after: Cursor | None, limit: int
+    ) -> list[File]:
+        """Living files in order, starting after a position."""
+        rows = self._db.keyset(
+            _SELECT,
+            f"team = ? AND {_ALIVE}",
+            (team, now),
+            order_by=_KEYS[sort_by],
+            descending=descending,
+            after=None if after is None else (after.key, after.seq),
+            limit=limit,
+        )
+        return [_file(row) for row in rows]
+
+    @staticmethod
+    def cursor(file: File, sort_by: SortBy) -> Cursor:
+        """Where a file stands in an order."""
+        keys: dict[SortBy, int | str] = {
+            SortBy.CREATED_AT: file.created_at,
+            SortBy.FILENAME: file.filename,
+            SortBy.SIZE: file.size,
+        }
+        return Cursor(keys[sort_by], file.seq)
+
+    def position(self, team: str, id: str, sort_by: SortBy) -> Cursor | None:
+        """Where a file stands in an order, or stood before it was deleted."""
+        key = _KEYS[sort_by]
+        for table in ("files", "deleted_files"):
+            row = self._db.row(f"SELECT {key}, seq FROM {table} WHERE team = ? AND id = ?", (team, id))
+            if row is not None:
+                return Cursor(row[0], row[1])
+        return None
+
+    def set_content(self, team: str, id: str, *, size: int, hash: str, blob: str, status: UploadStatus) -> None:
+        """Let other bytes be the content of a file."""
+        self._db.write(
+            "UPDATE files SET size = ?, hash = ?, blob = ?, upload_status = ? WHERE team = ? AND id = ?",
+            (size, hash, blob, status.value, team, id),
+        )
+
+    def seal(self, team: str, id: str) -> None:
+        """Take no more chunks for a file."""
+        self._db.write("UPDATE files SET open_for_chunks = 0 WHERE team = ? AND id = ?", (team, id))
+
+    def set_metadata(self, team: str, id: str, *, filename: str, content_type: str, expires_at: Instant | None) -> None:
+        """Rename a file, or change what it is or when it expires."""
+        self._db.write(
+            "UPDATE files SET filename = ?, content_type = ?, expires_at = ? WHERE team = ? AND id = ?",
+            (filename, content_type, expires_at, team, id),
+        )
+
+    def set_public_url(self, team: str, id: str, url: PublicUrl | None) -> None:
+        """Give a file its one public URL, or take it away."""
+        token, expires_at = (None, None) if url is None else (url.token, url.expires_at)
+        self._db.write(
+            "UPDATE files SET public_url_token = ?, public_url_expires_at = ? WHERE team = ? AND id = ?",
+            (token, expires_at, team, id),
+        )
+
+    def delete(self, team: str, id: str) -> None:
+        """Remove the row; where it stood in the lists is remembered."""
+        self._db.write("DELETE FROM files WHERE team = ? AND id = ?", (team, id))
+
+    def usage(self, team: str) -> tuple[int, int]:
+        """The number and total bytes of a team's files."""
+        row = self._db.row("SELECT files_count, files_bytes FROM teams WHERE name = ?", (team,))
+        return (0, 0) if row is None else (row[0], row[1])
+
+    def active_public_urls(self, team: str, now: Instant) -> int:
+        """How many public URLs of a team work now."""
+        row = self._db.row(
+            "SELECT count(*) FROM files WHERE team = ? AND public_url_token IS NOT NULL "
+            f"AND (public_url_expires_at IS NULL OR public_url_expires_at > ?) AND {_ALIVE}",
+            (team, now, now),
+        )
+        assert row is not None
+        count: int = row[0]
+        return count
+
+    def blobs(self, team: str | None = None) -> set[str]:
+        """The names of all blobs that some file owns, of one team or of all."""
+        where, parameters = ("", ()) if team is None else (" WHERE team = ?", (team,))
+        return {row[0] for row in self._db.rows(f"SELECT blob FROM files{where}", parameters)}
+
+    def insert_batch_upload(self, team: str, id: str, file_ids: list[str], created_at: Instant) -> None:
+        """Remember which files a batch upload is made of."""
+        self._db.write(
+            "INSERT INTO file_batch_uploads VALUES (?, ?, ?, ?, NULL)", (team, id, json.dumps(file_ids), created_at)
+        )
+
+    def batch_upload(self, team: str, id: str) -> tuple[list[str], Instant | None] | None:
+        """The file ids of a batch upload, and when it was completed."""
+        row = self._db.row(
+            "SELECT file_ids, completed_at FROM file_batch_uploads WHERE team = ? AND id = ?", (team, id)
+        )
+        return None if row is None else (json.loads(row[0]), row[1])
+
+    def complete_batch_upload(self, team: str, id: str, at: Instant) -> None:
+        """Note when a batch upload was completed."""
+        self._db.write("UPDATE file_batch_uploads SET completed_at = ? WHERE team = ? AND id = ?", (at, team, id))

@@ -1,0 +1,62 @@
+"""Job rows: what happens later, due in the team's own time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.clock import Instant
+from emulator.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do to `subject` at `due_at`."""
+
+    seq: int
+    team: str
+    due_at: Instant
+    kind: str
+    subject: str
+
+
+class Jobs:
+    """The jobs of every team, in order of (due_at, seq)."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, team: str, kind: str, subject: str, due_at: Instant) -> int:
+        """Plan a job and return its number."""
+        row = self._db.row(
+            "INSERT INTO jobs (team, due_at, kind, subject) VALUES (?, ?, ?, ?) RETURNING seq",
+            (team, due_at, kind, subject),
+        )
+        assert row is not None
+        seq: int = row[0]
+        return seq
+
+    def next_due(self, team: str, until: Instant) -> Job | None:
+        """The earliest job of a team that is due by `until`."""
+        row = self._db.row(
+            "SELECT seq, team, due_at, kind, subject FROM jobs WHERE team = ? AND due_at <= ? "
+            "ORDER BY due_at, seq LIMIT 1",
+            (team, until),
+        )
+        return None if row is None else Job(*row)
+
+    def earliest(self, team: str) -> Instant | None:
+        """When the next job of a team is due."""
+        row = self._db.row("SELECT min(due_at) FROM jobs WHERE team = ?", (team,))
+        return None if row is None else row[0]
+
+    def done(self, job: Job) -> None:
+        """Remove a job; belongs in the transaction that does its work."""
+        self._db.write("DELETE FROM jobs WHERE seq = ?", (job.seq,))
+
+    def cancel(self, team: str, kind: str, subject: str) -> None:
+        """Remove the planned jobs of a kind for a subject."""
+        self._db.write("DELETE FROM jobs WHERE team = ? AND subject = ? AND kind = ?", (team, subject, kind))
+
+    def teams(self) -> list[str]:
+        """The teams that have jobs."""
+        return [row[0] for row in self._db.rows("SELECT DISTINCT team FROM jobs")]

@@ -1,0 +1,48 @@
+"""Rows of teams: their clock and the counter of their ids."""
+
+from __future__ import annotations
+
+from emulator.clock import Instant
+from emulator.store.database import Database
+
+# What belongs to a team, in the order in which it is forgotten; `deleted_files` last, for a trigger writes to it.
+_TABLES = ("file_batch_uploads", "files", "jobs", "deleted_files")
+
+
+class Teams:
+    """The teams that exist."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def open(self, name: str) -> tuple[int, Instant | None]:
+        """Create a team unless it exists; its clock: (offset, frozen_at)."""
+        row = self._db.row("SELECT clock_offset, frozen_at FROM teams WHERE name = ?", (name,))
+        if row is None:
+            self._db.write("INSERT INTO teams (name) VALUES (?)", (name,))
+            return 0, None
+        return row[0], row[1]
+
+    def names(self) -> list[str]:
+        """Every team, in order of name."""
+        return [row[0] for row in self._db.rows("SELECT name FROM teams ORDER BY name")]
+
+    def set_clock(self, name: str, offset: int, frozen_at: Instant | None) -> None:
+        """Remember a team's clock."""
+        self._db.write("UPDATE teams SET clock_offset = ?, frozen_at = ? WHERE name = ?", (offset, frozen_at, name))
+
+    def next_id(self, name: str) -> int:
+        """The next value of the team's id counter, never given twice."""
+        row = self._db.row("UPDATE teams SET id_counter = id_counter + 1 WHERE name = ? RETURNING id_counter", (name,))
+        assert row is not None, name
+        counter: int = row[0]
+        return counter
+
+    def clear(self, name: str) -> dict[str, int]:
+        """Forget everything a team has; how many rows of each table went."""
+        with self._db.transaction():
+            counts = {table: self._db.write(f"DELETE FROM {table} WHERE team = ?", (name,)) for table in _TABLES}
+            self._db.write(
+                "UPDATE teams SET id_counter = 0, clock_offset = 0, frozen_at = NULL WHERE name = ?", (name,)
+            )
+        return counts
