@@ -73,6 +73,8 @@ class Server:
         """The whole HTTP surface as one ASGI application."""
         if scope["type"] != "http":
             return
+        if scope["path"] == "/api-docs/openapi.json":  # where the live service has its own
+            scope = {**scope, "path": "/_emulator/openapi.json", "raw_path": b"/_emulator/openapi.json"}
         if scope["path"].startswith("/_emulator"):
             await self._control(scope, receive, send)
         else:

@@ -10,7 +10,8 @@ from emulator.rest.route import Route
 from emulator.rest.shapes import files as shapes
 from emulator.rest.writing import AsBytes, AsJson
 
-_FORM = "multipart/form-data"
+_UPLOAD = FromStream(shapes.upload, "multipart/form-data", shapes.UPLOAD_FORM)
+_UPDATE = FromStream(shapes.update, "multipart/form-data", shapes.UPLOAD_FORM)
 _FILE_ID = FromPath(lambda path: FileId(path["file_id"]))
 _FILE = AsJson(shapes.FileJson, shapes.file_json)
 _METADATA = AsJson(shapes.FileMetadataJson, shapes.metadata_json)
@@ -21,10 +22,10 @@ _KEY = FromPath(lambda path: DescribeKey())
 
 ROUTES: tuple[Route, ...] = (
     # Files
-    Route("POST", "/v1/files", "files.upload", FromStream(shapes.upload, _FORM), _UPLOADED),
+    Route("POST", "/v1/files", "files.upload", _UPLOAD, _UPLOADED),
     Route("GET", "/v1/files", "files.list", FromQuery(shapes.FilesQuery, shapes.list_files), _FILES),
     Route("GET", "/v1/files/{file_id}", "files.get", _FILE_ID, _FILE),
-    Route("PUT", "/v1/files/{file_id}", "files.update", FromStream(shapes.update, _FORM), _FILE),
+    Route("PUT", "/v1/files/{file_id}", "files.update", _UPDATE, _FILE),
     Route("DELETE", "/v1/files/{file_id}", "files.delete", _FILE_ID, AsJson(shapes.DeletedJson, shapes.DeletedJson)),
     Route(
         "GET",
@@ -45,7 +46,7 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         "/v1/files:uploadChunks",
         "files.upload_chunks",
-        FromStream(shapes.upload_chunks, "application/json"),
+        FromStream(shapes.upload_chunks, "application/json", shapes.CHUNK_SCHEMA),
         _METADATA,
     ),
     Route(

@@ -1,12 +1,194 @@
-"""The OpenAPI 3.1 document of `/v1`, produced from the declarations that decode, check and answer."""
+"""The OpenAPI 3.1 document of `/v1`, produced from the declarations that decode, check and answer.
+
+Paths come from the routes, shapes from the msgspec structs, bounds from the rules on the operations' requests. A bound
+is stated only where the team's profile refuses beyond it; where it clamps, the description says so.
+"""
 
 from __future__ import annotations
 
+import copy
+import re
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
+from emulator.domain.keys import Plane
+from emulator.limits import Between, Limits
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Operation
+from emulator.pipeline.receive import rules
+from emulator.profiles import Reaction
+from emulator.rest.reading import FromJson, FromQuery, FromStream
+from emulator.rest.route import Route
+from emulator.rest.routes import ROUTES
+from emulator.rest.writing import AsJson
+from emulator.version import VERSION
 from emulator.world import Team
+
+Schema = dict[str, Any]
+_REF = "#/components/schemas/{name}"
+
+_INFERENCE_ERROR: Schema = {
+    "type": "object",
+    "required": ["code", "error"],
+    "properties": {"code": {"type": "string"}, "error": {"type": "string"}},
+}
+_MANAGEMENT_ERROR: Schema = {  # google.rpc.Status as grpc-gateway writes it
+    "type": "object",
+    "required": ["code", "message", "details"],
+    "properties": {
+        "code": {"type": "integer"},
+        "message": {"type": "string"},
+        "details": {"type": "array", "items": {}},
+    },
+}
+_ERRORS = {Plane.INFERENCE: "Error", Plane.PUBLIC: "Error", Plane.MANAGEMENT: "Status"}
 
 
 def document(team: Team, origin: str) -> dict[str, Any]:
     """The document for a team's limits and profile."""
-    return {"openapi": "3.1.0", "info": {"title": "xai-emulator", "version": "0"}, "paths": {}}
+    schemas = _schemas(team)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, team, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "xai-emulator",
+            "version": VERSION,
+            "description": "The xAI Files, Collections, Documents-search and Batch APIs, as this emulator serves them.",
+        },
+        "servers": [{"url": origin}],
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "Error": _INFERENCE_ERROR, "Status": _MANAGEMENT_ERROR},
+            "securitySchemes": {
+                plane.value: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": f"A key of the {plane.value} plane.",
+                }
+                for plane in (Plane.INFERENCE, Plane.MANAGEMENT)
+            },
+        },
+    }
+
+
+def _structs() -> Iterator[type]:
+    for route in ROUTES:
+        for part in (route.read, route.write):
+            if isinstance(part, FromJson | FromQuery | AsJson):
+                yield part.shape
+
+
+def _schemas(team: Team) -> dict[str, Schema]:
+    """The schema of every struct, bodies bounded by the rules of the operations that read them."""
+    shapes = list(dict.fromkeys(_structs()))
+    _, schemas = msgspec.json.schema_components(shapes, ref_template=_REF)
+    for route in ROUTES:
+        if isinstance(route.read, FromJson):
+            _bound(schemas[route.read.shape.__name__]["properties"], OPERATIONS[route.operation], team)
+    return schemas
+
+
+def _bound(properties: dict[str, Schema], operation: Operation, team: Team) -> None:
+    """Write an operation's rules into the schemas of the properties with the same names."""
+    for name, rule in rules(operation.request):
+        if name not in properties:
+            continue
+        if isinstance(rule, Between):
+            _state_bounds(properties[name], getattr(team.limits, rule.low), getattr(team.limits, rule.high))
+        else:
+            _describe_page_size(properties[name], getattr(team.limits, rule.high), team)
+
+
+def _state_bounds(schema: Schema, low: int | None, high: int | None) -> None:
+    for branch in schema.get("anyOf", [schema]):
+        if branch.get("type") == "integer":
+            branch |= {"minimum": low} if low is not None else {}
+            branch |= {"maximum": high} if high is not None else {}
+
+
+def _describe_page_size(schema: Schema, high: int | None, team: Team) -> None:
+    limits: Limits = team.limits
+    text = f"0 or less means {limits.page_items_default}."
+    if high is not None and team.profile.page_limit_above_max is Reaction.REFUSE:
+        _state_bounds(schema, None, high)
+    elif high is not None:
+        text += f" More than {high} is taken as {high}."
+    schema["description"] = text
+
+
+def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str, Any]:
+    operation = OPERATIONS[route.operation]
+    described: dict[str, Any] = {
+        "operationId": f"{route.operation}:{route.method} {route.path}",
+        "summary": (operation.run.__doc__ or "").split("\n", 1)[0],
+        "tags": [route.operation.split(".", 1)[0]],
+        "x-evidence": operation.confidence.value,
+        "x-source": operation.source,
+        "parameters": [*_path_parameters(route), *_query_parameters(route, team, schemas)],
+        "responses": {"200": _success(route), "default": _refusal(operation.plane, route)},
+    }
+    body = _body(route, team)
+    if body is not None:
+        described["requestBody"] = body
+    if operation.plane is not Plane.PUBLIC:
+        described["security"] = [{operation.plane.value: []}]
+    return described
+
+
+def _path_parameters(route: Route) -> list[Schema]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+
+
+def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> list[Schema]:
+    if not isinstance(route.read, FromQuery):
+        return []
+    shape = schemas[route.read.shape.__name__]
+    properties = {name: dict(schema) for name, schema in shape["properties"].items()}
+    _bound(properties, OPERATIONS[route.operation], team)
+    return [
+        {"name": name, "in": "query", "required": name in shape.get("required", []), "schema": _without_null(schema)}
+        for name, schema in properties.items()
+    ]
+
+
+def _without_null(schema: Schema) -> Schema:
+    """A query has no null: an optional parameter is left out instead."""
+    schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
+    branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
+    if len(branches) == 1:
+        return {**{key: value for key, value in schema.items() if key != "anyOf"}, **branches[0]}
+    return schema
+
+
+def _body(route: Route, team: Team) -> Schema | None:
+    read = route.read
+    if isinstance(read, FromJson):
+        reference = {"$ref": _REF.format(name=read.shape.__name__)}
+        return {"required": not read.optional, "content": {"application/json": {"schema": reference}}}
+    if isinstance(read, FromStream):
+        schema = copy.deepcopy(read.schema)
+        _bound(schema["properties"], OPERATIONS[route.operation], team)
+        return {"required": True, "content": {read.media_type: {"schema": schema}}}
+    return None
+
+
+def _success(route: Route) -> Schema:
+    if isinstance(route.write, AsJson):
+        reference = {"$ref": _REF.format(name=route.write.shape.__name__)}
+        return {"description": "Success.", "content": {"application/json": {"schema": reference}}}
+    return {"description": "The bytes.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+def _refusal(plane: Plane, route: Route) -> Schema:
+    """Any refusal: the plane's JSON, or the plain sentence of the inference plane's JSON extractor."""
+    content: Schema = {"application/json": {"schema": {"$ref": _REF.format(name=_ERRORS[plane])}}}
+    if isinstance(route.read, FromJson | FromStream) and plane is Plane.INFERENCE:
+        content["text/plain"] = {"schema": {"type": "string"}}
+    return {"description": "A refusal.", "content": content}

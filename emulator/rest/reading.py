@@ -117,7 +117,7 @@ class FromStream:
 
     make: Callable[[Exchange, Call], Any]
     media_type: str
-    schema: dict[str, Any] = field(default_factory=dict, hash=False)
+    schema: dict[str, Any] = field(hash=False)  # JSON Schema of the fields or the message
     content_type: ClassVar[str | None] = None
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:

@@ -271,6 +271,25 @@ class BatchUploadBody(Struct):
     files: list[InitializeBody]
 
 
+# The order matters: expires_after must come before file (OpenAPI: UploadFileMultipartRequest).
+UPLOAD_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "purpose": {"type": "string", "description": "Accepted for OpenAI's clients, and not kept."},
+        "expires_after": {"type": "integer", "description": "Seconds. Must come before `file`."},
+        "file": {"type": "string", "format": "binary"},
+    },
+}
+CHUNK_SCHEMA = {
+    "type": "object",
+    "required": ["file_id", "chunk"],
+    "properties": {
+        "file_id": {"type": "string"},
+        "chunk": {"type": "string", "contentEncoding": "base64"},
+    },
+}
+
 Path = Mapping[str, str]
 
 
