@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.store.blobs import Blobs
+from emulator.store.chunks import Chunks
 from emulator.store.database import Database, DatabaseUnusable
 from emulator.store.files import Files
 from emulator.store.jobs import Jobs
@@ -33,6 +34,7 @@ class Store:
                 self._lock.release()
             raise
         self.files = Files(self.database)
+        self.chunks = Chunks(self.database)
         self.jobs = Jobs(self.database)
         self.teams = Teams(self.database)
         self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits

@@ -63,6 +63,28 @@ CREATE TABLE file_batch_uploads (
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
 
+-- The documents that can be found. `seq` grows with every indexing, so a change of a collection is seen by it.
+CREATE TABLE indexed_documents (
+    seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+    team          TEXT NOT NULL,
+    collection_id TEXT NOT NULL,
+    file_id       TEXT NOT NULL,
+    UNIQUE (team, collection_id, file_id)
+);
+
+CREATE TABLE chunks (
+    team          TEXT NOT NULL,
+    collection_id TEXT NOT NULL,
+    file_id       TEXT NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    id            TEXT NOT NULL,
+    content       TEXT NOT NULL,
+    indexed_text  TEXT,  -- where it is not the content
+    page_number   INTEGER,
+    vector        BLOB NOT NULL,  -- float32, little-endian
+    UNIQUE (team, collection_id, file_id, ordinal)
+);
+
 CREATE TABLE jobs (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     team    TEXT NOT NULL,
