@@ -6,8 +6,11 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
+
+from emulator import Emulator
 
 # A deadline judges the load of the machine, not the code; speed has tests of its own, marked `alone`.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -37,3 +40,27 @@ def _machine(*, alone: bool) -> Iterator[None]:
     finally:
         os.close(room)
         os.close(door)
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """One running emulator for a whole module; `reset` or a team of one's own keeps tests apart."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def rest(emulator: Emulator) -> Iterator[httpx.Client]:
+    """A plain HTTP client of the inference plane, on an emulator that was reset."""
+    emulator.reset()
+    headers = {"authorization": f"Bearer {emulator.api_key}"}
+    with httpx.Client(base_url=emulator.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def management(emulator: Emulator) -> Iterator[httpx.Client]:
+    """A plain HTTP client of the management plane."""
+    headers = {"authorization": f"Bearer {emulator.management_key}"}
+    with httpx.Client(base_url=emulator.url, headers=headers, timeout=30) as client:
+        yield client
