@@ -111,16 +111,24 @@ Expr: TypeAlias = Comparison | Not | And | Or
 
 def conjunction(*operands: Expr) -> Expr:
     """The canonical AND of the operands: flat, and a single operand stands for itself."""
-    flat = tuple(
-        part for operand in operands for part in (operand.operands if isinstance(operand, And) else (operand,))
-    )
+    flat = _flat(And, operands)
     return flat[0] if len(flat) == 1 else And(flat)
 
 
 def disjunction(*operands: Expr) -> Expr:
     """The canonical OR of the operands: flat, and a single operand stands for itself."""
-    flat = tuple(part for operand in operands for part in (operand.operands if isinstance(operand, Or) else (operand,)))
+    flat = _flat(Or, operands)
     return flat[0] if len(flat) == 1 else Or(flat)
+
+
+def _flat(kind: type[And] | type[Or], operands: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    flat: list[Expr] = []
+    for operand in operands:
+        if isinstance(operand, kind):
+            flat.extend(operand.operands)  # as one piece: this is what a deep nest of parentheses costs
+        else:
+            flat.append(operand)
+    return tuple(flat)
 
 
 def comparisons(expr: Expr) -> Iterator[Comparison]:

@@ -59,7 +59,10 @@ class _Spot:
 
 def diagnose(text: str, body: str, stop: int, tokens: Sequence[Token]) -> FilterError:
     """The error for a text that the parser accepts up to `stop`; `body` is the text without its trailing blanks."""
-    state = _State(body, stop, [token for token in tokens if (token.start_pos or 0) < stop])
+    accepted = [token for token in tokens if (token.start_pos or 0) < stop]
+    if accepted and accepted[0].type == "_BLANKS":
+        del accepted[0]  # in front of the filter, where it joins nothing
+    state = _State(body, stop, accepted)
     spot = next(spot for rule in _RULES if (spot := rule(state)) is not None)
     return FilterError(
         f"expected {spot.expected}, found {spot.found or _found(body, spot.position)}",

@@ -38,7 +38,7 @@ HINTS: tuple[Hint, ...] = (
     ),
     Hint(r"▸\\", 'write a backslash inside quotes, and twice: "C:\\\\temp"', 'path = "C:\\temp"'),
     # Habits from other languages
-    Hint(r"=▸=", "equality is a single =", 'author == "Jane"'),
+    Hint(r"=\s*▸=", "equality is a single =", 'author == "Jane"'),
     Hint(r"=▸(?P<sign>[<>])", "write {sign}=", "year => 2020"),
     Hint(r"<▸>", "write !=", 'status <> "draft"'),
     Hint(r"[<>!]\s+▸=|▸!\s+=", "an operator holds no blanks: <=, >=, !=", "year > = 2020"),

@@ -1,0 +1,163 @@
+"""What an error says: where, what was found, what would be accepted, and one hint, in less than a kilobyte."""
+
+import re
+
+import pytest
+
+from filter_grammar import Field, Fields, FilterError, Type, check, parse
+from filter_grammar.hints import HINTS, advise
+
+BYTES_MAX = 1000
+
+
+def error_of(text: str) -> FilterError:
+    """The error for a text that is not a filter."""
+    with pytest.raises(FilterError) as caught:
+        parse(text)
+    return caught.value
+
+
+def test_an_error_shows_the_spot():
+    """The text of an error is the message with both positions, the filter, the caret under the spot, and the hint."""
+    assert str(error_of("author = Sandra Kim AND year = 2024")) == (
+        'expected a comparison such as field = value, found only "Kim" (position 16, column 17)\n'
+        "  author = Sandra Kim AND year = 2024\n"
+        "                  ^\n"
+        'hint: quote a value of several words: "Sandra Kim"'
+    )
+
+
+def test_an_error_has_parts():
+    """Message, position, column, hint and limit can be had one by one; the message is one line."""
+    error = error_of("year\n> = 2020")
+    assert (error.position, error.column, error.limit) == (7, 8, None)
+    assert error.message == 'expected a value, found "="'
+    assert error.hint == "an operator holds no blanks: <=, >=, !="
+    assert isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("= 1", 'a field name, NOT or "("'),
+        ("NOT (=", 'a field name, NOT or "("'),
+        ("NOT !a = 1", 'a field name or "("'),
+        ("author ! 1", "an operator (= != < <= > >= :)"),
+        ("author = ", "a value"),
+        ("author:!", "a value right after the exclamation mark"),
+        ("a = 1 !", "AND, OR or another comparison"),
+        ('a = "1"!', "AND, OR or the end of the filter"),
+        ('(a = "1"!', 'AND, OR or ")"'),
+        ("a = 1 OR", "a comparison after OR"),
+        ('a = "', "a closing quote"),
+        (r'a = "\d"', r"\\, \" or \' in a quoted text"),
+        ("a. = 1", "a name after the dot"),
+        ("a = 1.", "more of the value after the dot"),
+        ("report", "a comparison such as field = value"),
+    ],
+)
+def test_an_error_says_in_words_what_would_be_accepted(text, expected):
+    """Every state of the parser has its words, which name what the grammar takes next."""
+    assert error_of(text).message.partition(", found")[0] == f"expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a = ", "the end of the filter"),
+        ("a = OR b = 1", '"OR"'),
+        ("a =!= 1", '"!="'),
+        ("a = 1 )) b", '")"'),
+        ("author = Sandra Kim.Jones", 'only "Kim.Jones"'),
+        ("lower(author) = x", 'the function "lower"'),
+        ("a\u00a0= 1", "U+00A0 (NO-BREAK SPACE)"),
+        ("a = \ud800", "U+D800 (a lone surrogate)"),
+        ("a = \x07", "U+0007 (a control character)"),
+        ('a = "x""y"', "'\"'"),
+    ],
+    ids=ascii,
+)
+def test_an_error_says_what_was_found(text, found):
+    """What stands at the spot is quoted, or described where it cannot be seen."""
+    assert error_of(text).message.partition(", found ")[2] == found
+
+
+def test_positions_count_characters():
+    """A character outside ASCII, or outside the BMP, counts as one; so does a combining one."""
+    error = error_of('name = "日本語 😀 e\u0301" AND')
+    assert error.position == len('name = "日本語 😀 e\u0301" AND')
+    assert str(error).splitlines()[2].index("^") == 2 + error.position
+
+
+@pytest.mark.parametrize("at", [0, 1, 39, 40, 41, 500, 959, 960, 998])
+def test_a_long_filter_is_cut_to_a_window(at):
+    """Of a long filter some 80 characters round the spot are shown, and the caret still stands under it."""
+    text = "(" * at + ")" + "x" * (999 - at)
+    if at > 64:  # beyond the depth that is accepted: reach the spot through a quoted text instead
+        text = 'a = "' + "x" * (at - 6) + '"' + ")" + "x" * (999 - at)
+    error = error_of(text)
+    _, line, caret, _ = str(error).splitlines()
+    assert error.position == at
+    assert len(line) <= 2 + 80 + 2 * len("...")
+    assert line[caret.index("^")] == ")"
+    assert line.endswith("...") is (at < 960)
+    assert line.startswith("  ...") is (at > 40)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\u2028", "\x0b"], ids=ascii)
+def test_the_filter_is_shown_on_one_line(line_break):
+    """Whatever breaks a line in a filter does not break the line that shows it."""
+    error = error_of(f'a = "x{line_break}y" b')
+    assert len(str(error).splitlines()) == 4
+    assert str(error).splitlines()[2].index("^") == 2 + error.position
+
+
+def test_an_error_can_be_written_down():
+    """A lone surrogate or a control character of the filter does not get into the text of the error."""
+    shown = str(error_of('a = "\ud800\x1b[31m" \udfff'))
+    assert shown.encode().decode().replace("\n", "").isprintable()
+
+
+HOSTILE = {
+    "long name": "é" * 8000,
+    "long words": "a = " + "😀" * 3000 + " " + "😀" * 3000,
+    "long second word": "a = 😀 " + "😀" * 3000,
+    "long function": "😀" * 4000 + "()",
+    "long open string": 'a = "' + "😀" * 8000,
+    "long escape": 'a = "' + "\\" * 7999,
+    "signs": "a " + "=" * 8000,
+    "closed": ")" * 8000,
+    "open": "(" * 8000,
+    "too long": "😀" * 100_000,
+    "lines": "\n" * 4000 + ")" + "\n" * 4000,
+    "keywords": "a = 1 " + "AND " * 2000,
+    "braces": "{word} {0} %s = }{",
+    "marks": "▸" * 100 + " = 1 and ▸",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_an_error_is_small(text):
+    """The text of an error stays under a kilobyte of UTF-8, whatever the filter."""
+    assert len(str(error_of(text)).encode()) < BYTES_MAX
+
+
+def test_an_error_about_many_fields_is_small():
+    """Neither a long list of fields nor a long list of values makes a large error."""
+    many = tuple(f"DOCUMENT_STATUS_NUMBER_{number}" for number in range(500))
+    fields = Fields(Field("status", Type.ENUM, values=many), *(Field(name) for name in many))
+    for text in ("other = 1", "status = other", "x" * 5000 + " = 1", "status = " + "😀" * 5000):
+        with pytest.raises(FilterError) as caught:
+            check(parse(text), fields)
+        assert len(str(caught.value).encode()) < BYTES_MAX
+        assert re.search(r"_\d+, \.\.\.$", caught.value.hint)
+
+
+@pytest.mark.parametrize("row", range(len(HINTS)), ids=lambda row: HINTS[row].pattern)
+def test_every_hint_is_needed(row, monkeypatch):
+    """Without its row of the table, the example of a hint gets other advice: no row is shadowed or spare."""
+    hint = HINTS[row]
+    error = error_of(hint.example)
+    assert advise(hint.example, error.position) == error.hint
+    monkeypatch.setattr("filter_grammar.hints.HINTS", HINTS[:row] + HINTS[row + 1 :])
+    assert advise(hint.example, error.position) != error.hint
