@@ -280,7 +280,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = 0  # of the request head being read, as far as the parser has reported it
         self._unreported_bytes = 0  # the most that it may hold back beyond that
         self._refused = False
-        self._earlier: deque[RequestResponseCycle] = deque()  # pipelined requests before self.cycle
+        self._requests: deque[RequestResponseCycle] = deque()  # oldest first; more than one when they are pipelined
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -289,8 +289,8 @@ class HttpConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         # uvicorn tells the latest request only, and leaves the timer of a connection that was reset to run.
-        for cycle in self._earlier:
-            _disconnect(cycle)
+        for request in self._unanswered():
+            _disconnect(request)
         self._unset_keepalive_if_required()
         self._port.closed(self)
 
@@ -324,17 +324,14 @@ class HttpConnection(HttpToolsProtocol):
             raise ValueError("The request's head is too long.")  # becomes an error of the parser
 
     def on_headers_complete(self) -> None:
-        previous = self._running()
         super().on_headers_complete()
         self._in_head = False
-        while self._earlier and self._earlier[0].response_complete:
-            self._earlier.popleft()
-        if previous:
-            self._earlier.append(previous)
+        self._unanswered().append(self.cycle)
 
-    def _running(self) -> RequestResponseCycle | None:
-        cycle = cast(RequestResponseCycle | None, self.cycle)  # None before the first request, whatever its type says
-        return cycle if cycle and not cycle.response_complete else None
+    def _unanswered(self) -> deque[RequestResponseCycle]:
+        while self._requests and self._requests[0].response_complete:
+            self._requests.popleft()
+        return self._requests
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HEAD_TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else NOT_HTTP)
@@ -342,32 +339,32 @@ class HttpConnection(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         """Answer what is no HTTP request, and leave the client time to read that before the connection closes."""
         self._refused = True
-        running = self._running()
-        if self._earlier or (running and running.response_started):
-            self.transport.close()  # a refusal cannot be written into another response
+        unanswered = self._unanswered()
+        if len(unanswered) > 1 or any(request.response_started for request in unanswered):
+            self.transport.close()  # another response comes first, and the refusal cannot be written into it
             return
-        if running:
-            _disconnect(running)
+        for request in unanswered:
+            _disconnect(request)
         self.transport.write(answer)
         # To close with bytes unread would reset the connection, and the client might never see the answer.
         self.transport.write_eof()
         self.timeout_keep_alive_task = self.loop.call_later(REFUSAL_SECONDS, self.timeout_keep_alive_handler)
 
     def hang_up(self) -> None:
-        running = self._running()
+        unanswered = self._unanswered()
         if self._refused:
             self.transport.close()
-        elif running and running.response_started and self.streams_events:
-            _disconnect(running)
-            if running.chunked_encoding:
+        elif unanswered and unanswered[0].response_started and self.streams_events:
+            _disconnect(unanswered[0])
+            if unanswered[0].chunked_encoding:
                 self.transport.write(b"0\r\n\r\n")
             self.transport.close()
         else:
             self.shutdown()
 
     def abort(self) -> None:
-        if running := self._running():
-            _disconnect(running)
+        for request in self._unanswered():
+            _disconnect(request)
         _reset(self.transport)
 
 
