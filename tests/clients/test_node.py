@@ -1,0 +1,37 @@
+"""The Files API under OpenAI's Node SDK."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator import Emulator
+
+NODE = shutil.which("node")
+SCRIPTS = Path(__file__).parent.parent / "node"
+
+pytestmark = pytest.mark.skipif(
+    NODE is None or not (SCRIPTS / "node_modules").is_dir(),
+    reason="node, or the packages that `make test` installs for it, are missing",
+)
+
+
+def test_openai_for_node(emulator: Emulator, rest: httpx.Client) -> None:
+    """It uploads, pages, reads and deletes; a file before its expiry is refused with words that name the fix."""
+    command = [str(NODE), "files.mjs", emulator.base_url, emulator.api_key]
+    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["expiryFirst"]["expires_at"] == said["expiryFirst"]["created_at"] + 3600
+    assert said["fileFirst"]["status"] == 400
+    assert "{ expires_after: …, file: … }" in said["fileFirst"]["body"]
+    # OpenAI for Node asks for a next page only where `has_more` is true, which the Files API never says: one page.
+    assert said["listed"] == ["plain.txt"]
+    assert said["content"] == "from node"
+    assert said["deleted"]["deleted"] is True
+    assert said["missing"] == 404
