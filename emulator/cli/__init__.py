@@ -1,0 +1,44 @@
+"""The command line: `xai-emulator serve` and its verbs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from emulator.cli import reports, running
+from emulator.settings import BadSetting
+from emulator.version import VERSION
+
+ROOMS = (running, reports)  # each adds its verbs
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses with one line, and no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> Any:
+        self.exit(2, f"xai-emulator: {message} (see `{self.prog} --help`)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit code: 0 done, 1 failed, 2 used wrongly."""
+    parser = _Parser(prog="xai-emulator", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"xai-emulator {VERSION}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    for each in ROOMS:
+        each.add_verbs(verbs)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except BadSetting as error:
+        print(f"xai-emulator: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

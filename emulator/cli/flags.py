@@ -1,0 +1,34 @@
+"""The flags of an emulator's settings, one for each row of the table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from emulator.settings import FIELDS, Settings, collect, environment_name, flag, from_environment, parse
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Give a verb a flag for every setting."""
+    for name, field in FIELDS.items():
+        parser.add_argument(
+            flag(name),
+            dest=name,
+            metavar=field.metadata["metavar"],
+            action="append" if field.metadata["repeat"] else "store",
+            help=f"{field.metadata['help']} [{environment_name(name)}]",
+        )
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """The settings of a command line: flags beat the environment, the environment beats the defaults."""
+    values = from_environment(os.environ)
+    for name, field in FIELDS.items():
+        given = getattr(options, name)
+        if given is None:
+            continue
+        if field.metadata["repeat"]:
+            values[name] = collect(name, [parse(name, text, flag(name)) for text in given])
+        else:
+            values[name] = parse(name, given, flag(name))
+    return Settings(**values)

@@ -1,0 +1,22 @@
+"""The verbs that run an emulator."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from emulator.cli.flags import add_settings, settings_from
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verbs of this room."""
+    parser = verbs.add_parser("serve", help="start an emulator")
+    add_settings(parser)
+    parser.set_defaults(run=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = settings_from(options)
+    from emulator.serve import serve
+
+    return serve(settings)
