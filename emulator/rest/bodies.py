@@ -38,16 +38,21 @@ def refusal(error: ApiError, plane: Plane) -> Reply:
     """A refusal in the dialect of the plane it comes from."""
     wire = WIRE[error.kind]
     headers: Headers = [(b"x-emulator-rule", error.rule.encode())] if error.rule else []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
     if plane is Plane.MANAGEMENT:
         if error.message == BAD_MANAGEMENT_KEY:
             headers.append((b"www-authenticate", BAD_MANAGEMENT_KEY.encode()))  # observed live: the message again
         body = {"code": wire.number, "message": error.message, "details": []}
-        return Reply(wire.management_http or wire.http, msgspec.json.encode(body), headers=headers)
+        status = error.status or wire.management_http or wire.http
+        return Reply(status, msgspec.json.encode(body), headers=headers)
+    status = error.status or wire.http
     if error.kind is Kind.METHOD_NOT_ALLOWED:
-        return Reply(wire.http, content_type=None, headers=headers)
+        return Reply(status, content_type=None, headers=headers)
     if wire.plain:
-        return Reply(wire.http, error.message.encode("utf-8", "replace"), TEXT, headers)
-    return Reply(wire.http, msgspec.json.encode({"code": wire.code, "error": error.message}), headers=headers)
+        return Reply(status, error.message.encode("utf-8", "replace"), TEXT, headers)
+    body = {"code": error.code or wire.code, "error": error.message}
+    return Reply(status, msgspec.json.encode(body), headers=headers)
 
 
 def head(reply: Reply, request_id: str, warnings: list[str]) -> Headers:

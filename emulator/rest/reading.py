@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 from urllib.parse import unquote, unquote_plus
 
 import msgspec
@@ -14,6 +14,7 @@ from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.rest import serde
 
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Receive = Callable[[], Any]
 
 

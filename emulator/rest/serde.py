@@ -75,11 +75,12 @@ def _deeper_than(body: bytes, most: int | None) -> int | None:
 
 def _syntax(message: str, body: bytes) -> str:
     found = _BYTE.search(message)
-    at = int(found[1]) + 1 if found else len(body)
+    at = int(found[1]) if found else len(body)
     if "truncated" in message or not body:
         return f"EOF while parsing a value at {_position(body, len(body))}"
-    word = "trailing characters" if "trailing" in message else "expected value"
-    return f"{word} at {_position(body, at)}"
+    if "trailing" in message:
+        return f"trailing characters at {_position(body, at)}"
+    return f"expected value at {_position(body, at + 1)}"
 
 
 def _position(body: bytes, end: int) -> str:

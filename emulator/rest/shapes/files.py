@@ -33,7 +33,7 @@ from emulator.operations.uploads import (
     UploadFile,
 )
 from emulator.rest import multipart, serde
-from emulator.rest.reading import Exchange
+from emulator.rest.reading import Exchange, Int32
 
 
 class FileJson(Struct):
@@ -216,7 +216,7 @@ def me_json(key: KeyDescription) -> MeJson:
 class FilesQuery(Struct):
     """The query of `GET /v1/files`."""
 
-    limit: int | None = None
+    limit: Int32 | None = None
     order: Literal["asc", "desc"] = "desc"
     sort_by: SortBy = SortBy.CREATED_AT
     pagination_token: str | None = None

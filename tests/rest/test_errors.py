@@ -1,0 +1,184 @@
+"""Refusals over REST: status, content type and words, in the dialect of each plane."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from emulator import Emulator
+
+JSON = {"content-type": "application/json"}
+SHAPE = "Failed to deserialize the JSON body into the target type: "
+SYNTAX = "Failed to parse the request body as JSON: "
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "body"),
+    [
+        (
+            "Bearer xai-token-abcdefgh",
+            400,
+            {
+                "code": "invalid-argument",
+                "error": "Incorrect API key provided: xa***gh. You can obtain an API key from https://console.x.ai.",
+            },
+        ),
+        (None, 401, {"code": "unauthenticated:no-credentials", "error": "No credentials provided"}),
+        ("Basic eDp5", 401, {"code": "unauthenticated:no-credentials", "error": "No credentials provided"}),
+        ("Bearer", 401, {"code": "unauthenticated:no-credentials", "error": "No credentials provided"}),
+    ],
+)
+def test_a_wrong_key_on_the_inference_plane(
+    emulator: Emulator, authorization: str | None, status: int, body: dict[str, str]
+) -> None:
+    """A wrong key is a 400 in the recorded words, a missing one a 401."""
+    headers = {} if authorization is None else {"authorization": authorization}
+    reply = httpx.get(f"{emulator.base_url}/files", headers=headers)
+    assert (reply.status_code, reply.json()) == (status, body)
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_any_key_that_does_not_visibly_belong_elsewhere_will_do(emulator: Emulator) -> None:
+    """The shape mode takes any bearer, so that a test needs no set-up."""
+    for key in ("xai-emulator", "sk-anything", "xai-0123456789"):
+        assert httpx.get(f"{emulator.base_url}/files", headers={"authorization": f"Bearer {key}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b'{"name":"a"}', "missing field `content_type` at line 1 column 12"),
+        (b'{"name":5,"content_type":"t"}', "name: invalid type: integer `5`, expected a string at line 1 column 9"),
+        (b'{\n "name": true}', "name: invalid type: boolean `true`, expected a string at line 2 column 13"),
+        (b'{"name":null,"content_type":"t"}', "name: invalid type: null, expected a string at line 1 column 12"),
+        (b'{"name":[1,{"a":"]"}]}', "name: invalid type: sequence, expected a string at line 1 column 21"),
+        (b'["a"]', "invalid type: sequence, expected struct InitializeBody at line 1 column 5"),
+        (
+            b'{"name":"a","content_type":"t","expires_after":"9"}',
+            'expires_after: invalid type: string "9", expected i64 at line 1 column 50',
+        ),
+    ],
+)
+def test_a_misshapen_body_is_refused_where_serde_notices(rest: httpx.Client, body: bytes, sentence: str) -> None:
+    """422 in plain text: a missing field after its object's brace, a wrong type after its value."""
+    reply = rest.post("/v1/files:initialize", content=body, headers=JSON)
+    assert (reply.status_code, reply.text) == (422, SHAPE + sentence)
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "EOF while parsing a value at line 1 column 0"),
+        (b'{"name":', "EOF while parsing a value at line 1 column 8"),
+        (b"{nope}", "expected value at line 1 column 2"),
+        (b'{"a":1}x', "trailing characters at line 1 column 8"),
+        (b"[" * 129, "recursion limit exceeded at line 1 column 129"),
+        (b'{"a":' * 200_000, "recursion limit exceeded at line 1 column 641"),
+    ],
+)
+def test_a_malformed_body_is_refused_where_it_breaks(rest: httpx.Client, body: bytes, sentence: str) -> None:
+    """400 in plain text, with the line and the column; never a crash, however deep."""
+    reply = rest.post("/v1/files:initialize", content=body, headers=JSON)
+    assert (reply.status_code, reply.text) == (400, SYNTAX + sentence)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"name":"\xff"}', b"\x00", b'"' + b"\\" * 9999, b'{"a":"' + b'\\"' * 100_000, b"1" * 10_000]
+)
+def test_bytes_that_are_no_json_are_refused_at_once(rest: httpx.Client, body: bytes) -> None:
+    """Neither broken UTF-8 nor endless escapes or digits are more than a refusal."""
+    reply = rest.post("/v1/files:initialize", content=body, headers=JSON, timeout=5)
+    assert reply.status_code in (400, 422)
+    assert len(reply.text) < 300
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_json_needs_its_content_type(rest: httpx.Client, content_type: str | None) -> None:
+    """415 in the words of the real service's framework."""
+    headers = {} if content_type is None else {"content-type": content_type}
+    reply = rest.post("/v1/files:initialize", content=b"{}", headers=headers)
+    assert (reply.status_code, reply.text) == (415, "Expected request with `Content-Type: application/json`")
+
+
+def test_a_wrong_method_names_the_right_ones(rest: httpx.Client) -> None:
+    """405 with Allow, and an empty body."""
+    reply = rest.patch("/v1/files")
+    assert (reply.status_code, reply.content) == (405, b"")
+    assert reply.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_paths_that_are_not_here(rest: httpx.Client) -> None:
+    """An unknown path is a 404, one of the real service that is not emulated a 501 that says so."""
+    unknown, elsewhere = rest.get("/v1/nothing"), rest.post("/v1/chat/completions", json={})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not-found")
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (501, "unimplemented")
+    assert "not emulated" in elsewhere.json()["error"]
+
+
+@pytest.mark.parametrize("id", ["file_nope", "a%2Fb", "a%3Acontent", "%C3%A9", "..%2F..%2Fetc%2Fpasswd", "a:b", "%00"])
+def test_an_id_may_hold_anything(rest: httpx.Client, id: str) -> None:
+    """A path is split before its segments are decoded, so any id leads to the same refusal."""
+    reply = rest.get(f"/v1/files/{id}")
+    assert (reply.status_code, reply.json()) == (404, {"code": "not-found", "error": "File not found"})
+
+
+def test_a_path_that_is_not_utf8_is_refused(rest: httpx.Client) -> None:
+    """Broken percent-encoding is a refusal, not a crash."""
+    assert rest.get("/v1/files/%FF").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("limit=x", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("order=up", "order"),
+        ("sort_by=name", "sort_by"),
+        ("pagination_token=x", "pagination_token"),
+        ("after=file_nope", "after"),
+        ("order=%FF", "UTF-8"),
+    ],
+)
+def test_a_bad_query_names_its_parameter(rest: httpx.Client, query: str, word: str) -> None:
+    """400, and the words say which parameter is wrong."""
+    reply = rest.get(f"/v1/files?{query}")
+    assert reply.status_code == 400
+    assert reply.json()["code"] == "invalid-argument"
+    assert word in reply.json()["error"]
+
+
+def test_cors_is_open_on_v1_and_closed_on_the_control_plane(rest: httpx.Client) -> None:
+    """As recorded: any origin, all headers, and a preflight that answers 200."""
+    preflight = rest.options("/v1/files", headers={"origin": "https://example.org"})
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-methods"] == "*"
+    assert preflight.headers["access-control-allow-headers"] == "*"
+    assert rest.get("/v1/files").headers["access-control-allow-origin"] == "*"
+    assert rest.get("/v1/nothing").headers["access-control-allow-origin"] == "*"
+    control = rest.get("/_emulator/health")
+    assert "access-control-allow-origin" not in control.headers
+    assert rest.get("/_emulator/health", headers={"origin": "https://example.org"}).status_code == 403
+    assert rest.get("/_emulator/health", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_every_reply_is_labelled(rest: httpx.Client) -> None:
+    """Every reply says that the emulator made it, and carries an id of its own."""
+    replies = [rest.get("/v1/files"), rest.get("/v1/nothing"), rest.get("/v1/files/x")]
+    assert all(reply.headers["x-emulator"] for reply in replies)
+    assert len({reply.headers["x-request-id"] for reply in replies}) == 3
+    assert replies[2].headers["x-emulator-rule"] == "not_found"
+
+
+def test_the_key_describes_itself(emulator: Emulator, rest: httpx.Client) -> None:
+    """GET /v1/api-key and /v1/me have the documented members, and never the key."""
+    key, me = rest.get("/v1/api-key").json(), rest.get("/v1/me").json()
+    assert set(key) == {
+        *("redacted_api_key", "user_id", "name", "create_time", "modify_time", "modified_by", "team_id", "acls"),
+        *("api_key_id", "team_blocked", "api_key_blocked", "api_key_disabled"),
+    }
+    assert set(me) == {"user_id", "team_id", "zdr_status", "team_blocked", "api_key"}
+    assert me["api_key"]["api_key_id"] == key["api_key_id"]
+    assert emulator.api_key not in str(key) + str(me)
+    other = httpx.get(f"{emulator.base_url}/api-key", headers={"authorization": f"Bearer {emulator.api_key}@b"}).json()
+    assert other["team_id"] != key["team_id"]
