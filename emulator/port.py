@@ -144,9 +144,9 @@ class Port:
 
     async def start(self) -> None:
         """Listen, and learn the number if any would do; raise PortTaken or CannotListen if that cannot be."""
+        self._config.load()
         sockets = listening_sockets(self.host, self.number)
         self.number = sockets[0].getsockname()[1]
-        self._config.load()
         loop = asyncio.get_running_loop()
         for listener in sockets:
             server = await loop.create_server(lambda: FirstBytes(self), sock=listener, backlog=BACKLOG)
@@ -334,6 +334,7 @@ class HttpConnection(HttpToolsProtocol):
         return self._requests
 
     def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls when its parser gives up."""
         self._refuse(HEAD_TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else NOT_HTTP)
 
     def _refuse(self, answer: bytes) -> None:
@@ -465,8 +466,8 @@ class GrpcBackend:
         if client.transport.is_closing():
             server.transport.abort()
         else:
-            server.transport.write(received)
             client.transport.resume_reading()
+            server.transport.write(received)  # last: it may find the client to be too fast, and pause it again
 
     def _socket(self, client: ClientEnd) -> socket.socket:
         """Connect from a name of its own, without which gRPC calls the peer of every call just `unix:`."""
