@@ -60,6 +60,10 @@ class World:
         value = ids.uuid4(self.seed, team.name, self.store.teams.next_id(team.name))
         return f"{prefix}_{value}" if prefix else value
 
+    def team_id(self, team: Team) -> str:
+        """The id of a team: a UUID that stays the same for a name."""
+        return ids.fixed_uuid(self.seed, team.name, "team")
+
     def new_url_token(self, team: Team) -> str:
         """A new unguessable token for a public URL."""
         return ids.url_token(self.seed, team.name, self.store.teams.next_id(team.name))

@@ -62,7 +62,7 @@ def parse(body: bytes, limits: Limits) -> Any:
 
 def convert(value: Any, shape: type[T]) -> T:
     """JSON values as a message of a shape."""
-    message: T = _reader(shape)(value, "message")
+    message: T = _reader(shape)(value, "message")  # type: ignore[arg-type]  # a class is hashable
     return message
 
 
@@ -71,7 +71,8 @@ def query(raw: bytes, shape: type[T], limits: Limits) -> T:
     most = limits.query_string_bytes_max
     if most is not None and len(raw) > most:
         raise invalid(f"The query string has more than {most} bytes.", rule="query_string_bytes_max")
-    fields, values = _fields(shape), dict[str, Any]()
+    fields = _fields(shape)  # type: ignore[arg-type]  # a class is hashable
+    values: dict[str, Any] = {}
     for pair in raw.decode("latin-1").split("&"):
         name, _, text = pair.partition("=")
         try:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from emulator.store.blobs import Blobs
 from emulator.store.chunks import Chunks
+from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
+from emulator.store.documents import Documents
 from emulator.store.files import Files
 from emulator.store.jobs import Jobs
 from emulator.store.lock import DirectoryLock, LockTaken
@@ -34,6 +36,8 @@ class Store:
                 self._lock.release()
             raise
         self.files = Files(self.database)
+        self.collections = Collections(self.database)
+        self.documents = Documents(self.database)
         self.chunks = Chunks(self.database)
         self.jobs = Jobs(self.database)
         self.teams = Teams(self.database)
@@ -59,13 +63,27 @@ class Store:
         self._unowned.append(name)
 
     def remove_file(self, team: str, id: str) -> None:
-        """Delete a file with all that hangs on it: its bytes, its public URL, its planned expiry."""
+        """Delete a file with all that hangs on it: its bytes, its public URL, its planned expiry, its documents."""
         with self.transaction():
             file = self.files.get_even_expired(team, id)
             if file is not None:
+                for collection_id in self.documents.collections_of(team, id):
+                    self.remove_document(team, collection_id, id)
                 self.files.delete(team, id)
                 self.jobs.cancel(team, "expire_file", id)
                 self.release_blob(file.blob)
+
+    def remove_document(self, team: str, collection_id: str, file_id: str) -> bool:
+        """Take a file out of a collection, and what was indexed of it. Whether it was there."""
+        with self.transaction():
+            self.chunks.remove(team, collection_id, file_id)
+            return self.documents.delete(team, collection_id, file_id)
+
+    def remove_collection(self, team: str, id: str) -> None:
+        """Delete a collection with its documents and what was indexed of them. The files stay."""
+        with self.transaction():
+            self.chunks.remove_collection(team, id)
+            self.collections.delete(team, id)
 
     def clear(self, team: str) -> dict[str, int]:
         """Forget everything of a team; the number of rows removed by table."""

@@ -20,7 +20,8 @@ _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 _KEYS: dict[SortBy, str] = {SortBy.CREATED_AT: "created_at", SortBy.FILENAME: "filename", SortBy.SIZE: "size"}
 
 
-def _file(row: tuple[Any, ...]) -> File:
+def file_of(row: tuple[Any, ...]) -> File:
+    """A file from its columns, in the order in which they are selected here."""
     return File(
         id=row[0],
         filename=row[1],
@@ -86,17 +87,17 @@ class Files:
     def get(self, team: str, id: str, now: Instant) -> File | None:
         """The file, unless it is missing or expired."""
         row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ? AND {_ALIVE}", (team, id, now))
-        return None if row is None else _file(row)
+        return None if row is None else file_of(row)
 
     def get_even_expired(self, team: str, id: str) -> File | None:
         """The row as it is stored: for the job that removes it."""
         row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ?", (team, id))
-        return None if row is None else _file(row)
+        return None if row is None else file_of(row)
 
     def by_public_url(self, token: str) -> tuple[str, File] | None:
         """The team and file of a public URL's token, expired or not: only the team's clock can tell."""
         row = self._db.row(f"SELECT team, {_COLUMNS} FROM files WHERE public_url_token = ?", (token,))
-        return None if row is None else (row[0], _file(row[1:]))
+        return None if row is None else (row[0], file_of(row[1:]))
 
     def page(
         self, team: str, now: Instant, *, sort_by: SortBy, descending: bool, after: Cursor | None, limit: int
@@ -111,7 +112,7 @@ class Files:
             after=None if after is None else (after.key, after.seq),
             limit=limit,
         )
-        return [_file(row) for row in rows]
+        return [file_of(row) for row in rows]
 
     @staticmethod
     def cursor(file: File, sort_by: SortBy) -> Cursor:

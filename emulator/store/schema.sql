@@ -63,6 +63,85 @@ CREATE TABLE file_batch_uploads (
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE collections (
+    seq                 INTEGER PRIMARY KEY AUTOINCREMENT,
+    team                TEXT NOT NULL,
+    id                  TEXT NOT NULL,
+    name                TEXT NOT NULL,
+    description         TEXT,
+    created_at          INTEGER NOT NULL,
+    model_name          TEXT NOT NULL,
+    metric_space        TEXT NOT NULL,
+    chunk_configuration TEXT NOT NULL,  -- JSON object
+    field_definitions   TEXT NOT NULL,  -- JSON array
+    documents_count     INTEGER NOT NULL DEFAULT 0,  -- kept by the triggers below, as is the next one
+    documents_bytes     INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (team, id)
+);
+CREATE INDEX collections_by_name ON collections (team, name, seq);
+CREATE INDEX collections_by_created_at ON collections (team, created_at, seq);
+
+-- Files as members of collections. What lists are ordered by is copied from the file, so that an index can hold it.
+CREATE TABLE documents (
+    seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+    team            TEXT NOT NULL,
+    collection_id   TEXT NOT NULL,
+    file_id         TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    size            INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER,
+    fields          TEXT NOT NULL,  -- JSON object
+    status          TEXT NOT NULL,
+    error_message   TEXT,
+    last_indexed_at INTEGER,
+    chunks          INTEGER NOT NULL DEFAULT 0,
+    revision        INTEGER NOT NULL,
+    UNIQUE (team, collection_id, file_id),
+    FOREIGN KEY (team, collection_id) REFERENCES collections (team, id) ON DELETE CASCADE,
+    FOREIGN KEY (team, file_id) REFERENCES files (team, id) ON DELETE CASCADE
+);
+CREATE INDEX documents_by_file ON documents (team, file_id);
+CREATE INDEX documents_by_name ON documents (team, collection_id, name, seq);
+CREATE INDEX documents_by_size ON documents (team, collection_id, size, seq);
+CREATE INDEX documents_by_created_at ON documents (team, collection_id, created_at, seq);
+CREATE INDEX documents_by_expiry ON documents (team, collection_id, expires_at) WHERE expires_at IS NOT NULL;
+
+-- The values of unique fields: the key of this table is what no two documents can both have.
+CREATE TABLE document_unique_values (
+    team          TEXT NOT NULL,
+    collection_id TEXT NOT NULL,
+    key           TEXT NOT NULL,
+    value         TEXT NOT NULL,
+    file_id       TEXT NOT NULL,
+    PRIMARY KEY (team, collection_id, key, value),
+    FOREIGN KEY (team, collection_id, file_id) REFERENCES documents (team, collection_id, file_id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX document_unique_values_by_document ON document_unique_values (team, collection_id, file_id);
+
+CREATE TRIGGER documents_inserted AFTER INSERT ON documents BEGIN
+    UPDATE collections SET documents_count = documents_count + 1, documents_bytes = documents_bytes + NEW.size
+    WHERE team = NEW.team AND id = NEW.collection_id;
+END;
+CREATE TRIGGER documents_resized AFTER UPDATE OF size ON documents BEGIN
+    UPDATE collections SET documents_bytes = documents_bytes + NEW.size - OLD.size
+    WHERE team = NEW.team AND id = NEW.collection_id;
+END;
+CREATE TRIGGER documents_deleted AFTER DELETE ON documents BEGIN
+    UPDATE collections SET documents_count = documents_count - 1, documents_bytes = documents_bytes - OLD.size
+    WHERE team = OLD.team AND id = OLD.collection_id;
+END;
+CREATE TRIGGER files_changed AFTER UPDATE OF filename, size, expires_at ON files BEGIN
+    UPDATE documents SET name = NEW.filename, size = NEW.size, expires_at = NEW.expires_at
+    WHERE team = NEW.team AND file_id = NEW.id;
+END;
+
+CREATE VIEW documents_of_files AS
+SELECT documents.seq, documents.team, collection_id, file_id, fields, status, error_message, last_indexed_at, chunks,
+    revision, documents.name, documents.size, documents.created_at, documents.expires_at, content_type, hash, blob,
+    upload_status, open_for_chunks, public_url_token, public_url_expires_at, files.seq AS file_seq
+FROM documents JOIN files ON files.team = documents.team AND files.id = documents.file_id;
+
 -- The documents that can be found. `seq` grows with every indexing, so a change of a collection is seen by it.
 CREATE TABLE indexed_documents (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -6,7 +6,10 @@ from emulator.clock import Instant
 from emulator.store.database import Database
 
 # What belongs to a team, in the order in which it is forgotten; `deleted_files` last, for a trigger writes to it.
-_TABLES = ("indexed_documents", "chunks", "file_batch_uploads", "files", "jobs", "deleted_files")
+_TABLES = (
+    *("indexed_documents", "chunks", "document_unique_values", "documents", "collections"),
+    *("file_batch_uploads", "files", "jobs", "deleted_files"),
+)
 
 
 class Teams:

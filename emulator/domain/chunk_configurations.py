@@ -1,0 +1,141 @@
+"""How a collection cuts its documents: the documented chunk configurations as one table, and the check of one."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+# The encodings that tiktoken publishes; the Collections reference uses o200k_base in its examples.
+ENCODINGS = ("o200k_base", "o200k_harmony", "cl100k_base", "p50k_base", "p50k_edit", "r50k_base", "gpt2")
+DEFAULT_ENCODING = "o200k_base"
+
+
+class Unit(enum.StrEnum):
+    """What the size and the overlap of a chunk count."""
+
+    CHARS = "chars"
+    TOKENS = "tokens"
+    BYTES = "bytes"
+
+
+class Boundaries(enum.StrEnum):
+    """Where a chunk prefers to end."""
+
+    ANYWHERE = "anywhere"
+    MARKDOWN = "markdown"
+    CODE = "code"
+    ROWS = "rows"
+
+
+class Strategy(enum.StrEnum):
+    """The chunk configurations by name: `chars` is `chars_configuration` on the wire."""
+
+    CHARS = "chars"
+    TOKENS = "tokens"
+    BYTES = "bytes"
+    MARKDOWN_TOKENS = "markdown_tokens"
+    MARKDOWN_CHARS = "markdown_chars"
+    CODE_TOKENS = "code_tokens"
+    CODE_CHARS = "code_chars"
+    TABLE = "table"
+    AST = "ast"
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyRow:
+    """What the wire says of one strategy, and how it cuts."""
+
+    unit: Unit
+    boundaries: Boundaries
+    overlaps: bool = True
+    deprecated: bool = False
+
+    @property
+    def size_field(self) -> str:
+        """The wire name of the chunk size: `max_chunk_size_bytes`."""
+        return f"max_chunk_size_{self.unit}"
+
+    @property
+    def overlap_field(self) -> str | None:
+        """The wire name of the overlap, for the strategies that have one."""
+        return f"chunk_overlap_{self.unit}" if self.overlaps else None
+
+    @property
+    def takes_encoding(self) -> bool:
+        """Whether `encoding_name` belongs to the configuration: it does where tokens are counted."""
+        return self.unit is Unit.TOKENS
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The wire names inside the configuration, in the order of the reference."""
+        names = (self.size_field, self.overlap_field, "encoding_name" if self.takes_encoding else None)
+        return tuple(name for name in names if name is not None)
+
+
+# Collections reference: chunk_configuration of POST /v1/collections. `ast` is deprecated there and has the fields of
+# `table`; it cuts like `code_tokens`, the nearest thing that is left of it.
+STRATEGIES: dict[Strategy, StrategyRow] = {
+    Strategy.CHARS: StrategyRow(Unit.CHARS, Boundaries.ANYWHERE),
+    Strategy.TOKENS: StrategyRow(Unit.TOKENS, Boundaries.ANYWHERE),
+    Strategy.BYTES: StrategyRow(Unit.BYTES, Boundaries.ANYWHERE),
+    Strategy.MARKDOWN_TOKENS: StrategyRow(Unit.TOKENS, Boundaries.MARKDOWN),
+    Strategy.MARKDOWN_CHARS: StrategyRow(Unit.CHARS, Boundaries.MARKDOWN),
+    Strategy.CODE_TOKENS: StrategyRow(Unit.TOKENS, Boundaries.CODE),
+    Strategy.CODE_CHARS: StrategyRow(Unit.CHARS, Boundaries.CODE),
+    Strategy.TABLE: StrategyRow(Unit.TOKENS, Boundaries.ROWS, overlaps=False),
+    Strategy.AST: StrategyRow(Unit.TOKENS, Boundaries.CODE, overlaps=False, deprecated=True),
+}
+
+
+def wire_key(strategy: Strategy) -> str:
+    """The key of the strategy's fields inside `chunk_configuration`: `bytes_configuration`."""
+    return f"{strategy}_configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkConfiguration:
+    """The chunk configuration of a collection. The defaults are what a collection gets without one (observed live)."""
+
+    strategy: Strategy = Strategy.BYTES
+    max_size: int = 4000
+    overlap: int = 800
+    encoding_name: str | None = None
+    strip_whitespace: bool = True
+    inject_name_into_chunks: bool = False
+
+
+class ConfigurationError(ValueError):
+    """A chunk configuration that cannot be used: `field` is the wire name of the value at fault."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.sentence = sentence
+
+
+def check(configuration: ChunkConfiguration) -> None:
+    """Refuse sizes and overlaps that no text can be cut with, and encodings that do not exist."""
+    row = STRATEGIES[configuration.strategy]
+    overlap_field = row.overlap_field or f"chunk_overlap_{row.unit}"
+    if configuration.max_size < 1:
+        raise ConfigurationError(row.size_field, f"{row.size_field} must be at least 1, not {configuration.max_size}")
+    if configuration.overlap < 0:
+        raise ConfigurationError(overlap_field, f"{overlap_field} must not be negative, not {configuration.overlap}")
+    if configuration.overlap and not row.overlaps:
+        raise ConfigurationError(overlap_field, f"{wire_key(configuration.strategy)} has no {overlap_field}")
+    if configuration.overlap >= configuration.max_size:
+        raise ConfigurationError(
+            overlap_field,
+            f"{overlap_field} must be smaller than {row.size_field}: "
+            f"{configuration.overlap} is not smaller than {configuration.max_size}",
+        )
+    _check_encoding(configuration, row)
+
+
+def _check_encoding(configuration: ChunkConfiguration, row: StrategyRow) -> None:
+    name = configuration.encoding_name
+    if not row.takes_encoding:
+        if name is not None:
+            raise ConfigurationError("encoding_name", f"{wire_key(configuration.strategy)} has no encoding_name")
+    elif name not in ENCODINGS:
+        raise ConfigurationError("encoding_name", f"encoding_name must be one of {', '.join(ENCODINGS)}, not {name!r}")

@@ -1,0 +1,150 @@
+"""What a collection is, what its metadata fields demand of documents, and how both may change."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from emulator.clock import Instant
+from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy, wire_key
+from emulator.errors import ApiError, invalid
+
+DEFAULT_MODEL = "grok-embedding-small"  # observed live
+
+
+class MetricSpace(enum.Enum):
+    """How near two vectors are; the order is that of the numbers in HNSWMetric."""
+
+    UNKNOWN = "HNSW_METRIC_UNKNOWN"
+    COSINE = "HNSW_METRIC_COSINE"
+    EUCLIDEAN = "HNSW_METRIC_EUCLIDEAN"
+    INNER_PRODUCT = "HNSW_METRIC_INNER_PRODUCT"
+
+
+class CollectionsSortBy(enum.Enum):
+    """The orders of a list of collections, in the order of their numbers."""
+
+    NAME = "COLLECTIONS_SORT_BY_NAME"
+    AGE = "COLLECTIONS_SORT_BY_AGE"
+
+
+class FieldDefinitionOperation(enum.Enum):
+    """What an update does to a field definition, in the order of the numbers."""
+
+    ADD = "FIELD_DEFINITION_ADD"
+    DELETE = "FIELD_DEFINITION_DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDefinition:
+    """A metadata field of a collection's documents (Collections guide, "Metadata fields"). Values are texts."""
+
+    key: str
+    required: bool = False
+    inject_into_chunk: bool = False
+    unique: bool = False
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDefinitionUpdate:
+    """Add (or overwrite, by its key) or delete one field definition."""
+
+    definition: FieldDefinition
+    operation: FieldDefinitionOperation = FieldDefinitionOperation.ADD
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection as it is stored, with what its living documents add up to. `seq` is its insertion number."""
+
+    id: str
+    name: str
+    description: str | None
+    created_at: Instant
+    model_name: str
+    metric_space: MetricSpace
+    chunk_configuration: ChunkConfiguration
+    field_definitions: tuple[FieldDefinition, ...]
+    documents_count: int
+    total_file_size: int  # bytes
+    seq: int
+
+
+def form_error(field: str, sentence: str, rule: str) -> ApiError:
+    """A refused value in the form of the management plane, line break at the end included (observed live)."""
+    return invalid(f"{field}: {sentence}. [WKE=form-invalid:{rule}:{field}]\n", rule=rule, param=field)
+
+
+def check_name(name: str) -> None:
+    """Refuse a collection without a name. The same name may be given twice."""
+    if not name:
+        raise form_error("collection_name", "Field is empty but must not be empty", "not-empty")
+
+
+def one_strategy(strategies: Iterable[Strategy]) -> ApiError:
+    """The refusal of a chunk configuration with several strategies, or with none of those that could be given."""
+    names = ", ".join(wire_key(strategy) for strategy in strategies)
+    return form_error("chunk_configuration", f"Exactly one strategy must be given, of {names}", "one-of")
+
+
+def check_definitions(definitions: Sequence[FieldDefinition]) -> None:
+    """Refuse definitions without a key, and two of one key."""
+    seen: set[str] = set()
+    for definition in definitions:
+        if not definition.key:
+            raise form_error("field_definitions.key", "Field is empty but must not be empty", "not-empty")
+        if definition.key in seen:
+            raise form_error("field_definitions.key", f"{definition.key!r} is defined twice", "unique")
+        seen.add(definition.key)
+
+
+def updated_definitions(
+    present: Sequence[FieldDefinition], updates: Sequence[FieldDefinitionUpdate]
+) -> tuple[FieldDefinition, ...]:
+    """The definitions after updates, one after the other. An overwritten one keeps its place.
+
+    A new field must not be required: the documents that exist would not have it (Collections reference).
+    """
+    definitions = {definition.key: definition for definition in present}
+    for update in updates:
+        key = update.definition.key
+        check_definitions([update.definition])
+        if update.operation is FieldDefinitionOperation.ADD:
+            if update.definition.required and key not in definitions:
+                sentence = f"The new field {key!r} must not be required: documents that exist would not have it"
+                raise form_error("field_definition_updates", sentence, "new-required-field")
+            definitions[key] = update.definition
+        elif definitions.pop(key, None) is None:
+            raise form_error("field_definition_updates", f"There is no field {key!r} to delete", "unknown-field")
+    return tuple(definitions.values())
+
+
+def check_required(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> None:
+    """Refuse a document's fields that lack a required one."""
+    for definition in definitions:
+        if definition.required and definition.key not in fields:
+            raise form_error(f"fields.{definition.key}", "Field is missing but required", "required")
+
+
+def undefined_keys(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> list[str]:
+    """Those of a document's fields that the collection does not define."""
+    defined = {definition.key for definition in definitions}
+    return [key for key in fields if key not in defined]
+
+
+def value_taken(key: str, value: str) -> ApiError:
+    """The refusal of a value that another document of the collection has in a unique field."""
+    shown = value if len(value) <= 100 else value[:100] + "…"
+    return form_error(f"fields.{key}", f"Another document has the value {shown!r}, which must be unique", "unique")
+
+
+def unique_values(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> dict[str, str]:
+    """Those of a document's values that no other document may have."""
+    return {d.key: fields[d.key] for d in definitions if d.unique and d.key in fields}
+
+
+def injected_values(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> dict[str, str]:
+    """Those of a document's values that are indexed with every chunk, in the order of their definitions."""
+    return {d.key: fields[d.key] for d in definitions if d.inject_into_chunk and d.key in fields}

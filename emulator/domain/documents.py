@@ -1,0 +1,83 @@
+"""What a document is: a file as a member of one collection, and how far its indexing has come."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from emulator.clock import Instant
+from emulator.domain.files import File
+
+
+class DocumentStatus(enum.Enum):
+    """How far a document has come, in the order of the numbers of the enum on the wire."""
+
+    UNKNOWN = "DOCUMENT_STATUS_UNKNOWN"
+    PROCESSING = "DOCUMENT_STATUS_PROCESSING"
+    PROCESSED = "DOCUMENT_STATUS_PROCESSED"
+    FAILED = "DOCUMENT_STATUS_FAILED"
+    CHUNKED = "DOCUMENT_STATUS_CHUNKED"
+    EMBEDDING = "DOCUMENT_STATUS_EMBEDDING"
+    WRITING = "DOCUMENT_STATUS_WRITING"
+
+
+_AGAIN = DocumentStatus.PROCESSING  # by adding, updating or re-indexing
+_FAILED = DocumentStatus.FAILED
+
+STATUS_TRANSITIONS: dict[DocumentStatus, frozenset[DocumentStatus]] = {
+    DocumentStatus.PROCESSING: frozenset({DocumentStatus.CHUNKED, _FAILED, _AGAIN}),
+    DocumentStatus.CHUNKED: frozenset({DocumentStatus.EMBEDDING, _FAILED, _AGAIN}),
+    DocumentStatus.EMBEDDING: frozenset({DocumentStatus.WRITING, _FAILED, _AGAIN}),
+    DocumentStatus.WRITING: frozenset({DocumentStatus.PROCESSED, _FAILED, _AGAIN}),
+    DocumentStatus.PROCESSED: frozenset({_AGAIN}),
+    DocumentStatus.FAILED: frozenset({_AGAIN}),
+    DocumentStatus.UNKNOWN: frozenset(),  # never seen
+}
+# The chunks exist before they are counted: observed live, a document is CHUNKED with a chunk_count of 0.
+_UNCOUNTED = frozenset({DocumentStatus.PROCESSING, DocumentStatus.CHUNKED})
+
+
+class DocumentsSortBy(enum.Enum):
+    """The orders of a list of documents, in the order of their numbers. The age is that of the file."""
+
+    NAME = "DOCUMENTS_SORT_BY_NAME"
+    SIZE = "DOCUMENTS_SORT_BY_SIZE"
+    AGE = "DOCUMENTS_SORT_BY_AGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it is stored. `seq` is its insertion number.
+
+    `revision` is new with every indexing that begins: what an older one finds out is of no use any more.
+    """
+
+    collection_id: str
+    file: File
+    fields: Mapping[str, str]
+    status: DocumentStatus
+    error_message: str | None
+    last_indexed_at: Instant | None
+    chunks: int
+    revision: int
+    seq: int
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the document is known to have."""
+        return 0 if self.status in _UNCOUNTED else self.chunks
+
+    @property
+    def chunks_processed_count(self) -> int:
+        """How many of them can be found: clients take a document whose two counts agree as searchable."""
+        return self.chunks if self.status is DocumentStatus.PROCESSED else 0
+
+
+def chunk_id(collection_id: str, file_hash: str, ordinal: int, text: str) -> str:
+    """The id of a chunk: the same for the same content, in the form of a version 7 UUID as the OpenAPI shows it."""
+    parts = "\0".join((collection_id, file_hash, str(ordinal), text))
+    digits = hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"0199{digits[:4]}-{digits[4:8]}-7{digits[9:12]}-{variant}{digits[17:20]}-{digits[20:32]}"

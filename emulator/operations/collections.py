@@ -1,0 +1,192 @@
+"""Collections: create, list, get, change, delete, describe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from emulator.domain.chunk_configurations import ChunkConfiguration, ConfigurationError, check
+from emulator.domain.collections import (
+    DEFAULT_MODEL,
+    Collection,
+    CollectionsSortBy,
+    FieldDefinition,
+    FieldDefinitionUpdate,
+    MetricSpace,
+    check_definitions,
+    check_name,
+    form_error,
+    updated_definitions,
+)
+from emulator.domain.keys import Plane
+from emulator.domain.paging import Cursor, Page
+from emulator.errors import ApiError, Kind, not_found
+from emulator.limits import Confidence, PageSize
+from emulator.operations import filters, lists
+from emulator.operations.base import Call, Operation
+from emulator.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCollection:
+    """A new collection."""
+
+    collection_name: str
+    collection_description: str | None = None
+    model_name: str | None = None
+    chunk_configuration: ChunkConfiguration | None = None
+    metric_space: MetricSpace = MetricSpace.UNKNOWN
+    field_definitions: Sequence[FieldDefinition] = ()
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListCollections:
+    """A page of the team's collections."""
+
+    limit: Annotated[int | None, PageSize()] = None
+    descending: bool = True
+    sort_by: CollectionsSortBy = CollectionsSortBy.NAME
+    pagination_token: str | None = None
+    filter: str | None = None
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionId:
+    """One collection."""
+
+    collection_id: str
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCollection:
+    """Changes to a collection; what is None stays."""
+
+    collection_id: str
+    collection_name: str | None = None
+    collection_description: str | None = None
+    chunk_configuration: ChunkConfiguration | None = None
+    field_definition_updates: Sequence[FieldDefinitionUpdate] = ()
+    team_id: str | None = None
+
+
+class OfCollection(Protocol):
+    """Any request about one collection."""
+
+    @property
+    def collection_id(self) -> str: ...
+    @property
+    def team_id(self) -> str | None: ...
+
+
+def check_team_id(world: World, call: Call, team_id: str | None) -> None:
+    """Refuse a team that is not the key's. The team's id may be left out, and its name may stand for it."""
+    if team_id and team_id not in (call.team.name, world.team_id(call.team)):
+        raise ApiError(
+            Kind.PERMISSION_DENIED, "The key does not belong to the team of team_id.", rule="team_id", param="team_id"
+        )
+
+
+def get_collection(world: World, call: Call, request: OfCollection) -> Collection:
+    """The collection that a request is about, or the refusal."""
+    check_team_id(world, call, request.team_id)
+    collection = world.store.collections.get(call.team.name, request.collection_id, call.at)
+    if collection is None:
+        raise not_found("Collection")
+    return collection
+
+
+def _check_chunking(configuration: ChunkConfiguration) -> None:
+    try:
+        check(configuration)
+    except ConfigurationError as error:
+        raise form_error(f"chunk_configuration.{error.field}", error.sentence, "chunk-configuration") from None
+
+
+async def create(world: World, call: Call, request: CreateCollection) -> Collection:
+    """Create a collection."""
+    check_team_id(world, call, request.team_id)
+    check_name(request.collection_name)
+    check_definitions(request.field_definitions)
+    configuration = request.chunk_configuration or ChunkConfiguration()
+    _check_chunking(configuration)
+    collection = Collection(
+        id=world.new_id(call.team, "collection"),
+        name=request.collection_name,
+        description=request.collection_description or None,
+        created_at=call.at,
+        model_name=request.model_name or DEFAULT_MODEL,
+        metric_space=request.metric_space,
+        chunk_configuration=configuration,
+        field_definitions=tuple(request.field_definitions),
+        documents_count=0,
+        total_file_size=0,
+        seq=0,
+    )
+    world.store.collections.insert(call.team.name, collection)
+    return collection
+
+
+async def list_collections(world: World, call: Call, request: ListCollections) -> Page[Collection]:
+    """One page of the team's collections."""
+    check_team_id(world, call, request.team_id)
+    store, team, sort_by = world.store.collections, call.team.name, request.sort_by
+
+    def fetch(after: Cursor | None, limit: int) -> list[Collection]:
+        return store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
+
+    return await lists.page(
+        fetch,
+        lambda collection: store.cursor(collection, sort_by),
+        query=("collections", team, sort_by.value, request.descending, request.filter or ""),
+        token=request.pagination_token,
+        limit=request.limit or call.team.limits.page_items_default,
+        accepts=filters.COLLECTIONS.accepts(request.filter, call.team.limits),
+    )
+
+
+async def get(world: World, call: Call, request: CollectionId) -> Collection:
+    """The metadata of one collection."""
+    return get_collection(world, call, request)
+
+
+async def update(world: World, call: Call, request: UpdateCollection) -> Collection:
+    """Change a collection. Documents are cut by a new chunk configuration when they are indexed again."""
+    collection = get_collection(world, call, request)
+    changes: dict[str, object] = {}
+    if request.collection_name is not None:
+        check_name(request.collection_name)
+        changes["name"] = request.collection_name
+    if request.collection_description is not None:
+        changes["description"] = request.collection_description or None
+    if request.chunk_configuration is not None:
+        _check_chunking(request.chunk_configuration)
+        changes["chunk_configuration"] = request.chunk_configuration
+    if request.field_definition_updates:
+        definitions = updated_definitions(collection.field_definitions, request.field_definition_updates)
+        changes["field_definitions"] = definitions
+    changed: Collection = dataclasses.replace(collection, **changes)  # type: ignore[arg-type]  # of each field's type
+    with world.store.transaction():
+        world.store.collections.update(call.team.name, changed)
+    return changed
+
+
+async def delete(world: World, call: Call, request: CollectionId) -> None:
+    """Delete a collection with its documents; the files stay."""
+    collection = get_collection(world, call, request)
+    world.store.remove_collection(call.team.name, collection.id)
+
+
+_REFERENCE = "Collections reference"
+
+OPERATIONS = (
+    Operation("collections.create", Plane.MANAGEMENT, CreateCollection, create, _REFERENCE, Confidence.RECORDED),
+    Operation("collections.list", Plane.MANAGEMENT, ListCollections, list_collections, _REFERENCE),
+    Operation("collections.get", Plane.MANAGEMENT, CollectionId, get, _REFERENCE),
+    Operation("collections.update", Plane.MANAGEMENT, UpdateCollection, update, _REFERENCE, Confidence.RECORDED),
+    Operation("collections.delete", Plane.MANAGEMENT, CollectionId, delete, _REFERENCE),
+)

@@ -1,0 +1,54 @@
+"""One page of a list: from a token's position on, as many items as are asked for and accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from emulator.domain.paging import Cursor, Page, decode_token, encode_token
+
+T = TypeVar("T")
+
+SCAN_ROWS = 500  # looked at between two chances for other calls, where a filter passes over many
+
+Fetch = Callable[[Cursor | None, int], list[T]]
+
+
+async def page(
+    fetch: Fetch[T],
+    cursor: Callable[[T], Cursor],
+    *,
+    query: tuple[Any, ...],
+    token: str | None,
+    limit: int,
+    after: Cursor | None = None,
+    accepts: Callable[[T], bool] | None = None,
+) -> Page[T]:
+    """The page after `token`, or after a position. It is full as long as enough items are accepted.
+
+    `query` is all that a token depends on: the list, its order and its filter.
+    """
+    if token:
+        after = decode_token(token, query)
+    if accepts is None:
+        found = fetch(after, limit + 1)
+    else:
+        found = await _scan(fetch, cursor, after, limit + 1, accepts)
+    items = found[:limit]
+    next_token = encode_token(cursor(items[-1]), query) if items and len(items) == limit else None
+    return Page(items, next_token, more=len(found) > limit)
+
+
+async def _scan(
+    fetch: Fetch[T], cursor: Callable[[T], Cursor], after: Cursor | None, wanted: int, accepts: Callable[[T], bool]
+) -> list[T]:
+    """The next accepted items. Others may call between two batches: a position stays right whatever they change."""
+    found: list[T] = []
+    while True:
+        rows = fetch(after, SCAN_ROWS)
+        found += [row for row in rows if accepts(row)][: wanted - len(found)]
+        if len(found) == wanted or len(rows) < SCAN_ROWS:
+            return found
+        after = cursor(rows[-1])
+        await asyncio.sleep(0)

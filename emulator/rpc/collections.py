@@ -1,0 +1,171 @@
+"""The Collections service: messages to requests, results to messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.domain.chunk_configurations import (
+    DEFAULT_ENCODING,
+    STRATEGIES,
+    ChunkConfiguration,
+    Strategy,
+    wire_key,
+)
+from emulator.domain.collections import (
+    Collection,
+    CollectionsSortBy,
+    FieldDefinition,
+    FieldDefinitionOperation,
+    FieldDefinitionUpdate,
+    MetricSpace,
+    one_strategy,
+)
+from emulator.domain.paging import Page
+from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
+from emulator.rpc.messages import load
+from emulator.rpc.reading import Message, Method, choice, optional, stamp
+
+_message = load().message
+
+# The members of these enums stand in the order of their numbers.
+_SORT_BY = dict(enumerate(CollectionsSortBy))
+_METRIC_SPACE = dict(enumerate(MetricSpace))
+_OPERATION = dict(enumerate(FieldDefinitionOperation))
+_DESCENDING = {0: True, 1: False, 2: True}  # an unknown ordering is the default, which is descending
+
+# The service knows three strategies (collections.proto); the other ones are REST's alone.
+_STRATEGIES = (Strategy.CHARS, Strategy.TOKENS, Strategy.BYTES)
+
+
+def _read_create(message: Message) -> CreateCollection:
+    return CreateCollection(
+        collection_name=message.collection_name,
+        collection_description=optional(message, "collection_description"),
+        model_name=message.index_configuration.model_name,
+        chunk_configuration=_read_configuration(message),
+        metric_space=choice("metric_space", _METRIC_SPACE, message.metric_space),
+        field_definitions=[_read_definition(each) for each in message.field_definitions],
+        team_id=optional(message, "team_id"),
+    )
+
+
+def _read_list(message: Message) -> ListCollections:
+    return ListCollections(
+        limit=optional(message, "limit"),
+        descending=choice("order", _DESCENDING, message.order),
+        sort_by=choice("sort_by", _SORT_BY, message.sort_by),
+        pagination_token=optional(message, "pagination_token"),
+        filter=optional(message, "filter"),
+        team_id=optional(message, "team_id"),
+    )
+
+
+def _read_update(message: Message) -> UpdateCollection:
+    return UpdateCollection(
+        collection_id=message.collection_id,
+        collection_name=optional(message, "collection_name"),
+        collection_description=optional(message, "collection_description"),
+        chunk_configuration=_read_configuration(message),
+        field_definition_updates=[
+            FieldDefinitionUpdate(
+                _read_definition(each.field_definition), choice("operation", _OPERATION, each.operation)
+            )
+            for each in message.field_definition_updates
+        ],
+        team_id=optional(message, "team_id"),
+    )
+
+
+def _read_collection_id(message: Message) -> CollectionId:
+    return CollectionId(message.collection_id, optional(message, "team_id"))
+
+
+def _read_definition(message: Message) -> FieldDefinition:
+    return FieldDefinition(
+        key=message.key,
+        required=message.required,
+        inject_into_chunk=message.inject_into_chunk,
+        unique=message.unique,
+        description=optional(message, "description"),
+    )
+
+
+def _read_configuration(message: Message) -> ChunkConfiguration | None:
+    configuration = optional(message, "chunk_configuration")
+    if configuration is None:
+        return None
+    key = configuration.WhichOneof("config")
+    if key is None:
+        raise one_strategy(_STRATEGIES)
+    strategy = next(each for each in _STRATEGIES if wire_key(each) == key)
+    row, part = STRATEGIES[strategy], getattr(configuration, key)
+    return ChunkConfiguration(
+        strategy=strategy,
+        max_size=getattr(part, row.size_field),
+        overlap=getattr(part, row.overlap_field) if row.overlap_field else 0,
+        encoding_name=(part.encoding_name or DEFAULT_ENCODING) if row.takes_encoding else None,
+        strip_whitespace=configuration.strip_whitespace,
+        inject_name_into_chunks=configuration.inject_name_into_chunks,
+    )
+
+
+def _write_configuration(configuration: ChunkConfiguration) -> Message:
+    strategy, row = configuration.strategy, STRATEGIES[configuration.strategy]
+    parts: dict[str, Any] = {}
+    if strategy in _STRATEGIES:
+        values = {
+            row.size_field: configuration.max_size,
+            row.overlap_field: configuration.overlap,
+            "encoding_name": configuration.encoding_name,
+        }
+        parts[wire_key(strategy)] = {name: values[name] for name in row.fields}
+    return _message("rag.ChunkConfiguration")(
+        **parts,
+        strip_whitespace=configuration.strip_whitespace,
+        inject_name_into_chunks=configuration.inject_name_into_chunks,
+    )
+
+
+def _write_collection(collection: Collection) -> Message:
+    return _message("collections.CollectionMetadata")(
+        collection_id=collection.id,
+        collection_name=collection.name,
+        created_at=stamp(collection.created_at),
+        index_configuration={"model_name": collection.model_name},
+        chunk_configuration=_write_configuration(collection.chunk_configuration),
+        documents_count=collection.documents_count,
+        field_definitions=[
+            {
+                "key": each.key,
+                "required": each.required,
+                "inject_into_chunk": each.inject_into_chunk,
+                "unique": each.unique,
+                "description": each.description,
+            }
+            for each in collection.field_definitions
+        ],
+        collection_description=collection.description,
+        total_file_size=collection.total_file_size,
+    )
+
+
+def _write_page(page: Page[Collection]) -> Message:
+    return _message("collections.ListCollectionsResponse")(
+        collections=[_write_collection(each) for each in page.items],
+        pagination_token=page.next_token if page.more else None,
+    )
+
+
+def _write_empty(result: None) -> Message:
+    return _message("google.protobuf.Empty")()
+
+
+_SERVICE = "collections.Collections"
+
+METHODS = (
+    Method(_SERVICE, "CreateCollection", "collections.create", _read_create, _write_collection),
+    Method(_SERVICE, "ListCollections", "collections.list", _read_list, _write_page),
+    Method(_SERVICE, "GetCollectionMetadata", "collections.get", _read_collection_id, _write_collection),
+    Method(_SERVICE, "UpdateCollection", "collections.update", _read_update, _write_collection),
+    Method(_SERVICE, "DeleteCollection", "collections.delete", _read_collection_id, _write_empty),
+)
