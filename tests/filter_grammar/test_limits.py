@@ -28,7 +28,7 @@ def terms(count: int) -> str:
 
 
 SIZED = {"chars_max": chars, "depth_max": depth, "terms_max": terms}
-DEFAULTS = {"chars_max": 8192, "depth_max": 64, "terms_max": 1000}
+DEFAULTS = {"chars_max": 16_384, "depth_max": 64, "terms_max": 1000}
 
 
 @pytest.mark.parametrize("limit", SIZED)
@@ -47,7 +47,7 @@ def test_a_limit_is_inclusive(limit, maximum):
 
 @pytest.mark.parametrize("limit", SIZED)
 def test_the_defaults(limit):
-    """Without other limits, 8192 characters, 64 levels and 1000 comparisons are accepted, and not one more."""
+    """Without other limits, 16384 characters, 64 levels and 1000 comparisons are accepted, and not one more."""
     size, others = DEFAULTS[limit], dict.fromkeys(SIZED)
     only = Limits(**{**others, limit: getattr(Limits(), limit)})
     parse(SIZED[limit](size), only)
