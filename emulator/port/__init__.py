@@ -1,0 +1,196 @@
+"""Listen on one port for HTTP/1.1 and gRPC: the first bytes of a connection decide which of the two it speaks.
+
+HTTP/1.1 is served in place by uvicorn's protocol class. HTTP/2, which only gRPC speaks here, is piped to a gRPC server
+on a private unix socket, loaded when the first such connection arrives. `uvicorn.Server` is not used: its stop costs
+200 ms, and from Python 3.12 on `asyncio.Server.wait_closed()` waits for every open transport, piped ones included.
+Everything here belongs to one event loop, but for the two calls into the gRPC server, which have threads of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
+
+from emulator.port.connection import Connection
+from emulator.port.http import (
+    ASGI,
+    HEAD_BYTES_MAX,
+    TRANSPORT,
+    HttpConnection,
+    HttpServer,
+    Message,
+    Receive,
+    Send,
+    Transport,
+)
+from emulator.port.listen import BACKLOG, CannotListen, PortTaken, listening_sockets
+from emulator.port.pipe import ClientEnd, GrpcBackend, GrpcServer
+
+__all__ = [
+    "ASGI",
+    "HEAD_BYTES_MAX",
+    "TRANSPORT",
+    "CannotListen",
+    "FirstBytes",
+    "GrpcServer",
+    "Message",
+    "Port",
+    "PortTaken",
+    "Receive",
+    "Send",
+    "Transport",
+]
+
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
+TLS_HANDSHAKE = 0x16  # the first byte of a ClientHello, RFC 8446 §5.1
+BACKEND_SECONDS = 0.3  # how much longer than the grace period the gRPC server may take to stop
+UNWIND_SECONDS = 0.1  # how long aborted connections and cancelled requests may take to end
+TLS_HINT = (
+    "A client spoke TLS to this plain-text port, and its connection was closed. Connect without TLS: xai-sdk does so "
+    'if api_host starts with "localhost:" or if use_insecure_channel=True, openai if base_url starts with "http://".'
+)
+
+
+class Port:
+    """One listening port, on 127.0.0.1 and, where it exists, ::1, for HTTP/1.1 and gRPC."""
+
+    def __init__(
+        self,
+        app: ASGI,
+        load_grpc: Callable[[str], GrpcServer],
+        *,
+        host: str = "localhost",
+        number: int = 0,
+        log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+        grace_seconds: float = 0.5,
+    ) -> None:
+        self.host, self.number, self.grace_seconds = host, number, grace_seconds
+        self._log = log
+        self._backend = GrpcBackend(load_grpc, log)
+        self._listeners: list[asyncio.Server] = []
+        self._open: set[Connection] = set()
+        self._closed_one = asyncio.Event()
+        self._piping: set[asyncio.Task[None]] = set()
+        self._hinted_at_tls = False
+        self._stopping: asyncio.Task[None] | None = None
+        self._http = HttpServer(self, app, log)
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        return len(self._open)
+
+    async def start(self) -> None:
+        """Listen, and learn the number if any would do; raise PortTaken or CannotListen if that cannot be."""
+        self._http.config.load()
+        sockets = listening_sockets(self.host, self.number)
+        self.number = sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        for listener in sockets:
+            server = await loop.create_server(lambda: FirstBytes(self), sock=listener, backlog=BACKLOG)
+            self._listeners.append(server)
+
+    async def stop(self) -> None:
+        """Stop listening, end every conversation and free what they held; the running ones get the grace period."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        backend_stopped = asyncio.create_task(self._backend.stop(self.grace_seconds + BACKEND_SECONDS))
+        for connection in list(self._open):
+            connection.hang_up()
+        await self._quiet(self.grace_seconds)
+        for connection in list(self._open):
+            connection.abort()
+        for task in {*self._http.running, *self._piping}:
+            task.cancel()
+        await self._quiet(UNWIND_SECONDS)
+        await backend_stopped
+
+    async def _quiet(self, seconds: float) -> None:
+        """Wait until no connection is open and no request runs, but no longer than told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._open:
+                    self._closed_one.clear()
+                    await self._closed_one.wait()
+                while running := self._http.running | self._piping:
+                    await asyncio.wait(running)
+
+    def abort_peer(self, peer: str) -> None:
+        """Reset the connection whose calls say `peer` in their gRPC context (`unix:…`, a different one for each)."""
+        for connection in list(self._open):
+            if isinstance(connection, ClientEnd) and os.path.basename(connection.name) == os.path.basename(peer):
+                connection.abort()
+
+    def opened(self, connection: Connection) -> None:
+        """Count a connection in."""
+        self._open.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self._open.discard(connection)
+        self._closed_one.set()
+
+    def refuse_tls(self) -> None:
+        """Say once what the client's configuration needs: a client repeats its handshake again and again."""
+        if not self._hinted_at_tls:
+            self._hinted_at_tls = True
+            self._log(TLS_HINT)
+
+    def http_connection(self) -> HttpConnection:
+        """Make the protocol of a connection that speaks HTTP/1.1, or nothing known."""
+        return HttpConnection(self._http)
+
+    def pipe(self, transport: asyncio.Transport, received: bytes) -> None:
+        """Connect a client that speaks HTTP/2 with the gRPC server, as soon as that is there."""
+        client = ClientEnd(self)
+        transport.pause_reading()
+        transport.set_protocol(client)
+        client.connection_made(transport)
+        task = asyncio.create_task(self._backend.connect(client, received))
+        self._piping.add(task)
+        task.add_done_callback(self._piping.discard)
+
+
+class FirstBytes(asyncio.Protocol):
+    """A new connection, held until its first bytes tell HTTP/2, TLS and HTTP/1.1 apart."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._port.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._received[0] == TLS_HANDSHAKE:
+            self._port.refuse_tls()
+            self._transport.close()
+        elif not H2_PREFACE.startswith(self._received[: len(H2_PREFACE)]):
+            self._port.closed(self)
+            http = self._port.http_connection()
+            self._transport.set_protocol(http)
+            http.connection_made(self._transport)
+            http.data_received(self._received)
+        elif len(self._received) >= len(H2_PREFACE):
+            self._port.closed(self)
+            self._port.pipe(self._transport, self._received)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._port.closed(self)
+
+    def hang_up(self) -> None:
+        self._transport.abort()
+
+    def abort(self) -> None:
+        self._transport.abort()

@@ -1,0 +1,36 @@
+"""What every accepted connection can do, and what the port keeps of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from typing import Protocol
+
+
+class Connection(Protocol):
+    """An accepted connection, in whichever state it is."""
+
+    def hang_up(self) -> None:
+        """Close now if nothing is under way, else as soon as that has ended."""
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+
+
+class Register(Protocol):
+    """Where connections are counted, in and out: the port, as its connections need to know it."""
+
+    def opened(self, connection: Connection) -> None:
+        """Count a connection in."""
+
+    def closed(self, connection: Connection) -> None:
+        """Count a connection out."""
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close with an RST instead of an orderly end."""
+    with suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

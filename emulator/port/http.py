@@ -1,0 +1,203 @@
+"""HTTP/1.1 on an accepted connection: uvicorn's protocol, with a bounded request head and an end on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from emulator.port.connection import Register, reset
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
+
+TRANSPORT = "xai_emulator.transport"  # the name, in an ASGI scope's extensions, of the request's Transport
+
+# Long enough for a filter of 8192 characters, the longest documented query, percent-encoded from four bytes each.
+HEAD_BYTES_MAX = 128 * 1024
+KEEP_ALIVE_SECONDS = 75
+REFUSAL_SECONDS = 1.0  # how long a refused client may go on sending before its connection is closed
+NOT_HTTP, HEAD_TOO_LARGE = (
+    f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
+    f"connection: close\r\n\r\n{text}".encode()
+    for status, text in (
+        ("400 Bad Request", "This is not an HTTP request."),
+        ("431 Request Header Fields Too Large", f"The request's head is longer than {HEAD_BYTES_MAX} bytes."),
+    )
+)
+
+
+class Transport(Protocol):
+    """The connection of an ASGI request, found in `scope["extensions"][TRANSPORT]`."""
+
+    def abort(self) -> None:
+        """Reset the connection, so that the client sees it drop."""
+
+
+class HttpServer:
+    """What all HTTP connections of a port share: the app, uvicorn's settings, and the requests that run."""
+
+    def __init__(self, register: Register, app: ASGI, log: Callable[[str], None]) -> None:
+        self.register = register
+        self._app = app
+        # Of the process' environment, loggers and proxies in front of it, uvicorn is to know nothing.
+        self.config = Config(
+            self._run_app,
+            http=HttpConnection,
+            interface="asgi3",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            workers=1,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        self.state = ServerState()
+        self.logger = logging.Logger("emulator.port", logging.ERROR)
+        self.logger.addHandler(_Failures(log))
+
+    @property
+    def running(self) -> set[asyncio.Task[None]]:
+        """The requests that run now."""
+        return self.state.tasks
+
+    async def _run_app(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Run the app, and note for the day of the stop whether its response is an event stream."""
+        connection = scope["extensions"][TRANSPORT]
+
+        async def noting_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                connection.streams_events = any(
+                    name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+                    for name, value in message.get("headers", ())
+                )
+            await send(message)
+
+        await self._app(scope, receive, noting_send)
+
+
+class HttpConnection(HttpToolsProtocol):
+    """An HTTP/1.1 connection: uvicorn's, with a bounded request head, refusals that arrive, and an end on demand."""
+
+    def __init__(self, server: HttpServer) -> None:
+        super().__init__(server.config, server.state, {})
+        self.logger, self.access_log = server.logger, False
+        self.streams_events = False
+        self._register = server.register
+        self._in_head = False
+        self._head_bytes = 0  # of the request head being read, as far as the parser has reported it
+        self._unreported_bytes = 0  # the most that it may hold back beyond that
+        self._refused = False
+        self._requests: deque[RequestResponseCycle] = deque()  # oldest first; more than one when they are pipelined
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._register.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # uvicorn tells the latest request only, and leaves the timer of a connection that was reset to run.
+        for request in self._unanswered():
+            _disconnect(request)
+        self._unset_keepalive_if_required()
+        self._register.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        reported = self._head_bytes
+        super().data_received(data)
+        # The parser reports a header when it is complete, and keeps what it has of an unfinished one.
+        if self._in_head and not self._refused:
+            self._unreported_bytes = self._unreported_bytes + len(data) if self._head_bytes == reported else 0
+            if self._unreported_bytes > HEAD_BYTES_MAX:
+                self._refuse(HEAD_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self}  # type: ignore[dict-item]
+        self._in_head, self._head_bytes, self._unreported_bytes = True, 0, 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count_head(len(name) + len(value))
+
+    def _count_head(self, count: int) -> None:
+        self._head_bytes += count  # trailers, which come after the body, are counted with the head
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise ValueError("The request's head is too long.")  # becomes an error of the parser
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._in_head = False
+        self._unanswered().append(self.cycle)
+
+    def _unanswered(self) -> deque[RequestResponseCycle]:
+        while self._requests and self._requests[0].response_complete:
+            self._requests.popleft()
+        return self._requests
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls when its parser gives up."""
+        self._refuse(HEAD_TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else NOT_HTTP)
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer what is no HTTP request, and leave the client time to read that before the connection closes."""
+        self._refused = True
+        unanswered = self._unanswered()
+        if len(unanswered) > 1 or any(request.response_started for request in unanswered):
+            self.transport.close()  # another response comes first, and the refusal cannot be written into it
+            return
+        for request in unanswered:
+            _disconnect(request)
+        self.transport.write(answer)
+        # To close with bytes unread would reset the connection, and the client might never see the answer.
+        self.transport.write_eof()
+        self.timeout_keep_alive_task = self.loop.call_later(REFUSAL_SECONDS, self.timeout_keep_alive_handler)
+
+    def hang_up(self) -> None:
+        unanswered = self._unanswered()
+        if self._refused:
+            self.transport.close()
+        elif unanswered and unanswered[0].response_started and self.streams_events:
+            _disconnect(unanswered[0])
+            if unanswered[0].chunked_encoding:
+                self.transport.write(b"0\r\n\r\n")
+            self.transport.close()
+        else:
+            self.shutdown()
+
+    def abort(self) -> None:
+        for request in self._unanswered():
+            _disconnect(request)
+        reset(self.transport)
+
+
+class _Failures(logging.Handler):
+    """Hand to the port's log what uvicorn reports, but for requests that were cancelled by the stop."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)):
+            self._log(self.format(record))
+
+
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    """Tell the app that the client of this request has gone."""
+    cycle.disconnected = True
+    cycle.message_event.set()

@@ -1,0 +1,176 @@
+"""HTTP/1.1 as it is served here."""
+
+import functools
+import gc
+import logging
+import socket
+import struct
+import weakref
+
+import pytest
+
+from emulator.port.http import HEAD_BYTES_MAX, HttpConnection
+from tests.port.rig import MIB, App, delivered, on_each_loop, running, until
+
+
+@on_each_loop
+async def test_an_app_that_fails_answers_500_and_keeps_its_reasons() -> None:
+    """The traceback of a failing app is in the log and not on the wire."""
+    log: list[str] = []
+    async with running(App(), log=log) as port:
+        answer = await port.get("/fail")
+        assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert answer.endswith(b"\r\n\r\nInternal Server Error")
+    assert len(log) == 1
+    assert log[0].endswith("LookupError: a secret of the app")
+
+
+@on_each_loop
+@pytest.mark.parametrize("in_one_piece", [True, False])
+@pytest.mark.parametrize("count", [HEAD_BYTES_MAX - 1, HEAD_BYTES_MAX, HEAD_BYTES_MAX + 1, 2 * MIB])
+async def test_a_request_head_has_a_longest_length(count: int, in_one_piece: bool) -> None:
+    """A request whose URL and headers together are longer than the limit is refused with 431, however it arrives."""
+    request = b"GET /head HTTP/1.1\r\na: %s\r\n\r\n" % bytes(b"x" * (count - len(b"/heada")))
+    pieces = [request] if in_one_piece else [request[n : n + 50_000] for n in range(0, len(request), 50_000)]
+    async with running(App()) as port:
+        client = await port.client()
+        for piece in pieces:
+            await client.send(piece)
+            await delivered(port)
+        if count <= HEAD_BYTES_MAX:
+            assert await client.response() == b"/head"
+            assert await (await client.send(request)).response() == b"/head", "each request is counted anew"
+        else:
+            assert (await client.rest()).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+@on_each_loop
+async def test_a_header_without_end_is_refused() -> None:
+    """A client that goes on and on with one header is refused without waiting for its end."""
+    async with running(App()) as port:
+        client = await port.client(b"GET / HTTP/1.1\r\na: ")
+        for _ in range(2 * HEAD_BYTES_MAX // 50_000):
+            await client.send(b"x" * 50_000)
+            await delivered(port)
+        assert (await client.rest()).startswith(b"HTTP/1.1 431")
+
+
+@on_each_loop
+async def test_a_long_body_is_not_counted_as_head() -> None:
+    """Body and trailers may be longer than the head's limit."""
+    chunk = b"%x\r\n%s\r\n" % (HEAD_BYTES_MAX, bytes(HEAD_BYTES_MAX))
+    async with running(App()) as port:
+        client = await port.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 8 + b"0\r\n\r\n")
+        assert await client.response() == bytes(8 * HEAD_BYTES_MAX)
+
+
+@on_each_loop
+async def test_an_offered_upgrade_to_h2c_is_declined_in_silence() -> None:
+    """A client that offers to upgrade, as `curl --http2` does, is answered over HTTP/1.1 and may go on there."""
+    upgrade = b"GET /up HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n"
+    async with running(App()) as port:
+        client = await port.client(upgrade)
+        assert await client.response() == b"/up"
+        assert await (await client.send(b"GET /on HTTP/1.1\r\n\r\n")).response() == b"/on"
+
+
+@on_each_loop
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    """Requests sent without waiting are answered one after the other."""
+    async with running(App()) as port:
+        client = await port.client(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % n for n in range(50)))
+        assert [await client.response() for _ in range(50)] == [b"/%d" % n for n in range(50)]
+        assert (await (await client.send(b"\0")).rest()).startswith(b"HTTP/1.1 400"), "all that came before is answered"
+
+
+@on_each_loop
+async def test_a_running_request_learns_that_its_client_has_gone() -> None:
+    """A request is told of the end of its connection, also when others wait behind it on that connection."""
+    for behind in (b"", b"GET /next HTTP/1.1\r\n\r\n"):
+        app = App()
+        async with running(app) as port:
+            client = await port.client(b"GET /leave HTTP/1.1\r\n\r\n" + behind)
+            await app.running.wait()
+            client.writer.close()
+            await until(functools.partial(app.disconnected.__contains__, "/leave"))
+
+
+@on_each_loop
+async def test_nonsense_behind_a_request_does_not_break_into_its_response() -> None:
+    """When a running request is followed by nonsense, the client gets no second answer in the first."""
+    app = App()
+    async with running(app) as port:
+        client = await port.client(b"GET /events HTTP/1.1\r\n\r\n")
+        await app.running.wait()
+        answer = await (await client.send(b"\x00\x00\x00")).rest()
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1 400" not in answer
+        await until(lambda: app.disconnected)
+
+
+@on_each_loop
+async def test_broken_chunks_are_refused_and_the_app_sees_the_client_go() -> None:
+    """A body that breaks off in nonsense is answered with 400; its app is not left waiting, and may answer in vain."""
+    app = App()
+    async with running(app) as port:
+        client = await port.client(
+            b"POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nnonsense\r\n"
+        )
+        assert (await client.rest()).startswith(b"HTTP/1.1 400")
+        await until(lambda: app.disconnected == ["/upload"])
+        client = await port.client(b"POST /wait HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnonsense")
+        assert (await client.rest()).startswith(b"HTTP/1.1 400")
+        app.go_on.set()  # its answer comes too late, which is no failure
+        await delivered(port)
+
+
+@on_each_loop
+async def test_a_connection_that_was_reset_is_forgotten() -> None:
+    """Nothing keeps what belonged to a connection, once its client has reset it."""
+    async with running(App()) as port:
+        client = await port.client(b"GET / HTTP/1.1\r\n\r\n")
+        await client.response()
+        connections = weakref.WeakSet(port._open)
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+        await until(lambda: port.connections == 0)
+        gc.collect()
+        assert not connections
+
+
+@on_each_loop
+async def test_a_client_cannot_pass_for_another() -> None:
+    """The app is told who connected, whatever a client says that it forwards."""
+    async with running(App()) as port:
+        client = await port.client(b"GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+        assert await client.response() == b"%s:%d" % (b"127.0.0.1", client.writer.get_extra_info("sockname")[1])
+
+
+@on_each_loop
+async def test_small_writes_are_sent_at_once() -> None:
+    """TCP_NODELAY is set on accepted connections: a small write does not wait for the acknowledgement of the last."""
+    async with running(App()) as port:
+        await (await port.client(b"GET / HTTP/1.1\r\n\r\n")).response()
+        (connection,) = port._open
+        assert isinstance(connection, HttpConnection)
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+@on_each_loop
+async def test_the_loggers_of_the_process_are_left_alone() -> None:
+    """Another uvicorn in the same process keeps its access log."""
+    names = ["uvicorn", "uvicorn.error", "uvicorn.access"]
+    before = [(logger.level, logger.handlers, logger.propagate) for logger in map(logging.getLogger, names)]
+    async with running(App()) as port:
+        await port.get("/")
+    assert before == [(logger.level, logger.handlers, logger.propagate) for logger in map(logging.getLogger, names)]
+
+
+@on_each_loop
+async def test_a_request_can_have_its_connection_reset() -> None:
+    """What the app finds in the scope resets the connection: the client sees ECONNRESET, and the log stays empty."""
+    async with running(App()) as port:
+        client = await port.client(b"GET /drop HTTP/1.1\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
