@@ -1,0 +1,323 @@
+"""Files over REST: shapes, lists, content, changes, chunked uploads, public URLs, the end of a file."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emulator import Emulator
+
+PNG = ("a.png", b"\x89PNG", "image/png")
+DAY = 86_400
+
+
+def upload(rest: httpx.Client, name: str = "a.txt", content: bytes = b"hello", **fields: Any) -> dict[str, Any]:
+    """Upload a file and return it."""
+    reply = rest.post("/v1/files", data=fields, files={"file": (name, content)})
+    assert reply.status_code == 200, reply.text
+    file: dict[str, Any] = reply.json()
+    return file
+
+
+def names(rest: httpx.Client, query: str = "") -> list[str]:
+    """The filenames of a page."""
+    return [file["filename"] for file in rest.get(f"/v1/files?{query}").json()["data"]]
+
+
+def test_a_file_has_the_recorded_shape(rest: httpx.Client) -> None:
+    """Keys, order and types as recorded; the purpose is always empty, whatever was sent."""
+    file = upload(rest, purpose="assistants")
+    assert list(file) == ["bytes", "created_at", "expires_at", "filename", "id", "object", "purpose"]
+    assert file["id"].startswith("file_")
+    assert (file["bytes"], file["expires_at"], file["object"], file["purpose"]) == (5, None, "file", "")
+    assert isinstance(file["created_at"], int)
+    assert rest.get(f"/v1/files/{file['id']}").json() == file
+
+
+def test_a_page_and_a_delete_have_the_recorded_shape(rest: httpx.Client) -> None:
+    """The token is null on a page that is not full; a delete says so, once."""
+    file = upload(rest)
+    assert rest.get("/v1/files").json() == {"data": [file], "pagination_token": None}
+    gone = rest.delete(f"/v1/files/{file['id']}")
+    assert gone.json() == {"id": file["id"], "deleted": True, "object": "file"}
+    assert rest.delete(f"/v1/files/{file['id']}").status_code == 404
+    assert rest.get(f"/v1/files/{file['id']}/content").status_code == 404
+
+
+def test_a_list_is_sorted_as_asked(rest: httpx.Client) -> None:
+    """Newest first unless asked otherwise; names by code point; ties in order of upload."""
+    for name, size in (("b", 3), ("B", 1), ("a", 2), ("é", 1)):
+        upload(rest, name, b"x" * size)
+    assert names(rest) == ["é", "a", "B", "b"]
+    assert names(rest, "order=asc") == ["b", "B", "a", "é"]
+    assert names(rest, "order=asc&sort_by=filename") == ["B", "a", "b", "é"]
+    assert names(rest, "order=asc&sort_by=size") == ["B", "é", "a", "b"]
+    assert names(rest, "sort_by=size") == ["b", "a", "é", "B"]
+
+
+def test_a_token_continues_its_own_list_only(emulator: Emulator, rest: httpx.Client) -> None:
+    """A full page has a token; it is refused with another order, by another team, or when it was touched."""
+    for name in "abc":
+        upload(rest, name)
+    token = rest.get("/v1/files?limit=2").json()["pagination_token"]
+    assert names(rest, f"limit=2&pagination_token={token}") == ["a"]
+    assert names(rest, f"limit=1&pagination_token={token}") == ["a"], "the size of the page may change"
+    for query in (f"order=asc&pagination_token={token}", f"sort_by=size&pagination_token={token}"):
+        assert rest.get(f"/v1/files?{query}").status_code == 400
+    assert rest.get(f"/v1/files?pagination_token={token[:-2]}AA").status_code == 400
+    other = {"authorization": f"Bearer {emulator.api_key}@other"}
+    assert rest.get(f"/v1/files?pagination_token={token}", headers=other).status_code == 400
+
+
+def test_an_exactly_full_last_page_has_a_token_to_an_empty_one(rest: httpx.Client) -> None:
+    """As recorded for lists of this API: only a short page is the end for certain."""
+    for name in "ab":
+        upload(rest, name)
+    token = rest.get("/v1/files?limit=2").json()["pagination_token"]
+    assert rest.get(f"/v1/files?limit=2&pagination_token={token}").json() == {"data": [], "pagination_token": None}
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", ""])
+def test_no_limit_is_the_default(rest: httpx.Client, limit: str) -> None:
+    """0 or less means 100."""
+    for n in range(3):
+        upload(rest, str(n))
+    assert len(names(rest, f"limit={limit}")) == 3
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.data(), sort_by=st.sampled_from(["created_at", "filename", "size"]), order=st.sampled_from(["asc", "desc"])
+)
+def test_a_walk_under_change_repeats_and_hides_nothing(
+    emulator: Emulator, rest: httpx.Client, data: st.DataObject, sort_by: str, order: str
+) -> None:
+    """Files that are there from start to end are seen exactly once, whatever comes and goes meanwhile."""
+    emulator.reset()
+    living = {
+        upload(rest, data.draw(st.sampled_from("abc")), b"x" * data.draw(st.integers(0, 3)))["id"] for _ in range(6)
+    }
+    stayed, seen, token = set(living), [], ""
+    while True:
+        page = rest.get("/v1/files", params={"limit": 2, "sort_by": sort_by, "order": order, "pagination_token": token})
+        seen += [file["id"] for file in page.json()["data"]]
+        token = page.json()["pagination_token"]
+        if not token:
+            break
+        for _ in range(data.draw(st.integers(0, 2))):
+            if living and data.draw(st.booleans()):
+                victim = data.draw(st.sampled_from(sorted(living)))
+                rest.delete(f"/v1/files/{victim}")
+                living.discard(victim)
+                stayed.discard(victim)
+            elif len(seen) < 30:
+                living.add(upload(rest, data.draw(st.sampled_from("abc")))["id"])
+    assert len(seen) == len(set(seen))
+    assert stayed <= set(seen)
+
+
+def test_a_file_is_gone_at_the_very_second(emulator: Emulator, rest: httpx.Client) -> None:
+    """From its expiry on, a file is in no list, has no metadata, no content, no public URL, and no bytes on disk."""
+    file = rest.post("/v1/files", data={"expires_after": "3600"}, files={"file": PNG}).json()
+    kept = upload(rest, "kept.txt")
+    url = rest.post(f"/v1/files/{file['id']}/public-url").json()["public_url"]
+    rest.post("/_emulator/clock/freeze")
+    rest.post("/_emulator/clock/advance", json={"seconds": 3590})
+    assert rest.get(f"/v1/files/{file['id']}").status_code == 200
+    rest.post("/_emulator/clock/advance", json={"seconds": 11})
+    for path in ("", "/content"):
+        assert rest.get(f"/v1/files/{file['id']}{path}").status_code == 404
+    assert rest.delete(f"/v1/files/{file['id']}").status_code == 404
+    assert httpx.get(url).status_code == 404
+    assert names(rest) == ["kept.txt"]
+    blobs = Path(emulator._running().world.store.blobs.directory, "blobs")
+    assert len(list(blobs.iterdir())) == 1
+    assert rest.get(f"/v1/files/{kept['id']}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "body"),
+    [
+        ("bytes=0-3", 206, b"0123"),
+        ("bytes=4-", 206, b"456789"),
+        ("bytes=-3", 206, b"789"),
+        ("bytes=-99", 206, b"0123456789"),
+        ("bytes=9-99", 206, b"9"),
+        ("bytes=10-", 416, None),
+        ("bytes=-0", 416, None),
+        ("bytes=3-1", 200, b"0123456789"),
+        ("bytes=0-1,3-4", 200, b"0123456789"),
+        ("lines=0-1", 200, b"0123456789"),
+    ],
+)
+def test_one_range_of_the_content(rest: httpx.Client, header: str, status: int, body: bytes | None) -> None:
+    """A single range is served, an unsatisfiable one refused, anything else ignored (RFC 9110 §14)."""
+    id = upload(rest, content=b"0123456789")["id"]
+    reply = rest.get(f"/v1/files/{id}/content", headers={"range": header})
+    assert reply.status_code == status
+    if body is not None:
+        assert reply.content == body
+        assert int(reply.headers["content-length"]) == len(body)
+    if status == 206:
+        assert reply.headers["content-range"].endswith("/10")
+
+
+def test_content_is_octets_whatever_they_are(rest: httpx.Client) -> None:
+    """Content-Type is always octet-stream, with the length; HEAD answers without the body."""
+    id = upload(rest, "a.json", b"{}")["id"]
+    for method in ("GET", "HEAD"):
+        reply = rest.request(method, f"/v1/files/{id}/content")
+        assert reply.headers["content-type"] == "application/octet-stream"
+        assert reply.headers["content-length"] == "2"
+        assert reply.content == (b"{}" if method == "GET" else b"")
+    assert rest.head(f"/v1/files/{id}").status_code == 200
+
+
+def test_content_as_text(rest: httpx.Client) -> None:
+    """UTF-8 is text; other bytes are not."""
+    text, binary = upload(rest, content="héllo".encode())["id"], upload(rest, "a.bin", b"\xff\x00")["id"]
+    assert rest.get(f"/v1/files/{text}/content?format=text").text == "héllo"
+    refused = rest.get(f"/v1/files/{binary}/content?format=text")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-argument")
+
+
+def test_download_by_body(rest: httpx.Client) -> None:
+    """POST /v1/files:download is content, asked for in a body."""
+    id = upload(rest)["id"]
+    assert rest.post("/v1/files:download", json={"file_id": id}).content == b"hello"
+    assert rest.post("/v1/files:download", json={"file_id": id, "format": "text"}).text == "hello"
+    assert rest.post("/v1/files:download", json={"file_id": "nope"}).status_code == 404
+    assert rest.post("/v1/files:download", json={"file_id": id, "format": "x"}).status_code == 422
+
+
+def test_a_file_can_be_changed(rest: httpx.Client) -> None:
+    """PUT renames in JSON, or takes new content in a form; what is not named stays."""
+    file = upload(rest, expires_after="3600")
+    renamed = rest.put(f"/v1/files/{file['id']}", json={"filename": "b.txt"}).json()
+    assert renamed == {**file, "filename": "b.txt"}
+    changed = rest.put(f"/v1/files/{file['id']}", files={"file": ("c.txt", b"other bytes")}).json()
+    assert changed == {**file, "filename": "c.txt", "bytes": 11}
+    assert rest.get(f"/v1/files/{file['id']}/content").content == b"other bytes"
+    assert rest.put(f"/v1/files/{file['id']}", json={"filename": "a;b"}).status_code == 400
+    assert rest.put("/v1/files/nope", json={}).status_code == 404
+
+
+def test_a_moved_expiry_is_the_one_that_counts(emulator: Emulator, rest: httpx.Client) -> None:
+    """After PUT with expires_after, the file lives that long from now on."""
+    file = upload(rest, expires_after="3600")
+    rest.put(f"/v1/files/{file['id']}", json={"expires_after": 2 * DAY})
+    emulator.advance(DAY)
+    assert rest.get(f"/v1/files/{file['id']}").status_code == 200
+    emulator.advance(DAY)
+    assert rest.get(f"/v1/files/{file['id']}").status_code == 404
+
+
+def chunk(content: bytes) -> str:
+    """A chunk as JSON carries it."""
+    return base64.b64encode(content).decode()
+
+
+def test_a_file_in_chunks(rest: httpx.Client) -> None:
+    """initialize, then uploadChunks once or more, each with one chunk or a stream of them."""
+    made = rest.post("/v1/files:initialize", json={"name": "a.txt", "content_type": "text/plain"}).json()
+    id = made["file_id"]
+    assert (made["upload_status"], made["size_bytes"], made["content_type"]) == ("Initializing", "0", "text/plain")
+    first = rest.post("/v1/files:uploadChunks", json={"file_id": id, "chunk": chunk(b"one ")}).json()
+    assert (first["upload_status"], first["size_bytes"]) == ("Complete", "4")
+    stream = "\n".join(f'{{"file_id":"{id}","chunk":"{chunk(piece)}"}}' for piece in (b"two ", b"three"))
+    rest.post("/v1/files:uploadChunks", content=stream, headers={"content-type": "application/json"})
+    assert rest.get(f"/v1/files/{id}/content").content == b"one two three"
+
+
+def test_chunks_that_cannot_be_taken(rest: httpx.Client) -> None:
+    """Unknown file, broken base64, a file that was not initialized, two files in one call: refused, nothing changed."""
+    plain = upload(rest)["id"]
+    made = rest.post("/v1/files:initialize", json={"name": "a.txt", "content_type": "text/plain"}).json()["file_id"]
+    send = lambda **body: rest.post("/v1/files:uploadChunks", json=body).status_code  # noqa: E731
+    assert send(file_id="nope", chunk="") == 404
+    assert send(file_id=made, chunk="*") == 400
+    assert send(file_id=plain, chunk=chunk(b"x")) == 412
+    assert send(file_id=made) == 422
+    two = f'{{"file_id":"{made}","chunk":""}}\n{{"file_id":"{plain}","chunk":""}}'
+    reply = rest.post("/v1/files:uploadChunks", content=two, headers={"content-type": "application/json"})
+    assert reply.status_code == 400
+    assert rest.get(f"/v1/files/{made}").json()["bytes"] == 0
+
+
+def test_a_batch_upload(rest: httpx.Client) -> None:
+    """Several files are initialized together, and complete together once each has its bytes."""
+    body = {"files": [{"name": f"{n}.txt", "content_type": "text/plain"} for n in range(2)]}
+    job = rest.post("/v1/files/batch_upload", json=body).json()
+    assert (job["status"], [file["name"] for file in job["files"]]) == ("pending", ["0.txt", "1.txt"])
+    complete = f"/v1/files/batch_upload/{job['batch_job_id']}:complete"
+    assert rest.post(complete).status_code == 412
+    for file in job["files"]:
+        rest.post("/v1/files:uploadChunks", json={"file_id": file["file_id"], "chunk": chunk(b"x")})
+    for _ in range(2):
+        done = rest.post(complete).json()
+        assert (done["status"], [file["upload_status"] for file in done["files"]]) == ("complete", ["Complete"] * 2)
+    late = rest.post("/v1/files:uploadChunks", json={"file_id": job["files"][0]["file_id"], "chunk": chunk(b"y")})
+    assert late.status_code == 412
+    assert rest.post("/v1/files/batch_upload/nope:complete").status_code == 404
+    assert rest.post("/v1/files/batch_upload", json={"files": []}).status_code == 400
+
+
+def test_a_bad_name_in_a_batch_upload_leaves_nothing(rest: httpx.Client) -> None:
+    """All files of a batch upload are made, or none."""
+    body = {"files": [{"name": name, "content_type": "text/plain"} for name in ("a.txt", "b;c")]}
+    assert rest.post("/v1/files/batch_upload", json=body).status_code == 400
+    assert names(rest) == []
+
+
+def test_public_urls_follow_the_guide(emulator: Emulator, rest: httpx.Client) -> None:
+    """One URL per file: asked again it is the same; revoked it is dead, and the next one is another."""
+    id = rest.post("/v1/files", files={"file": PNG}).json()["id"]
+    path = f"/v1/files/{id}/public-url"
+    first = rest.post(path).json()
+    assert set(first) == {"public_url"}, "no expiry, no expires_at"
+    again = rest.post(path, json={"expires_after": 3600}).json()
+    assert again["public_url"] == first["public_url"]
+    assert rest.get(f"/v1/files/{id}").json()["public_url_expires_at"] == again["expires_at"]
+    assert rest.post(path, json={}).json() == again, "an expiry that is there stays"
+    assert rest.post(f"{path}/revoke").json() == {"id": id, "revoked": True, "public_url": first["public_url"]}
+    assert rest.post(f"{path}/revoke").json() == {"id": id, "revoked": False}
+    assert rest.post("/v1/files/nope/public-url/revoke").json() == {"id": "nope", "revoked": False}
+    assert "public_url" not in rest.get(f"/v1/files/{id}").json()
+    assert rest.post(path).json()["public_url"] != first["public_url"]
+
+
+def test_a_public_url_dies_on_time(emulator: Emulator, rest: httpx.Client) -> None:
+    """It ends with its own expiry, which is at most its file's."""
+    id = rest.post("/v1/files", data={"expires_after": str(2 * DAY)}, files={"file": PNG}).json()["id"]
+    path = f"/v1/files/{id}/public-url"
+    assert rest.post(path, json={"expires_after": 3 * DAY}).status_code == 400
+    inherited = rest.post(path).json()
+    assert inherited["expires_at"] == rest.get(f"/v1/files/{id}").json()["expires_at"]
+    short = rest.post(path, json={"expires_after": DAY}).json()
+    assert httpx.get(short["public_url"]).status_code == 200
+    emulator.advance(DAY + 1)
+    assert httpx.get(short["public_url"]).status_code == 404
+    assert "public_url" not in rest.get(f"/v1/files/{id}").json()
+
+
+@pytest.mark.parametrize("file", [("a.txt", b"x", "text/plain"), ("a.png", b"", "image/png")])
+def test_files_that_get_no_public_url(rest: httpx.Client, file: tuple[str, bytes, str]) -> None:
+    """Other types and empty files are refused."""
+    id = rest.post("/v1/files", files={"file": file}).json()["id"]
+    assert rest.post(f"/v1/files/{id}/public-url").status_code == 400
+
+
+def test_a_public_url_cannot_be_guessed_from_a_file(rest: httpx.Client) -> None:
+    """Only the token opens it, and only under the file's own name."""
+    id = rest.post("/v1/files", files={"file": PNG}).json()["id"]
+    url = rest.post(f"/v1/files/{id}/public-url").json()["public_url"]
+    token = url.split("/")[-2]
+    assert len(token) == 22
+    assert rest.get(f"/_files-cdn/{token}/{id}.jpg").status_code == 404
+    assert rest.get(f"/_files-cdn/{'A' * 22}/{id}.png").status_code == 404

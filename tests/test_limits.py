@@ -1,0 +1,188 @@
+"""Each limit at N-1, N and N+1 with its row overridden to something small, and the documented defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from emulator import Emulator
+from emulator.limits import DEFAULTS, DOCUMENTED, RELAXED, ROWS, Confidence, Limits, override, parse_value
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("file_bytes_max", 48 * MIB),
+        ("jsonl_file_bytes_max", 200 * MIB),
+        ("collection_document_bytes_max", 100 * MIB),
+        ("filename_chars_max", 255),
+        ("expires_after_seconds_min", 3600),
+        ("expires_after_seconds_max", 2_592_000),
+        ("files_per_team_max", 100_000),
+        ("total_bytes_per_team_max", 100 * 1024**3),
+        ("page_items_max", 100),
+        ("page_items_default", 100),
+        ("public_urls_max", 1000),
+        ("public_url_bytes_max", 50 * MIB),
+        ("batch_page_items_max", 1000),
+        ("batch_request_bytes_max", 25 * MIB),
+        ("jsonl_lines_max", 50_000),
+        ("batch_creates_per_second", 2),
+        ("add_calls_per_30s", 1000),
+    ],
+)
+def test_the_default_is_the_documented_value(name: str, value: int) -> None:
+    """What the documents say, written down a second time on purpose."""
+    assert getattr(DOCUMENTED, name) == value
+    assert ROWS[name].confidence is Confidence.DOCUMENTED
+
+
+def test_every_row_names_its_source() -> None:
+    """A limit without a source is a rumour; a guess says that it is one."""
+    assert all(row.source for row in ROWS.values())
+    assert set(ROWS) == set(DEFAULTS)
+
+
+def test_the_relaxed_profile_keeps_only_what_protects_the_emulator() -> None:
+    """Everything that can be switched off is off, but for the safety rows."""
+    for name, row in ROWS.items():
+        if row.safety:
+            assert getattr(RELAXED, name) == DEFAULTS[name]
+    assert RELAXED.file_bytes_max is None
+    assert RELAXED.expires_after_seconds_min is None
+    assert RELAXED.page_items_default == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("10", 10), ("512MiB", 512 * MIB), ("1kb", 1000), ("2 GiB", 2 * 1024**3), ("none", None)]
+)
+def test_a_value_can_be_written_with_its_unit(text: str, value: int | None) -> None:
+    """Whole numbers, binary and decimal sizes, or none."""
+    assert parse_value("file_bytes_max", text) == value
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "1 parsec", "9" * 30, "１２"])
+def test_a_value_that_is_no_number_is_refused(text: str) -> None:
+    """One clear sentence, with the name."""
+    with pytest.raises(ValueError, match="file_bytes_max"):
+        parse_value("file_bytes_max", text)
+
+
+def test_a_default_cannot_be_switched_off() -> None:
+    """Only bounds can be none."""
+    with pytest.raises(ValueError, match="page_items_default"):
+        parse_value("page_items_default", "none")
+    with pytest.raises(ValueError, match="nope"):
+        override(Limits(), {"nope": 1})
+
+
+SMALL = {
+    "file_bytes_max": 1000,
+    "jsonl_file_bytes_max": 2000,
+    "filename_chars_max": 10,
+    "expires_after_seconds_min": 50,
+    "expires_after_seconds_max": 60,
+    "files_per_team_max": 5,
+    "page_items_max": 3,
+    "public_url_bytes_max": 100,
+    "public_urls_max": 2,
+    "total_bytes_per_team_max": 5000,
+}
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Emulator]:
+    """An emulator with small limits."""
+    with Emulator(limits=SMALL, profile="strict") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(small: Emulator) -> Iterator[httpx.Client]:
+    """A client of it, on an emulator that was reset."""
+    small.reset()
+    headers = {"authorization": f"Bearer {small.api_key}"}
+    with httpx.Client(base_url=small.base_url, headers=headers) as client:
+        yield client
+
+
+def send(client: httpx.Client, name: str = "a", size: int = 1, **fields: str) -> httpx.Response:
+    """Upload a file of a size."""
+    return client.post("/files", data=fields, files={"file": (name, b"x" * size)})
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("a.txt", "file_bytes_max"), ("a.jsonl", "jsonl_file_bytes_max"), ("A.JSONL", "jsonl_file_bytes_max")],
+)
+def test_the_size_of_a_file(client: httpx.Client, name: str, row: str, off: int) -> None:
+    """413 above the limit, naming the rule; batch input files have their own."""
+    reply = send(client, name, SMALL[row] + off)
+    assert reply.status_code == (413 if off > 0 else 200)
+    if off > 0:
+        assert reply.headers["x-emulator-rule"] == row
+        assert client.get("/files").json()["data"] == []
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_the_length_of_a_filename(client: httpx.Client, off: int) -> None:
+    """Counted in characters, not bytes."""
+    assert send(client, "é" * (10 + off)).status_code == (400 if off > 0 else 200)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(49, 400), (50, 200), (51, 200), (59, 200), (60, 200), (61, 400), (0, 400)]
+)
+@pytest.mark.parametrize("field", ["expires_after", "expires_after[seconds]"])
+def test_the_life_of_a_file(client: httpx.Client, field: str, seconds: int, status: int) -> None:
+    """Both bounds are inclusive."""
+    assert send(client, **{field: str(seconds)}).status_code == status
+
+
+@pytest.mark.parametrize(("limit", "status"), [(2, 200), (3, 200), (4, 400)])
+def test_the_size_of_a_page_in_the_strict_profile(client: httpx.Client, limit: int, status: int) -> None:
+    """Above the maximum is refused there."""
+    assert client.get(f"/files?limit={limit}").status_code == status
+
+
+def test_the_size_of_a_page_in_the_documented_profile() -> None:
+    """There it is clamped, with a warning."""
+    with Emulator(limits={"page_items_max": 3}) as emulator:
+        client = httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}"})
+        for _ in range(4):
+            send(client)
+        for limit, seen, warned in ((2, 2, False), (3, 3, False), (4, 3, True), (0, 3, False)):
+            reply = client.get(f"/files?limit={limit}")
+            assert (len(reply.json()["data"]), "x-emulator-warning" in reply.headers) == (seen, warned)
+        client.close()
+
+
+def test_the_number_and_the_total_size_of_files(client: httpx.Client) -> None:
+    """429 for one more; a deleted file makes room again."""
+    ids = [send(client).json()["id"] for _ in range(5)]
+    assert send(client).status_code == 429
+    client.delete(f"/files/{ids[0]}")
+    assert send(client).status_code == 200
+    for id in client.get("/files?limit=3").json()["data"]:
+        client.delete(f"/files/{id['id']}")
+    assert [send(client, "a.jsonl", 2000).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize(("size", "status"), [(99, 200), (100, 200), (101, 400)])
+def test_the_size_of_a_public_file(client: httpx.Client, size: int, status: int) -> None:
+    """A public URL has a size limit of its own."""
+    id = send(client, "a.png", size).json()["id"]
+    assert client.post(f"/files/{id}/public-url").status_code == status
+
+
+def test_the_number_of_public_urls(client: httpx.Client) -> None:
+    """429 for one more than the team may have; a revoked one makes room."""
+    ids = [send(client, "a.png").json()["id"] for _ in range(3)]
+    assert [client.post(f"/files/{id}/public-url").status_code for id in ids] == [200, 200, 429]
+    client.post(f"/files/{ids[0]}/public-url/revoke")
+    assert client.post(f"/files/{ids[2]}/public-url").status_code == 200
