@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from emulator.store.batch_requests import BatchRequests
+from emulator.store.batches import Batches
 from emulator.store.blobs import Blobs
 from emulator.store.chunks import Chunks
 from emulator.store.collections import Collections
@@ -39,10 +41,12 @@ class Store:
         self.collections = Collections(self.database)
         self.documents = Documents(self.database)
         self.chunks = Chunks(self.database)
+        self.batches = Batches(self.database)
+        self.batch_requests = BatchRequests(self.database, self.blobs)
         self.jobs = Jobs(self.database)
         self.teams = Teams(self.database)
         self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
-        self.blobs.sweep(self.files.blobs())
+        self.blobs.sweep(self.files.blobs() | self.batches.blobs())
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -56,10 +60,10 @@ class Store:
             raise
         if not self.database.in_transaction:
             names, self._unowned = self._unowned, []
-            self.blobs.remove(names)
+            self.blobs.remove(name for name in names if not self.batches.reads(name))
 
     def release_blob(self, name: str) -> None:
-        """Let a blob go when the present transaction commits."""
+        """Let a blob go when the present transaction commits; one that a batch reads stays as long as the batch."""
         self._unowned.append(name)
 
     def remove_file(self, team: str, id: str) -> None:
@@ -88,7 +92,7 @@ class Store:
     def clear(self, team: str) -> dict[str, int]:
         """Forget everything of a team; the number of rows removed by table."""
         with self.transaction():
-            for name in self.files.blobs(team):
+            for name in self.files.blobs(team) | self.batches.blobs(team):
                 self.release_blob(name)
             return self.teams.clear(team)
 

@@ -164,6 +164,83 @@ CREATE TABLE chunks (
     UNIQUE (team, collection_id, file_id, ordinal)
 );
 
+CREATE TABLE batches (
+    seq               INTEGER PRIMARY KEY AUTOINCREMENT,
+    team              TEXT NOT NULL,
+    id                TEXT NOT NULL,
+    name              TEXT NOT NULL,
+    created_at        INTEGER NOT NULL,
+    expires_at        INTEGER NOT NULL,
+    created_by        TEXT NOT NULL,  -- the id of a key
+    input_file_id     TEXT,
+    input_blob        TEXT,  -- what the file held when the batch was made; it may be gone from files
+    phase             TEXT NOT NULL,
+    closed_at         INTEGER,
+    cancelled_because TEXT,
+    cancel_reverts    INTEGER NOT NULL DEFAULT 0,  -- boolean
+    num_requests      INTEGER NOT NULL DEFAULT 0,  -- 0 while a file is being read, whatever is staged already
+    num_success       INTEGER NOT NULL DEFAULT 0,
+    num_error         INTEGER NOT NULL DEFAULT 0,
+    read_bytes        INTEGER NOT NULL DEFAULT 0,
+    read_lines        INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (team, id)
+);
+CREATE INDEX batches_by_created_at ON batches (team, created_at, seq);
+CREATE INDEX batches_by_input_blob ON batches (input_blob) WHERE input_blob IS NOT NULL;
+
+-- No state is kept: a request is finished, or stands as its batch does.
+CREATE TABLE batch_requests (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    team        TEXT NOT NULL,
+    batch_id    TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    model       TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    due_at      INTEGER,
+    finished_at INTEGER,
+    result      BLOB,  -- JSON
+    error       TEXT,
+    error_kind  TEXT,
+    size        INTEGER NOT NULL,  -- of the body, or of its line in the input file
+    body_offset INTEGER,  -- of that line
+    body        BLOB,  -- JSON
+    UNIQUE (team, batch_id, id),
+    FOREIGN KEY (team, batch_id) REFERENCES batches (team, id) ON DELETE CASCADE
+);
+CREATE INDEX batch_requests_by_due ON batch_requests (team, batch_id, due_at, seq) WHERE finished_at IS NULL;
+CREATE INDEX batch_requests_finished ON batch_requests (team, batch_id, id, seq) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE batch_costs (
+    team     TEXT NOT NULL,
+    batch_id TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    ticks    INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    PRIMARY KEY (team, batch_id, endpoint),
+    FOREIGN KEY (team, batch_id) REFERENCES batches (team, id) ON DELETE CASCADE
+) WITHOUT ROWID;
+
+CREATE TABLE batch_media (
+    token        TEXT PRIMARY KEY,
+    team         TEXT NOT NULL,
+    batch_id     TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    content      BLOB NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    FOREIGN KEY (team, batch_id) REFERENCES batches (team, id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX batch_media_by_batch ON batch_media (team, batch_id);
+
+-- The calls of the last seconds, where a profile bounds their rate.
+CREATE TABLE batch_calls (
+    team      TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    at        INTEGER NOT NULL
+);
+CREATE INDEX batch_calls_by_operation ON batch_calls (team, operation, at);
+
 CREATE TABLE jobs (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     team    TEXT NOT NULL,

@@ -7,6 +7,7 @@ from emulator.store.database import Database
 
 # What belongs to a team, in the order in which it is forgotten; `deleted_files` last, for a trigger writes to it.
 _TABLES = (
+    *("batch_calls", "batch_media", "batch_costs", "batch_requests", "batches"),
     *("indexed_documents", "chunks", "document_unique_values", "documents", "collections"),
     *("file_batch_uploads", "files", "jobs", "deleted_files"),
 )

@@ -1,0 +1,273 @@
+"""What a batch is: its requests and their kinds, how both come to an end, and what may be added to it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from emulator.clock import MICROSECONDS, Instant
+from emulator.domain.transitions import step
+from emulator.errors import ApiError, Kind, invalid, not_found
+from emulator.limits import Limits
+
+
+class RequestKind(enum.Enum):
+    """What a request asks for; the values are its keys in `batch_request` (Batch reference).
+
+    The one form in which a request is kept is the JSON body of the REST endpoint of its kind, whichever door it came
+    through.
+    """
+
+    CHAT = "chat_get_completion"
+    RESPONSES = "responses"
+    IMAGE_GENERATION = "image_generation"
+    IMAGE_EDIT = "image_edit"
+    VIDEO_GENERATION = "video_generation"  # an edit where the body has a `video`
+    VIDEO_EXTENSION = "video_extension"
+
+
+class ResultKind(enum.Enum):
+    """What comes back; the values are its keys in `batch_result.response`."""
+
+    CHAT = "chat_get_completion"
+    IMAGE = "image_generation"
+    VIDEO = "video_generation"
+
+
+@dataclass(frozen=True, slots=True)
+class KindRow:
+    """What is known of a kind of request. Only the chat endpoint's name was observed; the others follow its pattern."""
+
+    result: ResultKind
+    endpoint: str
+
+
+KINDS: dict[RequestKind, KindRow] = {
+    RequestKind.CHAT: KindRow(ResultKind.CHAT, "xai_api.Chat/GetCompletion"),
+    RequestKind.RESPONSES: KindRow(ResultKind.CHAT, "xai_api.Chat/GetCompletion"),  # observed live, 2026-08
+    RequestKind.IMAGE_GENERATION: KindRow(ResultKind.IMAGE, "xai_api.Image/GenerateImage"),
+    RequestKind.IMAGE_EDIT: KindRow(ResultKind.IMAGE, "xai_api.Image/GenerateImage"),
+    RequestKind.VIDEO_GENERATION: KindRow(ResultKind.VIDEO, "xai_api.Video/GenerateVideo"),
+    RequestKind.VIDEO_EXTENSION: KindRow(ResultKind.VIDEO, "xai_api.Video/ExtendVideo"),
+}
+
+# Refused for batches (observed live, August and September 2026); every other name is taken.
+UNSUPPORTED_MODELS = frozenset(
+    {"grok-4.5", "grok-4.6", "grok-4.7", "grok-3-mini", "grok-build-0.1", "grok-code-fast-1"}
+)
+
+
+class Phase(enum.Enum):
+    """Where a batch stands. The API shows no such word: it follows from counters and times."""
+
+    OPEN = "open"  # takes requests
+    VALIDATING = "validating"  # its file is being read; nothing of it counts yet
+    SEALED = "sealed"  # came from a file, takes no more
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+_CLOSED = frozenset({Phase.CANCELLED, Phase.EXPIRED})
+PHASES: dict[Phase, frozenset[Phase]] = {
+    Phase.OPEN: _CLOSED,
+    Phase.VALIDATING: _CLOSED | {Phase.SEALED},
+    Phase.SEALED: _CLOSED,
+    Phase.CANCELLED: frozenset(),
+    Phase.EXPIRED: frozenset(),
+}
+
+
+class State(enum.Enum):
+    """Where a request stands; the values are those of `batch_request_metadata.state`."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# The way back from CANCELLED is the race of the real service, which happens only where a team asks for it
+# (observed live, 2026-08: five cancelled requests were five successes twenty seconds later).
+STATES: dict[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset({State.SUCCEEDED, State.FAILED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch. A request that is not finished counts as pending while the batch is alive, as cancelled once it is not:
+    so the counters add up by construction."""
+
+    id: str
+    name: str
+    created_at: Instant
+    expires_at: Instant
+    created_by: str  # the id of a key
+    input_file_id: str | None
+    input_blob: str | None
+    phase: Phase
+    closed_at: Instant | None
+    cancelled_because: str | None  # set when it was not the user who cancelled
+    cancel_reverts: bool  # the requests go on although the batch is cancelled
+    num_requests: int
+    num_success: int
+    num_error: int
+    read_bytes: int  # of the input file, so far
+    read_lines: int
+    seq: int
+
+    @property
+    def closed(self) -> bool:
+        return self.phase in _CLOSED
+
+    @property
+    def cancelled_at(self) -> Instant | None:
+        return self.closed_at if self.phase is Phase.CANCELLED else None
+
+    @property
+    def num_unfinished(self) -> int:
+        return self.num_requests - self.num_success - self.num_error
+
+    @property
+    def num_pending(self) -> int:
+        return 0 if self.closed else self.num_unfinished
+
+    @property
+    def num_cancelled(self) -> int:
+        return self.num_unfinished if self.closed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A request on its way into a batch; an id of None is to be made."""
+
+    id: str | None
+    kind: RequestKind
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request did not succeed. REST shows the message alone, gRPC a code beside it."""
+
+    kind: Kind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of a batch, without its body. `outcome` is the JSON of the result, a failure, or None while neither is
+    known."""
+
+    id: str
+    kind: RequestKind
+    model: str
+    created_at: Instant
+    finished_at: Instant | None
+    outcome: bytes | Failure | None
+    seq: int
+
+
+def state_of(batch: Batch, request: Request) -> State:
+    """Where a request stands: what is not finished when its batch ends is cancelled."""
+    if request.outcome is None:
+        return State.CANCELLED if batch.closed else State.PENDING
+    return State.FAILED if isinstance(request.outcome, Failure) else State.SUCCEEDED
+
+
+def finish(batch: Batch, request: Request, outcome: bytes | Failure) -> State:
+    """The state a request steps to with its outcome."""
+    target = State.FAILED if isinstance(outcome, Failure) else State.SUCCEEDED
+    return step(STATES, state_of(batch, request), target)
+
+
+def cancelled_outcome(batch: Batch) -> Failure:
+    """How a request reads that its batch has cancelled."""
+    word = "expired" if batch.phase is Phase.EXPIRED else "cancelled"
+    return Failure(Kind.ABORTED, f"Batch {word}")  # "Batch cancelled": observed live, 2026-08
+
+
+# --- what may be added
+
+
+def batch_not_found() -> ApiError:
+    """The refusal for a batch that is missing, or of another team."""
+    return not_found("Batch")
+
+
+def check_open(batch: Batch) -> None:
+    """Refuse to add requests to a batch that takes none."""
+    if batch.input_file_id is not None:
+        raise ApiError(
+            Kind.FAILED_PRECONDITION, "Cannot add inline requests to a file-based batch", rule="file_based_batch"
+        )
+    if batch.closed:
+        word = "an expired" if batch.phase is Phase.EXPIRED else "a cancelled"
+        raise ApiError(Kind.PERMISSION_DENIED, f"Cannot add requests to {word} batch", rule="closed_batch")
+
+
+def model_of(body: dict[str, Any]) -> str:
+    """The model a request names, as it was submitted; empty where it names none."""
+    model = body.get("model")
+    return model if isinstance(model, str) else ""
+
+
+def check_model(model: str) -> None:
+    """Refuse a model that batches do not support, in the recorded sentence."""
+    if model in UNSUPPORTED_MODELS:
+        raise invalid(f"Model {model} is not supported for batch processing.", rule="batch_model", param="model")
+
+
+def check_size(size: int, limits: Limits) -> None:
+    """Refuse a request whose body is too large; `size` is in bytes of JSON."""
+    most = limits.batch_request_bytes_max
+    if most is not None and size > most:
+        raise ApiError(
+            Kind.PAYLOAD_TOO_LARGE,
+            f"A batch request may have at most {most} bytes, this one has {size}.",
+            rule="batch_request_bytes_max",
+        )
+
+
+def differs(id: str) -> ApiError:
+    """The refusal of an id that stands for other content already."""
+    return ApiError(
+        Kind.FAILED_PRECONDITION,
+        f"batch_request_id '{id}' content differs from originally submitted",
+        rule="batch_request_id",
+    )
+
+
+def canonical(kind: RequestKind, body: Any) -> bytes:
+    """The content of a request, such that two equal ones read the same: an absent member is a null one, 1.0 is 1."""
+    return msgspec.json.encode([kind.value, _plain(body)], order="sorted")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+# --- when requests are processed
+
+_STAGES = 4
+_STAGE = MICROSECONDS // _STAGES  # the realistic speed takes a second, as indexing does
+
+
+def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
+    """When what is added at an instant is processed; at the realistic speed a quarter of the requests at a time.
+
+    None waits until it is released.
+    """
+    return {"instant": at, "realistic": at + _STAGE * (1 + index % _STAGES), "manual": None}[speed]

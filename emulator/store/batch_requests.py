@@ -1,0 +1,150 @@
+"""Rows of the requests of batches. A body is kept here, or lies on a line of the batch's input file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.clock import Instant
+from emulator.domain.batches import Batch, Failure, Request, RequestKind
+from emulator.domain.batches_jsonl import body_of
+from emulator.domain.paging import Cursor
+from emulator.errors import Kind
+from emulator.store.blobs import Blobs
+from emulator.store.database import Database
+
+_SELECT = "SELECT id, kind, model, created_at, finished_at, result, error, error_kind, seq FROM batch_requests"
+_OF_BATCH = "team = ? AND batch_id = ?"
+
+
+def _request(row: tuple[Any, ...]) -> Request:
+    outcome = row[5] if row[6] is None else Failure(Kind[row[7]], row[6])
+    return Request(row[0], RequestKind(row[1]), row[2], row[3], row[4], outcome, row[8])
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A request to be added: with its body, or with where its line begins in the input file."""
+
+    id: str
+    kind: RequestKind
+    model: str
+    due_at: Instant | None  # None: as soon as anything of its batch is processed
+    size: int  # bytes of the body, or of the line
+    body: bytes | None = None
+    offset: int | None = None
+
+
+class BatchRequests:
+    """The requests of every batch."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._db = database
+        self._blobs = blobs
+
+    def insert(self, team: str, batch_id: str, at: Instant, rows: Iterable[NewRow]) -> str | None:
+        """Add requests; stops at an id that the batch has already, and returns it."""
+        for row in rows:
+            added = self._db.write(
+                "INSERT INTO batch_requests (team, batch_id, id, kind, model, created_at, due_at, size, body, "
+                "body_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (team, batch_id, row.id, row.kind.value, row.model, at, row.due_at, row.size, row.body, row.offset),
+            )
+            if not added:
+                return row.id
+        return None
+
+    def get(self, team: str, batch_id: str, id: str) -> Request | None:
+        """One request."""
+        row = self._db.row(f"{_SELECT} WHERE {_OF_BATCH} AND id = ?", (team, batch_id, id))
+        return None if row is None else _request(row)
+
+    def bodies(self, batch: Batch, requests: Iterable[Request]) -> list[bytes]:
+        """The JSON bodies of requests, in their order."""
+        rows = [
+            self._db.row("SELECT body, body_offset, size FROM batch_requests WHERE seq = ?", (r.seq,)) for r in requests
+        ]
+        places = [row for row in rows if row is not None]
+        if batch.input_blob is None:
+            return [body for body, _, _ in places]
+        with open(self._blobs.path(batch.input_blob), "rb", buffering=0) as file:
+            return [body_of(os.pread(file.fileno(), size, offset)) for _, offset, size in places]
+
+    # --- lists, in the order of the ids (observed live for results, 2026-08)
+
+    def page(
+        self, team: str, batch_id: str, *, after: Cursor | None, limit: int, finished: bool | None = None
+    ) -> list[Request]:
+        """Requests, starting after a position: all, only finished ones, or only others."""
+        where = {None: "", True: " AND finished_at IS NOT NULL", False: " AND finished_at IS NULL"}[finished]
+        rows = self._db.keyset(
+            _SELECT,
+            _OF_BATCH + where,
+            (team, batch_id),
+            order_by="id",
+            descending=False,
+            after=None if after is None else (after.key, after.seq),
+            limit=limit,
+        )
+        return [_request(row) for row in rows]
+
+    @staticmethod
+    def cursor(request: Request) -> Cursor:
+        """Where a request stands in the lists."""
+        return Cursor(request.id, request.seq)
+
+    # --- processing
+
+    def due(self, team: str, batch_id: str, until: Instant, *, limit: int, bytes: int) -> list[Request]:
+        """Unfinished requests that are due, in due order: at most `limit`, and not much more than `bytes` of bodies."""
+        rows = self._db.rows(
+            f"SELECT seq, size FROM batch_requests WHERE {_OF_BATCH} AND finished_at IS NULL "
+            "AND (due_at IS NULL OR due_at <= ?) ORDER BY due_at, seq LIMIT ?",
+            (team, batch_id, until, limit),
+        )
+        found: list[Request] = []
+        for seq, size in rows:
+            row = self._db.row(f"{_SELECT} WHERE seq = ?", (seq,))
+            assert row is not None
+            found.append(_request(row))
+            bytes -= size
+            if bytes <= 0:
+                break
+        return found
+
+    def next_due(self, team: str, batch_id: str) -> Instant | None:
+        """When the next unfinished request of a batch is due; None where none is, or none by itself."""
+        row = self._db.row(
+            f"SELECT min(due_at) FROM batch_requests WHERE {_OF_BATCH} AND finished_at IS NULL", (team, batch_id)
+        )
+        return None if row is None else row[0]
+
+    def finish(self, request: Request, outcome: bytes | Failure, at: Instant) -> bool:
+        """Write down how a request ended, once: whether it was still unfinished."""
+        result, error, kind = (
+            (None, outcome.message, outcome.kind.name) if isinstance(outcome, Failure) else (outcome, None, None)
+        )
+        changed = self._db.write(
+            "UPDATE batch_requests SET finished_at = ?, result = ?, error = ?, error_kind = ? "
+            "WHERE seq = ? AND finished_at IS NULL",
+            (at, result, error, kind, request.seq),
+        )
+        return changed == 1
+
+    # --- input files
+
+    def staged(self, team: str, batch_id: str) -> int:
+        """How many requests a file has brought so far."""
+        row = self._db.row(f"SELECT count(*) FROM batch_requests WHERE {_OF_BATCH}", (team, batch_id))
+        assert row is not None
+        count: int = row[0]
+        return count
+
+    def discard(self, team: str, batch_id: str, limit: int) -> int:
+        """Remove some requests of a batch that admits none; how many went."""
+        return self._db.write(
+            f"DELETE FROM batch_requests WHERE seq IN (SELECT seq FROM batch_requests WHERE {_OF_BATCH} LIMIT ?)",
+            (team, batch_id, limit),
+        )

@@ -1,0 +1,181 @@
+"""Rows of batches, of what they cost, of the media they made, and of the calls that count against their rates."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.clock import Instant
+from emulator.domain.batches import Batch, Phase
+from emulator.domain.paging import Cursor
+from emulator.store.database import Database
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Batch))  # each is a column
+_COLUMNS = ", ".join(_FIELDS)
+_ONE = "team = ? AND id = ?"
+
+
+def _batch(row: tuple[Any, ...]) -> Batch:
+    values = dict(zip(_FIELDS, row, strict=True))
+    return Batch(**{**values, "phase": Phase(values["phase"]), "cancel_reverts": bool(values["cancel_reverts"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the finished requests of one endpoint cost."""
+
+    endpoint: str
+    ticks: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A picture or film behind a signed URL."""
+
+    token: str
+    name: str
+    content_type: str
+    content: bytes
+    expires_at: Instant
+
+
+class Batches:
+    """The batches of every team."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def insert(
+        self,
+        team: str,
+        *,
+        id: str,
+        name: str,
+        created_at: Instant,
+        expires_at: Instant,
+        created_by: str,
+        input_file_id: str | None = None,
+        input_blob: str | None = None,
+    ) -> None:
+        """Add a batch without requests; one with an input file begins by reading that."""
+        phase = Phase.OPEN if input_blob is None else Phase.VALIDATING
+        self._db.write(
+            "INSERT INTO batches (team, id, name, created_at, expires_at, created_by, input_file_id, input_blob, "
+            "phase) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (team, id, name, created_at, expires_at, created_by, input_file_id, input_blob, phase.value),
+        )
+
+    def get(self, team: str, id: str) -> Batch | None:
+        """The batch, unless it is missing."""
+        row = self._db.row(f"SELECT {_COLUMNS} FROM batches WHERE {_ONE}", (team, id))
+        return None if row is None else _batch(row)
+
+    def page(self, team: str, after: Cursor | None, limit: int) -> list[Batch]:
+        """Batches, newest first, starting after a position."""
+        rows = self._db.keyset(
+            f"SELECT {_COLUMNS} FROM batches",
+            "team = ?",
+            (team,),
+            order_by="created_at",
+            descending=True,
+            after=None if after is None else (after.key, after.seq),
+            limit=limit,
+        )
+        return [_batch(row) for row in rows]
+
+    @staticmethod
+    def cursor(batch: Batch) -> Cursor:
+        """Where a batch stands in the list."""
+        return Cursor(batch.created_at, batch.seq)
+
+    def set_phase(self, team: str, id: str, phase: Phase) -> None:
+        """Let a batch go on to a phase in which it lives."""
+        self._db.write(f"UPDATE batches SET phase = ? WHERE {_ONE}", (phase.value, team, id))
+
+    def close(
+        self, team: str, id: str, phase: Phase, at: Instant, *, because: str | None = None, reverts: bool = False
+    ) -> None:
+        """End a batch; what was not finished is cancelled by that alone."""
+        self._db.write(
+            f"UPDATE batches SET phase = ?, closed_at = ?, cancelled_because = ?, cancel_reverts = ? WHERE {_ONE}",
+            (phase.value, at, because, reverts, team, id),
+        )
+
+    def count(self, team: str, id: str, *, requests: int = 0, success: int = 0, error: int = 0) -> None:
+        """Add to the counters of a batch."""
+        self._db.write(
+            "UPDATE batches SET num_requests = num_requests + ?, num_success = num_success + ?, "
+            f"num_error = num_error + ? WHERE {_ONE}",
+            (requests, success, error, team, id),
+        )
+
+    def set_read(self, team: str, id: str, *, bytes: int, lines: int) -> None:
+        """Remember how much of the input file has been read."""
+        self._db.write(f"UPDATE batches SET read_bytes = ?, read_lines = ? WHERE {_ONE}", (bytes, lines, team, id))
+
+    # --- input files
+
+    def blobs(self, team: str | None = None) -> set[str]:
+        """The names of all blobs that batches read their requests from, of one team or of all."""
+        where, parameters = ("", ()) if team is None else (" AND team = ?", (team,))
+        rows = self._db.rows(f"SELECT input_blob FROM batches WHERE input_blob IS NOT NULL{where}", parameters)
+        return {row[0] for row in rows}
+
+    def reads(self, blob: str) -> bool:
+        """Whether a batch reads its requests from a blob: then it outlives its file."""
+        return self._db.row("SELECT 1 FROM batches WHERE input_blob = ?", (blob,)) is not None
+
+    # --- costs
+
+    def add_cost(self, team: str, id: str, cost: Cost) -> None:
+        """Add what requests cost."""
+        self._db.write(
+            "INSERT INTO batch_costs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET ticks = ticks + excluded.ticks, count = count + excluded.count",
+            (team, id, cost.endpoint, cost.ticks, cost.count),
+        )
+
+    def costs(self, team: str, id: str) -> list[Cost]:
+        """What a batch cost, by endpoint."""
+        rows = self._db.rows(
+            "SELECT endpoint, ticks, count FROM batch_costs WHERE team = ? AND batch_id = ? ORDER BY endpoint",
+            (team, id),
+        )
+        return [Cost(*row) for row in rows]
+
+    # --- media
+
+    def insert_medium(self, team: str, batch_id: str, medium: Medium) -> None:
+        """Keep a picture or film."""
+        self._db.write(
+            "INSERT INTO batch_media VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(medium.token, team, batch_id, medium.name, medium.content_type, medium.content),
+                medium.expires_at,
+            ),
+        )
+
+    def medium(self, token: str) -> tuple[str, Medium] | None:
+        """The team and the medium of a token, expired or not: only the team's clock can tell."""
+        row = self._db.row(
+            "SELECT team, token, name, content_type, content, expires_at FROM batch_media WHERE token = ?", (token,)
+        )
+        return None if row is None else (row[0], Medium(*row[1:]))
+
+    # --- rates
+
+    def calls_since(self, team: str, operation: str, instant: Instant) -> int:
+        """How often an operation was called after an instant; what is older is forgotten."""
+        self._db.write(
+            "DELETE FROM batch_calls WHERE team = ? AND operation = ? AND at <= ?", (team, operation, instant)
+        )
+        row = self._db.row("SELECT count(*) FROM batch_calls WHERE team = ? AND operation = ?", (team, operation))
+        assert row is not None
+        count: int = row[0]
+        return count
+
+    def note_call(self, team: str, operation: str, at: Instant) -> None:
+        """Remember a call."""
+        self._db.write("INSERT INTO batch_calls VALUES (?, ?, ?)", (team, operation, at))
