@@ -14,6 +14,7 @@ from emulator.clock import MICROSECONDS
 from emulator.control.routes import Control
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.jobs.runner import Runner
+from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.port import Port
 from emulator.rest.bind import Rest
@@ -30,6 +31,7 @@ def build_world(settings: Settings) -> World:
         settings=settings,
         store=Store(settings.data_dir),
         journal=Journal(),
+        faults=Faults(),
         seed=settings.random_seed or ids.random_seed(),
         auth_mode=AuthMode(settings.auth),
         keys={key.secret: key for key in settings.keys or DEFAULT_KEYS},
@@ -42,6 +44,7 @@ class Server:
     def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
         """Open the state. Raises LockTaken, DatabaseUnusable or OSError with one clear sentence."""
         self._log = log
+        self.world.log = log
         self.world = build_world(settings)
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
@@ -83,7 +86,7 @@ class Server:
     def _load_grpc(self, socket_path: str) -> Any:
         from emulator.rpc.bind import RpcServer
 
-        return RpcServer(self.world, self._loop, socket_path)
+        return RpcServer(self.world, self._loop, socket_path, self.port.abort_peer)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -21,6 +21,7 @@ GrpcCode = Literal[
     "OUT_OF_RANGE",
     "RESOURCE_EXHAUSTED",
     "UNIMPLEMENTED",
+    "DEADLINE_EXCEEDED",
     "UNAVAILABLE",
     "INTERNAL",
 ]
@@ -44,6 +45,7 @@ class Kind(enum.Enum):
     RANGE_NOT_SATISFIABLE = "The byte range lies outside the content."
     RESOURCE_EXHAUSTED = "A quota, a rate or a size is used up."
     NOT_EMULATED = "The real service has this, the emulator does not."
+    DEADLINE_EXCEEDED = "The service took too long to answer."
     UNAVAILABLE = "The service cannot answer now; trying again may help."
     INTERNAL = "The emulator failed; this is a defect."
 
@@ -77,6 +79,7 @@ WIRE: dict[Kind, Wire] = {
     Kind.RANGE_NOT_SATISFIABLE: Wire(416, "out-of-range", 11, "OUT_OF_RANGE"),
     Kind.RESOURCE_EXHAUSTED: Wire(429, "resource-exhausted", 8, "RESOURCE_EXHAUSTED"),
     Kind.NOT_EMULATED: Wire(501, "unimplemented", 12, "UNIMPLEMENTED"),
+    Kind.DEADLINE_EXCEEDED: Wire(504, "deadline-exceeded", 4, "DEADLINE_EXCEEDED"),
     Kind.UNAVAILABLE: Wire(503, "unavailable", 14, "UNAVAILABLE"),
     Kind.INTERNAL: Wire(500, "internal", 13, "INTERNAL"),
 }
@@ -85,15 +88,29 @@ WIRE: dict[Kind, Wire] = {
 class ApiError(Exception):
     """A refusal in the words of the API.
 
-    `rule` names the limit or rule that refused (shown as `x-emulator-rule`); `param` the request field it is about.
+    `rule` names the limit or rule that refused (shown as `x-emulator-rule`); `param` the request field it is about;
+    `retry_after` is in seconds. `status` and `code` replace those of the kind: planned faults name them.
     """
 
-    def __init__(self, kind: Kind, message: str, *, rule: str | None = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        rule: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.rule = rule
         self.param = param
+        self.retry_after = retry_after
+        self.status = status
+        self.code = code
 
 
 def invalid(message: str, *, rule: str | None = None, param: str | None = None) -> ApiError:
@@ -108,3 +125,7 @@ def not_found(what: str) -> ApiError:
 
 class CallerGone(Exception):
     """The client left before its request was read: nobody is there to be answered."""
+
+
+class Dropped(CallerGone):
+    """The connection was dropped, as a planned fault wanted it."""

@@ -32,6 +32,22 @@ class Journal(Protocol):
 
 
 @dataclass
+    def replied(self, call: Any, status: int | str | None, reply: bytes | None, size: int | None = None) -> None: ...
+
+    def unmatched(
+        self, team: str, at: Instant, door: Any, envelope: Any, credentials: str | None, kind: Any, status: int | str
+    ) -> None: ...
+
+    def clear(self, team: str) -> int: ...
+
+
+class Faults(Protocol):
+    """Knows which calls are to fail."""
+
+    def take(self, call: Any) -> Any: ...
+
+    def clear(self, team: str) -> int: ...
+
 class World:
     """The state of one emulator. `app` fills it; nothing here is global to the process."""
 
@@ -40,11 +56,14 @@ class World:
     journal: Journal
     seed: str
     auth_mode: AuthMode
+    faults: Faults
     keys: dict[str, Key]
     origin: str = "http://localhost"  # where the emulator listens, for callers whose own view is not known
     teams: dict[str, Team] = field(default_factory=dict)
     wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
 
+    log: Callable[[str], None] = lambda line: None
+    real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
     def team(self, name: str) -> Team:
         """The team of a name, created on first use with the server's defaults."""
         team = self.teams.get(name)

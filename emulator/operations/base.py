@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -32,6 +32,33 @@ class Operation:
     decode_first: bool = False
 
 
+class Codec(Protocol):
+    """Shows what went over the wire as JSON values. Asked when the journal is read, not when a call is served."""
+
+    def request(self, body: bytes) -> Any: ...
+
+    def response(self, body: bytes) -> Any: ...
+
+    def unread(self, body: bytes) -> list[str]:
+        """The fields of a request that nobody reads, where that was not found out when it was decoded."""
+        ...
+
+
+@dataclass(slots=True)
+class Envelope:
+    """What is around a request: how the journal is to show it, and how its connection can be dropped."""
+
+    method: str = ""  # of HTTP, or the full name of an RPC
+    target: str = ""  # the raw path and query
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    codec: Codec | None = None
+    drop: Callable[[], None] = lambda: None  # resets the connection
+    deadline_seconds: Callable[[], float | None] = lambda: None  # how long the client waits, if it says so
+    retry: Callable[[], int | None] = lambda: None  # which attempt after the first this is, if the client says so
+    body: bytes = b""  # of the request, unless it is an upload
+    body_bytes: int = 0
+
+
 @dataclass(slots=True)
 class Call:
     """One call on its way through the pipeline.
@@ -50,6 +77,11 @@ class Call:
     at: Instant = field(init=False)
     request: Any = None
     warnings: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)  # fields the client sent that nobody reads
+    envelope: Envelope = field(default_factory=Envelope)
+    upload_hash: str | None = None  # BLAKE3 of what was uploaded
+    fault: str | None = None  # the rule or step of a script that was applied (`x-emulator-fault`)
+    entry: Any = None  # the journal's note of this call
 
     def warn(self, sentence: str) -> None:
         """Note what the caller should know although the call goes on (`x-emulator-warning`)."""

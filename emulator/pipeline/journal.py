@@ -1,67 +1,248 @@
-"""A bounded memory of calls: who asked what, through which door, and what came of it. Never a secret, never content."""
+"""A bounded memory of calls: who asked what, through which door, and what came of it.
+
+To note a call is cheap: what went over the wire is kept as it is, cut to size, and only shown as JSON when somebody
+asks (`pipeline/showing.py`). Keys are never kept, and of uploads and downloads only how long they were.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from emulator.clock import Instant, monotonic_ms
-from emulator.errors import ApiError
-from emulator.operations.base import Call, Door
+from emulator.errors import ApiError, Kind
+from emulator.operations.base import Call, Codec, Door, Envelope
+from emulator.pipeline.redact import REDACTED, presented, strike
+
+ENTRIES_MAX = 2_000  # of one team
+BYTES_MAX = 4 * 1024 * 1024  # of one team
+ALL_BYTES_MAX = 64 * 1024 * 1024  # of all teams; beyond it the team that holds most forgets
+BODY_BYTES_MAX = 8 * 1024
+TARGET_BYTES_MAX = 2 * 1024
+HEADER_BYTES_MAX = 512
+WATCHED_MAX = 1_000  # entries that wait for somebody who watches too slowly
+
+_ENTRY_BYTES = 1_000  # about what an entry takes besides its bodies
+
+# The only headers and metadata that are kept: what tells clients and their attempts apart.
+HEADERS_KEPT = frozenset(
+    (
+        *(b"user-agent", b"content-type", b"content-length", b"range", b"x-client-request-id"),
+        *(b"x-stainless-lang", b"x-stainless-package-version", b"x-stainless-read-timeout", b"x-stainless-retry-count"),
+        *(b"xai-sdk-version", b"xai-sdk-language"),
+    )
+)
 
 
-@dataclass(slots=True)
+class Body:
+    """A request's or reply's bytes as far as they are kept. `hash` is BLAKE3 of all of them, where some are not."""
+
+    def __init__(self, body: bytes, secret: str | None) -> None:
+        self.size = len(body)
+        self.hash: str | None = None
+        if self.size > BODY_BYTES_MAX:
+            self.hash = blake3_of(body)
+            body = body[: BODY_BYTES_MAX + len(secret or "")]
+        if secret is not None:
+            body = body.replace(secret.encode("utf-8", "surrogateescape"), REDACTED.encode())
+        self.kept = body[:BODY_BYTES_MAX]
+
+
+class Length:
+    """An upload or download: how long it was and, where that is known, its BLAKE3."""
+
+    kept = b""
+
+    def __init__(self, size: int | None, hash: str | None = None) -> None:
+        self.size, self.hash = size, hash
+
+
 class Entry:
-    """One call. `outcome` is "ok" or the kind of the refusal; None while the call runs."""
+    """One call, or a request that fits no route: that has no operation."""
 
-    number: int
-    at: Instant
-    door: Door
-    operation: str
-    team: str
-    outcome: str | None = None
+    # What a call does not set stays here, which is cheaper than to set it each time.
+    outcome: str | None = None  # "ok" or the kind of the refusal; None while the call runs
     rule: str | None = None
+    fault: str | None = None
+    status: int | str | None = None  # of HTTP, or the name of a gRPC code; None where nobody was answered
     ms: float = 0.0
-    _started: float = 0.0
+    request: Body | Length | None = None
+    response: Body | Length | None = None
+    unread: Iterable[str] = ()
+    warnings: Iterable[str] = ()
+    size: int = _ENTRY_BYTES
+
+    def __init__(self, number: int, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> None:
+        self.number, self.at, self.door, self.operation = number, at, door, operation
+        self.method, self.target = envelope.method, envelope.target[:TARGET_BYTES_MAX]
+        self.headers = [(name, value[:HEADER_BYTES_MAX]) for name, value in envelope.headers if name in HEADERS_KEPT]
+        self.codec: Codec | None = envelope.codec
+        self._started = monotonic_ms()
 
     def refused(self, error: ApiError) -> None:
         """The call ends with a refusal."""
         self.outcome, self.rule = error.kind.name, error.rule
 
-    def cancelled(self) -> None:
-        """The caller left before the answer."""
-        self.outcome = "CANCELLED"
-
-    def failed(self, error: Exception) -> None:
-        """The call ends with a defect of the emulator."""
-        self.outcome, self.rule = "INTERNAL", type(error).__name__
-
-    def end(self) -> None:
-        """The call is over."""
+    def end(self, outcome: str | None = None) -> None:
+        """The operation is over."""
         self.ms = monotonic_ms() - self._started
-        if self.outcome is None:
-            self.outcome = "ok"
+        self.outcome = outcome or self.outcome or "ok"
 
 
-class Journal:
-    """The last calls, in order of their numbers; `evicted` counts those that were forgotten."""
+class Ring:
+    """What is remembered of one team. Numbers go on for ever; `evicted` tells how many entries were forgotten."""
 
-    def __init__(self, entries_max: int = 10_000) -> None:
-        self._entries: deque[Entry] = deque(maxlen=entries_max)
-        self._count = 0
-
-    def begin(self, call: Call) -> Entry:
-        """Note a call that starts."""
-        self._count += 1
-        entry = Entry(self._count, call.at, call.door, call.operation.name, call.team.name)
-        entry._started = monotonic_ms()
-        self._entries.append(entry)
-        return entry
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.last = 0  # the number given last
+        self.cleared = 0  # the last number that was forgotten on demand
+        self.bytes = 0
+        self.watchers: set[asyncio.Queue[Entry]] = set()
 
     @property
     def evicted(self) -> int:
-        return self._count - len(self._entries)
+        """How many entries were forgotten for want of room."""
+        return self.evicted_since(0)
 
-    def entries(self, team: str) -> list[Entry]:
-        """The remembered calls of a team, oldest first."""
-        return [entry for entry in self._entries if entry.team == team]
+    def evicted_since(self, number: int) -> int:
+        """How many of the entries after a number were forgotten for want of room."""
+        first = self.entries[0].number if self.entries else self.last + 1
+        return max(0, first - 1 - max(number, self.cleared))
+
+    def evict(self) -> int:
+        """Forget the oldest entry; the bytes that frees."""
+        size = self.entries.popleft().size
+        self.bytes -= size
+        return size
+
+
+class Journal:
+    """The last calls of every team."""
+
+    def __init__(
+        self, *, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX, all_max: int = ALL_BYTES_MAX
+    ) -> None:
+        self._rings: dict[str, Ring] = {}
+        self._bytes = 0
+        self._entries_max, self._bytes_max, self._all_max = entries_max, bytes_max, all_max
+
+    def ring(self, team: str) -> Ring:
+        """What is remembered of a team."""
+        ring = self._rings.get(team)
+        if ring is None:
+            ring = self._rings[team] = Ring()
+        return ring
+
+    def begin(self, call: Call) -> Entry:
+        """Note a call that starts."""
+        entry = self._add(call.team.name, call.at, call.door, call.operation.name, call.envelope)
+        secret = presented(call.credentials)
+        if secret is not None:
+            _scrub(entry, secret)
+        return entry
+
+    def unmatched(
+        self,
+        team: str,
+        at: Instant,
+        door: Door,
+        envelope: Envelope,
+        credentials: str | None,
+        kind: Kind,
+        status: int | str,
+    ) -> None:
+        """Note a request that fits no route, or its path but not its method."""
+        entry = self._add(team, at, door, None, envelope)
+        secret = presented(credentials)
+        if secret is not None:
+            _scrub(entry, secret)
+        entry.status = status
+        entry.end(kind.name)
+        self._publish(self.ring(team), entry)
+
+    def replied(self, call: Call, status: int | str | None, reply: bytes | None, size: int | None = None) -> None:
+        """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
+        entry: Entry = call.entry
+        envelope, ring, secret = call.envelope, self.ring(call.team.name), presented(call.credentials)
+        entry.status, entry.fault = status, call.fault
+        entry.unread, entry.warnings = tuple(call.unread), tuple(call.warnings)
+        if envelope.body:
+            entry.request = Body(envelope.body, secret)
+        elif envelope.body_bytes:
+            entry.request = Length(envelope.body_bytes, call.upload_hash)
+        if reply:
+            entry.response = Body(reply, secret)
+        elif size is not None:
+            entry.response = Length(size)
+        self._grow(ring, entry)
+        self._publish(ring, entry)
+
+    def clear(self, team: str) -> int:
+        """Forget what is remembered of a team; how many entries that were."""
+        ring = self.ring(team)
+        count = len(ring.entries)
+        self._bytes -= ring.bytes
+        ring.entries.clear()
+        ring.bytes, ring.cleared = 0, ring.last
+        return count
+
+    def forget(self, team: str) -> None:
+        """Forget that there was a team."""
+        self.clear(team)
+        del self._rings[team]
+
+    @contextmanager
+    def watch(self, team: str) -> Iterator[asyncio.Queue[Entry]]:
+        """The entries of a team as they are completed; who is too slow misses some."""
+        queue: asyncio.Queue[Entry] = asyncio.Queue(WATCHED_MAX)
+        watchers = self.ring(team).watchers
+        watchers.add(queue)
+        try:
+            yield queue
+        finally:
+            watchers.discard(queue)
+
+    def _add(self, team: str, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> Entry:
+        ring = self.ring(team)
+        ring.last += 1
+        entry = Entry(ring.last, at, door, operation, envelope)
+        ring.entries.append(entry)
+        ring.bytes += entry.size
+        self._bytes += entry.size
+        if len(ring.entries) > self._entries_max:
+            self._bytes -= ring.evict()
+        return entry
+
+    def _grow(self, ring: Ring, entry: Entry) -> None:
+        """Count the bodies of an entry in, and make room for them."""
+        if not ring.entries or entry.number < ring.entries[0].number:
+            return  # forgotten before it was over
+        bodies = sum(len(body.kept) for body in (entry.request, entry.response) if body is not None)
+        entry.size += bodies
+        ring.bytes += bodies
+        self._bytes += bodies
+        while ring.bytes > self._bytes_max:
+            self._bytes -= ring.evict()
+        while self._bytes > self._all_max:
+            self._bytes -= max(self._rings.values(), key=lambda each: each.bytes).evict()
+
+    @staticmethod
+    def _publish(ring: Ring, entry: Entry) -> None:
+        for queue in ring.watchers:
+            if not queue.full():
+                queue.put_nowait(entry)
+
+
+def _scrub(entry: Entry, secret: str) -> None:
+    """Take the caller's key out of the places where a client may repeat it."""
+    entry.target = strike(entry.target, secret)
+    entry.headers = [(name, strike(value.decode("latin-1"), secret).encode("latin-1")) for name, value in entry.headers]
+
+
+def blake3_of(body: bytes) -> str:
+    """BLAKE3-256 in hex, as the emulator hashes files."""
+    from blake3 import blake3
+
+    return blake3(body).hexdigest()

@@ -3,40 +3,110 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
+from emulator.domain.files import File
 from emulator.domain.keys import AuthMode, authenticate, team_of
-from emulator.errors import ApiError, CallerGone, Kind
-from emulator.operations.base import Call
+from emulator.errors import ApiError, CallerGone, Dropped, Kind
+from emulator.operations.base import Call, Content
+from emulator.pipeline import refusals
+from emulator.pipeline.effects import Effect
 from emulator.pipeline.receive import receive
+from emulator.pipeline.redact import looks_real
+from emulator.pipeline.streams import wrap_content, wrap_request
 from emulator.world import World
+
+REAL_KEY_HINT = (
+    "A client sent a key that looks real. The emulator takes any, so give it xai-emulator instead: "
+    "a real key that is not here cannot leak from here."
+)
+CUT = "The connection was cut, as planned."
 
 
 async def perform(world: World, call: Call) -> Any:
-    """Run one call. Every refusal leaves as ApiError; anything else is a defect and leaves as Kind.INTERNAL."""
+    """Run one call. Every refusal leaves as ApiError; anything else is a defect and leaves as Kind.INTERNAL.
+
+    The door tells the journal what it answered; a caller who is not there any more is not answered.
+    """
     _fall_back(world, call)
     call.team = world.team(team_of(call.credentials))
     call.at = call.team.clock.now()
-    entry = world.journal.begin(call)
+    entry = call.entry = world.journal.begin(call)
+    tickets = world.faults.take(call)
     try:
-        if call.operation.decode_first:
-            call.request = await receive(call)
-            _authenticate(world, call)
-        else:
-            _authenticate(world, call)
-            call.request = await receive(call)
-        return await call.operation.run(world, call, call.request)
+        return await (_run_with(world, call, tickets) if tickets else _run(world, call, None))
     except ApiError as error:
         entry.refused(error)
         raise
+    except Dropped:
+        entry.end("DROPPED")
+        world.journal.replied(call, None, None)
+        raise
     except (CallerGone, asyncio.CancelledError):
-        entry.cancelled()
+        entry.end("CANCELLED")
+        world.journal.replied(call, None, None)
         raise
     except Exception as error:
-        entry.failed(error)
+        entry.end("INTERNAL")
+        entry.rule = type(error).__name__
         raise ApiError(Kind.INTERNAL, "Internal error", rule="defect") from error
     finally:
         entry.end()
+        for ticket in tickets:
+            ticket.end(entry.outcome)
+        _warn_of_real_key(world, call.credentials)
+
+
+async def _run(world: World, call: Call, effect: Effect | None) -> Any:
+    if call.operation.decode_first:
+        call.request = await receive(call)
+        _authenticate(world, call)
+    else:
+        _authenticate(world, call)
+        call.request = await receive(call)
+    if effect is not None:
+        call.request = wrap_request(call.request, effect, lambda: _end(world, call, effect))
+    result = await call.operation.run(world, call, call.request)
+    if isinstance(result, File):
+        call.upload_hash = result.hash
+    return result
+
+
+async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:
+    """Run a call that meets a planned fault, or is at least counted by one."""
+    ticket = next((each for each in tickets if each.effect is not None), None)
+    if ticket is None:
+        return await _run(world, call, None)
+    call.fault, effect = ticket.label, ticket.effect
+    if effect.delay_seconds is not None:
+        await asyncio.sleep(effect.delay_seconds)
+    if effect.cut_upload_after_bytes is None and (effect.drop == "before" or effect.refuses):
+        _end(world, call, effect)
+    result = await _run(world, call, effect)
+    if effect.drop == "after":
+        _end(world, call, effect)
+    if isinstance(result, Content):
+        return wrap_content(result, effect, _cut)
+    return result
+
+
+def _end(world: World, call: Call, effect: Effect) -> NoReturn:
+    """End a call as its effect wants: with a refusal, else with its connection."""
+    if effect.error is not None:
+        error = refusals.by_name(effect.error, world, call)
+    elif effect.status is not None:
+        error = refusals.by_status(effect.status, call)
+    else:
+        call.envelope.drop()
+        raise Dropped
+    error.message = effect.message or error.message
+    error.retry_after = effect.retry_after_seconds
+    raise error
+
+
+def _cut() -> NoReturn:
+    """End content on its way out. Over gRPC that is a status, over REST nothing but the end of the connection."""
+    raise ApiError(Kind.UNAVAILABLE, CUT)
 
 
 def _fall_back(world: World, call: Call) -> None:
@@ -48,3 +118,10 @@ def _fall_back(world: World, call: Call) -> None:
 
 def _authenticate(world: World, call: Call) -> None:
     call.principal = authenticate(call.credentials, call.operation.plane, world.auth_mode, world.keys)
+
+
+def _warn_of_real_key(world: World, credentials: str | None) -> None:
+    """Say once that a real key has no business here."""
+    if credentials is not None and not world.real_key_seen and looks_real(credentials):
+        world.real_key_seen = True
+        world.log(REAL_KEY_HINT)

@@ -41,6 +41,9 @@ class Transport(Protocol):
     def abort(self) -> None:
         """Reset the connection, so that the client sees it drop."""
 
+    def close(self) -> None:
+        """Close the connection once all that was written is sent: the client sees its response end too soon."""
+
 
 class HttpServer:
     """What all HTTP connections of a port share: the app, uvicorn's settings, and the requests that run."""
@@ -183,6 +186,11 @@ class HttpConnection(HttpToolsProtocol):
         for request in self._unanswered():
             _disconnect(request)
         reset(self.transport)
+
+    def close(self) -> None:
+        for request in self._unanswered():
+            _disconnect(request)
+        self.transport.close()
 
 
 class _Failures(logging.Handler):

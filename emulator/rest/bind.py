@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 from emulator import ids
-from emulator.domain.keys import Plane, bearer
-from emulator.errors import ApiError, CallerGone, Kind
+from emulator.domain.keys import bearer, team_of
+from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.run import perform
-from emulator.rest.bodies import PREFLIGHT, Reply, head, refusal
+from emulator.profiles import Reaction
+from emulator.rest.bodies import PREFLIGHT, Headers, Reply, head, labels, refusal
 from emulator.rest.dispatch import Dispatch, Match
-from emulator.rest.reading import Exchange
+from emulator.rest.envelope import Scope, envelope_of, header, transport_of
+from emulator.rest.protojson import FromProtoJson
+from emulator.rest.reading import Exchange, FromJson, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import NOT_EMULATED, ROUTES, plane_of
+from emulator.rest.unread import unread_fields
 from emulator.world import World
 
-Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+NO_CONNECTION = "a planned fault ends the connection, and a call within the process has none"
+NAMES_SHOWN = 8  # in a header
 
 
 class Rest:
@@ -38,42 +44,88 @@ class Rest:
             self._dispatch.add(route.method, route.path, route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], scope["raw_path"].decode("latin-1").partition("?")[0]
-        warnings: list[str] = []
         request_id = f"{self._request_prefix}{next(self._requests):012x}"  # a UUID's shape at the price of a counter
         try:
-            reply = await self._answer(scope, receive, method, path, warnings)
-        except CallerGone:
+            reply = await self._answer(scope, receive)
+        except CallerGone as gone:
+            if isinstance(gone, Dropped) and transport_of(scope) is None:
+                raise ConnectionResetError(NO_CONNECTION) from None
             return
-        await _send(reply, head(reply, request_id, warnings), send, body=method != "HEAD")
-
-    async def _answer(self, scope: Scope, receive: Receive, method: str, path: str, warnings: list[str]) -> Reply:
-        plane = plane_of(path)
         try:
-            if method == "OPTIONS":
-                return Reply(200, content_type=None, headers=PREFLIGHT)
-            match = self._dispatch.find(path)
-            if match is None:
-                raise _unknown(path)
-            route = match.methods.get("GET" if method == "HEAD" else method)
-            if route is None:
-                return _wrong_method(match, plane)
-            plane = OPERATIONS[route.operation].plane
-            return await self._call(route, Exchange(scope, receive, match.parameters), warnings)
-        except ApiError as error:
-            return refusal(error, plane)
+            await _send(reply, head(reply, request_id), send, body=scope["method"] != "HEAD")
+        except ApiError:  # too late for a refusal: the response ends in the middle
+            transport = transport_of(scope)
+            if transport is None:
+                raise ConnectionResetError(NO_CONNECTION) from None
+            transport.close()
 
-    async def _call(self, route: Route, exchange: Exchange, warnings: list[str]) -> Reply:
-        authorization, host = exchange.header(b"authorization"), exchange.header(b"host")
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        method, path = scope["method"], scope["raw_path"].decode("latin-1").partition("?")[0]
+        if method == "OPTIONS":
+            return Reply(200, content_type=None, headers=list(PREFLIGHT))
+        try:
+            match = self._dispatch.find(path)
+        except ApiError as error:  # a segment that is no UTF-8
+            return self._unmatched(scope, path, error)
+        if match is None:
+            return self._unmatched(scope, path, _unknown(path))
+        route = match.methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            wrong = self._unmatched(scope, path, ApiError(Kind.METHOD_NOT_ALLOWED, "Method Not Allowed", rule="method"))
+            wrong.headers.append((b"allow", _allowed(match)))
+            return wrong
+        return await self._call(route, Exchange(scope, receive, match.parameters))
+
+    async def _call(self, route: Route, exchange: Exchange) -> Reply:
+        scope, operation = exchange.scope, OPERATIONS[route.operation]
         call = Call(
-            operation=OPERATIONS[route.operation],
+            operation=operation,
             door="rest",
-            credentials=bearer(authorization),
-            origin=f"{exchange.scope['scheme']}://{host or 'localhost'}",
+            credentials=bearer(exchange.header(b"authorization")),
+            origin=f"{scope['scheme']}://{exchange.header(b'host') or 'localhost'}",
             read=lambda call: route.read(exchange, call),
-            warnings=warnings,
+            envelope=envelope_of(scope),
         )
-        return route.write(exchange, await perform(self._world, call))
+        try:
+            result = await perform(self._world, call)
+            reply = route.write(exchange, result)
+        except ApiError as error:
+            call.entry.refused(error)
+            reply = refusal(error, operation.plane)
+        self._note(call, route, exchange, reply)
+        reply.headers += labels(call)
+        return reply
+
+    def _note(self, call: Call, route: Route, exchange: Exchange, reply: Reply) -> None:
+        """Tell the journal what came and what was answered, and the client which fields nobody read."""
+        envelope = call.envelope
+        envelope.body_bytes = exchange.received_bytes
+        if exchange.received and not isinstance(route.read, FromStream):
+            envelope.body = exchange.received
+            if isinstance(route.read, FromJson):
+                camel_case = isinstance(route.read, FromProtoJson)
+                call.unread = unread_fields(exchange.received, route.read.shape, camel_case=camel_case)
+        if call.unread and call.team.profile.unread_fields is not Reaction.ACCEPT:
+            call.warn(f"nobody reads {_listed(call.unread)}")
+        size = (
+            None if reply.content is None else (reply.content.size if reply.stop is None else reply.stop) - reply.start
+        )
+        self._world.journal.replied(call, reply.status, reply.body, size)
+
+    def _unmatched(self, scope: Scope, path: str, error: ApiError) -> Reply:
+        """Refuse what fits no route, and let the journal know."""
+        reply = refusal(error, plane_of(path))
+        credentials = bearer(header(scope, b"authorization"))
+        team = self._world.team(team_of(credentials))
+        self._world.journal.unmatched(
+            team.name, team.clock.now(), "rest", envelope_of(scope), credentials, error.kind, reply.status
+        )
+        return reply
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _unknown(path: str) -> ApiError:
@@ -83,14 +135,12 @@ def _unknown(path: str) -> ApiError:
     return ApiError(Kind.NOT_FOUND, f"There is no {path[:200]} in this API.", rule="unknown_route")
 
 
-def _wrong_method(match: Match[Route], plane: Plane) -> Reply:
-    reply = refusal(ApiError(Kind.METHOD_NOT_ALLOWED, "Method Not Allowed", rule="method"), plane)
+def _allowed(match: Match[Route]) -> bytes:
     allowed = {*match.methods, "OPTIONS"} | ({"HEAD"} if "GET" in match.methods else set())
-    reply.headers.append((b"allow", ", ".join(sorted(allowed)).encode()))
-    return reply
+    return ", ".join(sorted(allowed)).encode()
 
 
-async def _send(reply: Reply, headers: list[tuple[bytes, bytes]], send: Send, *, body: bool) -> None:
+async def _send(reply: Reply, headers: Headers, send: Send, *, body: bool) -> None:
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.content is None or not body:
         await send({"type": "http.response.body", "body": reply.body if body else b""})

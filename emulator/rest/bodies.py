@@ -8,7 +8,7 @@ import msgspec
 
 from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
 from emulator.errors import WIRE, ApiError, Kind
-from emulator.operations.base import Content
+from emulator.operations.base import Call, Content
 from emulator.version import VERSION
 
 Headers = list[tuple[bytes, bytes]]
@@ -55,13 +55,19 @@ def refusal(error: ApiError, plane: Plane) -> Reply:
     return Reply(status, msgspec.json.encode(body), headers=headers)
 
 
-def head(reply: Reply, request_id: str, warnings: list[str]) -> Headers:
+def labels(call: Call) -> Headers:
+    """What tells the emulator's own doing from the real service's."""
+    headers: Headers = [] if call.fault is None else [(b"x-emulator-fault", call.fault.encode())]
+    for sentence in call.warnings:
+        headers.append((b"x-emulator-warning", sentence.encode("unicode_escape")))  # it may quote the client
+    return headers
+
+
+def head(reply: Reply, request_id: str) -> Headers:
     """All headers of a reply."""
     headers = [*CORS, *_LABEL, (b"x-request-id", request_id.encode()), *reply.headers]
     if reply.content_type is not None:
         headers.append((b"content-type", reply.content_type))
     if reply.content is None:
         headers.append((b"content-length", str(len(reply.body)).encode()))
-    for sentence in warnings:
-        headers.append((b"x-emulator-warning", sentence.encode("ascii", "backslashreplace")))
     return headers

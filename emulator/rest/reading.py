@@ -25,6 +25,8 @@ class Exchange:
     scope: Mapping[str, Any]
     receive: Receive
     path: dict[str, str]  # decoded path parameters
+    received: bytes = b""  # a body that was read whole
+    received_bytes: int = 0
 
     def header(self, name: bytes) -> str | None:
         """The first header of a name, in lower case."""
@@ -43,6 +45,7 @@ class Exchange:
                 raise CallerGone
             more = message.get("more_body", False)
             if message.get("body"):
+                self.received_bytes += len(message["body"])
                 yield message["body"]
 
     async def body(self, limits: Limits) -> bytes:
@@ -55,7 +58,8 @@ class Exchange:
                 raise ApiError(
                     Kind.PAYLOAD_TOO_LARGE, f"The body has more than {most} bytes.", rule="json_body_bytes_max"
                 )
-        return b"".join(pieces)
+        self.received = b"".join(pieces)
+        return self.received
 
 
 class Reading(Protocol):

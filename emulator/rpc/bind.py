@@ -11,11 +11,12 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 
-from emulator.domain.keys import INFERENCE_KEY, bearer
+from emulator.domain.keys import INFERENCE_KEY, bearer, team_of
 from emulator.errors import WIRE, ApiError, CallerGone, Kind, invalid
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.pipeline.run import perform
+from emulator.rpc.envelope import MessageCodec, envelope_of
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS, NOT_EMULATED
 from emulator.rpc.reading import Message, Method
@@ -41,11 +42,18 @@ _END: Any = object()
 class RpcServer:
     """A grpcio server on a unix socket."""
 
-    def __init__(self, world: World, loop: asyncio.AbstractEventLoop, socket_path: str) -> None:
-        self._world, self._loop = world, loop
+    def __init__(
+        self,
+        world: World,
+        loop: asyncio.AbstractEventLoop,
+        socket_path: str,
+        drop_peer: Callable[[str], None],
+    ) -> None:
+        """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
+        self._world, self._loop, self._drop_peer = world, loop, drop_peer
         self._last_key: OrderedDict[str, str] = OrderedDict()
         self._server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=OPTIONS)
-        self._server.add_generic_rpc_handlers(tuple(self._handlers()))
+        self._server.add_generic_rpc_handlers((*self._handlers(), _Unknown(self._unmatched)))
         self._server.add_insecure_port(f"unix:{socket_path}")
         self._server.start()
 
@@ -61,71 +69,75 @@ class RpcServer:
             services.setdefault(method.service, {})[method.name] = self._handler(method)
         for full_name, reason in NOT_EMULATED.items():
             service, name = full_name.rsplit("/", 1)
-            services.setdefault(service, {})[name] = _refuse(reason)
+            services.setdefault(service, {})[name] = self._refuse(full_name, reason)
         for service, handlers in services.items():
             yield grpc.method_handlers_generic_handler(service, handlers)
 
     def _handler(self, method: Method) -> grpc.RpcMethodHandler:
-        """Read the streaming kind off the descriptor. Messages arrive as bytes: decoding is the pipeline's to time."""
+        """Read the streaming kind off the descriptor. Messages go in and out as bytes: when to decode is not ours."""
         descriptor = load().service(method.service).methods_by_name[method.name]
-        message = load().message(descriptor.input_type.full_name)
+        codec = MessageCodec(
+            load().message(descriptor.input_type.full_name), load().message(descriptor.output_type.full_name)
+        )
         if descriptor.client_streaming:
             return grpc.stream_unary_rpc_method_handler(
-                lambda messages, context: self._stream_unary(method, message, messages, context),
-                response_serializer=_serialize,
+                lambda messages, context: self._stream_unary(method, codec, messages, context)
             )
         if descriptor.server_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                lambda raw, context: self._unary_stream(method, message, raw, context),
-                response_serializer=_serialize,
+                lambda raw, context: self._unary_stream(method, codec, raw, context)
             )
-        return grpc.unary_unary_rpc_method_handler(
-            lambda raw, context: self._unary_unary(method, message, raw, context), response_serializer=_serialize
-        )
+        return grpc.unary_unary_rpc_method_handler(lambda raw, context: self._unary_unary(method, codec, raw, context))
 
-    def _unary_unary(self, method: Method, message: type, raw: bytes, context: grpc.ServicerContext) -> Message:
-        async def read(call: Call) -> Any:
-            return method.read(_parse(message, raw))
+    def _refuse(self, full_name: str, reason: str) -> grpc.RpcMethodHandler:
+        def refuse(raw: bytes, context: grpc.ServicerContext) -> None:
+            self._unmatched(full_name, context.invocation_metadata(), Kind.NOT_EMULATED)
+            _abort(context, WIRE[Kind.NOT_EMULATED].grpc, reason)
 
-        call = self._call(method, read, context)
-        return method.write(self._result(self._start(call, context), call, context))
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+    def _unary_unary(self, method: Method, codec: MessageCodec, raw: bytes, context: grpc.ServicerContext) -> bytes:
+        call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
+        call.envelope.body = raw
+        answer: bytes = self._result(self._submit(self._answer(call, method), context), call, context)
+        return answer
 
     def _stream_unary(
-        self, method: Method, message: type, raws: Iterator[bytes], context: grpc.ServicerContext
-    ) -> Message:
+        self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
+    ) -> bytes:
         """Serve the operation's wishes for the next message from this thread, until it needs no more."""
         wishes: queue.SimpleQueue[asyncio.Future[Any] | None] = queue.SimpleQueue()
 
-        async def messages() -> AsyncIterator[Message]:
+        async def messages(call: Call) -> AsyncIterator[Message]:
             while True:
                 wish = self._loop.create_future()
                 wishes.put(wish)
                 raw = await wish
                 if raw is _END:
                     return
-                yield _parse(message, raw)
+                call.envelope.body_bytes += len(raw)
+                yield _parse(codec.request_type, raw)
 
         async def read(call: Call) -> Any:
-            return await method.read(messages())
+            return await method.read(messages(call))
 
-        call = self._call(method, read, context)
-        future = self._start(call, context)
+        call = self._call(method, codec, read, context)
+        future = self._submit(self._answer(call, method), context)
         future.add_done_callback(lambda _: wishes.put(None))
         while (wish := wishes.get()) is not None:
             try:
                 self._loop.call_soon_threadsafe(_grant, wish, next(raws, _END), None)
             except Exception:
                 self._loop.call_soon_threadsafe(_grant, wish, None, CallerGone())
-        return method.write(self._result(future, call, context))
+        answer: bytes = self._result(future, call, context)
+        return answer
 
     def _unary_stream(
-        self, method: Method, message: type, raw: bytes, context: grpc.ServicerContext
-    ) -> Iterator[Message]:
-        async def read(call: Call) -> Any:
-            return method.read(_parse(message, raw))
-
-        call = self._call(method, read, context)
-        content: Content = self._result(self._start(call, context), call, context)
+        self, method: Method, codec: MessageCodec, raw: bytes, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
+        call.envelope.body = raw
+        content = self._result(self._submit(self._open(call), context), call, context)
         pieces = content.read()
 
         async def next_piece() -> Any:
@@ -133,22 +145,29 @@ class RpcServer:
 
         try:
             while (piece := self._result(self._submit(next_piece(), context), call, context)) is not _END:
-                yield method.write(piece)
+                yield _serialize(method.write(piece))
         finally:
             asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
 
     # --- one call
 
-    def _call(self, method: Method, read: Callable[[Call], Awaitable[Any]], context: grpc.ServicerContext) -> Call:
+    def _call(
+        self,
+        method: Method,
+        codec: MessageCodec,
+        read: Callable[[Call], Awaitable[Any]],
+        context: grpc.ServicerContext,
+    ) -> Call:
         metadata = {item.key: item.value for item in context.invocation_metadata() or ()}
-        credentials = bearer(metadata.get("authorization"))
+        credentials, peer = bearer(metadata.get("authorization")), context.peer()
         return Call(
             operation=OPERATIONS[method.operation],
             door="grpc",
             credentials=credentials,
             origin=_origin(context) or self._world.origin,
             read=read,
-            fallback_credentials=self._fallback(context.peer(), credentials, method),
+            fallback_credentials=self._fallback(peer, credentials, method),
+            envelope=envelope_of(f"{method.service}/{method.name}", metadata, codec, context, self._drop_peer),
         )
 
     def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
@@ -160,8 +179,37 @@ class RpcServer:
                 self._last_key.popitem(last=False)
         return self._last_key.get(peer, INFERENCE_KEY) if method.keyless else None
 
-    def _start(self, call: Call, context: grpc.ServicerContext) -> Future[Any]:
-        return self._submit(perform(self._world, call), context)
+    async def _answer(self, call: Call, method: Method) -> bytes:
+        """The answer of a call, of which the journal is told."""
+        raw = _serialize(method.write(await self._perform(call)))
+        self._world.journal.replied(call, "OK", raw)
+        return raw
+
+    async def _open(self, call: Call) -> Content:
+        """The content that a call asks for."""
+        content: Content = await self._perform(call)
+        self._world.journal.replied(call, "OK", None, content.size)
+        return content
+
+    async def _perform(self, call: Call) -> Any:
+        try:
+            return await perform(self._world, call)
+        except ApiError as error:
+            self._world.journal.replied(call, WIRE[error.kind].grpc, None)
+            raise
+
+    def _unmatched(self, full_name: str, metadata: Any, kind: Kind) -> None:
+        """Let the journal know of a call that no method serves."""
+        pairs = {item.key: item.value for item in metadata or ()}
+        credentials = bearer(pairs.get("authorization"))
+
+        def note() -> None:
+            team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None, None, None)
+            self._world.journal.unmatched(
+                team.name, team.clock.now(), "grpc", envelope, credentials, kind, "UNIMPLEMENTED"
+            )
+
+        self._loop.call_soon_threadsafe(note)
 
     def _submit(self, work: Any, context: grpc.ServicerContext) -> Future[Any]:
         """Run a coroutine on the loop; a client that cancels its call cancels the coroutine."""
@@ -200,6 +248,21 @@ def _grant(wish: asyncio.Future[Any], value: Any, error: Exception | None) -> No
         wish.set_exception(error)
 
 
+class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Asked last, for a method that nobody serves: tells of it, and leaves the answer to grpc."""
+
+    def __init__(self, note: Callable[[str, Any, Kind], None]) -> None:
+        self._note = note
+
+    def service(self, details: grpc.HandlerCallDetails) -> None:
+        """Serve nothing."""
+        self._note(details.method.removeprefix("/"), details.invocation_metadata, Kind.NOT_FOUND)
+
+
+async def _read(method: Method, codec: MessageCodec, raw: bytes) -> Any:
+    return method.read(_parse(codec.request_type, raw))
+
+
 def _parse(message: type, raw: bytes) -> Message:
     from google.protobuf.message import DecodeError
 
@@ -224,16 +287,11 @@ def _origin(context: grpc.ServicerContext) -> str | None:
 def _metadata(call: Call, error: ApiError | None) -> tuple[tuple[str, str], ...]:
     """What REST says in headers."""
     pairs = [("x-emulator", VERSION)]
+    if call.fault is not None:
+        pairs.append(("x-emulator-fault", call.fault))
     if error is not None and error.rule:
         pairs.append(("x-emulator-rule", error.rule))
-    pairs += [
-        ("x-emulator-warning", sentence.encode("ascii", "backslashreplace").decode()) for sentence in call.warnings
-    ]
+    if error is not None and error.retry_after is not None:
+        pairs.append(("retry-after", str(error.retry_after)))
+    pairs += [("x-emulator-warning", sentence.encode("unicode_escape").decode()) for sentence in call.warnings]
     return tuple(pairs)
-
-
-def _refuse(reason: str) -> grpc.RpcMethodHandler:
-    def refuse(raw: bytes, context: grpc.ServicerContext) -> None:
-        _abort(context, WIRE[Kind.NOT_EMULATED].grpc, reason)
-
-    return grpc.unary_unary_rpc_method_handler(refuse)

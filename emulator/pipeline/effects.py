@@ -1,0 +1,117 @@
+"""What a planned fault does to a call: which effects there are, and which of them can happen to which operation."""
+
+from __future__ import annotations
+
+import functools
+import typing
+from collections.abc import AsyncIterator, Hashable, Iterable
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from emulator.operations.base import Content, Operation
+from emulator.pipeline.refusals import ERRORS, STATUSES
+
+DELAY_SECONDS_MAX = 60
+
+Status = Annotated[int, Meta(ge=400, le=599, description="A refusal with this HTTP status.")]
+ErrorName = Annotated[str, Meta(description="A refusal by name; GET /_emulator/faults/vocabulary lists them.")]
+Sentence = Annotated[str, Meta(max_length=2000, description="The refusal's message, instead of its own.")]
+RetryAfter = Annotated[int, Meta(ge=0, le=86_400, description="Sent along with the refusal.")]
+Delay = Annotated[float, Meta(ge=0, le=DELAY_SECONDS_MAX, description="Real time that passes before all else.")]
+Drop = Annotated[
+    Literal["before", "after"], Meta(description="The connection is reset, before or after the operation runs.")
+]
+Bytes = Annotated[int, Meta(ge=0, le=2**40)]
+Rate = Annotated[int, Meta(ge=1, le=2**30, description="Slows uploads and downloads down, each for a minute at most.")]
+
+
+class BadFault(ValueError):
+    """A fault that cannot be planned; the message says why."""
+
+
+class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What happens to a call."""
+
+    error: ErrorName | None = None
+    status: Status | None = None
+    message: Sentence | None = None
+    retry_after_seconds: RetryAfter | None = None
+    delay_seconds: Delay | None = None
+    drop: Drop | None = None
+    cut_upload_after_bytes: Bytes | None = None
+    cut_download_after_bytes: Bytes | None = None
+    drip_bytes_per_second: Rate | None = None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the call ends with a refusal."""
+        return self.error is not None or self.status is not None
+
+
+# How a call may end; it ends once. An upload that is cut may end with a refusal, otherwise with the connection.
+_ENDS = ("error", "status", "drop", "cut_upload_after_bytes", "cut_download_after_bytes")
+_TOGETHER = {("error", "cut_upload_after_bytes"), ("status", "cut_upload_after_bytes")}
+_OF_A_REFUSAL = ("message", "retry_after_seconds")
+
+
+def applicable(effect: Effect, operations: Iterable[Operation]) -> list[Operation]:
+    """The operations an effect can happen to. Raises BadFault for one that can happen to none."""
+    _check(effect)
+    operations = list(operations)
+    found = [operation for operation in operations if not _lacking(effect, operation)]
+    if not found:
+        first = operations[0]
+        raise BadFault(f"{_lacking(effect, first)}: {first.name} moves no such content")
+    return found
+
+
+def _check(effect: Effect) -> None:
+    """Refuse unknown words, and effects that exclude each other."""
+    given = [name for name in effect.__struct_fields__ if getattr(effect, name) is not None]
+    if not set(given) - set(_OF_A_REFUSAL):
+        raise BadFault("a fault without an effect does nothing: give at least one")
+    if effect.error is not None and effect.error not in ERRORS:
+        raise BadFault(f"there is no error {effect.error!r}; known are {', '.join(sorted(ERRORS))}")
+    if effect.status is not None and effect.status not in STATUSES:
+        raise BadFault(f"no refusal has status {effect.status}; known are {', '.join(map(str, STATUSES))}")
+    ends = [name for name in _ENDS if name in given]
+    if len(ends) > 1 and tuple(ends) not in _TOGETHER:
+        raise BadFault(f"{ends[0]} and {ends[1]} exclude each other: a call ends once")
+    if not effect.refuses and set(given) & set(_OF_A_REFUSAL):
+        raise BadFault(f"{' and '.join(_OF_A_REFUSAL)} belong to a refusal: give an error or a status too")
+    if effect.drip_bytes_per_second is not None and {"drop", "error", "status"} & set(ends) and len(ends) == 1:
+        raise BadFault(f"drip_bytes_per_second and {ends[0]} exclude each other: a call that ends moves no bytes")
+
+
+def _lacking(effect: Effect, operation: Operation) -> str | None:
+    """The part of an effect that needs a stream the operation does not have."""
+    up, down = bool(uploads(operation.request)), downloads(operation.run)
+    if effect.cut_upload_after_bytes is not None and not up:
+        return "cut_upload_after_bytes"
+    if effect.cut_download_after_bytes is not None and not down:
+        return "cut_download_after_bytes"
+    if effect.drip_bytes_per_second is not None and not up and not down:
+        return "drip_bytes_per_second"
+    return None
+
+
+@functools.cache
+def uploads(request: Hashable) -> tuple[str, ...]:
+    """The fields of a request's type that are streams: of bytes, or of pieces that hold bytes."""
+    hints = typing.get_type_hints(request)
+    return tuple(name for name, hint in hints.items() if any(_is_stream(part) for part in (hint, *_parts(hint))))
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint)
+
+
+def _is_stream(hint: Any) -> bool:
+    return typing.get_origin(hint) is AsyncIterator
+
+
+@functools.cache
+def downloads(run: Hashable) -> bool:
+    """Whether what an operation runs answers with content."""
+    return typing.get_type_hints(run).get("return") is Content

@@ -1,0 +1,238 @@
+"""Planned faults: rules and scripts of a team, which of them a call meets, and the account of what happened."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from emulator.clock import Instant, monotonic_ms
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call, Door, Operation
+from emulator.pipeline.effects import BadFault, Effect, applicable
+
+ATTEMPTS_MAX = 1000  # remembered by a script
+PLANS_MAX = 1000  # rules and scripts of a team
+
+Glob = Annotated[
+    str, Meta(min_length=1, max_length=200, description="The name of an operation, or a pattern: `files.*`.")
+]
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Given, or made up where it is missing.")]
+
+
+class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """An effect that some calls of some operations meet: from the nth on, so many times."""
+
+    operation: Glob
+    id: Id | None = None
+    door: Literal["rest", "grpc"] | None = None
+    nth: Annotated[int, Meta(ge=1, description="The first call that meets it, counted from when it was set.")] = 1
+    times: Annotated[int, Meta(ge=1)] | None = 1  # null: every time
+
+
+class Script(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """What the next calls of an operation meet, one step each. After the last step calls go through."""
+
+    operation: Glob
+    steps: Annotated[list[Effect | Literal["ok"]], Meta(min_length=1, max_length=1000)]
+    id: Id | None = None
+    door: Literal["rest", "grpc"] | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call that a script has seen."""
+
+    at: Instant
+    gap_seconds: float | None  # real time since the previous attempt ended
+    door: Door
+    operation: str
+    step: int | None  # from 1 on; None when the script had none left
+    deadline_seconds: float | None
+    retry: int | None
+    outcome: str | None = None  # None while it runs
+
+
+@dataclass(slots=True)
+class PlannedRule:
+    """A rule and what came of it."""
+
+    id: str
+    rule: Rule
+    operations: frozenset[str]
+    calls: int = 0
+    hits: int = 0
+
+    def take(self, call: Call) -> Ticket | None:
+        """Count a call; the ticket of one that meets the rule's effect."""
+        if not _matches(self.operations, self.rule.door, call):
+            return None
+        self.calls += 1
+        if self.calls < self.rule.nth or (self.rule.times is not None and self.hits >= self.rule.times):
+            return None
+        return Ticket(self.rule, self.id, rule=self)
+
+
+@dataclass(slots=True)
+class PlannedScript:
+    """A script, how far it has come, and the calls it has seen."""
+
+    id: str
+    script: Script
+    operations: frozenset[str]
+    position: int = 0  # steps that were consumed
+    seen: int = 0
+    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_MAX))
+    _last_end_ms: float | None = None
+
+    @property
+    def completed(self) -> bool:
+        """Whether every step was consumed."""
+        return self.position == len(self.script.steps)
+
+    def take(self, call: Call, *, decided: bool) -> Ticket | None:
+        """Note a call; it consumes a step, unless none is left or another script has decided about the call."""
+        if not _matches(self.operations, self.script.door, call):
+            return None
+        step = None if self.completed or decided else self.script.steps[self.position]
+        self.position += step is not None
+        attempt = Attempt(
+            at=call.at,
+            gap_seconds=None if self._last_end_ms is None else (monotonic_ms() - self._last_end_ms) / 1000,
+            door=call.door,
+            operation=call.operation.name,
+            step=None if step is None else self.position,
+            deadline_seconds=call.envelope.deadline_seconds(),
+            retry=call.envelope.retry(),
+        )
+        self.seen += 1
+        self.attempts.append(attempt)
+        effect = step if isinstance(step, Effect) else None
+        return Ticket(effect, f"{self.id}:{self.position}", script=self, attempt=attempt)
+
+    def end(self, attempt: Attempt, outcome: str) -> None:
+        """Note how an attempt ended."""
+        attempt.outcome = outcome
+        self._last_end_ms = monotonic_ms()
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What one call meets: an effect, or only somebody who takes notes."""
+
+    effect: Effect | None
+    label: str
+    rule: PlannedRule | None = None
+    script: PlannedScript | None = None
+    attempt: Attempt | None = None
+
+    def end(self, outcome: str) -> None:
+        """The call is over."""
+        if self.script is not None and self.attempt is not None:
+            self.script.end(self.attempt, outcome)
+
+
+def _matches(operations: frozenset[str], door: Door | None, call: Call) -> bool:
+    return call.operation.name in operations and (door is None or door == call.door)
+
+
+@dataclass(slots=True)
+class Plans:
+    """The rules and scripts of one team, each in the order in which they were set."""
+
+    rules: dict[str, PlannedRule] = field(default_factory=dict)
+    scripts: dict[str, PlannedScript] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def take(self, call: Call) -> list[Ticket]:
+        """What a call meets. Every rule counts it, every script notes it; the first effect is the one that happens."""
+        tickets, decided = [], False
+        for script in self.scripts.values():
+            ticket = script.take(call, decided=decided)
+            if ticket is not None:
+                tickets.append(ticket)
+                decided = decided or (ticket.attempt is not None and ticket.attempt.step is not None)
+        for rule in self.rules.values():
+            ticket = rule.take(call)
+            if ticket is not None and not decided:
+                rule.hits += 1
+                tickets.append(ticket)
+                decided = True
+        return tickets
+
+    def new_id(self, kind: str) -> str:
+        """An id that no rule or script of the team has."""
+        while self.has(id := f"{kind}-{next(self.numbers)}"):
+            pass
+        return id
+
+    def has(self, id: str) -> bool:
+        """Whether a rule or a script has this id."""
+        return id in self.rules or id in self.scripts
+
+
+class Faults:
+    """The planned faults of every team."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, Plans] = {}
+
+    def take(self, call: Call) -> list[Ticket]:
+        """What a call meets, nearly always nothing."""
+        plans = self._plans.get(call.team.name)
+        return [] if plans is None else plans.take(call)
+
+    def plans(self, team: str) -> Plans:
+        """The rules and scripts of a team."""
+        return self._plans.get(team) or Plans()
+
+    def add_rule(self, team: str, rule: Rule) -> PlannedRule:
+        """Plan a rule. Raises BadFault."""
+        operations = applicable(rule, _matching(rule.operation))
+        plans = self._with_room(team, rule.id)
+        id = rule.id or plans.new_id("rule")
+        plans.rules[id] = PlannedRule(id, rule, frozenset(operation.name for operation in operations))
+        return plans.rules[id]
+
+    def add_script(self, team: str, script: Script) -> PlannedScript:
+        """Plan a script. Raises BadFault."""
+        operations = _matching(script.operation)
+        for step in script.steps:
+            if isinstance(step, Effect):
+                operations = applicable(step, operations)
+        plans = self._with_room(team, script.id)
+        id = script.id or plans.new_id("script")
+        plans.scripts[id] = PlannedScript(id, script, frozenset(operation.name for operation in operations))
+        return plans.scripts[id]
+
+    def _with_room(self, team: str, id: str | None) -> Plans:
+        """The team's plans, if they can take one more of this id."""
+        plans = self._plans.setdefault(team, Plans())
+        if len(plans.rules) + len(plans.scripts) >= PLANS_MAX:
+            raise BadFault(f"the team has {PLANS_MAX} rules and scripts already: remove some")
+        if id is not None and plans.has(id):
+            raise BadFault(f"the team has a rule or script {id!r} already")
+        return plans
+
+    def remove(self, team: str, id: str) -> bool:
+        """Forget a rule or a script; whether there was one."""
+        plans = self.plans(team)
+        return plans.rules.pop(id, None) is not None or plans.scripts.pop(id, None) is not None
+
+    def clear(self, team: str) -> int:
+        """Forget all of a team; how many there were."""
+        plans = self._plans.pop(team, Plans())
+        return len(plans.rules) + len(plans.scripts)
+
+
+def _matching(glob: str) -> list[Operation]:
+    """The operations whose name fits a pattern. A pattern that fits none is a mistake, so it is refused."""
+    found = [operation for name, operation in OPERATIONS.items() if fnmatchcase(name, glob)]
+    if not found:
+        raise BadFault(f"no operation is called {glob!r}; known are {', '.join(sorted(OPERATIONS))}")
+    return found

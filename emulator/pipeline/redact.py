@@ -1,0 +1,70 @@
+"""Secrets, told from what may be shown: keys that callers present, keys that look real, fields that hold one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote_plus
+
+from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
+
+REDACTED = "[redacted]"
+SECRET_CHARS_MIN = 6  # a shorter key is a word, which would be struck out everywhere
+
+_PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at every start
+_REAL = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?")  # as the console gives them out: a prefix and noise
+# Half a key is a secret too, so much less than a whole one is struck out of texts, and up to the end of the word.
+_IN_TEXT = re.compile(
+    r"\b(?:xai-(?:token-)?[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*|(?i:\bbearer(?:\s|%20|\+)+)[^\s\"'&,;]+"
+)
+_SECRET_NAME = re.compile(
+    r"(?i)(?:x[-_])?(?:authorization|(?:\w+[-_]?)?api[-_]?key|(?:client|app)?[-_]?secret|password|passwd|"
+    r"(?:access|auth|bearer|refresh|id|session)[-_]?token|management[-_]?key|credentials?|cookie)"
+)
+
+
+def presented(credentials: str | None) -> str | None:
+    """The part of a caller's key that must not be repeated; None for the keys that everybody knows."""
+    if credentials is None:
+        return None
+    secret = credentials.rpartition("@")[0] or credentials
+    return None if secret in _PUBLIC or len(secret) < SECRET_CHARS_MIN else secret
+
+
+def looks_real(credentials: str) -> bool:
+    """Whether a key looks like one that xAI gave out."""
+    return len(credentials) >= 44 and _REAL.fullmatch(credentials) is not None
+
+
+def strike(text: str, secret: str) -> str:
+    """A text without a key, plain or percent-encoded."""
+    return text.replace(secret, REDACTED).replace(quote_plus(secret), REDACTED)
+
+
+def redact_text(text: str) -> str:
+    """A text without anything that looks like a key."""
+    return _IN_TEXT.sub(REDACTED, text)
+
+
+def redact(value: Any) -> Any:
+    """JSON values without anything that looks like a key, or is called one."""
+    match value:
+        case str():
+            return redact_text(value)
+        case list():
+            return [redact(item) for item in value]
+        case dict():
+            return {
+                redact_text(name): REDACTED if _is_secret(name, item) else redact(item) for name, item in value.items()
+            }
+        case _:
+            return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name holds a secret."""
+    return _SECRET_NAME.fullmatch(name) is not None
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    return isinstance(value, str) and is_secret_name(name)

@@ -1,0 +1,68 @@
+"""Which fields of a JSON body or a query nobody reads: those that its shape does not declare."""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+BODY_BYTES_MAX = 256 * 1024  # a larger body is not read a second time
+
+
+def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> list[str]:
+    """The paths of the fields of a body that the shape does not declare; none for a body that is no JSON."""
+    if len(body) > BODY_BYTES_MAX:
+        return []
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return list(dict.fromkeys(_unread(value, shape, "", camel_case)))
+
+
+def _unread(value: Any, shape: Any, prefix: str, camel_case: bool) -> Iterator[str]:
+    struct, item = _declared(shape)
+    if struct is not None and isinstance(value, dict):
+        known = _fields(struct, camel_case)
+        for name, member in value.items():
+            if name in known:
+                yield from _unread(member, known[name], f"{prefix}{name}.", camel_case)
+            else:
+                yield f"{prefix}{name[:100]}"
+    elif item is not None and isinstance(value, list):
+        for member in value:
+            yield from _unread(member, item, prefix, camel_case)
+
+
+@functools.cache
+def _fields(struct: Hashable, camel_case: bool) -> Mapping[str, Any]:
+    """The names under which a struct is read, and what they hold."""
+    hints = typing.get_type_hints(struct)
+    known: dict[str, Any] = {}
+    if (tag := struct.__struct_config__.tag_field) is not None:  # type: ignore[attr-defined]  # it is the type of a struct
+        known[tag] = str
+    for each in msgspec.structs.fields(struct):  # type: ignore[arg-type]  # it is the type of a struct
+        known[each.encode_name] = hints[each.name]
+        if camel_case:
+            known[_camel(each.encode_name)] = hints[each.name]
+    return known
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+@functools.cache
+def _declared(shape: Hashable) -> tuple[type[msgspec.Struct] | None, Any]:
+    """The one struct, or the one type of items, that a declared type allows; of several none is singled out."""
+    parts = typing.get_args(shape) if typing.get_origin(shape) in (typing.Union, types.UnionType) else (shape,)
+    structs = [part for part in parts if isinstance(part, type) and issubclass(part, msgspec.Struct)]
+    items = [typing.get_args(part)[0] for part in parts if typing.get_origin(part) is list]
+    if len(structs) + len(items) != 1:
+        return None, None
+    return (structs[0], None) if structs else (None, items[0])
