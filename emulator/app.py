@@ -43,9 +43,8 @@ class Server:
 
     def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
         """Open the state. Raises LockTaken, DatabaseUnusable or OSError with one clear sentence."""
-        self._log = log
-        self.world.log = log
         self.world = build_world(settings)
+        self.world.log = log
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
         self._control = Control(self.world, self.runner)

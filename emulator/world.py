@@ -30,8 +30,6 @@ class Journal(Protocol):
 
     def begin(self, call: Any) -> Any: ...
 
-
-@dataclass
     def replied(self, call: Any, status: int | str | None, reply: bytes | None, size: int | None = None) -> None: ...
 
     def unmatched(
@@ -48,22 +46,24 @@ class Faults(Protocol):
 
     def clear(self, team: str) -> int: ...
 
+
+@dataclass
 class World:
     """The state of one emulator. `app` fills it; nothing here is global to the process."""
 
     settings: Settings
     store: Store
     journal: Journal
+    faults: Faults
     seed: str
     auth_mode: AuthMode
-    faults: Faults
     keys: dict[str, Key]
     origin: str = "http://localhost"  # where the emulator listens, for callers whose own view is not known
     teams: dict[str, Team] = field(default_factory=dict)
-    wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
-
     log: Callable[[str], None] = lambda line: None
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
+    wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
+
     def team(self, name: str) -> Team:
         """The team of a name, created on first use with the server's defaults."""
         team = self.teams.get(name)
