@@ -213,6 +213,10 @@ class Emulator:
         """Move a team's clock forward and run everything that becomes due on the way."""
         self._run(self._running().runner.advance(self._running().world.team(team), round(seconds * MICROSECONDS)))
 
+    def run_jobs(self, team: str = DEFAULT_TEAM) -> None:
+        """Run what waits to be released: with `indexing="manual"` nothing is indexed before."""
+        self._run(self._running().runner.release(self._running().world.team(team)))
+
     def reset(self, team: str = DEFAULT_TEAM) -> None:
         """Forget everything a team has, and set its clock back."""
         world = self._running().world

@@ -93,6 +93,9 @@ class Settings:
     keys: tuple[Key, ...] = _setting(
         (), _key, "KEY=PLANE[:PERMISSION,…]", "a key that is known; may be repeated", repeat=True
     )
+    indexing: str = _setting(
+        "instant", _one_of(*SPEEDS), "SPEED", "how fast documents are indexed: " + ", ".join(SPEEDS)
+    )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")

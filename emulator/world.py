@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,16 +13,18 @@ from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
 from emulator.settings import Settings
 from emulator.store import Store
+from emulator.store.jobs import HELD
 
 
 @dataclass(slots=True)
 class Team:
-    """What belongs to one team: its time, its limits, its profile. Rows of the store are keyed by its name."""
+    """What belongs to one team: time, limits, profile, speeds. Rows of the store are keyed by its name."""
 
     name: str
     clock: Clock
     limits: Limits
     profile: Profile
+    indexing: str  # one of settings.SPEEDS
 
 
 class Journal(Protocol):
@@ -63,6 +65,7 @@ class World:
     log: Callable[[str], None] = lambda line: None
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
     wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
+    run_due: Callable[[Team, Instant], Awaitable[object]] = field(init=False)  # runs a team's jobs due by then
 
     def team(self, name: str) -> Team:
         """The team of a name, created on first use with the server's defaults."""
@@ -71,7 +74,7 @@ class World:
             offset, frozen_at = self.store.teams.open(name)
             profile = PROFILES[self.settings.profile]
             limits = override(profile.limits, self.settings.limits)
-            team = self.teams[name] = Team(name, Clock(offset, frozen_at), limits, profile)
+            team = self.teams[name] = Team(name, Clock(offset, frozen_at), limits, profile, self.settings.indexing)
         return team
 
     def new_id(self, team: Team, prefix: str) -> str:
@@ -87,9 +90,9 @@ class World:
         """A new unguessable token for a public URL."""
         return ids.url_token(self.seed, team.name, self.store.teams.next_id(team.name))
 
-    def add_job(self, team: Team, kind: str, subject: str, due_at: Instant) -> None:
-        """Plan something for later and let the job loop know."""
-        self.store.jobs.add(team.name, kind, subject, due_at)
+    def add_job(self, team: Team, kind: str, subject: str, due_at: Instant | None) -> None:
+        """Plan something for later and let the job loop know; None waits until somebody releases it."""
+        self.store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at)
         self.wake()
 
     def change_clock(self, team: Team, change: Callable[[Clock], None]) -> None:

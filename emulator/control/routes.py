@@ -48,6 +48,7 @@ class Control:
                 self._route("POST", "/clock/freeze", self.freeze),
                 self._route("POST", "/clock/resume", self.resume),
                 self._route("POST", "/clock/reset", self.reset_clock),
+                self._route("POST", "/jobs/run", self.run_jobs),
                 self._route("GET", "/limits", self.limits),
                 self._route("PUT", "/limits", self.set_limits),
                 self._route("GET", "/requests", self.requests),
@@ -106,8 +107,7 @@ class Control:
             ran = await self._runner.advance(self._team(request), round(seconds * MICROSECONDS))
         except ValueError as error:
             raise ControlError(400, str(error)) from None
-        jobs = [{"kind": job.kind, "subject": job.subject, "at": rfc3339(job.due_at)} for job in ran]
-        return {**await self.clock(request), "jobs": jobs}
+        return {**await self.clock(request), "jobs": [_job(job) for job in ran]}
 
     async def freeze(self, request: Request) -> dict[str, Any]:
         """Stop a team's clock."""
@@ -123,6 +123,10 @@ class Control:
         """Set a team's clock to the wall clock."""
         self._world.change_clock(self._team(request), lambda clock: clock.reset())
         return await self.clock(request)
+
+    async def run_jobs(self, request: Request) -> dict[str, Any]:
+        """Run what a team's manual speeds hold back."""
+        return {"jobs": [_job(job) for job in await self._runner.release(self._team(request))]}
 
     async def limits(self, request: Request) -> dict[str, Any]:
         """Every limit: the value in force for a team, the default, where it is from and how sure that is."""
@@ -182,6 +186,10 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ControlError(400, "the body is a JSON object")
     return body
+
+
+def _job(job: Any) -> dict[str, Any]:
+    return {"kind": job.kind, "subject": job.subject, "at": rfc3339(job.due_at)}
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.clock import Instant
+from emulator.clock import LATEST, Instant
 from emulator.store.database import Database
+
+HELD = LATEST  # when a job is due that waits to be released
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Jobs:
         """When the next job of a team is due."""
         row = self._db.row("SELECT min(due_at) FROM jobs WHERE team = ?", (team,))
         return None if row is None else row[0]
+
+    def release(self, team: str, due_at: Instant) -> None:
+        """Let the jobs that are held be due."""
+        self._db.write("UPDATE jobs SET due_at = ? WHERE team = ? AND due_at = ?", (due_at, team, HELD))
 
     def done(self, job: Job) -> None:
         """Remove a job; belongs in the transaction that does its work."""
