@@ -14,6 +14,7 @@ from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
 from emulator.store.documents import Documents
 from emulator.store.files import Files
+from emulator.store.indexes import Indexes
 from emulator.store.jobs import Jobs
 from emulator.store.lock import DirectoryLock, LockTaken
 from emulator.store.teams import Teams
@@ -41,6 +42,7 @@ class Store:
         self.collections = Collections(self.database)
         self.documents = Documents(self.database)
         self.chunks = Chunks(self.database)
+        self.indexes = Indexes(self.chunks)
         self.batches = Batches(self.database)
         self.batch_requests = BatchRequests(self.database, self.blobs)
         self.jobs = Jobs(self.database)
@@ -94,10 +96,12 @@ class Store:
         with self.transaction():
             for name in self.files.blobs(team) | self.batches.blobs(team):
                 self.release_blob(name)
+            self.indexes.forget_team(team)
             return self.teams.clear(team)
 
     def close(self) -> None:
         """Close the database and remove what is temporary."""
+        self.indexes.close()
         self.database.close()
         self.blobs.close()
         if self._lock is not None:

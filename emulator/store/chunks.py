@@ -1,9 +1,10 @@
-"""Rows of chunks and their vectors: what can be found."""
+"""Rows of chunks and their vectors: what can be found. Everything a search ranks with is built from them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.domain.chunks import IndexedChunk
 from emulator.store.database import Database
@@ -12,12 +13,53 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
+_ONE = "team = ? AND collection_id = ? AND file_id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A document as it was indexed at one time; its number is new with every indexing."""
+
+    number: int
+    file_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A chunk as it is indexed; the vector is in float32, little-endian."""
+
+    edition: Edition
+    ordinal: int
+    text: str
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as a search returns it."""
+
+    id: str
+    content: str
+    page_number: int | None
+
+
+class Listener(Protocol):
+    """Hears of every change, even of one that is rolled back later."""
+
+    def touch(self, team: str, collection_id: str, file_id: str) -> None: ...
+    def forget(self, team: str, collection_id: str) -> None: ...
+
 
 class Chunks:
-    """The chunks of every team's indexed documents. What is here is found; what is not, is not."""
+    """The chunks of every team's indexed documents. What is published here is found; what is not, is not."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._listeners: list[Listener] = []
+
+    def tell(self, listener: Listener) -> None:
+        """Tell a listener of every change from now on."""
+        self._listeners.append(listener)
 
     def replace(
         self,
@@ -28,35 +70,93 @@ class Chunks:
         vectors: NDArray[float32],
     ) -> None:
         """Let these be the chunks of a document, all at once; `vectors` has one row for each."""
-        assert len(chunks) == len(vectors), (len(chunks), len(vectors))
         with self._db.transaction():
             self.remove(team, collection_id, file_id)
-            self._db.write(
-                "INSERT INTO indexed_documents (team, collection_id, file_id) VALUES (?, ?, ?)",
-                (team, collection_id, file_id),
-            )
-            self._db.write_many(
-                "INSERT INTO chunks (team, collection_id, file_id, ordinal, id, content, indexed_text, page_number, "
-                "vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self.add(team, collection_id, file_id, chunks, vectors)
+            self.publish(team, collection_id, file_id)
+
+    def add(
+        self,
+        team: str,
+        collection_id: str,
+        file_id: str,
+        chunks: Sequence[IndexedChunk],
+        vectors: NDArray[float32],
+    ) -> None:
+        """Store some chunks of a document; they are not found before `publish`. For documents too large to replace."""
+        assert len(chunks) == len(vectors), (len(chunks), len(vectors))
+        self._db.write_many(
+            "INSERT INTO chunks (team, collection_id, file_id, ordinal, id, content, indexed_text, page_number, "
+            "vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
                 (
-                    (
-                        *(team, collection_id, file_id, chunk.ordinal, chunk.chunk_id, chunk.content),
-                        None if chunk.indexed_text == chunk.content else chunk.indexed_text,
-                        *(chunk.page_number, vector.tobytes()),
-                    )
-                    for chunk, vector in zip(chunks, vectors.astype("float32", copy=False), strict=True)
-                ),
-            )
+                    *(team, collection_id, file_id, chunk.ordinal, chunk.chunk_id, chunk.content),
+                    None if chunk.indexed_text == chunk.content else chunk.indexed_text,
+                    *(chunk.page_number, vector.tobytes()),
+                )
+                for chunk, vector in zip(chunks, vectors.astype("<f4", copy=False), strict=True)
+            ),
+        )
+
+    def publish(self, team: str, collection_id: str, file_id: str) -> None:
+        """Let the chunks of a document be found."""
+        self._db.write(
+            "INSERT INTO indexed_documents (team, collection_id, file_id) VALUES (?, ?, ?)",
+            (team, collection_id, file_id),
+        )
+        for listener in self._listeners:
+            listener.touch(team, collection_id, file_id)
 
     def remove(self, team: str, collection_id: str, file_id: str) -> None:
         """Let a document be found no more. It need not be indexed."""
-        self._remove("team = ? AND collection_id = ? AND file_id = ?", (team, collection_id, file_id))
+        self._remove(_ONE, (team, collection_id, file_id))
+        for listener in self._listeners:
+            listener.touch(team, collection_id, file_id)
 
     def remove_collection(self, team: str, collection_id: str) -> None:
         """Let no document of a collection be found any more."""
         self._remove("team = ? AND collection_id = ?", (team, collection_id))
+        for listener in self._listeners:
+            listener.forget(team, collection_id)
 
     def _remove(self, where: str, parameters: tuple[str, ...]) -> None:
         with self._db.transaction():
             for table in ("chunks", "indexed_documents"):
                 self._db.write(f"DELETE FROM {table} WHERE {where}", parameters)
+
+    # --- to build an index, and to show what it found
+
+    def editions(self, team: str, collection_id: str, after: int, limit: int) -> list[Edition]:
+        """Documents of a collection that can be found, in the order of their editions, after a number."""
+        rows = self._db.rows(
+            "SELECT seq, file_id FROM indexed_documents WHERE team = ? AND collection_id = ? AND seq > ? "
+            "ORDER BY seq LIMIT ?",
+            (team, collection_id, after, limit),
+        )
+        return [Edition(*row) for row in rows]
+
+    def edition(self, team: str, collection_id: str, file_id: str) -> Edition | None:
+        """A document as it can be found now."""
+        row = self._db.row(f"SELECT seq, file_id FROM indexed_documents WHERE {_ONE}", (team, collection_id, file_id))
+        return None if row is None else Edition(*row)
+
+    def rows(self, team: str, collection_id: str, edition: Edition, after: int, limit: int) -> list[IndexRow]:
+        """What is indexed of an edition, after an ordinal; nothing if there is a newer one."""
+        if self.edition(team, collection_id, edition.file_id) != edition:
+            return []
+        rows = self._db.rows(
+            "SELECT ordinal, coalesce(indexed_text, content), vector FROM chunks "
+            f"WHERE {_ONE} AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (team, collection_id, edition.file_id, after, limit),
+        )
+        return [IndexRow(edition, *row) for row in rows]
+
+    def get(self, team: str, collection_id: str, edition: Edition, ordinal: int) -> StoredChunk | None:
+        """A chunk of an edition, unless there is a newer one."""
+        if self.edition(team, collection_id, edition.file_id) != edition:
+            return None
+        row = self._db.row(
+            f"SELECT id, content, page_number FROM chunks WHERE {_ONE} AND ordinal = ?",
+            (team, collection_id, edition.file_id, ordinal),
+        )
+        return None if row is None else StoredChunk(*row)

@@ -37,6 +37,8 @@ class Database:
         connection = self._connection
         # WAL with NORMAL: a commit survives the death of the process, not necessarily a power cut.
         connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
+        # Some builds overwrite what is deleted with zeros even where that means more I/O: five times slower.
+        connection.execute("PRAGMA secure_delete=FAST")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA.read_text()} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")

@@ -1,0 +1,130 @@
+"""What a search asks for, how its words are read, and how its matches are grouped."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+SCORE = "#score"  # the relevance, where a group is ordered by metadata keys (OpenAPI: GroupByAggregate)
+
+_PHRASE = re.compile(r'"([^"]*)"')
+# What stands between terms. Hyphens, dots, slashes, colons and a comma between digits hold one together: INV-99812,
+# 3.14, 10/12/2026, 12:30 and 1,250 are one term each, found where its parts stand in this order.
+_BETWEEN = re.compile(r'(?:[\s;!?()\[\]{}<>|"]|(?<!\d),|,(?!\d))+')
+
+
+class Mode(enum.Enum):
+    """How documents are searched; the values are those of `retrieval_mode.type`."""
+
+    HYBRID = "hybrid"
+    SEMANTIC = "semantic"
+    KEYWORD = "keyword"
+
+
+class RagPipeline(enum.Enum):
+    """Where the real service searches. Accepted; the emulator has one place."""
+
+    CHROMA_DB = "chroma_db"
+    ES = "es"
+
+
+class RankingMetric(enum.Enum):
+    """Deprecated and accepted: the metric is the collection's (OpenAPI: SearchRequest)."""
+
+    UNKNOWN = "RANKING_METRIC_UNKNOWN"
+    L2_DISTANCE = "RANKING_METRIC_L2_DISTANCE"
+    COSINE_SIMILARITY = "RANKING_METRIC_COSINE_SIMILARITY"
+
+
+class Aggregate(enum.Enum):
+    """Which records of a group are kept."""
+
+    MIN_K = "min_k"
+    MAX_K = "max_k"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBy:
+    """Keep the first `k` records of each group, ordered by `order_by`."""
+
+    keys: tuple[str, ...]
+    aggregate: Aggregate = Aggregate.MIN_K
+    order_by: tuple[str, ...] = (SCORE,)
+    k: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordQuery:
+    """The terms of a query. Phrases were quoted and must be there, words may be. Both are text, not syntax."""
+
+    phrases: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def keyword_query(text: str) -> KeywordQuery:
+    """Read a user's text. A quote without its partner is like a blank."""
+    phrases = _terms(_PHRASE.findall(text))
+    words = _terms(_BETWEEN.split(_PHRASE.sub(" ", text)))
+    return KeywordQuery(phrases, tuple(word for word in words if word not in phrases))
+
+
+def _terms(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each term once, without those that hold nothing to look for."""
+    terms = (text.replace("\0", " ").strip() for text in texts)
+    return tuple(dict.fromkeys(term for term in terms if any(map(str.isalnum, term))))
+
+
+class Match(Protocol):
+    """What grouping looks at."""
+
+    @property
+    def fields(self) -> Mapping[str, str]: ...
+
+
+M = TypeVar("M", bound=Match)
+
+
+def grouped(matches: Sequence[M], group_by: GroupBy) -> list[M]:
+    """The matches that stay, in the order they had. They come best first; those without a key share the null group.
+
+    `#score` puts the better match first under both aggregates. The reference calls the smallest values the best
+    scores, as if scores were distances; but they are not, and nobody asks for the worst.
+    """
+    groups: dict[tuple[str | None, ...], list[int]] = {}
+    for rank, match in enumerate(matches):
+        groups.setdefault(tuple(match.fields.get(key) for key in group_by.keys), []).append(rank)
+    kept: set[int] = set()
+    for ranks in groups.values():
+        for key in reversed(group_by.order_by):  # stable sorts, the first key last
+            if key == SCORE:
+                ranks.sort()
+            else:
+                ranks = _sorted_by_value(ranks, [matches[rank].fields.get(key) for rank in ranks], group_by.aggregate)
+        kept.update(ranks[: group_by.k])
+    return [match for rank, match in enumerate(matches) if rank in kept]
+
+
+def _sorted_by_value(ranks: list[int], values: list[str | None], aggregate: Aggregate) -> list[int]:
+    """Ranks in the order of their values: numbers before texts, and what has no value last."""
+    descending = aggregate is Aggregate.MAX_K
+    numbers, texts, missing = [], [], []
+    for rank, value in zip(ranks, values, strict=True):
+        if value is None:
+            missing.append(rank)
+        elif (number := _number(value)) is not None:
+            numbers.append((number, rank))
+        else:
+            texts.append((value, rank))
+    numbers.sort(key=lambda item: item[0], reverse=descending)
+    texts.sort(key=lambda item: item[0], reverse=descending)
+    return [rank for _, rank in numbers] + [rank for _, rank in texts] + missing
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", text, re.ASCII) else None
+    except OverflowError:
+        return None
