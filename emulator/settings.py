@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emulator.domain import hostility
+from emulator.domain.hostility import Hostility
 from emulator.domain.keys import AuthMode, Key, Plane
 from emulator.limits import parse_value
 from emulator.profiles import PROFILES
@@ -68,8 +70,23 @@ def _key(text: str) -> Key:
     return Key(secret, Plane(plane), frozenset(filter(None, permissions.split(","))) if colon else None)
 
 
-def _setting(default: Any, parse: Callable[[str], Any], metavar: str, help: str, *, repeat: bool = False) -> Any:
-    metadata = {"parse": parse, "metavar": metavar, "help": help, "repeat": repeat}
+def _hostility(text: str) -> Hostility:
+    try:
+        return hostility.parse(text)
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
+
+
+def _setting(
+    default: Any,
+    parse: Callable[[str], Any],
+    metavar: str,
+    help: str,
+    *,
+    repeat: bool = False,
+    per_team: bool = False,
+) -> Any:
+    metadata = {"parse": parse, "metavar": metavar, "help": help, "repeat": repeat, "per_team": per_team}
     if isinstance(default, (dict, tuple)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -80,21 +97,33 @@ def _setting(default: Any, parse: Callable[[str], Any], metavar: str, help: str,
 
 @dataclass(frozen=True)
 class Settings:
-    """How an emulator behaves. Server-wide, but for what a new team starts with (profile, limits, speeds)."""
+    """How an emulator behaves. Server-wide, but for those marked `per_team`, which a new team starts with."""
 
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
     port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
     data_dir: Path | None = _setting(None, Path, "DIR", "keep state in DIR; without it state is in memory")
     limits: Mapping[str, int | None] = _setting(
-        {}, _limit, "NAME=VALUE", "override a limit, for example file_bytes_max=512MiB; may be repeated", repeat=True
+        {},
+        _limit,
+        "NAME=VALUE",
+        "override a limit, for example file_bytes_max=512MiB; may be repeated",
+        repeat=True,
+        per_team=True,
     )
-    profile: str = _setting("documented", _one_of(*PROFILES), "NAME", "documented, strict or relaxed")
+    profile: str = _setting("documented", _one_of(*PROFILES), "NAME", "documented, strict or relaxed", per_team=True)
+    hostile: Hostility | None = _setting(
+        None,
+        _hostility,
+        "SEED[:SWITCH,…]",
+        f"set traps for clients, all or some of {', '.join(hostility.SWITCHES)}; the seed decides when",
+        per_team=True,
+    )
     auth: str = _setting("shape", _one_of(*(m.value for m in AuthMode)), "MODE", "shape, strict or open")
     keys: tuple[Key, ...] = _setting(
         (), _key, "KEY=PLANE[:PERMISSION,…]", "a key that is known; may be repeated", repeat=True
     )
     indexing: str = _setting(
-        "instant", _one_of(*SPEEDS), "SPEED", "how fast documents are indexed: " + ", ".join(SPEEDS)
+        "instant", _one_of(*SPEEDS), "SPEED", "how fast documents are indexed: " + ", ".join(SPEEDS), per_team=True
     )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
@@ -102,6 +131,7 @@ class Settings:
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(Settings)}
+PER_TEAM: tuple[str, ...] = tuple(name for name, field in FIELDS.items() if field.metadata["per_team"])
 
 
 def flag(name: str) -> str:
@@ -145,9 +175,23 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def from_keywords(keywords: Mapping[str, Any]) -> Settings:
     """Settings from Python keywords, with the same checks as on the command line. Raises BadSetting."""
-    unknown = sorted(set(keywords) - set(FIELDS))
+    return Settings(**_parsed(keywords, FIELDS))
+
+
+def of_team(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """The settings of one team: the server's, but for what was overridden. Raises BadSetting."""
+    if not overrides:
+        return settings
+    values = _parsed(overrides, PER_TEAM)
+    if "limits" in values:
+        values["limits"] = {**settings.limits, **values["limits"]}
+    return dataclasses.replace(settings, **values)
+
+
+def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    unknown = sorted(set(keywords) - set(known))
     if unknown:
-        raise BadSetting(f"{unknown[0]}: there is no such setting; known are {', '.join(sorted(FIELDS))}")
+        raise BadSetting(f"{unknown[0]}: there is no such setting; known are {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
     for name, value in keywords.items():
         if name == "limits":
@@ -159,4 +203,4 @@ def from_keywords(keywords: Mapping[str, Any]) -> Settings:
             values[name] = value
         else:
             values[name] = parse(name, str(value), name)
-    return Settings(**values)
+    return values

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from emulator import ids
 from emulator.clock import Clock, Instant
+from emulator.domain.hostility import Hostility
 from emulator.domain.keys import AuthMode, Key
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
-from emulator.settings import Settings
+from emulator.settings import Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
 
@@ -22,9 +23,20 @@ class Team:
 
     name: str
     clock: Clock
-    limits: Limits
-    profile: Profile
-    indexing: str  # one of settings.SPEEDS
+    overrides: dict[str, Any]  # its own settings, where they are not the server's
+    profile: Profile = field(init=False)
+    limits: Limits = field(init=False)
+    indexing: str = field(init=False)  # one of settings.SPEEDS
+    hostility: Hostility | None = field(init=False)
+
+    def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
+        """Take the server's settings, but for the team's own. Raises BadSetting, and changes nothing then."""
+        settings = of_team(defaults, overrides)
+        self.overrides = overrides
+        self.profile = PROFILES[settings.profile]
+        self.limits = override(self.profile.limits, settings.limits)
+        self.indexing = settings.indexing
+        self.hostility = settings.hostile
 
 
 class Journal(Protocol):
@@ -39,6 +51,8 @@ class Journal(Protocol):
     ) -> None: ...
 
     def clear(self, team: str) -> int: ...
+
+    def forget(self, team: str) -> None: ...
 
 
 class Faults(Protocol):
@@ -65,17 +79,25 @@ class World:
     log: Callable[[str], None] = lambda line: None
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
     wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
+    plant: Callable[[Team], None] = lambda team: None  # gives a new team what the seed file says
     run_due: Callable[[Team, Instant], Awaitable[object]] = field(init=False)  # runs a team's jobs due by then
 
     def team(self, name: str) -> Team:
         """The team of a name, created on first use with the server's defaults."""
         team = self.teams.get(name)
         if team is None:
-            offset, frozen_at = self.store.teams.open(name)
-            profile = PROFILES[self.settings.profile]
-            limits = override(profile.limits, self.settings.limits)
-            team = self.teams[name] = Team(name, Clock(offset, frozen_at), limits, profile, self.settings.indexing)
+            row = self.store.teams.open(name)
+            team = self.teams[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides)
+            team.configure(self.settings, row.overrides)
+            if row.new:
+                self.plant(team)
         return team
+
+    def configure(self, team: Team, changes: Mapping[str, Any]) -> None:
+        """Give a team settings of its own; None takes one back. Raises BadSetting."""
+        overrides = {**team.overrides, **changes}
+        team.configure(self.settings, {name: value for name, value in overrides.items() if value is not None})
+        self.store.teams.set_overrides(team.name, team.overrides)
 
     def new_id(self, team: Team, prefix: str) -> str:
         """A new identifier such as `file_<uuid4>`; an empty prefix gives the bare UUID."""
@@ -102,12 +124,35 @@ class World:
         self.wake()
 
     def reset(self, team: Team) -> dict[str, int]:
-        """Back to how the team was at first; how many rows of each kind went."""
-        counts = self.store.clear(team.name)
+        """Back to how the team was at first; how many things of each kind went."""
+        counts = self._clear(team)
         team.clock.reset()
+        team.configure(self.settings, {})
+        self.plant(team)
         self.wake()
         return counts
 
-    def set_limits(self, team: Team, changes: dict[str, int | None]) -> None:
-        """Override limits of one team. Raises ValueError for an unknown name."""
-        team.limits = override(team.limits, changes)
+    def delete(self, team: Team) -> dict[str, int]:
+        """Forget a team; how many things of each kind went. A call with its key makes it anew."""
+        counts = self._clear(team)
+        self.journal.forget(team.name)
+        self.store.teams.delete(team.name)
+        del self.teams[team.name]
+        return counts
+
+    def _clear(self, team: Team) -> dict[str, int]:
+        counts = self.store.clear(team.name)
+        return {**counts, "faults": self.faults.clear(team.name), "requests": self.journal.clear(team.name)}
+
+    def set_limits(self, team: Team, changes: Mapping[str, int | None]) -> None:
+        """Override limits of one team. Raises ValueError for an unknown name or a bad value."""
+        override(team.limits, changes)
+        self.configure(team, {"limits": {**team.overrides.get("limits", {}), **changes}})
+
+    def set_responder(self, team: Team, responder: str | Callable[..., Any]) -> None:
+        """Let another responder answer a team's batch requests: `echo`, `canned:FILE`, … or a Python function.
+
+        Raises ValueError with one clear sentence. Beside it, `team.batches` is the speed (one of settings.SPEEDS), and
+        `team.cancel_reverts` lets the race of the real service happen: cancelled requests that turn into successes.
+        """
+        team.responder = self.make_responder(responder)

@@ -6,6 +6,7 @@ CREATE TABLE teams (
     id_counter   INTEGER NOT NULL DEFAULT 0,  -- ids given so far
     clock_offset INTEGER NOT NULL DEFAULT 0,
     frozen_at    INTEGER,
+    overrides    TEXT NOT NULL DEFAULT '{}',  -- the team's own settings, JSON
     files_count  INTEGER NOT NULL DEFAULT 0,  -- kept by the triggers below
     files_bytes  INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;

@@ -1,6 +1,11 @@
-"""Rows of teams: their clock and the counter of their ids."""
+"""Rows of teams: their clock, their own settings and the counter of their ids."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from emulator.clock import Instant
 from emulator.store.database import Database
@@ -13,19 +18,33 @@ _TABLES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class TeamRow:
+    """What is kept of a team beside its things."""
+
+    clock_offset: int
+    frozen_at: Instant | None
+    overrides: dict[str, Any]  # its own settings, as JSON values
+    new: bool = False  # it was created just now
+
+
 class Teams:
     """The teams that exist."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def open(self, name: str) -> tuple[int, Instant | None]:
-        """Create a team unless it exists; its clock: (offset, frozen_at)."""
-        row = self._db.row("SELECT clock_offset, frozen_at FROM teams WHERE name = ?", (name,))
+    def open(self, name: str) -> TeamRow:
+        """A team's row; the team is created unless it exists."""
+        row = self._db.row("SELECT clock_offset, frozen_at, overrides FROM teams WHERE name = ?", (name,))
         if row is None:
             self._db.write("INSERT INTO teams (name) VALUES (?)", (name,))
-            return 0, None
-        return row[0], row[1]
+            return TeamRow(0, None, {}, new=True)
+        return TeamRow(row[0], row[1], json.loads(row[2]))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a team of this name."""
+        return self._db.row("SELECT 1 FROM teams WHERE name = ?", (name,)) is not None
 
     def names(self) -> list[str]:
         """Every team, in order of name."""
@@ -34,6 +53,14 @@ class Teams:
     def set_clock(self, name: str, offset: int, frozen_at: Instant | None) -> None:
         """Remember a team's clock."""
         self._db.write("UPDATE teams SET clock_offset = ?, frozen_at = ? WHERE name = ?", (offset, frozen_at, name))
+
+    def set_overrides(self, name: str, overrides: Mapping[str, Any]) -> None:
+        """Remember a team's own settings."""
+        self._db.write("UPDATE teams SET overrides = ? WHERE name = ?", (json.dumps(overrides), name))
+
+    def delete(self, name: str) -> None:
+        """Forget that there was a team, after everything it had."""
+        self._db.write("DELETE FROM teams WHERE name = ?", (name,))
 
     def next_id(self, name: str) -> int:
         """The next value of the team's id counter, never given twice."""
@@ -47,6 +74,7 @@ class Teams:
         with self._db.transaction():
             counts = {table: self._db.write(f"DELETE FROM {table} WHERE team = ?", (name,)) for table in _TABLES}
             self._db.write(
-                "UPDATE teams SET id_counter = 0, clock_offset = 0, frozen_at = NULL WHERE name = ?", (name,)
+                "UPDATE teams SET id_counter = 0, clock_offset = 0, frozen_at = NULL, overrides = '{}' WHERE name = ?",
+                (name,),
             )
         return counts
