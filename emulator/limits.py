@@ -125,7 +125,7 @@ RELAXED = override(
 
 
 # --- rules on request fields: declared once with the field (`Annotated[int | None, Between(...)]`), read by the
-# pipeline to check, by the OpenAPI to state `minimum` and `maximum`, and by tests to generate values.
+# pipeline to check, by the OpenAPI to state the same bounds, and by tests to generate values.
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,13 @@ class Between:
     """The number lies between two rows, both inclusive."""
 
     low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """The text has no more characters than a row allows."""
+
     high: str
 
 

@@ -24,7 +24,7 @@ from emulator.domain.paging import Page, decode_token, encode_token
 from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import Confidence, PageSize
 from emulator.operations.base import Bytes, Call, Content, Operation
-from emulator.operations.uploads import ExpiresAfter, get_file, replace_content
+from emulator.operations.uploads import ExpiresAfter, Filename, get_file, replace_content
 from emulator.world import World
 
 NO_FILTER_YET = "filter is not understood yet: leave it out, and filter the answer."
@@ -54,7 +54,7 @@ class UpdateFile:
     """Changes to a file; what is None stays. New content keeps the name unless that is given too."""
 
     file_id: str
-    filename: str | None = None
+    filename: Filename | None = None
     expires_after: ExpiresAfter = None
     content_type: str | None = None
     content: AsyncIterator[Bytes] | None = None
@@ -149,7 +149,7 @@ async def update(world: World, call: Call, request: UpdateFile) -> FileView:
     """Rename a file, move its expiry (counted from now), or give it new content."""
     file = get_file(world, call, request.file_id)
     filename = file.filename if request.filename is None else request.filename
-    check_filename(filename, call.team.limits)
+    check_filename(filename)
     if request.content is not None:
         file = await replace_content(world, call, file, request.content)
     content_type = file.content_type

@@ -26,11 +26,12 @@ from emulator.domain.files import (
 from emulator.domain.keys import Plane
 from emulator.domain.transitions import step
 from emulator.errors import ApiError, Kind, invalid, not_found
-from emulator.limits import Between, Confidence
+from emulator.limits import Between, Chars, Confidence
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.store.blobs import BlobWriter
 from emulator.world import World
 
+Filename = Annotated[str, Chars("filename_chars_max")]
 ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expires_after_seconds_max")]
 
 
@@ -38,7 +39,7 @@ ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expir
 class UploadFile:
     """A file and its bytes; `expires_after` is in seconds. `content` raises what the door refuses on the way."""
 
-    filename: str
+    filename: Filename
     content: AsyncIterator[Bytes]
     content_type: str | None = None
     expires_after: ExpiresAfter = None
@@ -48,7 +49,7 @@ class UploadFile:
 class InitializeFile:
     """The first step of a chunked upload."""
 
-    name: str
+    name: Filename
     content_type: str
     expires_after: ExpiresAfter = None
 
@@ -94,7 +95,7 @@ class BatchUpload:
 async def upload(world: World, call: Call, request: UploadFile) -> File:
     """Store a new file. Its bytes are on disk and its row is committed before the answer."""
     limits = call.team.limits
-    check_filename(request.filename, limits)
+    check_filename(request.filename)
     check_quota(*world.store.files.usage(call.team.name), 0, limits)
     blob = world.store.blobs.new(world.new_id(call.team, ""))
     try:
@@ -161,7 +162,7 @@ def _initialize_all(world: World, call: Call, files: list[InitializeFile]) -> li
     try:
         with world.store.transaction():
             for file in files:
-                check_filename(file.name, call.team.limits)
+                check_filename(file.name)
                 check_quota(*world.store.files.usage(call.team.name), 0, call.team.limits)
                 blob = world.store.blobs.new(world.new_id(call.team, ""))
                 blobs.append(blob)

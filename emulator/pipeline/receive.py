@@ -10,16 +10,20 @@ from collections.abc import Hashable
 from typing import Any
 
 from emulator.errors import invalid
-from emulator.limits import Between, Limits, PageSize
+from emulator.limits import Between, Chars, Limits, PageSize
 from emulator.operations.base import Call
 from emulator.profiles import Reaction
 
-Rule = Between | PageSize
+Rule = Between | Chars | PageSize
 
 
 async def receive(call: Call) -> Any:
     """The decoded request of a call, within its bounds."""
-    request = await call.read(call)
+    return within_bounds(call, await call.read(call))
+
+
+def within_bounds(call: Call, request: Any) -> Any:
+    """The request, its page size settled. Refuses a value beyond its bounds, also in the requests it is a list of."""
     changes: dict[str, Any] = {}
     for name, rule in rules(type(request)):  # type: ignore[arg-type]  # a class is hashable
         value = getattr(request, name)
@@ -27,8 +31,12 @@ async def receive(call: Call) -> Any:
             continue
         if isinstance(rule, Between):
             check_between(name, value, rule, call.team.limits)
+        elif isinstance(rule, Chars):
+            check_chars(name, value, rule, call.team.limits)
         else:
             changes[name] = page_size(call, name, value, rule)
+    for name in lists(type(request)):  # type: ignore[arg-type]
+        changes[name] = [within_bounds(call, item) for item in getattr(request, name)]
     return dataclasses.replace(request, **changes) if changes else request
 
 
@@ -37,8 +45,19 @@ def rules(request: Hashable) -> tuple[tuple[str, Rule], ...]:
     """The rules that a request type declares on its fields."""
     found: list[tuple[str, Rule]] = []
     for name, hint in typing.get_type_hints(request, include_extras=True).items():
-        found += [(name, mark) for mark in _marks(hint) if isinstance(mark, Between | PageSize)]
+        found += [(name, mark) for mark in _marks(hint) if isinstance(mark, Rule)]
     return tuple(found)
+
+
+@functools.cache
+def lists(request: Hashable) -> tuple[str, ...]:
+    """The fields of a request type that are lists of requests with rules of their own."""
+    items = {name: typing.get_args(hint) for name, hint in typing.get_type_hints(request).items() if _is_list(hint)}
+    return tuple(name for name, (item,) in items.items() if dataclasses.is_dataclass(item) and rules(item))  # type: ignore[arg-type]
+
+
+def _is_list(hint: Any) -> bool:
+    return typing.get_origin(hint) is list
 
 
 def _marks(hint: Any) -> tuple[Any, ...]:
@@ -58,6 +77,13 @@ def check_between(name: str, value: int, rule: Between, limits: Limits) -> None:
             words for words in (low is not None and f"at least {low}", high is not None and f"at most {high}") if words
         )
         raise invalid(f"{name} must be {bounds}, got {value}.", rule=outside, param=name)
+
+
+def check_chars(name: str, value: str, rule: Chars, limits: Limits) -> None:
+    """Refuse a text that is longer than its row."""
+    most = getattr(limits, rule.high)
+    if most is not None and len(value) > most:
+        raise invalid(f"{name} must have at most {most} characters, got {len(value)}.", rule=rule.high, param=name)
 
 
 def page_size(call: Call, name: str, value: int, rule: PageSize) -> int:

@@ -11,7 +11,7 @@ from emulator.rest.shapes import files as shapes
 from emulator.rest.writing import AsBytes, AsJson
 
 _UPLOAD = FromStream(shapes.upload, "multipart/form-data", shapes.UPLOAD_FORM)
-_UPDATE = FromStream(shapes.update, "multipart/form-data", shapes.UPLOAD_FORM)
+_UPDATE = FromStream(shapes.update, "multipart/form-data", shapes.UPLOAD_FORM, shapes.UpdateBody)
 _FILE_ID = FromPath(lambda path: FileId(path["file_id"]))
 _FILE = AsJson(shapes.FileJson, shapes.file_json)
 _METADATA = AsJson(shapes.FileMetadataJson, shapes.metadata_json)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from emulator.domain.keys import Plane
-from emulator.limits import Between, Limits
+from emulator.limits import Between, Chars, Limits
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.receive import rules
@@ -52,6 +52,9 @@ def document(team: Team, origin: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, team, schemas)
+    for route in ROUTES:
+        if isinstance(route.read, FromQuery):
+            schemas.pop(route.read.shape.__name__, None)  # taken apart: each field is a parameter
     return {
         "openapi": "3.1.0",
         "info": {
@@ -80,6 +83,8 @@ def _structs() -> Iterator[type]:
         for part in (route.read, route.write):
             if isinstance(part, FromJson | FromQuery | AsJson):
                 yield part.shape
+            elif isinstance(part, FromStream) and part.json_shape is not None:
+                yield part.json_shape
 
 
 def _schemas(team: Team) -> dict[str, Schema]:
@@ -87,34 +92,44 @@ def _schemas(team: Team) -> dict[str, Schema]:
     shapes = list(dict.fromkeys(_structs()))
     _, schemas = msgspec.json.schema_components(shapes, ref_template=_REF)
     for route in ROUTES:
-        if isinstance(route.read, FromJson):
-            _bound(schemas[route.read.shape.__name__]["properties"], OPERATIONS[route.operation], team)
+        shape = _json_shape(route)
+        if shape is not None:
+            _bound(schemas[shape.__name__]["properties"], OPERATIONS[route.operation], team)
     return schemas
+
+
+def _json_shape(route: Route) -> type | None:
+    """The shape of the JSON body that a route reads, if it reads one."""
+    if isinstance(route.read, FromStream):
+        return route.read.json_shape
+    return route.read.shape if isinstance(route.read, FromJson) else None
 
 
 def _bound(properties: dict[str, Schema], operation: Operation, team: Team) -> None:
     """Write an operation's rules into the schemas of the properties with the same names."""
     for name, rule in rules(operation.request):
-        if name not in properties:
-            continue
-        if isinstance(rule, Between):
-            _state_bounds(properties[name], getattr(team.limits, rule.low), getattr(team.limits, rule.high))
-        else:
-            _describe_page_size(properties[name], getattr(team.limits, rule.high), team)
+        high = getattr(team.limits, rule.high)
+        for schema in (properties[key] for key in (name, f"{name}[seconds]") if key in properties):
+            if isinstance(rule, Between):
+                _state(schema, "integer", minimum=getattr(team.limits, rule.low), maximum=high)
+            elif isinstance(rule, Chars):
+                _state(schema, "string", maxLength=high)
+            else:
+                _describe_page_size(schema, high, team)
 
 
-def _state_bounds(schema: Schema, low: int | None, high: int | None) -> None:
+def _state(schema: Schema, type: str, **bounds: int | None) -> None:
+    """Write bounds into the branch of a type; None is no bound."""
     for branch in schema.get("anyOf", [schema]):
-        if branch.get("type") == "integer":
-            branch |= {"minimum": low} if low is not None else {}
-            branch |= {"maximum": high} if high is not None else {}
+        if branch.get("type") == type:
+            branch |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
 
 
 def _describe_page_size(schema: Schema, high: int | None, team: Team) -> None:
     limits: Limits = team.limits
     text = f"0 or less means {limits.page_items_default}."
     if high is not None and team.profile.page_limit_above_max is Reaction.REFUSE:
-        _state_bounds(schema, None, high)
+        _state(schema, "integer", maximum=high)
     elif high is not None:
         text += f" More than {high} is taken as {high}."
     schema["description"] = text
@@ -123,13 +138,13 @@ def _describe_page_size(schema: Schema, high: int | None, team: Team) -> None:
 def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str, Any]:
     operation = OPERATIONS[route.operation]
     described: dict[str, Any] = {
-        "operationId": f"{route.operation}:{route.method} {route.path}",
+        "operationId": _operation_id(route),
         "summary": (operation.run.__doc__ or "").split("\n", 1)[0],
         "tags": [route.operation.split(".", 1)[0]],
         "x-evidence": operation.confidence.value,
         "x-source": operation.source,
         "parameters": [*_path_parameters(route), *_query_parameters(route, team, schemas)],
-        "responses": {"200": _success(route), "default": _refusal(operation.plane, route)},
+        "responses": {**_success(route), "default": _refusal(operation.plane, route)},
     }
     body = _body(route, team)
     if body is not None:
@@ -137,6 +152,12 @@ def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str
     if operation.plane is not Plane.PUBLIC:
         described["security"] = [{operation.plane.value: []}]
     return described
+
+
+def _operation_id(route: Route) -> str:
+    """The operation's name, which is the hinge of everything else; with the method where two routes lead to it."""
+    alone = sum(other.operation == route.operation for other in ROUTES) == 1
+    return route.operation if alone else f"{route.operation}.{route.method.lower()}"
 
 
 def _path_parameters(route: Route) -> list[Schema]:
@@ -169,21 +190,26 @@ def _without_null(schema: Schema) -> Schema:
 
 def _body(route: Route, team: Team) -> Schema | None:
     read = route.read
-    if isinstance(read, FromJson):
-        reference = {"$ref": _REF.format(name=read.shape.__name__)}
-        return {"required": not read.optional, "content": {"application/json": {"schema": reference}}}
+    shape, content = _json_shape(route), {}
     if isinstance(read, FromStream):
         schema = copy.deepcopy(read.schema)
         _bound(schema["properties"], OPERATIONS[route.operation], team)
-        return {"required": True, "content": {read.media_type: {"schema": schema}}}
-    return None
+        content[read.media_type] = {"schema": schema}
+    if shape is not None:
+        content["application/json"] = {"schema": {"$ref": _REF.format(name=shape.__name__)}}
+    return {"required": not getattr(read, "optional", False), "content": content} if content else None
 
 
-def _success(route: Route) -> Schema:
+def _success(route: Route) -> dict[str, Schema]:
+    """The replies of a call that is carried out, by status."""
     if isinstance(route.write, AsJson):
         reference = {"$ref": _REF.format(name=route.write.shape.__name__)}
-        return {"description": "Success.", "content": {"application/json": {"schema": reference}}}
-    return {"description": "The bytes.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+        return {"200": {"description": "Success.", "content": {"application/json": {"schema": reference}}}}
+    content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}
+    if route.method == "GET":
+        replies["206"] = {"description": "The bytes of a `Range`.", "content": content}
+    return replies
 
 
 def _refusal(plane: Plane, route: Route) -> Schema:

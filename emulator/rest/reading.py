@@ -118,11 +118,12 @@ class FromJson:
 
 @dataclass(frozen=True)
 class FromStream:
-    """A body that is read as it arrives."""
+    """A body that is read as it arrives; where `json_shape` is given, JSON of that shape is taken as well."""
 
     make: Callable[[Exchange, Call], Any]
     media_type: str
     schema: dict[str, Any] = field(hash=False)  # JSON Schema of the fields or the message
+    json_shape: type | None = None
     content_type: ClassVar[str | None] = None
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:
@@ -147,11 +148,15 @@ def query(exchange: Exchange, shape: type, limits: Limits) -> Any:
                 values.setdefault(name, []).append(value)
             elif value or name != "limit":  # an empty limit is no limit
                 values[name] = value
-        return msgspec.convert(values, shape, strict=False)
+        found: Any = msgspec.convert(values, shape, strict=False)
     except UnicodeDecodeError:
         raise invalid("The query string is not valid UTF-8.", rule="query") from None
     except msgspec.ValidationError as error:
         raise _bad_query(error, values) from None
+    for name in values:
+        if getattr(found, name, values) is None:  # msgspec takes the word for the thing; a query has no null
+            raise invalid(f"Invalid {name}: 'null' is not one of its values.", rule="query", param=name)
+    return found
 
 
 def _bad_query(error: msgspec.ValidationError, values: Mapping[str, Any]) -> ApiError:

@@ -36,11 +36,11 @@ class AsJson:
 
 @dataclass(frozen=True)
 class AsBytes:
-    """Content, whole or one byte range of it (RFC 9110 §14)."""
+    """Content, whole or, over GET, one byte range of it (RFC 9110 §14)."""
 
     def __call__(self, exchange: Exchange, result: Content) -> Reply:
         headers = [(b"accept-ranges", b"bytes")]
-        wanted = byte_range(exchange.header(b"range"), result.size)
+        wanted = byte_range(exchange.header(b"range"), result.size) if exchange.scope["method"] == "GET" else None
         start, stop = wanted or (0, result.size)
         if wanted is not None:
             headers.append((b"content-range", f"bytes {start}-{stop - 1}/{result.size}".encode()))

@@ -133,6 +133,7 @@ def test_a_path_that_is_not_utf8_is_refused(rest: httpx.Client) -> None:
     [
         ("limit=x", "limit"),
         ("limit=99999999999999999999", "limit"),
+        ("limit=null", "limit"),
         ("order=up", "order"),
         ("sort_by=name", "sort_by"),
         ("pagination_token=x", "pagination_token"),

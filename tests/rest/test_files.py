@@ -169,10 +169,10 @@ def test_one_range_of_the_content(rest: httpx.Client, header: str, status: int, 
 
 
 def test_content_is_octets_whatever_they_are(rest: httpx.Client) -> None:
-    """Content-Type is always octet-stream, with the length; HEAD answers without the body."""
+    """Content-Type is always octet-stream, with the length; HEAD answers without the body, and knows no ranges."""
     id = upload(rest, "a.json", b"{}")["id"]
-    for method in ("GET", "HEAD"):
-        reply = rest.request(method, f"/v1/files/{id}/content")
+    for method, headers in (("GET", {}), ("HEAD", {}), ("HEAD", {"range": "bytes=5-"})):
+        reply = rest.request(method, f"/v1/files/{id}/content", headers=headers)
         assert reply.headers["content-type"] == "application/octet-stream"
         assert reply.headers["content-length"] == "2"
         assert reply.content == (b"{}" if method == "GET" else b"")
@@ -268,10 +268,11 @@ def test_a_batch_upload(rest: httpx.Client) -> None:
     assert rest.post("/v1/files/batch_upload", json={"files": []}).status_code == 400
 
 
-def test_a_bad_name_in_a_batch_upload_leaves_nothing(rest: httpx.Client) -> None:
-    """All files of a batch upload are made, or none."""
-    body = {"files": [{"name": name, "content_type": "text/plain"} for name in ("a.txt", "b;c")]}
-    assert rest.post("/v1/files/batch_upload", json=body).status_code == 400
+@pytest.mark.parametrize("bad", [{"name": "b;c"}, {"name": "b" * 256}, {"expires_after": 3599}])
+def test_a_bad_file_in_a_batch_upload_leaves_nothing(rest: httpx.Client, bad: dict[str, Any]) -> None:
+    """Each file is held against the rules of an upload; all of them are made, or none."""
+    good = {"name": "a.txt", "content_type": "text/plain"}
+    assert rest.post("/v1/files/batch_upload", json={"files": [good, {**good, **bad}]}).status_code == 400
     assert names(rest) == []
 
 

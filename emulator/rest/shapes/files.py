@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from emulator.clock import rfc3339, seconds
-from emulator.domain.files import ContentFormat, File, SortBy
+from emulator.domain.files import FILENAME_PATTERN, ContentFormat, File, SortBy
 from emulator.domain.paging import Page
 from emulator.errors import invalid
 from emulator.operations.auth import KeyDescription
@@ -34,6 +34,9 @@ from emulator.operations.uploads import (
 )
 from emulator.rest import multipart, serde
 from emulator.rest.reading import Exchange, Int32
+
+# Only told: the rules of names are the operation's, so that a bad one is refused in the same words on both doors.
+Filename = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "pattern": FILENAME_PATTERN})]
 
 
 class FileJson(Struct):
@@ -240,7 +243,7 @@ class DownloadBody(Struct):
 class UpdateBody(Struct):
     """The body of `PUT /v1/files/{file_id}` in JSON; what is missing stays."""
 
-    filename: str | None = None
+    filename: Filename | None = None
     expires_after: int | None = None
 
 
@@ -253,7 +256,7 @@ class PublicUrlBody(Struct):
 class InitializeBody(Struct):
     """The body of `POST /v1/files:initialize`."""
 
-    name: str
+    name: Filename
     content_type: str
     expires_after: int | None = None
 
@@ -268,16 +271,18 @@ class ChunkBody(Struct):
 class BatchUploadBody(Struct):
     """The body of `POST /v1/files/batch_upload`."""
 
-    files: list[InitializeBody]
+    files: Annotated[list[InitializeBody], msgspec.Meta(extra_json_schema={"minItems": 1})]
 
 
 # The order matters: expires_after must come before file (OpenAPI: UploadFileMultipartRequest).
-UPLOAD_FORM = {
+UPLOAD_FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file"],
     "properties": {
         "purpose": {"type": "string", "description": "Accepted for OpenAI's clients, and not kept."},
         "expires_after": {"type": "integer", "description": "Seconds. Must come before `file`."},
+        "expires_after[anchor]": {"enum": ["created_at"], "description": "With the next field, OpenAI's form."},
+        "expires_after[seconds]": {"type": "integer", "description": "As expires_after, and instead of it."},
         "file": {"type": "string", "format": "binary"},
     },
 }
