@@ -70,7 +70,7 @@ def _key(text: str) -> Key:
     return Key(secret, Plane(plane), frozenset(filter(None, permissions.split(","))) if colon else None)
 
 
-def _hostility(text: str) -> Hostility:
+def _hostility(text: str) -> Hostility | None:
     try:
         return hostility.parse(text)
     except ValueError as error:

@@ -1,202 +1,197 @@
-"""Every control path. Unknown ones are 404, never silently OK; every reply carries `schema_version`."""
+"""The control plane as an ASGI application: `/_emulator/…`. Unknown paths are 404, never silently OK."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+import asyncio
+import re
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route, Router
 
-from emulator.clock import MICROSECONDS, rfc3339
-from emulator.domain.keys import DEFAULT_TEAM, check_team_name
-from emulator.limits import DEFAULTS, ROWS
+from emulator.control import clock, faults, hostile, journal, limits, server, teams
+from emulator.control.guard import foreign_caller
+from emulator.control.openapi import PREFIX, document
+from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal
+from emulator.jobs.runner import Runner
+from emulator.pipeline.faults import Faults
+from emulator.pipeline.journal import Journal
 from emulator.version import VERSION
-from emulator.world import Team, World
+from emulator.world import World
 
-if TYPE_CHECKING:
-    from emulator.jobs.runner import Runner
+Scope = Mapping[str, Any]
+Headers = list[tuple[bytes, bytes]]
 
-SCHEMA_VERSION = 1
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
+ROOMS = (server, clock, limits, faults, hostile, journal, teams)
 
 
-class ControlError(Exception):
-    """A control call that cannot be carried out."""
+async def _describe(asked: Asked) -> dict[str, Any]:
+    """This control plane in OpenAPI 3.1."""
+    return document(ROUTES, asked.world.origin)
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+
+ROUTES: tuple[ControlRoute, ...] = (
+    *(route for room in ROOMS for route in room.ROUTES),
+    ControlRoute("GET", "/control/openapi.json", _describe, dict),
+)
 
 
 class Control:
-    """The control plane as an ASGI application."""
+    """Serves every control path."""
 
     def __init__(self, world: World, runner: Runner) -> None:
-        self._world, self._runner = world, runner
-        self._router = Router(
-            [
-                self._route("GET", "/health", self.health),
-                self._route("GET", "/ready", self.health),
-                self._route("POST", "/reset", self.reset),
-                self._route("GET", "/clock", self.clock),
-                self._route("POST", "/clock/advance", self.advance),
-                self._route("POST", "/clock/freeze", self.freeze),
-                self._route("POST", "/clock/resume", self.resume),
-                self._route("POST", "/clock/reset", self.reset_clock),
-                self._route("POST", "/jobs/run", self.run_jobs),
-                self._route("GET", "/limits", self.limits),
-                self._route("PUT", "/limits", self.set_limits),
-                self._route("GET", "/requests", self.requests),
-                self._route("GET", "/openapi.json", self.openapi),
-            ],
-            default=self._unknown,
-        )
+        # app has put the pipeline's own kinds into the world, which knows them by their protocols
+        self._parts = Parts(world, runner, cast(Journal, world.journal), cast(Faults, world.faults))
+        self._paths: dict[str, dict[str, ControlRoute]] = {}
+        for route in ROUTES:
+            self._paths.setdefault(route.path, {})[route.method] = route
+        self._patterns = [
+            (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))), methods)
+            for path, methods in self._paths.items()
+            if "{" in path
+        ]
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        refused = foreign_caller(Request(scope))
-        if refused is not None:
-            await _reply({"error": refused}, 403)(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        try:
+            reply, headers = await self._answer(scope, receive), []
+        except ControlError as error:
+            reply, headers = Refusal(error=str(error)), error.headers
+            await _send_json(send, error.status, reply, headers, body=scope["method"] != "HEAD")
             return
-        await self._router(scope, receive, send)
+        if isinstance(reply, Events):
+            await _while_connected(receive, _send_stream(send, _EVENT_HEADERS, reply))
+        elif isinstance(reply, Download):
+            await _send_stream(send, _download_headers(reply), reply)
+        else:
+            await _send_json(send, 200, reply, headers, body=scope["method"] != "HEAD")
 
-    def _route(self, method: str, path: str, run: Callable[[Request], Awaitable[Any]]) -> Route:
-        async def endpoint(request: Request) -> Response:
-            try:
-                return _reply(await run(request))
-            except ControlError as error:
-                return _reply({"error": str(error)}, error.status)
+    async def _answer(self, scope: Scope, receive: Any) -> Any:
+        host, origin = _header(scope, b"host"), _header(scope, b"origin")
+        refused = foreign_caller(host, origin, self._parts.world.settings.host)
+        if refused is not None:
+            raise ControlError(403, refused)
+        route, path = self._find(scope)
+        asked = Asked(
+            self._parts,
+            path,
+            _query(scope["query_string"], route.query),
+            await _body(route, receive),
+            lambda: _stream(receive),
+        )
+        return await route.run(asked)
 
-        return Route(f"/_emulator{path}", endpoint, methods=[method])
-
-    async def _unknown(self, scope: Any, receive: Any, send: Any) -> None:
-        await _reply({"error": f"there is no control path {scope['path']}"}, 404)(scope, receive, send)
-
-    def _team(self, request: Request) -> Team:
-        try:
-            return self._world.team(check_team_name(request.query_params.get("team", DEFAULT_TEAM)))
-        except ValueError as error:
-            raise ControlError(400, str(error)) from None
-
-    # --- the calls
-
-    async def health(self, request: Request) -> dict[str, Any]:
-        """Answers as soon as the port accepts connections, which is when both doors do."""
-        return {"status": "ok", "version": VERSION, "url": self._world.origin}
-
-    async def reset(self, request: Request) -> dict[str, Any]:
-        """Forget everything a team has, and set its clock back."""
-        return {"cleared": self._world.reset(self._team(request))}
-
-    async def clock(self, request: Request) -> dict[str, Any]:
-        """A team's time."""
-        clock = self._team(request).clock
-        return {"now": rfc3339(clock.now()), "frozen": clock.frozen, "offset_seconds": clock.offset / MICROSECONDS}
-
-    async def advance(self, request: Request) -> dict[str, Any]:
-        """Move a team's clock forward by `seconds`, and run what becomes due."""
-        body = await _json(request)
-        seconds = body.get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e12:
-            raise ControlError(400, "seconds is a number of seconds, 0 or more")
-        try:
-            ran = await self._runner.advance(self._team(request), round(seconds * MICROSECONDS))
-        except ValueError as error:
-            raise ControlError(400, str(error)) from None
-        return {**await self.clock(request), "jobs": [_job(job) for job in ran]}
-
-    async def freeze(self, request: Request) -> dict[str, Any]:
-        """Stop a team's clock."""
-        self._world.change_clock(self._team(request), lambda clock: clock.freeze())
-        return await self.clock(request)
-
-    async def resume(self, request: Request) -> dict[str, Any]:
-        """Let a team's clock run on from where it stopped."""
-        self._world.change_clock(self._team(request), lambda clock: clock.resume())
-        return await self.clock(request)
-
-    async def reset_clock(self, request: Request) -> dict[str, Any]:
-        """Set a team's clock to the wall clock."""
-        self._world.change_clock(self._team(request), lambda clock: clock.reset())
-        return await self.clock(request)
-
-    async def run_jobs(self, request: Request) -> dict[str, Any]:
-        """Run what a team's manual speeds hold back."""
-        return {"jobs": [_job(job) for job in await self._runner.release(self._team(request))]}
-
-    async def limits(self, request: Request) -> dict[str, Any]:
-        """Every limit: the value in force for a team, the default, where it is from and how sure that is."""
-        limits = self._team(request).limits
-        return {
-            "limits": {
-                name: {
-                    "value": getattr(limits, name),
-                    "default": DEFAULTS[name],
-                    "source": row.source,
-                    "confidence": row.confidence.value,
-                }
-                for name, row in ROWS.items()
-            }
-        }
-
-    async def set_limits(self, request: Request) -> dict[str, Any]:
-        """Override limits of a team: `{"file_bytes_max": 1024}`, null for none."""
-        changes = await _json(request)
-        if not all(value is None or (isinstance(value, int) and value is not True) for value in changes.values()):
-            raise ControlError(400, "each limit is a whole number, or null for none")
-        try:
-            self._world.set_limits(self._team(request), changes)
-        except ValueError as error:
-            raise ControlError(400, str(error)) from None
-        return await self.limits(request)
-
-    async def requests(self, request: Request) -> dict[str, Any]:
-        """The calls of a team that are remembered, oldest first."""
-        journal: Any = self._world.journal
-        entries = journal.entries(self._team(request).name)
-        return {"evicted": journal.evicted, "requests": [_entry(entry) for entry in entries]}
-
-    async def openapi(self, request: Request) -> dict[str, Any]:
-        """The OpenAPI document of `/v1`."""
-        from emulator.rest.openapi import document
-
-        return document(self._world.team(DEFAULT_TEAM), self._world.origin)
+    def _find(self, scope: Scope) -> tuple[ControlRoute, dict[str, str]]:
+        """The route of a request and its path parameters, which are decoded after the path is split."""
+        raw = scope["raw_path"].partition(b"?")[0].decode("latin-1").removeprefix(PREFIX)
+        methods, path = self._paths.get(raw, {}), {}
+        for pattern, candidate in () if methods else self._patterns:
+            found = pattern.fullmatch(raw)
+            if found is not None:
+                methods, path = candidate, {name: unquote(text) for name, text in found.groupdict().items()}
+        if not methods:
+            raise ControlError(404, f"there is no control path {PREFIX}{raw[:200]}")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in methods:
+            allowed = sorted({*methods, *(("HEAD",) if "GET" in methods else ())})
+            raise ControlError(
+                405, f"{PREFIX}{raw[:200]} takes {', '.join(allowed)}", [(b"allow", ", ".join(allowed).encode())]
+            )
+        return methods[method], path
 
 
-def foreign_caller(request: Request) -> str | None:
-    """Why a browser page of elsewhere may not call: a foreign Origin, or a Host that was rebound to this machine."""
-    host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname
-    if host not in _LOCAL_HOSTS:
-        return f"the control plane answers local hosts only, not {host}"
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).hostname not in _LOCAL_HOSTS:
-        return f"the control plane does not answer pages of {origin}"
-    return None
-
-
-async def _json(request: Request) -> dict[str, Any]:
+def _query(raw: bytes, shape: type) -> Any:
+    """The query as its shape. A parameter that is unknown or given twice is a mistake that would go unnoticed."""
+    values: dict[str, str] = {}
     try:
-        body = msgspec.json.decode(await request.body() or b"{}")
-    except msgspec.DecodeError as error:
+        for name, value in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
+            if name in values:
+                raise ControlError(400, f"the query has {name!r} twice")
+            values[name] = value
+        return msgspec.convert(values, shape, strict=False)
+    except UnicodeDecodeError:
+        raise ControlError(400, "the query is not percent-encoded UTF-8") from None
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ControlError(400, f"the query: {error}") from None
+
+
+async def _body(route: ControlRoute, receive: Any) -> Any:
+    if route.body is None:
+        return None
+    raw = b""
+    async for piece in _stream(receive):
+        raw += piece
+        if len(raw) > BODY_BYTES_MAX:
+            raise ControlError(413, f"the body has more than {BODY_BYTES_MAX} bytes")
+    if route.optional_body and not raw.strip():
+        return route.body()
+    try:
+        return msgspec.json.decode(raw, type=route.body)
+    except msgspec.ValidationError as error:
+        raise ControlError(400, f"the body: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(400, f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise ControlError(400, "the body is a JSON object")
-    return body
 
 
-def _job(job: Any) -> dict[str, Any]:
-    return {"kind": job.kind, "subject": job.subject, "at": rfc3339(job.due_at)}
+async def _stream(receive: Any) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ControlError(400, "the body ended too soon")
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
 
 
-def _entry(entry: Any) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(entry).items() if not name.startswith("_")}
-    return {**values, "at": rfc3339(entry.at)}
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-def _reply(body: dict[str, Any], status: int = 200) -> Response:
-    content = msgspec.json.encode(body if "openapi" in body else {"schema_version": SCHEMA_VERSION, **body})
-    return Response(content, status, {"x-emulator": VERSION}, "application/json")
+def _download_headers(file: Download) -> Headers:
+    return [
+        (b"content-type", b"application/octet-stream"),
+        (b"content-length", str(file.size).encode()),
+        (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
+    ]
+
+
+async def _send_json(send: Any, status: int, reply: Any, headers: Headers, *, body: bool) -> None:
+    content = msgspec.json.encode(reply)
+    start = [
+        *_LABELS,
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": content if body else b""})
+
+
+async def _while_connected(receive: Any, work: Coroutine[Any, Any, None]) -> None:
+    """Do work that does not end by itself until the client leaves."""
+    tasks = {asyncio.create_task(work), asyncio.create_task(_disconnected(receive))}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _disconnected(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+_EVENT_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+_LABELS: Headers = [(b"x-emulator", VERSION.encode())]
+
+
+async def _send_stream(send: Any, headers: Headers, reply: Events | Download) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [*_LABELS, *headers]})
+    async with aclosing(reply.read()) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -47,11 +47,13 @@ class Hostility:
         return f"{self.seed}:{','.join(sorted(switch.word for switch in self.switches))}"
 
 
-def parse(text: str) -> Hostility:
-    """Read `SEED` or `SEED:SWITCH,…`. Raises ValueError with one clear sentence."""
+def parse(text: str) -> Hostility | None:
+    """Read `SEED`, `SEED:SWITCH,…` or `off`. Raises ValueError with one clear sentence."""
+    if text == "off":
+        return None
     seed, colon, words = text.partition(":")
-    if not seed:
-        raise ValueError("a seed is needed, any word or number")
+    if not seed or len(seed) > 64 or not seed.isascii() or not seed.isprintable():
+        raise ValueError("a seed is needed, any short word or number")
     if not colon:
         return Hostility(seed)
     unknown = [word for word in words.split(",") if word not in SWITCHES]

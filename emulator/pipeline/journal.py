@@ -37,16 +37,17 @@ HEADERS_KEPT = frozenset(
 
 
 class Body:
-    """A request's or reply's bytes as far as they are kept. `hash` is BLAKE3 of all of them, where some are not."""
+    """A request's or reply's bytes as far as they are kept. `hash` is the BLAKE3 of all of them."""
 
     def __init__(self, body: bytes, secret: str | None) -> None:
         self.size = len(body)
-        self.hash: str | None = None
-        if self.size > BODY_BYTES_MAX:
+        self.truncated = self.size > BODY_BYTES_MAX
+        self.hash: str | None = None  # while what is kept is what came, it need not be known before somebody asks
+        key = b"" if secret is None else secret.encode("utf-8", "surrogateescape")
+        if self.truncated or (key and key in body):
             self.hash = blake3_of(body)
-            body = body[: BODY_BYTES_MAX + len(secret or "")]
-        if secret is not None:
-            body = body.replace(secret.encode("utf-8", "surrogateescape"), REDACTED.encode())
+        if key:
+            body = body[: BODY_BYTES_MAX + len(key)].replace(key, REDACTED.encode())
         self.kept = body[:BODY_BYTES_MAX]
 
 

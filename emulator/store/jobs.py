@@ -51,6 +51,19 @@ class Jobs:
         row = self._db.row("SELECT min(due_at) FROM jobs WHERE team = ?", (team,))
         return None if row is None else row[0]
 
+    def planned(self, team: str, limit: int) -> list[Job]:
+        """The first jobs of a team, in the order in which they are due."""
+        rows = self._db.rows(
+            "SELECT seq, team, due_at, kind, subject FROM jobs WHERE team = ? ORDER BY due_at, seq LIMIT ?",
+            (team, limit),
+        )
+        return [Job(*row) for row in rows]
+
+    def count(self, team: str) -> int:
+        """How many jobs of a team are planned."""
+        row = self._db.row("SELECT count(*) FROM jobs WHERE team = ?", (team,))
+        return 0 if row is None else int(row[0])
+
     def release(self, team: str, due_at: Instant) -> None:
         """Let the jobs that are held be due."""
         self._db.write("UPDATE jobs SET due_at = ? WHERE team = ? AND due_at = ?", (due_at, team, HELD))

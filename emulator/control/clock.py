@@ -1,0 +1,150 @@
+"""The time of a team: read it, stop it, move it on, by so much or until something has happened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from emulator.clock import LATEST, MICROSECONDS, Clock, Instant, from_datetime, rfc3339
+from emulator.control.conditions import Condition, Transition, Until, condition_of
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.server import JobShown, job_shown
+from emulator.store.jobs import Job
+
+YEAR_SECONDS = 365 * 86_400
+STEPS_MAX = 100_000  # of a walk from job to job: more means that it does not end
+
+Seconds = Annotated[float, Meta(ge=0, lt=1e12)]
+
+
+class ClockShown(Answer):
+    """A team's time. `offset_seconds` is how far it is ahead of the wall clock while it runs."""
+
+    now: str
+    frozen: bool
+    offset_seconds: float
+
+
+class Freeze(Struct, forbid_unknown_fields=True):
+    """When to stop: now, or at a moment that the clock is set to, in RFC 3339 with a zone."""
+
+    at: datetime | None = None
+
+
+class Advance(Struct, forbid_unknown_fields=True):
+    """How far to move: by `seconds`, or `until` something has happened, but no further than `within_seconds`."""
+
+    seconds: Seconds | None = None
+    until: Until | None = None
+    within_seconds: Seconds = YEAR_SECONDS
+
+
+class Advanced(ClockShown):
+    """Where the clock is now, the jobs that ran on the way, and how what was waited for changed."""
+
+    jobs: list[JobShown]
+    transitions: list[Transition]
+
+
+async def read(asked: Asked) -> ClockShown:
+    """Read a team's time."""
+    clock = asked.team.clock
+    return ClockShown(now=rfc3339(clock.now()), frozen=clock.frozen, offset_seconds=clock.offset / MICROSECONDS)
+
+
+async def advance(asked: Asked) -> Advanced:
+    """Move a team's clock forward, and run what becomes due on the way.
+
+    With `until` from one planned job to the next, until a file has expired, a document is indexed (or has failed) or a
+    batch is done. 409 if nothing that is planned brings that about; the clock then stays where the last job took it.
+    """
+    body: Advance = asked.body
+    if (body.seconds is None) == (body.until is None):
+        raise ControlError(422, "give either seconds or until")
+    try:
+        if body.until is None:
+            ran = await asked.parts.runner.advance(asked.team, round((body.seconds or 0) * MICROSECONDS))
+            return await _advanced(asked, ran, [])
+        condition = condition_of(asked.world, asked.team, body.until)
+        ran = await _walk(asked, condition, asked.team.clock.now() + round(body.within_seconds * MICROSECONDS))
+        return await _advanced(asked, ran, condition.transitions)
+    except ValueError as error:
+        raise ControlError(422, str(error)) from None
+
+
+async def _advanced(asked: Asked, ran: list[Job], transitions: list[Transition]) -> Advanced:
+    now = await read(asked)
+    return Advanced(
+        now=now.now,
+        frozen=now.frozen,
+        offset_seconds=now.offset_seconds,
+        jobs=[job_shown(job) for job in ran],
+        transitions=transitions,
+    )
+
+
+async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
+    """Go from due time to due time, and look after each whether it has happened. The jobs that ran."""
+    world, team, ran = asked.world, asked.team, list[Job]()
+    for _ in range(STEPS_MAX):
+        ran += await asked.parts.runner.run_team(team)
+        condition.look()
+        if condition.met:
+            return ran
+        due = world.store.jobs.earliest(team.name)
+        if due is None or due >= LATEST:
+            raise ControlError(409, f"{condition}, and nothing that is planned will change that")
+        if due > end:
+            raise ControlError(409, f"{condition}, and what is planned next is later than within_seconds")
+        world.change_clock(team, lambda clock: _move(clock, due))  # noqa: B023 - called at once
+    raise ControlError(409, f"{condition} after {STEPS_MAX} steps")
+
+
+def _move(clock: Clock, instant: Instant) -> None:
+    """Move a clock to an instant, unless it has passed that already."""
+    clock.advance(max(0, instant - clock.now()))
+
+
+async def freeze(asked: Asked) -> ClockShown:
+    """Stop a team's clock, where it is or at a moment: then also one that has passed."""
+    body: Freeze = asked.body
+    at = None if body.at is None else _instant(body.at)
+
+    def stop(clock: Clock) -> None:
+        clock.freeze()
+        clock.frozen_at = clock.frozen_at if at is None else at
+
+    asked.world.change_clock(asked.team, stop)
+    return await read(asked)
+
+
+def _instant(moment: datetime) -> Instant:
+    if moment.tzinfo is None:
+        raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
+    instant = from_datetime(moment)
+    if not 0 <= instant <= LATEST:
+        raise ControlError(422, "at lies before 1970 or after 9999")
+    return instant
+
+
+async def resume(asked: Asked) -> ClockShown:
+    """Let a team's clock run on from where it stopped."""
+    asked.world.change_clock(asked.team, lambda clock: clock.resume())
+    return await read(asked)
+
+
+async def reset(asked: Asked) -> ClockShown:
+    """Set a team's clock to the wall clock."""
+    asked.world.change_clock(asked.team, lambda clock: clock.reset())
+    return await read(asked)
+
+
+ROUTES = (
+    ControlRoute("GET", "/clock", read, ClockShown),
+    ControlRoute("POST", "/clock/advance", advance, Advanced, Advance, refusals=(404, 409, 422)),
+    ControlRoute("POST", "/clock/freeze", freeze, ClockShown, Freeze, optional_body=True, refusals=(422,)),
+    ControlRoute("POST", "/clock/resume", resume, ClockShown),
+    ControlRoute("POST", "/clock/reset", reset, ClockShown),
+)

@@ -1,0 +1,110 @@
+"""What a clock can be moved on for: a file has expired, a document is indexed, a batch is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from emulator.clock import rfc3339
+from emulator.control.route import ControlError
+from emulator.domain.documents import DocumentStatus
+from emulator.world import Team, World
+
+
+class DocumentName(Struct, forbid_unknown_fields=True):
+    """One document."""
+
+    collection_id: str
+    file_id: str
+
+
+class Until(Struct, forbid_unknown_fields=True):
+    """What is waited for: exactly one of these."""
+
+    file_expired: str | None = None
+    document_indexed: DocumentName | None = None
+    batch_done: str | None = None
+
+
+class Transition(Struct):
+    """A change of what is waited for, and when it was."""
+
+    at: str
+    subject: str
+    before: str
+    after: str
+
+
+class Condition:
+    """Something that is going to have happened, and how it went on the way."""
+
+    def __init__(self, team: Team, subject: str, state: Callable[[], str], final: frozenset[str]) -> None:
+        self.subject, self.transitions = subject, list[Transition]()
+        self._team, self._read, self._final = team, state, final
+        self._state = state()
+
+    @property
+    def met(self) -> bool:
+        """Whether it has happened."""
+        return self._state in self._final
+
+    def look(self) -> None:
+        """See how far it is, and note a change."""
+        state = self._read()
+        if state != self._state:
+            at = rfc3339(self._team.clock.now())
+            self.transitions.append(Transition(at, self.subject, self._state, state))
+            self._state = state
+
+    def __str__(self) -> str:
+        return f"{self.subject} is {self._state}"
+
+
+def condition_of(world: World, team: Team, until: Until) -> Condition:
+    """The condition that a request names. Raises ControlError where it names none, several, or what is not there."""
+    given = [name for name in until.__struct_fields__ if getattr(until, name) is not None]
+    if len(given) != 1:
+        raise ControlError(422, f"until names exactly one of {', '.join(until.__struct_fields__)}")
+    if until.document_indexed is not None:
+        return _document(world, team, until.document_indexed)
+    if until.batch_done is not None:
+        return _batch(world, team, until.batch_done)
+    return _file(world, team, until.file_expired or "")
+
+
+def _file(world: World, team: Team, id: str) -> Condition:
+    """A file is gone when it has expired; one that is not there never was, or is gone already."""
+
+    def state() -> str:
+        return "expired" if world.store.files.get(team.name, id, team.clock.now()) is None else "present"
+
+    if state() == "expired":
+        raise ControlError(404, f"there is no file {id[:200]!r}")
+    return Condition(team, id, state, frozenset({"expired"}))
+
+
+def _document(world: World, team: Team, name: DocumentName) -> Condition:
+    def state() -> str:
+        document = world.store.documents.get(team.name, name.collection_id, name.file_id, team.clock.now())
+        if document is None:
+            raise ControlError(404, f"there is no document {name.file_id[:200]!r} in {name.collection_id[:200]!r}")
+        return document.status.name
+
+    final = frozenset({DocumentStatus.PROCESSED.name, DocumentStatus.FAILED.name})
+    return Condition(team, f"{name.collection_id}/{name.file_id}", state, final)
+
+
+def _batch(world: World, team: Team, id: str) -> Condition:
+    """A batch is done when nothing in it is pending; before that its state counts what is."""
+
+    def state() -> str:
+        batch = world.store.batches.get(team.name, id)
+        if batch is None:
+            raise ControlError(404, f"there is no batch {id[:200]!r}")
+        pending = batch.num_pending
+        if batch.phase.value == "validating" or pending:
+            return f"{batch.phase.value}, {pending} pending"
+        return "done"
+
+    return Condition(team, id, state, frozenset({"done"}))

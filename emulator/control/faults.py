@@ -1,0 +1,229 @@
+"""Planned faults: rules and scripts, what is left of them, and what they have seen."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from emulator.clock import rfc3339
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.server import Cleared, NoQuery
+from emulator.errors import WIRE
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Operation
+from emulator.pipeline.effects import BadFault, downloads, uploads
+from emulator.pipeline.faults import Attempt, PlannedRule, PlannedScript, Rule, Script
+from emulator.pipeline.refusals import KINDS, RECORDED, STATUSES
+
+
+class RuleShown(Struct):
+    """A rule and what came of it: the calls it counted, the calls it met, whether it will meet no more."""
+
+    id: str
+    rule: Rule
+    operations: list[str]
+    calls: int
+    hits: int
+    exhausted: bool
+
+
+class AttemptShown(Struct):
+    """One call that a script has seen.
+
+    `gap_seconds` is real time since the one before it ended: the client's back-off. `deadline_seconds` is how long the
+    client says it waits, `retry` which attempt it says this is; `step` is null for a call that came after the last.
+    """
+
+    at: str
+    gap_seconds: float | None
+    door: Literal["rest", "grpc"]
+    operation: str
+    step: int | None
+    deadline_seconds: float | None
+    retry: int | None
+    outcome: str | None
+
+
+class ScriptShown(Struct):
+    """A script, how many of its steps were consumed, and the last calls it has seen."""
+
+    id: str
+    script: Script
+    operations: list[str]
+    consumed: int
+    completed: bool
+    calls: int
+    attempts: list[AttemptShown]
+
+
+class Planned(Answer):
+    """Everything that is planned for a team, in the order in which it was set."""
+
+    rules: list[RuleShown]
+    scripts: list[ScriptShown]
+
+
+class OneRule(Answer):
+    """One rule."""
+
+    rule: RuleShown
+
+
+class OneScript(Answer):
+    """One script."""
+
+    script: ScriptShown
+
+
+class ErrorShown(Struct):
+    """A refusal that a fault can name, and what it looks like on the inference plane and over gRPC."""
+
+    name: str
+    status: int
+    grpc: str
+    sentence: str
+    recorded: bool
+    source: str | None
+
+
+class StreamsShown(Struct):
+    """An operation that a fault can name, and whether its bytes can be cut."""
+
+    name: str
+    uploads: bool
+    downloads: bool
+
+
+class Vocabulary(Answer):
+    """The words that a rule or a script is made of."""
+
+    operations: list[StreamsShown]
+    errors: list[ErrorShown]
+    statuses: list[int]
+
+
+def _rule(planned: PlannedRule) -> RuleShown:
+    times = planned.rule.times
+    return RuleShown(
+        id=planned.id,
+        rule=planned.rule,
+        operations=sorted(planned.operations),
+        calls=planned.calls,
+        hits=planned.hits,
+        exhausted=times is not None and planned.hits >= times,
+    )
+
+
+def _script(planned: PlannedScript) -> ScriptShown:
+    return ScriptShown(
+        id=planned.id,
+        script=planned.script,
+        operations=sorted(planned.operations),
+        consumed=planned.position,
+        completed=planned.completed,
+        calls=planned.seen,
+        attempts=[_attempt(attempt) for attempt in planned.attempts],
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptShown:
+    return AttemptShown(
+        at=rfc3339(attempt.at),
+        gap_seconds=attempt.gap_seconds,
+        door=attempt.door,
+        operation=attempt.operation,
+        step=attempt.step,
+        deadline_seconds=attempt.deadline_seconds,
+        retry=attempt.retry,
+        outcome=attempt.outcome,
+    )
+
+
+async def list_all(asked: Asked) -> Planned:
+    """List the rules and scripts of a team, with the account of what happened."""
+    plans = asked.parts.faults.plans(asked.team.name)
+    return Planned(
+        rules=[_rule(rule) for rule in plans.rules.values()],
+        scripts=[_script(script) for script in plans.scripts.values()],
+    )
+
+
+async def add_rule(asked: Asked) -> OneRule:
+    """Plan an effect for some calls of the operations whose name fits a pattern.
+
+    422 for a pattern that fits no operation, an unknown error, effects that exclude each other, or one that cannot
+    happen to any of these operations, such as a cut download where there is nothing to download.
+    """
+    try:
+        return OneRule(rule=_rule(asked.parts.faults.add_rule(asked.team.name, asked.body)))
+    except BadFault as error:
+        raise ControlError(422, str(error)) from None
+
+
+async def add_script(asked: Asked) -> OneScript:
+    """Plan what the next calls meet, one step each: an effect, or "ok" for a call that goes through."""
+    try:
+        return OneScript(script=_script(asked.parts.faults.add_script(asked.team.name, asked.body)))
+    except BadFault as error:
+        raise ControlError(422, str(error)) from None
+
+
+async def get_script(asked: Asked) -> OneScript:
+    """Report on a script: its attempts, the gaps between them, and whether every step was consumed."""
+    planned = asked.parts.faults.plans(asked.team.name).scripts.get(asked.path["id"])
+    if planned is None:
+        raise ControlError(404, f"the team has no script {asked.path['id'][:200]!r}")
+    return OneScript(script=_script(planned))
+
+
+async def get_rule(asked: Asked) -> OneRule:
+    """Show a rule and how often it was met."""
+    planned = asked.parts.faults.plans(asked.team.name).rules.get(asked.path["id"])
+    if planned is None:
+        raise ControlError(404, f"the team has no rule {asked.path['id'][:200]!r}")
+    return OneRule(rule=_rule(planned))
+
+
+async def remove(asked: Asked) -> Cleared:
+    """Forget a rule or a script."""
+    if not asked.parts.faults.remove(asked.team.name, asked.path["id"]):
+        raise ControlError(404, f"the team has no rule or script {asked.path['id'][:200]!r}")
+    return Cleared(cleared={"faults": 1})
+
+
+async def clear(asked: Asked) -> Cleared:
+    """Forget every rule and script of a team."""
+    return Cleared(cleared={"faults": asked.parts.faults.clear(asked.team.name)})
+
+
+async def vocabulary(asked: Asked) -> Vocabulary:
+    """List the operations and the refusals that faults can name."""
+    errors = [
+        ErrorShown(name, WIRE[each.kind].http, WIRE[each.kind].grpc, each.sentence, True, each.source)
+        for name, each in RECORDED.items()
+    ]
+    errors += [
+        ErrorShown(name, WIRE[kind].http, WIRE[kind].grpc, kind.value, False, None) for name, kind in KINDS.items()
+    ]
+    return Vocabulary(
+        operations=[_streams(operation) for operation in OPERATIONS.values()], errors=errors, statuses=sorted(STATUSES)
+    )
+
+
+def _streams(operation: Operation) -> StreamsShown:
+    request: Any = operation.request
+    return StreamsShown(operation.name, bool(uploads(request)), downloads(operation.run))
+
+
+ROUTES = (
+    ControlRoute("GET", "/faults", list_all, Planned),
+    ControlRoute("POST", "/faults", add_rule, OneRule, Rule, refusals=(422,)),
+    ControlRoute("DELETE", "/faults", clear, Cleared),
+    ControlRoute("GET", "/faults/vocabulary", vocabulary, Vocabulary, query=NoQuery),
+    ControlRoute("GET", "/faults/{id}", get_rule, OneRule, refusals=(404,)),
+    ControlRoute("DELETE", "/faults/{id}", remove, Cleared, refusals=(404,)),
+    ControlRoute("POST", "/scripts", add_script, OneScript, Script, refusals=(422,)),
+    ControlRoute("GET", "/scripts/{id}", get_script, OneScript, refusals=(404,)),
+    ControlRoute("DELETE", "/scripts/{id}", remove, Cleared, refusals=(404,)),
+)

@@ -1,0 +1,183 @@
+"""The calls that are remembered: list them, count them, hold them against what is expected, watch them come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from emulator.control.near_misses import NearMiss, near_misses
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Events, TeamQuery
+from emulator.control.server import Cleared
+from emulator.pipeline.journal import Entry, Ring
+from emulator.pipeline.lookup import CallQuery, Expectation, Unknowable, find, holds, nearest
+from emulator.pipeline.showing import CallShown, shown
+from emulator.rest.routes import ROUTES as REST_ROUTES
+
+SHOWN = 500
+NEAREST = 3
+ALIVE_SECONDS = 15  # between signs of life on a stream where nothing happens
+
+Limit = Annotated[int, Meta(ge=1, le=2_000)]
+
+
+class CallsQuery(TeamQuery, forbid_unknown_fields=True):
+    """The calls of a team after a number, the last ones if there are more than the limit."""
+
+    after: Annotated[int, Meta(ge=0, le=2**31)] = 0
+    limit: Limit = SHOWN
+    operation: str | None = None
+    outcome: str | None = None
+    door: Literal["rest", "grpc"] | None = None
+
+
+class Find(CallQuery, forbid_unknown_fields=True, kw_only=True):
+    """Which calls to show, the last ones if there are more than the limit."""
+
+    limit: Limit = SHOWN
+
+
+class Calls(Answer):
+    """Calls, oldest first. `evicted` were forgotten for want of room; `last` is the number given last."""
+
+    evicted: int
+    last: int
+    requests: list[CallShown]
+
+
+class Counted(Answer):
+    """How many calls fit, of those that are remembered."""
+
+    count: int
+    evicted: int
+
+
+class Nearest(Struct):
+    """A call that almost fits, and what of it does not."""
+
+    differs: list[str]
+    request: CallShown
+
+
+class Verified(Answer):
+    """Whether so many calls fit as were expected; if not, those that fit, or those that come near."""
+
+    passed: bool
+    count: int
+    requests: list[CallShown]
+    nearest: list[Nearest]
+
+
+class Unmatched(Struct):
+    """A request that fits no route, and the routes that may have been meant."""
+
+    request: CallShown
+    near_misses: list[NearMiss]
+
+
+class AllUnmatched(Answer):
+    """The requests that fit no route, oldest first."""
+
+    evicted: int
+    requests: list[Unmatched]
+
+
+def _ring(asked: Asked) -> Ring:
+    return asked.parts.journal.ring(asked.team.name)
+
+
+def _calls(asked: Asked, entries: list[Entry], limit: int) -> Calls:
+    ring, team = _ring(asked), asked.team.name
+    return Calls(evicted=ring.evicted, last=ring.last, requests=[shown(entry, team) for entry in entries[-limit:]])
+
+
+async def list_all(asked: Asked) -> Calls:
+    """List the calls of a team that are remembered, oldest first."""
+    query: CallsQuery = asked.query
+    wanted = CallQuery(operation=query.operation, outcome=query.outcome, door=query.door, after=query.after)
+    return _calls(asked, find(_ring(asked), wanted), query.limit)
+
+
+async def find_calls(asked: Asked) -> Calls:
+    """List the calls that fit a description."""
+    return _calls(asked, find(_ring(asked), asked.body), asked.body.limit)
+
+
+async def count(asked: Asked) -> Counted:
+    """Count the calls that fit a description."""
+    return Counted(count=len(find(_ring(asked), asked.body)), evicted=_ring(asked).evicted)
+
+
+async def verify(asked: Asked) -> Verified:
+    """Hold the calls that fit a description against the number that is expected.
+
+    409 if calls that could change the answer were forgotten for want of room: give `after`, or clear the journal first.
+    """
+    ring, expected, team = _ring(asked), asked.body, asked.team.name
+    low, high = expected.range
+    if high is not None and low > high:
+        raise ControlError(422, f"at_least {low} and at_most {high} exclude each other")
+    found = find(ring, expected)
+    try:
+        passed = holds(ring, expected, len(found))
+    except Unknowable:
+        raise ControlError(
+            409, f"{len(found)} calls fit, but {ring.evicted_since(expected.after)} calls were forgotten and might too"
+        ) from None
+    near = [] if passed or len(found) >= low else nearest(ring, expected, NEAREST)
+    return Verified(
+        passed=passed,
+        count=len(found),
+        requests=[] if passed else [shown(entry, team) for entry in found[-NEAREST:]],
+        nearest=[Nearest(differs, shown(entry, team)) for entry, differs in near],
+    )
+
+
+async def unmatched(asked: Asked) -> AllUnmatched:
+    """List the requests that fit no route, or no method of it, with the routes that come nearest."""
+    ring, team = _ring(asked), asked.team.name
+    entries = [entry for entry in ring.entries if entry.operation is None]
+    return AllUnmatched(
+        evicted=ring.evicted,
+        requests=[
+            Unmatched(shown(entry, team), near_misses(entry.method, entry.target, REST_ROUTES))
+            for entry in entries[-SHOWN:]
+        ],
+    )
+
+
+async def clear(asked: Asked) -> Cleared:
+    """Forget the calls of a team. Numbers go on from where they are."""
+    return Cleared(cleared={"requests": asked.parts.journal.clear(asked.team.name)})
+
+
+async def stream(asked: Asked) -> Events:
+    """Watch the calls of a team as they end, as server-sent events: `event: call`, the call as JSON in `data`."""
+    return Events(lambda: _events(asked))
+
+
+async def _events(asked: Asked) -> AsyncIterator[bytes]:
+    team = asked.team.name
+    with asked.parts.journal.watch(team) as queue:
+        yield b": watching\n\n"
+        while True:
+            try:
+                entry = await asyncio.wait_for(queue.get(), ALIVE_SECONDS)
+            except TimeoutError:
+                yield b": alive\n\n"
+                continue
+            yield b"id: %d\nevent: call\ndata: %b\n\n" % (entry.number, msgspec.json.encode(shown(entry, team)))
+
+
+ROUTES = (
+    ControlRoute("GET", "/requests", list_all, Calls, query=CallsQuery),
+    ControlRoute("DELETE", "/requests", clear, Cleared),
+    ControlRoute("POST", "/requests/find", find_calls, Calls, Find),
+    ControlRoute("POST", "/requests/count", count, Counted, CallQuery),
+    ControlRoute("POST", "/requests/verify", verify, Verified, Expectation, refusals=(409, 422)),
+    ControlRoute("GET", "/requests/unmatched", unmatched, AllUnmatched),
+    ControlRoute("GET", "/requests/stream", stream, Events),
+)

@@ -1,0 +1,69 @@
+"""The limits of a team: every row with what is in force, what is the default, and how that is known."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.limits import DEFAULTS, DOCUMENTED, ROWS, override
+
+Value = Annotated[int, Meta(ge=0, le=2**62)]
+
+
+class LimitShown(Struct):
+    """One row. A value of null means that the limit is off."""
+
+    value: int | None
+    default: int
+    source: str
+    confidence: str
+
+
+class LimitsShown(Answer):
+    """Every limit by its name."""
+
+    limits: dict[str, LimitShown]
+
+
+def _change_shape() -> type[Struct]:
+    """A struct with a field for every row; only those that can be switched off take null."""
+    fields: list[tuple[str, Any, Any]] = []
+    for name in ROWS:
+        try:
+            override(DOCUMENTED, {name: None})
+            fields.append((name, Value | None | UnsetType, UNSET))
+        except ValueError:
+            fields.append((name, Value | UnsetType, UNSET))
+    return msgspec.defstruct("LimitsChange", fields, forbid_unknown_fields=True, module=__name__)
+
+
+LimitsChange = _change_shape()
+
+
+async def read(asked: Asked) -> LimitsShown:
+    """List every limit: the value in force for a team, the default, where it is from and how sure that is."""
+    limits = asked.team.limits
+    return LimitsShown(
+        limits={
+            name: LimitShown(getattr(limits, name), DEFAULTS[name], row.source, row.confidence.value)
+            for name, row in ROWS.items()
+        }
+    )
+
+
+async def change(asked: Asked) -> LimitsShown:
+    """Override limits of a team: `{"file_bytes_max": 1024}`, null for none."""
+    try:
+        asked.world.set_limits(asked.team, msgspec.to_builtins(asked.body))
+    except ValueError as error:
+        raise ControlError(422, str(error)) from None
+    return await read(asked)
+
+
+ROUTES = (
+    ControlRoute("GET", "/limits", read, LimitsShown),
+    ControlRoute("PUT", "/limits", change, LimitsShown, LimitsChange, refusals=(422,)),
+)

@@ -1,0 +1,111 @@
+"""What a control path is: how it is asked, what it answers, how it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from emulator.domain.keys import DEFAULT_TEAM
+from emulator.jobs.runner import Runner
+from emulator.pipeline.faults import Faults
+from emulator.pipeline.journal import Journal
+from emulator.world import Team, World
+
+SCHEMA_VERSION = 1
+
+TeamName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As in the suffix of a key: `KEY@team`.")]
+
+
+class Answer(Struct, kw_only=True):
+    """What every reply begins with."""
+
+    schema_version: int = SCHEMA_VERSION
+
+
+class Refusal(Answer):
+    """Why a call was not carried out."""
+
+    error: str
+
+
+class TeamQuery(Struct, forbid_unknown_fields=True):
+    """Whose state a call is about."""
+
+    team: TeamName = DEFAULT_TEAM
+
+
+class ControlError(Exception):
+    """A control call that cannot be carried out.
+
+    400: it is not of the shape that is documented. 404: what it names is not there. 409: not as things are now.
+    422: the shape is right, but it can never be done.
+    """
+
+    def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, list(headers)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the control plane controls."""
+
+    world: World
+    runner: Runner
+    journal: Journal
+    faults: Faults
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One control call, decoded."""
+
+    parts: Parts
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    stream: Callable[[], AsyncIterator[bytes]]
+
+    @property
+    def world(self) -> World:
+        """The state of the emulator."""
+        return self.parts.world
+
+    @property
+    def team(self) -> Team:
+        """The team that the call is about."""
+        return self.world.team(self.query.team)
+
+
+@dataclass(frozen=True)
+class Events:
+    """A reply that goes on: server-sent events."""
+
+    read: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True)
+class Download:
+    """A reply that is a file; `read` gives its bytes."""
+
+    name: str
+    size: int
+    read: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True)
+class ControlRoute:
+    """One method of one control path."""
+
+    method: str
+    path: str  # below /_emulator; `{name}` is a parameter
+    run: Callable[[Asked], Awaitable[Any]]
+    reply: type  # an Answer, or Events or Download
+    body: type | None = None
+    query: type = TeamQuery
+    optional_body: bool = False
+    uploads: bool = False  # the body is a file
+    refusals: tuple[int, ...] = ()  # beside 400

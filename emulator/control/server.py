@@ -1,0 +1,144 @@
+"""The emulator as a whole: health, reset, evidence, planned jobs, the document of `/v1`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from emulator.clock import rfc3339
+from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.operations import OPERATIONS
+from emulator.pipeline.effects import downloads, uploads
+from emulator.rest.openapi import document
+from emulator.rest.routes import ROUTES as REST_ROUTES
+from emulator.store.jobs import HELD, Job
+from emulator.version import VERSION
+
+JOBS_SHOWN = 1_000
+
+
+class Health(Answer):
+    """That the emulator answers, and where."""
+
+    status: str
+    version: str
+    url: str
+    grpc: str
+
+
+class Cleared(Answer):
+    """What a reset took away, by kind."""
+
+    cleared: dict[str, int]
+
+
+class JobShown(Struct):
+    """Something that happens later, or has just happened; `at` is null while it waits to be released."""
+
+    kind: str
+    subject: str
+    at: str | None
+
+
+class Jobs(Answer):
+    """Jobs, in the order in which they run."""
+
+    jobs: list[JobShown]
+
+
+class PlannedJobs(Jobs):
+    """The first planned jobs, and how many there are in all."""
+
+    planned: int
+
+
+class OperationShown(Struct):
+    """One verb of the API and how its contract is known."""
+
+    name: str
+    plane: str
+    source: str
+    confidence: str
+    paths: list[str]
+    uploads: bool
+    downloads: bool
+
+
+class Evidence(Answer):
+    """How each operation's contract is known."""
+
+    operations: list[OperationShown]
+
+
+class NoQuery(Struct, forbid_unknown_fields=True):
+    """A call about the emulator, not about a team."""
+
+
+def job_shown(job: Job) -> JobShown:
+    """A job as every reply shows it."""
+    return JobShown(job.kind, job.subject, None if job.due_at == HELD else rfc3339(job.due_at))
+
+
+async def health(asked: Asked) -> Health:
+    """Say that both doors are open: the port listens for both at once."""
+    url = asked.world.origin
+    return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2])
+
+
+async def reset(asked: Asked) -> Cleared:
+    """Take a team back to how it was at first.
+
+    What it has, its clock, its own settings, its planned faults and what is remembered of its calls; with a seed file
+    the team then has what that says.
+    """
+    return Cleared(cleared=asked.world.reset(asked.team))
+
+
+async def jobs(asked: Asked) -> PlannedJobs:
+    """List what is planned for later in a team."""
+    store = asked.world.store.jobs
+    planned = store.planned(asked.team.name, JOBS_SHOWN)
+    return PlannedJobs(jobs=[job_shown(job) for job in planned], planned=store.count(asked.team.name))
+
+
+async def run_jobs(asked: Asked) -> Jobs:
+    """Run what a team's manual speeds hold back, and what is due."""
+    return Jobs(jobs=[job_shown(job) for job in await asked.parts.runner.release(asked.team)])
+
+
+async def evidence(asked: Asked) -> Evidence:
+    """Tell of every operation how its contract is known: documented, recorded or assumed."""
+    paths: dict[str, list[str]] = {}
+    for route in REST_ROUTES:
+        paths.setdefault(route.operation, []).append(f"{route.method} {route.path}")
+    return Evidence(
+        operations=[
+            OperationShown(
+                name=operation.name,
+                plane=operation.plane.value,
+                source=operation.source,
+                confidence=operation.confidence.value,
+                paths=paths.get(operation.name, []),
+                uploads=bool(uploads(operation.request)),
+                downloads=downloads(operation.run),
+            )
+            for operation in OPERATIONS.values()
+        ]
+    )
+
+
+async def openapi(asked: Asked) -> dict[str, Any]:
+    """Describe `/v1` in OpenAPI 3.1, with the limits and the profile of a team."""
+    return document(asked.team, asked.world.origin)
+
+
+ROUTES = (
+    ControlRoute("GET", "/health", health, Health, query=NoQuery),
+    ControlRoute("GET", "/ready", health, Health, query=NoQuery),
+    ControlRoute("POST", "/reset", reset, Cleared),
+    ControlRoute("GET", "/jobs", jobs, PlannedJobs),
+    ControlRoute("POST", "/jobs/run", run_jobs, Jobs),
+    ControlRoute("GET", "/evidence", evidence, Evidence, query=NoQuery),
+    ControlRoute("GET", "/openapi.json", openapi, dict),
+)

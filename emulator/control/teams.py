@@ -1,0 +1,126 @@
+"""The teams: who there is, how each is set, the keys that select one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from emulator.clock import rfc3339
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
+from emulator.control.server import Cleared, NoQuery
+from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
+from emulator.settings import PER_TEAM, BadSetting
+from emulator.world import Team
+
+
+class TeamShown(Struct):
+    """A team. `overrides` are its own settings, where they are not the server's.
+
+    The keys are those that everybody knows. Where only other ones are taken, append the same `@name` to yours.
+    """
+
+    name: str
+    api_key: str
+    management_key: str
+    now: str
+    frozen: bool
+    overrides: dict[str, Any]
+
+
+class OneTeam(Answer):
+    """One team."""
+
+    team: TeamShown
+
+
+class AllTeams(Answer):
+    """Every team, in order of name."""
+
+    teams: list[TeamShown]
+
+
+def _settings_shape(name: str, *extra: tuple[str, Any]) -> type[Struct]:
+    """A struct with a field for every setting that a team can have of its own; null takes one back."""
+    fields: list[Any] = list(extra)
+    for setting in PER_TEAM:
+        shape: Any = dict[str, int | None] if setting == "limits" else str
+        fields.append((setting, shape | None | UnsetType, UNSET))
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, module=__name__, kw_only=True)
+
+
+NewTeam = _settings_shape("NewTeam", ("name", TeamName))
+TeamChange = _settings_shape("TeamChange")
+
+
+def _shown(team: Team) -> TeamShown:
+    suffix = "" if team.name == DEFAULT_TEAM else f"@{team.name}"
+    return TeamShown(
+        name=team.name,
+        api_key=INFERENCE_KEY + suffix,
+        management_key=MANAGEMENT_KEY + suffix,
+        now=rfc3339(team.clock.now()),
+        frozen=team.clock.frozen,
+        overrides=team.overrides,
+    )
+
+
+def _existing(asked: Asked) -> Team:
+    name = asked.path["name"]
+    if not asked.world.store.teams.exists(name):
+        raise ControlError(404, f"there is no team {name[:200]!r}")
+    return asked.world.team(name)
+
+
+def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
+    try:
+        asked.world.configure(team, changes)
+    except BadSetting as error:
+        raise ControlError(422, str(error)) from None
+
+
+async def list_all(asked: Asked) -> AllTeams:
+    """List the teams that exist. Any key makes the team that its suffix names."""
+    return AllTeams(teams=[_shown(asked.world.team(name)) for name in asked.world.store.teams.names()])
+
+
+async def create(asked: Asked) -> OneTeam:
+    """Make a team, with settings of its own if any are given; 409 if there is one of that name."""
+    changes = msgspec.to_builtins(asked.body)
+    name = changes.pop("name")
+    if asked.world.store.teams.exists(name):
+        raise ControlError(409, f"there is a team {name!r} already")
+    team = asked.world.team(name)
+    try:
+        _configure(asked, team, changes)
+    except ControlError:
+        asked.world.delete(team)
+        raise
+    return OneTeam(team=_shown(team))
+
+
+async def get(asked: Asked) -> OneTeam:
+    """Show a team."""
+    return OneTeam(team=_shown(_existing(asked)))
+
+
+async def change(asked: Asked) -> OneTeam:
+    """Change the settings of a team; what is not named stays, null goes back to the server's."""
+    team = _existing(asked)
+    _configure(asked, team, msgspec.to_builtins(asked.body))
+    return OneTeam(team=_shown(team))
+
+
+async def delete(asked: Asked) -> Cleared:
+    """Forget a team and everything it has."""
+    return Cleared(cleared=asked.world.delete(_existing(asked)))
+
+
+ROUTES = (
+    ControlRoute("GET", "/teams", list_all, AllTeams, query=NoQuery),
+    ControlRoute("POST", "/teams", create, OneTeam, NewTeam, query=NoQuery, refusals=(409, 422)),
+    ControlRoute("GET", "/teams/{name}", get, OneTeam, query=NoQuery, refusals=(404,)),
+    ControlRoute("PATCH", "/teams/{name}", change, OneTeam, TeamChange, query=NoQuery, refusals=(404, 422)),
+    ControlRoute("DELETE", "/teams/{name}", delete, Cleared, query=NoQuery, refusals=(404,)),
+)

@@ -1,0 +1,118 @@
+"""The journal as people read it: entries as JSON, bodies decoded, everything that looks like a key struck out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from msgspec import UNSET, Struct, UnsetType
+
+from emulator.clock import rfc3339
+from emulator.pipeline.journal import Body, Entry, Length, blake3_of
+from emulator.pipeline.redact import REDACTED, is_secret_name, redact, redact_text
+
+
+class BodyShown(Struct):
+    """A body: its length, its BLAKE3 where that is known, and its beginning, as JSON if it is whole and reads so.
+
+    Of uploads and downloads there is nothing but the length.
+    """
+
+    bytes: int | None
+    hash: str | None
+    truncated: bool = False
+    json: Any = UNSET
+    text: str | UnsetType = UNSET
+
+
+class CallShown(Struct):
+    """One call. `operation` is null for a request that fits no route."""
+
+    number: int
+    at: str
+    team: str
+    door: Literal["rest", "grpc"]
+    operation: str | None
+    method: str
+    target: str
+    headers: dict[str, str]
+    outcome: str | None
+    status: int | str | None
+    rule: str | None
+    fault: str | None
+    ms: float
+    request: BodyShown | None
+    response: BodyShown | None
+    unread_fields: list[str]
+    warnings: list[str]
+
+
+def shown(entry: Entry, team: str) -> CallShown:
+    """An entry of a team's journal."""
+    return CallShown(
+        number=entry.number,
+        at=rfc3339(entry.at),
+        team=team,
+        door=entry.door,
+        operation=entry.operation,
+        method=entry.method,
+        target=_target(entry.target),
+        headers={name.decode("latin-1"): redact_text(value.decode("latin-1")) for name, value in entry.headers},
+        outcome=entry.outcome,
+        status=entry.status,
+        rule=entry.rule,
+        fault=entry.fault,
+        ms=round(entry.ms, 3),
+        request=_body(entry, entry.request, is_request=True),
+        response=_body(entry, entry.response, is_request=False),
+        unread_fields=[redact_text(name) for name in unread(entry)],
+        warnings=[redact_text(sentence) for sentence in entry.warnings],
+    )
+
+
+def request_json(entry: Entry) -> Any:
+    """The JSON value of a request; None where there is none, or only its beginning is kept."""
+    return _decoded(entry, entry.request, is_request=True)
+
+
+def unread(entry: Entry) -> list[str]:
+    """The fields that the client sent and nobody read."""
+    if entry.codec is None or not isinstance(entry.request, Body) or entry.request.truncated:
+        return list(entry.unread)
+    try:
+        return [*entry.unread, *entry.codec.unread(entry.request.kept)]
+    except ValueError:
+        return list(entry.unread)
+
+
+def _target(target: str) -> str:
+    """A path and query: parameters that hold a secret by their name are struck out, and all that looks like a key."""
+    path, mark, query = target.partition("?")
+    pairs = []
+    for pair in query.split("&"):
+        name, equals, _ = pair.partition("=")
+        pairs.append(f"{name}={REDACTED}" if equals and is_secret_name(unquote(name)) else redact_text(pair))
+    return redact_text(path) + mark + "&".join(pairs)
+
+
+def _body(entry: Entry, body: Body | Length | None, *, is_request: bool) -> BodyShown | None:
+    if body is None:
+        return None
+    if isinstance(body, Length):
+        return BodyShown(body.size, body.hash)
+    seen = BodyShown(body.size, body.hash or blake3_of(body.kept), body.truncated)
+    value = _decoded(entry, body, is_request=is_request)
+    if value is not None:
+        seen.json = redact(value)
+    elif entry.door == "rest":  # an RPC's bytes are no text
+        seen.text = redact_text(body.kept.decode("utf-8", "replace"))
+    return seen
+
+
+def _decoded(entry: Entry, body: Body | Length | None, *, is_request: bool) -> Any:
+    if entry.codec is None or not isinstance(body, Body) or body.truncated:
+        return None
+    try:
+        return entry.codec.request(body.kept) if is_request else entry.codec.response(body.kept)
+    except (ValueError, RecursionError):
+        return None
