@@ -14,19 +14,12 @@ import msgspec
 
 from emulator.errors import ApiError, Kind
 from emulator.limits import Limits
+from emulator.rest.expected import expected, variants
 
 T = TypeVar("T")
 
 _SYNTAX = "Failed to parse the request body as JSON: "
 _SHAPE = "Failed to deserialize the JSON body into the target type: "
-_EXPECTED = {  # msgspec's word for a type: serde's
-    "str": "a string",
-    "int": "i64",
-    "float": "f64",
-    "bool": "a boolean",
-    "array": "a sequence",
-    "object": "a map",
-}
 # An unclosed string runs to the end, so that no input is scanned twice.
 _TOKEN = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+)', re.DOTALL)
 _BYTE = re.compile(r" ?\(byte (\d+)\)")
@@ -100,13 +93,11 @@ def _describe(message: str, body: bytes, value: Any, shape: Any) -> str:
         return f"{_prefix(steps)}missing field `{missing[1]}` at {where}"
     variant = re.fullmatch(r"Invalid enum value (.+)|Invalid value (.+)", sentence)
     if variant:
-        return f"{_prefix(steps)}unknown variant `{offender}` at {where}"
-    wanted = re.match(r"Expected `([^`]+)`", sentence)
-    kinds = wanted[1].split(" | ") if wanted else []
-    expected = next((_EXPECTED.get(kind, kind) for kind in kinds if kind != "null"), "another type")
-    if expected == "a map":
-        expected = _struct_name(shape, steps)
-    return f"{_prefix(steps)}invalid type: {_unexpected(offender)}, expected {expected} at {where}"
+        return f"{_prefix(steps)}unknown variant `{offender}`{variants(shape, value, steps)} at {where}"
+    what = "value" if re.match(r"Expected `\w+` [<>]", sentence) else "type"
+    return (
+        f"{_prefix(steps)}invalid {what}: {_unexpected(offender)}, expected {expected(shape, value, steps)} at {where}"
+    )
 
 
 def _steps(path: str) -> list[str | int | None]:
@@ -130,22 +121,6 @@ def _resolve(value: Any, steps: list[str | int | None]) -> tuple[Any, list[str |
 def _prefix(steps: list[str | int]) -> str:
     text = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in steps)
     return f"{text.removeprefix('.')}: " if text else ""
-
-
-def _struct_name(shape: Any, steps: list[str | int]) -> str:
-    """`struct Name` of the shape at a path, as serde derives it."""
-    for each in steps:
-        if isinstance(each, str):
-            fields = {f.encode_name: f.type for f in msgspec.structs.fields(shape)} if _is_struct(shape) else {}
-            shape = fields.get(each)
-        else:
-            shape = next(iter(getattr(shape, "__args__", ())), None)
-        shape = next((part for part in getattr(shape, "__args__", ()) if _is_struct(part)), shape)
-    return f"struct {shape.__name__}" if _is_struct(shape) else "a map"
-
-
-def _is_struct(shape: Any) -> bool:
-    return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
 
 
 def _unexpected(value: Any) -> str:
