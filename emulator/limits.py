@@ -60,6 +60,9 @@ class Limits:
     collection_document_bytes_max: int | None = _row(100 * MIB, "Collections guide: 100 MB per file")
     # Search
     search_limit_default: int = _row(10, "OpenAPI: POST /v1/documents/search, limit")
+    search_limit_min: int | None = _row(1, "a number of chunks to return", Confidence.ASSUMED)
+    search_limit_max: int | None = _row(10_000, "suggested bound", Confidence.ASSUMED, safety=True)
+    search_query_chars_max: int | None = _row(32 * KIB, "suggested bound", Confidence.ASSUMED, safety=True)
     search_multiplier_min: int | None = _row(1, "OpenAPI: hybrid retrieval, search_multiplier")
     search_multiplier_max: int | None = _row(100, "OpenAPI: hybrid retrieval, search_multiplier")
     # Batches

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from emulator.errors import invalid
 
 SCORE = "#score"  # the relevance, where a group is ordered by metadata keys (OpenAPI: GroupByAggregate)
 
@@ -47,6 +50,37 @@ class Aggregate(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Fusion:
+    """Reciprocal rank fusion: each ranking in which a chunk stands gives it weight / (k + rank)."""
+
+    k: int = 60
+    embedding_weight: float = 0.5
+    text_weight: float = 0.5
+
+    def check(self) -> None:
+        """Refuse what would give no order. Weights should be between 0 and 1, of which only the lower end matters."""
+        if self.k < 0:
+            raise invalid(f"retrieval_mode.reranker.k must be at least 0, got {self.k}.", rule="rrf", param="k")
+        for name in ("embedding_weight", "text_weight"):
+            weight: float = getattr(self, name)
+            if not 0 <= weight < math.inf:
+                raise invalid(
+                    f"retrieval_mode.reranker.{name} must be at least 0 and finite, got {weight}.",
+                    rule="rrf",
+                    param=name,
+                )
+
+    def score(self, keyword_rank: int | None, vector_rank: int | None) -> float:
+        """The fused score of a chunk; a rank of None does not count."""
+        text = 0.0 if keyword_rank is None else self.text_weight / (self.k + keyword_rank)
+        return text + (0.0 if vector_rank is None else self.embedding_weight / (self.k + vector_rank))
+
+    def of_rank(self, rank: int) -> float:
+        """The score that a rank gives by itself."""
+        return 1 / (self.k + rank)
+
+
+@dataclass(frozen=True, slots=True)
 class GroupBy:
     """Keep the first `k` records of each group, ordered by `order_by`."""
 
@@ -54,6 +88,17 @@ class GroupBy:
     aggregate: Aggregate = Aggregate.MIN_K
     order_by: tuple[str, ...] = (SCORE,)
     k: int = 1
+
+    def check(self) -> None:
+        """Refuse groups by nothing, and groups of none."""
+        if not self.keys:
+            raise invalid("group_by.keys must name at least one key.", rule="group_by", param="group_by")
+        if self.k < 1:
+            raise invalid(
+                f"group_by.aggregate.{self.aggregate.value}.k must be at least 1, got {self.k}.",
+                rule="group_by",
+                param="group_by",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.errors import ApiError, invalid
 from emulator.limits import Limits
-from filter_grammar import Field, Fields, FilterError, Matching, Type, Value, check, parse
+from filter_grammar import Field, Fields, FilterError, Matching, Type, Value, check, parse, predicate
 from filter_grammar import Limits as FilterLimits
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ class Columns(Generic[T]):
             raise refusal(error) from None
         values = self._values
         return lambda item: matches(_Row(item, values))
+
+
+def metadata(text: str | None, limits: Limits) -> Callable[[Mapping[str, str]], bool] | None:
+    """The test of a search filter, whose names are keys of documents' fields: one that no document has matches none."""
+    if not text or not text.strip():
+        return None
+    try:
+        return predicate(parse(text, _filter_limits(limits)))
+    except FilterError as error:
+        raise refusal(error) from None
 
 
 def refusal(error: FilterError) -> ApiError:

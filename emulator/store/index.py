@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to rank for; a part that is None is not ranked by. `allowed` holds file ids, None allows every document."""
+    """What to rank for; a part that is None is not ranked by. `accepts` tells by file id; None accepts all."""
 
     keywords: KeywordQuery | None
     vector: NDArray[float32] | None
     metric: MetricSpace
     depth: int | None  # how many chunks of each ranking; None is all
-    allowed: Collection[str] | None = None
+    accepts: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A chunk in one ranking. The rank, from 1, is that among all chunks, allowed or not: a filter never moves it."""
+    """A chunk in one ranking. The rank, from 1, is that among all chunks, accepted or not: a filter never moves it."""
 
     edition: Edition
     ordinal: int
@@ -83,14 +83,14 @@ class Index:
         if question.keywords is not None:
             keyword = self._keyword.ranking(question.keywords)
         if question.vector is not None:
-            depth = question.depth if question.allowed is None else None
+            depth = question.depth if question.accepts is None else None
             vector = self._vectors.ranking(question.vector, question.metric, depth)
         return Answer(self._found(keyword, question), self._found(vector, question))
 
     def _found(self, ranking: Iterable[tuple[int, float]], question: Question) -> list[Found]:
         found = (Found(*self._chunks[number], rank, score) for rank, (number, score) in enumerate(ranking, 1))
-        allowed = question.allowed
-        return list(islice((f for f in found if allowed is None or f.edition.file_id in allowed), question.depth))
+        accepts = question.accepts
+        return list(islice((f for f in found if accepts is None or accepts(f.edition.file_id)), question.depth))
 
     def close(self) -> None:
         """Let go of the memory."""

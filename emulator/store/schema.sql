@@ -151,6 +151,7 @@ CREATE TABLE indexed_documents (
     file_id       TEXT NOT NULL,
     UNIQUE (team, collection_id, file_id)
 );
+CREATE INDEX indexed_documents_by_seq ON indexed_documents (team, collection_id, seq);
 
 CREATE TABLE chunks (
     team          TEXT NOT NULL,
