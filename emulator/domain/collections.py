@@ -121,6 +121,11 @@ def updated_definitions(
     return tuple(definitions.values())
 
 
+def deleted_keys(updates: Sequence[FieldDefinitionUpdate]) -> set[str]:
+    """The fields that lose their values, even if they are defined anew."""
+    return {each.definition.key for each in updates if each.operation is FieldDefinitionOperation.DELETE}
+
+
 def check_required(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> None:
     """Refuse a document's fields that lack a required one."""
     for definition in definitions:

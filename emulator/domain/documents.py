@@ -75,9 +75,29 @@ class Document:
         return self.chunks if self.status is DocumentStatus.PROCESSED else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """One indexing of one document: what a job is about."""
+
+    collection_id: str
+    file_id: str
+    revision: int
+
+    @property
+    def subject(self) -> str:
+        """How a job writes it down."""
+        return f"{self.collection_id}/{self.file_id}/{self.revision}"
+
+    @staticmethod
+    def of(subject: str) -> Indexing:
+        """What a job wrote down."""
+        collection_id, file_id, revision = subject.split("/")
+        return Indexing(collection_id, file_id, int(revision))
+
+
 def chunk_id(collection_id: str, file_hash: str, ordinal: int, text: str) -> str:
     """The id of a chunk: the same for the same content, in the form of a version 7 UUID as the OpenAPI shows it."""
-    parts = "\0".join((collection_id, file_hash, str(ordinal), text))
-    digits = hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    parts = repr((collection_id, file_hash, ordinal, text)).encode()
+    digits = hashlib.blake2b(parts, digest_size=16).hexdigest()
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"0199{digits[:4]}-{digits[4:8]}-7{digits[9:12]}-{variant}{digits[17:20]}-{digits[20:32]}"

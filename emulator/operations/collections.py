@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
+from emulator.domain import descriptions
 from emulator.domain.chunk_configurations import ChunkConfiguration, ConfigurationError, check
 from emulator.domain.collections import (
     DEFAULT_MODEL,
@@ -17,9 +18,12 @@ from emulator.domain.collections import (
     MetricSpace,
     check_definitions,
     check_name,
+    deleted_keys,
     form_error,
     updated_definitions,
+    value_taken,
 )
+from emulator.domain.documents import DocumentsSortBy, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.errors import ApiError, Kind, not_found
@@ -171,8 +175,31 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
         changes["field_definitions"] = definitions
     changed: Collection = dataclasses.replace(collection, **changes)  # type: ignore[arg-type]  # of each field's type
     with world.store.transaction():
+        _change_documents(world, call, collection, changed, deleted_keys(request.field_definition_updates))
         world.store.collections.update(call.team.name, changed)
     return changed
+
+
+def _change_documents(world: World, call: Call, present: Collection, changed: Collection, deleted: set[str]) -> None:
+    """Let the documents follow changed field definitions, or refuse what they do not fit. In a transaction."""
+    documents, one = world.store.documents, (call.team.name, present.id)
+    before = {each.key: each for each in present.field_definitions if each.key not in deleted}
+    world.store.remove_expired(*one, call.at)
+    for key in deleted:
+        documents.unclaim(*one, key)
+        documents.drop_field(*one, key)
+    for definition in changed.field_definitions:
+        key = definition.key
+        was = before.get(key, FieldDefinition(key))
+        if definition.required and not was.required and documents.lacking(*one, key):
+            raise form_error(f"fields.{key}", "Some documents lack this field, so it cannot be required", "required")
+        if definition.unique and not was.unique:
+            value = documents.repeated(*one, key)
+            if value is not None:
+                raise value_taken(key, value)
+            documents.claim(*one, key)
+        elif was.unique and not definition.unique:
+            documents.unclaim(*one, key)
 
 
 async def delete(world: World, call: Call, request: CollectionId) -> None:
@@ -181,12 +208,43 @@ async def delete(world: World, call: Call, request: CollectionId) -> None:
     world.store.remove_collection(call.team.name, collection.id)
 
 
+_DESCRIBED_DOCUMENTS = 10
+_DESCRIBED_CHUNKS = 3  # of each
+_DESCRIBED_CHARS = 2000  # of each chunk
+
+
+async def describe(world: World, call: Call, request: CollectionId) -> str:
+    """A description made of what can be found in a collection; empty where that is nothing. It is not stored."""
+    collection = get_collection(world, call, request)
+    store, team = world.store, call.team.name
+    names: list[str] = []
+    texts: list[str] = []
+    documents = store.documents.page(
+        *(team, collection.id, call.at),
+        sort_by=DocumentsSortBy.NAME,
+        descending=False,
+        after=None,
+        limit=_DESCRIBED_DOCUMENTS,
+        status=DocumentStatus.PROCESSED,
+    )
+    for document in documents:
+        names.append(document.file.filename)
+        edition = store.chunks.edition(team, collection.id, document.file.id)
+        for ordinal in range(min(document.chunks, _DESCRIBED_CHUNKS)):
+            chunk = None if edition is None else store.chunks.get(team, collection.id, edition, ordinal)
+            if chunk is not None:
+                texts.append(chunk.content[:_DESCRIBED_CHARS])
+    return descriptions.describe(collection.documents_count, names, texts) if names else ""
+
+
 _REFERENCE = "Collections reference"
+_LIVE = "Collections reference; observed live, 2026-04"
 
 OPERATIONS = (
-    Operation("collections.create", Plane.MANAGEMENT, CreateCollection, create, _REFERENCE, Confidence.RECORDED),
+    Operation("collections.create", Plane.MANAGEMENT, CreateCollection, create, _LIVE, Confidence.RECORDED),
     Operation("collections.list", Plane.MANAGEMENT, ListCollections, list_collections, _REFERENCE),
     Operation("collections.get", Plane.MANAGEMENT, CollectionId, get, _REFERENCE),
-    Operation("collections.update", Plane.MANAGEMENT, UpdateCollection, update, _REFERENCE, Confidence.RECORDED),
+    Operation("collections.update", Plane.MANAGEMENT, UpdateCollection, update, _LIVE, Confidence.RECORDED),
     Operation("collections.delete", Plane.MANAGEMENT, CollectionId, delete, _REFERENCE),
+    Operation("collections.describe", Plane.MANAGEMENT, CollectionId, describe, "collections.proto; xai-sdk"),
 )

@@ -13,21 +13,22 @@ from emulator.domain.files import (
     File,
     PublicUrl,
     SortBy,
+    bytes_max,
     check_filename,
     check_public_url,
-    expiry,
     live_public_url,
     public_url_expiry,
 )
 from emulator.domain.keys import Plane
-from emulator.domain.paging import Page, decode_token, encode_token
+from emulator.domain.paging import Cursor, Page
 from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import Confidence, PageSize
+from emulator.operations import filters, indexing, lists
 from emulator.operations.base import Bytes, Call, Content, Operation
-from emulator.operations.uploads import ExpiresAfter, Filename, get_file, replace_content
+from emulator.operations.changes import change_file
+from emulator.operations.uploads import ExpiresAfter, Filename, check_unchanged, get_file, incoming
+from emulator.store.blobs import BlobWriter
 from emulator.world import World
-
-NO_FILTER_YET = "filter is not understood yet: leave it out, and filter the answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +120,26 @@ def _cdn_name(file: File) -> str:
 
 async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileView]:
     """One page of the team's files."""
-    if request.filter:
-        raise invalid(NO_FILTER_YET, rule="filter", param="filter")
-    team, limit = call.team.name, request.limit or call.team.limits.page_items_default
-    query = ("files", team, request.sort_by.value, request.descending)
+    store, team, sort_by = world.store.files, call.team.name, request.sort_by
     after = None
-    if request.pagination_token:
-        after = decode_token(request.pagination_token, query)
-    elif request.after:
-        after = world.store.files.position(team, request.after, request.sort_by)
+    if request.after and not request.pagination_token:
+        after = store.position(team, request.after, sort_by)
         if after is None:
             raise invalid(f"after: there is no file {request.after!r}.", param="after")
-    files = world.store.files.page(
-        team, call.at, sort_by=request.sort_by, descending=request.descending, after=after, limit=limit + 1
+
+    def fetch(after: Cursor | None, limit: int) -> list[FileView]:
+        files = store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
+        return [view(world, call, file) for file in files]
+
+    return await lists.page(
+        fetch,
+        lambda view: store.cursor(view.file, sort_by),
+        query=("files", team, sort_by.value, request.descending, request.filter or ""),
+        token=request.pagination_token,
+        after=after,
+        limit=request.limit or call.team.limits.page_items_default,
+        accepts=filters.FILES.accepts(request.filter, call.team.limits),
     )
-    more, files = len(files) > limit, files[:limit]
-    token = None
-    if len(files) == limit:
-        token = encode_token(world.store.files.cursor(files[-1], request.sort_by), query)
-    return Page([view(world, call, file) for file in files], token, more)
 
 
 async def get(world: World, call: Call, request: FileId) -> FileView:
@@ -148,24 +150,27 @@ async def get(world: World, call: Call, request: FileId) -> FileView:
 async def update(world: World, call: Call, request: UpdateFile) -> FileView:
     """Rename a file, move its expiry (counted from now), or give it new content."""
     file = get_file(world, call, request.file_id)
-    filename = file.filename if request.filename is None else request.filename
-    check_filename(filename)
-    if request.content is not None:
-        file = await replace_content(world, call, file, request.content)
-    content_type = file.content_type
-    if request.content_type is not None or filename != file.filename:
-        content_type = content_types.choose(request.content_type, filename)
-    expires_at = file.expires_at if request.expires_after is None else expiry(call.at, request.expires_after)
-    with world.store.transaction():
-        world.store.files.set_metadata(
-            call.team.name, file.id, filename=filename, content_type=content_type, expires_at=expires_at
-        )
-        if expires_at is not None and expires_at != file.expires_at:
-            world.store.jobs.cancel(call.team.name, "expire_file", file.id)
-            world.add_job(call.team, "expire_file", file.id, expires_at)
-        if file.public_url is not None and content_type != file.content_type:
-            world.store.files.set_public_url(call.team.name, file.id, None)
+    if request.content is None:
+        _update(world, call, request, file, None)
+    else:
+        filename = request.filename or file.filename
+        check_filename(filename)
+        async with incoming(world, call, request.content, *bytes_max(filename, call.team.limits)) as blob:
+            check_unchanged(world, call, file)
+            _update(world, call, request, file, blob)
+    await indexing.settled(world, call)
     return view(world, call, get_file(world, call, file.id))
+
+
+def _update(world: World, call: Call, request: UpdateFile, file: File, blob: BlobWriter | None) -> None:
+    with world.store.transaction():
+        change_file(
+            *(world, call, file),
+            filename=request.filename,
+            content_type=request.content_type,
+            expires_after=request.expires_after,
+            blob=blob,
+        )
 
 
 async def delete(world: World, call: Call, request: FileId) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from emulator.domain import content_types
 from emulator.domain.files import (
-    UPLOAD_TRANSITIONS,
     File,
     UploadStatus,
     bytes_max,
@@ -24,10 +23,11 @@ from emulator.domain.files import (
     too_large,
 )
 from emulator.domain.keys import Plane
-from emulator.domain.transitions import step
 from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import Between, Chars, Confidence
+from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
+from emulator.operations.changes import set_content
 from emulator.store.blobs import BlobWriter
 from emulator.world import World
 
@@ -97,18 +97,21 @@ async def upload(world: World, call: Call, request: UploadFile) -> File:
     limits = call.team.limits
     check_filename(request.filename)
     check_quota(*world.store.files.usage(call.team.name), 0, limits)
+    file = InitializeFile(request.filename, request.content_type or "", request.expires_after)
+    async with incoming(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
+        return insert_file(world, call, file, blob, UploadStatus.COMPLETE)
+
+
+@asynccontextmanager
+async def incoming(
+    world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None
+) -> AsyncIterator[BlobWriter]:
+    """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind."""
     blob = world.store.blobs.new(world.new_id(call.team, ""))
     try:
-        await receive(blob, request.content, *bytes_max(request.filename, limits))
-        check_quota(*world.store.files.usage(call.team.name), blob.size, limits)
+        await receive(blob, content, row, most)
         blob.keep()
-        return _insert(
-            world,
-            call,
-            InitializeFile(request.filename, request.content_type or "", request.expires_after),
-            blob,
-            UploadStatus.COMPLETE,
-        )
+        yield blob
     except BaseException:
         blob.discard()
         raise
@@ -129,8 +132,9 @@ async def receive(blob: BlobWriter, content: AsyncIterator[Bytes], row: str, mos
         raise
 
 
-def _insert(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:
+def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:
     """Commit the row of a new file, with the job that ends it."""
+    check_quota(*world.store.files.usage(call.team.name), blob.size, call.team.limits)
     with world.store.transaction():
         row = world.store.files.insert(
             call.team.name,
@@ -163,11 +167,10 @@ def _initialize_all(world: World, call: Call, files: list[InitializeFile]) -> li
         with world.store.transaction():
             for file in files:
                 check_filename(file.name)
-                check_quota(*world.store.files.usage(call.team.name), 0, call.team.limits)
                 blob = world.store.blobs.new(world.new_id(call.team, ""))
                 blobs.append(blob)
                 blob.keep()
-                rows.append(_insert(world, call, file, blob, UploadStatus.INITIALIZING))
+                rows.append(insert_file(world, call, file, blob, UploadStatus.INITIALIZING))
     except BaseException:
         for blob in blobs:
             blob.discard()
@@ -198,7 +201,12 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
                     raise invalid("All chunks of one call belong to one file.", param="file_id")
                 yield chunk.data
 
-        return await replace_content(world, call, file, all_bytes())
+        async with incoming(world, call, all_bytes(), *bytes_max(file.filename, call.team.limits)) as blob:
+            check_unchanged(world, call, file)
+            with world.store.transaction():
+                set_content(world, call, file, blob)
+    await indexing.settled(world, call)
+    return get_file(world, call, file.id)
 
 
 def get_file(world: World, call: Call, id: str) -> File:
@@ -209,25 +217,10 @@ def get_file(world: World, call: Call, id: str) -> File:
     return file
 
 
-async def replace_content(world: World, call: Call, file: File, content: AsyncIterator[Bytes]) -> File:
-    """Give a file other bytes, at once or not at all; `file` is what the caller read, and a change since then wins."""
-    blob = world.store.blobs.new(world.new_id(call.team, ""))
-    try:
-        await receive(blob, content, *bytes_max(file.filename, call.team.limits))
-        files, team = world.store.files, call.team.name
-        if get_file(world, call, file.id).blob != file.blob:
-            raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")
-        count, total = files.usage(team)
-        check_quota(count - 1, total - file.size, blob.size, call.team.limits)
-        blob.keep()
-        with world.store.transaction():
-            status = step(UPLOAD_TRANSITIONS, file.upload_status, UploadStatus.COMPLETE)
-            files.set_content(team, file.id, size=blob.size, hash=blob.digest(), blob=blob.name, status=status)
-            world.store.release_blob(file.blob)
-    except BaseException:
-        blob.discard()
-        raise
-    return get_file(world, call, file.id)
+def check_unchanged(world: World, call: Call, file: File) -> None:
+    """Refuse to go on with what was read of a file before its new bytes arrived, if it has others by now."""
+    if get_file(world, call, file.id).blob != file.blob:
+        raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")
 
 
 async def create_batch_upload(world: World, call: Call, request: CreateBatchUpload) -> BatchUpload:

@@ -20,8 +20,10 @@ from emulator.domain.collections import (
     MetricSpace,
     one_strategy,
 )
+from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.domain.paging import Page
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
+from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, ListDocuments, UpdateDocument
 from emulator.rpc.messages import load
 from emulator.rpc.reading import Message, Method, choice, optional, stamp
 
@@ -30,6 +32,8 @@ _message = load().message
 # The members of these enums stand in the order of their numbers.
 _SORT_BY = dict(enumerate(CollectionsSortBy))
 _METRIC_SPACE = dict(enumerate(MetricSpace))
+_DOCUMENTS_SORT_BY = dict(enumerate(DocumentsSortBy))
+_STATUS = {status: number for number, status in enumerate(DocumentStatus)}
 _OPERATION = dict(enumerate(FieldDefinitionOperation))
 _DESCENDING = {0: True, 1: False, 2: True}  # an unknown ordering is the default, which is descending
 
@@ -160,6 +164,77 @@ def _write_empty(result: None) -> Message:
     return _message("google.protobuf.Empty")()
 
 
+# --- documents
+
+
+def _read_add(message: Message) -> AddDocument:
+    return AddDocument(message.collection_id, message.file_id, dict(message.fields), optional(message, "team_id"))
+
+
+def _read_document_id(message: Message) -> DocumentId:
+    return DocumentId(message.collection_id, message.file_id, optional(message, "team_id"))
+
+
+def _read_list_documents(message: Message) -> ListDocuments:
+    return ListDocuments(
+        collection_id=message.collection_id,
+        limit=optional(message, "limit"),
+        descending=choice("order", _DESCENDING, message.order),
+        sort_by=choice("sort_by", _DOCUMENTS_SORT_BY, message.sort_by),
+        pagination_token=optional(message, "pagination_token"),
+        name=optional(message, "name"),
+        filter=optional(message, "filter"),
+        team_id=optional(message, "team_id"),
+    )
+
+
+def _read_update_document(message: Message) -> UpdateDocument:
+    return UpdateDocument(
+        collection_id=message.collection_id,
+        file_id=message.file_id,
+        name=optional(message, "name"),
+        data=optional(message, "data"),
+        content_type=optional(message, "content_type"),
+        fields=dict(message.fields),
+        team_id=optional(message, "team_id"),
+    )
+
+
+def _write_document(document: Document) -> Message:
+    file = document.file
+    return _message("collections.DocumentMetadata")(
+        file_metadata=_message("collections.FileMetadata")(
+            file_id=file.id,
+            name=file.filename,
+            size_bytes=file.size,
+            content_type=file.content_type,
+            created_at=stamp(file.created_at),
+            expires_at=stamp(file.expires_at),
+            hash=file.hash,
+            upload_status=file.upload_status.value,
+            processing_status="Complete",
+            file_path="",
+        ),
+        fields=document.fields,
+        status=_STATUS[document.status],
+        error_message=document.error_message,
+        last_indexed_at=stamp(document.last_indexed_at),
+        chunk_count=document.chunk_count,
+        chunks_processed_count=document.chunks_processed_count,
+    )
+
+
+def _write_documents(page: Page[Document]) -> Message:
+    return _message("collections.ListDocumentsResponse")(
+        documents=[_write_document(each) for each in page.items],
+        pagination_token=page.next_token if page.more else None,
+    )
+
+
+def _write_batch(documents: list[Document]) -> Message:
+    return _message("collections.BatchGetDocumentsResponse")(documents=[_write_document(each) for each in documents])
+
+
 _SERVICE = "collections.Collections"
 
 METHODS = (
@@ -168,4 +243,24 @@ METHODS = (
     Method(_SERVICE, "GetCollectionMetadata", "collections.get", _read_collection_id, _write_collection),
     Method(_SERVICE, "UpdateCollection", "collections.update", _read_update, _write_collection),
     Method(_SERVICE, "DeleteCollection", "collections.delete", _read_collection_id, _write_empty),
+    Method(
+        _SERVICE,
+        "GenerateCollectionDescription",
+        "collections.describe",
+        lambda message: CollectionId(message.collection_id),
+        lambda text: _message("collections.GenerateCollectionDescriptionResponse")(collection_description=text),
+    ),
+    Method(_SERVICE, "AddDocumentToCollection", "documents.add", _read_add, _write_empty),
+    Method(_SERVICE, "ListDocuments", "documents.list", _read_list_documents, _write_documents),
+    Method(_SERVICE, "GetDocumentMetadata", "documents.get", _read_document_id, _write_document),
+    Method(
+        _SERVICE,
+        "BatchGetDocuments",
+        "documents.batch_get",
+        lambda message: BatchGetDocuments(message.collection_id, message.file_ids, optional(message, "team_id")),
+        _write_batch,
+    ),
+    Method(_SERVICE, "UpdateDocument", "documents.update", _read_update_document, _write_document),
+    Method(_SERVICE, "ReIndexDocument", "documents.reindex", _read_document_id, _write_empty),
+    Method(_SERVICE, "RemoveDocumentFromCollection", "documents.remove", _read_document_id, _write_empty),
 )

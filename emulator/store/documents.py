@@ -18,6 +18,7 @@ _SELECT = (
     "file_id, name, size, content_type, hash, blob, created_at, expires_at, upload_status, open_for_chunks, "
     "public_url_token, public_url_expires_at, file_seq FROM documents_of_files"
 )
+_ALL = "team = ? AND collection_id = ?"
 _ONE = "team = ? AND collection_id = ? AND file_id = ?"
 # A document is gone at the very instant its file expires, whether or not the job that removes it has run yet.
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
@@ -42,21 +43,25 @@ def _document(row: tuple[Any, ...]) -> Document:
     )
 
 
+def _json(fields: Mapping[str, str | None]) -> str:
+    return json.dumps(fields, ensure_ascii=False)  # a key has one spelling, which SQL can compare
+
+
 class Documents:
     """The documents of every collection."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def put(self, team: str, collection_id: str, file: File, fields: Mapping[str, str], revision: int) -> None:
-        """Make a file a document, or let a document begin anew with other fields."""
+    def put(self, team: str, collection_id: str, file: File, fields: Mapping[str, str]) -> None:
+        """Make a file a document, or give the document that it is other fields."""
         self._db.write(
             "INSERT INTO documents (team, collection_id, file_id, name, size, created_at, expires_at, fields, status, "
-            "revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (team, collection_id, file_id) DO UPDATE SET "
-            "fields = excluded.fields, status = excluded.status, revision = excluded.revision, error_message = NULL",
+            "revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) "
+            "ON CONFLICT (team, collection_id, file_id) DO UPDATE SET fields = excluded.fields",
             (
                 *(team, collection_id, file.id, file.filename, file.size, file.created_at, file.expires_at),
-                *(json.dumps(fields), DocumentStatus.PROCESSING.value, revision),
+                *(_json(fields), DocumentStatus.PROCESSING.value),
             ),
         )
 
@@ -76,11 +81,15 @@ class Documents:
         after: Cursor | None,
         limit: int,
         name: str | None = None,
+        status: DocumentStatus | None = None,
     ) -> list[Document]:
-        """Living documents in order, starting after a position; with `name`, only those of that very name."""
-        where, parameters = f"team = ? AND collection_id = ? AND {_ALIVE}", [team, collection_id, now]
-        if name is not None:
-            where, parameters = f"{where} AND name = ?", [*parameters, name]
+        """Living documents in order, starting after a position; only those of a name or a status, if one is given."""
+        where: str = f"{_ALL} AND {_ALIVE}"
+        parameters: list[str | int] = [team, collection_id, now]
+        for column, value in (("name", name), ("status", None if status is None else status.value)):
+            if value is not None:
+                where += f" AND {column} = ?"
+                parameters.append(value)
         rows = self._db.keyset(
             _SELECT,
             where,
@@ -112,7 +121,7 @@ class Documents:
     def expired(self, team: str, collection_id: str, now: Instant) -> list[str]:
         """The ids of files that are still documents although they have expired."""
         rows = self._db.rows(
-            "SELECT file_id FROM documents WHERE team = ? AND collection_id = ? AND expires_at <= ?",
+            f"SELECT file_id FROM documents WHERE {_ALL} AND expires_at <= ?",
             (team, collection_id, now),
         )
         return [row[0] for row in rows]
@@ -120,7 +129,7 @@ class Documents:
     def begin(self, team: str, collection_id: str, file_id: str, revision: int) -> None:
         """Let the indexing of a document begin anew."""
         self._db.write(
-            f"UPDATE documents SET status = ?, error_message = NULL, revision = ? WHERE {_ONE}",
+            f"UPDATE documents SET status = ?, error_message = NULL, chunks = 0, revision = ? WHERE {_ONE}",
             (DocumentStatus.PROCESSING.value, revision, team, collection_id, file_id),
         )
 
@@ -145,12 +154,6 @@ class Documents:
             (DocumentStatus.FAILED.value, message, team, document.collection_id, document.file.id),
         )
 
-    def set_fields(self, team: str, collection_id: str, file_id: str, fields: Mapping[str, str]) -> None:
-        """Give a document other fields."""
-        self._db.write(
-            f"UPDATE documents SET fields = ? WHERE {_ONE}", (json.dumps(fields), team, collection_id, file_id)
-        )
-
     def delete(self, team: str, collection_id: str, file_id: str) -> bool:
         """Unlink a document; its unique values go with it, the file stays. Whether there was one."""
         return self._db.write(f"DELETE FROM documents WHERE {_ONE}", (team, collection_id, file_id)) > 0
@@ -171,4 +174,43 @@ class Documents:
         self._db.write_many(
             "INSERT INTO document_unique_values (team, collection_id, key, value, file_id) VALUES (?, ?, ?, ?, ?)",
             ((team, collection_id, key, value, file_id) for key, value in values.items()),
+        )
+
+    # --- one field of all documents of a collection
+
+    def lacking(self, team: str, collection_id: str, key: str) -> bool:
+        """Whether some document does not have a field."""
+        row = self._db.row(
+            f"SELECT 1 FROM documents WHERE {_ALL} AND NOT EXISTS (SELECT 1 FROM json_each(fields) WHERE key = ?)",
+            (team, collection_id, key),
+        )
+        return row is not None
+
+    def repeated(self, team: str, collection_id: str, key: str) -> str | None:
+        """A value that several documents have in a field."""
+        row = self._db.row(
+            f"SELECT value FROM documents, json_each(documents.fields) WHERE {_ALL} AND key = ? "
+            "GROUP BY value HAVING count(*) > 1",
+            (team, collection_id, key),
+        )
+        return None if row is None else row[0]
+
+    def claim(self, team: str, collection_id: str, key: str) -> None:
+        """Let the values that documents have in a field be unique."""
+        self._db.write(
+            "INSERT INTO document_unique_values (team, collection_id, key, value, file_id) "
+            f"SELECT team, collection_id, key, value, file_id FROM documents, json_each(documents.fields) "
+            f"WHERE {_ALL} AND key = ?",
+            (team, collection_id, key),
+        )
+
+    def unclaim(self, team: str, collection_id: str, key: str) -> None:
+        """Let the values in a field be unique no longer."""
+        self._db.write(f"DELETE FROM document_unique_values WHERE {_ALL} AND key = ?", (team, collection_id, key))
+
+    def drop_field(self, team: str, collection_id: str, key: str) -> None:
+        """Take a field away from every document."""
+        self._db.write(  # RFC 7396: a null in a merge patch removes the member
+            f"UPDATE documents SET fields = json_patch(fields, ?) WHERE {_ALL}",
+            (_json({key: None}), team, collection_id),
         )

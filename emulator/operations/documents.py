@@ -1,0 +1,269 @@
+"""Documents: files as members of collections, with fields that the collection demands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from emulator.domain.collections import (
+    Collection,
+    check_required,
+    form_error,
+    undefined_keys,
+    unique_values,
+    value_taken,
+)
+from emulator.domain.documents import Document, DocumentsSortBy
+from emulator.domain.files import File, UploadStatus, check_filename
+from emulator.domain.keys import Plane
+from emulator.domain.paging import Cursor, Page
+from emulator.errors import ApiError, Kind, not_found
+from emulator.limits import Confidence, PageSize
+from emulator.operations import filters, indexing, lists
+from emulator.operations.base import Bytes, Call, Operation
+from emulator.operations.changes import change_file
+from emulator.operations.collections import get_collection
+from emulator.operations.uploads import Filename, InitializeFile, get_file, incoming, insert_file
+from emulator.profiles import Reaction
+from emulator.store.blobs import BlobWriter
+from emulator.world import World
+
+ADD_PERMISSION = "AddFileToCollection"  # Collections guide: the permission that adding documents needs
+
+
+@dataclass(frozen=True, slots=True)
+class AddDocument:
+    """A file that becomes a document of a collection."""
+
+    collection_id: str
+    file_id: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentHead:
+    """What is said about a document that is uploaded."""
+
+    name: Filename
+    content_type: str | None
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadDocument:
+    """A new file that becomes a document in the same request. `head` can be asked for when `content` has ended."""
+
+    collection_id: str
+    content: AsyncIterator[Bytes]
+    head: Callable[[], DocumentHead]
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentId:
+    """One document."""
+
+    collection_id: str
+    file_id: str
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListDocuments:
+    """A page of a collection's documents; `name` is the deprecated exact match."""
+
+    collection_id: str
+    limit: Annotated[int | None, PageSize()] = None
+    descending: bool = True
+    sort_by: DocumentsSortBy = DocumentsSortBy.NAME
+    pagination_token: str | None = None
+    name: str | None = None
+    filter: str | None = None
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchGetDocuments:
+    """Several documents of one collection."""
+
+    collection_id: str
+    file_ids: Sequence[str]
+    team_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDocument:
+    """Changes to a document; what is None stays, and so do fields that are not named."""
+
+    collection_id: str
+    file_id: str
+    name: Filename | None = None
+    data: bytes | None = None
+    content_type: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    team_id: str | None = None
+
+
+def get_document(world: World, call: Call, collection: Collection, file_id: str) -> Document:
+    """A document of a collection, or the refusal."""
+    document = world.store.documents.get(call.team.name, collection.id, file_id, call.at)
+    if document is None:
+        raise not_found("Document")
+    return document
+
+
+def _put(world: World, call: Call, collection: Collection, file: File, fields: Mapping[str, str]) -> None:
+    """Make a file a document with these fields, or refuse them. In a transaction."""
+    store, team = world.store, call.team.name
+    check_required(collection.field_definitions, fields)
+    _react_to_undefined(call, undefined_keys(collection.field_definitions, fields))
+    store.remove_expired(team, collection.id, call.at)  # their unique values are free from this instant on
+    values = unique_values(collection.field_definitions, fields)
+    for key, value in values.items():
+        if store.documents.holder(team, collection.id, key, value) not in (None, file.id):
+            raise value_taken(key, value)
+    store.documents.put(team, collection.id, file, fields)
+    store.documents.set_unique_values(team, collection.id, file.id, values)
+
+
+def _react_to_undefined(call: Call, keys: list[str]) -> None:
+    """A field that the collection does not define: no answer of the real service is known, so the profile decides."""
+    reaction = call.team.profile.undefined_metadata_key
+    if keys and reaction is Reaction.REFUSE:
+        raise form_error(f"fields.{keys[0]}", "The collection does not define this field", "undefined-field")
+    if keys and reaction is Reaction.WARN:
+        call.warn(f"stored, but not defined by the collection: {', '.join(keys)[:200]}")
+
+
+async def add(world: World, call: Call, request: AddDocument) -> None:
+    """Make a file a document. One that is there already gets the new fields, and is indexed anew."""
+    call.principal.require(ADD_PERMISSION)
+    collection = get_collection(world, call, request)
+    file = get_file(world, call, request.file_id)
+    if file.upload_status is not UploadStatus.COMPLETE:
+        raise ApiError(Kind.FAILED_PRECONDITION, f"The upload of {file.id} is not complete.", rule="upload_status")
+    with world.store.transaction():
+        _put(world, call, collection, file, request.fields)
+        indexing.begin(world, call, collection.id, file.id)
+    await indexing.settled(world, call)
+
+
+async def upload(world: World, call: Call, request: UploadDocument) -> Document:
+    """Store a new file and make it a document, both or neither."""
+    call.principal.require(ADD_PERMISSION)
+    get_collection(world, call, request)
+    limits = call.team.limits
+    row = "collection_document_bytes_max"
+    async with incoming(world, call, request.content, row, limits.collection_document_bytes_max) as blob:
+        head = request.head()
+        check_filename(head.name)
+        collection = get_collection(world, call, request)  # again: it may be gone since the bytes began to arrive
+        with world.store.transaction():
+            new = InitializeFile(head.name, head.content_type or "")
+            file = insert_file(world, call, new, blob, UploadStatus.COMPLETE)
+            _put(world, call, collection, file, head.fields)
+            indexing.begin(world, call, collection.id, file.id)
+    await indexing.settled(world, call)
+    return get_document(world, call, collection, file.id)
+
+
+async def list_documents(world: World, call: Call, request: ListDocuments) -> Page[Document]:
+    """One page of a collection's documents."""
+    collection = get_collection(world, call, request)
+    store, team, sort_by = world.store.documents, call.team.name, request.sort_by
+
+    def fetch(after: Cursor | None, limit: int) -> list[Document]:
+        return store.page(
+            *(team, collection.id, call.at),
+            sort_by=sort_by,
+            descending=request.descending,
+            after=after,
+            limit=limit,
+            name=request.name or None,
+        )
+
+    query = ("documents", team, collection.id, sort_by.value, request.descending, request.name, request.filter or "")
+    return await lists.page(
+        fetch,
+        lambda document: store.cursor(document, sort_by),
+        query=query,
+        token=request.pagination_token,
+        limit=request.limit or call.team.limits.page_items_default,
+        accepts=filters.DOCUMENTS.accepts(request.filter, call.team.limits),
+    )
+
+
+async def get(world: World, call: Call, request: DocumentId) -> Document:
+    """The metadata of one document."""
+    return get_document(world, call, get_collection(world, call, request), request.file_id)
+
+
+async def batch_get(world: World, call: Call, request: BatchGetDocuments) -> list[Document]:
+    """The metadata of several documents, in the order of the request; what is not there is left out."""
+    collection = get_collection(world, call, request)
+    found = (world.store.documents.get(call.team.name, collection.id, id, call.at) for id in request.file_ids)
+    return [document for document in found if document is not None]
+
+
+async def update(world: World, call: Call, request: UpdateDocument) -> Document:
+    """Change a document's fields, and name, type or content of its file; then index what that changes anew."""
+    document = get_document(world, call, get_collection(world, call, request), request.file_id)
+    data = request.data
+    if data is None:
+        _update(world, call, request, None)
+    else:
+
+        async def content() -> AsyncIterator[Bytes]:
+            yield data
+
+        most = call.team.limits.collection_document_bytes_max
+        async with incoming(world, call, content(), "collection_document_bytes_max", most) as blob:
+            _update(world, call, request, blob)
+    await indexing.settled(world, call)
+    return await get(world, call, DocumentId(document.collection_id, document.file.id))
+
+
+def _update(world: World, call: Call, request: UpdateDocument, blob: BlobWriter | None) -> None:
+    """Change everything or nothing; `blob` holds the new content."""
+    collection = get_collection(world, call, request)
+    document = get_document(world, call, collection, request.file_id)
+    with world.store.transaction():
+        begun = change_file(
+            *(world, call, document.file), filename=request.name, content_type=request.content_type, blob=blob
+        )
+        file = get_file(world, call, document.file.id)
+        _put(world, call, collection, file, {**document.fields, **request.fields})
+        if not begun:
+            indexing.begin(world, call, collection.id, file.id)
+
+
+async def reindex(world: World, call: Call, request: DocumentId) -> None:
+    """Index a document anew, with what the collection's configuration and its fields are now."""
+    document = get_document(world, call, get_collection(world, call, request), request.file_id)
+    with world.store.transaction():
+        indexing.begin(world, call, document.collection_id, document.file.id)
+    await indexing.settled(world, call)
+
+
+async def remove(world: World, call: Call, request: DocumentId) -> None:
+    """Take a document out of its collection; the file stays."""
+    document = get_document(world, call, get_collection(world, call, request), request.file_id)
+    world.store.remove_document(call.team.name, document.collection_id, document.file.id)
+
+
+_REFERENCE = "Collections reference"
+_LIVE = "Collections reference; observed live, 2026-04"
+_M = Plane.MANAGEMENT
+
+OPERATIONS = (
+    Operation("documents.add", _M, AddDocument, add, _LIVE, Confidence.RECORDED),
+    Operation("documents.upload", _M, UploadDocument, upload, "Collections guide; the answer is not shown anywhere"),
+    Operation("documents.list", _M, ListDocuments, list_documents, _LIVE, Confidence.RECORDED),
+    Operation("documents.get", _M, DocumentId, get, _REFERENCE),
+    Operation("documents.batch_get", _M, BatchGetDocuments, batch_get, _LIVE, Confidence.RECORDED),
+    Operation("documents.update", _M, UpdateDocument, update, "collections.proto; xai-sdk"),
+    Operation("documents.reindex", _M, DocumentId, reindex, _REFERENCE),
+    Operation("documents.remove", _M, DocumentId, remove, _LIVE, Confidence.RECORDED),
+)

@@ -1,0 +1,34 @@
+"""The begin of an indexing, and the wait for its end. Everything between is done by jobs."""
+
+from __future__ import annotations
+
+from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus, Indexing
+from emulator.domain.speeds import first_due
+from emulator.domain.transitions import step
+from emulator.operations.base import Call
+from emulator.world import World
+
+
+def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:
+    """Index a document, or index it anew: until that is done it is not found."""
+    store, team = world.store, call.team.name
+    document = store.documents.get(team, collection_id, file_id, call.at)
+    assert document is not None, file_id
+    step(STATUS_TRANSITIONS, document.status, DocumentStatus.PROCESSING)
+    revision = store.teams.next_id(team)
+    store.chunks.remove(team, collection_id, file_id)
+    store.documents.begin(team, collection_id, file_id, revision)
+    subject = Indexing(collection_id, file_id, revision).subject
+    world.add_job(call.team, "index_document", subject, first_due(call.team.indexing, call.at))
+
+
+def begin_all(world: World, call: Call, file_id: str) -> None:
+    """Index every document anew that a file is."""
+    for collection_id in world.store.documents.collections_of(call.team.name, file_id):
+        begin(world, call, collection_id, file_id)
+
+
+async def settled(world: World, call: Call) -> None:
+    """At the instant speed, wait until what this call began to index is PROCESSED or FAILED."""
+    if call.team.indexing == "instant":
+        await world.run_due(call.team, call.at)

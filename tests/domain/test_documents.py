@@ -1,0 +1,46 @@
+"""Documents: the order of their states, and the ids of their chunks."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus, Indexing, chunk_id
+
+UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def test_the_way_through_the_states_is_one() -> None:
+    """Beside failing and beginning anew, each state leads to one next, in the documented order, up to PROCESSED."""
+    way, status = [DocumentStatus.PROCESSING], DocumentStatus.PROCESSING
+    while forward := STATUS_TRANSITIONS[status] - {DocumentStatus.FAILED, DocumentStatus.PROCESSING}:
+        [status] = forward
+        way.append(status)
+    assert [status.name for status in way] == ["PROCESSING", "CHUNKED", "EMBEDDING", "WRITING", "PROCESSED"]
+
+
+def test_every_state_can_begin_anew() -> None:
+    """A document can be indexed again whatever its state, and only one that is not at an end can fail."""
+    for status, targets in STATUS_TRANSITIONS.items():
+        if status is not DocumentStatus.UNKNOWN:
+            ended = status in (DocumentStatus.PROCESSED, DocumentStatus.FAILED)
+            assert DocumentStatus.PROCESSING in targets
+            assert (DocumentStatus.FAILED in targets) is not ended
+
+
+content = st.tuples(st.text(max_size=9), st.text(max_size=9), st.integers(0, 9), st.text(max_size=9))
+
+
+@given(content, content)
+def test_a_chunk_keeps_its_id(one: tuple[str, str, int, str], other: tuple[str, str, int, str]) -> None:
+    """The id of a chunk has the form of a version 7 UUID, and is the same exactly for the same content."""
+    assert UUID7.fullmatch(chunk_id(*one))
+    assert (chunk_id(*one) == chunk_id(*other)) is (one == other)
+
+
+@given(st.builds(Indexing, st.text("abc_-", min_size=1), st.text("abc_-", min_size=1), st.integers(0)))
+def test_a_job_remembers_its_indexing(indexing: Indexing) -> None:
+    """What a job writes down of an indexing is that indexing."""
+    assert Indexing.of(indexing.subject) == indexing
