@@ -64,3 +64,11 @@ def management(emulator: Emulator) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {emulator.management_key}"}
     with httpx.Client(base_url=emulator.url, headers=headers, timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+def control(emulator: Emulator) -> Iterator[httpx.Client]:
+    """A plain HTTP client of the control plane; unless a team is named it is about the default one, which was reset."""
+    emulator.reset()
+    with httpx.Client(base_url=f"{emulator.url}/_emulator", timeout=30) as client:
+        yield client
