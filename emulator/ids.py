@@ -34,3 +34,8 @@ def url_token(seed: str, team: str, counter: int) -> str:
 def fixed_uuid(seed: str, team: str, name: str) -> str:
     """A UUID that is always the same for a name: team ids, key ids, user ids."""
     return uuid4(seed, f"{team}\0{name}", 0)
+
+
+def roll(seed: str, team: str, counter: int, purpose: str, sides: int) -> int:
+    """A die of so many sides, thrown by nobody: the same arguments give the same number from 0 on."""
+    return int.from_bytes(_digest(seed, team, counter, purpose)[:8], "big") % sides

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from emulator import ids
 from emulator.clock import Clock, Instant
-from emulator.domain.hostility import Hostility
+from emulator.domain.hostility import Mischief
 from emulator.domain.keys import AuthMode, Key
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
@@ -27,7 +27,7 @@ class Team:
     profile: Profile = field(init=False)
     limits: Limits = field(init=False)
     indexing: str = field(init=False)  # one of settings.SPEEDS
-    hostility: Hostility | None = field(init=False)
+    mischief: Mischief | None = field(init=False)  # in hostile mode
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
         """Take the server's settings, but for the team's own. Raises BadSetting, and changes nothing then."""
@@ -36,7 +36,7 @@ class Team:
         self.profile = PROFILES[settings.profile]
         self.limits = override(self.profile.limits, settings.limits)
         self.indexing = settings.indexing
-        self.hostility = settings.hostile
+        self.mischief = None if settings.hostile is None else Mischief(settings.hostile, self.name)
 
 
 class Journal(Protocol):

@@ -33,11 +33,13 @@ class HostilityChange(Struct, forbid_unknown_fields=True):
 
 async def read(asked: Asked) -> HostilityShown:
     """List the traps, and say which of them are set for a team."""
-    hostility = asked.team.hostility
+    mischief = asked.team.mischief
+    hostility = None if mischief is None else mischief.hostility
     return HostilityShown(
         seed=None if hostility is None else hostility.seed,
         switches=[
-            SwitchShown(switch.word, switch.value, hostility is not None and hostility.has(switch)) for switch in Switch
+            SwitchShown(switch.word, switch.value, hostility is not None and switch in hostility.switches)
+            for switch in Switch
         ],
     )
 

@@ -7,7 +7,9 @@ run that failed can be had again.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from emulator import ids
 
 
 class Switch(enum.Enum):
@@ -37,14 +39,29 @@ class Hostility:
     seed: str
     switches: frozenset[Switch] = frozenset(Switch)
 
-    def has(self, switch: Switch) -> bool:
-        """Whether a trap is set."""
-        return switch in self.switches
-
     def __str__(self) -> str:
         if self.switches == frozenset(Switch):
             return self.seed
         return f"{self.seed}:{','.join(sorted(switch.word for switch in self.switches))}"
+
+
+@dataclass(slots=True)
+class Mischief:
+    """How hostile mode goes in one team: the calls it has seen, by which chance goes, and what is not visible yet."""
+
+    hostility: Hostility
+    team: str
+    calls: int = 0
+    refused: int = -1  # the last call that was refused for no reason: the one after it is not
+    hidden: set[str] = field(default_factory=set)  # ids of what was just created
+
+    def has(self, switch: Switch) -> bool:
+        """Whether a trap is set."""
+        return switch in self.hostility.switches
+
+    def roll(self, purpose: str, sides: int) -> int:
+        """A number from 0 on, which depends on the seed, the team, the number of this call and the purpose."""
+        return ids.roll(self.hostility.seed, self.team, self.calls, purpose, sides)
 
 
 def parse(text: str) -> Hostility | None:

@@ -80,7 +80,7 @@ class Call:
     unread: list[str] = field(default_factory=list)  # fields the client sent that nobody reads
     envelope: Envelope = field(default_factory=Envelope)
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
-    fault: str | None = None  # the rule or step of a script that was applied (`x-emulator-fault`)
+    faults: list[str] = field(default_factory=list)  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
     entry: Any = None  # the journal's note of this call
 
     def warn(self, sentence: str) -> None:

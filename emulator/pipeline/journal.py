@@ -66,7 +66,7 @@ class Entry:
     # What a call does not set stays here, which is cheaper than to set it each time.
     outcome: str | None = None  # "ok" or the kind of the refusal; None while the call runs
     rule: str | None = None
-    fault: str | None = None
+    faults: tuple[str, ...] = ()
     status: int | str | None = None  # of HTTP, or the name of a gRPC code; None where nobody was answered
     ms: float = 0.0
     request: Body | Length | None = None
@@ -167,7 +167,7 @@ class Journal:
         """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
         entry: Entry = call.entry
         envelope, ring, secret = call.envelope, self.ring(call.team.name), presented(call.credentials)
-        entry.status, entry.fault = status, call.fault
+        entry.status, entry.faults = status, tuple(call.faults)
         entry.unread, entry.warnings = tuple(call.unread), tuple(call.warnings)
         if envelope.body:
             entry.request = Body(envelope.body, secret)

@@ -106,6 +106,6 @@ _TESTS: dict[str, Callable[[Entry, Any], bool]] = {
     "target": lambda entry, glob: fnmatchcase(entry.target, glob),
     "outcome": _outcome,
     "status": lambda entry, status: entry.status == status,
-    "fault": lambda entry, glob: fnmatchcase(entry.fault or "", glob),
+    "fault": lambda entry, glob: any(fnmatchcase(fault, glob) for fault in entry.faults),
     "body": lambda entry, wanted: _contains(request_json(entry), wanted),
 }

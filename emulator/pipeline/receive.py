@@ -12,6 +12,7 @@ from typing import Any
 from emulator.errors import invalid
 from emulator.limits import Between, Chars, Limits, PageSize
 from emulator.operations.base import Call
+from emulator.pipeline.hostile import SMALL_PAGE_ITEMS, has_small_pages
 from emulator.profiles import Reaction
 
 Rule = Between | Chars | PageSize
@@ -27,6 +28,8 @@ def within_bounds(call: Call, request: Any) -> Any:
     changes: dict[str, Any] = {}
     for name, rule in rules(type(request)):  # type: ignore[arg-type]  # a class is hashable
         value = getattr(request, name)
+        if isinstance(rule, PageSize) and has_small_pages(call):
+            value = SMALL_PAGE_ITEMS  # whatever was asked for
         if value is None:
             continue
         if isinstance(rule, Between):

@@ -9,7 +9,7 @@ from emulator.domain.files import File
 from emulator.domain.keys import AuthMode, authenticate, team_of
 from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations.base import Call, Content
-from emulator.pipeline import refusals
+from emulator.pipeline import hostile, refusals
 from emulator.pipeline.effects import Effect
 from emulator.pipeline.receive import receive
 from emulator.pipeline.redact import looks_real
@@ -58,18 +58,20 @@ async def perform(world: World, call: Call) -> Any:
 
 
 async def _run(world: World, call: Call, effect: Effect | None) -> Any:
+    hostile.refuse(world, call)
     if call.operation.decode_first:
         call.request = await receive(call)
         _authenticate(world, call)
     else:
         _authenticate(world, call)
         call.request = await receive(call)
+    hostile.hide(call)
     if effect is not None:
         call.request = wrap_request(call.request, effect, lambda: _end(world, call, effect))
     result = await call.operation.run(world, call, call.request)
     if isinstance(result, File):
         call.upload_hash = result.hash
-    return result
+    return hostile.afterwards(call, result)
 
 
 async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:
@@ -77,7 +79,8 @@ async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:
     ticket = next((each for each in tickets if each.effect is not None), None)
     if ticket is None:
         return await _run(world, call, None)
-    call.fault, effect = ticket.label, ticket.effect
+    effect = ticket.effect
+    call.faults.append(ticket.label)
     if effect.delay_seconds is not None:
         await asyncio.sleep(effect.delay_seconds)
     if effect.cut_upload_after_bytes is None and (effect.drop == "before" or effect.refuses):

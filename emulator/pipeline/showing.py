@@ -39,7 +39,7 @@ class CallShown(Struct):
     outcome: str | None
     status: int | str | None
     rule: str | None
-    fault: str | None
+    faults: list[str]
     ms: float
     request: BodyShown | None
     response: BodyShown | None
@@ -61,7 +61,7 @@ def shown(entry: Entry, team: str) -> CallShown:
         outcome=entry.outcome,
         status=entry.status,
         rule=entry.rule,
-        fault=entry.fault,
+        faults=list(entry.faults),
         ms=round(entry.ms, 3),
         request=_body(entry, entry.request, is_request=True),
         response=_body(entry, entry.response, is_request=False),

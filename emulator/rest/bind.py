@@ -8,14 +8,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
+
 from emulator import ids
 from emulator.domain.keys import bearer, team_of
 from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
+from emulator.pipeline.hostile import mangle
 from emulator.pipeline.run import perform
 from emulator.profiles import Reaction
-from emulator.rest.bodies import PREFLIGHT, Headers, Reply, head, labels, refusal
+from emulator.rest.bodies import JSON, PREFLIGHT, Headers, Reply, head, labels, refusal
 from emulator.rest.dispatch import Dispatch, Match
 from emulator.rest.envelope import Scope, envelope_of, header, transport_of
 from emulator.rest.protojson import FromProtoJson
@@ -89,6 +92,8 @@ class Rest:
         try:
             result = await perform(self._world, call)
             reply = route.write(exchange, result)
+            if call.team.mischief is not None and reply.content_type == JSON:
+                reply.body = msgspec.json.encode(mangle(call, msgspec.json.decode(reply.body)))
         except ApiError as error:
             call.entry.refused(error)
             reply = refusal(error, operation.plane)

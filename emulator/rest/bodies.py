@@ -57,7 +57,7 @@ def refusal(error: ApiError, plane: Plane) -> Reply:
 
 def labels(call: Call) -> Headers:
     """What tells the emulator's own doing from the real service's."""
-    headers: Headers = [] if call.fault is None else [(b"x-emulator-fault", call.fault.encode())]
+    headers: Headers = [(b"x-emulator-fault", ", ".join(call.faults).encode())] if call.faults else []
     for sentence in call.warnings:
         headers.append((b"x-emulator-warning", sentence.encode("unicode_escape")))  # it may quote the client
     return headers

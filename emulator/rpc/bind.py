@@ -16,6 +16,7 @@ from emulator.errors import WIRE, ApiError, CallerGone, Kind, invalid
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.pipeline.run import perform
+from emulator.rpc import hostile
 from emulator.rpc.envelope import MessageCodec, envelope_of
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS, NOT_EMULATED
@@ -145,7 +146,7 @@ class RpcServer:
 
         try:
             while (piece := self._result(self._submit(next_piece(), context), call, context)) is not _END:
-                yield _serialize(method.write(piece))
+                yield method.write(piece).SerializeToString()
         finally:
             asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
 
@@ -181,7 +182,7 @@ class RpcServer:
 
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The answer of a call, of which the journal is told."""
-        raw = _serialize(method.write(await self._perform(call)))
+        raw = hostile.serialize(call, method.write(await self._perform(call)))
         self._world.journal.replied(call, "OK", raw)
         return raw
 
@@ -272,11 +273,6 @@ def _parse(message: type, raw: bytes) -> Message:
         raise invalid(f"The message is not a {message.__name__}.", rule="protobuf") from None
 
 
-def _serialize(message: Message) -> bytes:
-    raw: bytes = message.SerializeToString()
-    return raw
-
-
 def _origin(context: grpc.ServicerContext) -> str | None:
     """The authority the client dialled; grpcio keeps it where only its own code looks."""
     details = getattr(getattr(context, "_rpc_event", None), "call_details", None)
@@ -287,8 +283,8 @@ def _origin(context: grpc.ServicerContext) -> str | None:
 def _metadata(call: Call, error: ApiError | None) -> tuple[tuple[str, str], ...]:
     """What REST says in headers."""
     pairs = [("x-emulator", VERSION)]
-    if call.fault is not None:
-        pairs.append(("x-emulator-fault", call.fault))
+    if call.faults:
+        pairs.append(("x-emulator-fault", ", ".join(call.faults)))
     if error is not None and error.rule:
         pairs.append(("x-emulator-rule", error.rule))
     if error is not None and error.retry_after is not None:

@@ -28,7 +28,9 @@ class EmbeddingServer:
         """The server at a URL; its user is the bearer key, `model` in its query the model. Raises ValueError."""
         parts = urlsplit(url)
         if not parts.hostname or not parts.path.rstrip("/").endswith("/embeddings"):
-            raise ValueError(f"{url!r} is not a URL such as http://localhost:11434/v1/embeddings?model=nomic-embed-text")
+            raise ValueError(
+                f"{url!r} is not a URL such as http://localhost:11434/v1/embeddings?model=nomic-embed-text"
+            )
         key, at, host = parts.netloc.rpartition("@")
         model = parse_qs(parts.query).get("model", [None])[0]
         address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
