@@ -128,12 +128,17 @@ class Chunks:
 
     # --- to build an index, and to show what it found
 
-    def editions(self, team: str, collection_id: str, after: int, limit: int) -> list[Edition]:
+    def last_edition(self) -> int:
+        """The number that every edition of now has at most, and every later one exceeds."""
+        row = self._db.row("SELECT max(seq) FROM indexed_documents")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def editions(self, team: str, collection_id: str, after: int, last: int, limit: int) -> list[Edition]:
         """Documents of a collection that can be found, in the order of their editions, after a number."""
         rows = self._db.rows(
             "SELECT seq, file_id FROM indexed_documents WHERE team = ? AND collection_id = ? AND seq > ? "
-            "ORDER BY seq LIMIT ?",
-            (team, collection_id, after, limit),
+            "AND seq <= ? ORDER BY seq LIMIT ?",
+            (team, collection_id, after, last, limit),
         )
         return [Edition(*row) for row in rows]
 

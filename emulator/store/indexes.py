@@ -109,15 +109,19 @@ class Indexes:
         return entry.index
 
     async def _catch_up(self, entry: _Entry) -> None:
-        """Build the index, or bring into it what has changed. When that fails, it is built anew by the next search."""
+        """Build the index, or bring into it what has changed. When that fails, the next search builds it anew.
+
+        Editions that come up meanwhile wait for the next time, so that chunks always stand in order of editions.
+        """
         entry.users += 1
         changes, touched, entry.touched = entry.changes, entry.touched, set()
+        last = self._chunks.last_edition()
         try:
             if entry.index is None:
                 entry.index = await self._run(_new_index)
-                await self._build(entry, entry.index)
+                await self._build(entry, entry.index, last)
             else:
-                await self._update(entry, entry.index, touched)
+                await self._update(entry, entry.index, touched, last)
             entry.changes_held = changes
         except BaseException:
             if self._entries.get(entry.key) is entry:
@@ -127,19 +131,19 @@ class Indexes:
             entry.work = None
             self._leave(entry)
 
-    async def _build(self, entry: _Entry, index: Index) -> None:
+    async def _build(self, entry: _Entry, index: Index, last: int) -> None:
         after = 0
-        while editions := self._chunks.editions(*entry.key, after, SLICE):
+        while editions := self._chunks.editions(*entry.key, after, last, SLICE):
             await self._add(entry, index, editions)
             after = editions[-1].number
 
-    async def _update(self, entry: _Entry, index: Index, touched: Iterable[str]) -> None:
-        """Take out what is stale and append what is new: in order of editions, as if all had been built now."""
+    async def _update(self, entry: _Entry, index: Index, touched: Iterable[str], last: int) -> None:
+        """Take out what is stale and append what is new."""
         stale: list[Edition] = []
         new: list[Edition] = []
         for count, file_id in enumerate(touched, 1):
             held, current = entry.editions.get(file_id), self._chunks.edition(*entry.key, file_id)
-            if held != current:
+            if held != current and (current is None or current.number <= last):
                 stale += [held] if held else []
                 new += [current] if current else []
             if count % SLICE == 0:

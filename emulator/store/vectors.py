@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DIGITS = 6  # scores that differ less are equal: a chunk's place in the matrix must not decide
 _MOVED_ROWS = 4096  # at once: a copy of these is made
+_QUIETLY = numpy.errstate(all="ignore")  # an embedder's numbers may be too large to multiply
 
 
 class VectorIndex:
@@ -49,7 +50,7 @@ class VectorIndex:
         if not self._count or len(query) != self._matrix.shape[1]:
             return
         matrix, squares = self._matrix[: self._count], self._squares[: self._count]
-        scores = _similarities(matrix, squares, query, metric).round(DIGITS)
+        scores = _similarities(matrix, squares, query, metric)
         best = _best(scores, depth)
         yield from zip(self._numbers[best].tolist(), scores[best].tolist(), strict=True)
 
@@ -59,6 +60,7 @@ class VectorIndex:
         self._numbers = numpy.empty(0, numpy.int64)
         self._count = 0
 
+    @_QUIETLY
     def _append(self, number: int, vector: Floats) -> None:
         if len(vector) != self._matrix.shape[1]:
             self._clear(len(vector))
@@ -78,6 +80,7 @@ def _grown(array: NDArray[Any]) -> NDArray[Any]:
     return grown
 
 
+@_QUIETLY
 def _similarities(matrix: Floats, squares: Floats, query: Floats, metric: MetricSpace) -> Floats:
     """Higher is nearer, and every score is finite."""
     products: Floats = matrix @ query
@@ -88,7 +91,7 @@ def _similarities(matrix: Floats, squares: Floats, query: Floats, metric: Metric
     elif metric is not MetricSpace.INNER_PRODUCT:
         lengths = numpy.sqrt(squares * square)
         products = numpy.divide(products, lengths, out=numpy.zeros_like(products), where=lengths > 0)
-    return numpy.nan_to_num(products)
+    return numpy.nan_to_num(products.round(DIGITS))
 
 
 def _best(scores: Floats, depth: int | None) -> NDArray[numpy.intp]:

@@ -1,0 +1,146 @@
+"""How a query's words are read, how rankings are fused and how matches are grouped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.domain.search import SCORE, Aggregate, Fusion, GroupBy, KeywordQuery, grouped, keyword_query
+from emulator.errors import ApiError
+
+
+@dataclass(frozen=True)
+class Record:
+    """A match, as far as grouping looks at it."""
+
+    name: str
+    fields: dict[str, str]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("What was the revenue?", ("What", "was", "the", "revenue")),
+        ("invoice INV-99812, please", ("invoice", "INV-99812", "please")),
+        ("at 12:30 on 10/12/2026 (UTC)", ("at", "12:30", "on", "10/12/2026", "UTC")),
+        ("1,250.00 but one,two", ("1,250.00", "but", "one", "two")),
+        ("ada@example.org's file_id", ("ada@example.org's", "file_id")),
+        ("a AND b OR NOT c* ^d col:e", ("a", "AND", "b", "OR", "NOT", "c*", "^d", "col:e")),
+        ("the the THE", ("the", "THE")),
+        ('a "quote without its partner', ("a", "quote", "without", "its", "partner")),
+        ("--- !!! ()", ()),
+        ("a\0b", ("a b",)),
+    ],
+)
+def test_words_are_what_stands_between_blanks_and_punctuation(text: str, words: tuple[str, ...]) -> None:
+    """Identifiers, numbers, dates and addresses stay whole; operators of query languages are words."""
+    assert keyword_query(text) == KeywordQuery((), words)
+
+
+def test_what_stands_in_quotes_is_a_phrase() -> None:
+    """A phrase is kept with its blanks; empty quotes are nothing."""
+    assert keyword_query('find "exact words" and "" "!" now') == KeywordQuery(("exact words",), ("find", "and", "now"))
+
+
+@given(st.text())
+def test_any_text_can_be_read(text: str) -> None:
+    """Whatever is typed gives terms, each once, each with something to look for, none with a NUL."""
+    query = keyword_query(text)
+    for terms in (query.phrases, query.words):
+        assert len(set(terms)) == len(terms)
+        assert all(any(c.isalnum() for c in term) and "\0" not in term for term in terms)
+
+
+def test_a_chunk_in_both_rankings_beats_one_that_is_first_in_one() -> None:
+    """Half of 1/(60+2) twice is more than half of 1/(60+1) once; weights and k are the request's."""
+    assert Fusion().score(2, 2) == pytest.approx(1 / 62)
+    assert Fusion().score(1, None) == Fusion().score(None, 1) == pytest.approx(0.5 / 61)
+    assert Fusion(k=0, text_weight=1, embedding_weight=0).score(4, 1) == 0.25
+    assert Fusion(k=9).of_rank(1) == 0.1
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000), st.integers(0, 100))
+def test_a_better_rank_never_scores_less(rank: int, other: int, k: int) -> None:
+    """In either ranking, for any k."""
+    fusion = Fusion(k=k)
+    assert fusion.score(rank, other) > fusion.score(rank + 1, other)
+    assert fusion.score(other, rank) > fusion.score(other, rank + 1)
+    assert fusion.of_rank(rank) > fusion.of_rank(rank + 1)
+
+
+@pytest.mark.parametrize(
+    "fusion",
+    [Fusion(k=-1), Fusion(text_weight=-0.1), Fusion(embedding_weight=float("inf")), Fusion(text_weight=float("nan"))],
+)
+def test_a_fusion_that_orders_nothing_is_refused(fusion: Fusion) -> None:
+    """A negative k could divide by zero, and scores are finite."""
+    with pytest.raises(ApiError, match="at least 0"):
+        fusion.check()
+
+
+@pytest.mark.parametrize("group_by", [GroupBy(()), GroupBy(("a",), k=0)])
+def test_groups_by_nothing_or_of_none_are_refused(group_by: GroupBy) -> None:
+    """At least one key, and at least one record (OpenAPI: GroupBy)."""
+    with pytest.raises(ApiError, match="group_by"):
+        group_by.check()
+
+
+RECORDS = [
+    Record("a", {"team": "x", "year": "2020"}),
+    Record("b", {"team": "x", "year": "2024"}),
+    Record("c", {"year": "100"}),
+    Record("d", {"team": "y", "year": "late"}),
+    Record("e", {"team": "x", "year": "999"}),
+    Record("f", {}),
+    Record("g", {"team": "y", "year": "2022"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("group_by", "kept"),
+    [
+        (GroupBy(("team",)), "acd"),
+        (GroupBy(("team",), k=2), "abcdfg"),
+        (GroupBy(("team",), k=99), "abcdefg"),
+        (GroupBy(("team",), Aggregate.MAX_K), "acd"),
+        (GroupBy(("team",), Aggregate.MIN_K, ("year",)), "ceg"),
+        (GroupBy(("team",), Aggregate.MAX_K, ("year",)), "bcg"),
+        (GroupBy(("team", "year")), "abcdefg"),
+        (GroupBy(("nobody has this",)), "a"),
+        (GroupBy(("nobody has this",), Aggregate.MIN_K, ("team", "year"), 2), "ae"),
+        (GroupBy(("nobody has this",), Aggregate.MAX_K, ("team", SCORE), 1), "d"),
+    ],
+)
+def test_the_best_of_each_group_stay_in_their_order(group_by: GroupBy, kept: str) -> None:
+    """By relevance or by values, as numbers where they are numbers; without the key records share a group."""
+    assert "".join(record.name for record in grouped(RECORDS, group_by)) == kept
+
+
+values = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", "10", "x", ""]))
+
+
+@given(
+    st.lists(values, max_size=12),
+    st.builds(
+        GroupBy,
+        st.lists(st.sampled_from("ab"), min_size=1, max_size=2).map(tuple),
+        st.sampled_from(Aggregate),
+        st.lists(st.sampled_from(["a", "b", SCORE]), min_size=1, max_size=2).map(tuple),
+        st.integers(1, 3),
+    ),
+)
+def test_each_group_keeps_as_many_as_it_may(fields: list[dict[str, str]], group_by: GroupBy) -> None:
+    """Never more than k of a group, never fewer while there are some, and always in the order of relevance."""
+    records = [Record(str(number), each) for number, each in enumerate(fields)]
+    kept = grouped(records, group_by)
+
+    def group(record: Record) -> tuple[str | None, ...]:
+        return tuple(record.fields.get(key) for key in group_by.keys)
+
+    assert [records.index(record) for record in kept] == sorted(records.index(record) for record in kept)
+    for each in {group(record) for record in records}:
+        size = sum(group(record) == each for record in records)
+        assert sum(group(record) == each for record in kept) == min(size, group_by.k)
