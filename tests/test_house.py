@@ -25,7 +25,7 @@ FLOORS: list[set[str]] = [
     {"store", "search", "settings", "port"},
     {"profiles"},
     {"domain"},
-    {"errors", "limits", "clock", "ids", "version"},
+    {"errors", "limits", "clock", "ids", "version", "functions"},
 ]
 SIDEWAYS = {
     ("__main__", "cli"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from emulator import functions
+from emulator.search import embed as stand_in
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -49,18 +50,12 @@ def _function(embedder: str | Function) -> Function:
     if not isinstance(embedder, str):
         return embedder
     if embedder == STAND_IN:
-        return _stand_in
+        return stand_in.embed
     if embedder.startswith(("http://", "https://")):
         from emulator.search.embedding_server import EmbeddingServer  # and with it urllib
 
         return EmbeddingServer.from_url(embedder).embed
     return functions.load(embedder)
-
-
-def _stand_in(texts: list[str]) -> NDArray[float32]:
-    from emulator.search.embed import embed  # and with it numpy
-
-    return embed(texts)
 
 
 def _checked(function: Function, texts: list[str]) -> NDArray[float32]:

@@ -1,0 +1,25 @@
+"""Functions that a setting names as MODULE:FUNCTION."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def load(name: str) -> Callable[..., Any]:
+    """The function of a module, which may lie in the working directory. Raises ValueError with one clear sentence."""
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise ValueError(f"{name!r} is not MODULE:FUNCTION")
+    if os.getcwd() not in sys.path and "" not in sys.path:  # a console script has its own directory there
+        sys.path.insert(0, os.getcwd())
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not callable(function):
+        raise ValueError(f"{name}: {attribute} cannot be called")
+    return function

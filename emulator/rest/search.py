@@ -1,0 +1,18 @@
+"""The path of document search."""
+
+from __future__ import annotations
+
+from emulator.rest.reading import FromJson
+from emulator.rest.route import Route
+from emulator.rest.shapes import search as shapes
+from emulator.rest.writing import AsJson
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST",
+        "/v1/documents/search",
+        "documents.search",
+        FromJson(shapes.SearchRequest, shapes.search),
+        AsJson(shapes.SearchResponse, shapes.response),
+    ),
+)
