@@ -13,20 +13,22 @@ from emulator import ids
 from emulator.clock import MICROSECONDS
 from emulator.control.routes import Control
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
+from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.port import Port
 from emulator.rest.bind import Rest
-from emulator.settings import Settings, from_keywords
+from emulator.settings import BadSetting, Settings, from_keywords
 from emulator.store import Store
-from emulator.world import World
+from emulator.world import Responder, World
 
 DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.MANAGEMENT))
 
 
 def build_world(settings: Settings) -> World:
-    """The state of a new emulator. Raises what `Store` raises."""
+    """The state of a new emulator. Raises BadSetting, and what `Store` raises."""
+    responders = {settings.responder: _responder(settings)}
     return World(
         settings=settings,
         store=Store(settings.data_dir),
@@ -35,7 +37,16 @@ def build_world(settings: Settings) -> World:
         seed=settings.random_seed or ids.random_seed(),
         auth_mode=AuthMode(settings.auth),
         keys={key.secret: key for key in settings.keys or DEFAULT_KEYS},
+        make_responder=make_responder,
+        responders=responders,
     )
+
+
+def _responder(settings: Settings) -> Responder:
+    try:
+        return make_responder(settings.responder)
+    except ValueError as error:
+        raise BadSetting(f"responder: {error}") from None
 
 
 class Server:

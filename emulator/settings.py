@@ -77,6 +77,13 @@ def _hostility(text: str) -> Hostility | None:
         raise BadSetting(str(error)) from None
 
 
+def _responder(text: str) -> str:
+    kind, _, rest = text.partition(":")
+    if text != "echo" and (kind not in ("canned", "call", "http", "https") or not rest):
+        raise BadSetting(f"{text!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
+    return text
+
+
 def _setting(
     default: Any,
     parse: Callable[[str], Any],
@@ -124,6 +131,16 @@ class Settings:
     )
     indexing: str = _setting(
         "instant", _one_of(*SPEEDS), "SPEED", "how fast documents are indexed: " + ", ".join(SPEEDS), per_team=True
+    )
+    batches: str = _setting(
+        "instant", _one_of(*SPEEDS), "SPEED", "how fast batches are processed: " + ", ".join(SPEEDS), per_team=True
+    )
+    responder: str | Callable[..., Any] = _setting(
+        "echo",
+        _responder,
+        "RESPONDER",
+        "what answers batch requests: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in Python a function, too)",
+        per_team=True,
     )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
@@ -199,7 +216,7 @@ def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, An
             values[name] = collect(name, [parse(name, item, name) for item in items])
         elif FIELDS[name].metadata["repeat"]:
             values[name] = tuple(parse(name, item, name) if isinstance(item, str) else item for item in value)
-        elif value is None or isinstance(value, Path):
+        elif value is None or isinstance(value, Path) or callable(value):
             values[name] = value
         else:
             values[name] = parse(name, str(value), name)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from emulator import ids
 from emulator.clock import Clock, Instant
+from emulator.domain.batches_results import BatchRequest
 from emulator.domain.hostility import Mischief
 from emulator.domain.keys import AuthMode, Key
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
-from emulator.settings import Settings, of_team
+from emulator.settings import BadSetting, Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
 
@@ -27,6 +28,10 @@ class Team:
     profile: Profile = field(init=False)
     limits: Limits = field(init=False)
     indexing: str = field(init=False)  # one of settings.SPEEDS
+    batches: str = field(init=False)  # another one
+    responder: str | Callable[..., Any] = field(init=False)
+    function: Callable[..., Any] | None = None  # answers batch requests instead
+    cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
     mischief: Mischief | None = field(init=False)  # in hostile mode
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
@@ -36,6 +41,8 @@ class Team:
         self.profile = PROFILES[settings.profile]
         self.limits = override(self.profile.limits, settings.limits)
         self.indexing = settings.indexing
+        self.batches = settings.batches
+        self.responder = settings.responder
         self.mischief = None if settings.hostile is None else Mischief(settings.hostile, self.name)
 
 
@@ -63,6 +70,16 @@ class Faults(Protocol):
     def clear(self, team: str) -> int: ...
 
 
+class Responder(Protocol):
+    """Answers batch requests; `requests_max` is how many at once."""
+
+    requests_max: int
+
+    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+        """What to say to each request, in order. An exception in its place lets that request fail."""
+        ...
+
+
 @dataclass
 class World:
     """The state of one emulator. `app` fills it; nothing here is global to the process."""
@@ -74,8 +91,10 @@ class World:
     seed: str
     auth_mode: AuthMode
     keys: dict[str, Key]
+    make_responder: Callable[[str | Callable[..., Any]], Responder]  # raises ValueError
     origin: str = "http://localhost"  # where the emulator listens, for callers whose own view is not known
     teams: dict[str, Team] = field(default_factory=dict)
+    responders: dict[str | Callable[..., Any], Responder] = field(default_factory=dict)  # those in use
     log: Callable[[str], None] = lambda line: None
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
     wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
@@ -95,9 +114,34 @@ class World:
 
     def configure(self, team: Team, changes: Mapping[str, Any]) -> None:
         """Give a team settings of its own; None takes one back. Raises BadSetting."""
+        if changes.get("responder") is not None:
+            try:
+                self._responder(changes["responder"])
+            except ValueError as error:
+                raise BadSetting(f"responder: {error}") from None
         overrides = {**team.overrides, **changes}
         team.configure(self.settings, {name: value for name, value in overrides.items() if value is not None})
         self.store.teams.set_overrides(team.name, team.overrides)
+
+    def responder(self, team: Team) -> Responder:
+        """What answers the batch requests of a team. Raises ValueError where there is no such thing any more."""
+        return self._responder(team.function or team.responder)
+
+    def _responder(self, wanted: str | Callable[..., Any]) -> Responder:
+        if wanted not in self.responders:
+            self.responders[wanted] = self.make_responder(wanted)
+        return self.responders[wanted]
+
+    def set_responder(self, team: Team, responder: str | Callable[..., Any]) -> None:
+        """Let another responder answer a team's batch requests. Raises BadSetting, and changes nothing then.
+
+        A function serves until the process ends, what a text names also after that. Beside it, the setting `batches`
+        is the speed, and `team.cancel_reverts = True` lets the requests of a batch that is cancelled from then on end
+        as if it were not, a race of the real service.
+        """
+        if isinstance(responder, str):
+            self.configure(team, {"responder": responder})
+        team.function = None if isinstance(responder, str) else responder
 
     def new_id(self, team: Team, prefix: str) -> str:
         """A new identifier such as `file_<uuid4>`; an empty prefix gives the bare UUID."""
@@ -127,6 +171,7 @@ class World:
         """Back to how the team was at first; how many things of each kind went."""
         counts = self._clear(team)
         team.clock.reset()
+        team.function, team.cancel_reverts = None, False
         team.configure(self.settings, {})
         self.plant(team)
         self.wake()
@@ -148,11 +193,3 @@ class World:
         """Override limits of one team. Raises ValueError for an unknown name or a bad value."""
         override(team.limits, changes)
         self.configure(team, {"limits": {**team.overrides.get("limits", {}), **changes}})
-
-    def set_responder(self, team: Team, responder: str | Callable[..., Any]) -> None:
-        """Let another responder answer a team's batch requests: `echo`, `canned:FILE`, … or a Python function.
-
-        Raises ValueError with one clear sentence. Beside it, `team.batches` is the speed (one of settings.SPEEDS), and
-        `team.cancel_reverts` lets the race of the real service happen: cancelled requests that turn into successes.
-        """
-        team.responder = self.make_responder(responder)

@@ -144,6 +144,8 @@ UNDECIDED = {
     "files.content.post": "whether the bytes are text",
     "files.upload_chunks": "the state of the file",
     "files.complete_batch_upload": "the state of the files",
+    "batches.list": "a token comes from a page",
+    "batches.add_requests": "a request has one kind",
     "files.create_public_url": "the type, the size and the expiry of the file",
 }
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant
+from emulator.clock import Instant
+from emulator.domain.speeds import STAGE, first_due
 from emulator.domain.transitions import step
-from emulator.errors import ApiError, Kind, invalid, not_found
+from emulator.errors import ApiError, Kind, invalid
 from emulator.limits import Limits
 
 
@@ -196,11 +197,6 @@ def cancelled_outcome(batch: Batch) -> Failure:
 # --- what may be added
 
 
-def batch_not_found() -> ApiError:
-    """The refusal for a batch that is missing, or of another team."""
-    return not_found("Batch")
-
-
 def check_open(batch: Batch) -> None:
     """Refuse to add requests to a batch that takes none."""
     if batch.input_file_id is not None:
@@ -262,7 +258,6 @@ def _plain(value: Any) -> Any:
 # --- when requests are processed
 
 _STAGES = 4
-_STAGE = MICROSECONDS // _STAGES  # the realistic speed takes a second, as indexing does
 
 
 def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
@@ -270,4 +265,5 @@ def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
 
     None waits until it is released.
     """
-    return {"instant": at, "realistic": at + _STAGE * (1 + index % _STAGES), "manual": None}[speed]
+    first = first_due(speed, at)
+    return first + STAGE * (index % _STAGES) if speed == "realistic" and first is not None else first

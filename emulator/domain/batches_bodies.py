@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 from emulator.domain.batches import RequestKind
 
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-Seconds = Annotated[int, Meta(ge=0, le=2**53)]
 AspectRatio = Literal[
     "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1", "auto"
 ]  # fmt: skip
@@ -148,20 +147,6 @@ class ResponsesBody(Struct):
     user: str | None = None
 
 
-class PublicUrlOptions(Struct):
-    """A public URL; its expiry is in seconds."""
-
-    expires_after: Seconds | None = None
-
-
-class StorageOptions(Struct):
-    """Asks that what is generated is also kept as a file of the team; the expiry is in seconds."""
-
-    filename: str
-    expires_after: Seconds | None = None
-    public_url: bool | PublicUrlOptions | None = None
-
-
 class ImageGenerationBody(Struct):
     """The body of /v1/images/generations."""
 
@@ -173,7 +158,7 @@ class ImageGenerationBody(Struct):
     resolution: Literal["1k", "2k"] | None = None
     response_format: ImageFormat | None = None
     service_tier: str | None = None
-    storage_options: StorageOptions | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
     user: str | None = None
 
 
@@ -198,7 +183,7 @@ class VideoGenerationBody(Struct):
     resolution: Literal["480p", "720p", "1080p"] | None = None
     seconds: Int32 | str | None = None  # OpenAI's name for the duration
     service_tier: str | None = None
-    storage_options: StorageOptions | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
     user: str | None = None
     video: VideoUrl | None = None
 
@@ -210,7 +195,7 @@ class VideoEditBody(Struct):
     video: VideoUrl
     model: str | None = None
     service_tier: str | None = None
-    storage_options: StorageOptions | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
     user: str | None = None
 
 
@@ -222,17 +207,22 @@ class VideoExtensionBody(Struct):
     model: str | None = None
     duration: Int32 | str | None = None  # seconds
     service_tier: str | None = None
-    storage_options: StorageOptions | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
 
 
-BODIES: dict[RequestKind, type[Struct]] = {
-    RequestKind.CHAT: ChatBody,
-    RequestKind.RESPONSES: ResponsesBody,
-    RequestKind.IMAGE_GENERATION: ImageGenerationBody,
-    RequestKind.IMAGE_EDIT: ImageEditBody,
-    RequestKind.VIDEO_GENERATION: VideoGenerationBody,
-    RequestKind.VIDEO_EXTENSION: VideoExtensionBody,
-}
+class PublicUrlOptions(Struct):
+    """A public URL; its expiry is in seconds."""
+
+    expires_after: int | None = None
+
+
+class StorageOptions(Struct):
+    """Asks that what is generated is also kept as a file of the team; the expiry is in seconds."""
+
+    filename: str
+    expires_after: int | None = None
+    public_url: bool | PublicUrlOptions | None = None
+
 
 # The `url` values of a JSONL line (Batch guide; the last one was observed), each with its kind and its body.
 URLS: dict[str, tuple[RequestKind, type[Struct]]] = {

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from emulator.clock import MICROSECONDS, Instant
+from emulator.jobs.batches import expire_batch, process_batch, read_batch_file
 from emulator.jobs.expiry import expire_file
 from emulator.store.jobs import Job
 from emulator.world import Team, World
@@ -18,6 +19,9 @@ T = TypeVar("T")
 
 HANDLERS: dict[str, Callable[[World, Job], Awaitable[None]]] = {
     "expire_file": expire_file,
+    "read_batch_file": read_batch_file,
+    "process_batch": process_batch,
+    "expire_batch": expire_batch,
 }
 
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep

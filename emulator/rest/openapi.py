@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -82,7 +83,8 @@ def _structs() -> Iterator[type]:
     for route in ROUTES:
         for part in (route.read, route.write):
             if isinstance(part, FromJson | FromQuery | AsJson):
-                yield part.shape
+                if part.shape is not NoneType:
+                    yield part.shape
             elif isinstance(part, FromStream) and part.json_shape is not None:
                 yield part.json_shape
 
@@ -203,7 +205,8 @@ def _body(route: Route, team: Team) -> Schema | None:
 def _success(route: Route) -> dict[str, Schema]:
     """The replies of a call that is carried out, by status."""
     if isinstance(route.write, AsJson):
-        reference = {"$ref": _REF.format(name=route.write.shape.__name__)}
+        empty = route.write.shape is NoneType
+        reference = {"type": "null"} if empty else {"$ref": _REF.format(name=route.write.shape.__name__)}
         return {"200": {"description": "Success.", "content": {"application/json": {"schema": reference}}}}
     content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}

@@ -1,0 +1,56 @@
+"""What answers batch requests: `echo`, `canned:FILE`, `call:MODULE:FUNCTION`, `http:URL`, or a Python function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from emulator.functions import load
+from emulator.world import Responder
+
+
+def make_responder(spec: str | Callable[..., Any]) -> Responder:
+    """The responder of a spec. Raises ValueError with one clear sentence."""
+    if not isinstance(spec, str):
+        return _call(spec)
+    if spec == "echo":
+        return _echo()
+    kind, _, rest = spec.partition(":")
+    if kind not in _KINDS or not rest:
+        raise ValueError(f"{spec!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
+    return _KINDS[kind](spec if rest.startswith("//") else rest)
+
+
+# Each is imported when it is first wanted: most emulators never need more than the first.
+
+
+def _echo() -> Responder:
+    from emulator.jobs.responders.echo import Echo
+
+    return Echo()
+
+
+def _canned(path: str) -> Responder:
+    from emulator.jobs.responders.canned import Canned
+
+    return Canned.from_file(path)
+
+
+def _call(function: Callable[..., Any]) -> Responder:
+    from emulator.jobs.responders.call import Call
+
+    return Call(function)
+
+
+def _http(url: str) -> Responder:
+    from emulator.jobs.responders.http import Http
+
+    return Http.from_url(url)
+
+
+_KINDS: dict[str, Callable[[str], Responder]] = {
+    "canned": _canned,
+    "call": lambda name: _call(load(name)),
+    "http": _http,
+    "https": _http,
+}

@@ -1,0 +1,36 @@
+"""`call:MODULE:FUNCTION`: asks a Python function, `function(request) -> answer`.
+
+It gets a `BatchRequest` and returns a text, a message (`{"tool_calls": [{"name": …, "arguments": {…}}]}`) or a whole
+result. What it raises lets the request fail with that message. It is called from several threads at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from emulator.domain.batches_results import BatchRequest
+from emulator.jobs.responders.threads import each_in_threads
+
+
+class Call:
+    """Answers off the loop, for a function may take its time."""
+
+    requests_max = 64
+
+    def __init__(self, function: Callable[[BatchRequest], Any]) -> None:
+        self._function = function
+
+    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+        """What the function says to each."""
+        return await each_in_threads(self._ask, requests)
+
+    def _ask(self, request: BatchRequest) -> Any:
+        said = self._function(request)
+        return asyncio.run(_awaited(said)) if inspect.isawaitable(said) else said
+
+
+async def _awaited(said: Any) -> Any:
+    return await said

@@ -1,0 +1,322 @@
+"""Batches: make them, fill them, watch them and cancel them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from emulator import ids
+from emulator.clock import MICROSECONDS, Instant
+from emulator.domain.batches import (
+    KINDS,
+    PHASES,
+    Batch,
+    NewRequest,
+    Phase,
+    Request,
+    State,
+    canonical,
+    check_model,
+    check_open,
+    check_size,
+    differs,
+    due,
+    model_of,
+    state_of,
+)
+from emulator.domain.keys import Plane
+from emulator.domain.paging import Cursor, Page
+from emulator.domain.transitions import step
+from emulator.errors import ApiError, Kind, not_found
+from emulator.limits import PageSize
+from emulator.operations.base import Call, Operation
+from emulator.operations.lists import page
+from emulator.store.batch_requests import NewRow
+from emulator.store.batches import Cost
+from emulator.world import World
+
+ITEMS_AT_ONCE = 200  # requests that are prepared between two chances for other calls
+CANCEL_RACE_SECONDS = 5  # observed live, 2026-08: within twenty
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBatch:
+    """A batch: empty, or with the requests of a JSONL file."""
+
+    name: str
+    input_file_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchId:
+    """One batch."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListBatches:
+    """A page of the team's batches."""
+
+    limit: Annotated[int | None, PageSize()] = None
+    pagination_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddRequests:
+    """Requests for a batch, read one after the other while they are checked."""
+
+    batch_id: str
+    requests: Iterable[NewRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequests:
+    """A page of what is known about a batch's requests; no states means all."""
+
+    batch_id: str
+    limit: Annotated[int | None, PageSize("batch_page_items_max")] = None
+    pagination_token: str | None = None
+    states: frozenset[State] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ListResults:
+    """A page of a batch's results."""
+
+    batch_id: str
+    limit: Annotated[int | None, PageSize("batch_page_items_max")] = None
+    pagination_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch, and what it cost until now."""
+
+    batch: Batch
+    costs: list[Cost]
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """What is known about a request, beside its content and its result."""
+
+    request: Request
+    state: State
+    finished_at: Instant | None
+
+    @property
+    def endpoint(self) -> str:
+        return KINDS[self.request.kind].endpoint
+
+
+def get_batch(world: World, call: Call, id: str) -> Batch:
+    """The batch of the calling team, or the refusal."""
+    batch = world.store.batches.get(call.team.name, id)
+    if batch is None:
+        raise not_found("Batch")
+    return batch
+
+
+def view(world: World, call: Call, batch: Batch) -> BatchView:
+    """A batch as both doors show it."""
+    return BatchView(batch, world.store.batches.costs(call.team.name, batch.id), call.at)
+
+
+async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
+    """Make a batch. One from a file is there at once, without requests; the file is read in the background."""
+    _check_rate(world, call)
+    team, file = call.team, None
+    if request.input_file_id:
+        file = world.store.files.get(team.name, request.input_file_id, call.at)
+        if file is None:
+            raise not_found("File")
+    expires_at = call.at + team.limits.batch_expiry_seconds * MICROSECONDS
+    with world.store.transaction():
+        id = world.new_id(team, "batch")
+        world.store.batches.insert(
+            team.name,
+            id=id,
+            name=request.name,
+            created_at=call.at,
+            expires_at=expires_at,
+            created_by=ids.fixed_uuid(world.seed, team.name, f"key {call.principal.secret}"),
+            input_file_id=None if file is None else file.id,
+            input_blob=None if file is None else file.blob,
+        )
+        world.add_job(team, "expire_batch", id, expires_at)
+        if file is not None:
+            world.add_job(team, "read_batch_file", id, due(team.batches, call.at))
+    return view(world, call, get_batch(world, call, id))
+
+
+async def get(world: World, call: Call, request: BatchId) -> BatchView:
+    """A batch and its counters."""
+    return view(world, call, get_batch(world, call, request.batch_id))
+
+
+async def list_batches(world: World, call: Call, request: ListBatches) -> Page[BatchView]:
+    """One page of the team's batches, newest first (observed live)."""
+    batches, team = world.store.batches, call.team.name
+    found = await page(
+        lambda after, limit: batches.page(team, after, limit),
+        batches.cursor,
+        query=("batches", team),
+        token=request.pagination_token,
+        limit=request.limit or call.team.limits.page_items_default,
+    )
+    return Page([view(world, call, batch) for batch in found.items], found.next_token, found.more)
+
+
+async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
+    """Cancel a batch: what is finished stays, what is not never will be. A second time changes nothing."""
+    batch = get_batch(world, call, request.batch_id)
+    if not batch.closed:
+        phase = step(PHASES, batch.phase, Phase.CANCELLED)
+        with world.store.transaction():
+            reverts = call.team.cancel_reverts
+            world.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
+            if reverts:
+                world.add_job(call.team, "process_batch", batch.id, call.at + CANCEL_RACE_SECONDS * MICROSECONDS)
+    return view(world, call, get_batch(world, call, batch.id))
+
+
+# --- requests
+
+
+async def add(world: World, call: Call, request: AddRequests) -> None:
+    """Add requests: all of them, or none where one is refused."""
+    _check_rate(world, call)
+    check_open(get_batch(world, call, request.batch_id))
+    prepared: list[tuple[NewRequest, bytes]] = []
+    for item in request.requests:
+        prepared.append((item, _checked(call, item)))
+        if len(prepared) % ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    batch = get_batch(world, call, request.batch_id)
+    check_open(batch)
+    with world.store.transaction():
+        rows = list(_new_rows(world, call, batch, prepared))
+        world.store.batch_requests.insert(call.team.name, batch.id, call.at, rows)
+        world.store.batches.count(call.team.name, batch.id, requests=len(rows))
+        if rows:
+            world.add_job(call.team, "process_batch", batch.id, due(call.team.batches, call.at))
+
+
+def _checked(call: Call, item: NewRequest) -> bytes:
+    """The body of a request as it is kept."""
+    check_model(model_of(item.body))
+    body = msgspec.json.encode(item.body)
+    check_size(len(body), call.team.limits)
+    return body
+
+
+def _new_rows(world: World, call: Call, batch: Batch, prepared: list[tuple[NewRequest, bytes]]) -> Iterator[NewRow]:
+    """The requests that are new. One that is there already with the same content is passed over (Batch guide)."""
+    seen: dict[str, NewRequest] = {}
+    for item, body in prepared:
+        id = item.id or world.new_id(call.team, "batch_request")
+        present = seen.get(id) or _present(world, batch, call.team.name, id)
+        if present is None:
+            seen[id] = item
+            due_at = due(call.team.batches, call.at, batch.num_requests + len(seen) - 1)
+            yield NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)
+        elif canonical(present.kind, present.body) != canonical(item.kind, item.body):
+            raise differs(id)
+
+
+def _present(world: World, batch: Batch, team: str, id: str) -> NewRequest | None:
+    row = world.store.batch_requests.get(team, batch.id, id) if batch.num_requests else None
+    if row is None:
+        return None
+    [body] = world.store.batch_requests.bodies(batch, [row])
+    return NewRequest(id, row.kind, msgspec.json.decode(body))
+
+
+async def list_requests(world: World, call: Call, request: ListRequests) -> Page[RequestView]:
+    """One page of a batch's requests and their states."""
+    batch = get_batch(world, call, request.batch_id)
+    wanted = request.states
+    query = ("batch_requests", call.team.name, batch.id, sorted(state.value for state in wanted))
+    accepts = (lambda row: state_of(batch, row) in wanted) if wanted else None
+    found = await requests_page(world, call, batch, request, query=query, accepts=accepts)
+    return Page([_request_view(batch, row) for row in found.items], found.next_token, found.more)
+
+
+def _request_view(batch: Batch, request: Request) -> RequestView:
+    state = state_of(batch, request)
+    return RequestView(request, state, batch.closed_at if state is State.CANCELLED else request.finished_at)
+
+
+async def requests_page(
+    world: World,
+    call: Call,
+    batch: Batch,
+    request: ListRequests | ListResults,
+    *,
+    query: tuple[Any, ...],
+    accepts: Callable[[Request], bool] | None = None,
+    finished: bool | None = None,
+) -> Page[Request]:
+    """One page of a batch's requests. What a file has brought does not count before all of it is admitted."""
+    requests, team = world.store.batch_requests, call.team.name
+
+    def fetch(after: Cursor | None, limit: int) -> list[Request]:
+        return requests.page(team, batch.id, after=after, limit=limit, finished=finished) if batch.num_requests else []
+
+    limit = request.limit or call.team.limits.page_items_default
+    token = request.pagination_token
+    return await page(fetch, requests.cursor, query=query, token=token, limit=limit, accepts=accepts)
+
+
+# --- rates
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often an operation may be called: the row of the limits, its window, and its name in the refusal."""
+
+    row: str
+    seconds: int
+    label: str
+
+
+RATES: dict[str, Rate] = {
+    "batches.create": Rate("batch_creates_per_second", 1, "Batch Creations per Second"),
+    "batches.add_requests": Rate("add_calls_per_30s", 30, "Add Batch Requests Calls per 30 Seconds"),
+}
+
+
+def _check_rate(world: World, call: Call) -> None:
+    """Refuse a call beyond its rate, where the profile counts. The window rolls with the team's clock."""
+    rate = RATES[call.operation.name]
+    most: int | None = getattr(call.team.limits, rate.row)
+    if not call.team.profile.batch_rate_limits or most is None:
+        return
+    name, since = call.operation.name, call.at - rate.seconds * MICROSECONDS
+    calls = world.store.batches.calls_since(call.team.name, name, since)
+    if calls >= most:
+        raise ApiError(
+            Kind.RESOURCE_EXHAUSTED,
+            f"Too many requests for team {ids.fixed_uuid(world.seed, call.team.name, 'team')}. "
+            f"Your team's rate limit is - {rate.label} (actual/limit): {calls}/{most}.",
+            rule=rate.row,
+        )
+    world.store.batches.note_call(call.team.name, name, call.at)
+
+
+REFERENCE = "Batch reference and guide"
+
+OPERATIONS = (
+    Operation("batches.create", Plane.INFERENCE, CreateBatch, create, REFERENCE),
+    Operation("batches.get", Plane.INFERENCE, BatchId, get, REFERENCE),
+    Operation("batches.list", Plane.INFERENCE, ListBatches, list_batches, REFERENCE),
+    Operation("batches.cancel", Plane.INFERENCE, BatchId, cancel, REFERENCE),
+    Operation("batches.add_requests", Plane.INFERENCE, AddRequests, add, REFERENCE),
+    Operation("batches.list_requests", Plane.INFERENCE, ListRequests, list_requests, REFERENCE),
+)
