@@ -39,3 +39,8 @@ def fixed_uuid(seed: str, team: str, name: str) -> str:
 def roll(seed: str, team: str, counter: int, purpose: str, sides: int) -> int:
     """A die of so many sides, thrown by nobody: the same arguments give the same number from 0 on."""
     return int.from_bytes(_digest(seed, team, counter, purpose)[:8], "big") % sides
+
+
+def fresh_name() -> str:
+    """A name that nobody else has, for what no client ever sees."""
+    return secrets.token_hex(16)

@@ -16,6 +16,7 @@ from emulator.profiles import PROFILES, Profile
 from emulator.settings import BadSetting, Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
+from emulator.store.snapshots import Opened
 
 
 @dataclass(slots=True)
@@ -177,10 +178,22 @@ class World:
         self.wake()
         return counts
 
+    def restore(self, team: Team, snapshot: Opened) -> None:
+        """Let a team be as it was when a snapshot was made: what it has, its clock, its own settings.
+
+        What is planned for it and what is remembered of its calls stays. Raises BadSnapshot, and changes nothing then.
+        """
+        self.store.restore(team.name, snapshot)
+        row = self.store.teams.open(team.name)
+        team.clock = Clock(row.clock_offset, row.frozen_at)
+        team.configure(self.settings, row.overrides)
+        self.wake()
+
     def delete(self, team: Team) -> dict[str, int]:
         """Forget a team; how many things of each kind went. A call with its key makes it anew."""
         counts = self._clear(team)
         self.journal.forget(team.name)
+        self.store.snapshots.remove_all(team.name)
         self.store.teams.delete(team.name)
         del self.teams[team.name]
         return counts

@@ -18,9 +18,10 @@ from emulator.store.files import Files
 from emulator.store.indexes import Indexes
 from emulator.store.jobs import Jobs
 from emulator.store.lock import DirectoryLock, LockTaken
+from emulator.store.snapshots import BadSnapshot, Opened, Snapshots
 from emulator.store.teams import Teams
 
-__all__ = ["DatabaseUnusable", "LockTaken", "Store"]
+__all__ = ["BadSnapshot", "DatabaseUnusable", "LockTaken", "Store"]
 
 
 class Store:
@@ -48,6 +49,7 @@ class Store:
         self.batch_requests = BatchRequests(self.database, self.blobs)
         self.jobs = Jobs(self.database)
         self.teams = Teams(self.database)
+        self.snapshots = Snapshots(self.database, self.blobs)
         self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
         self.blobs.sweep(self.files.blobs() | self.batches.blobs())
 
@@ -105,6 +107,12 @@ class Store:
                 self.release_blob(name)
             self.indexes.forget_team(team)
             return self.teams.clear(team)
+
+    def restore(self, team: str, snapshot: Opened) -> None:
+        """Let a team have what a snapshot holds, and nothing else. Raises BadSnapshot, and changes nothing then."""
+        with self.snapshots.restoring(snapshot), self.transaction():
+            self.clear(team)
+            self.snapshots.insert(team, snapshot)
 
     def close(self) -> None:
         """Close the database and remove what is temporary."""
