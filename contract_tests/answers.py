@@ -1,0 +1,99 @@
+"""The official shape of every answer, and whether an answer has it. The shapes are JSON Schemas in schemas/."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .clients.wire import Answer
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+# Method, path, and the shape of a success: a file of schemas/ and a definition in it.
+SHAPES: tuple[tuple[str, str, str], ...] = (
+    ("POST", "/v1/files", "files/File"),
+    ("GET", "/v1/files", "files/Files"),
+    ("GET", "/v1/files/{id}", "files/File"),
+    ("PUT", "/v1/files/{id}", "files/File"),
+    ("DELETE", "/v1/files/{id}", "files/Deleted"),
+    ("POST", "/v1/files/{id}/public-url", "files/PublicUrl"),
+    ("POST", "/v1/files/{id}/public-url/revoke", "files/Revoked"),
+    ("GET", "/v1/api-key", "auth/ApiKey"),
+    ("GET", "/v1/me", "auth/Me"),
+    ("POST", "/v1/collections", "collections/Collection"),
+    ("GET", "/v1/collections", "collections/Collections"),
+    ("GET", "/v1/collections/{id}", "collections/Collection"),
+    ("PUT", "/v1/collections/{id}", "collections/Collection"),
+    ("DELETE", "/v1/collections/{id}", "collections/Empty"),
+    ("POST", "/v1/collections/{id}/documents", "collections/Document"),
+    ("GET", "/v1/collections/{id}/documents", "collections/Documents"),
+    ("GET", "/v1/collections/{id}/documents:batchGet", "collections/Documents"),
+    ("POST", "/v1/collections/{id}/documents/{file}", "collections/Empty"),
+    ("GET", "/v1/collections/{id}/documents/{file}", "collections/Document"),
+    ("PATCH", "/v1/collections/{id}/documents/{file}", "collections/Empty"),
+    ("DELETE", "/v1/collections/{id}/documents/{file}", "collections/Empty"),
+    ("POST", "/v1/documents/search", "search/Matches"),
+    ("POST", "/v1/batches", "batches/Batch"),
+    ("GET", "/v1/batches", "batches/Batches"),
+    ("GET", "/v1/batches/{id}", "batches/Batch"),
+    ("POST", "/v1/batches/{id}:cancel", "batches/Batch"),
+    ("GET", "/v1/batches/{id}/requests", "batches/Requests"),
+    ("POST", "/v1/batches/{id}/requests", "batches/Nothing"),
+    ("GET", "/v1/batches/{id}/results", "batches/Results"),
+)
+
+
+def misshapen(method: str, path: str, answer: Answer) -> str | None:
+    """Why an answer is not of its official shape, or None; paths without one are of any shape."""
+    if answer.status >= 400:
+        return _misshapen_refusal(path, answer)
+    for verb, template, shape in SHAPES:
+        if verb == method and _pattern(template).fullmatch(path):
+            if not answer.is_json:
+                return f"{method} {path} answers {answer.headers.get('content-type')!r}, not JSON"
+            return differs(answer.json(), shape)
+    return None
+
+
+def _misshapen_refusal(path: str, answer: Answer) -> str | None:
+    """A refusal is JSON in the dialect of its plane, or the plain sentence of the inference plane's extractor."""
+    if not answer.is_json:
+        return None if answer.status in PLAIN else f"{answer.status} answers {answer.body[:200]!r}, not JSON"
+    return differs(answer.json(), "errors/Management" if path.startswith("/v1/collections") else "errors/Inference")
+
+
+PLAIN = frozenset({400, 405, 415, 422})  # what axum's extractors answer in plain text (observed live for 422)
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/:]+", re.escape(template)))
+
+
+@functools.cache
+def _validator(shape: str) -> Any:
+    import jsonschema_rs
+
+    file, _, name = shape.partition("/")
+    schema = json.loads((SCHEMAS / f"{file}.json").read_text("utf-8"))
+    return jsonschema_rs.validator_for({**schema, "$ref": f"#/$defs/{name}"})
+
+
+def differs(value: Any, shape: str) -> str | None:
+    """Why a value is not of a shape such as `files/File`, or None."""
+    for error in _validator(shape).iter_errors(value):
+        place = "".join(f"[{step!r}]" for step in error.instance_path)
+        return f"{shape}{place}: {error.message}"
+    return None
+
+
+def message(answer: Answer) -> str:
+    """The sentence of a refusal, in whichever dialect."""
+    if not answer.is_json:
+        return answer.body.decode("utf-8", "replace")
+    found = answer.json()
+    return str(found.get("error") or found.get("message") or found)

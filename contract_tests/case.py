@@ -1,0 +1,77 @@
+"""What a case is: one sentence about the API, how it is known, and which operations it is about."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from .target import EVIDENCE, FEATURES
+
+CASES = Path(__file__).parent / "cases"
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sentence about the API. `operations` are named as in the emulator's table; the sentence is about all of them.
+
+    `refusal` is the kind of refusal the case provokes, `limit` the documented limit it drives against.
+    """
+
+    id: str
+    sentence: str
+    operations: tuple[str, ...]
+    evidence: str
+    source: str
+    feature: str
+    refusal: str | None = None
+    limit: str | None = None
+    slow: bool = False
+    destructive: bool = False
+    control: bool = False
+    steps: tuple[dict[str, Any], ...] = ()  # of a case that is data
+
+    def __post_init__(self) -> None:
+        for word, known in ((self.evidence, EVIDENCE), (self.feature, FEATURES)):
+            if word not in known:
+                raise ValueError(f"{self.id}: {word!r} is not one of {', '.join(known)}")
+        if not self.operations or not self.source:
+            raise ValueError(f"{self.id}: a case names its operations and where it is from")
+
+
+def case(id: str, *operations: str, evidence: str, source: str, **more: Any) -> Callable[[Test], Test]:
+    """Make a test a case; its docstring is the sentence, the first part of its id the feature."""
+
+    def mark(test: Test) -> Test:
+        sentence = " ".join((test.__doc__ or "").split())
+        found = Case(id, sentence, operations, evidence, source, id.split(".", 1)[0], **more)
+        return pytest.mark.case(found)(test)  # type: ignore[no-any-return]
+
+    return mark
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """The case a test is."""
+    mark = item.get_closest_marker("case")
+    found: Case | None = mark.args[0] if mark else None
+    return found
+
+
+def read_cases(folder: Path = CASES) -> list[Case]:
+    """Every case that is data, in the order of the files."""
+    return [each for path in sorted(folder.glob("*.toml")) for each in _read(path)]
+
+
+def _read(path: Path) -> Iterator[Case]:
+    known = {field.name for field in fields(Case)} - {"feature", "steps"}
+    for entry in tomllib.loads(path.read_text("utf-8"))["case"]:
+        steps = tuple(entry.pop("step"))
+        if unknown := set(entry) - known:
+            raise ValueError(f"{path.name}: {entry['id']}: there is no {', '.join(sorted(unknown))}")
+        operations = tuple(entry.pop("operations"))
+        yield Case(**entry, operations=operations, feature=path.stem, steps=steps)

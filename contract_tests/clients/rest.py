@@ -1,0 +1,289 @@
+"""The REST API itself as a client, over whichever transport; every answer is held against its official schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from .. import answers
+from ..target import Target
+from .client import Client, chat
+from .seen import (
+    Batch,
+    BatchResult,
+    BatchRow,
+    Collection,
+    Document,
+    File,
+    Match,
+    Page,
+    PublicUrl,
+    refused_over_http,
+)
+from .wire import Answer, Form, Part, Request, Transport
+
+
+class RestClient(Client):
+    """Calls the REST API as its reference writes it."""
+
+    def __init__(self, target: Target, transport: Transport) -> None:
+        self.name, self.version = transport.name, transport.version
+        self._target, self._transport = target, transport
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._transport.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | Sequence[tuple[str, str]] = (),
+        json_body: Any = None,
+        form: Form | None = None,
+    ) -> Answer:
+        """One call. Raises Refused."""
+        management = path.startswith("/v1/collections")
+        base = self._target.management_url if management else self._target.base_url
+        key = self._target.management_key if management else self._target.api_key
+        headers = {"authorization": f"Bearer {key}"}
+        body = None
+        if json_body is not None:
+            headers["content-type"] = "application/json"
+            body = json.dumps(json_body).encode()
+        pairs = query.items() if isinstance(query, Mapping) else query
+        text = urlencode([(name, str(value)) for name, value in pairs if value is not None])
+        answer = self._transport.send(Request(method, f"{base}{path}{'?' if text else ''}{text}", headers, body, form))
+        reason = answers.misshapen(method, path, answer)
+        assert reason is None, reason
+        if answer.status >= 400:
+            raise refused_over_http(answer.status, answers.message(answer))
+        return answer
+
+    def _json(self, method: str, path: str, **more: Any) -> Any:
+        return self.call(method, path, **more).json()
+
+    # --- files
+
+    def upload_file(
+        self, content: bytes, filename: str, *, expires_after: int | None = None, content_type: str | None = None
+    ) -> File:
+        expiry = [] if expires_after is None else [("expires_after", str(expires_after))]
+        form: Form = [*expiry, ("file", Part(filename, content, content_type))]
+        return _file(self._json("POST", "/v1/files", form=form))
+
+    def get_file(self, file_id: str) -> File:
+        return _file(self._json("GET", f"/v1/files/{quote(file_id, safe='')}"))
+
+    def list_files(
+        self,
+        *,
+        limit: int | None = None,
+        ascending: bool | None = None,
+        sort_by: str | None = None,
+        token: str | None = None,
+        filter: str | None = None,
+    ) -> Page[File]:
+        order = None if ascending is None else "asc" if ascending else "desc"
+        query = {"limit": limit, "order": order, "sort_by": sort_by, "pagination_token": token, "filter": filter}
+        found = self._json("GET", "/v1/files", query=query)
+        return Page([_file(each) for each in found["data"]], found.get("pagination_token"))
+
+    def walk_files(self, limit: int) -> list[str]:
+        ids: list[str] = []
+        token = None
+        while True:
+            page = self.list_files(limit=limit, token=token)
+            ids += [file.id for file in page.items]
+            if len(page.items) < limit or page.token is None:
+                return ids
+            token = page.token
+
+    def read_file(self, file_id: str) -> bytes:
+        return self.call("GET", f"/v1/files/{quote(file_id, safe='')}/content").body
+
+    def delete_file(self, file_id: str) -> None:
+        found = self._json("DELETE", f"/v1/files/{quote(file_id, safe='')}")
+        assert found["deleted"] is True
+
+    def create_public_url(self, file_id: str, *, expires_after: int | None = None) -> PublicUrl:
+        body = {} if expires_after is None else {"expires_after": expires_after}
+        found = self._json("POST", f"/v1/files/{file_id}/public-url", json_body=body)
+        return PublicUrl(found["public_url"], found.get("expires_at"))
+
+    def revoke_public_url(self, file_id: str) -> bool:
+        return bool(self._json("POST", f"/v1/files/{file_id}/public-url/revoke")["revoked"])
+
+    # --- keys
+
+    def team_of_key(self) -> str:
+        return str(self._json("GET", "/v1/api-key")["team_id"])
+
+    # --- collections and documents
+
+    def create_collection(
+        self, name: str, *, description: str | None = None, fields: Sequence[Mapping[str, Any]] = ()
+    ) -> Collection:
+        body = {"collection_name": name, "field_definitions": list(fields)}
+        if description is not None:
+            body["collection_description"] = description
+        return _collection(self._json("POST", "/v1/collections", json_body=body))
+
+    def get_collection(self, collection_id: str) -> Collection:
+        return _collection(self._json("GET", f"/v1/collections/{collection_id}"))
+
+    def list_collections(
+        self, *, limit: int | None = None, token: str | None = None, filter: str | None = None
+    ) -> Page[Collection]:
+        query = {"limit": limit, "pagination_token": token, "filter": filter}
+        found = self._json("GET", "/v1/collections", query=query)
+        return Page([_collection(each) for each in found["collections"]], found.get("pagination_token"))
+
+    def rename_collection(self, collection_id: str, name: str) -> Collection:
+        body = {"collection_name": name}
+        return _collection(self._json("PUT", f"/v1/collections/{collection_id}", json_body=body))
+
+    def delete_collection(self, collection_id: str) -> None:
+        self.call("DELETE", f"/v1/collections/{collection_id}")
+
+    def add_document(self, collection_id: str, file_id: str, fields: Mapping[str, str] | None = None) -> None:
+        body = None if fields is None else {"fields": dict(fields)}
+        self.call("POST", f"/v1/collections/{collection_id}/documents/{file_id}", json_body=body)
+
+    def upload_document(
+        self, collection_id: str, name: str, content: bytes, fields: Mapping[str, str] | None = None
+    ) -> Document:
+        form: Form = [
+            ("name", name),
+            ("data", Part(name, content, "text/plain")),
+            ("content_type", "text/plain"),
+            ("fields", json.dumps(dict(fields or {}))),
+        ]
+        return _document(self._json("POST", f"/v1/collections/{collection_id}/documents", form=form))
+
+    def get_document(self, collection_id: str, file_id: str) -> Document:
+        return _document(self._json("GET", f"/v1/collections/{collection_id}/documents/{file_id}"))
+
+    def list_documents(
+        self, collection_id: str, *, limit: int | None = None, token: str | None = None, filter: str | None = None
+    ) -> Page[Document]:
+        query = {"limit": limit, "pagination_token": token, "filter": filter}
+        found = self._json("GET", f"/v1/collections/{collection_id}/documents", query=query)
+        return Page([_document(each) for each in found["documents"]], found.get("pagination_token"))
+
+    def batch_get_documents(self, collection_id: str, file_ids: Sequence[str]) -> list[Document]:
+        query = [("file_ids", file_id) for file_id in file_ids]
+        found = self._json("GET", f"/v1/collections/{collection_id}/documents:batchGet", query=query)
+        return [_document(each) for each in found["documents"]]
+
+    def reindex_document(self, collection_id: str, file_id: str) -> None:
+        self.call("PATCH", f"/v1/collections/{collection_id}/documents/{file_id}")
+
+    def remove_document(self, collection_id: str, file_id: str) -> None:
+        self.call("DELETE", f"/v1/collections/{collection_id}/documents/{file_id}")
+
+    def search(
+        self, query: str, collection_ids: Sequence[str], *, limit: int | None = None, mode: str | None = None
+    ) -> list[Match]:
+        body: dict[str, Any] = {"query": query, "source": {"collection_ids": list(collection_ids)}}
+        if limit is not None:
+            body["limit"] = limit
+        if mode is not None:
+            body["retrieval_mode"] = {"type": mode}
+        return [_match(each) for each in self._json("POST", "/v1/documents/search", json_body=body)["matches"]]
+
+    # --- batches
+
+    def create_batch(self, name: str, *, input_file_id: str | None = None) -> Batch:
+        body = {"name": name} if input_file_id is None else {"name": name, "input_file_id": input_file_id}
+        return _batch(self._json("POST", "/v1/batches", json_body=body))
+
+    def add_chats(self, batch_id: str, prompts: Mapping[str, str]) -> None:
+        requests = [
+            {"batch_request_id": id, "batch_request": {"chat_get_completion": chat(prompt)}}
+            for id, prompt in prompts.items()
+        ]
+        self.call("POST", f"/v1/batches/{batch_id}/requests", json_body={"batch_requests": requests})
+
+    def get_batch(self, batch_id: str) -> Batch:
+        return _batch(self._json("GET", f"/v1/batches/{quote(batch_id, safe='')}"))
+
+    def list_batches(self, *, limit: int | None = None, token: str | None = None) -> Page[Batch]:
+        found = self._json("GET", "/v1/batches", query={"limit": limit, "pagination_token": token})
+        return Page([_batch(each) for each in found["batches"]], found.get("pagination_token"))
+
+    def cancel_batch(self, batch_id: str) -> Batch:
+        return _batch(self._json("POST", f"/v1/batches/{batch_id}:cancel"))
+
+    def list_batch_requests(
+        self, batch_id: str, *, limit: int | None = None, token: str | None = None
+    ) -> Page[BatchRow]:
+        query = {"limit": limit, "pagination_token": token}
+        found = self._json("GET", f"/v1/batches/{batch_id}/requests", query=query)
+        rows = [BatchRow(each["batch_request_id"], each["state"]) for each in found["batch_request_metadata"]]
+        return Page(rows, found.get("pagination_token"))
+
+    def list_batch_results(
+        self, batch_id: str, *, limit: int | None = None, token: str | None = None
+    ) -> Page[BatchResult]:
+        query = {"limit": limit, "pagination_token": token}
+        found = self._json("GET", f"/v1/batches/{batch_id}/results", query=query)
+        return Page([_result(each) for each in found["results"]], found.get("pagination_token"))
+
+
+def _file(found: Mapping[str, Any]) -> File:
+    return File(found["id"], found["filename"], found["bytes"], found["created_at"], found.get("expires_at"))
+
+
+def _collection(found: Mapping[str, Any]) -> Collection:
+    return Collection(
+        found["collection_id"],
+        found["collection_name"],
+        found["documents_count"],
+        found.get("collection_description"),
+        tuple(each["key"] for each in found["field_definitions"]),
+    )
+
+
+def _document(found: Mapping[str, Any]) -> Document:
+    file = found["file_metadata"]
+    return Document(
+        file["file_id"],
+        file["name"],
+        int(file["size_bytes"]),
+        found["status"].removeprefix("DOCUMENT_STATUS_"),
+        found["fields"],
+        file["hash"],
+    )
+
+
+def _match(found: Mapping[str, Any]) -> Match:
+    return Match(
+        found["file_id"], found["chunk_id"], found["chunk_content"], found["score"], tuple(found["collection_ids"])
+    )
+
+
+def _batch(found: Mapping[str, Any]) -> Batch:
+    state = found["state"]
+    return Batch(
+        found["batch_id"],
+        found["name"],
+        state["num_requests"],
+        state["num_pending"],
+        state["num_success"],
+        state["num_error"],
+        state["num_cancelled"],
+        found["cancel_by_xai_message"],
+        found["cancel_time"] is not None,
+    )
+
+
+def _result(found: Mapping[str, Any]) -> BatchResult:
+    result = found["batch_result"]
+    if "error" in result:
+        return BatchResult(found["batch_request_id"], None, str(result["error"]))
+    completion = result["response"]["chat_get_completion"]
+    return BatchResult(found["batch_request_id"], completion["choices"][0]["message"]["content"])

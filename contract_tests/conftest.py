@@ -1,0 +1,208 @@
+"""One run: finds the server and the clients, gives each case its fixtures, and reports."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .case import Case, case_of
+from .cleanup import clean_up
+from .clients import OPENERS, TRANSPORTS, Clients
+from .clients.client import Client, counted
+from .clients.seen import Unsupported
+from .clients.wire import Transport
+from .driven import Driven
+from .known import KnownFailing
+from .options import add_options, target_of
+from .report import Report, Verdict
+from .target import BudgetSpent, Target, as_team
+
+TARGET = pytest.StashKey[Target]()
+CLIENTS = pytest.StashKey[Clients]()
+REPORT = pytest.StashKey[Report]()
+_numbers = itertools.count(1)
+
+pytest_addoption = add_options
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the server and the clients."""
+    target = config.stash[TARGET] = target_of(config)
+    clients = config.stash[CLIENTS] = Clients(target, config.getoption("--node-packages").absolute())
+    config.stash[REPORT] = Report()
+    for name in config.getoption("--clients") or OPENERS:
+        clients.open(name)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is judged, and with what."""
+    target, clients = config.stash[TARGET], config.stash[CLIENTS]
+    versions = ", ".join(f"{name} {version}" for name, version in clients.versions().items())
+    return [
+        f"target: {target.base_url} (gRPC: {target.grpc or 'left out'}); names begin with {target.run}",
+        f"clients: {versions or 'none'}",
+        *(f"not with {name}: {reason}" for name, reason in clients.missing().items()),
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test with every client that is here."""
+    names = list(metafunc.config.stash[CLIENTS].versions())
+    if "client" in metafunc.fixturenames:
+        metafunc.parametrize("client", names, indirect=True)
+    if "transport" in metafunc.fixturenames:
+        metafunc.parametrize("transport", [name for name in names if name in TRANSPORTS], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is known to fail, and refuse tests that are no cases and lists that are stale."""
+    try:
+        known = KnownFailing.read(config.getoption("--known-failing"))
+    except (ValueError, OSError) as error:
+        raise pytest.UsageError(str(error)) from None
+    cases = []
+    for item in items:
+        case = case_of(item)
+        if case is None:
+            raise pytest.UsageError(f"{item.nodeid} is no case: say what it shows, with @case(...)")
+        cases.append(case)
+        mark = known.mark(case, _client_of(item))
+        if mark is not None:
+            item.add_marker(mark)
+    whole = [Path(path) for path in config.args] == [Path(__file__).parent]
+    if whole and (unknown := known.unknown(cases)):
+        raise pytest.UsageError(f"the list of known failures has cases that do not exist: {', '.join(sorted(unknown))}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is not for this run."""
+    case = _case(item)
+    item.user_properties += [("case", case.id), ("operations", " ".join(case.operations)), ("evidence", case.evidence)]
+    reason = item.config.stash[TARGET].refuses(case)
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip what a client cannot do and what the budget does not allow; see that the operations were driven."""
+    driven = Driven(_target_of(item))
+    try:
+        yield
+    except (Unsupported, BudgetSpent) as reason:
+        pytest.skip(str(reason))
+    driven.check(_case(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note the verdict on each case."""
+    report = yield
+    if report.when == "call" or not report.passed:
+        item.config.stash[REPORT].add(_verdict(item, report, call))
+    return report
+
+
+def _verdict(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Verdict:
+    case, client = _case(item), _client_of(item)
+    error = call.excinfo.exconly(tryshort=True) if call.excinfo is not None else str(report.longrepr)
+    reason = error.removeprefix("Skipped: ").strip().partition("\n")[0]
+    if hasattr(report, "wasxfail"):
+        return Verdict(case, client, "known", f"{report.wasxfail}: {reason}")
+    if report.failed and call.excinfo is None:
+        return Verdict(case, client, "failed", "it passes, but is on the list of known failures")
+    return Verdict(case, client, report.outcome, "" if report.passed else reason)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Clean up, write the record, and fail a run that could not judge."""
+    config = session.config
+    target, clients, report = config.stash[TARGET], config.stash[CLIENTS], config.stash[REPORT]
+    if report.verdicts:
+        report.left_behind = clean_up(target)
+    path = config.getoption("--record")
+    if path is not None:
+        path.write_text(json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if session.exitstatus == 0 and report.verdicts and (target.budget.is_spent or not report.has_passed):
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table."""
+    report = config.stash[REPORT]
+    if report.verdicts:
+        terminalreporter.section("operations")
+        for line in report.table():
+            terminalreporter.write_line(line)
+        if report.left_behind is not None:
+            terminalreporter.write_line(f"Something is left behind: {report.left_behind}")
+        if config.stash[TARGET].budget.is_spent:
+            terminalreporter.write_line("The budget of calls is spent: the judgement is not complete.")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the clients."""
+    clients = config.stash.get(CLIENTS, None)
+    if clients is not None:
+        clients.close()
+
+
+def _case(item: pytest.Item) -> Case:
+    found = case_of(item)
+    assert found is not None
+    return found
+
+
+def _target_of(item: pytest.Item) -> Target:
+    """The server as the test sees it: perhaps as a team of its own."""
+    own: dict[str, Any] = getattr(item, "funcargs", {})
+    return own.get("target") or item.config.stash[TARGET]
+
+
+def _client_of(item: pytest.Item) -> str:
+    parameters: dict[str, str] = item.callspec.params if hasattr(item, "callspec") else {}
+    return parameters.get("client") or parameters.get("transport") or "httpx"
+
+
+# --- fixtures
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Target:
+    """The server, with names of this test's own, and a team of its own where the test changes what a team has."""
+    target = pytestconfig.stash[TARGET]
+    target = replace(target, run=f"{target.run}{next(_numbers)}-")
+    return as_team(target, target.run.rstrip("-")) if _case(request.node).control else target
+
+
+@pytest.fixture
+def name(target: Target) -> str:
+    """How the names of everything this test makes begin."""
+    return target.run
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Client:
+    """One client library; its calls are counted."""
+    return counted(pytestconfig.stash[CLIENTS].get(request.param), pytestconfig.stash[TARGET].budget)
+
+
+@pytest.fixture
+def others(pytestconfig: pytest.Config) -> list[Client]:
+    """All client libraries."""
+    clients, budget = pytestconfig.stash[CLIENTS], pytestconfig.stash[TARGET].budget
+    return [counted(clients.get(name), budget) for name in clients.versions()]
+
+
+@pytest.fixture
+def transport(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Transport:
+    """One way to send HTTP requests."""
+    return pytestconfig.stash[CLIENTS].transport(request.param)

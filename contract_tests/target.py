@@ -1,0 +1,151 @@
+"""Which server is judged, with which keys, and what the run may do to it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+if TYPE_CHECKING:
+    from .case import Case
+
+FEATURES = {
+    "files": "the Files API",
+    "auth": "keys, and what they tell about themselves",
+    "collections": "collections and their documents, with a management key",
+    "search": "search in documents, with both keys",
+    "batches": "the Batch API",
+}
+EVIDENCE = ("documented", "recorded", "assumed")
+API_KEY = "XAI_API_KEY"
+MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
+CALLS_MAX = 20_000
+
+
+class BadTarget(ValueError):
+    """A server that cannot be judged; the message is one clear line."""
+
+
+class BudgetSpent(Exception):
+    """The run has made all the calls it may make."""
+
+
+@dataclass
+class Budget:
+    """How many calls a run may make; what a client does by itself (retries, further pages) is not counted."""
+
+    calls_max: int = CALLS_MAX
+    calls: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.calls >= self.calls_max
+
+    def spend(self) -> None:
+        """Count one call. Raises BudgetSpent."""
+        if self.is_spent:
+            raise BudgetSpent(f"the budget of {self.calls_max} calls is spent")
+        self.calls += 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server, and what belongs to this run of the suite."""
+
+    base_url: str  # without /v1
+    management_url: str
+    grpc: str | None  # host:port of the inference services
+    management_grpc: str | None
+    api_key: str
+    management_key: str | None
+    run: str  # begins every name this run gives to something
+    features: frozenset[str] = frozenset(FEATURES)
+    evidence: frozenset[str] = frozenset(EVIDENCE)
+    slow: bool = False
+    destructive: bool = False
+    team: str | None = None  # of an emulator, which has a control plane; None for any other server
+    budget: Budget = field(default_factory=Budget)
+
+    def refuses(self, case: Case) -> str | None:
+        """Why a case is not for this run, or None."""
+        if case.feature not in self.features:
+            return f"the feature {case.feature} was not asked for"
+        if case.feature in ("collections", "search") and self.management_key is None:
+            return f"there is no management key: set {MANAGEMENT_KEY}"
+        if case.evidence not in self.evidence:
+            return f"{case.evidence} behaviour was not asked for"
+        if case.slow and not self.slow:
+            return "it is slow: ask for it with --slow"
+        if case.destructive and not self.destructive:
+            return "it leaves traces or costs money: ask for it with --destructive"
+        if case.control and self.team is None:
+            return "it needs an emulator, which can move its clock and plan faults"
+        return None
+
+    def control(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Ask the control plane of an emulator."""
+        query = {"team": self.team, **query}
+        data = None if body is None else json.dumps(body).encode()
+        with _DIRECT.open(_request(method, f"{self.base_url}/_emulator{path}?{urlencode(query)}", data)) as answer:
+            return json.load(answer)
+
+
+_DIRECT = build_opener(ProxyHandler({}))  # an emulator is never behind a proxy
+
+
+def _request(method: str, url: str, data: bytes | None = None) -> Request:
+    return Request(url, data, {"content-type": "application/json"}, method=method)
+
+
+def find_target(
+    base_url: str,
+    environment: Mapping[str, str],
+    *,
+    grpc: str | None = None,
+    management_url: str | None = None,
+    management_grpc: str | None = None,
+    run: str | None = None,
+) -> Target:
+    """The server behind a URL. Raises BadTarget where it does not answer, or there is no key for it."""
+    base_url = base_url.rstrip("/").removesuffix("/v1")
+    if urlsplit(base_url).scheme not in ("http", "https"):
+        raise BadTarget(f"{base_url!r} is not a URL such as http://localhost:7878")
+    target = Target(
+        base_url=base_url,
+        management_url=(management_url or base_url).rstrip("/").removesuffix("/v1"),
+        grpc=grpc,
+        management_grpc=management_grpc or grpc,
+        api_key=environment.get(API_KEY, ""),
+        management_key=environment.get(MANAGEMENT_KEY) or None,
+        run=run or f"contract-{secrets.token_hex(4)}-",
+    )
+    if _is_emulator(base_url):
+        # Its own keys, for a team of this run's own: those of the environment may be real.
+        return as_team(target, target.run.rstrip("-"))
+    if not target.api_key:
+        raise BadTarget(f"{base_url} is not an emulator, so it needs a key: set {API_KEY}")
+    return target
+
+
+def as_team(target: Target, team: str) -> Target:
+    """An emulator, seen as one of its teams."""
+    return replace(target, team=team, api_key=f"xai-emulator@{team}", management_key=f"xai-token-emulator@{team}")
+
+
+def _is_emulator(base_url: str) -> bool:
+    opener = _DIRECT if urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1") else build_opener()
+    try:
+        with opener.open(_request("GET", f"{base_url}/_emulator/health"), timeout=20) as answer:
+            return "schema_version" in json.load(answer)
+    except HTTPError as answer:  # it is there, but has no such path
+        answer.close()
+        return False
+    except (URLError, OSError) as error:
+        raise BadTarget(f"{base_url} does not answer: {getattr(error, 'reason', error)}") from None
+    except (ValueError, TypeError):
+        return False
