@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from emulator.clock import Instant
+from emulator.domain.hostility import Mischief
 from emulator.domain.keys import Plane, Principal
 from emulator.limits import Confidence
 from emulator.world import Team, World
@@ -57,6 +58,7 @@ class Envelope:
     retry: Callable[[], int | None] = lambda: None  # which attempt after the first this is, if the client says so
     body: bytes = b""  # of the request, unless it is an upload
     body_bytes: int = 0
+    aside: bool = False  # somebody only looks on, as the console does: not noted, and no fault or trap meets it
 
 
 @dataclass(slots=True)
@@ -82,6 +84,11 @@ class Call:
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = field(default_factory=list)  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
     entry: Any = None  # the journal's note of this call
+
+    @property
+    def mischief(self) -> Mischief | None:
+        """What sets traps for this call, in hostile mode."""
+        return None if self.envelope.aside else self.team.mischief
 
     def warn(self, sentence: str) -> None:
         """Note what the caller should know although the call goes on (`x-emulator-warning`)."""

@@ -47,7 +47,7 @@ UNKNOWN_FIELD = "x_unheard_of"
 
 def traps(call: Call, switch: Switch) -> bool:
     """Whether a trap is set for a call."""
-    return call.team.mischief is not None and call.team.mischief.has(switch)
+    return call.mischief is not None and call.mischief.has(switch)
 
 
 def has_small_pages(call: Call) -> bool:
@@ -57,7 +57,7 @@ def has_small_pages(call: Call) -> bool:
 
 def refuse(world: World, call: Call) -> None:
     """Refuse a call now and then for coming too fast, but never two in a row."""
-    mischief = call.team.mischief
+    mischief = call.mischief
     if mischief is None:
         return
     mischief.calls += 1
@@ -73,7 +73,7 @@ def refuse(world: World, call: Call) -> None:
 
 def hide(call: Call) -> None:
     """Let the first call that asks for a new thing not find it."""
-    mischief = call.team.mischief
+    mischief = call.mischief
     if mischief is None or not mischief.hidden or call.operation.name not in _READERS:
         return
     asked_for = getattr(call.request, dataclasses.fields(call.request)[0].name)  # the id, in each of these requests
@@ -85,7 +85,7 @@ def hide(call: Call) -> None:
 
 def afterwards(call: Call, result: Any) -> Any:
     """The result of a call, its content slowed down; what was made stays hidden for a while."""
-    mischief = call.team.mischief
+    mischief = call.mischief
     if mischief is None:
         return result
     if mischief.has(Switch.LAG) and call.operation.name in LAGGING:
@@ -116,13 +116,13 @@ def _dripping(read: Reader, mischief: Mischief) -> Reader:
 
 def has_unknown_words(call: Call) -> bool:
     """Whether the words of this answer are to be ones that nobody knows."""
-    mischief = call.team.mischief
+    mischief = call.mischief
     return mischief is not None and mischief.has(Switch.UNKNOWN_VALUES) and mischief.roll("words", ONE_IN_UNKNOWN) == 0
 
 
 def mangle(call: Call, value: Any) -> Any:
     """The JSON of an answer, with all that a client must not stumble over."""
-    mischief = call.team.mischief
+    mischief = call.mischief
     if mischief is None:
         return value
     if has_unknown_words(call):

@@ -137,7 +137,9 @@ class Journal:
         return ring
 
     def begin(self, call: Call) -> Entry:
-        """Note a call that starts."""
+        """Note a call that starts, unless it is one of somebody who only looks on."""
+        if call.envelope.aside:
+            return Entry(0, call.at, call.door, call.operation.name, call.envelope)
         entry = self._add(call.team.name, call.at, call.door, call.operation.name, call.envelope)
         secret = presented(call.credentials)
         if secret is not None:
@@ -165,6 +167,8 @@ class Journal:
 
     def replied(self, call: Call, status: int | str | None, reply: bytes | None, size: int | None = None) -> None:
         """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
+        if call.envelope.aside:
+            return
         entry: Entry = call.entry
         envelope, ring, secret = call.envelope, self.ring(call.team.name), presented(call.credentials)
         entry.status, entry.faults = status, tuple(call.faults)

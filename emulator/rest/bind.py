@@ -92,7 +92,7 @@ class Rest:
         try:
             result = await perform(self._world, call)
             reply = route.write(exchange, result)
-            if call.team.mischief is not None and reply.content_type == JSON:
+            if call.mischief is not None and reply.content_type == JSON:
                 reply.body = msgspec.json.encode(mangle(call, msgspec.json.decode(reply.body)))
         except ApiError as error:
             call.entry.refused(error)

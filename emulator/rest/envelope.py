@@ -52,6 +52,7 @@ def envelope_of(scope: Scope) -> Envelope:
         drop=lambda: _drop(scope),
         deadline_seconds=lambda: _number(scope, b"x-stainless-read-timeout"),
         retry=lambda: _whole(scope, b"x-stainless-retry-count"),
+        aside=header(scope, b"x-emulator-aside") is not None,
     )
 
 
