@@ -1,0 +1,56 @@
+"""Text from uploads: decides by content type and filename how a file is read, and reads it within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from emulator.domain import content_types
+from emulator.search.extract_formats import HOW, Format, How, row
+from emulator.search.extract_process import extract_isolated
+from emulator.search.extract_text import decode, html_text, notebook_text
+from emulator.search.extracted import BOUNDS, Bounds, Extracted, ExtractionError, readable, within
+
+_IN_PROCESS: dict[How, Callable[[str], str]] = {How.TEXT: str, How.HTML: html_text, How.NOTEBOOK: notebook_text}
+
+
+def extract(data: bytes | Path, content_type: str, filename: str, bounds: Bounds = BOUNDS) -> Extracted:
+    """The text of a file, or an ExtractionError that says in a sentence why there is none.
+
+    A content type that is not known, or that stands for files which cannot be read, gives way to the filename's
+    extension (browsers on Windows send .csv files as Excel). Where neither decides, what decodes as text is text.
+    """
+    how = choose(content_type, filename).how
+    if how is None:
+        return Extracted(_decode_unknown(data, content_type, filename, bounds))
+    in_process_bytes_max = HOW[how].in_process_bytes_max
+    if in_process_bytes_max is None or _size(data) <= in_process_bytes_max:
+        return Extracted(within(readable(_IN_PROCESS[how](decode(_bytes(data)))), bounds))
+    return extract_isolated(data, how, bounds)
+
+
+def choose(content_type: str, filename: str) -> Format:
+    """The row that decides over a file: that of its content type if it can be read, else that of its extension."""
+    declared, named = row(content_type), row(content_types.of_filename(filename))
+    if declared.how is None and named.how is not None:
+        return named
+    return declared if declared != Format() else named
+
+
+def _decode_unknown(data: bytes | Path, content_type: str, filename: str, bounds: Bounds) -> str:
+    refusal = choose(content_type, filename).refusal
+    if refusal is not None:
+        raise ExtractionError(f"The file {refusal}.")
+    try:
+        return within(decode(_bytes(data)), bounds)
+    except ExtractionError:
+        kind = content_type or content_types.UNKNOWN
+        raise ExtractionError(f"The file is not text, and files of type {kind} cannot be read.") from None
+
+
+def _bytes(data: bytes | Path) -> bytes:
+    return data.read_bytes() if isinstance(data, Path) else data
+
+
+def _size(data: bytes | Path) -> int:
+    return data.stat().st_size if isinstance(data, Path) else len(data)

@@ -1,0 +1,112 @@
+"""Which content types can be read, and how: the table behind `extract`.
+
+The list is that of the guides (Files and Collections: Supported MIME Types), and what their users upload beside it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+KIB = 1024
+
+
+class How(enum.StrEnum):
+    """The ways to get the text out of a file."""
+
+    TEXT = "text"
+    HTML = "html"
+    NOTEBOOK = "notebook"
+    PDF = "pdf"
+    DOCX = "docx"
+    XLSX = "xlsx"
+    PPTX = "pptx"
+    EPUB = "epub"
+    RTF = "rtf"
+    ODT = "odt"
+
+
+@dataclass(frozen=True, slots=True)
+class HowRow:
+    """One way: what users call such a file, and up to which size it is read in this process.
+
+    Text is decoded and no more. What a hostile file can keep busy is parsed in a process of its own; HTML and JSON that
+    are small cannot take long, and a process would.
+    """
+
+    label: str
+    in_process_bytes_max: int | None = 0
+
+
+HOW: dict[How, HowRow] = {
+    How.TEXT: HowRow("text", None),
+    How.HTML: HowRow("HTML", 64 * KIB),
+    How.NOTEBOOK: HowRow("a Jupyter notebook", 64 * KIB),
+    How.PDF: HowRow("PDF"),
+    How.DOCX: HowRow("a Word document"),
+    How.XLSX: HowRow("an Excel workbook"),
+    How.PPTX: HowRow("a PowerPoint presentation"),
+    How.EPUB: HowRow("an EPUB book"),
+    How.RTF: HowRow("rich text"),
+    How.ODT: HowRow("an OpenDocument text"),
+}
+
+_TEXT = """
+    application/csv application/dart application/ecmascript application/javascript application/json application/jsonl
+    application/ms-java application/sql application/toml application/typescript application/vnd.curl
+    application/vnd.dart application/x-csh application/x-latex application/x-ndjson application/x-php
+    application/x-powershell application/x-sh application/x-shellscript application/x-tex application/x-yaml
+    application/x-zsh application/xml application/yaml message/rfc822
+"""  # and text/*, see `row`
+_OOXML = "application/vnd.openxmlformats-officedocument"
+_EXTRACTED = {
+    How.TEXT: _TEXT,
+    How.HTML: "text/html application/xhtml application/xhtml+xml",
+    How.NOTEBOOK: "application/vnd.jupyter application/x-ipynb+json",
+    How.PDF: "application/pdf application/x-pdf application/vnd.adobe.pdf",
+    How.DOCX: f"{_OOXML}.wordprocessingml.document {_OOXML}.wordprocessingml.template",
+    How.XLSX: f"{_OOXML}.spreadsheetml.sheet {_OOXML}.spreadsheetml.template",
+    How.PPTX: f"{_OOXML}.presentationml.presentation {_OOXML}.presentationml.slideshow "
+    f"{_OOXML}.presentationml.template {_OOXML}.presentationml.slide",
+    How.EPUB: "application/epub application/epub+zip application/x-epub+zip",
+    How.RTF: "application/rtf text/rtf",
+    How.ODT: "application/vnd.oasis.opendocument.text application/vnd.oasis.opendocument.text-template",
+}
+_REFUSED = {
+    "application/msword": "is a Word 97-2003 document; save it as .docx",
+    "application/vnd.ms-excel": "is an Excel 97-2003 workbook; save it as .xlsx or .csv",
+    "application/vnd.ms-powerpoint": "is a PowerPoint 97-2003 presentation; save it as .pptx",
+    "application/vnd.ms-outlook": "is an Outlook message; save it as .eml or .txt",
+    "application/x-hwp": "is a Hangul document; save it as .docx or .pdf",
+    "application/x-hwp-v5": "is a Hangul document; save it as .docx or .pdf",
+    "application/zip": "is an archive; upload the files in it one by one",
+    "application/gzip": "is an archive; upload the files in it one by one",
+    "image": "is an image; the emulator does not recognize text in images",
+    "audio": "is a recording; the emulator does not transcribe",
+    "video": "is a recording; the emulator does not transcribe",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What is known of a content type: how its text is extracted, or why it is not. Neither: decided by the bytes."""
+
+    how: How | None = None
+    refusal: str | None = None
+
+
+FORMATS: dict[str, Format] = {
+    **{content_type: Format(how) for how, types in _EXTRACTED.items() for content_type in types.split()},
+    **{content_type: Format(refusal=reason) for content_type, reason in _REFUSED.items()},
+}
+
+
+def row(content_type: str) -> Format:
+    """The row of a content type; its parameters and the case of its letters do not matter."""
+    essence = content_type.partition(";")[0].strip().lower()
+    family = essence.partition("/")[0]
+    if essence in FORMATS:
+        return FORMATS[essence]
+    if family == "text" or essence.endswith(("+json", "+xml")):
+        return Format(How.TEXT)
+    return FORMATS.get(family, Format())

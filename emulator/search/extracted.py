@@ -1,0 +1,79 @@
+"""What comes out of an upload: its text with the pages where they are known, or the sentence why there is none."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """The text of a document. `pages` are the offsets in characters at which its pages start, where it has pages."""
+
+    text: str
+    pages: tuple[int, ...] | None = None
+
+    def page_number(self, start: int, end: int) -> int | None:
+        """The page that most of a slice is on, counted from 1, or 0 in a document of one page (OpenAPI)."""
+        if not self.pages:
+            return None
+        if len(self.pages) == 1:
+            return 0
+        ends = (*self.pages[1:], len(self.text))
+        first = max(bisect_right(self.pages, start) - 1, 0)
+        last = max(bisect_right(self.pages, end - 1), first + 1)
+        shares = [min(end, ends[page]) - max(start, self.pages[page]) for page in range(first, last)]
+        return first + shares.index(max(shares)) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far an extraction may go: a small file can unpack to anything, and keep its reader busy for ever."""
+
+    characters_max: int = 100 * MIB  # what a plain text of the largest size accepted anywhere can hold
+    unpacked_bytes_max: int = 512 * MIB
+    memory_bytes_max: int = 1024 * MIB
+    seconds_max: int = 30
+
+
+BOUNDS = Bounds()
+
+
+class ExtractionError(ValueError):
+    """A document has no text that can be indexed: `str()` is the sentence its error message tells the user."""
+
+
+def readable(text: str) -> str:
+    """A text without NUL, its surrogates joined to pairs or replaced: what an index and a reply can hold."""
+    if text.isascii():
+        return text.replace("\0", "")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
+
+
+def paged(pages: Iterable[str], bounds: Bounds) -> Extracted:
+    """The text of all pages, a blank line between two, and where each of them starts."""
+    starts: list[int] = []
+    pieces: list[str] = []
+    length = 0
+    for page in map(readable, pages):
+        starts.append(length)
+        pieces.append(page.rstrip() + "\n\n")
+        length += len(pieces[-1])
+        if length > bounds.characters_max + 2:
+            break
+    return Extracted(within("".join(pieces)[:-2], bounds), tuple(starts))
+
+
+def unpaged(pieces: Iterable[str], bounds: Bounds) -> Extracted:
+    """The text of all pieces, a blank line between two."""
+    return Extracted(paged(pieces, bounds).text)
+
+
+def within(text: str, bounds: Bounds) -> str:
+    """The text, unless it is longer than any file that is text itself could be."""
+    if len(text) > bounds.characters_max:
+        raise ExtractionError(f"The file holds more than {bounds.characters_max} characters of text.")
+    return text
