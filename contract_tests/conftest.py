@@ -13,13 +13,13 @@ import pytest
 
 from .case import Case, case_of
 from .cleanup import clean_up
-from .clients import OPENERS, TRANSPORTS, Clients
+from .clients import TRANSPORTS, Clients
 from .clients.client import Client, counted
 from .clients.seen import Unsupported
 from .clients.wire import Transport
 from .driven import Driven
 from .known import KnownFailing
-from .options import add_options, target_of
+from .options import add_options, clients_of, target_of
 from .report import Report, Verdict
 from .target import BudgetSpent, Target, as_team
 
@@ -34,9 +34,9 @@ pytest_addoption = add_options
 def pytest_configure(config: pytest.Config) -> None:
     """Find the server and the clients."""
     target = config.stash[TARGET] = target_of(config)
-    clients = config.stash[CLIENTS] = Clients(target, config.getoption("--node-packages").absolute())
+    clients = config.stash[CLIENTS] = Clients(target, Path(config.getoption("--node-packages") or "."))
     config.stash[REPORT] = Report()
-    for name in config.getoption("--clients") or OPENERS:
+    for name in clients_of(config):
         clients.open(name)
 
 
@@ -130,7 +130,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         report.left_behind = clean_up(target)
     path = config.getoption("--record")
     if path is not None:
-        path.write_text(json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        Path(path).write_text(json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False) + "\n", "utf-8")
     if session.exitstatus == 0 and report.verdicts and (target.budget.is_spent or not report.has_passed):
         session.exitstatus = 1
 

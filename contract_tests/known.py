@@ -21,13 +21,14 @@ class KnownFailing:
     reasons: dict[tuple[str, str], str]
 
     @classmethod
-    def read(cls, path: Path | None) -> KnownFailing:
+    def read(cls, file: str | None) -> KnownFailing:
         """The list in a file. Raises ValueError and OSError."""
-        entries = tomllib.loads((path or DEFAULT).read_text("utf-8")).get("case", [])
+        path = DEFAULT if file is None else Path(file)
+        entries = tomllib.loads(path.read_text("utf-8")).get("case", [])
         try:
             reasons = {(entry["id"], entry.get("client", "*")): entry["reason"] for entry in entries}
         except KeyError as missing:
-            raise ValueError(f"{path or DEFAULT}: an entry has no {missing}") from None
+            raise ValueError(f"{path}: an entry has no {missing}") from None
         return cls(reasons)
 
     def mark(self, case: Case, client: str) -> pytest.MarkDecorator | None:

@@ -1,9 +1,10 @@
-"""What a run can be told, and the server that follows from it."""
+"""What a run can be told (options.toml), and the server that follows from it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import tomllib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,36 +13,17 @@ import pytest
 from .clients import OPENERS
 from .target import CALLS_MAX, EVIDENCE, FEATURES, BadTarget, Budget, Target, find_target
 
+OPTIONS = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("contract", "the server, and what may be done to it")
-    group.addoption("--base-url", metavar="URL", help="where the REST API is, for example http://localhost:7878")
-    group.addoption("--grpc", metavar="HOST:PORT", help="where the gRPC services are; without it they are left out")
-    group.addoption("--management-url", metavar="URL", help="where the management plane is, if elsewhere")
-    group.addoption("--management-grpc", metavar="HOST:PORT", help="where its gRPC service is, if elsewhere")
-    group.addoption("--features", type=_words(FEATURES), help=f"only these: {', '.join(FEATURES)}")
-    group.addoption("--clients", type=_words(OPENERS), help=f"only these: {', '.join(OPENERS)}")
-    group.addoption("--evidence", type=_words(EVIDENCE), help=f"only what is known so: {', '.join(EVIDENCE)}")
-    group.addoption("--slow", action="store_true", help="with the cases that take long")
-    group.addoption("--destructive", action="store_true", help="with the cases that leave traces or cost money")
-    group.addoption("--budget", metavar="CALLS", type=int, default=CALLS_MAX, help="how many calls may be made")
-    group.addoption("--run-prefix", metavar="TEXT", help="how the names of everything the run makes begin")
-    group.addoption("--known-failing", metavar="FILE", type=Path, help="a TOML list of the cases that fail")
-    group.addoption("--node-packages", metavar="DIR", type=Path, default=Path(), help="where node_modules is")
-    group.addoption("--record", metavar="FILE", type=Path, help="write what the run has shown there, as JSON")
-
-
-def _words(known: Iterable[str]) -> Callable[[str], frozenset[str]]:
-    """A parser of words that are separated by commas."""
-
-    def words(text: str) -> frozenset[str]:
-        found = frozenset(word.strip() for word in text.split(",") if word.strip())
-        if unknown := found - set(known):
-            raise ValueError(f"{', '.join(sorted(unknown))} is not among {', '.join(known)}")
-        return found
-
-    return words
+    for name, option in OPTIONS.items():
+        if option.get("flag"):
+            group.addoption(f"--{name}", action="store_true", help=option["help"])
+        else:
+            group.addoption(f"--{name}", metavar=option["metavar"], help=option["help"])
 
 
 def target_of(config: pytest.Config) -> Target:
@@ -62,9 +44,33 @@ def target_of(config: pytest.Config) -> Target:
         raise pytest.UsageError(str(error)) from None
     return replace(
         target,
-        features=option("--features") or target.features,
-        evidence=option("--evidence") or target.evidence,
+        features=_words(config, "--features", FEATURES),
+        evidence=_words(config, "--evidence", EVIDENCE),
         slow=option("--slow"),
         destructive=option("--destructive"),
-        budget=Budget(option("--budget")),
+        budget=Budget(_budget(config)),
     )
+
+
+def clients_of(config: pytest.Config) -> list[str]:
+    """The clients that are asked for, in their order."""
+    wanted = _words(config, "--clients", OPENERS)
+    return [name for name in OPENERS if name in wanted]
+
+
+def _words(config: pytest.Config, option: str, known: Iterable[str]) -> frozenset[str]:
+    """Words separated by commas; all there are where none are given."""
+    text: str | None = config.getoption(option)
+    if text is None:
+        return frozenset(known)
+    found = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if unknown := found - set(known):
+        raise pytest.UsageError(f"{option}: {', '.join(sorted(unknown))} is not among {', '.join(known)}")
+    return found
+
+
+def _budget(config: pytest.Config) -> int:
+    text: str | None = config.getoption("--budget")
+    if text is not None and not (text.isascii() and text.isdigit()):
+        raise pytest.UsageError(f"--budget: {text!r} is not a number of calls")
+    return CALLS_MAX if text is None else int(text)

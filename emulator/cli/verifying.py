@@ -1,0 +1,59 @@
+"""The verb that judges a server: it runs the contract kit, which knows nothing of the emulator, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+NEEDED = ("pytest", "httpx", "jsonschema_rs")
+EXIT_CODES = {0: 0, 4: 2}  # of pytest: all passed, used wrongly; anything else is a server that fails
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verb, with the options of the kit."""
+    parser = verbs.add_parser("verify", help="judge a server against the contract: an emulator, or any other")
+    for name, option in _options().items():
+        if option.get("flag"):
+            parser.add_argument(f"--{name}", action="store_true", help=option["help"])
+        else:
+            parser.add_argument(
+                f"--{name}", metavar=option["metavar"], help=option["help"], required=name == "base-url"
+            )
+    parser.add_argument("--junit", metavar="FILE", help="write a JUnit report there")
+    parser.set_defaults(run=_verify)
+
+
+def kit() -> Path:
+    """Where the contract kit is: installed inside of this package, in the repository beside it."""
+    package = Path(__file__).parent.parent
+    return next(path for path in (package / "contract_tests", package.parent / "contract_tests") if path.is_dir())
+
+
+def _options() -> dict[str, dict[str, Any]]:
+    return tomllib.loads((kit() / "options.toml").read_text("utf-8"))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        print(f"xai-emulator: verify needs {', '.join(missing)}: pip install 'xai-emulator[contract]'", file=sys.stderr)
+        return 2
+    folder = kit()
+    command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder)]
+    for name, option in _options().items():
+        value = getattr(options, name.replace("-", "_"))
+        if value and option.get("flag"):
+            command.append(f"--{name}")
+        elif value is not None and not option.get("flag"):
+            command.append(f"--{name}={value}")
+    if options.junit is not None:
+        command.append(f"--junitxml={Path(options.junit).absolute()}")
+    # Whatever plugins are installed here have no business in the judgement.
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return EXIT_CODES.get(subprocess.run([*command, str(folder)], env=environment).returncode, 1)
