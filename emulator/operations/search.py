@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,23 +12,21 @@ from emulator.clock import Instant
 from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.keys import Plane
-from emulator.domain.search import Fusion, GroupBy, Mode, RagPipeline, RankingMetric, grouped, keyword_query
+from emulator.domain.search import Fusion, GroupBy, Mode, RagPipeline, RankingMetric, keyword_query
 from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import Between, Chars
 from emulator.operations import filters
 from emulator.operations.base import Call, Operation
+from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
 from emulator.profiles import Reaction
 from emulator.search.embedders import EmbedderError
-from emulator.store.chunks import Edition, StoredChunk
-from emulator.store.index import Answer, Found, Question
+from emulator.store.chunks import StoredChunk
+from emulator.store.index import Question
 from emulator.world import Team, World
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
-
-Fields = Mapping[str, str]
-Metadata = Mapping[str, Fields]  # by file id
 
 _SLICE = 200  # rows read between two chances for other calls
 
@@ -48,24 +47,6 @@ class SearchDocuments:
     ranking_metric: RankingMetric | None = None
     instructions: str | None = None
     reranker_model: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk that may be an answer: its place in each ranking of its collection, and what that gives."""
-
-    collection: int  # the position of its collection in the request
-    edition: Edition
-    ordinal: int
-    keyword: Found | None
-    vector: Found | None
-    score: float
-    fields: Fields  # empty where the search does not look at them
-
-    @property
-    def order(self) -> tuple[float, int, int, int]:
-        """Best first; equal ones as they were named and indexed."""
-        return -self.score, self.collection, self.edition.number, self.ordinal
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +78,15 @@ async def search(world: World, call: Call, request: SearchDocuments) -> list[Mat
 
 async def find(world: World, team: Team, at: Instant, request: SearchDocuments) -> list[Match]:
     """What `search` answers."""
-    if not request.query.strip():
-        raise invalid("query must not be empty.", rule="query", param="query")
-    if not request.collection_ids:
-        raise invalid("source.collection_ids must name a collection.", rule="collection_ids", param="source")
-    request.fusion.check()
-    if request.group_by is not None:
-        request.group_by.check()
+    _check(request)
     passes = filters.metadata(request.filter, team.limits)
     collections = [_collection(world, team, at, id) for id in dict.fromkeys(request.collection_ids)]
     limit = request.limit if request.limit and request.limit > 0 else team.limits.search_limit_default
     vector = None if request.mode is Mode.KEYWORD else await _embed(world, team, request.query)
+    ranker = Ranker(request.mode, request.fusion, request.group_by, by_rank=len(collections) > 1)
     candidates: list[Candidate] = []
     for position, collection in enumerate(collections):
-        metadata: Metadata = {}
-        accepts = _alive(world, team, at, collection)
-        if passes is not None or request.group_by is not None:
-            metadata = await _metadata(world, team, at, collection, passes)
-            accepts = metadata.__contains__
+        metadata, accepts = await _accepted(world, team, at, collection, request, passes)
         question = Question(
             keywords=None if request.mode is Mode.SEMANTIC else keyword_query(request.query),
             vector=vector,
@@ -122,11 +94,23 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
             depth=_depth(request, limit),
             accepts=accepts,
         )
+        if accepts is not None and ranker.needs_all:
+            question = dataclasses.replace(question, depth=None, accepts=None)
         answer = await world.store.indexes.search(team.name, collection.id, question)
-        rank = Ranker(request, position, metadata, by_rank=len(collections) > 1)
-        candidates += (await asyncio.to_thread(rank, answer))[:limit]
+        ranked = await asyncio.to_thread(ranker.rank, position, answer, metadata, accepts)
+        candidates += ranked[:limit]
     candidates.sort(key=lambda candidate: candidate.order)
     return await _matches(world, team, at, collections, candidates, limit)
+
+
+def _check(request: SearchDocuments) -> None:
+    if not request.query.strip():
+        raise invalid("query must not be empty.", rule="query", param="query")
+    if not request.collection_ids:
+        raise invalid("source.collection_ids must name a collection.", rule="collection_ids", param="source")
+    request.fusion.check()
+    if request.group_by is not None:
+        request.group_by.check()
 
 
 def _collection(world: World, team: Team, at: Instant, id: str) -> Collection:
@@ -152,62 +136,25 @@ def _depth(request: SearchDocuments, limit: int) -> int | None:
     return limit * max(1, request.search_multiplier or 1) if request.mode is Mode.HYBRID else limit
 
 
-def _alive(world: World, team: Team, at: Instant, collection: Collection) -> Callable[[str], bool] | None:
-    """The test for documents whose files have not expired; None where that is all of them."""
-    expired = frozenset(world.store.documents.expired(team.name, collection.id, at))
-    return (lambda file_id: file_id not in expired) if expired else None
-
-
-async def _metadata(
-    world: World, team: Team, at: Instant, collection: Collection, passes: Callable[[Fields], bool] | None
-) -> Metadata:
-    """The fields of the documents that pass a filter, by file id."""
+async def _accepted(
+    world: World,
+    team: Team,
+    at: Instant,
+    collection: Collection,
+    request: SearchDocuments,
+    passes: Callable[[Fields], bool] | None,
+) -> tuple[Metadata, Accepts | None]:
+    """The fields of documents, as far as they are needed, and which documents may answer; None where all may."""
+    if passes is None and request.group_by is None:
+        expired = frozenset(world.store.documents.expired(team.name, collection.id, at))
+        return {}, (lambda file_id: file_id not in expired) if expired else None
     found: dict[str, Fields] = {}
     after = 0
     while rows := world.store.chunks.metadata(team.name, collection.id, at, after, _SLICE):
         found |= {file_id: fields for _, file_id, fields in rows if passes is None or passes(fields)}
         after = rows[-1][0]
         await asyncio.sleep(0)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Ranker:
-    """Makes one ranking of what was found in one collection.
-
-    Keyword and vector scores mean nothing beside each other, nor beside those of another collection. Where they would
-    stand so, ranks are fused (Cormack, Clarke, Büttcher: Reciprocal Rank Fusion, SIGIR 2009).
-    """
-
-    request: SearchDocuments
-    collection: int
-    metadata: Metadata
-    by_rank: bool
-
-    def __call__(self, answer: Answer) -> list[Candidate]:
-        keyword = {(found.edition, found.ordinal): found for found in answer.keyword}
-        vector = {(found.edition, found.ordinal): found for found in answer.vector}
-        candidates = [
-            Candidate(
-                *(self.collection, *chunk, keyword.get(chunk), vector.get(chunk)),
-                score=self._score(keyword.get(chunk), vector.get(chunk)),
-                fields=self.metadata.get(chunk[0].file_id, {}),
-            )
-            for chunk in {**keyword, **vector}
-        ]
-        candidates.sort(key=lambda candidate: candidate.order)
-        return candidates if self.request.group_by is None else grouped(candidates, self.request.group_by)
-
-    def _score(self, keyword: Found | None, vector: Found | None) -> float:
-        fusion = self.request.fusion
-        if self.request.mode is Mode.HYBRID:
-            return fusion.score(
-                None if keyword is None else keyword.rank,
-                None if vector is None else vector.rank,
-            )
-        found = keyword or vector
-        assert found is not None
-        return fusion.of_rank(found.rank) if self.by_rank else found.score
+    return found, found.__contains__
 
 
 async def _matches(

@@ -1,0 +1,88 @@
+"""Why a search answers what it answers: for each match its place in every ranking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.errors import ApiError, Kind
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call
+from emulator.operations.search import Match, search
+from emulator.pipeline.receive import within_bounds
+from emulator.rest.shapes import search as shapes
+from emulator.store.index import Found
+
+
+class Place(Struct):
+    """Where a chunk stands in one ranking of its collection, and with which score."""
+
+    rank: int
+    score: float
+
+
+class ExplainedMatch(Struct):
+    """A match as the API returns it, and its places; null where it is not among the candidates of a ranking."""
+
+    rank: int
+    score: float
+    keyword: Place | None
+    vector: Place | None
+    collection_id: str
+    file_id: str
+    filename: str
+    fields: dict[str, str]
+    chunk_id: str
+    chunk_number: int
+    chunk_content: str
+
+
+class SearchReport(Answer):
+    """How a search is answered. The score is the keyword's, the vector's, or what fusing their ranks gives."""
+
+    mode: str
+    warnings: list[str]
+    matches: list[ExplainedMatch]
+
+
+async def explain(asked: Asked) -> SearchReport:
+    """Answer `POST /v1/documents/search` with the ranks and scores that led to the answer. Takes the same body."""
+    call = Call(OPERATIONS["documents.search"], "rest", None, asked.world.origin, _nothing_to_read)
+    call.team, call.at = asked.team, asked.team.clock.now()
+    try:
+        request = within_bounds(call, shapes.search({}, asked.body))
+        matches = await search(asked.world, call, request)
+    except ApiError as error:
+        raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None
+    explained = [_explained(rank, match) for rank, match in enumerate(matches, 1)]
+    return SearchReport(mode=request.mode.value, warnings=call.warnings, matches=explained)
+
+
+async def _nothing_to_read(call: Call) -> Any:
+    raise AssertionError("the body was read before")
+
+
+def _explained(rank: int, match: Match) -> ExplainedMatch:
+    document, candidate = match.document, match.candidate
+    return ExplainedMatch(
+        rank=rank,
+        score=match.score,
+        keyword=_place(candidate.keyword),
+        vector=_place(candidate.vector),
+        collection_id=document.collection_id,
+        file_id=document.file.id,
+        filename=document.file.filename,
+        fields=dict(document.fields),
+        chunk_id=match.chunk.id,
+        chunk_number=candidate.ordinal,
+        chunk_content=match.chunk.content,
+    )
+
+
+def _place(found: Found | None) -> Place | None:
+    return None if found is None else Place(found.rank, found.score)
+
+
+ROUTES = (ControlRoute("POST", "/search", explain, SearchReport, body=shapes.SearchRequest, refusals=(404, 422)),)
