@@ -142,6 +142,13 @@ class Settings:
         "what answers batch requests: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in Python a function, too)",
         per_team=True,
     )
+    embedder: str | Callable[..., Any] = _setting(
+        "stand-in",
+        _non_empty,
+        "EMBEDDER",
+        "what makes vectors for semantic search: stand-in, MODULE:FUNCTION or the URL of an /embeddings path as OpenAI's",
+        per_team=True,
+    )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")

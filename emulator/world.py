@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emulator import ids
 from emulator.clock import Clock, Instant
@@ -13,10 +14,15 @@ from emulator.domain.hostility import Mischief
 from emulator.domain.keys import AuthMode, Key
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
+from emulator.search.embedders import check_embedder, embed
 from emulator.settings import BadSetting, Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
 from emulator.store.snapshots import Opened
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
 
 
 @dataclass(slots=True)
@@ -34,6 +40,7 @@ class Team:
     function: Callable[..., Any] | None = None  # answers batch requests instead
     cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
     mischief: Mischief | None = field(init=False)  # in hostile mode
+    embedder: str | Callable[..., Any] = field(init=False)
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
         """Take the server's settings, but for the team's own. Raises BadSetting, and changes nothing then."""
@@ -45,6 +52,7 @@ class Team:
         self.batches = settings.batches
         self.responder = settings.responder
         self.mischief = None if settings.hostile is None else Mischief(settings.hostile, self.name)
+        self.embedder = settings.embedder
 
 
 class Journal(Protocol):
@@ -115,11 +123,12 @@ class World:
 
     def configure(self, team: Team, changes: Mapping[str, Any]) -> None:
         """Give a team settings of its own; None takes one back. Raises BadSetting."""
-        if changes.get("responder") is not None:
+        for name, check in (("responder", self._responder), ("embedder", check_embedder)):
             try:
-                self._responder(changes["responder"])
+                if changes.get(name) is not None:
+                    check(changes[name])
             except ValueError as error:
-                raise BadSetting(f"responder: {error}") from None
+                raise BadSetting(f"{name}: {error}") from None
         overrides = {**team.overrides, **changes}
         team.configure(self.settings, {name: value for name, value in overrides.items() if value is not None})
         self.store.teams.set_overrides(team.name, team.overrides)
@@ -156,6 +165,10 @@ class World:
     def new_url_token(self, team: Team) -> str:
         """A new unguessable token for a public URL."""
         return ids.url_token(self.seed, team.name, self.store.teams.next_id(team.name))
+
+    async def embed(self, team: Team, texts: Sequence[str]) -> NDArray[float32]:
+        """A vector for each text by the team's embedder, which works off the loop. Raises EmbedderError."""
+        return await asyncio.to_thread(embed, team.embedder, texts)
 
     def add_job(self, team: Team, kind: str, subject: str, due_at: Instant | None) -> None:
         """Plan something for later and let the job loop know; None waits until somebody releases it."""

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.cli import reports, running
+from emulator.cli import reports, running, searching, verifying
 from emulator.settings import BadSetting
 from emulator.version import VERSION
 
-ROOMS = (running, reports)  # each adds its verbs
+ROOMS = (running, searching, reports, verifying)  # each adds its verbs
 
 
 class _Parser(argparse.ArgumentParser):

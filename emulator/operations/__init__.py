@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from emulator.operations import auth, batches, batches_results, collections, documents, files, uploads
+from emulator.operations import auth, batches, batches_results, collections, documents, files, search, uploads
 from emulator.operations.base import Operation
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
-    for module in (files, uploads, collections, documents, batches, batches_results, auth)
+    for module in (files, uploads, collections, documents, search, batches, batches_results, auth)
     for operation in module.OPERATIONS
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from emulator.domain.keys import Plane
-from emulator.rest import batches, collections, files
+from emulator.rest import batches, collections, files, search
 from emulator.rest.route import Route
 
-ROUTES: tuple[Route, ...] = (*files.ROUTES, *batches.ROUTES, *collections.ROUTES)
+ROUTES: tuple[Route, ...] = (*files.ROUTES, *batches.ROUTES, *collections.ROUTES, *search.ROUTES)
 
 # The rest of the real service's REST surface, and why it is not here. A prefix covers everything below it.
 NOT_EMULATED: dict[str, str] = {

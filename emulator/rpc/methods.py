@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from emulator.rpc import batches, collections, files
+from emulator.rpc import batches, collections, files, search
 from emulator.rpc.reading import Method
 
-METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS)
+METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS, *search.METHODS)
 
 NOT_EMULATED: dict[str, str] = {}
