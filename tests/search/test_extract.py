@@ -98,115 +98,29 @@ def test_the_content_type_decides_and_the_name_helps(content_type: str, filename
 
 # Files and Collections: Supported MIME Types.
 DOCUMENTED = """
-
+    application/csv application/dart application/ecmascript application/epub application/epub+zip application/json
+    application/ms-java application/msword application/pdf application/typescript application/vnd.adobe.pdf
+    application/vnd.curl application/vnd.dart application/vnd.jupyter application/vnd.ms-excel
+    application/vnd.ms-outlook application/vnd.oasis.opendocument.text
+    application/vnd.openxmlformats-officedocument.presentationml.presentation
+    application/vnd.openxmlformats-officedocument.presentationml.slide
+    application/vnd.openxmlformats-officedocument.presentationml.slideshow
+    application/vnd.openxmlformats-officedocument.presentationml.template
+    application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
+    application/vnd.openxmlformats-officedocument.spreadsheetml.template
+    application/vnd.openxmlformats-officedocument.wordprocessingml.document application/x-csh application/x-epub+zip
+    application/x-hwp application/x-hwp-v5 application/x-latex application/x-pdf application/x-php
+    application/x-powershell application/x-sh application/x-shellscript application/x-tex application/x-zsh
+    application/xhtml application/xml application/zip text/cache-manifest text/calendar text/css text/csv text/html
+    text/javascript text/jsx text/markdown text/n3 text/php text/plain text/rtf text/tab-separated-values text/troff
+    text/tsv text/tsx text/turtle text/uri-list text/vcard text/vtt text/x-asm text/x-bibtex text/x-c text/x-c++hdr
+    text/x-c++src text/x-chdr text/x-coffeescript text/x-csh text/x-csharp text/x-csrc text/x-d text/x-diff
+    text/x-emacs-lisp text/x-erlang text/x-go text/x-haskell text/x-java text/x-java-properties text/x-java-source
+    text/x-kotlin text/x-lisp text/x-lua text/x-objcsrc text/x-pascal text/x-perl text/x-perl-script text/x-python
+    text/x-python-script text/x-r-markdown text/x-rst text/x-ruby-script text/x-rust text/x-sass text/x-scala
+    text/x-scheme text/x-script.python text/x-scss text/x-sh text/x-sql text/x-swift text/x-tcl text/x-tex
+    text/x-vbasic text/x-vcalendar text/xml text/xml-dtd text/yaml
 """
-    "application/csv",
-    "application/dart",
-    "application/ecmascript",
-    "application/epub",
-    "application/epub+zip",
-    "application/json",
-    "application/ms-java",
-    "application/msword",
-    "application/pdf",
-    "application/typescript",
-    "application/vnd.adobe.pdf",
-    "application/vnd.curl",
-    "application/vnd.dart",
-    "application/vnd.jupyter",
-    "application/vnd.ms-excel",
-    "application/vnd.ms-outlook",
-    "application/vnd.oasis.opendocument.text",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    "application/vnd.openxmlformats-officedocument.presentationml.slide",
-    "application/vnd.openxmlformats-officedocument.presentationml.slideshow",
-    "application/vnd.openxmlformats-officedocument.presentationml.template",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.template",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "application/x-csh",
-    "application/x-epub+zip",
-    "application/x-hwp",
-    "application/x-hwp-v5",
-    "application/x-latex",
-    "application/x-pdf",
-    "application/x-php",
-    "application/x-powershell",
-    "application/x-sh",
-    "application/x-shellscript",
-    "application/x-tex",
-    "application/x-zsh",
-    "application/xhtml",
-    "application/xml",
-    "application/zip",
-    "text/cache-manifest",
-    "text/calendar",
-    "text/css",
-    "text/csv",
-    "text/html",
-    "text/javascript",
-    "text/jsx",
-    "text/markdown",
-    "text/n3",
-    "text/php",
-    "text/plain",
-    "text/rtf",
-    "text/tab-separated-values",
-    "text/troff",
-    "text/tsv",
-    "text/tsx",
-    "text/turtle",
-    "text/uri-list",
-    "text/vcard",
-    "text/vtt",
-    "text/x-asm",
-    "text/x-bibtex",
-    "text/x-c",
-    "text/x-c++hdr",
-    "text/x-c++src",
-    "text/x-chdr",
-    "text/x-coffeescript",
-    "text/x-csh",
-    "text/x-csharp",
-    "text/x-csrc",
-    "text/x-d",
-    "text/x-diff",
-    "text/x-emacs-lisp",
-    "text/x-erlang",
-    "text/x-go",
-    "text/x-haskell",
-    "text/x-java",
-    "text/x-java-properties",
-    "text/x-java-source",
-    "text/x-kotlin",
-    "text/x-lisp",
-    "text/x-lua",
-    "text/x-objcsrc",
-    "text/x-pascal",
-    "text/x-perl",
-    "text/x-perl-script",
-    "text/x-python",
-    "text/x-python-script",
-    "text/x-r-markdown",
-    "text/x-rst",
-    "text/x-ruby-script",
-    "text/x-rust",
-    "text/x-sass",
-    "text/x-scala",
-    "text/x-scheme",
-    "text/x-script.python",
-    "text/x-scss",
-    "text/x-sh",
-    "text/x-sql",
-    "text/x-swift",
-    "text/x-tcl",
-    "text/x-tex",
-    "text/x-vbasic",
-    "text/x-vcalendar",
-    "text/xml",
-    "text/xml-dtd",
-    "text/yaml",
-]
 
 
 @pytest.mark.parametrize("content_type", [*DOCUMENTED.split(), *sorted(set(content_types.BY_EXTENSION.values()))])
