@@ -19,6 +19,7 @@ from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.port import Port
 from emulator.rest.bind import Rest
+from emulator.seed import Seed
 from emulator.settings import BadSetting, Settings, from_keywords
 from emulator.store import Store
 from emulator.world import Responder, World
@@ -63,9 +64,11 @@ class Server:
         self._jobs: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. Raises emulator.port.CannotListen."""
+        """Listen. Raises emulator.port.CannotListen, and BadSeed for a seed file that cannot be used."""
         self._loop = asyncio.get_running_loop()
         try:
+            if self.world.settings.seed is not None:
+                await Seed(self.world, self._rest, self.world.settings.seed).prepare()
             await self.port.start()
         except BaseException:
             self.world.store.close()
@@ -192,12 +195,15 @@ class Emulator:
     @property
     def api_key(self) -> str:
         """An inference key of the default team."""
-        return next((k.secret for k in self._settings.keys if k.plane is Plane.INFERENCE), INFERENCE_KEY)
+        return self._key(Plane.INFERENCE, INFERENCE_KEY)
 
     @property
     def management_key(self) -> str:
         """A management key of the default team."""
-        return next((k.secret for k in self._settings.keys if k.plane is Plane.MANAGEMENT), MANAGEMENT_KEY)
+        return self._key(Plane.MANAGEMENT, MANAGEMENT_KEY)
+
+    def _key(self, plane: Plane, default: str) -> str:
+        return next((key.secret for key in self._running().world.keys.values() if key.plane is plane), default)
 
     @property
     def app(self) -> Callable[..., Awaitable[None]]:

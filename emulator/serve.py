@@ -10,6 +10,7 @@ import sys
 from emulator.app import Server, new_event_loop
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
 from emulator.port import CannotListen
+from emulator.seed import BadSeed
 from emulator.settings import Settings
 from emulator.store import DatabaseUnusable, LockTaken
 
@@ -27,6 +28,9 @@ async def _serve(settings: Settings) -> int:
     try:
         server = Server(settings, _log)
         await server.start()
+    except BadSeed as error:
+        _log(f"xai-emulator: {error}")
+        return 2
     except (CannotListen, LockTaken, DatabaseUnusable) as error:
         _log(f"xai-emulator: {error}")
         return 1

@@ -109,6 +109,7 @@ class Settings:
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
     port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
     data_dir: Path | None = _setting(None, Path, "DIR", "keep state in DIR; without it state is in memory")
+    seed: Path | None = _setting(None, Path, "FILE", "what a new team has at first: YAML, JSON or a snapshot")
     limits: Mapping[str, int | None] = _setting(
         {},
         _limit,

@@ -18,6 +18,7 @@ EMULATOR = [path for path in SOURCES if path.is_relative_to(ROOT / "emulator")]
 FLOORS: list[set[str]] = [
     {"__init__", "__main__", "serve", "cli"},
     {"app"},
+    {"seed"},
     {"rest", "rpc", "control"},
     {"pipeline"},
     {"operations", "jobs"},

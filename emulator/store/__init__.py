@@ -18,10 +18,10 @@ from emulator.store.files import Files
 from emulator.store.indexes import Indexes
 from emulator.store.jobs import Jobs
 from emulator.store.lock import DirectoryLock, LockTaken
-from emulator.store.snapshots import BadSnapshot, Opened, Snapshots
+from emulator.store.snapshots import Opened, Snapshots
 from emulator.store.teams import Teams
 
-__all__ = ["BadSnapshot", "DatabaseUnusable", "LockTaken", "Store"]
+__all__ = ["DatabaseUnusable", "LockTaken", "Store"]
 
 
 class Store:

@@ -1,0 +1,295 @@
+"""The seed file: what every new team has at first, and after each reset.
+
+It is a snapshot, or a readable file in YAML or JSON whose parts have the shapes of the wire. A readable one is sent to
+the REST door, piece by piece, on behalf of a team of its own, which is then kept as a snapshot: so it obeys the rules
+of the API, is refused in its words, and costs a new team no more than any snapshot.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from emulator.clock import Clock, from_datetime
+from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
+from emulator.settings import BadSetting, parse
+from emulator.store.snapshot_files import BadSnapshot
+from emulator.world import Team, World
+
+VERSION = 1
+SNAPSHOT_HEAD = b"SQLite format 3\0"
+_NURSERY = "seed"  # the team that is filled, copied and forgotten
+_BOUNDARY = b"xai-emulator-seed-boundary"
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class BadSeed(Exception):
+    """A seed file that cannot be used; the message says which part of it, and why."""
+
+
+class SeedFile(Struct, forbid_unknown_fields=True):
+    """A file: its content as text, in base64, or by a path beside the seed file."""
+
+    filename: str
+    content: str | None = None
+    base64: str | None = None
+    path: str | None = None
+    content_type: str | None = None
+    expires_after: int | None = None
+    public_url: bool = False
+
+
+class SeedDocument(Struct, forbid_unknown_fields=True):
+    """A file as a member of a collection; `file` is the filename."""
+
+    file: str
+    fields: dict[str, str] = {}
+
+
+class SeedClock(Struct, forbid_unknown_fields=True):
+    """Where a team's clock stands at first."""
+
+    at: datetime
+    frozen: bool = True
+
+
+class SeedTeam(Struct, forbid_unknown_fields=True):
+    """What a team has. Collections and batches are bodies of POST, with their `documents` or `requests` in them.
+
+    `settings` are those that a team can have of its own, by their names: `{"limits": {"file_bytes_max": 1024}}`.
+    """
+
+    settings: dict[str, Any] = {}
+    clock: SeedClock | None = None
+    files: list[SeedFile] = []
+    collections: list[dict[str, Any]] = []
+    batches: list[dict[str, Any]] = []
+
+
+class SeedRoot(SeedTeam, forbid_unknown_fields=True, kw_only=True):
+    """A seed file. Its parts are those of every new team; `teams` names the ones that have others instead."""
+
+    xai_emulator_seed: int
+    keys: dict[str, str] = {}
+    teams: dict[str, SeedTeam] = {}
+
+
+class Seed:
+    """A seed file at work."""
+
+    def __init__(self, world: World, app: App, path: Path) -> None:
+        self._world, self._app, self._path = world, app, path
+        self._snapshots: dict[str | None, Path] = {}  # by team; None is for all others
+
+    async def prepare(self) -> None:
+        """Read the file, and let every new team begin with it. Raises BadSeed."""
+        try:
+            with self._path.open("rb") as file:
+                head = file.read(len(SNAPSHOT_HEAD))
+        except OSError as error:
+            raise BadSeed(f"{self._path}: {error.strerror}") from None
+        if head == SNAPSHOT_HEAD:
+            self._snapshots[None] = self._path
+        else:
+            await self._grow(_read(self._path))
+        self._world.plant = self.plant
+        try:
+            self._world.team(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
+        except BadSnapshot as error:
+            raise BadSeed(f"{self._path}: {error}") from None
+
+    def plant(self, team: Team) -> None:
+        """Give a new team what it is to have at first."""
+        path = self._snapshots.get(team.name, self._snapshots.get(None))
+        if path is not None:
+            self._world.restore(team, self._world.store.snapshots.open(path))
+
+    async def _grow(self, root: SeedRoot) -> None:
+        """Fill a team for each part of the file, and keep it."""
+        self._give_keys(root.keys)
+        mode, self._world.auth_mode = self._world.auth_mode, AuthMode.OPEN  # nobody else can call yet
+        try:
+            self._snapshots[None] = await self._fill(root, "")
+            for name, part in root.teams.items():
+                self._snapshots[name] = await self._fill(part, f"teams.{name}.")
+        finally:
+            self._world.auth_mode = mode
+
+    def _give_keys(self, keys: Mapping[str, str]) -> None:
+        try:
+            given = [parse("keys", f"{secret}={rest}", "keys") for secret, rest in keys.items()]
+        except BadSetting as error:
+            raise BadSeed(f"{self._path}: {error}") from None
+        if given and not self._world.settings.keys:
+            self._world.keys.clear()  # given ones take the place of those that everybody knows
+        self._world.keys.update({key.secret: key for key in given})
+
+    async def _fill(self, part: SeedTeam, where: str) -> Path:
+        """The snapshot of a team that has what a part of the file says."""
+        world, team = self._world, self._world.team(_NURSERY)
+        try:
+            world.configure(team, part.settings)
+            team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
+            if part.clock is not None:
+                world.change_clock(team, lambda clock: _set(clock, part.clock))
+            await _Sower(self._app, self._path, where).sow(part)
+            snapshots = world.store.snapshots
+            path = snapshots.new_part()
+            snapshots.save(team.name, path, team.clock.now()).finish()
+        except BadSetting as error:
+            raise BadSeed(f"{self._path}: {where}settings: {error}") from None
+        finally:
+            world.delete(team)
+        return path
+
+
+def _set(clock: Clock, wanted: SeedClock | None) -> None:
+    """Set a clock to a moment, where it stands or runs on."""
+    assert wanted is not None
+    clock.freeze()
+    clock.frozen_at = from_datetime(wanted.at if wanted.at.tzinfo else wanted.at.replace(tzinfo=UTC))
+    if not wanted.frozen:
+        clock.resume()
+
+
+def _read(path: Path) -> SeedRoot:
+    """The readable file at a path."""
+    try:
+        value = msgspec.json.decode(path.read_bytes()) if path.suffix == ".json" else _yaml(path)
+        root = msgspec.convert(value, SeedRoot)
+    except msgspec.ValidationError as error:
+        raise BadSeed(f"{path}: {error}") from None
+    except (ValueError, OSError) as error:
+        raise BadSeed(f"{path}: this is neither a snapshot nor YAML or JSON ({error})") from None
+    if root.xai_emulator_seed != VERSION:
+        raise BadSeed(f"{path}: this xai-emulator reads xai_emulator_seed {VERSION}, not {root.xai_emulator_seed}")
+    return root
+
+
+def _yaml(path: Path) -> Any:
+    yaml: Any = importlib.import_module("yaml")  # only for who has such a file
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+class _Sower:
+    """Sends the parts of a seed file to the REST door."""
+
+    def __init__(self, app: App, path: Path, where: str) -> None:
+        self._app, self._path, self._where = app, path, where
+        self._files: dict[str, str] = {}  # ids by filename
+
+    async def sow(self, part: SeedTeam) -> None:
+        """Send everything. Raises BadSeed at the first refusal."""
+        for index, file in enumerate(part.files):
+            await self._file(file, f"files[{index}]")
+        for index, body in enumerate(part.collections):
+            await self._collection(dict(body), f"collections[{index}]")
+        for index, body in enumerate(part.batches):
+            await self._batch(dict(body), f"batches[{index}]")
+
+    async def _file(self, file: SeedFile, where: str) -> None:
+        fields = {} if file.expires_after is None else {"expires_after": str(file.expires_after)}
+        form = _form(fields, file, self._content(file, where))
+        content_type = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
+        stored = await self._post("/v1/files", form, where, content_type=content_type)
+        self._files[file.filename] = stored["id"]
+        if file.public_url:
+            await self._post(f"/v1/files/{stored['id']}/public-url", b"", where)
+
+    def _content(self, file: SeedFile, where: str) -> bytes:
+        given = [each for each in (file.content, file.base64, file.path) if each is not None]
+        if len(given) != 1:
+            raise self._bad(where, "give exactly one of content, base64 and path")
+        if any(character in file.filename for character in '"\r\n'):
+            raise self._bad(where, "a filename holds no quotes and no line breaks")
+        try:
+            if file.content is not None:
+                return file.content.encode()
+            if file.base64 is not None:
+                return base64.b64decode(file.base64, validate=True)
+            return (self._path.parent / (file.path or "")).read_bytes()
+        except (binascii.Error, ValueError):
+            raise self._bad(where, "base64 is not valid") from None
+        except OSError as error:
+            raise self._bad(where, f"{error.filename}: {error.strerror}") from None
+
+    async def _collection(self, body: dict[str, Any], where: str) -> None:
+        try:
+            documents = msgspec.convert(body.pop("documents", []), list[SeedDocument])
+        except msgspec.ValidationError as error:
+            raise self._bad(f"{where}.documents", str(error)) from None
+        made = await self._post("/v1/collections", msgspec.json.encode(body), where)
+        for index, document in enumerate(documents):
+            path = f"/v1/collections/{made['collection_id']}/documents/{self._id(document.file, where)}"
+            await self._post(path, msgspec.json.encode({"fields": document.fields}), f"{where}.documents[{index}]")
+
+    async def _batch(self, body: dict[str, Any], where: str) -> None:
+        requests = body.pop("requests", None)
+        if "input_file" in body:
+            body["input_file_id"] = self._id(str(body.pop("input_file")), where)
+        made = await self._post("/v1/batches", msgspec.json.encode(body), where)
+        if requests is not None:
+            path = f"/v1/batches/{made['batch_id']}/requests"
+            await self._post(path, msgspec.json.encode({"batch_requests": requests}), f"{where}.requests")
+
+    def _id(self, filename: str, where: str) -> str:
+        if filename not in self._files:
+            raise self._bad(where, f"no file above is called {filename!r}")
+        return self._files[filename]
+
+    async def _post(self, path: str, body: bytes, where: str, content_type: str = "application/json") -> Any:
+        key = MANAGEMENT_KEY if path.startswith("/v1/collections") else INFERENCE_KEY
+        status, reply = await _post(self._app, path, body, f"{key}@{_NURSERY}", content_type)
+        if status != 200:
+            raise self._bad(where, f"{status} {reply.decode('utf-8', 'replace')}")
+        return msgspec.json.decode(reply)
+
+    def _bad(self, where: str, why: str) -> BadSeed:
+        return BadSeed(f"{self._path}: {self._where}{where}: {why}")
+
+
+def _form(fields: Mapping[str, str], file: SeedFile, content: bytes) -> bytes:
+    """A form with a file at its end, as the API wants it."""
+    parts = [f'form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
+    head = f'form-data; name="file"; filename="{file.filename}"'
+    if file.content_type is not None:
+        head += f"\r\ncontent-type: {file.content_type}"
+    parts.append(head.encode() + b"\r\n\r\n" + content)
+    return b"".join(b"--%b\r\ncontent-disposition: %b\r\n" % (_BOUNDARY, part) for part in parts) + (
+        b"--%b--\r\n" % _BOUNDARY
+    )
+
+
+async def _post(app: App, path: str, body: bytes, key: str, content_type: str) -> tuple[int, bytes]:
+    """Call an ASGI application."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {key}".encode()), (b"content-type", content_type.encode("latin-1"))],
+    }
+    messages: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    return messages[0]["status"], b"".join(message.get("body", b"") for message in messages[1:])
