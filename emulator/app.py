@@ -11,6 +11,7 @@ from typing import Any
 
 from emulator import ids
 from emulator.clock import MICROSECONDS
+from emulator.control.page import wants_page
 from emulator.control.routes import Control
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.jobs.responders import make_responder
@@ -19,6 +20,7 @@ from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.port import Port
 from emulator.rest.bind import Rest
+from emulator.search.embedders import check_embedder
 from emulator.seed import Seed
 from emulator.settings import BadSetting, Settings, from_keywords
 from emulator.store import Store
@@ -30,6 +32,10 @@ DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.M
 def build_world(settings: Settings) -> World:
     """The state of a new emulator. Raises BadSetting, and what `Store` raises."""
     responders = {settings.responder: _responder(settings)}
+    try:
+        check_embedder(settings.embedder)
+    except ValueError as error:
+        raise BadSetting(f"embedder: {error}") from None
     return World(
         settings=settings,
         store=Store(settings.data_dir),
@@ -91,6 +97,8 @@ class Server:
             return
         if scope["path"] == "/api-docs/openapi.json":  # where the live service has its own
             scope = {**scope, "path": "/_emulator/openapi.json", "raw_path": b"/_emulator/openapi.json"}
+        if wants_page(scope):
+            scope = {**scope, "path": "/_emulator", "raw_path": b"/_emulator"}
         if scope["path"].startswith("/_emulator"):
             await self._control(scope, receive, send)
         else:

@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from emulator.control import clock, faults, hostile, journal, limits, server, snapshots, teams
+from emulator.control import clock, faults, hostile, journal, limits, search, server, snapshots, teams
 from emulator.control.guard import foreign_caller
 from emulator.control.openapi import PREFIX, document
+from emulator.control.page import Asset, asset
 from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
@@ -25,7 +26,7 @@ Scope = Mapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
-ROOMS = (server, clock, limits, faults, hostile, journal, snapshots, teams)
+ROOMS = (server, clock, limits, faults, hostile, journal, search, snapshots, teams)
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:
@@ -65,6 +66,8 @@ class Control:
             await _while_connected(receive, _send_stream(send, _EVENT_HEADERS, reply))
         elif isinstance(reply, Download):
             await _send_stream(send, _download_headers(reply), reply)
+        elif isinstance(reply, Asset):
+            await _send_asset(send, reply, body=scope["method"] != "HEAD")
         else:
             await _send_json(send, 200, reply, headers, body=scope["method"] != "HEAD")
 
@@ -73,6 +76,9 @@ class Control:
         refused = foreign_caller(host, origin, self._parts.world.settings.host)
         if refused is not None:
             raise ControlError(403, refused)
+        page = asset(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
+        if page is not None:
+            return page
         route, path = self._find(scope)
         asked = Asked(
             self._parts,
@@ -187,6 +193,11 @@ async def _disconnected(receive: Any) -> None:
 
 _EVENT_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
 _LABELS: Headers = [(b"x-emulator", VERSION.encode())]
+
+
+async def _send_asset(send: Any, page: Asset, *, body: bool) -> None:
+    await send({"type": "http.response.start", "status": page.status, "headers": [*_LABELS, *page.headers]})
+    await send({"type": "http.response.body", "body": page.content if body else b""})
 
 
 async def _send_stream(send: Any, headers: Headers, reply: Events | Download) -> None:

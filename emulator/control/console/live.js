@@ -1,0 +1,59 @@
+// What happens in a team while the page is open: one stream of its calls, from which the panels are kept fresh.
+
+const SETTLE_MS = 150; // a burst of calls refreshes a list once
+const READS = /\.(list|get|content|search|explain|results|requests|result|api_key|me|public_content|batch_get)\w*$/;
+
+/** Watches the calls of a team. Events: `call` (detail: the call), `change` (detail: set of resources), `state`. */
+export class Live extends EventTarget {
+  #source;
+  #changed = new Set();
+  #timer;
+  connected = false;
+
+  constructor(api) {
+    super();
+    this.#source = new EventSource(api.controlAddress("/requests/stream"));
+    this.#source.addEventListener("open", () => this.#state(true));
+    this.#source.addEventListener("error", () => this.#state(false));
+    this.#source.addEventListener("call", (event) => this.#call(JSON.parse(event.data)));
+  }
+
+  /** Stops watching. */
+  close() {
+    clearTimeout(this.#timer);
+    this.#source.close();
+  }
+
+  /** Says that something changed which is no call of `/v1`: the clock, faults, limits. */
+  changed(...resources) {
+    for (const resource of resources) this.#changed.add(resource);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const detail = this.#changed;
+      this.#changed = new Set();
+      this.dispatchEvent(new CustomEvent("change", { detail }));
+    }, SETTLE_MS);
+  }
+
+  /** Runs something when one of these resources has changed, until the signal. */
+  onChange(resources, run, signal) {
+    const listen = ({ detail }) => resources.some((each) => detail.has(each) || detail.has("everything")) && run();
+    this.addEventListener("change", listen, { signal });
+  }
+
+  #call(call) {
+    this.dispatchEvent(new CustomEvent("call", { detail: call }));
+    if (call.faults.length) this.changed("faults");
+    if (call.operation && call.outcome === "ok" && !READS.test(call.operation)) this.changed(call.operation.split(".")[0]);
+  }
+
+  #state(connected) {
+    const again = connected && this.connected === false && this.#wasConnected;
+    this.connected = connected;
+    this.#wasConnected ||= connected;
+    this.dispatchEvent(new CustomEvent("state", { detail: connected }));
+    if (again) this.changed("everything"); // whatever happened meanwhile was missed
+  }
+
+  #wasConnected = false;
+}

@@ -1,0 +1,93 @@
+// The page: its bar, its list of panels, and the panel that the address names.
+
+import { Api } from "./api.js";
+import { bar } from "./bar.js";
+import { TeamClock } from "./clock.js";
+import { h, replace } from "./dom.js";
+import { Live } from "./live.js";
+import { batches } from "./panels/batches.js";
+import { clock as clockPanel } from "./panels/clock.js";
+import { collections } from "./panels/collections.js";
+import { faults } from "./panels/faults.js";
+import { files } from "./panels/files.js";
+import { journal } from "./panels/journal.js";
+import { limits } from "./panels/limits.js";
+import { search } from "./panels/search.js";
+import { start } from "./panels/start.js";
+import { parse } from "./router.js";
+import { applyTheme, currentTeam, keepKeys, keysOf } from "./session.js";
+import { ask, complain, field, icon, keepTime, notice, tick } from "./widgets.js";
+
+const PANELS = [start, files, collections, search, batches, journal, faults, clockPanel, limits];
+const TICK_MS = 1_000;
+
+const team = currentTeam();
+const api = new Api(team, askForKeys);
+const context = { team, api, clock: new TeamClock(api), live: new Live(api) };
+const main = document.getElementById("main");
+let shown = null; // the panel on the page: { panel, show, leave }
+
+async function askForKeys(refusal) {
+  const known = keysOf(team);
+  const typed = (name) => h("input", { name, required: true, autocomplete: "off", spellcheck: "false", value: known[name] });
+  const data = await ask("Which keys does this emulator take?", [
+    h("p", refusal.message),
+    h("p", "It was started with keys of its own (", h("code", "--auth strict"), " or ", h("code", "--key"),
+      "). They stay in this tab."),
+    field("Inference key", typed("inference"), "For files, search and batches."),
+    field("Management key", typed("management"), "For collections."),
+  ], { action: "Use these" });
+  if (data === null) return false;
+  keepKeys(team, { inference: data.get("inference"), management: data.get("management") });
+  return true;
+}
+
+function drawPanelList() {
+  const links = PANELS.map((panel) =>
+    h("a", { href: `#/${panel.name}`, "data-panel": panel.name }, icon(panel.icon), h("span", panel.title)));
+  replace(document.getElementById("panels"), links);
+}
+
+function show() {
+  if (location.hash && !location.hash.startsWith("#/")) return; // the skip link
+  const route = parse(location.hash);
+  const panel = PANELS.find((each) => each.name === route.segments[0]) ?? PANELS[0];
+  if (shown?.panel !== panel) enter(panel, route);
+  else shown.show?.(route);
+  document.title = `${[route.segments.at(-1) ?? panel.title, team].join(" · ")} · xai-emulator`;
+}
+
+function enter(panel, route) {
+  shown?.leave.abort();
+  for (const link of document.querySelectorAll("#panels a")) {
+    if (link.dataset.panel === panel.name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const leave = new AbortController();
+  const outlet = h("section.panel", { "data-panel": panel.name, "aria-label": panel.title });
+  shown = { panel, leave, show: undefined };
+  replace(main, outlet);
+  try {
+    shown.show = panel.mount(outlet, { ...context, signal: leave.signal }, route);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+applyTheme();
+drawPanelList();
+bar(document.getElementById("bar"), context);
+show();
+addEventListener("hashchange", show);
+addEventListener("pagehide", () => context.live.close());
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (reason instanceof Error) complain(reason);
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+keepTime(() => context.clock.now());
+context.clock.addEventListener("set", tick);
+setInterval(tick, TICK_MS);
+context.clock.read().catch((error) => notice(error.message, "bad"));

@@ -1,0 +1,123 @@
+// The batches of a team: how far each has come, and new ones.
+
+import { h, replace } from "../dom.js";
+import { count, number } from "../format.js";
+import { listing } from "../listing.js";
+import { address, go } from "../router.js";
+import { ask, badge, button, emptiness, field, guarded, heading, progress, select, table } from "../widgets.js";
+import { batchDetail } from "./batch.js";
+
+const PAGE = 50;
+const MODEL = "grok-4.3";
+
+export const batches = { name: "batches", title: "Batches", icon: "batches", mount };
+
+/** Where a batch stands, in one word and its tone: the API itself has no such word. */
+export function standing({ state, cancel_time: cancelled, input_file_id: fromFile }) {
+  if (cancelled) return ["cancelled", "bad"];
+  if (state.num_requests === 0) return fromFile ? ["validating", "busy"] : ["open", "none"];
+  if (state.num_pending > 0) return ["running", "busy"];
+  return state.num_error > 0 ? ["done, with errors", "warn"] : ["done", "ok"];
+}
+
+/** Whether a batch is about to change by itself. */
+export function isBusy(batch) {
+  return standing(batch)[1] === "busy";
+}
+
+function mount(outlet, context, first) {
+  const { api, live, signal } = context;
+  const rows = h("div.list");
+  const side = h("div.side");
+  let route = first;
+
+  replace(outlet,
+    heading("Batches", "Requests that are answered later.",
+      button("From a JSONL file", guarded(() => fromFile(api, live)), { sign: "files" }),
+      button("New batch", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
+    h("div.split", rows, side));
+
+  const list = listing(rows, {
+    signal,
+    load: async (token) => {
+      const page = await api.inference("GET", "/batches", { query: { limit: PAGE, ...(token && { pagination_token: token }) } });
+      return { rows: page.batches, token: page.pagination_token };
+    },
+    draw: (loaded) => drawRows(loaded, route.segments[1]),
+    busy: (loaded) => loaded.some(isBusy),
+  });
+  live.onChange(["batches", "files"], list.refresh, signal);
+  list.refresh();
+
+  const show = (next) => {
+    route = next;
+    const id = next.segments[1];
+    outlet.classList.toggle("with-detail", id !== undefined);
+    replace(side, id !== undefined && batchDetail(id, { ...context, changed: list.refresh }));
+    for (const row of rows.querySelectorAll("tr")) {
+      row.toggleAttribute("aria-current", id !== undefined && row.querySelector("a")?.dataset.key === id);
+    }
+  };
+  show(first);
+  return show;
+}
+
+function drawRows(rows, current) {
+  return table("Batches", [
+    ["Name", (batch) => h("a.strong", { href: address(["batches", batch.batch_id]), "data-key": batch.batch_id }, batch.name || "without a name")],
+    ["State", (batch) => badge(...standing(batch))],
+    ["Done", (batch) => done(batch)],
+    ["Requests", (batch) => number(batch.state.num_requests), "number"],
+    ["Created", (batch) => batch.create_time, "wide-only"],
+  ], rows, {
+    current: (batch) => batch.batch_id === current,
+    empty: emptiness(h("p", "This team has no batches yet."), h("p.faint", "Make one of a few prompts, or of a JSONL file.")),
+  });
+}
+
+/** A bar of the requests that are finished. */
+export function done({ state }) {
+  const finished = state.num_requests - state.num_pending;
+  const label = `${number(finished)} of ${count(state.num_requests, "request")}`;
+  return h("div.gauge", { title: label }, progress(label, finished, state.num_requests, state.num_error ? "warn" : ""));
+}
+
+async function create(api, live) {
+  const prompts = h("textarea", { name: "prompts", required: true, placeholder: "One prompt per line" });
+  const made = await ask("New batch", [
+    field("Name", h("input", { name: "name", required: true, autocomplete: "off" })),
+    field("Prompts", prompts, "Each line is one chat request."),
+    field("Model", h("input", { name: "model", value: MODEL, required: true })),
+  ], {
+    action: "Send",
+    submit: async (data) => {
+      const texts = data.get("prompts").split("\n").map((line) => line.trim()).filter(Boolean);
+      const batch = await api.inference("POST", "/batches", { body: { name: data.get("name") } });
+      const batch_requests = texts.map((content, index) => ({
+        batch_request_id: `request-${String(index + 1).padStart(3, "0")}`,
+        batch_request: { chat_get_completion: { model: data.get("model"), messages: [{ role: "user", content }] } },
+      }));
+      await api.inference("POST", `/batches/${encodeURIComponent(batch.batch_id)}/requests`, { body: { batch_requests } });
+      return batch;
+    },
+  });
+  if (made === null) return;
+  live.changed("batches");
+  go(address(["batches", made.batch_id]));
+}
+
+async function fromFile(api, live) {
+  const { data } = await api.inference("GET", "/files", { query: { limit: 100, filter: 'name:".jsonl"' } });
+  const made = await ask("A batch from a file", data.length === 0
+    ? [h("p", "This team has no file that ends in ", h("code", ".jsonl"), ". Upload one first.")]
+    : [field("Name", h("input", { name: "name", required: true, autocomplete: "off" })),
+      field("File", select(data.map((file) => [file.id, file.filename]), data[0].id, { name: "file" }))], {
+    action: data.length === 0 ? "Go to the files" : "Send",
+    submit: async (form) => form.has("file")
+      ? api.inference("POST", "/batches", { body: { name: form.get("name"), input_file_id: form.get("file") } })
+      : { files: true },
+  });
+  if (made === null) return;
+  live.changed("batches");
+  go(made.files ? address(["files"]) : address(["batches", made.batch_id]));
+}

@@ -1,0 +1,227 @@
+// The parts that panels are made of.
+
+import { append, h, replace, svg } from "./dom.js";
+import { clockTime, date, relative } from "./format.js";
+import { ICONS } from "./icons.js";
+
+/** A drawing by its name. */
+export function icon(name, size) {
+  return svg(ICONS[name], size);
+}
+
+/** A button; with an icon alone it needs a label. */
+export function button(text, run, { look = "plain", sign, label, key, disabled, type = "button", title } = {}) {
+  const properties = { type, "aria-label": label, "data-key": key, disabled, title: title ?? (text ? undefined : label) };
+  return h(`button.button.${look}`, { ...properties, on: run ? { click: run } : {} }, sign && icon(sign, 16), text);
+}
+
+/** A word that stands for a state, in the colour of its tone: ok, busy, warn, bad or none. */
+export function badge(text, tone = "none") {
+  return h(`span.badge.${tone}`, text);
+}
+
+let teamNow = Date.now;
+
+/** Tells moments whose time they are relative to. */
+export function keepTime(now) {
+  teamNow = now;
+}
+
+/** A moment: relative to the team's clock, exact when pointed at. */
+export function moment(value, { exactly = false } = {}) {
+  const at = date(value);
+  if (at === undefined) return h("span.faint", "–");
+  const exact = `${clockTime(at)} UTC`;
+  if (exactly) return h("time", { datetime: at.toISOString() }, exact);
+  return h("time", { datetime: at.toISOString(), title: exact, "data-relative": true }, relative(at, teamNow()));
+}
+
+/** Brings every relative moment of the page up to date. */
+export function tick() {
+  for (const element of document.querySelectorAll("time[data-relative]")) {
+    const text = relative(Date.parse(element.dateTime), teamNow());
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+/** An identifier that a click copies. */
+export function identifier(text) {
+  return h("span.identifier", h("code", text), copyButton(text));
+}
+
+/** A button that copies a text. */
+export function copyButton(text, label = "Copy") {
+  const element = button("", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      notice("Copied.", "ok");
+    } catch {
+      notice("The browser does not let the page copy.", "warn");
+    }
+  }, { look: "quiet", sign: "copy", label });
+  return element;
+}
+
+let fields = 0;
+
+/** A labelled control. */
+export function field(label, control, hint) {
+  const id = control.id || `field-${++fields}`;
+  control.id = id;
+  if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
+  return h("div.field", h("label", { for: id }, label), control, hint && h("small", { id: `${id}-hint` }, hint));
+}
+
+/** A choice of one of `[value, text]`. */
+export function select(options, value, properties = {}) {
+  const element = h("select", properties, options.map(([each, text]) => h("option", { value: each }, text)));
+  if (value !== undefined) element.value = value;
+  return element;
+}
+
+/** A table. Columns are `[heading, cell(row), look?]`; a click on a row follows the first link in it. */
+export function table(caption, columns, rows, { empty, current } = {}) {
+  if (rows.length === 0 && empty) return emptiness(empty);
+  const head = h("tr", columns.map(([heading, , look]) => h("th", { scope: "col", class: look ?? "" }, heading)));
+  const body = rows.map((row) => {
+    const cells = columns.map(([, cell, look]) => h("td", { class: look ?? "" }, cell(row)));
+    return h("tr", { "aria-current": current?.(row) ? "true" : undefined, on: { click: followLink } }, cells);
+  });
+  return h("div.scroll", { tabindex: "0", role: "region", "aria-label": caption },
+    h("table", h("caption.unseen", caption), h("thead", head), h("tbody", body)));
+}
+
+function followLink(event) {
+  if (event.target.closest("a, button, input, select, label") || getSelection().toString()) return;
+  event.currentTarget.querySelector("a[href^='#']")?.click();
+}
+
+/** What stands where nothing is. */
+export function emptiness(...children) {
+  return h("div.emptiness", children);
+}
+
+/** A list of names and values; those without a value are left out. */
+export function facts(pairs) {
+  const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== false);
+  return h("dl.facts", shown.map(([name, value]) => h("div", h("dt", name), h("dd", value))));
+}
+
+/** A bar that fills. */
+export function progress(label, value, max, tone = "") {
+  return h("progress", { "aria-label": label, value, max: Math.max(max, 1), class: tone });
+}
+
+/** A JSON value, indented; long ones scroll. */
+export function jsonView(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  return h("pre.code", { tabindex: "0" }, typeof value === "string" ? text : colored(text));
+}
+
+const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
+
+function colored(text) {
+  const parts = [];
+  let end = 0;
+  for (const found of text.matchAll(TOKENS)) {
+    parts.push(text.slice(end, found.index));
+    const kind = found[2] ? "name" : found[1] ? "text" : found[3] ? "word" : "number";
+    parts.push(h(`span.${kind}`, found[2] ? found[1] : found[0]), found[2] ?? "");
+    end = found.index + found[0].length;
+  }
+  return [...parts, text.slice(end)];
+}
+
+const NOTICE_MS = 5_000;
+
+/** Says something at the edge of the page, and to screen readers. */
+export function notice(text, tone = "none", ...more) {
+  const element = h(`div.notice.${tone}`, h("span", text), more,
+    button("", () => element.remove(), { look: "quiet", sign: "close", label: "Dismiss" }));
+  document.getElementById("notices").append(element);
+  if (tone !== "bad") setTimeout(() => element.remove(), NOTICE_MS);
+}
+
+/** A refusal as a sentence with the rule that refused. */
+export function refusalBox(refusal) {
+  return h("div.refusal", { role: "alert" }, h("strong", refusal.message),
+    (refusal.rule || refusal.fault) && h("div", refusal.rule && ["rule ", h("code", refusal.rule)], " ",
+      refusal.fault && ["planned fault ", h("code", refusal.fault)]));
+}
+
+/** Opens a dialog with a form; resolves with its data, or null when it was dismissed. `submit` may refuse. */
+export function ask(title, content, { action = "OK", look = "primary", submit } = {}) {
+  return new Promise((resolve) => {
+    const problem = h("div");
+    const close = (value) => {
+      element.close();
+      element.remove();
+      resolve(value);
+    };
+    const confirm = button(action, null, { look, type: "submit" });
+    const form = h("form", { method: "dialog", on: { submit: onSubmit } },
+      h("h2", { id: "dialog-title" }, title), content, problem,
+      h("div.actions", button("Cancel", () => close(null)), confirm));
+    const element = h("dialog", { "aria-labelledby": "dialog-title", on: { cancel } }, form);
+
+    function cancel(event) {
+      event.preventDefault();
+      close(null);
+    }
+
+    async function onSubmit(event) {
+      event.preventDefault();
+      confirm.disabled = true;
+      try {
+        const data = new FormData(form);
+        close(submit ? await submit(data) ?? true : data);
+      } catch (error) {
+        replace(problem, refusalBox(error));
+        confirm.disabled = false;
+      }
+    }
+
+    document.body.append(element);
+    element.showModal();
+  });
+}
+
+/** Asks before something is lost. */
+export function confirmLoss(title, sentence, action, submit) {
+  return ask(title, h("p", sentence), { action, look: "danger", submit });
+}
+
+/** Runs a piece of work of a button: it cannot be pressed twice, and a refusal is said. */
+export function guarded(work) {
+  return async (event) => {
+    const control = event?.currentTarget;
+    if (control instanceof HTMLButtonElement) control.disabled = true;
+    try {
+      await work(event);
+    } catch (error) {
+      complain(error);
+    } finally {
+      if (control instanceof HTMLButtonElement) control.disabled = false;
+    }
+  };
+}
+
+/** Says that something was refused, and by which rule. */
+export function complain(error) {
+  notice(error.message, "bad", error.rule && h("code", error.rule), error.fault && h("code", error.fault));
+}
+
+/** The heading of a panel, with what can be done in it. */
+export function heading(title, lead, ...actions) {
+  return h("div.heading", h("div", h("h1", title), lead && h("p", lead)), append(h("div.actions"), actions));
+}
+
+/** The part of a panel that shows one thing; `back` is the address of the list. */
+export function detail(title, back, ...content) {
+  return h("aside.detail", { "aria-label": title },
+    h("div.detail-bar",
+      h("a.button.quiet.back", { href: back, "aria-label": "Back to the list" }, icon("back", 16)),
+      h("h2", title),
+      h("a.button.quiet.close", { href: back, "aria-label": "Close" }, icon("close", 16))),
+    content);
+}
