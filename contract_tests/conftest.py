@@ -130,7 +130,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         report.left_behind = clean_up(target)
     path = config.getoption("--record")
     if path is not None:
-        Path(path).write_text(json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        record = json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False)
+        Path(path).write_text(f"{record}\n", "utf-8")
     if session.exitstatus == 0 and report.verdicts and (target.budget.is_spent or not report.has_passed):
         session.exitstatus = 1
 

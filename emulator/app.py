@@ -242,6 +242,19 @@ class Emulator:
         """Run what waits to be released: with `indexing="manual"` nothing is indexed before."""
         self._run(self._running().runner.release(self._running().world.team(team)))
 
+    def configure(self, team: str = DEFAULT_TEAM, **settings: Any) -> None:
+        """Give a team settings of its own, such as `limits` or `profile`; None takes one back. Raises BadSetting."""
+        world = self._running().world
+
+        async def configure() -> None:
+            responder = settings.get("responder")
+            if callable(responder):  # which no setting can name
+                world.set_responder(world.team(team), responder)
+            texts = {name: value for name, value in settings.items() if not callable(value)}
+            world.configure(world.team(team), texts)
+
+        self._run(configure())
+
     def reset(self, team: str = DEFAULT_TEAM) -> None:
         """Forget everything a team has, and set its clock back."""
         world = self._running().world

@@ -1,4 +1,4 @@
-"""The verb that judges a server: it runs the contract kit, which knows nothing of the emulator, in a process of its own."""
+"""The verb that judges a server: it runs the contract kit, which knows nothing of the emulator, as a process."""
 
 from __future__ import annotations
 
