@@ -16,6 +16,8 @@ from emulator.profiles import PROFILES
 
 SPEEDS = ("instant", "realistic", "manual")
 ENVIRONMENT_PREFIX = "XAI_EMULATOR_"
+# What `xai-emulator env` tells clients. They are no settings: an emulator that finds them passes over them.
+CLIENT_NAMES = ("XAI_EMULATOR_URL", "XAI_EMULATOR_GRPC")
 
 
 class BadSetting(ValueError):
@@ -187,7 +189,8 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings given in the environment. An unknown XAI_EMULATOR_ name is refused: it would be ignored silently."""
     names = {environment_name(name): name for name in FIELDS}
     settings: dict[str, Any] = {}
-    for variable in sorted(v for v in environment if v.startswith(ENVIRONMENT_PREFIX)):
+    given = {variable for variable in environment if variable.startswith(ENVIRONMENT_PREFIX)}
+    for variable in sorted(given.difference(CLIENT_NAMES)):
         if variable not in names:
             raise BadSetting(f"{variable}: there is no such setting; known are {', '.join(sorted(names))}")
         name, text = names[variable], environment[variable]

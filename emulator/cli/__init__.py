@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.cli import reports, running, searching, verifying
+from emulator.cli import doctor, environment, filtering, planning, reports, running, saving, searching, verifying
+from emulator.cli.client import ControlFailed
 from emulator.settings import BadSetting
 from emulator.version import VERSION
 
-ROOMS = (running, searching, reports, verifying)  # each adds its verbs
+# Each adds its verbs, in the order in which the help lists them.
+ROOMS = (running, environment, doctor, planning, saving, filtering, searching, reports, verifying)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSetting as error:
         print(f"xai-emulator: {error}", file=sys.stderr)
         return 2
+    except ControlFailed as error:
+        print(f"xai-emulator: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

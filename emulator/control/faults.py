@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
-from emulator.control.server import Cleared, NoQuery
+from emulator.control.server import Cleared
 from emulator.errors import WIRE
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
@@ -220,7 +220,7 @@ ROUTES = (
     ControlRoute("GET", "/faults", list_all, Planned),
     ControlRoute("POST", "/faults", add_rule, OneRule, Rule, refusals=(422,)),
     ControlRoute("DELETE", "/faults", clear, Cleared),
-    ControlRoute("GET", "/faults/vocabulary", vocabulary, Vocabulary, query=NoQuery),
+    ControlRoute("GET", "/faults/vocabulary", vocabulary, Vocabulary),
     ControlRoute("GET", "/faults/{id}", get_rule, OneRule, refusals=(404,)),
     ControlRoute("DELETE", "/faults/{id}", remove, Cleared, refusals=(404,)),
     ControlRoute("POST", "/scripts", add_script, OneScript, Script, refusals=(422,)),

@@ -1,0 +1,130 @@
+"""The verbs that point clients at an emulator: print the environment, run a command in it, wait for it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.cli.client import ControlFailed, add_target, call, target_url
+from emulator.cli.flags import add_settings, settings_from
+from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
+from emulator.settings import environment_name
+
+POLL_SECONDS = 0.05
+SIGNALLED = 128  # what a shell adds to the number of the signal that ended a command
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verbs of this room."""
+    env = verbs.add_parser("env", help='print the environment for clients: eval "$(xai-emulator env)"')
+    env.add_argument("--format", choices=tuple(_FORMATS), default="shell")
+    add_target(env)
+    env.set_defaults(run=_env)
+
+    run = verbs.add_parser(
+        "exec",
+        help="start an emulator, run a command against it, stop it: xai-emulator exec -- pytest",
+        usage="xai-emulator exec [SETTING …] -- COMMAND …",
+    )
+    add_settings(run)
+    run.add_argument("command", nargs="+", metavar="COMMAND")
+    run.set_defaults(run=_exec)
+
+    wait = verbs.add_parser("wait", help="return when an emulator answers")
+    wait.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="default: 10")
+    add_target(wait, team=False)
+    wait.set_defaults(run=_wait)
+
+
+def environment(url: str, api_key: str, management_key: str) -> dict[str, str]:
+    """What the clients read, so that they find an emulator and none of them finds the real service."""
+    return {
+        "XAI_API_KEY": api_key,
+        "XAI_MANAGEMENT_KEY": management_key,  # xai-sdk reads this name
+        "XAI_MANAGEMENT_API_KEY": management_key,  # the guides and most other clients this one
+        "OPENAI_API_KEY": api_key,
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "XAI_EMULATOR_URL": url,
+        "XAI_EMULATOR_GRPC": url.partition("://")[2],  # api_host and management_api_host of xai-sdk
+    }
+
+
+def _shell(values: Mapping[str, str]) -> str:
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
+
+
+def _dotenv(values: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}={value}" for name, value in values.items())
+
+
+def _json(values: Mapping[str, str]) -> str:
+    return json.dumps(values, indent=2)
+
+
+_FORMATS = {"shell": _shell, "dotenv": _dotenv, "json": _json}
+
+
+def _env(options: argparse.Namespace) -> int:
+    """Only the assignments go to stdout; whether anybody listens there is said on stderr."""
+    suffix = "" if options.team == DEFAULT_TEAM else f"@{options.team}"
+    values = environment(target_url(options), INFERENCE_KEY + suffix, MANAGEMENT_KEY + suffix)
+    print(_FORMATS[options.format](values))
+    try:
+        call(options, "GET", "/clock")
+    except ControlFailed as error:
+        print(f"# {error}", file=sys.stderr)
+    return 0
+
+
+def _exec(options: argparse.Namespace) -> int:
+    settings = settings_from(options)
+    from emulator.app import Emulator
+
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    if options.port is None and environment_name("port") not in os.environ:
+        values["port"] = 0
+    with Emulator(**values) as emulator:
+        variables = environment(emulator.url, emulator.api_key, emulator.management_key)
+        return _run(options.command, {**os.environ, **variables})
+
+
+def _run(command: list[str], variables: Mapping[str, str]) -> int:
+    """Run a command, and return its code as a shell would. Who asks this process to stop asks the command."""
+    import signal
+    import subprocess
+
+    try:
+        child = subprocess.Popen(command, env=dict(variables))
+    except OSError as error:
+        print(f"xai-emulator: {command[0]}: {error.strerror}", file=sys.stderr)
+        return 127 if isinstance(error, FileNotFoundError) else 126
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),  # a terminal sends it to the command as well
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number)),
+    }
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else SIGNALLED - code
+
+
+def _wait(options: argparse.Namespace) -> int:
+    end = time.monotonic() + options.timeout
+    while True:
+        try:
+            call(options, "GET", "/ready")
+            return 0
+        except ControlFailed as error:
+            if time.monotonic() >= end:
+                print(f"xai-emulator: {error} (waited {options.timeout:g} s)", file=sys.stderr)
+                return 1
+        time.sleep(POLL_SECONDS)

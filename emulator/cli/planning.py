@@ -1,0 +1,95 @@
+"""The verb that plans faults in a running emulator, and tells what came of them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from emulator.cli.client import add_target, call
+
+_EFFECTS = {  # flag: field, how it is read, what it does
+    "--error": ("error", str, "refuse with an error; `faults words` lists them"),
+    "--status": ("status", int, "refuse with an HTTP status"),
+    "--message": ("message", str, "the refusal's sentence, instead of its own"),
+    "--retry-after": ("retry_after_seconds", int, "seconds to send with the refusal"),
+    "--delay": ("delay_seconds", float, "seconds to wait before all else"),
+    "--drop": ("drop", str, "reset the connection, `before` or `after` the operation runs"),
+    "--cut-upload": ("cut_upload_after_bytes", int, "end an upload after so many bytes"),
+    "--cut-download": ("cut_download_after_bytes", int, "end a download after so many bytes"),
+    "--drip": ("drip_bytes_per_second", int, "slow uploads and downloads down"),
+}
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verbs of this room."""
+    parser = verbs.add_parser("faults", help="plan what a running emulator is to fail at, and see what came of it")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser("list", help="the rules and scripts of a team, and how often they were met")
+    show.set_defaults(run=_list)
+    add = actions.add_parser(
+        "add", help="plan a fault: xai-emulator faults add 'files.*' --error unavailable --times 2"
+    )
+    add.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
+    for flag, (field, kind, help) in _EFFECTS.items():
+        add.add_argument(flag, dest=field, type=kind, metavar=flag.strip("-").upper(), help=help)
+    add.add_argument("--nth", type=int, default=1, metavar="N", help="the first call that meets it; default 1")
+    add.add_argument("--times", type=number, default=1, metavar="N", help="how often, or `always`; default 1")
+    add.add_argument("--door", choices=("rest", "grpc"))
+    add.set_defaults(run=_add)
+    clear = actions.add_parser("clear", help="forget a rule or a script, or all of them")
+    clear.add_argument("id", nargs="?", metavar="ID")
+    clear.set_defaults(run=_clear)
+    words = actions.add_parser("words", help="the operations and errors that a fault can name")
+    words.set_defaults(run=_words)
+    for each in (show, add, clear, words):
+        add_target(each)
+
+
+def number(text: str) -> int | None:
+    """A number of times, or None for always."""
+    return None if text == "always" else int(text)
+
+
+def _list(options: argparse.Namespace) -> int:
+    planned = call(options, "GET", "/faults")
+    for rule in planned["rules"]:
+        left = "used up" if rule["exhausted"] else "waiting"
+        print(f"{rule['id']:12} {_effect(rule['rule']):48} met {rule['hits']} of {rule['calls']} calls, {left}")
+    for script in planned["scripts"]:
+        steps = f"{script['consumed']} of {len(script['script']['steps'])} steps"
+        print(f"{script['id']:12} {script['script']['operation']:48} {steps}, {script['calls']} calls")
+    if not planned["rules"] and not planned["scripts"]:
+        print("no faults are planned")
+    return 0
+
+
+def _effect(rule: dict[str, Any]) -> str:
+    """A rule in one line."""
+    parts = [f"{name}={rule[name]}" for name, _, _ in _EFFECTS.values() if name in rule]
+    return f"{rule['operation']} {' '.join(parts)}"
+
+
+def _add(options: argparse.Namespace) -> int:
+    names = [field for field, _, _ in _EFFECTS.values()] + ["operation", "nth", "door"]
+    body = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    rule = call(options, "POST", "/faults", {**body, "times": options.times})["rule"]
+    print(f"{rule['id']}: {len(rule['operations'])} operations, first {rule['operations'][0]}")
+    return 0
+
+
+def _clear(options: argparse.Namespace) -> int:
+    cleared = call(options, "DELETE", f"/faults/{options.id}" if options.id else "/faults")["cleared"]["faults"]
+    print(f"{cleared} forgotten")
+    return 0
+
+
+def _words(options: argparse.Namespace) -> int:
+    words = call(options, "GET", "/faults/vocabulary")
+    print("operations:")
+    for operation in words["operations"]:
+        moves = [name for name in ("uploads", "downloads") if operation[name]]
+        print(f"  {operation['name']:32} {' '.join(moves)}")
+    print("errors:")
+    for error in words["errors"]:
+        print(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence'][:80]}")
+    return 0

@@ -1,0 +1,242 @@
+"""The verbs of the command line: what they print where, and the codes they end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator import Emulator
+from emulator.cli import main
+from emulator.cli.environment import environment
+from emulator.limits import ROWS
+from emulator.operations import OPERATIONS
+from emulator.settings import CLIENT_NAMES, from_environment
+from emulator.version import VERSION
+
+NOBODY = "http://localhost:1"  # nothing listens there
+
+
+@pytest.fixture(autouse=True)
+def _no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("XAI_EMULATOR_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command line in this process: its code, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(arguments)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_version_is_printed(run: Any) -> None:
+    """By the verb and by the flag."""
+    assert run("version") == (0, f"{VERSION}\n", "")
+    assert run("--version") == (0, f"xai-emulator {VERSION}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("serv",),
+        ("serve", "--por", "1"),
+        ("serve", "--port", "x"),
+        ("serve", "--hostile", "7:nope"),
+        ("serve", "--limit", "nope=1"),
+        ("env", "--format", "xml"),
+        ("faults",),
+        ("faults", "add"),
+        ("faults", "add", "x", "--times", "often"),
+        ("filter", "a = 1", "--fields", "[]"),
+        ("filter", "a = 1", "--fields", '{"a": 1}'),
+        ("exec",),
+    ],
+)
+def test_wrong_use_is_one_line(run: Any, arguments: tuple[str, ...]) -> None:
+    """Code 2 and a sentence on stderr; nothing on stdout, for programs read that."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("xai-emulator: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", [("faults", "list"), ("snapshot", "list"), ("wait", "--timeout", "0")])
+def test_where_nobody_listens_the_sentence_says_what_to_do(run: Any, verb: tuple[str, ...]) -> None:
+    """Code 1, the address, and the command that would help."""
+    code, out, err = run(*verb, "--url", NOBODY)
+    assert (code, out) == (1, "")
+    assert f"no emulator answers at {NOBODY} (Connection refused); start one with `xai-emulator serve`" in err
+
+
+def test_env_in_three_formats(run: Any, emulator: Emulator) -> None:
+    """Only assignments on stdout: for a shell, for a .env file, for programs."""
+    wanted = environment(emulator.url, "xai-emulator@ci", "xai-token-emulator@ci")
+    flags = ("--url", emulator.url, "--team", "ci")
+    code, shell, err = run("env", *flags)
+    assert (code, err) == (0, "")
+    printed = subprocess.run(["sh", "-c", f"{shell}\nenv"], capture_output=True, text=True, check=True).stdout
+    assert {line for line in printed.splitlines() if line.partition("=")[0] in wanted} == {
+        f"{name}={value}" for name, value in wanted.items()
+    }
+    assert dict(line.split("=", 1) for line in run("env", *flags, "--format", "dotenv")[1].splitlines()) == wanted
+    assert json.loads(run("env", *flags, "--format", "json")[1]) == wanted
+
+
+def test_env_tells_on_stderr_when_nobody_listens(run: Any) -> None:
+    """The assignments are good all the same."""
+    code, out, err = run("env", "--url", NOBODY)
+    assert code == 0
+    assert f"export XAI_EMULATOR_URL={NOBODY}" in out
+    assert err.startswith("# no emulator answers")
+
+
+def test_what_clients_are_told_keeps_no_emulator_from_starting() -> None:
+    """`eval "$(xai-emulator env)"` and `xai-emulator serve` work in one shell."""
+    variables = environment(NOBODY, "k", "m")
+    assert {name for name in variables if name.startswith("XAI_EMULATOR_")} == set(CLIENT_NAMES)
+    assert from_environment(variables) == {}
+
+
+def test_the_url_comes_from_the_environment(run: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verb finds the emulator that `env` named, also where a proxy is set."""
+    monkeypatch.setenv("XAI_EMULATOR_URL", emulator.url)
+    monkeypatch.setenv("HTTP_PROXY", NOBODY)
+    assert run("wait") == (0, "", "")
+    assert run("faults", "list", "--team", "fresh")[:2] == (0, "no faults are planned\n")
+
+
+def test_faults_are_planned_listed_and_forgotten(run: Any, emulator: Emulator) -> None:
+    """What is added from the command line meets calls, and the list says how often."""
+    flags = ("--url", emulator.url, "--team", "cli")
+    assert run("faults", "add", "files.list", "--status", "503", "--times", "always", *flags)[0] == 0
+    code, _, err = run("faults", "add", "files.gte", "--error", "internal", *flags)
+    assert code == 1
+    assert "no operation is called 'files.gte'" in err
+    headers = {"authorization": f"Bearer {emulator.api_key}@cli"}
+    assert httpx.get(f"{emulator.base_url}/files", headers=headers).status_code == 503
+    assert "files.list status=503" in run("faults", "list", *flags)[1]
+    assert "met 1 of 1 calls, waiting" in run("faults", "list", *flags)[1]
+    assert run("faults", "clear", "rule-1", *flags)[1] == "1 forgotten\n"
+    assert run("faults", "clear", "rule-1", *flags)[0] == 1
+    words = run("faults", "words", *flags)[1]
+    assert all(name in words for name in ("files.upload", "out_of_credits", "uploads", "downloads"))
+
+
+def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> None:
+    """Saved, fetched into a file, sent to another team under another name, restored there."""
+    headers = {"authorization": f"Bearer {emulator.api_key}@from"}
+    httpx.post(f"{emulator.base_url}/files", headers=headers, files={"file": ("a.txt", b"a")})
+    path = str(tmp_path / "one.xai-snapshot")
+    here, there = ("--url", emulator.url, "--team", "from"), ("--url", emulator.url, "--team", "to")
+    for step in (
+        ("save", "one", *here),
+        ("fetch", "one", path, *here),
+        ("send", "two", path, *there),
+        ("restore", "two", *there),
+    ):
+        assert run("snapshot", *step)[0] == 0, step
+    assert run("snapshot", "list", *there)[1].startswith("two ")
+    headers = {"authorization": f"Bearer {emulator.api_key}@to"}
+    files = httpx.get(f"{emulator.base_url}/files", headers=headers).json()["data"]
+    assert [file["filename"] for file in files] == ["a.txt"]
+    assert run("snapshot", "restore", "one", "--from-team", "from", *there)[0] == 0
+    assert run("snapshot", "remove", "two", *there) == (0, "", "")
+    code, _, err = run("snapshot", "restore", "two", *there)
+    assert (code, err) == (1, "xai-emulator: team to has no snapshot 'two'\n")
+    assert run("snapshot", "send", "x", str(tmp_path / "none"), *there)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out"),
+    [
+        (("a = 1 OR b = 2 AND c = 3",), 0, "(and (or (= a 1) (= b 2)) (= c 3))\n"),
+        (("a = 1", "--fields", '{"a": "1"}'), 0, "(= a 1)\ntrue\n"),
+        (("a = 1", "--fields", '{"a": "2"}'), 0, "(= a 1)\nfalse\n"),
+        (("a == 1",), 1, ""),
+    ],
+)
+def test_filter_prints_the_tree_and_the_verdict(run: Any, arguments: tuple[str, ...], code: int, out: str) -> None:
+    """A filter that is none goes to stderr with a caret under the spot."""
+    found = run("filter", *arguments)
+    assert found[:2] == (code, out)
+    assert ("^" in found[2]) == (code == 1)
+
+
+def test_limits_and_evidence_name_every_row(run: Any) -> None:
+    """Each row of the tables is printed, for people and for programs."""
+    assert set(json.loads(run("limits", "--json")[1])) == set(ROWS)
+    assert all(name in run("limits")[1] for name in ROWS)
+    rows = json.loads(run("evidence", "--json")[1])
+    assert set(rows) == set(OPERATIONS)
+    assert all(row["rest"] or row["grpc"] for row in rows.values())
+    assert f"{len(OPERATIONS)} operations: " in run("evidence")[1]
+
+
+def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A setting nobody knows, a proxy in the way, a directory in use: each is bad, and makes the code 1."""
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XAI_API_KEY", "xai-" + "a" * 80)
+    healthy, out, _ = run("doctor", "--data-dir", str(tmp_path))
+    assert healthy == 0, out
+    assert "note  XAI_API_KEY: holds a key that looks real" in out
+    assert "a" * 80 not in out
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("XAI_EMULATOR_PROT", "1")
+    with Emulator(data_dir=tmp_path):
+        code, out, _ = run("doctor", "--data-dir", str(tmp_path))
+    assert code == 1
+    bad = [line for line in out.splitlines() if line.startswith("bad")]
+    assert [line.split()[1] for line in bad] == ["settings:", "proxy:", "lock:"], out
+
+
+def test_exec_runs_a_command_against_an_emulator_of_its_own() -> None:
+    """The command finds it by its environment; its code is handed on; afterwards nobody listens."""
+    script = (
+        "import os, urllib.request as r; url = os.environ['OPENAI_BASE_URL']; "
+        "q = r.Request(url + '/files', headers={'authorization': 'Bearer ' + os.environ['OPENAI_API_KEY']}); "
+        "print(url, r.urlopen(q).status); raise SystemExit(7)"
+    )
+    command = [sys.executable, "-m", "emulator", "exec", "--profile", "strict", "--", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
+    url, status = done.stdout.split()
+    assert status == "200"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+@pytest.mark.parametrize(("words", "code"), [(("nope-no-such-command",), 127), (("/",), 126)])
+def test_exec_of_what_cannot_be_run(run: Any, words: tuple[str, ...], code: int) -> None:
+    """As a shell says it."""
+    found = run("exec", "--", *words)
+    assert found[0] == code
+    assert found[2].splitlines()[-1].startswith(f"xai-emulator: {words[0]}: ")
+
+
+def test_exec_hands_a_signal_on() -> None:
+    """SIGTERM ends the command, and the code says so."""
+    command = [sys.executable, "-m", "emulator", "exec", "--", "sh", "-c", "echo ready; exec cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
