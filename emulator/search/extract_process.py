@@ -54,7 +54,9 @@ def _limit(bounds: Bounds) -> None:
         import resource
     except ImportError:  # Windows has no such limits: the time-out alone holds there
         return
-    for limit, value in ((resource.RLIMIT_AS, bounds.memory_bytes_max), (resource.RLIMIT_CPU, bounds.seconds_max)):
+    # Processor time ends it also when nobody waits any more; a second later, so that the time-out is what users see.
+    limits = ((resource.RLIMIT_AS, bounds.memory_bytes_max), (resource.RLIMIT_CPU, bounds.seconds_max + 1))
+    for limit, value in limits:
         with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses to set it
             resource.setrlimit(limit, (value, value))
 

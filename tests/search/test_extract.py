@@ -46,7 +46,7 @@ def test_a_file_on_disk_is_read_like_its_bytes(tmp_path: Path) -> None:
     [
         (b"caf\xe9", "text/plain", "a.txt", "not text in UTF-8 (byte 3"),
         (b"a\0b", "text/plain", "a.txt", "NUL character at offset 1"),
-        (b"\xff\xfe\x00\xd8", "text/plain", "a.txt", "not text in UTF-8"),
+        (b"\xff\xfe\x00\xd8", "text/plain", "a.txt", "not text in UTF-8 (byte 2"),
         (b"\xd0\xcf\x11\xe0", "application/msword", "a.doc", "save it as .docx"),
         (b"PK\3\4", "application/zip", "a.zip", "upload the files in it one by one"),
         (b"\x89PNG", "image/png", "a.png", "is an image"),
@@ -159,7 +159,8 @@ def test_html_gives_what_a_browser_shows() -> None:
         "keep",
         "this",
     ]
-    assert "\n\n" in html_text("<p>a</p><p>b</p>")
+    assert html_text("<p>a</p><p>b</p>") == "a\n\nb"
+    assert html_text("</pre></script>a  b") == "a b"
 
 
 @given(st.text(max_size=40))
@@ -192,6 +193,13 @@ def test_a_notebook_gives_its_cells_and_what_they_print() -> None:
     ]
     text = notebook_text(json.dumps({"cells": cells, "nbformat": 4}))
     assert text == "# Title\nWords.\n\nprint(6 * 7)\n\n42\n\n<Figure>"
+
+
+def test_escapes_of_json_are_made_readable() -> None:
+    """What JSON can write and UTF-8 cannot is gone when a notebook has been read."""
+    cells = b'{"cells": [{"source": "a\\u0000b"}, {"source": "\\ud83d\\ude00 \\ud83d"}]}'
+    assert extract(cells, "application/x-ipynb+json", "a.ipynb").text == "ab\n\n\U0001f600 \ufffd"
+    assert extract(cells.split(b", ")[0] + b"]}", "application/x-ipynb+json", "a.ipynb").text == "ab"
 
 
 @given(st.text(st.characters(categories=["Cs", "Ll", "So"], include_characters="\0"), max_size=20))
