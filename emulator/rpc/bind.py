@@ -127,7 +127,7 @@ class RpcServer:
         future.add_done_callback(lambda _: wishes.put(None))
         while (wish := wishes.get()) is not None:
             try:
-                self._loop.call_soon_threadsafe(_grant, wish, next(raws, _END), None)
+                self._loop.call_soon_threadsafe(_grant, wish, _next(raws), None)
             except Exception:
                 self._loop.call_soon_threadsafe(_grant, wish, None, CallerGone())
         answer: bytes = self._result(future, call, context)
@@ -238,6 +238,18 @@ def _abort(context: grpc.ServicerContext, code: str, details: str) -> NoReturn:
 
 async def _close(pieces: Any) -> None:
     await pieces.aclose()
+
+
+def _next(raws: Iterator[bytes]) -> Any:
+    """The client's next message, or _END. Raises when the client has gone.
+
+    Of a call that is cancelled grpcio may first tell that its messages have ended, as if the client had sent them all.
+    Asked once more, it knows better: without that, half of a cancelled upload was stored as a whole file.
+    """
+    raw = next(raws, _END)
+    if raw is _END:
+        next(raws, _END)
+    return raw
 
 
 def _grant(wish: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
