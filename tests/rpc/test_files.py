@@ -155,16 +155,16 @@ def test_pings_without_calls_are_tolerated(emulator: Emulator, rpc: Rpc) -> None
     """xai-sdk pings every 30 seconds, calls or not. grpcio's own choice is to hang up on the third such ping."""
     listed(rpc)  # the gRPC server is there
     with socket.create_connection(("127.0.0.1", emulator.port), PATIENCE_SECONDS) as client:
-        client.sendall(H2_PREFACE + frame(SETTINGS) + frame(PING, bytes(8)) * 20)
+        client.sendall(H2_PREFACE + frame(SETTINGS))
         received = client.makefile("rb")
-        answered = 0
-        while answered < 20:
-            head = received.read(9)
-            received.read(int.from_bytes(head[:3]))
-            assert head[3] != GOAWAY
-            answered += head[3] == PING
-            if head[3] == SETTINGS and not head[4]:
-                client.sendall(frame(SETTINGS, flags=1))
+        for _ in range(2):  # a GOAWAY would come after the answers to all pings that have arrived
+            client.sendall(frame(PING, bytes(8)) * 20)
+            answered = 0
+            while answered < 20:
+                head = received.read(9)
+                received.read(int.from_bytes(head[:3]))
+                assert head[3] != GOAWAY
+                answered += head[3] == PING
 
 
 def test_slow_uploads_do_not_starve_other_calls(rpc: Rpc) -> None:
