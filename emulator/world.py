@@ -38,6 +38,7 @@ class Team:
     batches: str = field(init=False)  # another one
     responder: str | Callable[..., Any] = field(init=False)
     function: Callable[..., Any] | None = None  # answers batch requests instead
+    moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
     cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
     mischief: Mischief | None = field(init=False)  # in hostile mode
     embedder: str | Callable[..., Any] = field(init=False)
@@ -178,6 +179,7 @@ class World:
     def change_clock(self, team: Team, change: Callable[[Clock], None]) -> None:
         """Change a team's clock, keep that for a restart, and let the job loop know."""
         change(team.clock)
+        team.moved_at = team.clock.now()
         self.store.teams.set_clock(team.name, team.clock.offset, team.clock.frozen_at)
         self.wake()
 
@@ -185,7 +187,7 @@ class World:
         """Back to how the team was at first; how many things of each kind went."""
         counts = self._clear(team)
         team.clock.reset()
-        team.function, team.cancel_reverts = None, False
+        team.moved_at, team.function, team.cancel_reverts = 0, None, False
         team.configure(self.settings, {})
         self.plant(team)
         self.wake()

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from emulator import ids
-from emulator.clock import Instant, monotonic_ms, seconds
+from emulator.clock import Instant, seconds
 from emulator.domain.batches import KINDS, PHASES, Batch, Failure, Phase, Request, due, finish, model_of
 from emulator.domain.batches_checks import complaint, file_ids
 from emulator.domain.batches_jsonl import BadFile, read_line
@@ -32,16 +32,14 @@ SLICE_BYTES = 128 * 1024  # of an input file, or of the bodies of requests
 DISCARDED_AT_ONCE = 2000  # rows
 
 
-def _go_on(world: World, team: Team, job: Job, started_ms: float) -> None:
+def _go_on(world: World, team: Team, job: Job) -> None:
     """Plan the next slice of a job.
 
-    On a clock that runs, work takes time: the next slice is due that much later, so that what became due meanwhile
-    comes first. On a frozen clock it takes none.
+    As a rule for now, so that what became due meanwhile comes first. Where the clock stands still or was moved past the
+    job, all slices belong to the instant at which the job was due.
     """
-    due_at = job.due_at
-    if not team.clock.frozen:
-        due_at = min(team.clock.now(), due_at + max(1, round((monotonic_ms() - started_ms) * 1000)))
-    world.add_job(team, job.kind, job.subject, due_at)
+    past = team.clock.frozen or job.due_at < team.moved_at
+    world.add_job(team, job.kind, job.subject, job.due_at if past else team.clock.now())
 
 
 async def expire_batch(world: World, job: Job) -> None:
@@ -60,10 +58,10 @@ async def expire_batch(world: World, job: Job) -> None:
 async def read_batch_file(world: World, job: Job) -> None:
     """Read a slice of an input file. Its requests count when all of it has been read, all at once."""
     await asyncio.sleep(0)
-    started, team = monotonic_ms(), world.team(job.team)
+    team = world.team(job.team)
     batch = world.store.batches.get(job.team, job.subject)
     if batch is None or batch.phase is not Phase.VALIDATING:
-        _discard(world, team, job, started)
+        _discard(world, team, job)
         return
     try:
         with world.store.transaction():
@@ -71,12 +69,12 @@ async def read_batch_file(world: World, job: Job) -> None:
             if _stage(world, team, batch, job.due_at):
                 _admit(world, team, batch)
             else:
-                _go_on(world, team, job, started)
+                _go_on(world, team, job)
     except BadFile as error:
         with world.store.transaction():
             phase = step(PHASES, batch.phase, Phase.CANCELLED)
             world.store.batches.close(job.team, batch.id, phase, job.due_at, because=str(error))
-            _discard(world, team, job, started)
+            _discard(world, team, job)
 
 
 def _stage(world: World, team: Team, batch: Batch, at: Instant) -> bool:
@@ -143,12 +141,12 @@ def _admit(world: World, team: Team, batch: Batch) -> None:
     world.add_job(team, "process_batch", batch.id, first)
 
 
-def _discard(world: World, team: Team, job: Job, started_ms: float) -> None:
+def _discard(world: World, team: Team, job: Job) -> None:
     """Remove what was staged for a batch that will never admit it."""
     with world.store.transaction():
         world.store.jobs.done(job)
         if world.store.batch_requests.discard(team.name, job.subject, DISCARDED_AT_ONCE) == DISCARDED_AT_ONCE:
-            _go_on(world, team, job, started_ms)
+            _go_on(world, team, job)
 
 
 # --- requests
@@ -157,7 +155,7 @@ def _discard(world: World, team: Team, job: Job, started_ms: float) -> None:
 async def process_batch(world: World, job: Job) -> None:
     """Answer a slice of what is due. What was cancelled while it was being answered stays cancelled."""
     await asyncio.sleep(0)
-    started, team = monotonic_ms(), world.team(job.team)
+    team = world.team(job.team)
     batch, responder = _alive(world, job), _responder(world, team)
     requests: list[Request] = []
     if batch is not None:
@@ -174,7 +172,7 @@ async def process_batch(world: World, job: Job) -> None:
         if batch is not None:
             _settle(world, team, batch, job.due_at, list(zip(requests, asked, answers, strict=True)))
         world.store.jobs.done(job)
-        _go_on(world, team, job, started)
+        _go_on(world, team, job)
 
 
 def _alive(world: World, job: Job) -> Batch | None:

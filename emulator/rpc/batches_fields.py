@@ -103,13 +103,14 @@ class Base64:
 
 
 class JsonText:
-    """JSON that a message holds as text."""
+    """A JSON object that a message holds as text; other text stays what it is."""
 
     def to_json(self, value: str) -> Any:
         try:
-            return json.loads(value)
-        except ValueError:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
             return value
+        return found if isinstance(found, dict) else value
 
     def to_message(self, value: Any) -> str:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
