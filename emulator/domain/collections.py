@@ -108,15 +108,18 @@ def updated_definitions(
     A new field must not be required: the documents that exist would not have it (Collections reference).
     """
     definitions = {definition.key: definition for definition in present}
+    old = set(definitions)  # what documents may have
     for update in updates:
         key = update.definition.key
         check_definitions([update.definition])
         if update.operation is FieldDefinitionOperation.ADD:
-            if update.definition.required and key not in definitions:
+            if update.definition.required and key not in old:
                 sentence = f"The new field {key!r} must not be required: documents that exist would not have it"
                 raise form_error("field_definition_updates", sentence, "new-required-field")
             definitions[key] = update.definition
-        elif definitions.pop(key, None) is None:
+            continue
+        old.discard(key)
+        if definitions.pop(key, None) is None:
             raise form_error("field_definition_updates", f"There is no field {key!r} to delete", "unknown-field")
     return tuple(definitions.values())
 

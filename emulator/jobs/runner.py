@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from emulator.clock import MICROSECONDS, Instant
 from emulator.jobs.batches import expire_batch, process_batch, read_batch_file
 from emulator.jobs.expiry import expire_file
+from emulator.jobs.indexing import index_document
 from emulator.store.jobs import Job
 from emulator.world import Team, World
 
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 HANDLERS: dict[str, Callable[[World, Job], Awaitable[None]]] = {
     "expire_file": expire_file,
+    "index_document": index_document,
     "read_batch_file": read_batch_file,
     "process_batch": process_batch,
     "expire_batch": expire_batch,

@@ -1,0 +1,162 @@
+"""The indexing of a document, stage by stage: its text is cut, embedded, written and then found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from emulator.domain.chunks import IndexedChunk
+from emulator.domain.collections import Collection, injected_values
+from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
+from emulator.domain.speeds import pause
+from emulator.domain.transitions import step
+from emulator.search.chunks import compose, split
+from emulator.search.embedders import EmbedderError
+from emulator.search.extract import extract
+from emulator.search.extracted import ExtractionError
+from emulator.store.jobs import Job
+from emulator.world import Team, World
+
+_CHUNKS_AT_ONCE = 128  # embedded and written between two chances for other calls
+
+
+class Dropped(Exception):
+    """The document is no longer the one whose indexing began: removed, expired, or begun anew."""
+
+
+class _Work:
+    """One indexing, as far as it is taken without a pause."""
+
+    def __init__(self, world: World, team: Team, job: Job) -> None:
+        self._world, self._team, self._job = world, team, job
+        self._indexing = Indexing.of(job.subject)
+        self._chunks: list[IndexedChunk] | None = None
+
+    def document(self) -> Document:
+        """The document as it is now. Raises Dropped."""
+        indexing, store = self._indexing, self._world.store
+        document = store.documents.get(self._team.name, indexing.collection_id, indexing.file_id, self._job.due_at)
+        if document is None or document.revision != indexing.revision:
+            raise Dropped
+        return document
+
+    async def chunks(self) -> list[IndexedChunk]:
+        """The chunks of the document, cut once. Raises what the extraction raises."""
+        if self._chunks is None:
+            document, store = self.document(), self._world.store
+            collection = store.collections.get(self._team.name, document.collection_id, self._job.due_at)
+            assert collection is not None
+            path = store.blobs.path(document.file.blob)
+            self._chunks = await asyncio.to_thread(cut, path, document, collection)
+        return self._chunks
+
+    async def embed(self) -> None:
+        """Write every chunk with its vector; nobody finds them yet."""
+        document, chunks = self.document(), await self.chunks()
+        place = (self._team.name, document.collection_id, document.file.id)
+        self._world.store.chunks.remove(*place)  # what an earlier process may have left
+        for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
+            batch = chunks[start : start + _CHUNKS_AT_ONCE]
+            vectors = await self._world.embed(self._team, [chunk.indexed_text for chunk in batch])
+            self.document()
+            with self._world.store.transaction():
+                self._world.store.chunks.add(*place, batch, vectors)
+
+    def take(self, target: DocumentStatus) -> None:
+        """Note that the document has come to a status. In a transaction."""
+        document, store, team = self.document(), self._world.store, self._team.name
+        step(STATUS_TRANSITIONS, document.status, target)
+        if target is DocumentStatus.PROCESSED:
+            store.chunks.publish(team, document.collection_id, document.file.id)
+            store.documents.set_processed(team, document, self._job.due_at)
+        else:
+            count = document.chunks if self._chunks is None else len(self._chunks)
+            store.documents.set_status(team, document, target, chunks=count)
+
+    def fail(self, message: str) -> None:
+        """Note why the document cannot be indexed. In a transaction."""
+        document, store = self.document(), self._world.store
+        step(STATUS_TRANSITIONS, document.status, DocumentStatus.FAILED)
+        store.chunks.remove(self._team.name, document.collection_id, document.file.id)
+        store.documents.set_failed(self._team.name, document, message)
+
+    def failure(self, error: Exception) -> str:
+        """What a document says of an error; one that nobody has foreseen is told to the log as well."""
+        if isinstance(error, ExtractionError | EmbedderError):
+            return str(error)
+        self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {error}")
+        return f"The document cannot be indexed: {type(error).__name__}."
+
+
+class Stage(NamedTuple):
+    """The status that another one leads to, and what has to be done before."""
+
+    target: DocumentStatus
+    work: Callable[[_Work], Awaitable[object]] | None = None
+
+
+STAGES: dict[DocumentStatus, Stage] = {
+    DocumentStatus.PROCESSING: Stage(DocumentStatus.CHUNKED, _Work.chunks),
+    DocumentStatus.CHUNKED: Stage(DocumentStatus.EMBEDDING),
+    DocumentStatus.EMBEDDING: Stage(DocumentStatus.WRITING, _Work.embed),
+    DocumentStatus.WRITING: Stage(DocumentStatus.PROCESSED),
+}
+
+
+async def index_document(world: World, job: Job) -> None:
+    """Take a document from stage to stage until it is PROCESSED or FAILED, or until the next pause.
+
+    The work of a stage is done off the loop. What it found out of a document that is gone by then, or was begun anew,
+    is dropped.
+    """
+    work = _Work(world, world.team(job.team), job)
+    try:
+        while not await _over(world, job, work):
+            pass
+    except Dropped:
+        world.store.jobs.done(job)
+
+
+async def _over(world: World, job: Job, work: _Work) -> bool:
+    """Take one stage; whether that was all for this job."""
+    target, act = STAGES[work.document().status]
+    try:
+        if act is not None:
+            await act(work)
+    except Dropped:
+        raise
+    except Exception as error:
+        work.document()  # the bytes of a file that was removed meanwhile cannot be read, which is no failure
+        with world.store.transaction():
+            work.fail(work.failure(error))
+            world.store.jobs.done(job)
+        return True
+    delay = pause(world.team(job.team).indexing)
+    with world.store.transaction():
+        work.take(target)
+        if target in STAGES and not delay:
+            return False
+        world.store.jobs.done(job)
+        if delay and target in STAGES:
+            world.add_job(world.team(job.team), job.kind, job.subject, job.due_at + delay)
+    return True
+
+
+def cut(path: Path, document: Document, collection: Collection) -> list[IndexedChunk]:
+    """The text of a file as chunks, with what the collection injects into each. Raises ExtractionError."""
+    extracted = extract(path, document.file.content_type, document.file.filename)
+    file, configuration = document.file, collection.chunk_configuration
+    name = file.filename if configuration.inject_name_into_chunks else None
+    injected = injected_values(collection.field_definitions, document.fields)
+    return [
+        IndexedChunk(
+            chunk_id=chunk_id(document.collection_id, file.hash, ordinal, chunk.text),
+            ordinal=ordinal,
+            content=chunk.text,
+            indexed_text=compose(chunk.text, name=name, injected=injected),
+            page_number=extracted.page_number(chunk.start, chunk.end),
+        )
+        for ordinal, chunk in enumerate(split(extracted.text, configuration))
+    ]
