@@ -13,12 +13,13 @@ import { files } from "./panels/files.js";
 import { journal } from "./panels/journal.js";
 import { limits } from "./panels/limits.js";
 import { search } from "./panels/search.js";
+import { snapshots } from "./panels/snapshots.js";
 import { start } from "./panels/start.js";
 import { parse } from "./router.js";
 import { applyTheme, currentTeam, keepKeys, keysOf } from "./session.js";
 import { ask, complain, field, icon, keepTime, notice, tick } from "./widgets.js";
 
-const PANELS = [start, files, collections, search, batches, journal, faults, clockPanel, limits];
+const PANELS = [start, files, collections, search, batches, journal, faults, clockPanel, snapshots, limits];
 const TICK_MS = 1_000;
 
 const team = currentTeam();

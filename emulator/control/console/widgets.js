@@ -194,14 +194,15 @@ export function confirmLoss(title, sentence, action, submit) {
 /** Runs a piece of work of a button: it cannot be pressed twice, and a refusal is said. */
 export function guarded(work) {
   return async (event) => {
-    const control = event?.currentTarget;
-    if (control instanceof HTMLButtonElement) control.disabled = true;
+    const control = event?.currentTarget ?? {}; // a disabled one would lose the focus
+    if (control.ariaBusy === "true") return;
+    control.ariaBusy = "true";
     try {
       await work(event);
     } catch (error) {
       complain(error);
     } finally {
-      if (control instanceof HTMLButtonElement) control.disabled = false;
+      control.ariaBusy = null;
     }
   };
 }

@@ -62,7 +62,7 @@ function said({ jobs = [] }, live) {
 
 function drawPlanned({ jobs, planned }, api, live, team) {
   const until = (job) => guarded(async () => {
-    const seconds = Math.max(0, (Date.parse(job.at) - team.now()) / 1000);
+    const seconds = Math.max(0, (Date.parse(job.at) - team.now() + 1) / 1000); // a Date has no microseconds
     said(await team.set("advance", { seconds }), live);
   });
   const release = guarded(async () => said(await api.control("POST", "/jobs/run"), live));

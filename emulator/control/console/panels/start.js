@@ -80,6 +80,7 @@ function tour(team) {
     step("#/batches", "Batches", "send requests and watch them finish"),
     step("#/journal", "Journal", "every call, with the rule that refused it"),
     step("#/faults", "Faults", "let the next call fail, and see what your client does"),
-    step("#/clock", "Clock", "let a file expire in a millisecond")),
+    step("#/clock", "Clock", "let a file expire in a millisecond"),
+    step("#/snapshots", "Snapshots", "save a state, try something, come back")),
   h("p.faint", "Everything here belongs to the team ", h("strong", team), ". Switch at the top."));
 }

@@ -1,0 +1,39 @@
+"""A real browser for the tests of the console: Chromium, headless, where Playwright and a Chromium are at hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from emulator import Emulator
+from tests.console.rig import BROWSERS, FLAGS, Console, found_browser, new_console
+
+_teams = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for the tests of one module."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed (pip install playwright)"
+    )
+    path = found_browser()
+    if path is None:
+        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)} is on PATH")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def console(browser: Any, emulator: Emulator) -> Iterator[Console]:
+    """A page of a fresh team. The test fails if the browser complains, or asks anybody but the emulator."""
+    console = new_console(browser, emulator, f"team-{next(_teams)}")
+    yield console
+    console.close()
+    assert console.strangers == []
+    assert console.problems == []

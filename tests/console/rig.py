@@ -1,0 +1,116 @@
+"""What the tests of the console have in hand: a page of one team, and clients of that team that act from outside."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from emulator import Emulator
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Nothing but the page under test goes over the network, and no sandbox is made inside of a container.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 20_000
+WIDE, NARROW = {"width": 1280, "height": 832}, {"width": 360, "height": 740}
+PANELS = ("start", "files", "collections", "search", "batches", "journal", "faults", "clock", "snapshots", "limits")
+
+
+def found_browser() -> str | None:
+    """The path of a Chromium, if there is one."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@dataclass
+class Console:
+    """The console of one team: its page, and a client of the same team that acts from outside."""
+
+    emulator: Emulator
+    team: str
+    page: Any
+    rest: httpx.Client  # with the inference key
+    management: httpx.Client
+    ids: dict[str, str] = field(default_factory=dict)  # of what it was furnished with
+    problems: list[str] = field(default_factory=list)  # what the browser complained of
+    strangers: list[str] = field(default_factory=list)  # requests that went elsewhere
+
+    def open(self, address: str = "") -> Any:
+        """Open the page at an address below `#/`; the page."""
+        self.page.goto(f"{self.emulator.url}/_emulator/?team={self.team}#/{address}")
+        return self.page
+
+    def close(self) -> None:
+        """Close the page and the clients."""
+        self.page.context.close()
+        self.rest.close()
+        self.management.close()
+
+    def control(self, method: str, path: str, **options: Any) -> Any:
+        """A control call of the team; its JSON."""
+        options["params"] = {**options.get("params", {}), "team": self.team}
+        reply = httpx.request(method, f"{self.emulator.url}/_emulator{path}", **options)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def upload(self, name: str, content: bytes = b"Some text.", **fields: str) -> str:
+        """A file of the team, uploaded from outside; its id."""
+        reply = self.rest.post("/files", data=fields, files={"file": (name, content)})
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["id"])
+
+    def collection(self, name: str = "papers", **fields: Any) -> str:
+        """A collection of the team, made from outside; its id."""
+        reply = self.management.post("/collections", json={"collection_name": name, **fields})
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["collection_id"])
+
+    def document(self, collection_id: str, name: str, text: str, **fields: str) -> str:
+        """A document of a collection, added from outside; the id of its file."""
+        file_id = self.upload(name, text.encode())
+        reply = self.management.post(f"/collections/{collection_id}/documents/{file_id}", json={"fields": fields})
+        assert reply.status_code == 200, reply.text
+        return file_id
+
+
+def expect(locator: Any) -> Any:
+    """Playwright's assertions, which wait; on a busy machine for long."""
+    from playwright.sync_api import expect as waiting
+
+    waiting.set_options(timeout=PATIENCE_MS)
+    return waiting(locator)
+
+
+def new_console(browser: Any, emulator: Emulator, team: str, **context: Any) -> Console:
+    """A page of a team, in a context of its own."""
+    page = browser.new_context(viewport=WIDE, reduced_motion="reduce", **context).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    rest, management = (
+        httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {key}@{team}"})
+        for key in (emulator.api_key, emulator.management_key)
+    )
+    console = Console(emulator, team, page, rest, management)
+    page.on("pageerror", lambda error: console.problems.append(str(error)))
+    page.on("console", lambda message: _note(console, message))
+    page.on("request", lambda request: _look_at(console, request.url))
+    return console
+
+
+def _note(console: Console, message: Any) -> None:
+    # Chromium reports each refused call; whether a call is refused is for the tests to say.
+    if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+        console.problems.append(message.text)
+
+
+def _look_at(console: Console, url: str) -> None:
+    if not url.startswith((f"{console.emulator.url}/", f"blob:{console.emulator.url}/", "data:")):
+        console.strangers.append(url)

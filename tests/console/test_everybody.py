@@ -1,0 +1,237 @@
+"""The page for everybody: keyboard, screen reader, dark and light, narrow and wide; and against hostile names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from emulator import Emulator
+from tests.console.rig import NARROW, PANELS, Console, expect, new_console
+
+HOSTILE = "<img src=x onerror=hit()><script>hit()</script>"
+# Each control a person can reach, that a screen reader could not name.
+NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary, progress")]
+  .filter((each) => each.checkVisibility() && !each.closest("[aria-hidden=true]"))
+  .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length))
+  .map((each) => each.outerHTML)"""
+# The contrast of every pair of colours that texts are shown in (WCAG 2: relative luminance).
+CONTRAST = """(pairs) => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (token) => {
+    probe.style.color = `var(--${token})`;
+    context.fillStyle = getComputedStyle(probe).color;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (token) => {
+    const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = rgb(token).map((v) => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrasts = pairs.map(([front, back]) => {
+    const [low, high] = [luminance(front), luminance(back)].sort((a, b) => a - b);
+    return [`${front} on ${back}`, (high + 0.05) / (low + 0.05)];
+  });
+  probe.remove();
+  return Object.fromEntries(contrasts);
+}"""
+PAIRS = [
+    *((front, back) for front in ("text", "faint", "accent", "bad") for back in ("ground", "surface", "raised")),
+    *((tone, f"{tone}-ground") for tone in ("accent", "ok", "busy", "warn", "bad")),
+    ("on-accent", "accent"),
+    ("text", "line"),
+]
+
+
+@pytest.fixture(scope="module")
+def furnished(emulator: Emulator, browser: Any) -> Iterator[Console]:
+    """A console of a team that has one of everything, all of it with hostile names."""
+    console = new_console(browser, emulator, "furnished")
+    console.page.add_init_script("window.hits = 0; window.hit = () => { window.hits += 1; };")
+    collection = console.collection(HOSTILE, collection_description=HOSTILE, field_definitions=[{"key": HOSTILE}])
+    name = HOSTILE.replace('"', "").replace(";", "")
+    file_id = console.document(collection, name, f"Text {HOSTILE}", **{HOSTILE: HOSTILE})
+    console.upload(f"{name}.html", HOSTILE.encode())
+    console.upload(f"{name}.json", json.dumps({HOSTILE: HOSTILE}).encode())
+    batch = console.rest.post("/batches", json={"name": HOSTILE}).json()["batch_id"]
+    message = {"role": "user", "content": HOSTILE}
+    request = {"chat_get_completion": {"model": HOSTILE, "messages": [message]}}
+    console.rest.post(
+        f"/batches/{batch}/requests", json={"batch_requests": [{"batch_request_id": HOSTILE, "batch_request": request}]}
+    )
+    console.rest.get(f"/files/{HOSTILE}", params={"x": HOSTILE}, headers={"user-agent": HOSTILE})
+    console.control("POST", "/faults", json={"operation": "files.update", "error": "unavailable", "message": HOSTILE})
+    console.ids = {"collection": collection, "file": file_id, "batch": batch}
+    yield console
+    console.close()
+    assert console.problems == []
+    assert console.strangers == []
+
+
+def addresses(console: Console) -> list[str]:
+    """Every panel, and one thing in each that has details."""
+    ids = console.ids
+    return [
+        *PANELS,
+        f"files/{ids['file']}",
+        f"collections/{ids['collection']}",
+        f"collections/{ids['collection']}/{ids['file']}",
+        f"search?q=text&collection={ids['collection']}",
+        f"batches/{ids['batch']}",
+        "journal/1",
+    ]
+
+
+def visit(console: Console, address: str) -> Any:
+    """Open an address and wait until everything there is loaded; the page."""
+    page = console.open(address)
+    page.wait_for_load_state("load")
+    expect(page.locator("main h1")).to_have_count(1)
+    expect(page.get_by_text("Loading…")).to_have_count(0)
+    return page
+
+
+def test_hostile_names_stay_texts(furnished: Console) -> None:
+    """Whatever a name, a field, a prompt or a body holds, it is shown, and nothing in it runs."""
+    for address in addresses(furnished):
+        page = visit(furnished, address)
+        if address.startswith(("files", "collections", "search?", "batches", "journal/")):
+            expect(page.locator("main")).to_contain_text("<img src=x onerror=hit()>")
+        assert page.locator("img[src=x], main script").count() == 0, address
+        assert page.evaluate("window.hits") == 0, address
+
+
+def test_every_control_has_a_name(furnished: Console) -> None:
+    """A screen reader can say what each control is, and each panel has one heading of the first order at most."""
+    for address in addresses(furnished):
+        page = visit(furnished, address)
+        assert page.evaluate(NAMELESS) == [], address
+        assert page.locator("h1").count() == 1, address
+        assert page.locator("nav [aria-current=page]").count() == 1, address
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_texts_can_be_read(furnished: Console, colours: str) -> None:
+    """Every pair of colours that texts are shown in has a contrast of 4.5 or more (WCAG 2.2, AA)."""
+    furnished.page.emulate_media(color_scheme=colours)
+    page = visit(furnished, "files")
+    contrasts = page.evaluate(CONTRAST, PAIRS)
+    assert {pair: round(value, 2) for pair, value in contrasts.items() if value < 4.5} == {}
+
+
+def test_colours_can_be_chosen(furnished: Console) -> None:
+    """Light and dark follow the system until somebody chooses, and the choice is kept."""
+    page = visit(furnished, "files")
+    page.emulate_media(color_scheme="dark")
+    for wanted, scheme in (("light", "light"), ("dark", "dark"), ("system", "light dark")):
+        page.get_by_role("button", name="Colours").click()
+        page.reload()
+        expect(page.get_by_role("button", name=f"Colours: {wanted}")).to_be_visible()
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == scheme
+
+
+def test_nothing_is_cut_off_on_a_telephone(furnished: Console) -> None:
+    """On a narrow screen a page never has to be moved sideways."""
+    furnished.page.set_viewport_size(NARROW)
+    try:
+        for address in addresses(furnished):
+            page = visit(furnished, address)
+            widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert widths[0] <= widths[1], address
+    finally:
+        furnished.page.set_viewport_size({"width": 1280, "height": 832})
+
+
+def test_the_keyboard_is_enough(console: Console) -> None:
+    """Skip to the content, open a row, close a dialog: nothing needs a mouse, and the focus stays where it was."""
+    file_id = console.upload("one.txt")
+    page = console.open("files")
+    expect(page.get_by_role("link", name="one.txt")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    link = page.get_by_role("link", name="one.txt")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if link.evaluate("each => each === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="File")).to_be_visible()
+    console.upload("two.txt")  # the list is drawn anew
+    expect(page.get_by_role("link", name="two.txt")).to_be_visible()
+    expect(link).to_be_focused()
+    remove = page.get_by_role("button", name="Delete")
+    remove.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(remove).to_be_focused()
+    assert console.rest.get(f"/files/{file_id}").status_code == 200
+
+
+def test_back_and_forward_go_through_what_was_looked_at(console: Console) -> None:
+    """Each thing has an address of its own that can be shared, and the buttons of the browser work."""
+    file_id = console.upload("one.txt")
+    page = console.open("files")
+    page.get_by_role("link", name="one.txt").click()
+    detail = page.get_by_role("complementary", name="File")
+    expect(detail).to_contain_text(file_id)
+    page.get_by_role("navigation").get_by_role("link", name="Limits").click()
+    expect(page.get_by_role("heading", name="Limits")).to_be_visible()
+    page.go_back()
+    expect(detail).to_contain_text(file_id)
+    assert console.team in page.url
+    page.go_back()
+    expect(detail).to_have_count(0)
+
+
+def test_teams_are_apart(console: Console, browser: Any) -> None:
+    """A team made on the page has an address of its own, and sees nothing of another."""
+    console.upload("mine.txt")
+    page = console.open("files")
+    expect(page.get_by_role("link", name="mine.txt")).to_be_visible()
+    page.get_by_label("Team", exact=True).select_option(label="Another team…")
+    page.get_by_role("dialog").get_by_label("Name").fill(f"{console.team}-two")
+    page.get_by_role("dialog").get_by_role("button", name="Make it").click()
+    page.wait_for_url(f"**/?team={console.team}-two")
+    page.get_by_role("navigation").get_by_role("link", name="Files").click()
+    expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+    page.get_by_label("Team", exact=True).select_option(label=console.team)
+    expect(page.get_by_role("link", name="mine.txt")).to_be_visible()
+    assert page.url.endswith(f"?team={console.team}#/files")
+
+
+def test_an_emulator_with_keys_of_its_own_asks_for_them(browser: Any) -> None:
+    """With strict authentication the page asks for keys once, and keeps them in the tab alone."""
+    with Emulator(auth="strict", keys=("inference-1=inference", "management-1=management")) as emulator:
+        console = new_console(browser, emulator, "default")
+        page = console.open("files")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Incorrect API key provided")
+        dialog.get_by_label("Inference key").fill("inference-1")
+        dialog.get_by_label("Management key").fill("management-1")
+        dialog.get_by_role("button", name="Use these").click()
+        expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+        console.open("collections")
+        expect(page.get_by_text("This team has no collections yet.")).to_be_visible()
+        assert page.evaluate("JSON.stringify({ ...localStorage })") == "{}"
+        console.close()
+        assert console.problems == []
+
+
+def test_an_emulator_that_is_gone_is_missed(browser: Any) -> None:
+    """When the emulator stops the page says so."""
+    emulator = Emulator()
+    emulator.start()
+    console = new_console(browser, emulator, "default")
+    page = console.open("files")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    emulator.stop()
+    expect(page.get_by_text("No connection")).to_be_visible()
+    console.close()

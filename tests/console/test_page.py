@@ -1,0 +1,84 @@
+"""The page as the emulator serves it: complete, to itself, and only for those who may look."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator import Emulator
+
+FOLDER = Path(__file__).parents[2] / "emulator" / "control" / "console"
+MODULES = sorted(FOLDER.rglob("*.js"))
+IMPORT = re.compile(r"""^(?:import|export)\b[^"']*?from\s+["']([^"']+)["']""", re.MULTILINE)
+
+
+def name(path: Path) -> str:
+    """A file as the page knows it."""
+    return path.relative_to(FOLDER).as_posix()
+
+
+@pytest.mark.parametrize("path", sorted(each for each in FOLDER.rglob("*.*")), ids=name)
+def test_every_file_is_served(control: httpx.Client, path: Path) -> None:
+    """What lies in the folder of the page is what a browser gets, with its type and under the policy of the page."""
+    reply = control.get("/" if path.name == "index.html" else f"/console/{name(path)}")
+    assert reply.status_code == 200
+    assert reply.content == path.read_bytes()
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_modules_import_what_is_there(path: Path) -> None:
+    """A module imports files of this folder and nothing from a network."""
+    head = re.split(r"^(?:export|const|/\*\*)", path.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
+    for target in IMPORT.findall(head):
+        assert target.startswith("."), target
+        assert (path.parent / target).resolve().is_relative_to(FOLDER), target
+        assert (path.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_texts_never_become_markup(path: Path) -> None:
+    """No module has a way to turn a text into elements or code, not even a safe one."""
+    found = re.search(
+        r"(inner|outer|Adjacent)HTML|document\.write|Fragment|Parser|\beval\(|Function\(", path.read_text()
+    )
+    assert not found, found
+
+
+def test_a_browser_at_the_front_door_is_led_to_the_page(rest: httpx.Client) -> None:
+    """Who opens http://localhost:PORT in a browser sees the console; a client that asks for / is told it is lost."""
+    browser = rest.get("/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (browser.status_code, browser.headers["location"]) == (307, "/_emulator/")
+    assert rest.get("/_emulator").headers["location"] == "/_emulator/"
+    assert rest.get("/", headers={"accept": "*/*"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/console/", "/console/nothing.js", "/console/../page.py", "/console/%2e%2e/page.py"])
+def test_nothing_else_is_served(emulator: Emulator, path: str) -> None:
+    """Only the files of the page can be asked for."""
+    reply = httpx.get(f"{emulator.url}/_emulator{path}")
+    assert reply.status_code == 404
+    assert reply.json()["error"].startswith("there is no control path")
+
+
+def test_a_name_that_was_rebound_to_this_machine_sees_nothing(control: httpx.Client) -> None:
+    """The page is as guarded as the control plane it asks."""
+    assert control.get("/", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_head_tells_of_the_page(control: httpx.Client) -> None:
+    """HEAD has the headers of GET and no body."""
+    head, get = control.head("/"), control.get("/")
+    assert head.content == b""
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_the_page_can_only_be_read(control: httpx.Client) -> None:
+    """A form cannot be posted to it."""
+    assert control.post("/").status_code == 404

@@ -1,0 +1,267 @@
+"""The panels in a browser: what they show, and what a click does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.console.rig import Console, expect
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d4944415478da63f8cfc0f01f00050001ff5d0c0b570000000049454e44ae426082"
+)
+
+
+def row(page: Any, text: str) -> Any:
+    """The row of a table that holds a text."""
+    return page.get_by_role("row").filter(has_text=text)
+
+
+def test_choose_files_and_see_them_listed(console: Console, tmp_path: Path) -> None:
+    """Chosen files are uploaded with the lifetime that was set, and appear."""
+    page = console.open("files")
+    expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+    page.get_by_label("Lifetime of what is uploaded").select_option("3600")
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("Hello")
+    page.locator("input[type=file]").set_input_files([tmp_path / "a.txt", tmp_path / "b.txt"])
+    expect(row(page, "b.txt")).to_contain_text(re.compile("in (1 hour|59 minutes)"))
+    files = console.rest.get("/files").json()["data"]
+    assert sorted(file["filename"] for file in files) == ["a.txt", "b.txt"]
+    assert all(file["expires_at"] - file["created_at"] == 3600 for file in files)
+
+
+def test_drop_a_file_and_watch_it_go_up(console: Console) -> None:
+    """A dropped file has a bar that tells how far it is, and a refused one says which rule refused it."""
+    console.control("PUT", "/limits", json={"file_bytes_max": 1_000})
+    console.control("POST", "/faults", json={"operation": "files.upload", "delay_seconds": 0.3})
+    page = console.open("files")
+    expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+    drop(page, "small.txt", 900)
+    expect(page.get_by_role("progressbar", name="Upload of small.txt")).to_be_visible()
+    expect(row(page, "small.txt")).to_contain_text("900 B")
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    drop(page, "large.txt", 1_001)
+    expect(page.get_by_role("alert")).to_contain_text("file_bytes_max")
+
+
+def drop(page: Any, name: str, size: int) -> None:
+    """Drop a file onto the page, as a browser does."""
+    transfer = page.evaluate_handle(
+        """([name, size]) => {
+          const data = new DataTransfer();
+          data.items.add(new File(["x".repeat(size)], name));
+          return data;
+        }""",
+        [name, size],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.locator(".panel").dispatch_event(event, {"dataTransfer": transfer})
+
+
+def test_look_into_a_file_make_it_public_and_delete_it(console: Console) -> None:
+    """The detail of a file has its address, its content, its public URL, and what undoes them."""
+    text, picture = console.upload("note.json", b'{"answer": 42}'), console.upload("dot.png", PNG)
+    page = console.open(f"files/{text}")
+    expect(page.locator("pre")).to_contain_text('"answer": 42')
+    page.get_by_role("link", name="dot.png").click()
+    assert page.url.endswith(f"#/files/{picture}")
+    expect(page.get_by_role("img", name="dot.png")).to_be_visible()
+    page.get_by_role("button", name="Make public").click()
+    page.get_by_role("dialog").get_by_label("For how long").select_option("3600")
+    page.get_by_role("dialog").get_by_role("button", name="Make public").click()
+    link = page.get_by_role("link", name=re.compile("_files-cdn"))
+    expect(link).to_be_visible()
+    assert console.rest.get(link.get_attribute("href")).content == PNG
+    page.get_by_role("button", name="Revoke the URL").click()
+    expect(page.get_by_role("button", name="Make public")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("link", name="dot.png")).to_have_count(0)
+    assert [file["id"] for file in console.rest.get("/files").json()["data"]] == [text]
+
+
+def test_filter_files_and_learn_from_a_bad_filter(console: Console) -> None:
+    """A filter of the API filters the list, stays in the address, and a bad one is shown with its place."""
+    console.upload("report.txt"), console.upload("other.txt")
+    page = console.open("files")
+    page.get_by_role("searchbox").fill('name:"report"')
+    expect(row(page, "other.txt")).to_have_count(0)
+    expect(row(page, "report.txt")).to_be_visible()
+    assert "filter=name" in page.url
+    page.get_by_role("searchbox").fill("name = (")
+    expect(page.get_by_role("alert")).to_contain_text("Invalid filter")
+
+
+def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path) -> None:
+    """A collection is made with its fields; a document asks for them, is indexed, and shows how far it is."""
+    page = console.open("collections")
+    page.get_by_role("button", name="New collection").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("papers")
+    dialog.get_by_role("button", name="Add a field").click()
+    dialog.get_by_label("Key of the field").fill("author")
+    dialog.get_by_label("required").check()
+    dialog.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", name="papers")).to_be_visible()
+    (tmp_path / "solar.md").write_text("Solar panels turn light into electricity.")
+    page.locator("input[type=file]").set_input_files(tmp_path / "solar.md")
+    page.get_by_role("dialog").get_by_label("author").fill("Ada")
+    page.get_by_role("dialog").get_by_role("button", name="Upload").click()
+    expect(row(page, "solar.md")).to_contain_text("processed")
+    expect(row(page, "solar.md")).to_contain_text("author Ada")
+    page.get_by_role("link", name="solar.md").click()
+    detail = page.get_by_role("complementary", name="Document")
+    expect(detail).to_contain_text("1 chunk")
+    expect(detail).to_contain_text("text/markdown")
+    detail.get_by_role("button", name="Take it out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Take it out").click()
+    expect(page.get_by_text("This collection is empty.")).to_be_visible()
+    assert len(console.rest.get("/files").json()["data"]) == 1, "the file itself stays"
+
+
+def test_a_search_tells_why(console: Console) -> None:
+    """Each match shows its rank by words and by vectors, and their parts add up to the score that the API answers."""
+    collection = console.collection()
+    console.document(collection, "solar.md", "Solar panels turn sunlight into power.")
+    console.document(collection, "wind.md", "Wind turbines turn wind into power.")
+    page = console.open(f"search?q=solar+panels&collection={collection}")
+    matches = page.get_by_role("article")
+    expect(matches).to_have_count(2)
+    expect(matches.first).to_contain_text("solar.md")
+    expect(matches.first.locator("mark")).to_have_text(["Solar", "panels"])
+    why = matches.first.get_by_role("table").inner_text()
+    parts = [float(part) for part in re.findall(r"= ([\d.]+)", why)]
+    asked = {"query": "solar panels", "source": {"collection_ids": [collection]}}
+    answered = console.rest.post("/documents/search", json=asked).json()["matches"]
+    assert len(parts) == 2
+    assert sum(parts) == pytest.approx(answered[0]["score"], rel=1e-3)
+    page.get_by_label("By", exact=True).select_option("keyword")
+    page.get_by_role("button", name="Search").click()
+    expect(matches).to_have_count(1)
+    expect(matches.first).to_contain_text("not asked")
+    assert "mode=keyword" in page.url
+
+
+def test_send_a_batch_and_watch_it(console: Console) -> None:
+    """A batch of a few prompts runs to its end on the page, and each request opens to its result."""
+    page = console.open("batches")
+    page.get_by_role("button", name="New batch").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("nightly")
+    dialog.get_by_label("Prompts").fill("Say one\nSay two")
+    dialog.get_by_role("button", name="Send").click()
+    expect(row(page, "nightly")).to_contain_text("done")
+    page.locator("summary", has_text="request-002").click()
+    expect(page.locator(".answer:visible")).to_contain_text("Say two")
+
+
+def test_the_journal_is_live_and_names_the_rule(console: Console) -> None:
+    """A call from outside appears by itself with the rule that refused it; the page's own looking does not."""
+    page = console.open("journal")
+    expect(page.get_by_text("No call yet.")).to_be_visible()
+    console.open("files")
+    console.open("journal")
+    console.rest.get("/files/file_unknown")
+    expect(row(page, "files.get")).to_contain_text("not_found")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_role("link", name="1", exact=True).click()
+    expect(page.get_by_role("complementary", name="Call 1")).to_contain_text("File not found")
+    page.get_by_label("Outcome").select_option("ok")
+    expect(page.get_by_text("No call matches.")).to_be_visible()
+
+
+def test_two_clicks_let_the_next_call_fail(console: Console) -> None:
+    """A fault is set from the bar in two clicks, meets the next call of a client, and is used up then."""
+    page = console.open("files")
+    expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+    page.get_by_role("button", name="Planned faults").click()
+    page.get_by_role("button", name="be refused: unavailable (503)").click()
+    expect(page.get_by_role("button", name="Planned faults: 1")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+    assert [console.rest.get("/files").status_code for _ in range(2)] == [503, 200]
+    expect(page.get_by_role("button", name="Planned faults: 0")).to_be_visible()
+
+
+def test_plan_a_rule_and_see_what_it_met(console: Console) -> None:
+    """The form plans any rule; what can never happen is refused with the reason; the table tells of the hits."""
+    page = console.open("faults")
+    form = page.locator("form")
+    form.get_by_label("A call of").select_option("files.list")
+    form.get_by_label("What happens: it").select_option("cut_upload_after_bytes")
+    form.get_by_role("button", name="Plan it").click()
+    expect(page.get_by_role("alert")).to_contain_text("files.list moves no such content")
+    form.get_by_label("What happens: it").select_option("error")
+    form.get_by_label("With").select_option("out_of_credits")
+    form.get_by_label("How often").fill("")
+    form.get_by_role("button", name="Plan it").click()
+    expect(row(page, "rule-1")).to_contain_text("error out_of_credits")
+    assert [console.rest.get("/files").status_code for _ in range(2)] == [429, 429]
+    expect(row(page, "rule-1")).to_contain_text("2 of 2 calls")
+    page.get_by_role("button", name="Forget rule-1").click()
+    expect(page.get_by_text("No fault is planned.")).to_be_visible()
+
+
+def test_two_clicks_let_a_file_expire(console: Console) -> None:
+    """The clock is moved from the bar in two clicks, and what expires by it leaves the page."""
+    console.upload("short.txt", expires_after="3600")
+    console.upload("long.txt")
+    page = console.open("files")
+    expect(row(page, "short.txt")).to_be_visible()
+    page.get_by_role("button", name="The team's clock").click()
+    page.get_by_role("button", name="+1 day").click()
+    expect(row(page, "short.txt")).to_have_count(0)
+    expect(row(page, "long.txt")).to_contain_text("1 day ago")
+
+
+def test_freeze_the_clock_and_move_on_to_a_planned_job(console: Console) -> None:
+    """The clock panel stands still when told, and goes to the moment of what is planned."""
+    file_id = console.upload("short.txt", expires_after="7200")
+    page = console.open("clock")
+    page.get_by_role("button", name="Freeze").click()
+    expect(page.locator(".card").get_by_text("frozen")).to_be_visible()
+    page.get_by_role("button", name=f"Move on to expire_file of {file_id}").click()
+    expect(page.get_by_text("Nothing is planned.")).to_be_visible()
+    assert console.rest.get(f"/files/{file_id}").status_code == 404
+    assert console.control("GET", "/clock")["frozen"]
+
+
+def test_limits_show_their_sources_and_can_be_changed(console: Console) -> None:
+    """Each limit has its source and how sure it is; a change holds at once, and shows that it is one."""
+    page = console.open("limits")
+    expect(row(page, "file_bytes_max").first).to_contain_text("Files guide")
+    page.get_by_role("searchbox").fill("files_per_team")
+    page.get_by_role("button", name="Change files_per_team_max").click()
+    page.get_by_label("Value").fill("0")
+    page.get_by_role("button", name="Set").click()
+    expect(row(page, "files_per_team_max")).to_contain_text("default 100,000")
+    refused = console.rest.post("/files", files={"file": ("a.txt", b"a")})
+    assert refused.headers["x-emulator-rule"] == "files_per_team_max"
+
+
+def test_save_a_state_and_come_back(console: Console) -> None:
+    """A snapshot brings back what was deleted."""
+    file_id = console.upload("kept.txt")
+    page = console.open("snapshots")
+    page.get_by_label("Save as").fill("before")
+    page.get_by_role("button", name="Save").click()
+    expect(row(page, "before")).to_be_visible()
+    console.rest.delete(f"/files/{file_id}")
+    page.get_by_role("button", name="Go back to before").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+    expect(page.get_by_text("is as it was in")).to_be_visible()
+    assert console.rest.get(f"/files/{file_id}").status_code == 200
+
+
+def test_first_lines_are_for_this_emulator_and_team(console: Console) -> None:
+    """The start panel has the address and the keys of the team, ready to be pasted."""
+    page = console.open("start")
+    code = page.locator("pre")
+    for client in ("openai (Python)", "xai-sdk (Python)", "openai (Node)", "curl", "environment"):
+        page.get_by_label("Client").select_option(client)
+        expect(code).to_contain_text(f"xai-emulator@{console.team}")
+        expect(code).to_contain_text(console.emulator.grpc_target)
