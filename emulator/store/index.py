@@ -11,7 +11,6 @@ from emulator.domain.collections import MetricSpace
 from emulator.domain.search import KeywordQuery
 from emulator.store.chunks import Edition, IndexRow
 from emulator.store.keyword import KeywordIndex
-from emulator.store.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -51,6 +50,8 @@ class Index:
     """Both indexes of a collection, for use by one thread."""
 
     def __init__(self) -> None:
+        from emulator.store.vectors import VectorIndex  # numpy comes with the first index, and in its thread
+
         self._keyword = KeywordIndex()
         self._vectors = VectorIndex()
         self._chunks: dict[int, tuple[Edition, int]] = {}  # by number, in the order in which they were indexed
