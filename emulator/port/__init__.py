@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from emulator.port.body import BufferedReads, Message, Receive
 from emulator.port.connection import Connection
 from emulator.port.http import (
     ASGI,
@@ -22,8 +23,6 @@ from emulator.port.http import (
     TRANSPORT,
     HttpConnection,
     HttpServer,
-    Message,
-    Receive,
     Send,
     Transport,
 )
@@ -145,6 +144,11 @@ class Port:
             self._hinted_at_tls = True
             self._log(TLS_HINT)
 
+    @property
+    def read_buffer(self) -> bytearray:
+        """Where HTTP connections read to: one buffer for all of them."""
+        return self._http.read_buffer
+
     def http_connection(self) -> HttpConnection:
         """Make the protocol of a connection that speaks HTTP/1.1, or nothing known."""
         return HttpConnection(self._http)
@@ -179,7 +183,10 @@ class FirstBytes(asyncio.Protocol):
         elif not H2_PREFACE.startswith(self._received[: len(H2_PREFACE)]):
             self._port.closed(self)
             http = self._port.http_connection()
-            self._transport.set_protocol(http)
+            self._transport.set_protocol(BufferedReads(http, self._port.read_buffer))
+            # uvloop takes up the other way of reading only when it starts to read
+            self._transport.pause_reading()
+            self._transport.resume_reading()
             http.connection_made(self._transport)
             http.data_received(self._received)
         elif len(self._received) >= len(H2_PREFACE):

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from emulator.port.body import READ_BYTES, Body, Message, Receive
 from emulator.port.connection import Register, reset
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TRANSPORT = "xai_emulator.transport"  # the name, in an ASGI scope's extensions, of the request's Transport
+BODY = "xai_emulator.body"  # likewise of its Body, which the app does not get to see
 
 # Long enough for a filter of 8192 characters, the longest documented query, percent-encoded from four bytes each.
 HEAD_BYTES_MAX = 128 * 1024
@@ -64,6 +64,7 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self.state = ServerState()
+        self.read_buffer = bytearray(READ_BYTES)
         self.logger = logging.Logger("emulator.port", logging.ERROR)
         self.logger.addHandler(_Failures(log))
 
@@ -75,6 +76,7 @@ class HttpServer:
     async def _run_app(self, scope: Message, receive: Receive, send: Send) -> None:
         """Run the app, and note for the day of the stop whether its response is an event stream."""
         connection = scope["extensions"][TRANSPORT]
+        body: Body = scope["extensions"].pop(BODY)
 
         async def noting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -84,7 +86,7 @@ class HttpServer:
                 )
             await send(message)
 
-        await self._app(scope, receive, noting_send)
+        await self._app(scope, body.receiver(receive), noting_send)
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -126,7 +128,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: self}  # type: ignore[dict-item]
+        self._body = Body()
+        self.scope["extensions"] = {TRANSPORT: self, BODY: self._body}  # type: ignore[dict-item]
         self._in_head, self._head_bytes, self._unreported_bytes = True, 0, 0
 
     def on_url(self, url: bytes) -> None:
@@ -146,6 +149,14 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head = False
         self._unanswered().append(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            return
+        self._body.add(body)
+        if self._body.full:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def _unanswered(self) -> deque[RequestResponseCycle]:
         while self._requests and self._requests[0].response_complete:

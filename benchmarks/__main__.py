@@ -1,0 +1,43 @@
+"""Measure, and print a table: `python -m benchmarks [--quick] [--only WORD]`. Exits 1 where a goal is missed by far."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import doors, lives
+from benchmarks.table import Figure, Job, rows
+
+QUICK_SLACK = 2.0  # the quick run guards against mistakes, not against a busy machine
+FULL_SLACK = 1.15
+
+JOBS = (
+    Job("small-get", doors.small_get, quick=True),
+    Job("upload", doors.large_upload, quick=True),
+    Job("download", doors.large_download, quick=True),
+    Job("grpc", doors.grpc_calls, quick=True),
+    Job("beside-uploads", doors.beside_uploads, quick=True),
+    Job("start", lives.start, quick=True),
+    Job("in-process", lives.in_process, quick=True),
+    Job("lists", lives.list_pages, quick=True),
+)
+
+
+def main() -> int:
+    """Run the jobs that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only what takes seconds, with generous slack")
+    parser.add_argument("--only", metavar="WORD", default="", help="only the jobs whose name holds WORD")
+    options = parser.parse_args()
+    slack = QUICK_SLACK if options.quick else FULL_SLACK
+    figures: list[Figure] = []
+    for job in JOBS:
+        if options.only in job.name and (job.quick or not options.quick):
+            print(f"measuring {job.name} …", file=sys.stderr)
+            figures += job.measure()
+    print("\n".join(rows(figures, slack)))
+    return 0 if all(figure.met(slack) for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

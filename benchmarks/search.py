@@ -1,0 +1,221 @@
+"""How fast search is at 100,000 chunks, how fast documents are indexed, and how often the answer is found.
+
+Run as `python -m benchmarks.search`: it prints the figures and the table of recall. The text is the source of Python's
+own library, cut into chunks of 600 bytes; queries are four to eight words as they follow each other somewhere in it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sqlite3
+import statistics
+import sysconfig
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.servers import AUTH, ROOT, running, upload, use_load_cpu
+from benchmarks.table import Figure, percentile
+
+CHUNK_BYTES = 600
+CHUNKS = 100_000
+COLLECTIONS = 10
+QUERIES = 200
+MODES = ("keyword", "semantic", "hybrid")
+MANAGEMENT = {"Authorization": "Bearer xai-token-emulator"}
+CONFIGURATION = {"bytes_configuration": {"max_chunk_size_bytes": CHUNK_BYTES, "chunk_overlap_bytes": 0}}
+
+
+def post(url: str, body: Any, headers: dict[str, str] = AUTH) -> Any:
+    """Send JSON and return what is answered."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {**headers, "Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=600) as reply:
+        return json.load(reply)
+
+
+# --- speed
+
+
+def texts(count: int) -> list[str]:
+    """Chunks of text, shuffled, always in the same order."""
+    chunks: list[str] = []
+    for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
+        source = path.read_bytes().decode("ascii", "ignore")
+        chunks += (source[start : start + CHUNK_BYTES] for start in range(0, len(source), CHUNK_BYTES // 4))
+        if len(chunks) > 4 * count:
+            break
+    random.Random(1).shuffle(chunks)
+    return chunks[:count]
+
+
+def queries(chunks: Sequence[str]) -> list[str]:
+    """Words that follow each other somewhere in the text."""
+    chance, found = random.Random(2), []
+    while len(found) < QUERIES:
+        words = re.findall(r"\w+", chance.choice(chunks))
+        if len(words) >= 12:
+            start = chance.randrange(len(words) - 8)
+            found.append(" ".join(words[start : start + chance.randint(4, 8)]))
+    return found
+
+
+def new_collection(url: str) -> str:
+    """A collection that cuts texts as they are cut here."""
+    body = {"collection_name": "benchmark", "chunk_configuration": CONFIGURATION}
+    id: str = post(f"{url}/v1/collections", body, MANAGEMENT)["collection_id"]
+    return id
+
+
+def index(url: str, collection: str, chunks: Sequence[str], per_file: int = 10_000) -> float:
+    """Add chunks as documents and return the seconds from the first add to the last answer."""
+    pieces = [chunks[start : start + per_file] for start in range(0, len(chunks), per_file)]
+    ids = [upload(url, f"{n}.txt", "".join(piece).encode()) for n, piece in enumerate(pieces)]
+    started = time.perf_counter()
+    for id in ids:
+        post(f"{url}/v1/collections/{collection}/documents/{id}", {}, MANAGEMENT)
+    return time.perf_counter() - started
+
+
+def longest_wait(url: str, work: Callable[[], float]) -> tuple[float, float]:
+    """The result of some work, and the longest time that a health check took meanwhile, in seconds."""
+    done, waits = threading.Event(), [0.0]
+
+    def watch() -> None:
+        while not done.is_set():
+            started = time.perf_counter()
+            urllib.request.urlopen(f"{url}/_emulator/health").read()
+            waits.append(time.perf_counter() - started)
+            time.sleep(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        return work(), max(waits)
+    finally:
+        done.set()
+        watcher.join()
+
+
+def search_times(url: str, collection: str, asked: Sequence[str], mode: str) -> list[float]:
+    """Milliseconds of each search; the first, which builds the index, is not counted."""
+    times = []
+    for query in (asked[0], *asked):
+        body = {"query": query, "source": {"collection_ids": [collection]}, "retrieval_mode": {"type": mode}}
+        started = time.perf_counter()
+        post(f"{url}/v1/documents/search", body)
+        times.append((time.perf_counter() - started) * 1000)
+    return times[1:]
+
+
+def reference_times(chunks: Sequence[str], asked: Sequence[str]) -> list[float]:
+    """Milliseconds of the same queries on a plain FTS5 table with every word in an OR, without any emulator."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")
+    database.executemany("INSERT INTO words VALUES (?)", ((chunk,) for chunk in chunks))
+    times = []
+    for query in asked:
+        expression = " OR ".join(f'"{word}"' for word in query.split())
+        started = time.perf_counter()
+        database.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank LIMIT 10", (expression,)).fetchall()
+        times.append((time.perf_counter() - started) * 1000)
+    database.close()
+    return times
+
+
+def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterator[Figure]:
+    """All chunks in one collection."""
+    with running("emulator") as emulator:
+        collection = new_collection(emulator.url)
+        seconds, wait = longest_wait(emulator.url, lambda: index(emulator.url, collection, chunks))
+        yield Figure("indexing", len(chunks) / seconds, "chunks/s", 2000, "higher")
+        yield Figure("longest health check while indexing", wait * 1000, "ms", 50)
+        started = time.perf_counter()
+        search_times(emulator.url, collection, asked[:1], "hybrid")
+        yield Figure("first search, which builds the index", time.perf_counter() - started, "s")
+        plain = statistics.median(reference_times(chunks, asked))
+        for mode, goal in (("keyword", 10), ("semantic", None), ("hybrid", 25)):
+            times = search_times(emulator.url, collection, asked, mode)
+            median = statistics.median(times)
+            note = f"p99 {percentile(times, 0.99):.0f} ms, {plain / median:.1f}x as fast as plain FTS5"
+            yield Figure(f"{mode} search in {len(chunks):,} chunks, p50", median, "ms", goal, note=note)
+        yield Figure("memory held", emulator.resident_bytes() / 2**20, "MiB")
+
+
+def one_of_many_collections(chunks: Sequence[str], asked: Sequence[str]) -> Iterator[Figure]:
+    """The same chunks spread over ten collections, of which one is searched alone and then among all."""
+    share = len(chunks) // COLLECTIONS
+    alone: dict[str, float] = {}
+    with running("emulator") as emulator:
+        for number in range(COLLECTIONS):
+            collection = new_collection(emulator.url)
+            index(emulator.url, collection, chunks[number * share : (number + 1) * share])
+            if number in (0, COLLECTIONS - 1):
+                for mode in MODES:
+                    median = statistics.median(search_times(emulator.url, collection, asked, mode))
+                    if number == 0:
+                        alone[mode] = median
+                    else:
+                        note = f"{alone[mode]:.1f} ms without the other nine"
+                        yield Figure(f"{mode} search in one of ten collections, p50", median, "ms", 10, note=note)
+
+
+def measure() -> list[Figure]:
+    """Every figure."""
+    use_load_cpu()
+    chunks = texts(CHUNKS)
+    asked = queries(chunks)
+    return [*one_large_collection(chunks, asked), *one_of_many_collections(chunks, asked)]
+
+
+# --- recall
+
+
+def recall() -> list[str]:
+    """Of sixty questions about a small corpus, the share whose answer is among the first three: a Markdown table."""
+    data = ROOT / "fixtures" / "data" / "search"
+    documents, asked = (
+        [json.loads(line) for line in (data / name).read_text().splitlines()]
+        for name in ("documents.jsonl", "queries.jsonl")
+    )
+    hits: Counter[tuple[str, str]] = Counter()
+    with running("emulator") as emulator:
+        collection = post(f"{emulator.url}/v1/collections", {"collection_name": "corpus"}, MANAGEMENT)["collection_id"]
+        names: dict[str, str] = {}
+        for document in documents:
+            id = upload(emulator.url, document["name"], document["text"].encode())
+            names[id] = document["name"]
+            post(f"{emulator.url}/v1/collections/{collection}/documents/{id}", {}, MANAGEMENT)
+        for each in asked:
+            for mode in MODES:
+                body = {
+                    "query": each["query"],
+                    "source": {"collection_ids": [collection]},
+                    "retrieval_mode": {"type": mode},
+                    "limit": 3,
+                }
+                found = post(f"{emulator.url}/v1/documents/search", body)["matches"]
+                hits[each["kind"], mode] += each["answer"] in [names[match["file_id"]] for match in found]
+    kinds = Counter(each["kind"] for each in asked)
+    lines = [f"| recall@3 | queries | {' | '.join(MODES)} |", "|---|---|---|---|---|"]
+    for kind, count in kinds.items():
+        shares = " | ".join(f"{hits[kind, mode] / count:.2f}" for mode in MODES)
+        lines.append(f"| {kind} | {count} | {shares} |")
+    return lines
+
+
+def main() -> None:
+    """Print what was measured."""
+    from benchmarks.table import rows
+
+    print("\n".join(recall()), end="\n\n")
+    print("\n".join(rows(measure(), slack=1)))
+
+
+if __name__ == "__main__":
+    main()

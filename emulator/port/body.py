@@ -1,0 +1,73 @@
+"""Bytes of HTTP/1.1 on their way in, with fewer copies than uvicorn makes: a large upload is mostly copying.
+
+Reads go into one buffer that all connections of a port share (a read and its parsing are one step of the loop), and a
+piece of a body goes to the app as the parser cut it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+READ_BYTES = 256 * 1024  # at once: fewer, larger steps for a large body; a small request is one step anyway
+WAITING_BYTES_MAX = READ_BYTES  # of a body that the app has not asked for; more is left in the socket
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+
+class Body:
+    """The pieces of one request's body that have arrived and were not asked for yet."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        self._more = True  # as far as uvicorn has told, which it does once
+
+    @property
+    def full(self) -> bool:
+        return self._waiting > WAITING_BYTES_MAX
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece until it is asked for."""
+        self._pieces.append(piece)
+        self._waiting += len(piece)
+
+    def receiver(self, receive: Receive) -> Receive:
+        """The app's `receive`: the pieces, and what uvicorn's own `receive` tells once they are used up."""
+
+        async def receive_piece() -> Message:
+            if not self._pieces:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return message
+                self._more = message["more_body"]
+            body = self._next() if self._pieces else b""
+            return {"type": "http.request", "body": body, "more_body": self._more or bool(self._pieces)}
+
+        return receive_piece
+
+    def _next(self) -> bytes:
+        piece = self._pieces.popleft()
+        self._waiting -= len(piece)
+        return piece
+
+
+class BufferedReads(asyncio.BufferedProtocol):
+    """Reads for a protocol into a shared buffer; that protocol keeps nothing of what it is shown."""
+
+    def __init__(self, protocol: asyncio.Protocol, buffer: bytearray) -> None:
+        self._protocol = protocol
+        self._buffer = memoryview(buffer)
+        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
+        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._protocol.data_received(self._buffer[:nbytes])  # type: ignore[arg-type]  # bytes, or a view of some
