@@ -48,9 +48,14 @@ def _shown(message: Message) -> dict[str, Any]:
 def _value(field: Any, value: Any) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return {str(key): item for key, item in value.items()}  # the maps of the contract hold text
-    if field.label == field.LABEL_REPEATED:
+    if is_repeated(field):
         return [_item(field, item) for item in value]
     return _item(field, value)
+
+
+def is_repeated(field: Any) -> bool:
+    """Whether a field holds a list: newer versions of protobuf say so, the older ones have a label instead."""
+    return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED)
 
 
 def _item(field: Any, value: Any) -> Any:

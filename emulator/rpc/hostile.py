@@ -7,6 +7,7 @@ from typing import Any
 from emulator.domain.hostility import Switch
 from emulator.operations.base import Call
 from emulator.pipeline.hostile import OPEN_WORDS, THE_CALLERS_OWN, has_unknown_words, tell, traps
+from emulator.rpc.envelope import is_repeated
 from emulator.rpc.reading import Message
 
 UNKNOWN_NUMBER = 4242
@@ -30,11 +31,11 @@ def _set_unknown(message: Message) -> bool:
     """Give every open word of a message a number nobody knows; whether there was one."""
     changed = False
     for field, value in message.ListFields():
-        if field.enum_type is not None and field.name in OPEN_WORDS and field.label != field.LABEL_REPEATED:
+        if field.enum_type is not None and field.name in OPEN_WORDS and not is_repeated(field):
             setattr(message, field.name, UNKNOWN_NUMBER)
             changed = True
         elif field.message_type is not None and field.name not in THE_CALLERS_OWN and not _is_map(field):
-            for each in value if field.label == field.LABEL_REPEATED else (value,):
+            for each in value if is_repeated(field) else (value,):
                 changed = _set_unknown(each) or changed
     return changed
 
