@@ -15,13 +15,16 @@ STAMPS := $(VENV)/.stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help run test lint lock clean
+.PHONY: help run demo test lint lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-6s %s\n", $$1, $$2 }'
 
 run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="further flags of serve")
 	@exec $(BIN)/python -m emulator serve --port $(PORT) $(ARGS)
+
+demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
+	@exec $(BIN)/python -m emulator demo $(ARGS)
 
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="further flags of pytest")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)

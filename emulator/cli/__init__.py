@@ -8,13 +8,24 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.cli import doctor, environment, filtering, planning, reports, running, saving, searching, verifying
+from emulator.cli import (
+    demonstrating,
+    doctor,
+    environment,
+    filtering,
+    planning,
+    reports,
+    running,
+    saving,
+    searching,
+    verifying,
+)
 from emulator.cli.client import ControlFailed
 from emulator.settings import BadSetting
 from emulator.version import VERSION
 
 # Each adds its verbs, in the order in which the help lists them.
-ROOMS = (running, environment, doctor, planning, saving, filtering, searching, reports, verifying)
+ROOMS = (running, demonstrating, environment, doctor, planning, saving, filtering, searching, reports, verifying)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,30 @@
+"""The verb that shows a newcomer around."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from emulator.settings import parse
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verbs of this room."""
+    parser = verbs.add_parser("demo", help="start an emulator and show what it does, with both SDKs")
+    parser.add_argument("--port", metavar="PORT", default="0", help="port to listen on; by default a free one")
+    parser.add_argument("--once", action="store_true", help="end after the tour; otherwise Ctrl-C ends it")
+    parser.set_defaults(run=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    port = parse("port", options.port, "--port")
+    from emulator.demo import demo, missing
+
+    absent = missing()
+    if absent:
+        names = " and ".join(absent)
+        print(f"xai-emulator: the demo uses both SDKs, but {names} cannot be imported: ", end="", file=sys.stderr)
+        print(f"pip install {' '.join(absent)}", file=sys.stderr)
+        return 2
+    return demo(port, once=options.once)

@@ -1,0 +1,209 @@
+"""`xai-emulator demo`: the first hour in a minute, with both SDKs, on the sample documents that are shipped."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO
+
+from emulator.app import Emulator
+from emulator.port import CannotListen
+
+NEEDED = {"openai": "openai", "xai_sdk": "xai-sdk"}  # what is imported, and the package that has it
+DOCUMENTS = 12  # of those that are shipped
+TOPICS = frozenset({"policy", "travel", "recipes", "operations"})
+FIRST = "night-train.txt"
+MODEL = "grok-4.3"
+HOUR = 3_600
+BOLD, FAINT, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+
+
+def missing() -> list[str]:
+    """The packages that the demo needs and that are not installed."""
+    return [package for module, package in NEEDED.items() if find_spec(module) is None]
+
+
+@dataclass(frozen=True)
+class Tour:
+    """The emulator, a client of each SDK, and where to say what happens."""
+
+    emulator: Emulator
+    openai: Any
+    xai: Any
+    out: TextIO
+
+    def step(self, title: str) -> None:
+        """Begin a new step."""
+        self._write(f"\n{title}", BOLD)
+
+    def code(self, line: str) -> None:
+        """The call that is made next."""
+        self._write(f"  >>> {line}", FAINT)
+
+    def tell(self, line: str) -> None:
+        """What came of it."""
+        self._write(f"  {line}", "")
+
+    def _write(self, line: str, look: str) -> None:
+        print(f"{look}{line}{PLAIN}" if look and self.out.isatty() else line, file=self.out, flush=True)
+
+
+def demo(port: int, *, once: bool, out: TextIO = sys.stdout) -> int:
+    """Start an emulator, show what can be done with it, and stay until Ctrl-C unless `once`; the exit code."""
+    import openai
+    import xai_sdk
+
+    emulator = Emulator(port=port)
+    try:
+        emulator.start()
+    except CannotListen as error:
+        print(f"xai-emulator: {error}", file=sys.stderr)
+        return 1
+    try:
+        target, management_key = emulator.grpc_target, emulator.management_key
+        keys = {"api_key": emulator.api_key, "management_api_key": management_key}
+        with openai.OpenAI(base_url=emulator.base_url, api_key=emulator.api_key) as client:
+            sdk = xai_sdk.Client(api_host=target, management_api_host=target, **keys)
+            _walk(Tour(emulator, client, sdk, out))
+            sdk.close()
+        if not once:
+            print("\nThe emulator stays for you to explore. Ctrl-C ends it.", file=out, flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        print(file=out)
+    finally:
+        emulator.stop()
+    return 0
+
+
+def _walk(tour: Tour) -> None:
+    emulator = tour.emulator
+    tour.step("1. An emulator is running")
+    tour.tell(f"{emulator.url} speaks REST and gRPC on this one port.")
+    tour.tell(f"Keys: {emulator.api_key} (inference), {emulator.management_key} (management).")
+    file_id = _upload(tour)
+    collection_id = _collect(tour, file_id)
+    _search(tour, collection_id)
+    _run_batch(tour)
+    _let_expire(tour, file_id)
+    _let_fail(tour)
+    tour.step("8. Look at it")
+    tour.tell(f"{emulator.url}/_emulator/ shows all of this: files, documents, why a match ranks, every call.")
+
+
+def _upload(tour: Tour) -> str:
+    tour.step("2. Upload a file that expires, with the OpenAI SDK")
+    document = next(each for each in documents() if each["name"] == FIRST)
+    tour.code(f'client.files.create(file=("{FIRST}", …), purpose="assistants", expires_after={{… {HOUR}}})')
+    file = tour.openai.files.create(
+        file=(FIRST, document["text"].encode()),
+        purpose="assistants",
+        expires_after={"anchor": "created_at", "seconds": HOUR},
+    )
+    tour.tell(f"{file.id}: {file.bytes} bytes, expires {file.expires_at - file.created_at} seconds after its creation")
+    return str(file.id)
+
+
+def _collect(tour: Tour, file_id: str) -> str:
+    tour.step("3. Make a collection with fields, and put documents into it, with xai-sdk over gRPC")
+    tour.code('client.collections.create("library", field_definitions=[category (required), year])')
+    flags = {"unique": False, "inject_into_chunk": False}
+    definitions = [{"key": "category", "required": True, **flags}, {"key": "year", "required": False, **flags}]
+    collections = tour.xai.collections
+    id = collections.create("library", field_definitions=definitions).collection_id
+    tour.code(f'client.collections.add_existing_document(…, fields={{"category": "travel"}})  # {FIRST}')
+    collections.add_existing_document(id, file_id, {"category": "travel", "year": "2024"})
+    others = [each for each in documents() if each["name"] != FIRST][: DOCUMENTS - 1]
+    tour.code(f"client.collections.upload_document(…)  # {len(others)} more")
+    for each in others:
+        collections.upload_document(id, each["name"], each["text"].encode(), each["fields"])
+    listed = collections.list_documents(id).documents
+    tour.tell(f"{len(listed)} documents, {sum(each.chunk_count for each in listed)} chunks, all indexed already")
+    return str(id)
+
+
+def _search(tour: Tour, collection_id: str) -> None:
+    tour.step("4. Search")
+    query = "which train goes to Venice at night?"
+    tour.code(f'client.collections.search("{query}", [collection_id])')
+    names = {each.file_metadata.file_id: each.file_metadata.name for each in _documents(tour, collection_id)}
+    for match in tour.xai.collections.search(query, [collection_id], limit=3).matches:
+        tour.tell(f"{match.score:.4f}  {names[match.file_id]:24}  {match.chunk_content[:60]}…")
+    filter = 'category = "policy" AND year >= 2024'
+    tour.code(f"POST /v1/documents/search  filter: {filter}")
+    body = {"query": "days with full pay", "source": {"collection_ids": [collection_id]}, "filter": filter}
+    for match in tour.openai.post("/documents/search", body=body, cast_to=object)["matches"][:2]:
+        tour.tell(f"{match['score']:.4f}  {names[match['file_id']]:24}  {match['chunk_content'][:60]}…")
+
+
+def _documents(tour: Tour, collection_id: str) -> Any:
+    return tour.xai.collections.list_documents(collection_id).documents
+
+
+def _run_batch(tour: Tour) -> None:
+    tour.step("5. Run a batch")
+    from xai_sdk.chat import user
+
+    tour.code('client.batch.create("capitals"); client.batch.add(…)  # three chats')
+    batch_id = tour.xai.batch.create("capitals").batch_id
+    requests = []
+    for place in ("Kenya", "Norway", "Peru"):
+        chat = tour.xai.chat.create(model=MODEL, batch_request_id=place)
+        requests.append(chat.append(user(f"What is the capital of {place}?")))
+    tour.xai.batch.add(batch_id, requests)
+    tour.code("POST /_emulator/clock/advance  until: the batch is done")
+    _control(tour, "POST", "/clock/advance", {"until": {"batch_done": batch_id}})
+    state = tour.xai.batch.get(batch_id).state
+    tour.tell(f"{state.num_success} of {state.num_requests} requests are done. The answers are echoes:")
+    for result in tour.xai.batch.list_batch_results(batch_id).succeeded:
+        tour.tell(f"{result.batch_request_id:8} {result.response.content[:70]}")
+
+
+def _let_expire(tour: Tour, file_id: str) -> None:
+    import openai
+
+    tour.step("6. Let an hour pass in a millisecond")
+    tour.code(f"emulator.advance({HOUR})")
+    tour.emulator.advance(HOUR)
+    tour.code(f'client.files.retrieve("{file_id}")')
+    try:
+        tour.openai.files.retrieve(file_id)
+    except openai.NotFoundError as error:
+        tour.tell(f"{error.status_code} {error.body}: it has expired, and left the collection")
+
+
+def _let_fail(tour: Tour) -> None:
+    tour.step("7. Let the next call fail, and watch the SDK retry")
+    tour.code('POST /_emulator/faults  {"operation": "files.list", "error": "unavailable"}')
+    _control(tour, "POST", "/faults", {"operation": "files.list", "error": "unavailable"})
+    tour.code("client.files.list()")
+    listed = tour.openai.files.list().data
+    calls = _control(tour, "GET", "/requests")["requests"]
+    statuses = [str(call["status"]) for call in calls if call["operation"] == "files.list"]
+    tour.tell(f"{len(listed)} files; the journal has {len(statuses)} attempts: {', then '.join(statuses)}")
+
+
+def _control(tour: Tour, method: str, path: str, body: Any = None) -> Any:
+    from urllib.request import ProxyHandler, Request, build_opener
+
+    data = None if body is None else json.dumps(body).encode()
+    with build_opener(ProxyHandler({})).open(
+        Request(f"{tour.emulator.url}/_emulator{path}", data, method=method)
+    ) as reply:
+        return json.load(reply)
+
+
+def documents() -> list[dict[str, Any]]:
+    """The sample documents: name, fields, text."""
+    lines = (_data() / "search" / "documents.jsonl").read_text("utf-8").splitlines()
+    return [each for line in lines if (each := json.loads(line))["fields"]["category"] in TOPICS]
+
+
+def _data() -> Path:
+    """Where the samples are: installed inside of this package, in the repository beside it."""
+    package = Path(__file__).parent
+    return next(path for path in (package / "fixtures" / "data", package.parent / "fixtures" / "data") if path.is_dir())

@@ -1,0 +1,59 @@
+"""The first hour: the demo from its first line to its last."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from emulator import demo
+from emulator.cli import main
+
+STEPS = (
+    "An emulator is running",
+    "Upload a file that expires",
+    "Make a collection with fields",
+    "Search",
+    "Run a batch",
+    "Let an hour pass in a millisecond",
+    "Let the next call fail",
+    "Look at it",
+)
+
+
+def test_the_demo_walks_through_everything_once() -> None:
+    """Upload, collection, fields, search, batch, time and faults, with both SDKs; each step says what came of it."""
+    ran = subprocess.run([sys.executable, "-m", "emulator", "demo", "--once"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    places = [ran.stdout.index(step) for step in STEPS]
+    assert places == sorted(places)
+    for outcome in (
+        "expires 3600 seconds after its creation",
+        f"{demo.DOCUMENTS} documents, {demo.DOCUMENTS} chunks, all indexed already",
+        demo.FIRST,
+        "parental-leave.txt",
+        "3 of 3 requests are done",
+        "File not found: it has expired",
+        "2 attempts: 503, then 200",
+        "/_emulator/",
+    ):
+        assert outcome in ran.stdout
+    assert "\x1b" not in ran.stdout, "no colours where nobody looks"
+    assert ran.stderr == ""
+
+
+def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an SDK the demo names the command that installs it."""
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    assert main(["demo", "--once"]) == 2
+    assert "pip install openai xai-sdk" in capsys.readouterr().err
+
+
+def test_the_demo_tells_of_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that somebody else has is named, with what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "--once", "--port", str(port)]) == 1
+    assert str(port) in capsys.readouterr().err
