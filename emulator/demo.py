@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
@@ -54,9 +55,7 @@ class Tour:
 
 def demo(port: int, *, once: bool, out: TextIO = sys.stdout) -> int:
     """Start an emulator, show what can be done with it, and stay until Ctrl-C unless `once`; the exit code."""
-    import openai
-    import xai_sdk
-
+    openai, xai_sdk = import_module("openai"), import_module("xai_sdk")
     emulator = Emulator(port=port)
     try:
         emulator.start()
@@ -146,8 +145,7 @@ def _documents(tour: Tour, collection_id: str) -> Any:
 
 def _run_batch(tour: Tour) -> None:
     tour.step("5. Run a batch")
-    from xai_sdk.chat import user
-
+    user = import_module("xai_sdk.chat").user
     tour.code('client.batch.create("capitals"); client.batch.add(…)  # three chats')
     batch_id = tour.xai.batch.create("capitals").batch_id
     requests = []
@@ -164,15 +162,13 @@ def _run_batch(tour: Tour) -> None:
 
 
 def _let_expire(tour: Tour, file_id: str) -> None:
-    import openai
-
     tour.step("6. Let an hour pass in a millisecond")
     tour.code(f"emulator.advance({HOUR})")
     tour.emulator.advance(HOUR)
     tour.code(f'client.files.retrieve("{file_id}")')
     try:
         tour.openai.files.retrieve(file_id)
-    except openai.NotFoundError as error:
+    except import_module("openai").NotFoundError as error:
         tour.tell(f"{error.status_code} {error.body}: it has expired, and left the collection")
 
 
