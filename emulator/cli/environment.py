@@ -100,17 +100,22 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
     import signal
     import subprocess
 
+    started: list[subprocess.Popen[bytes]] = []
+
+    def hand_on(number: int, frame: object) -> None:
+        if not started:
+            raise SystemExit(SIGNALLED + number)
+        if number != signal.SIGINT:  # a terminal sends that to the command as well
+            started[0].send_signal(number)
+
+    # Functions, for what is ignored here would be ignored by the command too; and before it starts, so none is missed.
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        child = subprocess.Popen(command, env=dict(variables))
+        started.append(subprocess.Popen(command, env=dict(variables)))
+        code = started[0].wait()
     except OSError as error:
         print(f"xai-emulator: {command[0]}: {error.strerror}", file=sys.stderr)
         return 127 if isinstance(error, FileNotFoundError) else 126
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),  # a terminal sends it to the command as well
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number)),
-    }
-    try:
-        code = child.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

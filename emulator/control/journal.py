@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.control.near_misses import NearMiss, near_misses
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Events, TeamQuery
@@ -29,9 +29,9 @@ class CallsQuery(TeamQuery, forbid_unknown_fields=True):
 
     after: Annotated[int, Meta(ge=0, le=2**31)] = 0
     limit: Limit = SHOWN
-    operation: str | None = None
-    outcome: str | None = None
-    door: Literal["rest", "grpc"] | None = None
+    operation: str | UnsetType = UNSET
+    outcome: str | UnsetType = UNSET
+    door: Literal["rest", "grpc"] | UnsetType = UNSET
 
 
 class Find(CallQuery, forbid_unknown_fields=True, kw_only=True):
@@ -97,7 +97,8 @@ def _calls(asked: Asked, entries: list[Entry], limit: int) -> Calls:
 async def list_all(asked: Asked) -> Calls:
     """List the calls of a team that are remembered, oldest first."""
     query: CallsQuery = asked.query
-    wanted = CallQuery(operation=query.operation, outcome=query.outcome, door=query.door, after=query.after)
+    given = {name: value for name in ("operation", "outcome", "door") if (value := getattr(query, name)) is not UNSET}
+    wanted = CallQuery(**given, after=query.after)
     return _calls(asked, find(_ring(asked), wanted), query.limit)
 
 

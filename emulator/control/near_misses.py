@@ -11,6 +11,7 @@ from emulator.rest.route import Route
 
 _PARAMETER = re.compile(r"\{\w+\}")
 DISTANCE_MAX = 8
+LETTERS_PER_MISTAKE = 3
 TARGET_CHARS_MAX = 300
 
 
@@ -32,7 +33,7 @@ def near_misses(method: str, target: str, routes: Sequence[Route], limit: int = 
         )
         for route in routes
     ]
-    near = [each for each in found if each.distance <= DISTANCE_MAX]
+    near = [each for each in found if each.distance <= min(DISTANCE_MAX, len(path) // LETTERS_PER_MISTAKE)]
     return sorted(near, key=lambda each: (each.distance, each.path, each.method))[:limit]
 
 

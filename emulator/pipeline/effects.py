@@ -68,7 +68,7 @@ def applicable(effect: Effect, operations: Iterable[Operation]) -> list[Operatio
 
 def _check(effect: Effect) -> None:
     """Refuse unknown words, and effects that exclude each other."""
-    given = [name for name in effect.__struct_fields__ if getattr(effect, name) is not None]
+    given = [name for name in Effect.__struct_fields__ if getattr(effect, name) is not None]
     if not set(given) - set(_OF_A_REFUSAL):
         raise BadFault("a fault without an effect does nothing: give at least one")
     if effect.error is not None and effect.error not in ERRORS:

@@ -15,8 +15,12 @@ _PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at every start
 _REAL = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?")  # as the console gives them out: a prefix and noise
 # Half a key is a secret too, so much less than a whole one is struck out of texts, and up to the end of the word.
 _IN_TEXT = re.compile(
-    r"\b(?:xai-(?:token-)?[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*|(?i:\bbearer(?:\s|%20|\+)+)[^\s\"'&,;]+"
+    r"(?:xai-(?:token-)?[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*"
+    r"|(?i:\bbearer(?:\s|%20|\+)+)[^\s\"'&,;]+"
 )
+# Names and their values where JSON cannot be decoded, and in forms; a value may be cut off.
+_IN_JSON = re.compile(r'("([^"\\]{1,40})"\s*:\s*")(?:[^"\\]|\\.)+')
+_IN_FORM = re.compile(r'(\b([\w-]{1,40})=)[^&\s"]+')
 _SECRET_NAME = re.compile(
     r"(?i)(?:x[-_])?(?:authorization|(?:\w+[-_]?)?api[-_]?key|(?:client|app)?[-_]?secret|password|passwd|"
     r"(?:access|auth|bearer|refresh|id|session)[-_]?token|management[-_]?key|credentials?|cookie)"
@@ -44,6 +48,15 @@ def strike(text: str, secret: str) -> str:
 def redact_text(text: str) -> str:
     """A text without anything that looks like a key."""
     return _IN_TEXT.sub(REDACTED, text)
+
+
+def redact_raw(text: str) -> str:
+    """What cannot be decoded, or only begins a body, without anything that looks like a key or is called one."""
+    return redact_text(_IN_FORM.sub(_without_value, _IN_JSON.sub(_without_value, text)))
+
+
+def _without_value(pair: re.Match[str]) -> str:
+    return f"{pair[1]}{REDACTED}" if is_secret_name(pair[2]) else pair[0]
 
 
 def redact(value: Any) -> Any:

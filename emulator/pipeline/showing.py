@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from emulator.clock import rfc3339
 from emulator.pipeline.journal import Body, Entry, Length, blake3_of
-from emulator.pipeline.redact import REDACTED, is_secret_name, redact, redact_text
+from emulator.pipeline.redact import REDACTED, is_secret_name, redact, redact_raw, redact_text
 
 
 class BodyShown(Struct):
@@ -105,7 +105,7 @@ def _body(entry: Entry, body: Body | Length | None, *, is_request: bool) -> Body
     if value is not None:
         seen.json = redact(value)
     elif entry.door == "rest":  # an RPC's bytes are no text
-        seen.text = redact_text(body.kept.decode("utf-8", "replace"))
+        seen.text = redact_raw(body.kept.decode("utf-8", "replace"))
     return seen
 
 

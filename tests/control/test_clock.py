@@ -1,0 +1,148 @@
+"""The clock of a team: stopped, set, moved on by so much, moved on until something has happened."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator import Emulator
+
+DAY = 86_400
+
+
+def upload(rest: httpx.Client, name: str = "a.txt", **fields: Any) -> str:
+    """Upload a file; its id."""
+    reply = rest.post("/v1/files", data=fields, files={"file": (name, b"hello")})
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["id"])
+
+
+def test_a_frozen_clock_moves_only_when_told(control: httpx.Client, rest: httpx.Client) -> None:
+    """What is made meanwhile has the very same time."""
+    control.post("/clock/freeze", json={"at": "2026-03-01T10:00:00+01:00"})
+    first, second = upload(rest), upload(rest)
+    assert {rest.get(f"/v1/files/{id}").json()["created_at"] for id in (first, second)} == {1772355600}
+    moved = control.post("/clock/advance", json={"seconds": 1.5}).json()
+    assert (moved["now"], moved["frozen"]) == ("2026-03-01T09:00:01.500000Z", True)
+    assert control.get("/clock").json()["now"] == "2026-03-01T09:00:01.500000Z"
+    running = control.post("/clock/resume").json()
+    assert not running["frozen"]
+    assert running["now"] >= "2026-03-01T09:00:01.500000Z"
+    assert control.post("/clock/reset").json()["offset_seconds"] == 0
+
+
+def test_a_clock_belongs_to_its_team(control: httpx.Client) -> None:
+    """Another team's time goes on."""
+    control.post("/clock/advance", params={"team": "later"}, json={"seconds": 1000 * DAY})
+    here, there = (control.get("/clock", params={"team": team}).json() for team in ("default", "later"))
+    assert here["now"] < there["now"]
+    assert there["offset_seconds"] == 1000 * DAY
+
+
+def test_until_a_file_has_expired(control: httpx.Client, rest: httpx.Client) -> None:
+    """The clock stops at the second of the expiry, and the jobs on the way are told, those of other files too."""
+    control.post("/clock/freeze", json={"at": "2026-01-01T00:00:00Z"})
+    early, late = upload(rest, expires_after=3600), upload(rest, expires_after=7200)
+    moved = control.post("/clock/advance", json={"until": {"file_expired": late}}).json()
+    assert moved["now"] == "2026-01-01T02:00:00.000000Z"
+    assert [(job["kind"], job["subject"], job["at"][11:19]) for job in moved["jobs"]] == [
+        ("expire_file", early, "01:00:00"),
+        ("expire_file", late, "02:00:00"),
+    ]
+    assert moved["transitions"] == [
+        {"at": "2026-01-01T02:00:00.000000Z", "subject": late, "before": "present", "after": "expired"}
+    ]
+    assert rest.get("/v1/files").json()["data"] == []
+
+
+def test_a_running_clock_can_be_moved_until(control: httpx.Client, rest: httpx.Client) -> None:
+    """Time goes on afterwards."""
+    id = upload(rest, expires_after=3600)
+    moved = control.post("/clock/advance", json={"until": {"file_expired": id}}).json()
+    assert not moved["frozen"]
+    assert 3590 < moved["offset_seconds"] <= 3600
+
+
+def test_what_nothing_brings_about_is_told(control: httpx.Client, rest: httpx.Client) -> None:
+    """409 with what is left: nothing is planned, or later than the bound; 404 for what is not there."""
+    never = upload(rest)
+    reply = control.post("/clock/advance", json={"until": {"file_expired": never}})
+    assert reply.status_code == 409
+    assert reply.json()["error"] == f"{never} is present, and nothing that is planned will change that"
+    late = upload(rest, expires_after=7200)
+    reply = control.post("/clock/advance", json={"until": {"file_expired": late}, "within_seconds": 60})
+    assert reply.status_code == 409
+    assert "later than within_seconds" in reply.json()["error"]
+    assert control.get("/clock").json()["offset_seconds"] == 0
+    assert control.get("/jobs").json()["planned"] == 1
+    for until in (
+        {"file_expired": "nope"},
+        {"batch_done": "nope"},
+        {"document_indexed": {"collection_id": "c", "file_id": "f"}},
+    ):
+        assert control.post("/clock/advance", json={"until": until}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"seconds": 1, "until": {"file_expired": "x"}}, 422),
+        ({"until": {}}, 422),
+        ({"until": {"file_expired": "x", "batch_done": "y"}}, 422),
+        ({"seconds": -1}, 400),
+        ({"seconds": "1"}, 400),
+        ({"seconds": True}, 400),
+        ({"seconds": 9e11}, 422),  # past the year 9999
+        ({"second": 1}, 400),
+    ],
+)
+def test_a_move_that_makes_no_sense_is_refused(control: httpx.Client, body: Any, status: int) -> None:
+    """And the clock stays where it is."""
+    before = control.post("/clock/freeze", json={"at": "2026-01-01T00:00:00Z"}).json()["now"]
+    assert control.post("/clock/advance", json=body).status_code == status
+    assert control.get("/clock").json()["now"] == before
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"])
+def test_a_moment_that_is_none_is_refused(control: httpx.Client, at: str) -> None:
+    """Without a zone it could be any of 24."""
+    assert control.post("/clock/freeze", json={"at": at}).status_code == 422
+
+
+def test_until_a_document_is_indexed() -> None:
+    """Through every stage that the speed gives it, to PROCESSED or FAILED."""
+    with Emulator(indexing="realistic") as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
+        control.post("/clock/freeze")
+        rest = httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {emulator.api_key}"})
+        headers = {"authorization": f"Bearer {emulator.management_key}"}
+        with rest, httpx.Client(base_url=emulator.url, headers=headers) as management:
+            file = upload(rest)
+            collection = management.post("/v1/collections", json={"collection_name": "c"}).json()["collection_id"]
+            path = f"/v1/collections/{collection}/documents/{file}"
+            assert management.post(path, json={}).status_code == 200
+            until = {"document_indexed": {"collection_id": collection, "file_id": file}}
+            moved = control.post("/clock/advance", json={"until": until}).json()
+            assert management.get(path).json()["status"] == "DOCUMENT_STATUS_PROCESSED"
+    steps = [(each["before"], each["after"]) for each in moved["transitions"]]
+    assert steps[0][0] == "PROCESSING"
+    assert steps[-1][1] == "PROCESSED"
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(steps))
+
+
+def test_until_a_batch_is_done() -> None:
+    """However long its speed makes it take."""
+    with Emulator(batches="realistic") as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
+        control.post("/clock/freeze")
+        headers = {"authorization": f"Bearer {emulator.api_key}"}
+        with httpx.Client(base_url=emulator.url, headers=headers) as rest:
+            id = rest.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
+            body = {"model": "grok-4", "messages": [{"role": "user", "content": "hi"}]}
+            requests = [{"batch_request_id": str(n), "batch_request": {"chat_get_completion": body}} for n in range(3)]
+            assert rest.post(f"/v1/batches/{id}/requests", json={"batch_requests": requests}).status_code == 200
+            moved = control.post("/clock/advance", json={"until": {"batch_done": id}}).json()
+            assert rest.get(f"/v1/batches/{id}").json()["state"]["num_success"] == 3
+    assert moved["transitions"][-1]["after"] == "done"

@@ -1,0 +1,67 @@
+"""The control plane's own OpenAPI document: whole, valid, and true under fire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import hypothesis
+import schemathesis
+import schemathesis.specs.openapi.checks as checks
+
+from emulator import Emulator
+from emulator.control.openapi import PREFIX, document
+from emulator.control.route import SCHEMA_VERSION, Answer
+from emulator.control.routes import ROUTES
+
+ENDLESS = {f"{PREFIX}/requests/stream"}  # a reply that goes on until the client leaves
+
+
+def described() -> dict[str, Any]:
+    """The document."""
+    return document(ROUTES, "http://localhost")
+
+
+def test_the_document_is_openapi_3_1(emulator: Emulator) -> None:
+    """It is valid by the schema that belongs to the specification, and it is served."""
+    assert schemathesis.openapi.from_dict(described()).validate() is None
+    served = httpx.get(f"{emulator.url}{PREFIX}/control/openapi.json").json()
+    assert served == {**described(), "servers": [{"url": emulator.url}]}
+
+
+def test_every_route_is_described_once() -> None:
+    """Each with a sentence, under a name of its own."""
+    operations = [each for item in described()["paths"].values() for each in item.values()]
+    assert len(operations) == len(ROUTES) == len({each["operationId"] for each in operations})
+    assert all(each["summary"].endswith(".") for each in operations)
+
+
+def test_every_shape_has_the_version() -> None:
+    """A program can tell which version of the control API it speaks to."""
+    schemas = described()["components"]["schemas"]
+    for shape in {route.reply for route in ROUTES if issubclass(route.reply, Answer)}:
+        assert schemas[shape.__name__]["properties"]["schema_version"]["default"] == SCHEMA_VERSION, shape
+
+
+def attacked() -> schemathesis.schemas.BaseSchema:
+    """The document as Schemathesis reads it, without what never ends."""
+    schema = schemathesis.openapi.from_dict(described())
+    schema.config.phases.stateful.enabled = False
+    return schema.exclude(path=list(ENDLESS))
+
+
+def has_float(value: Any) -> bool:
+    """Whether a body holds a number such as 5.0, an integer to JSON Schema and none to the decoder."""
+    if isinstance(value, dict | list):
+        return any(map(has_float, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float)
+
+
+@attacked().parametrize()
+@hypothesis.settings(max_examples=5, suppress_health_check=list(hypothesis.HealthCheck))
+def test_what_is_described_is_what_is_done(case: schemathesis.Case, emulator: Emulator) -> None:
+    """What the document allows is taken, what it forbids is refused, and nothing breaks."""
+    unchecked = []
+    if "422" in case.operation.definition.raw["responses"] or has_float(case.body):
+        unchecked.append(checks.positive_data_acceptance)  # such a path says that more than the shape decides
+    case.call_and_validate(base_url=emulator.url, excluded_checks=unchecked)

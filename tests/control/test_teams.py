@@ -1,0 +1,126 @@
+"""Teams: each with its own settings, its own everything, and cheap."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+import tracemalloc
+
+import httpx
+import pytest
+
+from emulator import Emulator
+
+
+def as_team(emulator: Emulator, team: str) -> httpx.Client:
+    """A client of a team."""
+    return httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}@{team}"})
+
+
+def test_a_team_has_settings_of_its_own(control: httpx.Client, emulator: Emulator) -> None:
+    """They are in force at once, survive other changes, and can be taken back one by one."""
+    made = control.post("/teams", json={"name": "tight", "profile": "strict", "limits": {"file_bytes_max": 3}})
+    assert made.json()["team"]["overrides"] == {"profile": "strict", "limits": {"file_bytes_max": 3}}
+    assert made.json()["team"]["api_key"] == "xai-emulator@tight"
+    with as_team(emulator, "tight") as rest:
+        assert rest.post("/files", files={"file": ("a.txt", b"xxxx")}).status_code == 413
+        assert rest.get("/files?limit=101").status_code == 400
+        control.patch("/teams/tight", json={"profile": None})
+        assert rest.get("/files?limit=101").status_code == 200
+        assert rest.post("/files", files={"file": ("a.txt", b"xxxx")}).status_code == 413
+        control.patch("/teams/tight", json={"limits": None})
+        assert rest.post("/files", files={"file": ("a.txt", b"xxxx")}).status_code == 200
+    assert control.get("/teams/tight").json()["team"]["overrides"] == {}
+
+
+def test_a_bad_setting_changes_nothing(control: httpx.Client) -> None:
+    """Neither a team that is there nor one that was to be made."""
+    assert control.post("/teams", json={"name": "x", "profile": "nope"}).status_code == 422
+    assert control.get("/teams/x").status_code == 404
+    control.post("/teams", json={"name": "y", "profile": "strict"})
+    assert control.patch("/teams/y", json={"limits": {"nope": 1}}).status_code == 422
+    assert control.patch("/teams/y", json={"port": "1"}).status_code == 400
+    assert control.get("/teams/y").json()["team"]["overrides"] == {"profile": "strict"}
+    assert control.post("/teams", json={"name": "y"}).status_code == 409
+    assert control.post("/teams", json={"name": "a/b"}).status_code == 400
+
+
+def test_teams_do_not_see_each_other(control: httpx.Client, emulator: Emulator) -> None:
+    """Files, calls, faults, limits, clocks and snapshots: what one has, another has not."""
+    with as_team(emulator, "one") as one, as_team(emulator, "two") as two:
+        id = one.post("/files", files={"file": ("a.txt", b"a")}).json()["id"]
+        control.post("/faults?team=one", json={"operation": "files.delete", "error": "internal"})
+        control.put("/limits?team=one", json={"file_bytes_max": 1})
+        control.post("/clock/freeze?team=one")
+        control.post("/snapshots?team=one", json={"name": "s"})
+        assert two.get(f"/files/{id}").status_code == 404
+        assert two.delete(f"/files/{id}").status_code == 404
+        assert two.post("/files", files={"file": ("b.txt", b"bb")}).status_code == 200
+    assert [call["operation"] for call in control.get("/requests?team=two").json()["requests"]] == [
+        "files.get",
+        "files.delete",
+        "files.upload",
+    ]
+    assert control.get("/faults?team=two").json()["rules"] == []
+    assert not control.get("/clock?team=two").json()["frozen"]
+    assert control.get("/snapshots?team=two").json()["snapshots"] == []
+    assert control.post("/snapshots/s/restore?team=two").status_code == 404
+
+
+def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) -> None:
+    """What the team has, its clock, its settings, its faults, its calls; the reply counts them. Snapshots stay."""
+    with as_team(emulator, "r") as rest:
+        rest.post("/files", files={"file": ("a.txt", b"a")})
+    control.post("/faults?team=r", json={"operation": "*", "error": "internal"})
+    control.put("/limits?team=r", json={"file_bytes_max": 1})
+    control.put("/hostile?team=r", json={"seed": "1"})
+    control.post("/clock/advance?team=r", json={"seconds": 60})
+    control.post("/snapshots?team=r", json={"name": "s"})
+    cleared = control.post("/reset?team=r").json()["cleared"]
+    assert {name: count for name, count in cleared.items() if count} == {
+        "files": 1,
+        "faults": 1,
+        "requests": 1,
+        "deleted_files": 1,
+    }
+    team = control.get("/teams/r").json()["team"]
+    assert (team["overrides"], team["frozen"]) == ({}, False)
+    assert control.get("/clock?team=r").json()["offset_seconds"] == 0
+    assert control.get("/hostile?team=r").json()["seed"] is None
+    assert len(control.get("/snapshots?team=r").json()["snapshots"]) == 1
+
+
+def test_a_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emulator: Emulator) -> None:
+    """With its snapshots; the next call with its key makes it anew."""
+    with as_team(emulator, "d") as rest:
+        rest.post("/files", files={"file": ("a.txt", b"a")})
+        control.post("/snapshots?team=d", json={"name": "s"})
+        assert control.delete("/teams/d").json()["cleared"]["files"] == 1
+        assert control.get("/teams/d").status_code == 404
+        assert control.delete("/teams/d").status_code == 404
+        assert rest.get("/files").json()["data"] == []
+    assert control.get("/snapshots?team=d").json()["snapshots"] == []
+
+
+@pytest.mark.alone
+def test_a_fresh_team_costs_little() -> None:
+    """A millisecond and 50 kB at most, with its rules, its journal and a call in it."""
+    with Emulator() as emulator:
+        assert emulator._server is not None
+        world = emulator._server.world
+        world.team("warm")
+        seconds = []
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(200):
+            begin = time.perf_counter()
+            team = world.team(f"team-{number}")
+            seconds.append(time.perf_counter() - begin)
+            world.journal.ring(team.name)  # type: ignore[attr-defined]  # app puts the real journal in
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+    assert statistics.median(seconds) < 0.001
+    assert grown / 200 < 50_000

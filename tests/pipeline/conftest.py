@@ -1,0 +1,38 @@
+"""Calls that no door has made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from emulator.app import build_world
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call, Door, Envelope
+from emulator.settings import Settings
+from emulator.world import World
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """The state of an emulator that nobody serves."""
+    world = build_world(Settings())
+    yield world
+    world.store.close()
+
+
+@pytest.fixture(scope="module")
+def make_call(world: World) -> Callable[..., Call]:
+    """Makes a call of an operation."""
+
+    def make(operation: str = "files.list", door: Door = "rest", team: str = "default", **around: Any) -> Call:
+        async def read(call: Call) -> Any:
+            raise AssertionError("nobody reads this call")
+
+        call = Call(OPERATIONS[operation], door, "key-of-a-test", "http://localhost", read, envelope=Envelope(**around))
+        call.team = world.team(team)
+        call.at = call.team.clock.now()
+        return call
+
+    return make

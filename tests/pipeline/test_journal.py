@@ -1,0 +1,112 @@
+"""The journal's memory: bounded by number and by bytes, each team's by itself, and honest about what it forgot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.operations.base import Call
+from emulator.pipeline.journal import BODY_BYTES_MAX, Journal
+from emulator.pipeline.lookup import CallQuery, Expectation, Unknowable, find, holds
+
+
+def note(journal: Journal, call: Call, reply: bytes = b"{}") -> None:
+    """Note a call that is answered at once."""
+    call.entry = journal.begin(call)
+    call.entry.end()
+    journal.replied(call, 200, reply)
+
+
+@given(sizes=st.lists(st.integers(0, 12_000), max_size=40), entries_max=st.integers(1, 10))
+def test_a_ring_keeps_its_bounds_and_counts_what_it_forgets(
+    make_call: Callable[..., Call], sizes: list[int], entries_max: int
+) -> None:
+    """The last calls are kept, in order, and every number is either there or counted as forgotten."""
+    journal = Journal(entries_max=entries_max, bytes_max=30_000)
+    for size in sizes:
+        note(journal, make_call(), b"x" * size)
+    ring = journal.ring("default")
+    assert len(ring.entries) <= entries_max
+    assert ring.bytes == sum(entry.size for entry in ring.entries) <= 30_000
+    numbers = [entry.number for entry in ring.entries]
+    assert numbers == list(range(len(sizes) - len(numbers) + 1, len(sizes) + 1))
+    assert ring.evicted == len(sizes) - len(numbers)
+    assert all(len(entry.response.kept) <= BODY_BYTES_MAX for entry in ring.entries if entry.response is not None)
+
+
+def test_a_noisy_team_takes_no_memory_from_a_quiet_one(make_call: Callable[..., Call]) -> None:
+    """Beyond the bound of all teams together the one that holds most forgets."""
+    journal = Journal(all_max=60_000)
+    note(journal, make_call(team="quiet"))
+    for _ in range(100):
+        note(journal, make_call(team="noisy"), b"x" * 5_000)
+    assert len(journal.ring("quiet").entries) == 1
+    assert journal.ring("quiet").bytes + journal.ring("noisy").bytes <= 60_000
+    assert journal.ring("noisy").evicted > 80
+
+
+@given(
+    calls=st.lists(st.sampled_from(["files.list", "files.get"]), max_size=12),
+    after=st.integers(0, 12),
+    low=st.integers(0, 6),
+    high=st.none() | st.integers(0, 6),
+)
+def test_a_verdict_is_never_wrong(
+    make_call: Callable[..., Call], calls: list[str], after: int, low: int, high: int | None
+) -> None:
+    """Held against a journal that forgot nothing: either the same answer, or none."""
+    small, large = Journal(entries_max=3), Journal()
+    for operation in calls:
+        note(small, make_call(operation))
+        note(large, make_call(operation))
+    expected = Expectation(operation="files.get", after=after, at_least=low, at_most=high)
+    truth = holds(large.ring("default"), expected, len(find(large.ring("default"), expected)))
+    ring = small.ring("default")
+    try:
+        assert holds(ring, expected, len(find(ring, expected))) == truth
+    except Unknowable:
+        assert ring.evicted_since(after) > 0
+
+
+def test_what_is_forgotten_on_demand_is_not_missed(make_call: Callable[..., Call]) -> None:
+    """Clearing makes a new beginning: nothing of before can change a verdict."""
+    journal = Journal(entries_max=2)
+    for _ in range(5):
+        note(journal, make_call())
+    assert journal.clear("default") == 2
+    ring = journal.ring("default")
+    assert (ring.evicted, ring.last, ring.bytes) == (0, 5, 0)
+    assert holds(ring, Expectation(times=0), 0)
+    note(journal, make_call())
+    assert [entry.number for entry in find(ring, CallQuery())] == [6]
+
+
+def test_a_call_that_outlives_its_entry_is_forgotten(make_call: Callable[..., Call]) -> None:
+    """It was evicted or cleared while it ran, and its bodies are not counted."""
+    journal = Journal(entries_max=1)
+    slow = make_call()
+    slow.entry = journal.begin(slow)
+    note(journal, make_call())
+    journal.replied(slow, 200, b"x" * 5_000)
+    ring = journal.ring("default")
+    assert ring.bytes == sum(entry.size for entry in ring.entries)
+
+
+async def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
+    make_call: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher's queue is bounded; other teams' calls are not in it."""
+    monkeypatch.setattr("emulator.pipeline.journal.WATCHED_MAX", 3)
+    journal = Journal()
+    with journal.watch("default") as queue:
+        note(journal, make_call(team="other"))
+        for _ in range(5):
+            note(journal, make_call())
+        assert queue.qsize() == 3
+    note(journal, make_call())
+    assert queue.qsize() == 3
+    await asyncio.sleep(0)

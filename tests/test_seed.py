@@ -1,0 +1,169 @@
+"""The seed file: what it gives to new teams, what a reset goes back to, and how a bad one is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator import Emulator
+from emulator.seed import BadSeed
+
+YAML = """
+xai_emulator_seed: 1
+settings:
+  limits: {file_bytes_max: 1KiB}
+clock: {at: 2026-05-01T12:00:00Z}
+files:
+  - filename: a.txt
+    content: héllo
+    expires_after: 3600
+  - filename: b.png
+    base64: iVBORw==
+    content_type: image/png
+    public_url: true
+  - {filename: c.md, path: notes.md}
+collections:
+  - collection_name: docs
+    field_definitions: [{key: author, required: true}]
+    documents:
+      - {file: a.txt, fields: {author: Ada}}
+      - {file: c.md, fields: {author: Bob}}
+batches:
+  - name: nightly
+    requests:
+      - batch_request_id: one
+        batch_request: {chat_get_completion: {model: grok-4, messages: [{role: user, content: hi}]}}
+teams:
+  bare:
+    files: [{filename: only.txt, content: x}]
+"""
+
+
+def seen(emulator: Emulator, team: str = "default") -> dict[str, Any]:
+    """What a team's clients see."""
+    suffix = "" if team == "default" else f"@{team}"
+    with httpx.Client(base_url=emulator.base_url) as client:
+        client.headers["authorization"] = f"Bearer {emulator.api_key}{suffix}"
+        files = client.get("/files", params={"order": "asc"}).json()["data"]
+        contents = {file["filename"]: client.get(f"/files/{file['id']}/content").content for file in files}
+        batches = [batch["name"] for batch in client.get("/batches").json()["batches"]]
+        client.headers["authorization"] = f"Bearer {emulator.management_key}{suffix}"
+        documents = {}
+        for collection in client.get("/collections").json()["collections"]:
+            page = client.get(f"/collections/{collection['collection_id']}/documents").json()["documents"]
+            documents[collection["collection_name"]] = sorted(
+                (document["file_metadata"]["name"], document["status"], document["fields"]["author"])
+                for document in page
+            )
+        return {"files": files, "contents": contents, "documents": documents, "batches": batches}
+
+
+@pytest.fixture
+def seed(tmp_path: Path) -> Path:
+    (tmp_path / "notes.md").write_text("# Notes")
+    path = tmp_path / "seed.yaml"
+    path.write_text(YAML)
+    return path
+
+
+def test_new_teams_begin_with_it_and_a_reset_goes_back_to_it(seed: Path) -> None:
+    """Every team has its own copy, at the seed's time, with the seed's settings; a named team has other things."""
+    with Emulator(seed=seed) as emulator:
+        at_first = seen(emulator)
+        assert at_first["contents"] == {"a.txt": "héllo".encode(), "b.png": b"\x89PNG", "c.md": b"# Notes"}
+        processed = "DOCUMENT_STATUS_PROCESSED"
+        assert at_first["documents"] == {"docs": [("a.txt", processed, "Ada"), ("c.md", processed, "Bob")]}
+        assert at_first["batches"] == ["nightly"]
+        file = at_first["files"][0]
+        assert file["created_at"] == 1777636800  # 2026-05-01T12:00:00Z
+        assert file["expires_at"] == 1777636800 + 3600
+        assert list(seen(emulator, "bare")["contents"]) == ["only.txt"]
+        assert seen(emulator, "other")["contents"] == at_first["contents"]
+
+        headers = {"authorization": f"Bearer {emulator.api_key}"}
+        with httpx.Client(base_url=emulator.base_url, headers=headers) as rest:
+            assert rest.post("/files", files={"file": ("big.txt", b"x" * 1025)}).status_code == 413
+            rest.delete(f"/files/{file['id']}")
+            assert rest.post("/files", files={"file": ("d.txt", b"x")}).status_code == 200
+        assert seen(emulator) != at_first
+        emulator.reset()
+        assert seen(emulator) == at_first
+
+
+def test_a_snapshot_is_a_seed_too(seed: Path, tmp_path: Path) -> None:
+    """What one emulator saved, another begins with."""
+    snapshot = tmp_path / "one.xai-snapshot"
+    with Emulator(seed=seed) as emulator:
+        at_first = seen(emulator)
+        with httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
+            control.post("/snapshots", json={"name": "one"})
+            snapshot.write_bytes(control.get("/snapshots/one").content)
+    with Emulator(seed=snapshot) as emulator:
+        again = seen(emulator)
+    assert again["contents"] == at_first["contents"]
+    assert again["documents"] == at_first["documents"]
+    assert [file["id"] for file in again["files"]] == [file["id"] for file in at_first["files"]]
+
+
+def test_a_restart_keeps_what_there_is(seed: Path, tmp_path: Path) -> None:
+    """A team that exists already is not seeded again."""
+    state = tmp_path / "state"
+    with Emulator(seed=seed, data_dir=state) as emulator:
+        id = seen(emulator)["files"][0]["id"]
+        headers = {"authorization": f"Bearer {emulator.api_key}"}
+        assert httpx.delete(f"{emulator.base_url}/files/{id}", headers=headers).status_code == 200
+    with Emulator(seed=seed, data_dir=state) as emulator:
+        assert list(seen(emulator)["contents"]) == ["b.png", "c.md"]
+        assert list(seen(emulator, "new")["contents"]) == ["a.txt", "b.png", "c.md"]
+
+
+def test_keys_of_the_seed_are_the_only_ones(tmp_path: Path) -> None:
+    """With `auth=strict` a key of the seed file opens its plane, and the keys that everybody knows do not."""
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps({"xai_emulator_seed": 1, "keys": {"mine": "inference"}, "files": []}))
+    with Emulator(seed=path, auth="strict") as emulator:
+        assert emulator.api_key == "mine"
+        for key, status in (("mine", 200), ("xai-emulator", 400)):
+            headers = {"authorization": f"Bearer {key}"}
+            assert httpx.get(f"{emulator.base_url}/files", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("xai_emulator_seed: 2", "reads xai_emulator_seed 1, not 2"),
+        ("files: []", "missing required field `xai_emulator_seed`"),
+        ("a: [", "neither a snapshot nor YAML or JSON"),
+        ("xai_emulator_seed: 1\nfilez: []", "unknown field `filez`"),
+        ("xai_emulator_seed: 1\nfiles: [{filename: a, content: x, path: y}]", r"files\[0\]: give exactly one of"),
+        ("xai_emulator_seed: 1\nfiles: [{filename: a, path: y}]", "No such file"),
+        ("xai_emulator_seed: 1\nfiles: [{filename: a, base64: '?'}]", "base64 is not valid"),
+        ("xai_emulator_seed: 1\nfiles: [{filename: a, content: x, expires_after: 1}]", "400 .*at least 3600"),
+        ("xai_emulator_seed: 1\ncollections: [{}]", r"collections\[0\]: 400 .*not be empty"),
+        (
+            "xai_emulator_seed: 1\ncollections: [{collection_name: c, documents: [{file: x}]}]",
+            "no file above is called 'x'",
+        ),
+        ("xai_emulator_seed: 1\nsettings: {profile: x}", "settings: profile: 'x' is not one of"),
+        ("xai_emulator_seed: 1\nsettings: {port: 1}", "settings: port: there is no such setting"),
+        ("xai_emulator_seed: 1\nkeys: {k: nowhere}", "keys: a key is given as"),
+        ("xai_emulator_seed: 1\nteams: {t: {files: [{filename: a}]}}", r"teams\.t\.files\[0\]: give exactly one"),
+    ],
+)
+def test_a_bad_seed_refuses_to_start(tmp_path: Path, text: str, why: str) -> None:
+    """The sentence names the file, the part of it and the reason, in the API's words where that refuses."""
+    path = tmp_path / "seed.yaml"
+    path.write_text(text)
+    with pytest.raises(BadSeed, match=why) as refused, Emulator(seed=path):
+        pass
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+def test_a_missing_seed_refuses_to_start(tmp_path: Path) -> None:
+    """A file that is not there is not an empty one."""
+    with pytest.raises(BadSeed, match="No such file"), Emulator(seed=tmp_path / "none.yaml"):
+        pass
