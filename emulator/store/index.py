@@ -81,10 +81,10 @@ class Index:
         """Rank the chunks."""
         keyword: Iterator[tuple[int, float]] = iter(())
         vector: Iterator[tuple[int, float]] = iter(())
+        depth = question.depth if question.accepts is None else None
         if question.keywords is not None:
-            keyword = self._keyword.ranking(question.keywords)
+            keyword = self._keyword.ranking(question.keywords, depth)
         if question.vector is not None:
-            depth = question.depth if question.accepts is None else None
             vector = self._vectors.ranking(question.vector, question.metric, depth)
         return Answer(self._found(keyword, question), self._found(vector, question))
 

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from emulator.domain.search import KeywordQuery
 
-POSTINGS_MAX = 10_000  # what a query may touch: 10 ms; below 1,000 chunks no query of ten words reaches it
+POSTINGS_MAX = 8_000  # what a query may touch: 8 ms; below 800 chunks no query of ten words reaches it
 TERMS_MAX = 100
+FREQUENCIES_MAX = 10_000
 
 # Chinese and Japanese are written without spaces: a character is a word, and what stands together is a phrase.
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
@@ -29,6 +30,7 @@ class KeywordIndex:
             "CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
         )
         self._count = 0
+        self._frequencies: dict[str, int] = {}  # of words that were asked for since the last change
 
     def close(self) -> None:
         self._connection.close()
@@ -41,6 +43,7 @@ class KeywordIndex:
         )
         self._connection.execute("COMMIT")
         self._count += len(rows)
+        self._frequencies.clear()
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Forget chunks, as if they had never been there."""
@@ -48,14 +51,16 @@ class KeywordIndex:
         for number in numbers:
             self._count -= self._connection.execute("DELETE FROM words WHERE rowid = ?", (number,)).rowcount
         self._connection.execute("COMMIT")
+        self._frequencies.clear()
 
-    def ranking(self, query: KeywordQuery) -> Iterator[tuple[int, float]]:
-        """Numbers and BM25 scores of the chunks that match, best first, equal ones in order of number."""
+    def ranking(self, query: KeywordQuery, depth: int | None) -> Iterator[tuple[int, float]]:
+        """Numbers and BM25 scores of the best chunks that match, or of all; equal ones in order of number."""
         expression = self._expression(query)
         if expression is None:
             return
         rows = self._connection.execute(
-            "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid", (expression,)
+            "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
+            (expression, -1 if depth is None else depth),
         )
         yield from rows
 
@@ -72,11 +77,15 @@ class KeywordIndex:
         """The rarest words, as many as may be touched: frequent ones cost the most and tell the least."""
         if len(words) * self._count <= POSTINGS_MAX:
             return list(words)
-        frequencies = {word: self._frequency(word) for word in words}
+        if len(self._frequencies) > FREQUENCIES_MAX:
+            self._frequencies.clear()
+        for word in words:
+            if word not in self._frequencies:
+                self._frequencies[word] = self._frequency(word)
         kept: list[str] = []
         total = 0
-        for word in sorted((word for word in words if frequencies[word]), key=frequencies.__getitem__):
-            total += frequencies[word]
+        for word in sorted((word for word in words if self._frequencies[word]), key=self._frequencies.__getitem__):
+            total += self._frequencies[word]
             if kept and total > POSTINGS_MAX:
                 break
             kept.append(word)

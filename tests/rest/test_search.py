@@ -163,6 +163,20 @@ def test_a_file_is_gone_at_the_instant_it_expires(library: Library, emulator: Em
         assert library.files(collection, **body) == [kept]
 
 
+def test_a_restored_team_searches_what_it_had(library: Library, emulator: Emulator) -> None:
+    """Also where everything was searched, and changed, since the snapshot."""
+    collection = library.collection()
+    library.document(collection, "ash and elm")
+    before = library.search(collection).content
+    control = httpx.Client(base_url=f"{emulator.url}/_emulator")
+    with control:
+        control.post("/snapshots", json={"name": "kept"}).raise_for_status()
+        library.document(collection, "ash")
+        assert library.search(collection).content != before
+        control.post("/snapshots/kept/restore").raise_for_status()
+        assert library.search(collection).content == before
+
+
 @pytest.mark.parametrize("speed", ["manual", "realistic"])
 def test_only_what_is_indexed_is_found(speed: str) -> None:
     """A document that is still processed, or that failed, is not there yet."""

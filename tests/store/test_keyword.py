@@ -31,7 +31,7 @@ def found(texts: list[str], query: str) -> list[tuple[int, float]]:
     index = KeywordIndex()
     try:
         index.add(list(enumerate(texts)))
-        return list(index.ranking(keyword_query(query)))
+        return list(index.ranking(keyword_query(query), None))
     finally:
         index.close()
 
@@ -137,7 +137,7 @@ def test_what_was_removed_leaves_no_trace(texts: list[str], removed: set[int], q
     index.remove(removed)
     fresh.add(kept)
     asked = keyword_query(" ".join(query))
-    assert list(index.ranking(asked)) == list(fresh.ranking(asked))
+    assert list(index.ranking(asked, None)) == list(fresh.ranking(asked, None))
     index.close()
     fresh.close()
 
@@ -150,21 +150,31 @@ def test_frequent_words_are_left_out_where_rare_ones_are_enough(
     index.add(
         [(number, "common " + ("rare " if number < 5 else "") + "often " * (number % 5 == 0)) for number in range(100)]
     )
-    assert len(list(index.ranking(keyword_query("common rare often")))) == 24
-    assert len(list(index.ranking(keyword_query("common rare")))) == 5
-    assert len(list(index.ranking(keyword_query("common")))) == 100
-    assert not list(index.ranking(keyword_query("absent")))
+    assert len(list(index.ranking(keyword_query("common rare often"), None))) == 24
+    assert len(list(index.ranking(keyword_query("common rare"), None))) == 5
+    assert len(list(index.ranking(keyword_query("common"), None))) == 100
+    assert not list(index.ranking(keyword_query("absent"), None))
 
 
 def test_a_very_long_query_is_answered(index: KeywordIndex) -> None:
     """More terms than are looked for, and terms longer than any word."""
     index.add([(1, "needle"), (2, "hay")])
-    assert [number for number, _ in index.ranking(keyword_query("needle " + "straw " * 30_000))] == [1]
-    assert list(index.ranking(keyword_query(" ".join(f"w{number}" for number in range(5000))))) == []
-    assert list(index.ranking(keyword_query("-".join("x" * 30_000)))) == []
+    assert [number for number, _ in index.ranking(keyword_query("needle " + "straw " * 30_000), None)] == [1]
+    assert list(index.ranking(keyword_query(" ".join(f"w{number}" for number in range(5000))), None)) == []
+    assert list(index.ranking(keyword_query("-".join("x" * 30_000)), None)) == []
+
+
+@given(texts_of_words, st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), st.integers(1, 9))
+def test_a_shorter_ranking_is_the_beginning_of_the_whole(texts: list[str], query: list[str], depth: int) -> None:
+    """Also where the cut goes through texts that are equal."""
+    index = KeywordIndex()
+    index.add(list(enumerate(texts)))
+    asked = keyword_query(" ".join(query))
+    assert list(index.ranking(asked, depth)) == list(index.ranking(asked, None))[:depth]
+    index.close()
 
 
 def test_nothing_asked_is_nothing_found(index: KeywordIndex) -> None:
     """A query without a term finds nothing rather than everything."""
     index.add([(1, "word")])
-    assert list(index.ranking(KeywordQuery((), ()))) == []
+    assert list(index.ranking(KeywordQuery((), ()), None)) == []
