@@ -6,8 +6,12 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
+
+import msgspec
 
 from emulator.app import Server, new_event_loop
+from emulator.clock import rfc3339, wall
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
 from emulator.port import CannotListen
 from emulator.seed import BadSeed
@@ -22,23 +26,23 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    stop = asyncio.Event()
+    log, stop = _logger(settings.log_format), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        server = Server(settings, _log)
+        server = Server(settings, log)
         await server.start()
     except BadSeed as error:
-        _log(f"xai-emulator: {error}")
+        log(f"xai-emulator: {error}")
         return 2
     except (CannotListen, LockTaken, DatabaseUnusable) as error:
-        _log(f"xai-emulator: {error}")
+        log(f"xai-emulator: {error}")
         return 1
     except OSError as error:
-        _log(f"xai-emulator: {error.filename or settings.data_dir}: {error.strerror}")
+        log(f"xai-emulator: {error.filename or settings.data_dir}: {error.strerror}")
         return 1
     url = server.world.origin
-    _log(_hints(settings, url))
+    log(_hints(settings, url))
     print(
         f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}", flush=True
     )  # the only line on stdout: programs wait for it
@@ -58,5 +62,13 @@ def _hints(settings: Settings, url: str) -> str:
     )
 
 
-def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _logger(log_format: str) -> Callable[[str], None]:
+    """What writes a line, or several, to stderr: as they are, or each log entry as one JSON object."""
+
+    def text(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def json(line: str) -> None:
+        text(msgspec.json.encode({"time": rfc3339(wall()), "message": line}).decode())
+
+    return json if log_format == "json" else text

@@ -16,6 +16,7 @@ _EFFECTS = {  # flag: field, how it is read, what it does
     "--drop": ("drop", str, "reset the connection, `before` or `after` the operation runs"),
     "--cut-upload": ("cut_upload_after_bytes", int, "end an upload after so many bytes"),
     "--cut-download": ("cut_download_after_bytes", int, "end a download after so many bytes"),
+    "--behaviour": ("behaviour", str, "what the operation does otherwise than usual"),
     "--drip": ("drip_bytes_per_second", int, "slow uploads and downloads down"),
 }
 
@@ -36,12 +37,19 @@ def add_verbs(verbs: Any) -> None:
     add.add_argument("--times", type=number, default=1, metavar="N", help="how often, or `always`; default 1")
     add.add_argument("--door", choices=("rest", "grpc"))
     add.set_defaults(run=_add)
+    script = actions.add_parser(
+        "script", help="plan the next calls: xai-emulator faults script files.list 503 unavailable ok"
+    )
+    script.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
+    script.add_argument("steps", nargs="+", metavar="STEP", help="ok, an HTTP status or an error, one for each call")
+    script.add_argument("--door", choices=("rest", "grpc"))
+    script.set_defaults(run=_script)
     clear = actions.add_parser("clear", help="forget a rule or a script, or all of them")
     clear.add_argument("id", nargs="?", metavar="ID")
     clear.set_defaults(run=_clear)
     words = actions.add_parser("words", help="the operations and errors that a fault can name")
     words.set_defaults(run=_words)
-    for each in (show, add, clear, words):
+    for each in (show, add, script, clear, words):
         add_target(each)
 
 
@@ -75,6 +83,20 @@ def _add(options: argparse.Namespace) -> int:
     rule = call(options, "POST", "/faults", {**body, "times": options.times})["rule"]
     print(f"{rule['id']}: {len(rule['operations'])} operations, first {rule['operations'][0]}")
     return 0
+
+
+def _script(options: argparse.Namespace) -> int:
+    body = {"operation": options.operation, "steps": [_step(step) for step in options.steps], "door": options.door}
+    script = call(options, "POST", "/scripts", body)["script"]
+    print(f"{script['id']}: {len(options.steps)} steps")
+    return 0
+
+
+def _step(text: str) -> Any:
+    """One word as a step of a script."""
+    if text == "ok":
+        return text
+    return {"status": int(text)} if text.isdigit() else {"error": text}
 
 
 def _clear(options: argparse.Namespace) -> int:

@@ -83,6 +83,7 @@ class Call:
     envelope: Envelope = field(default_factory=Envelope)
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = field(default_factory=list)  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
+    behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
     entry: Any = None  # the journal's note of this call
 
     @property

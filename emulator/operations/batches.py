@@ -179,7 +179,7 @@ async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
     if not batch.closed:
         phase = step(PHASES, batch.phase, Phase.CANCELLED)
         with world.store.transaction():
-            reverts = call.team.cancel_reverts
+            reverts = call.team.cancel_reverts or call.behaviour == "cancel_reverts"
             world.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
             if reverts:
                 world.add_job(call.team, "process_batch", batch.id, call.at + CANCEL_RACE_SECONDS * MICROSECONDS)

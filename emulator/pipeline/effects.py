@@ -26,6 +26,15 @@ Bytes = Annotated[int, Meta(ge=0, le=2**40)]
 Rate = Annotated[int, Meta(ge=1, le=2**30, description="Slows uploads and downloads down, each for a minute at most.")]
 
 
+# What an operation can be told to do otherwise than usual, and which one that is.
+BEHAVIOURS: dict[str, str] = {
+    "cancel_reverts": "batches.cancel",  # observed live, 2026-08: cancelled requests that end as if they were not
+}
+Behaviour = Annotated[
+    Literal["cancel_reverts"], Meta(description="What the real service does at times, and the emulator only if told.")
+]
+
+
 class BadFault(ValueError):
     """A fault that cannot be planned; the message says why."""
 
@@ -42,6 +51,7 @@ class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     cut_upload_after_bytes: Bytes | None = None
     cut_download_after_bytes: Bytes | None = None
     drip_bytes_per_second: Rate | None = None
+    behaviour: Behaviour | None = None
 
     @property
     def refuses(self) -> bool:
@@ -62,7 +72,7 @@ def applicable(effect: Effect, operations: Iterable[Operation]) -> list[Operatio
     found = [operation for operation in operations if not _lacking(effect, operation)]
     if not found:
         first = operations[0]
-        raise BadFault(f"{_lacking(effect, first)}: {first.name} moves no such content")
+        raise BadFault(f"{_lacking(effect, first)} cannot happen to {first.name}")
     return found
 
 
@@ -80,12 +90,13 @@ def _check(effect: Effect) -> None:
         raise BadFault(f"{ends[0]} and {ends[1]} exclude each other: a call ends once")
     if not effect.refuses and set(given) & set(_OF_A_REFUSAL):
         raise BadFault(f"{' and '.join(_OF_A_REFUSAL)} belong to a refusal: give an error or a status too")
-    if effect.drip_bytes_per_second is not None and {"drop", "error", "status"} & set(ends) and len(ends) == 1:
-        raise BadFault(f"drip_bytes_per_second and {ends[0]} exclude each other: a call that ends moves no bytes")
+    for name in ("drip_bytes_per_second", "behaviour"):
+        if name in given and len(ends) == 1 and (effect.refuses or effect.drop == "before"):
+            raise BadFault(f"{name} and {ends[0]} exclude each other: such a call ends before it begins")
 
 
 def _lacking(effect: Effect, operation: Operation) -> str | None:
-    """The part of an effect that needs a stream the operation does not have."""
+    """The part of an effect that this operation has no place for."""
     up, down = bool(uploads(operation.request)), downloads(operation.run)
     if effect.cut_upload_after_bytes is not None and not up:
         return "cut_upload_after_bytes"
@@ -93,6 +104,8 @@ def _lacking(effect: Effect, operation: Operation) -> str | None:
         return "cut_download_after_bytes"
     if effect.drip_bytes_per_second is not None and not up and not down:
         return "drip_bytes_per_second"
+    if effect.behaviour is not None and operation.name != BEHAVIOURS[effect.behaviour]:
+        return f"behaviour {effect.behaviour}"
     return None
 
 

@@ -81,6 +81,7 @@ async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:
         return await _run(world, call, None)
     effect = ticket.effect
     call.faults.append(ticket.label)
+    call.behaviour = effect.behaviour
     if effect.delay_seconds is not None:
         await asyncio.sleep(effect.delay_seconds)
     if effect.cut_upload_after_bytes is None and (effect.drop == "before" or effect.refuses):

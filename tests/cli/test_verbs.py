@@ -140,6 +140,17 @@ def test_faults_are_planned_listed_and_forgotten(run: Any, emulator: Emulator) -
     assert all(name in words for name in ("files.upload", "out_of_credits", "uploads", "downloads"))
 
 
+def test_a_script_is_planned_from_the_command_line(run: Any, emulator: Emulator) -> None:
+    """Statuses, errors and ok, one for each call; the list says how far it has come."""
+    flags = ("--url", emulator.url, "--team", "script")
+    assert run("faults", "script", "files.list", "503", "internal", "ok", *flags)[:2] == (0, "script-1: 3 steps\n")
+    headers = {"authorization": f"Bearer {emulator.api_key}@script"}
+    replies = [httpx.get(f"{emulator.base_url}/files", headers=headers).status_code for _ in range(2)]
+    assert replies == [503, 500]
+    assert "2 of 3 steps, 2 calls" in run("faults", "list", *flags)[1]
+    assert run("faults", "script", "files.list", "nope", *flags)[0] == 1
+
+
 def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> None:
     """Saved, fetched into a file, sent to another team under another name, restored there."""
     headers = {"authorization": f"Bearer {emulator.api_key}@from"}

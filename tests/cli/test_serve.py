@@ -1,0 +1,60 @@
+"""`xai-emulator serve` as a process: what it says on which stream, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+READY = re.compile(r"xai-emulator ready (http://localhost:\d+) grpc=localhost:\d+ pid=(\d+)\n")
+
+
+@contextmanager
+def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that serves, and its address."""
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = READY.fullmatch(process.stdout.readline())
+            assert ready, process.communicate()
+            assert int(ready[2]) == process.pid
+            yield process, ready[1]
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_one_line_on_stdout_and_the_rest_on_stderr(log_format: str) -> None:
+    """Each entry of the log is a line of JSON if that is asked for; a real-looking key draws one, and is not in it."""
+    key = "xai-" + "a1" * 40
+    with serving("--log-format", log_format) as (process, url):
+        for _ in range(2):
+            httpx.get(f"{url}/v1/me", headers={"authorization": f"Bearer {key}"})
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "")
+    assert key not in err
+    if log_format == "json":
+        entries = [json.loads(line) for line in err.splitlines()]
+        assert all(set(entry) == {"time", "message"} for entry in entries)
+        messages = [entry["message"] for entry in entries]
+        assert [message.partition(" ")[0] for message in messages] == ["keys:", "A"]
+    assert err.count("sent a key that looks real") == 1
+    assert f"control: {url}/_emulator/health" in err
+
+
+def test_a_bad_seed_ends_with_code_2(tmp_path: object) -> None:
+    """One line, and nobody listens."""
+    path = f"{tmp_path}/none.yaml"
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"xai-emulator: {path}: No such file or directory\n"
