@@ -63,7 +63,7 @@ def case_of(item: pytest.Item) -> Case | None:
 
 
 def read_cases(folder: Path = CASES) -> list[Case]:
-    """Every case that is data, in the order of the files."""
+    """Every case that is data, in the order of the files; a file is named after its feature, and what it is about."""
     return [each for path in sorted(folder.glob("*.toml")) for each in _read(path)]
 
 
@@ -74,4 +74,4 @@ def _read(path: Path) -> Iterator[Case]:
         if unknown := set(entry) - known:
             raise ValueError(f"{path.name}: {entry['id']}: there is no {', '.join(sorted(unknown))}")
         operations = tuple(entry.pop("operations"))
-        yield Case(**entry, operations=operations, feature=path.stem, steps=steps)
+        yield Case(**entry, operations=operations, feature=path.stem.partition("-")[0], steps=steps)

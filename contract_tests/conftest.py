@@ -61,22 +61,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is known to fail, and refuse tests that are no cases and lists that are stale."""
+    """Leave out what no client is here for, mark what is known to fail, and refuse tests that are no cases."""
+    driven = [item for item in items if isinstance(_client_of(item), str)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in driven])
+    items[:] = driven
     try:
         known = KnownFailing.read(config.getoption("--known-failing"))
     except (ValueError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
-    cases = []
     for item in items:
-        case = case_of(item)
-        if case is None:
-            raise pytest.UsageError(f"{item.nodeid} is no case: say what it shows, with @case(...)")
-        cases.append(case)
-        mark = known.mark(case, _client_of(item))
+        mark = known.mark(_case(item), _client_of(item))
         if mark is not None:
             item.add_marker(mark)
     whole = [Path(path) for path in config.args] == [Path(__file__).parent]
-    if whole and (unknown := known.unknown(cases)):
+    if whole and (unknown := known.unknown(map(_case, items))):
         raise pytest.UsageError(f"the list of known failures has cases that do not exist: {', '.join(sorted(unknown))}")
 
 
@@ -158,7 +156,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _case(item: pytest.Item) -> Case:
     found = case_of(item)
-    assert found is not None
+    if found is None:
+        raise pytest.UsageError(f"{item.nodeid} is no case: say what it shows, with @case(...)")
     return found
 
 
@@ -169,8 +168,9 @@ def _target_of(item: pytest.Item) -> Target:
 
 
 def _client_of(item: pytest.Item) -> str:
+    """The name of the test's client; where there is none to run it with, no text."""
     parameters: dict[str, str] = item.callspec.params if hasattr(item, "callspec") else {}
-    return parameters.get("client") or parameters.get("transport") or "httpx"
+    return parameters.get("client") or parameters["transport"]
 
 
 # --- fixtures

@@ -116,7 +116,7 @@ def be(value: Any, expected: Any, what: str = "") -> None:
     assert reason is None, reason
 
 
-def become(ask: Callable[[], Any], expected: Any, *, within_seconds: float = 60, what: str = "") -> Any:
+def become(ask: Callable[[], Any], expected: Any, *, within_seconds: float, what: str = "") -> Any:
     """Ask again and again until the answer is as expected, and return it; fail with the last reason."""
     pause, end = 0.02, time.monotonic() + within_seconds
     while True:

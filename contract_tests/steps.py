@@ -1,8 +1,9 @@
 """Runs a case that is data: its HTTP requests one after the other, each answer held against what is expected.
 
 A step is a table:
-- `request`: method and path, with a query if need be. Values in braces (`{file}`) are replaced: those a step saved,
-  and `{run}`, with which every name begins. A path under /_emulator goes to the control plane of the run's team.
+- `request`: method and path (or a whole URL, which is asked without a key), with a query if need be. Values in braces
+  (`{file}`) are replaced: those a step saved, and `{run}`, with which every name begins. A path under /_emulator goes
+  to the control plane of the run's team.
 - `query`: further parameters, encoded here; `headers`: further headers.
 - `key`: `own` (default: that of the plane), `other` (that of the other plane), `wrong`, `none`.
 - one of `json`, `form` (pairs, in order; a file is a table with `name`, `text` or `bytes_count`, and `type`) and
@@ -61,13 +62,15 @@ def _ask_until(step: Any, known: Mapping[str, Any], target: Target, transport: T
         reason = differs()
         assert reason is None, f"{where}: {reason}\n{_shown(found[0])}"
     else:
-        must.become(differs, "$null", within_seconds=seconds, what=where)
+        must.become(differs, "$null", within_seconds=min(seconds, target.patience_seconds), what=where)
     return found
 
 
 def build(step: Mapping[str, Any], known: Mapping[str, Any], target: Target) -> Request:
     """The HTTP request of a step."""
     method, _, place = step["request"].partition(" ")
+    if _PLACE.fullmatch(place):
+        return Request(method, str(_filled(place, known)))
     path, _, text = _filled_path(place, known).partition("?")
     query = [(name, str(value)) for name, value in _pairs(_filled(step.get("query", {}), known))]
     control = path.startswith("/_emulator")

@@ -71,6 +71,11 @@ class Target:
     team: str | None = None  # of an emulator, which has a control plane; None for any other server
     budget: Budget = field(default_factory=Budget)
 
+    @property
+    def patience_seconds(self) -> float:
+        """How long to wait at most for what takes its time: an emulator takes none."""
+        return 600 if self.team is None else 10
+
     def refuses(self, case: Case) -> str | None:
         """Why a case is not for this run, or None."""
         if case.feature not in self.features:

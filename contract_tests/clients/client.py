@@ -122,6 +122,10 @@ class Client:
         """Change a collection's name."""
         self._cannot("change of a collection")
 
+    def describe_collection(self, collection_id: str) -> str:
+        """Let the server write a description of a collection."""
+        self._cannot("descriptions that the server writes")
+
     def delete_collection(self, collection_id: str) -> None:
         """Delete a collection; its files stay."""
         self._cannot("collections")
@@ -149,6 +153,17 @@ class Client:
     def batch_get_documents(self, collection_id: str, file_ids: Sequence[str]) -> list[Document]:
         """Several documents at once."""
         self._cannot("several documents at once")
+
+    def update_document(
+        self,
+        collection_id: str,
+        file_id: str,
+        *,
+        content: bytes | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Document:
+        """Change a document's content or fields."""
+        self._cannot("change of documents")
 
     def reindex_document(self, collection_id: str, file_id: str) -> None:
         """Index a document again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -20,6 +21,7 @@ class LiteLLM(Client):
     name = "litellm"
 
     def __init__(self, target: Target) -> None:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it looks for prices on the network
         self._litellm: Any = import_module("litellm")
         self.version = version("litellm")
         self._where = {"custom_llm_provider": "xai", "api_base": target.base_url, "api_key": target.api_key}

@@ -146,6 +146,9 @@ class XaiPython(Client):
     def rename_collection(self, collection_id: str, name: str) -> Collection:
         return _collection(self._do("collections.update", collection_id, name=name))
 
+    def describe_collection(self, collection_id: str) -> str:
+        return str(self._do("collections.generate_description", collection_id))
+
     def delete_collection(self, collection_id: str) -> None:
         self._do("collections.delete", collection_id)
 
@@ -173,6 +176,16 @@ class XaiPython(Client):
     def batch_get_documents(self, collection_id: str, file_ids: Sequence[str]) -> list[Document]:
         found = self._do("collections.batch_get_documents", collection_id, file_ids)
         return [_document(each) for each in found.documents]
+
+    def update_document(
+        self,
+        collection_id: str,
+        file_id: str,
+        *,
+        content: bytes | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Document:
+        return _document(self._do("collections.update_document", collection_id, file_id, data=content, fields=fields))
 
     def reindex_document(self, collection_id: str, file_id: str) -> None:
         self._do("collections.reindex_document", collection_id, file_id)

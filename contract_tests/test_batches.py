@@ -1,0 +1,161 @@
+"""The Batch API with every client library that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from . import must
+from .case import case
+from .clients.client import Client, jsonl
+from .clients.seen import Batch, BatchResult, Page, Refused
+from .target import Target
+
+GUIDE = "Batch guide and reference; xai-sdk: client.batch"
+PROMPTS = {f"capital-{number}": f"What is the capital of country {number}?" for number in range(5)}
+
+
+def done(client: Client, target: Target, batch_id: str) -> Batch:
+    """The batch, once nothing of it is pending."""
+
+    def ask() -> dict[str, Any]:
+        return vars(client.get_batch(batch_id))
+
+    finished = {"requests": {"$above": 0}, "pending": 0}
+    must.become(ask, finished, within_seconds=target.patience_seconds, what=f"batch {batch_id}")
+    return client.get_batch(batch_id)
+
+
+def walk(list_page: Callable[..., Page[Any]], batch_id: str, limit: int) -> list[Any]:
+    """Everything on all pages."""
+    items, token = [], None
+    while True:
+        page = list_page(batch_id, limit=limit, token=token)
+        items += page.items
+        if page.token is None:
+            return items
+        token = page.token
+
+
+@case(
+    "batches.round-trip",
+    *("batches.create", "batches.add_requests", "batches.get", "batches.list_results"),
+    evidence="documented",
+    source=GUIDE,
+    destructive=True,
+)
+def test_round_trip(client: Client, target: Target, name: str) -> None:
+    """A batch is made, filled, done, and its results are read page by page, each request answered once."""
+    made = client.create_batch(f"{name}capitals")
+    must.be(vars(made), {"id": "$batch_id", "name": f"{name}capitals", "requests": 0, "was_cancelled": False})
+    client.add_chats(made.id, PROMPTS)
+    batch = done(client, target, made.id)
+    assert (batch.requests, batch.succeeded, batch.failed, batch.cancelled) == (5, 5, 0, 0)
+    results: list[BatchResult] = walk(client.list_batch_results, made.id, 2)
+    assert [result.id for result in results] == sorted(PROMPTS)
+    assert all(result.text for result in results)
+
+
+@case("batches.rows", "batches.list_requests", evidence="documented", source=GUIDE, destructive=True)
+def test_rows(client: Client, target: Target, name: str) -> None:
+    """The requests of a batch are listed with their state."""
+    made = client.create_batch(f"{name}capitals")
+    client.add_chats(made.id, PROMPTS)
+    done(client, target, made.id)
+    rows = walk(client.list_batch_requests, made.id, 2)
+    assert sorted(row.id for row in rows) == sorted(PROMPTS)
+    assert {row.state for row in rows} == {"succeeded"}
+
+
+@case(
+    "batches.file-with-clients",
+    *("files.upload", "batches.create", "batches.get", "batches.list_results"),
+    evidence="documented",
+    source="Batch guide: JSONL",
+    destructive=True,
+)
+def test_file(client: Client, target: Target, name: str) -> None:
+    """A batch of a JSONL file answers each line under its custom id."""
+    made = client.submit_chats(f"{name}capitals", PROMPTS)
+    batch = done(client, target, made.id)
+    assert (batch.requests, batch.succeeded) == (5, 5)
+    results = client.list_batch_results(made.id).items
+    assert sorted(result.id for result in results) == sorted(PROMPTS)
+    assert all(result.text for result in results)
+
+
+@case(
+    "batches.bad-file-with-clients",
+    *("batches.create", "batches.get"),
+    evidence="recorded",
+    source="Batch guide; observed live, 2026-08",
+    refusal="JSONL",
+    destructive=True,
+)
+def test_bad_file(client: Client, target: Target, name: str) -> None:
+    """A bad line cancels the batch, and the client can tell why."""
+    file = client.upload_file(jsonl(PROMPTS) + b"not JSON\n", f"{name}in.jsonl")
+    made = client.create_batch(f"{name}bad", input_file_id=file.id)
+
+    def ask() -> dict[str, Any]:
+        return vars(client.get_batch(made.id))
+
+    expected = {"was_cancelled": True, "cancel_message": {"$contains": "line 6"}, "requests": 0}
+    must.become(ask, expected, within_seconds=target.patience_seconds, what="the batch")
+
+
+@case("batches.cancel", "batches.cancel", "batches.get", evidence="documented", source=GUIDE, destructive=True)
+def test_cancel(client: Client, name: str) -> None:
+    """A cancelled batch says so."""
+    made = client.create_batch(f"{name}cancelled")
+    assert client.cancel_batch(made.id).was_cancelled
+    assert client.get_batch(made.id).was_cancelled
+
+
+@case(
+    "batches.list-with-clients",
+    *("batches.list",),
+    evidence="recorded",
+    source="observed live, 2026-04",
+    destructive=True,
+)
+def test_list(client: Client, name: str) -> None:
+    """Batches are listed newest first, page by page."""
+    made = [client.submit_chats(f"{name}{number}", {"a": "Say a."}).id for number in range(3)]
+    first = client.list_batches(limit=2)
+    assert [batch.id for batch in first.items] == [made[2], made[1]]
+    assert first.token is not None
+    assert [batch.id for batch in client.list_batches(limit=1, token=first.token).items] == [made[0]]
+
+
+@case(
+    "batches.unknown-with-clients",
+    *("batches.get",),
+    evidence="documented",
+    source="Batch reference; batch.proto",
+    refusal="not found",
+)
+def test_unknown(client: Client) -> None:
+    """A batch that does not exist arrives as the client's error for things that are not found."""
+    with pytest.raises(Refused) as refused:
+        client.get_batch("batch_00000000-0000-4000-8000-000000000000")
+    assert refused.value.kind == "not_found"
+
+
+@case(
+    "batches.cancelled-with-clients",
+    *("batches.add_requests",),
+    evidence="recorded",
+    source="observed live, 2026-08",
+    refusal="cancelled",
+    destructive=True,
+)
+def test_cancelled_takes_nothing(client: Client, name: str) -> None:
+    """Requests for a cancelled batch arrive as the client's error for what is not allowed."""
+    made = client.create_batch(f"{name}cancelled")
+    client.cancel_batch(made.id)
+    with pytest.raises(Refused) as refused:
+        client.add_chats(made.id, PROMPTS)
+    assert refused.value.kind == "forbidden"
