@@ -96,8 +96,17 @@ def _schemas(team: Team) -> dict[str, Schema]:
     for route in ROUTES:
         shape = _json_shape(route)
         if shape is not None:
-            _bound(schemas[shape.__name__]["properties"], OPERATIONS[route.operation], team)
+            _bound(_properties(shape.__name__, schemas), OPERATIONS[route.operation], team)
     return schemas
+
+
+def _properties(name: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
+    """The properties of a body and of what is in it, by name; the outer one where a name is there twice."""
+    own = schemas[name].get("properties", {})
+    found = dict(own)
+    for inner in re.findall(r"'#/components/schemas/([^']+)'", str(own)):
+        found = {**_properties(inner, schemas), **found}
+    return found
 
 
 def _json_shape(route: Route) -> type | None:

@@ -481,6 +481,16 @@ def test_a_value_at_the_edge_of_a_rule_is_accepted(library: Library, body: dict[
     assert library.search(library.collection(), **body).status_code == 200
 
 
+def test_the_bounds_are_in_the_openapi_document(rest: httpx.Client) -> None:
+    """Also that of the multiplier, which lies deeper in the body."""
+    schemas = rest.get("/api-docs/openapi.json").json()["components"]["schemas"]
+    limit = schemas["SearchRequest"]["properties"]["limit"]["anyOf"][0]
+    multiplier = schemas["HybridRetrieval"]["properties"]["search_multiplier"]["anyOf"][0]
+    assert (limit["minimum"], limit["maximum"]) == (1, 10_000)
+    assert (multiplier["minimum"], multiplier["maximum"]) == (1, 100)
+    assert schemas["SearchRequest"]["required"] == ["query", "source"]
+
+
 def test_no_collection_at_all_is_refused(library: Library) -> None:
     """An empty list is no source."""
     assert library.search().status_code == 400
