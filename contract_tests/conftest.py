@@ -61,21 +61,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what no client is here for, mark what is known to fail, and refuse tests that are no cases."""
-    driven = [item for item in items if isinstance(_client_of(item), str)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in driven])
-    items[:] = driven
+    """Leave out what was not asked for or has no client here, and mark what is known to fail."""
+    _check(config, items)
+    target = config.stash[TARGET]
+    chosen = [item for item in items if target.is_asked_about(_case(item)) and isinstance(_client_of(item), str)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def _check(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse tests that are no cases, two cases of one id, and a list of known failures that is stale."""
     try:
         known = KnownFailing.read(config.getoption("--known-failing"))
     except (ValueError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
+    cases: dict[str, Case] = {}
     for item in items:
-        mark = known.mark(_case(item), _client_of(item))
+        case = _case(item)
+        if cases.setdefault(case.id, case) != case:
+            raise pytest.UsageError(f"two cases are called {case.id}")
+        mark = known.mark(case, _client_of(item))
         if mark is not None:
             item.add_marker(mark)
-    whole = [Path(path) for path in config.args] == [Path(__file__).parent]
-    if whole and (unknown := known.unknown(map(_case, items))):
-        raise pytest.UsageError(f"the list of known failures has cases that do not exist: {', '.join(sorted(unknown))}")
+    stale = known.unknown(cases.values())
+    if stale and [Path(path) for path in config.args] == [Path(__file__).parent]:
+        raise pytest.UsageError(f"the list of known failures has cases that do not exist: {', '.join(sorted(stale))}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -29,13 +29,14 @@ def add_options(parser: pytest.Parser) -> None:
 def target_of(config: pytest.Config) -> Target:
     """The server that the options name. Raises UsageError."""
     option = config.getoption
-    if option("--base-url") is None:
+    base_url = option("--base-url") or os.environ.get("XAI_EMULATOR_URL")
+    if base_url is None:
         raise pytest.UsageError("say which server to judge: --base-url URL")
     try:
         target = find_target(
-            option("--base-url"),
+            base_url,
             os.environ,
-            grpc=option("--grpc"),
+            grpc=option("--grpc") or (None if option("--base-url") else os.environ.get("XAI_EMULATOR_GRPC")),
             management_url=option("--management-url"),
             management_grpc=option("--management-grpc"),
             run=option("--run-prefix"),

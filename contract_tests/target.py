@@ -76,14 +76,14 @@ class Target:
         """How long to wait at most for what takes its time: an emulator takes none."""
         return 600 if self.team is None else 10
 
+    def is_asked_about(self, case: Case) -> bool:
+        """Whether a case is among those that the run is about."""
+        return case.feature in self.features and case.evidence in self.evidence
+
     def refuses(self, case: Case) -> str | None:
-        """Why a case is not for this run, or None."""
-        if case.feature not in self.features:
-            return f"the feature {case.feature} was not asked for"
+        """Why a case cannot be a part of this run, or None."""
         if case.feature in ("collections", "search") and self.management_key is None:
             return f"there is no management key: set {MANAGEMENT_KEY}"
-        if case.evidence not in self.evidence:
-            return f"{case.evidence} behaviour was not asked for"
         if case.slow and not self.slow:
             return "it is slow: ask for it with --slow"
         if case.destructive and not self.destructive:

@@ -22,9 +22,7 @@ def add_verbs(verbs: Any) -> None:
         if option.get("flag"):
             parser.add_argument(f"--{name}", action="store_true", help=option["help"])
         else:
-            parser.add_argument(
-                f"--{name}", metavar=option["metavar"], help=option["help"], required=name == "base-url"
-            )
+            parser.add_argument(f"--{name}", metavar=option["metavar"], help=option["help"])
     parser.add_argument("--junit", metavar="FILE", help="write a JUnit report there")
     parser.set_defaults(run=_verify)
 
