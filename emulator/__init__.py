@@ -8,19 +8,16 @@
 Importing this package costs next to nothing; the rest is loaded when `Emulator` is first used.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 from emulator.version import VERSION as __version__
 
+TYPE_CHECKING = False  # to import it from typing would take ten times as long as the rest
 if TYPE_CHECKING:
     from emulator.app import Emulator
 
 __all__ = ["Emulator", "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "Emulator":
         from emulator.app import Emulator
 

@@ -145,7 +145,7 @@ def _disk(options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _lock(directory: Path) -> Finding:
-    from emulator.store.lock import DirectoryLock, LockTaken
+    from emulator.directories import DirectoryLock, LockTaken
 
     try:
         DirectoryLock(directory).release()

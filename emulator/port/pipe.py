@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, cast
 
+from emulator.directories import TemporaryDirectory
 from emulator.port.connection import Register, reset
 
 SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has room for 104 bytes on macOS, 108 on Linux
@@ -106,7 +106,7 @@ class GrpcBackend:
         self._lock = threading.Lock()  # around the next two, which the loading thread uses as well
         self._server: GrpcServer | None = None
         self._stopped = False
-        self._directory = ""
+        self._directory = Path()  # with the socket, once that is there
         self._clients = 0
 
     async def connect(self, client: ClientEnd, received: bytes) -> None:
@@ -130,19 +130,20 @@ class GrpcBackend:
     def _socket(self, client: ClientEnd) -> socket.socket:
         """Connect from a name of its own, without which gRPC calls the peer of every call just `unix:`."""
         self._clients += 1
-        client.name = os.path.join(self._directory, f"c{self._clients}")
+        client.name = str(self._directory / f"c{self._clients}")
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.setblocking(False)  # the server's queue either has room at once, or is too long to wait for
             connection.bind(client.name)
-            connection.connect(self._path())
+            connection.connect(self._address)
         except OSError:
             connection.close()
             raise
         return connection
 
-    def _path(self) -> str:
-        return os.path.join(self._directory, "grpc")
+    @property
+    def _address(self) -> str:
+        return str(self._directory / "grpc")
 
     async def _loaded(self) -> bool:
         """Wait for the server to run; if it cannot be loaded, the next client tries again."""
@@ -153,11 +154,12 @@ class GrpcBackend:
         return self._server is not None
 
     def _load(self) -> None:
-        self._directory = private_directory()
+        self._temporary = TemporaryDirectory(SOCKET_DIRECTORY_BYTES_MAX)
+        self._directory = self._temporary.path
         try:
-            server = self._load_grpc(self._path())
+            server = self._load_grpc(self._address)
         except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._temporary.remove()
             raise
         with self._lock:
             if not self._stopped:
@@ -191,16 +193,7 @@ class GrpcBackend:
         try:
             server.stop()
         finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
-
-
-def private_directory() -> str:
-    """Make a directory that only this user can enter, with a path short enough for a socket's address in it."""
-    directory = tempfile.mkdtemp(prefix="xai-emulator-")
-    if len(os.fsencode(directory)) > SOCKET_DIRECTORY_BYTES_MAX:
-        os.rmdir(directory)
-        directory = tempfile.mkdtemp(prefix="xai-emulator-", dir="/tmp")
-    return directory
+            self._temporary.remove()
 
 
 def in_thread(work: Callable[[], None]) -> asyncio.Future[None]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.clock import Instant
+from emulator.directories import DirectoryLock, LockTaken, sweep
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
 from emulator.store.blobs import Blobs
@@ -17,7 +18,6 @@ from emulator.store.documents import Documents
 from emulator.store.files import Files
 from emulator.store.indexes import Indexes
 from emulator.store.jobs import Jobs
-from emulator.store.lock import DirectoryLock, LockTaken
 from emulator.store.snapshots import Opened, Snapshots
 from emulator.store.teams import Teams
 
@@ -29,6 +29,7 @@ class Store:
 
     def __init__(self, directory: Path | None) -> None:
         """Open the store. Raises LockTaken, DatabaseUnusable or OSError, each with a sentence that says why."""
+        sweep()
         self._lock: DirectoryLock | None = None
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)

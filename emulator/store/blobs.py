@@ -7,19 +7,16 @@ an orphan, which the next start sweeps.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from emulator.store.lock import DirectoryLock, LockTaken
+from emulator.directories import TemporaryDirectory
 
 if TYPE_CHECKING:
     from blake3 import blake3
 
 READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop
-_PREFIX = "xai-emulator-"
 _UNFINISHED = ".part"
 
 
@@ -67,11 +64,10 @@ class Blobs:
     """All blobs, below the data directory or in a private temporary one that is removed at the end."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._lock: DirectoryLock | None = None
-        self._temporary = directory is None
+        self._temporary: TemporaryDirectory | None = None
         if directory is None:
-            _sweep_leftovers()
-            directory, self._lock = _temporary_directory()
+            self._temporary = TemporaryDirectory()
+            directory = self._temporary.path
         self.directory = directory
         self._blobs = directory / "blobs"
         self._blobs.mkdir(exist_ok=True)
@@ -106,27 +102,5 @@ class Blobs:
 
     def close(self) -> None:
         """Remove a temporary directory; leave a data directory as it is."""
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
-        if self._lock is not None:
-            self._lock.release()
-
-
-def _temporary_directory() -> tuple[Path, DirectoryLock]:
-    while True:
-        directory = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
-        try:
-            return directory, DirectoryLock(directory)
-        except (LockTaken, FileNotFoundError):
-            continue  # another process swept it between the two lines
-
-
-def _sweep_leftovers() -> None:
-    """Remove the temporary directories of processes that died: nobody holds their lock."""
-    for entry in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        try:
-            lock = DirectoryLock(entry, create=False)
-        except (LockTaken, OSError):
-            continue
-        shutil.rmtree(entry, ignore_errors=True)
-        lock.release()
+        if self._temporary is not None:
+            self._temporary.remove()
