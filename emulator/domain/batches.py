@@ -164,7 +164,7 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request of a batch, without its body. `outcome` is the JSON of the result, a failure, or None while neither is
-    known."""
+    known. `size` is that of the body, or of its line in the input file, which begins at `offset`."""
 
     id: str
     kind: RequestKind
@@ -172,6 +172,8 @@ class Request:
     created_at: Instant
     finished_at: Instant | None
     outcome: bytes | Failure | None
+    size: int
+    offset: int | None
     seq: int
 
 

@@ -9,18 +9,22 @@ from emulator.domain.batches import RequestKind, ResultKind
 from emulator.domain.batches_chat import Json, messages_of, parts_of
 from emulator.domain.batches_results import BatchRequest
 
-IMAGES_MAX = 10  # OpenAPI: GenerateImageRequest.n
+# OpenAPI: GenerateImageRequest.n; for choices it names no bound, 128 is that of OpenAI's API
+_COUNT_MAX = {ResultKind.CHAT: 128, ResultKind.IMAGE: 10}
 _SECONDS_MAX = {RequestKind.VIDEO_GENERATION: 15, RequestKind.VIDEO_EXTENSION: 10}  # OpenAPI: `duration`
 _FILE_SOURCES = ("file_id", "url", "file_data")
 
 
 def complaint(request: BatchRequest) -> str | None:
     """The error of a request that cannot be carried out, or None."""
+    most = _COUNT_MAX.get(request.result_kind)
+    n = request.body.get("n")
+    if most is not None and n is not None and not 1 <= n <= most:
+        return f"n must be between 1 and {most}, got {n}"
     if request.result_kind is ResultKind.CHAT:
         return _about_chat(request.chat)
     if request.result_kind is ResultKind.IMAGE:
-        n = request.body.get("n")
-        return None if n is None or 1 <= n <= IMAGES_MAX else f"n must be between 1 and {IMAGES_MAX}, got {n}"
+        return None
     most = _SECONDS_MAX[RequestKind(request.kind)]
     within = 1 <= request.seconds <= most
     return None if within else f"duration must be between 1 and {most} seconds, got {request.seconds}"

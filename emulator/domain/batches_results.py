@@ -48,7 +48,7 @@ class BatchRequest:
         """The body of a chat or `responses` request, as a chat completions body."""
         return chat_of(RequestKind(self.kind), self.body)
 
-    @property
+    @cached_property
     def result_kind(self) -> ResultKind:
         return KINDS[RequestKind(self.kind)].result
 

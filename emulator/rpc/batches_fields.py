@@ -18,11 +18,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from emulator.clock import from_datetime, rfc3339
+from emulator.domain.batches_jsonl import is_deeper
 from emulator.errors import invalid
 from emulator.rpc.messages import load, timestamp, to_datetime
 from emulator.rpc.reading import Message
 
 Json = dict[str, Any]
+DEPTH_MAX = 64  # of JSON that is kept as such: a body that holds it stays within json_depth_max
 
 
 class Codec(Protocol):
@@ -103,9 +105,11 @@ class Base64:
 
 
 class JsonText:
-    """A JSON object that a message holds as text; other text stays what it is."""
+    """A JSON object that a message holds as text; other text stays what it is, and so does one that is too deep."""
 
     def to_json(self, value: str) -> Any:
+        if is_deeper(value.encode(), DEPTH_MAX):
+            return value
         try:
             found = json.loads(value)
         except (ValueError, RecursionError):

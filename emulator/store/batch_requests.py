@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,17 @@ from emulator.errors import Kind
 from emulator.store.blobs import Blobs
 from emulator.store.database import Database
 
-_SELECT = "SELECT id, kind, model, created_at, finished_at, result, error, error_kind, seq FROM batch_requests"
+_SELECT = (
+    "SELECT id, kind, model, created_at, finished_at, result, error, error_kind, size, body_offset, seq "
+    "FROM batch_requests"
+)
+_KINDS = {kind.value: kind for kind in RequestKind}
 _OF_BATCH = "team = ? AND batch_id = ?"
 
 
 def _request(row: tuple[Any, ...]) -> Request:
     outcome = row[5] if row[6] is None else Failure(Kind[row[7]], row[6])
-    return Request(row[0], RequestKind(row[1]), row[2], row[3], row[4], outcome, row[8])
+    return Request(row[0], _KINDS[row[1]], row[2], row[3], row[4], outcome, row[8], row[9], row[10])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,14 @@ class BatchRequests:
         row = self._db.row(f"{_SELECT} WHERE {_OF_BATCH} AND id = ?", (team, batch_id, id))
         return None if row is None else _request(row)
 
-    def bodies(self, batch: Batch, requests: Iterable[Request]) -> list[bytes]:
+    def bodies(self, batch: Batch, requests: Sequence[Request]) -> list[bytes]:
         """The JSON bodies of requests, in their order."""
-        rows = [
-            self._db.row("SELECT body, body_offset, size FROM batch_requests WHERE seq = ?", (r.seq,)) for r in requests
-        ]
-        places = [row for row in rows if row is not None]
         if batch.input_blob is None:
-            return [body for body, _, _ in places]
+            rows = [self._db.row("SELECT body FROM batch_requests WHERE seq = ?", (each.seq,)) for each in requests]
+            return [row[0] for row in rows if row is not None]
         with open(self._blobs.path(batch.input_blob), "rb", buffering=0) as file:
-            return [body_of(os.pread(file.fileno(), size, offset)) for _, offset, size in places]
+            number = file.fileno()
+            return [body_of(os.pread(number, each.size, each.offset or 0)) for each in requests]
 
     # --- lists, in the order of the ids (observed live for results, 2026-08)
 
@@ -100,16 +102,14 @@ class BatchRequests:
     def due(self, team: str, batch_id: str, until: Instant, *, limit: int, bytes: int) -> list[Request]:
         """Unfinished requests that are due, in due order: at most `limit`, and not much more than `bytes` of bodies."""
         rows = self._db.rows(
-            f"SELECT seq, size FROM batch_requests WHERE {_OF_BATCH} AND finished_at IS NULL "
-            "AND (due_at IS NULL OR due_at <= ?) ORDER BY due_at, seq LIMIT ?",
+            f"{_SELECT} WHERE {_OF_BATCH} AND finished_at IS NULL AND (due_at IS NULL OR due_at <= ?) "
+            "ORDER BY due_at, seq LIMIT ?",
             (team, batch_id, until, limit),
         )
         found: list[Request] = []
-        for seq, size in rows:
-            row = self._db.row(f"{_SELECT} WHERE seq = ?", (seq,))
-            assert row is not None
-            found.append(_request(row))
-            bytes -= size
+        for request in map(_request, rows):
+            found.append(request)
+            bytes -= request.size
             if bytes <= 0:
                 break
         return found

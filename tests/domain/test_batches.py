@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.domain.batches import (
@@ -56,7 +56,7 @@ def a_batch(phase: Phase, *, requests: int = 0, success: int = 0, error: int = 0
 
 def a_request(outcome: bytes | Failure | None) -> Request:
     """A request with an outcome."""
-    return Request("r", RequestKind.CHAT, "grok", 0, None if outcome is None else 3, outcome, 1)
+    return Request("r", RequestKind.CHAT, "grok", 0, None if outcome is None else 3, outcome, 2, None, 1)
 
 
 def asked(kind: RequestKind, **body: Any) -> BatchRequest:
@@ -117,6 +117,7 @@ def test_due_times_of_the_speeds(at: int, index: int) -> None:
 
 
 @given(body=st.dictionaries(st.text(max_size=5), JSON, max_size=4), data=st.data())
+@settings(max_examples=50)
 def test_equal_content_reads_the_same(body: dict[str, Any], data: st.DataObject) -> None:
     """Neither the order of members, nor an absent member, nor 1.0 for 1 is another content; another kind is."""
     names = data.draw(st.permutations(list(body)))
@@ -344,6 +345,8 @@ def test_whatever_a_responder_says_is_a_result_or_a_bad_answer(kind: RequestKind
             "FileContent must set one of file_id, url, or inline data",
         ),
         (RequestKind.IMAGE_GENERATION, {"prompt": "x", "n": 11}, "n must be between 1 and 10, got 11"),
+        (RequestKind.CHAT, {**CHAT, "n": 0}, "n must be between 1 and 128, got 0"),
+        (RequestKind.CHAT, {**CHAT, "n": 2**31 - 1}, "n must be between 1 and 128, got 2147483647"),
         (RequestKind.VIDEO_GENERATION, {"duration": 16}, "duration must be between 1 and 15 seconds, got 16"),
         (RequestKind.VIDEO_EXTENSION, {"duration": "11"}, "duration must be between 1 and 10 seconds, got 11"),
     ],

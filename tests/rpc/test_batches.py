@@ -339,7 +339,7 @@ JSON = st.recursive(
     data=st.data(),
     table=st.sampled_from([*(table for table, _ in TABLES.values()), CHAT_RESPONSE, IMAGE_RESPONSE, VIDEO_RESPONSE]),
 )
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_no_body_breaks_a_table(data: st.DataObject, table: Shape) -> None:
     """A body came from anywhere: what the message has no place for is left out."""
     names = [field.key or field.name for field in table.fields]
@@ -356,3 +356,12 @@ def test_a_timestamp_beyond_all_calendars_is_refused(rpc: Rpc) -> None:
     unknown = chat("a", reasoning_effort=77)
     assert refusal(rpc, "AddBatchRequests", batch_id=id, batch_requests=[unknown])[0] == "INVALID_ARGUMENT"
     assert call(rpc, "GetBatch", batch_id=id).state.num_requests == 0
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 500 + "1" + "}" * 500, "[" * 500 + "]" * 500, "\x00"])
+def test_a_schema_may_be_any_text(rpc: Rpc, text: str) -> None:
+    """Also one that is too deep to be read as JSON: it comes back as it was sent."""
+    function = message("xai_api.Function", name="f", parameters=text)
+    sent = chat("a", tools=[message("xai_api.Tool", function=function)])
+    id = a_batch(rpc, sent)
+    assert call(rpc, "GetBatchRequestResult", batch_id=id, batch_request_id="a").request == sent

@@ -1,0 +1,95 @@
+"""The largest file that a batch may have: how long it takes, what it costs in memory, and who waits for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from time import perf_counter
+
+import httpx
+import pytest
+
+from tests.rest.batching import chat_body, line
+
+LINES, MIB = 50_000, 1024 * 1024
+HEADERS = {"authorization": "Bearer xai-emulator"}
+
+
+@pytest.fixture
+def process() -> Iterator[tuple[str, int]]:
+    """An emulator of its own process: its address and its number."""
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        assert running.stdout is not None
+        found = re.search(r"http://\S+", running.stdout.readline())
+        assert found is not None
+        yield found[0], running.pid
+        running.terminate()
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process has had, in bytes."""
+    with open(f"/proc/{pid}/status") as status:
+        found = re.search(r"VmHWM:\s*(\d+) kB", status.read())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def busy(pid: int) -> float:
+    """How many seconds a process has worked: what else the machine does at the time does not count."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Bystander(threading.Thread):
+    """Somebody who asks for something small all the while, and notes how long each answer takes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url, self._over = url, threading.Event()
+        self.waits: list[float] = []
+
+    def __enter__(self) -> Bystander:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        with httpx.Client(base_url=self._url, headers=HEADERS) as client:
+            while not self._over.wait(0.01):
+                start = perf_counter()
+                client.get("/v1/api-key").raise_for_status()
+                self.waits.append(perf_counter() - start)
+
+
+@pytest.mark.alone
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="memory and time are read from /proc")
+def test_fifty_thousand_lines(process: tuple[str, int]) -> None:
+    """Twenty seconds of work at most, less than 100 MiB more memory, and a small call takes milliseconds meanwhile."""
+    url, pid = process
+    content = "\n".join(line(f"r{n:05}", body=chat_body(f"Classify: {n} {'x' * 100}")) for n in range(LINES))
+    with httpx.Client(base_url=url, headers=HEADERS, timeout=60) as client:
+        file = client.post("/v1/files", files={"file": ("a.jsonl", content)}).raise_for_status().json()["id"]
+        memory, work = peak(pid), busy(pid)
+        id = client.post("/v1/batches", json={"name": "n", "input_file_id": file}).json()["batch_id"]
+        state = {"num_requests": 0, "num_pending": 0}
+        with Bystander(url) as bystander:
+            while not state["num_requests"] or state["num_pending"]:
+                state = client.get(f"/v1/batches/{id}").json()["state"]
+                assert state["num_requests"] in (0, LINES), "the lines count all at once"
+                threading.Event().wait(0.02)  # to look without a pause would be a load of its own
+                assert busy(pid) - work < 20, f"after twenty seconds of work the counters were {state}"
+        assert state["num_success"] == LINES
+        assert peak(pid) - memory < 100 * MIB
+        assert statistics.median(bystander.waits) < 0.05
+        page = client.get(f"/v1/batches/{id}/results?limit=1000").json()
+        assert [row["batch_request_id"] for row in page["results"]] == [f"r{n:05}" for n in range(1000)]

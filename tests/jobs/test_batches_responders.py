@@ -1,0 +1,513 @@
+"""What answers batch requests: echo, canned, call and http, and what becomes of an answer that is none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator import Emulator
+from emulator.domain.batches_results import BatchRequest
+from emulator.jobs.responders import make_responder
+from emulator.jobs.responders.instances import PARTS_MAX, instance
+from emulator.jobs.responders.threads import THREADS
+from emulator.settings import BadSetting
+from tests.rest.batching import Batches, Json, chat_body, request
+
+SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"
+Responder = str | Callable[[BatchRequest], Any]
+
+
+@pytest.fixture
+def batches(emulator: Emulator) -> Iterator[Batches]:
+    """The default team, as new."""
+    emulator.reset()
+    client = Batches(emulator)
+    with client.http:
+        yield client
+
+
+def answered(batches: Batches, responder: Responder, *requests: Json) -> dict[str, Json]:
+    """What a responder makes of requests: the results by id."""
+    world = batches.emulator._running().world
+    world.set_responder(world.team("default"), responder)
+    id = batches.filled(*requests)
+    batches.advance(1)
+    assert batches.counters(id)[1] == 0
+    return batches.results(id)
+
+
+def completion(result: Json) -> Json:
+    """The chat completion of a result."""
+    found: Json = result["response"]["chat_get_completion"]
+    return found
+
+
+def choice(result: Json) -> Json:
+    """The first choice of a chat completion."""
+    found: Json = completion(result)["choices"][0]
+    return found
+
+
+# --- echo
+
+
+def test_the_echo_says_the_last_thing_a_user_said(batches: Batches) -> None:
+    """Whatever comes before and after; always the same."""
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "second"},
+        {"role": "user", "content": [{"type": "text", "text": "third"}, {"type": "text", "text": "and more"}]},
+        {"role": "assistant", "content": "fourth"},
+    ]
+    body = {"model": "grok-4", "messages": messages}
+    results = answered(batches, "echo", request("a", body=body), request("b", body=body))
+    assert choice(results["a"]) == choice(results["b"])
+    assert choice(results["a"])["message"]["content"] == "third\nand more"
+    assert completion(results["a"])["usage"] == completion(results["b"])["usage"]
+
+
+def test_the_echo_of_a_long_prompt_is_cut() -> None:
+    """Results are kept, and no answer is as long as the longest prompts."""
+    [said] = asyncio.run(make_responder("echo").answer([asked("x" * 501)]))
+    assert (len(said), said[-1]) == (500, "…")
+    assert asyncio.run(make_responder("echo").answer([asked("x" * 500)])) == ["x" * 500]
+
+
+def asked(content: str = "hi", id: str = "a", **fields: Any) -> BatchRequest:
+    """A chat request as a responder sees it."""
+    return BatchRequest("batch", id, "chat_get_completion", "grok-4", chat_body(content, **fields))
+
+
+def test_tools_of_the_server_are_accepted_and_not_run(batches: Batches) -> None:
+    """The answer says so."""
+    tools = [{"type": "web_search"}, {"type": "mcp", "server_label": "l", "server_url": "https://example.com"}]
+    results = answered(batches, "echo", request("a", "responses", {"input": "hi", "tools": tools}))
+    assert choice(results["a"])["message"]["content"] == "hi\n\n[xai-emulator: accepted, but not run: web_search, mcp]"
+
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}, "note": {}},
+            "required": ["city", "days"],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("tool_choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
+def test_a_tool_that_must_be_called_is_called(batches: Batches, tool_choice: Any) -> None:
+    """With the plainest arguments that its schema admits."""
+    body = chat_body("Rain?", tools=[WEATHER], tool_choice=tool_choice)
+    given = choice(answered(batches, "echo", request("a", body=body))["a"])
+    assert given["finish_reason"] == "tool_calls"
+    [call] = given["message"]["tool_calls"]
+    assert (call["type"], call["function"]["name"]) == ("function", "get_weather")
+    assert json.loads(call["function"]["arguments"]) == {"city": "", "days": 1}
+
+
+def test_a_tool_that_may_be_called_is_not(batches: Batches) -> None:
+    """An echo makes no decisions."""
+    for tool_choice in ("auto", "none", {"type": "function", "function": {"name": "other"}}):
+        body = chat_body("Rain?", tools=[WEATHER], tool_choice=tool_choice)
+        [said] = asyncio.run(make_responder("echo").answer([asked("Rain?", **{**body, "messages": body["messages"]})]))
+        assert said == "Rain?"
+
+
+def test_json_is_answered_where_json_is_demanded(batches: Batches) -> None:
+    """Of the schema, if one is given."""
+    schema = {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}, "score": {"type": "number"}}}
+    free = chat_body("hi", response_format={"type": "json_object"})
+    bound = chat_body("hi", response_format={"type": "json_schema", "json_schema": {"name": "m", "schema": schema}})
+    text = {"format": {"type": "json_schema", "name": "m", "schema": schema}}
+    results = answered(
+        batches,
+        "echo",
+        request("f", body=free),
+        request("b", body=bound),
+        request("r", "responses", {"input": "hi", "text": text}),
+    )
+    said = {id: json.loads(choice(result)["message"]["content"]) for id, result in results.items()}
+    assert said == {"f": {"echo": "hi"}, "b": {"mood": "good", "score": 0}, "r": {"mood": "good", "score": 0}}
+
+
+def test_as_many_choices_as_are_wanted(batches: Batches) -> None:
+    """And pictures, too."""
+    results = answered(
+        batches, "echo", request("c", body=chat_body(n=3)), request("p", "image_generation", {"prompt": "a", "n": 4})
+    )
+    assert [each["index"] for each in completion(results["c"])["choices"]] == [0, 1, 2]
+    assert len({each["url"] for each in results["p"]["response"]["image_generation"]["data"]}) == 4
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "properties", "items", "required", "$ref", "enum", "anyOf", "minItems", "a"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(schema=JSON)
+@settings(max_examples=50)
+def test_no_schema_breaks_the_plainest_instance(schema: Any) -> None:
+    """Whatever it is, there is a value."""
+    json.dumps(instance(schema))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "array", "items": {"type": "integer", "minimum": 3}, "minItems": 2}, [3, 3]),
+        ({"$defs": {"A": {"const": 7}}, "properties": {"a": {"$ref": "#/$defs/A"}}}, {"a": 7}),
+        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, None),
+        ({"type": ["boolean", "null"]}, False),
+        ({"type": "string", "default": "x"}, "x"),
+    ],
+)
+def test_the_plainest_instance_is_of_its_schema(schema: Any, value: Any) -> None:
+    """References, choices, defaults, bounds."""
+    assert instance(schema) == value
+
+
+@pytest.mark.parametrize("width", [1, 2, 9])
+def test_a_schema_that_refers_to_itself_has_an_instance(width: int) -> None:
+    """A finite one, soon; and an array is not as long as somebody demands."""
+    properties = {f"p{n}": {"$ref": "#/$defs/T"} for n in range(width)}
+    tree: Json = {"$defs": {"T": {"type": "object", "properties": properties}}, "$ref": "#/$defs/T"}
+    assert json.dumps(instance(tree)).count("p0") <= PARTS_MAX
+    assert len(instance({"type": "array", "minItems": 10**12})) == 100
+
+
+# --- canned
+
+
+def test_canned_answers_go_by_id_kind_and_content(batches: Batches) -> None:
+    """The first line that fits; where none does, an echo."""
+    spec = f"canned:{SAMPLES / 'canned.jsonl'}"
+    results = answered(
+        batches,
+        spec,
+        request("fb_1", body=chat_body("I love it")),
+        request("fb_2", body=chat_body("It came late")),
+        request("fb_3", body=chat_body("It works")),
+        request("other", body=chat_body("I love it")),
+        request("tool", body=chat_body("How is the weather?")),
+        request("picture", "image_generation", {"prompt": "a"}),
+        request("edit", "image_edit", {"prompt": "a", "image": {"url": "u"}}),
+    )
+    contents = {id: choice(results[id])["message"]["content"] for id in ("fb_1", "fb_2", "fb_3", "other")}
+    assert contents == {"fb_1": "positive", "fb_2": "negative", "fb_3": "neutral", "other": "I love it"}
+    [call] = choice(results["tool"])["message"]["tool_calls"]
+    assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Bern"}'}
+    assert results["picture"] == {"error": "The prompt was refused."}
+    assert "response" in results["edit"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"response": 1}\nnonsense', "line 2: "),
+        ('{"id": "a"}', "line 1: one of response and error is needed"),
+        ('{"response": 1, "error": "x"}', "line 1: one of response and error is needed"),
+        ('{"response": 1, "ids": "x"}', "line 1: .*unknown field `ids`"),
+    ],
+)
+def test_a_bad_file_of_answers_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    """At once, with its line."""
+    path = tmp_path / "answers.jsonl"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        make_responder(f"canned:{path}")
+
+
+def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> None:
+    """Its requests fail with the reason; nothing hangs."""
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"response": "canned"}')
+    assert choice(answered(batches, f"canned:{path}", request("a"))["a"])["message"]["content"] == "canned"
+    path.unlink()
+    batches.emulator._running().world.responders.clear()
+    id = batches.filled(request("b"))
+    batches.advance(1)
+    assert batches.results(id)["b"] == {"error": f"{path}: No such file or directory"}
+    assert batches.counters(id) == (1, 0, 0, 1, 0)
+
+
+# --- call
+
+
+def test_a_function_answers(batches: Batches) -> None:
+    """With a text, a message or a whole result; it sees what was asked."""
+    seen: list[BatchRequest] = []
+
+    def answer(asked: BatchRequest) -> Any:
+        seen.append(asked)
+        return {
+            "text": "plain",
+            "message": {"content": "said", "reasoning_content": "thought"},
+            "whole": {"choices": [{"message": {"content": "whole"}, "finish_reason": "length"}], "citations": ["u"]},
+            "picture": "https://example.com/a.png",
+            "film": {"video": {"url": "https://example.com/a.mp4", "duration": 2}},
+        }[asked.batch_request_id]
+
+    results = answered(
+        batches,
+        answer,
+        request("text", body=chat_body("question")),
+        request("message"),
+        request("whole", "responses", {"input": "question", "model": "m"}),
+        request("picture", "image_generation", {"prompt": "a"}),
+        request("film", "video_generation", {"prompt": "a"}),
+    )
+    assert choice(results["text"])["message"]["content"] == "plain"
+    assert choice(results["message"])["message"]["reasoning_content"] == "thought"
+    assert choice(results["whole"])["finish_reason"] == "length"
+    assert completion(results["whole"])["citations"] == ["u"]
+    assert results["picture"]["response"]["image_generation"]["data"] == [{"url": "https://example.com/a.png"}]
+    assert results["film"]["response"]["video_generation"]["video"]["duration"] == 2
+    prompts = {each.batch_request_id: (each.kind, each.prompt) for each in seen}
+    assert prompts["text"] == ("chat_get_completion", "question")
+    assert prompts["whole"] == ("responses", "question")
+    assert next(each for each in seen if each.kind == "responses").chat["messages"][0]["content"] == "question"
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (ValueError("out of luck"), "out of luck"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (None, "the responder's answer is none: a chat answer is a text"),
+        (5, "the responder's answer is none: a chat answer is a text"),
+        ({"choices": ["x"]}, "the responder's answer is none: a choice has a message"),
+        ({"content": object()}, "the responder's answer is none: "),
+        ({"tool_calls": [{}]}, "the responder's answer is none: a tool call has a name"),
+    ],
+)
+def test_an_answer_that_is_none_fails_that_request_only(batches: Batches, said: Any, error: str) -> None:
+    """Raised or returned; the others of the batch are answered."""
+
+    def answer(asked: BatchRequest) -> Any:
+        if asked.batch_request_id != "bad":
+            return "fine"
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    results = answered(batches, answer, request("bad"), *(request(f"r{n}") for n in range(20)))
+    assert results["bad"]["error"].startswith(error)
+    assert sum("response" in result for result in results.values()) == 20
+
+
+def test_an_asynchronous_function_answers(batches: Batches) -> None:
+    """On a loop of its own."""
+
+    async def answer(asked: BatchRequest) -> str:
+        await asyncio.sleep(0)
+        return asked.batch_request_id
+
+    assert choice(answered(batches, answer, request("a"))["a"])["message"]["content"] == "a"
+
+
+def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches: Batches) -> None:
+    """As many calls wait together as there are threads, while the emulator answers others."""
+    barrier = threading.Barrier(THREADS + 1, timeout=20)
+
+    def answer(asked: BatchRequest) -> str:
+        barrier.wait()
+        return "together"
+
+    world = batches.emulator._running().world
+    world.set_responder(world.team("default"), answer)
+    id = batches.filled(*(request(f"r{n}") for n in range(THREADS)))
+    while barrier.n_waiting < THREADS:
+        assert batches.counters(id)[1] == THREADS
+    barrier.wait()
+    batches.advance(1)
+    assert batches.counters(id)[2] == THREADS
+
+
+def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches) -> None:
+    """Its result is dropped."""
+    asked_for, go_on = threading.Event(), threading.Event()
+
+    def answer(asked: BatchRequest) -> str:
+        asked_for.set()
+        assert go_on.wait(20)
+        return "too late"
+
+    world = batches.emulator._running().world
+    world.set_responder(world.team("default"), answer)
+    id = batches.filled(request("a"))
+    assert asked_for.wait(20)
+    assert tuple(batches.cancel(id)["state"].values()) == (1, 0, 0, 0, 1)
+    go_on.set()
+    batches.advance(1)
+    assert batches.counters(id) == (1, 0, 0, 0, 1)
+    assert batches.contents(id) == {"a": "error: Batch cancelled"}
+
+
+def test_a_function_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also in the working directory."""
+    (tmp_path / "my_answers.py").write_text("def shout(request):\n    return request.prompt.upper()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert asyncio.run(make_responder("call:my_answers:shout").answer([asked("hi")])) == ["HI"]
+
+
+# --- http
+
+
+class Upstream(ThreadingHTTPServer):
+    """A server that speaks OpenAI's API as far as it is asked to, and remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.calls: list[tuple[str, str | None, Json]] = []
+        self.reply: tuple[int, bytes] = (200, b"{}")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Upstream
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.calls.append((self.path, self.headers["authorization"], body))
+        status, content = self.server.reply
+        self.send_response(status)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A server to forward to."""
+    with Upstream() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_requests_are_forwarded(batches: Batches, upstream: Upstream) -> None:
+    """Chat and `responses` as chat, with the key and the model that the URL names; usage comes back, with a cost."""
+    whole = {"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]}
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    upstream.reply = (200, json.dumps({**whole, "model": "llama3", "usage": usage}).encode())
+    spec = f"http:{upstream.url.replace('//', '//se%20cret@')}/?model=llama3"
+    results = answered(
+        batches, spec, request("c", body=chat_body("one")), request("r", "responses", {"input": "two", "model": "m"})
+    )
+    assert {(path, key) for path, key, _ in upstream.calls} == {("/v1/chat/completions", "Bearer se cret")}
+    sent = sorted((body["messages"][-1]["content"], body["model"]) for _, _, body in upstream.calls)
+    assert sent == [("one", "llama3"), ("two", "llama3")]
+    assert choice(results["c"])["message"]["content"] == "hello"
+    assert completion(results["r"])["usage"]["total_tokens"] == 7
+    assert completion(results["r"])["usage"]["cost_in_usd_ticks"] > 0
+
+
+def test_pictures_are_forwarded_and_films_are_made_here(batches: Batches, upstream: Upstream) -> None:
+    """OpenAI's API has no films."""
+    upstream.reply = (200, b'{"created": 1, "data": [{"b64_json": "aGk="}]}')
+    results = answered(
+        batches,
+        upstream.url,
+        request("p", "image_generation", {"prompt": "a"}),
+        request("f", "video_generation", {"prompt": "a"}),
+    )
+    assert [path for path, _, _ in upstream.calls] == ["/v1/images/generations"]
+    assert results["p"]["response"]["image_generation"]["data"] == [{"b64_json": "aGk="}]
+    assert "/_media/" in results["f"]["response"]["video_generation"]["video"]["url"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ((429, b'{"error": {"message": "slow down"}}'), "slow down"),
+        ((400, b'{"code": "x", "error": "bad data"}'), "bad data"),
+        ((502, b"<html>"), "502 Bad Gateway: <html>"),
+        ((200, b"no JSON"), "Expecting value"),
+        ((200, b"[]"), "the responder's answer is none"),
+        ((200, b'{"choices": []}'), ""),
+    ],
+)
+def test_what_goes_wrong_upstream_is_the_error(
+    batches: Batches, upstream: Upstream, reply: tuple[int, bytes], error: str
+) -> None:
+    """In the words of the server there."""
+    upstream.reply = reply
+    result = answered(batches, upstream.url, request("a"))["a"]
+    assert error in result.get("error", "")
+
+
+def test_a_server_that_is_not_there_fails_the_request(batches: Batches) -> None:
+    """With its address, and without a key."""
+    with Upstream() as gone:
+        url = gone.url
+    result = answered(batches, url.replace("//", "//secret@"), request("a"))["a"]
+    assert "Connection refused" in result["error"]
+    assert "secret" not in result["error"]
+
+
+# --- choosing one
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("", "nope", "canned", "canned:", "call:", "call:json", "call:json:nope", "call:nope:f", "call:json:__name__"),
+        *("http:", "http:localhost", "http:ftp://x", "https:"),
+    ],
+)
+def test_a_bad_responder_refuses_to_start(spec: str) -> None:
+    """With one clear line, before anything listens."""
+    with pytest.raises(BadSetting, match="responder"), Emulator(responder=spec):
+        pass
+
+
+def test_an_emulator_starts_with_a_responder() -> None:
+    """From its settings: text or function; a team can have one of its own, also through the control plane."""
+    with Emulator(responder=lambda request: "by function", batches="instant") as emulator:
+        first, second = Batches(emulator), Batches(emulator, "other")
+        with first.http, second.http:
+            second.configure(responder="echo")
+            ids = [each.filled(request("a", body=chat_body("by echo"))) for each in (first, second)]
+            first.advance(1)
+            second.advance(1)
+            contents = [each.contents(id) for each, id in zip((first, second), ids, strict=True)]
+            assert contents == [{"a": "by function"}, {"a": "by echo"}]
+            wrong = first.http.patch("/_emulator/teams/other", json={"responder": "canned:/nowhere"})
+            assert (wrong.status_code, "/nowhere" in wrong.json()["error"]) == (422, True)
+            assert first.http.get("/_emulator/teams/other").json()["team"]["overrides"] == {"responder": "echo"}
