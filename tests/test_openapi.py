@@ -144,6 +144,7 @@ UNDECIDED = {
     "files.content.post": "whether the bytes are text",
     "files.upload_chunks": "the state of the file",
     "files.complete_batch_upload": "the state of the files",
+    "documents.search": "which collections there are, the grammar of a filter, and that something must be asked",
     "batches.list": "a token comes from a page",
     "batches.add_requests": "a request has one kind",
     "files.create_public_url": "the type, the size and the expiry of the file",
