@@ -109,7 +109,8 @@ class World:
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
     wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
     plant: Callable[[Team], None] = lambda team: None  # gives a new team what the seed file says
-    run_due: Callable[[Team, Instant], Awaitable[object]] = field(init=False)  # runs a team's jobs due by then
+    # runs what is due by then of a team's files, documents or batches
+    run_due: Callable[[Team, str, Instant], Awaitable[object]] = field(init=False)
 
     def team(self, name: str) -> Team:
         """The team of a name, created on first use with the server's defaults."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from emulator.clock import MICROSECONDS, Instant
 from emulator.jobs.batches import expire_batch, process_batch, read_batch_file
@@ -16,30 +17,34 @@ from emulator.jobs.indexing import index_document
 from emulator.store.jobs import Job
 from emulator.world import Team, World
 
-T = TypeVar("T")
+Handler = Callable[[World, Job], Awaitable[None]]
 
-HANDLERS: dict[str, Callable[[World, Job], Awaitable[None]]] = {
-    "expire_file": expire_file,
-    "index_document": index_document,
-    "read_batch_file": read_batch_file,
-    "process_batch": process_batch,
-    "expire_batch": expire_batch,
+# Every kind of job. Those of one lane run one after the other, so that a slow one (an embedder or a responder that is
+# asked over the network) keeps nothing waiting but its like.
+LANES: dict[str, dict[str, Handler]] = {
+    "files": {"expire_file": expire_file},
+    "documents": {"index_document": index_document},
+    "batches": {
+        "read_batch_file": read_batch_file,
+        "process_batch": process_batch,
+        "expire_batch": expire_batch,
+    },
 }
 
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 
 
 class Runner:
-    """Runs the jobs of each team one after the other, and those of different teams side by side."""
+    """Runs the jobs of each team in due order, but for its lanes, which run side by side as the teams do."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._changed = asyncio.Event()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._busy: set[str] = set()  # teams whose due jobs are being run because their time has come
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._busy: set[tuple[str, str]] = set()  # lanes of teams that are run because the time of a job has come
+        self._tasks: set[asyncio.Task[list[Job]]] = set()
         world.wake = self._changed.set
-        world.run_due = self.run_team
+        world.run_due = self.run_lane
 
     async def run(self) -> None:
         """Sleep until the next job of any team is due, and run it; until cancelled."""
@@ -48,10 +53,10 @@ class Runner:
         try:
             while True:
                 self._changed.clear()
-                self._start_due()
+                seconds = self._start_due()
                 # not wait_for: Python 3.11's loses a cancellation that comes together with the event
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._seconds_to_next()):
+                    async with asyncio.timeout(seconds):
                         await self._changed.wait()
         finally:
             for task in self._tasks:
@@ -67,51 +72,56 @@ class Runner:
         self._world.store.jobs.release(team.name, team.clock.now())
         return await self.run_team(team)
 
-    async def run_team(self, team: Team, until: Instant | None = None) -> list[Job]:
-        """Run what is due in one team, by now or by `until`. Who leaves while waiting does not stop it."""
-        return await asyncio.shield(self._task(self._run(team, until)))
+    async def run_team(self, team: Team) -> list[Job]:
+        """Run what is due in one team, and what that plans for now; the jobs that ran, in order."""
+        until, ran = team.clock.now(), list[Job]()
+        while True:
+            lanes = await asyncio.shield(asyncio.gather(*(self._start(team, lane, until) for lane in LANES)))
+            if not any(lanes):
+                return sorted(ran, key=lambda job: (job.due_at, job.seq))
+            ran += itertools.chain.from_iterable(lanes)
 
-    async def _run(self, team: Team, until: Instant | None) -> list[Job]:
-        ran: list[Job] = []
-        async with self._locks[team.name]:  # jobs of one team never run twice at once
-            until = team.clock.now() if until is None else until
-            while (job := self._world.store.jobs.next_due(team.name, until)) is not None:
-                await self._run_job(job)
-                ran.append(job)
-        return ran
+    async def run_lane(self, team: Team, lane: str, until: Instant) -> list[Job]:
+        """Run what is due by then in one lane of a team. Who leaves while waiting for it does not stop it."""
+        return await asyncio.shield(self._start(team, lane, until))
 
-    async def _run_job(self, job: Job) -> None:
-        try:
-            await HANDLERS[job.kind](self._world, job)
-        except Exception as error:
-            # A defect. The job is dropped: trying again for ever would keep the team's other jobs from running.
-            self._world.store.jobs.done(job)
-            message = f"the job {job.kind} of {job.subject} failed"
-            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
-
-    def _start_due(self) -> None:
-        for team in self._world.teams.values():
-            due = self._world.store.jobs.earliest(team.name)
-            if team.name not in self._busy and due is not None and due <= team.clock.now():
-                self._busy.add(team.name)
-                self._task(self._run(team, None)).add_done_callback(partial(self._finished, team.name))
-
-    def _finished(self, team: str, task: asyncio.Task[Any]) -> None:
-        self._busy.discard(team)
-        self._changed.set()
-
-    def _task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
+    def _start(self, team: Team, lane: str, until: Instant) -> asyncio.Task[list[Job]]:
+        task = asyncio.get_running_loop().create_task(self._run(team, lane, until))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _seconds_to_next(self) -> float:
-        waits = [_LONGEST_SLEEP]
+    async def _run(self, team: Team, lane: str, until: Instant) -> list[Job]:
+        ran: list[Job] = []
+        async with self._locks[team.name, lane]:  # no job runs twice at once
+            while (job := self._world.store.jobs.next_due(team.name, LANES[lane], until)) is not None:
+                await self._run_job(LANES[lane][job.kind], job)
+                ran.append(job)
+        return ran
+
+    async def _run_job(self, handle: Handler, job: Job) -> None:
+        try:
+            await handle(self._world, job)
+        except Exception as error:
+            # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
+            self._world.store.jobs.done(job)
+            message = f"the job {job.kind} of {job.subject} failed"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+    def _start_due(self) -> float:
+        """Start every lane that has something to do; the seconds until the next one has."""
+        seconds = _LONGEST_SLEEP
         for team in self._world.teams.values():
-            if team.clock.frozen or team.name in self._busy:
-                continue
-            due = self._world.store.jobs.earliest(team.name)
-            if due is not None:
-                waits.append(max(0.0, (due - team.clock.now()) / MICROSECONDS))
-        return min(waits)
+            now = team.clock.now()
+            for lane, kinds in LANES.items():
+                due = None if (team.name, lane) in self._busy else self._world.store.jobs.earliest(team.name, kinds)
+                if due is not None and due <= now:
+                    self._busy.add((team.name, lane))
+                    self._start(team, lane, now).add_done_callback(partial(self._finished, (team.name, lane)))
+                elif due is not None and not team.clock.frozen:
+                    seconds = min(seconds, (due - now) / MICROSECONDS)
+        return seconds
+
+    def _finished(self, lane: tuple[str, str], task: asyncio.Task[Any]) -> None:
+        self._busy.discard(lane)
+        self._changed.set()

@@ -31,4 +31,4 @@ def begin_all(world: World, call: Call, file_id: str) -> None:
 async def settled(world: World, call: Call) -> None:
     """At the instant speed, wait until what this call began to index is PROCESSED or FAILED."""
     if call.team.indexing == "instant":
-        await world.run_due(call.team, call.at)
+        await world.run_due(call.team, "documents", call.at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emulator.clock import LATEST, Instant
@@ -37,19 +38,28 @@ class Jobs:
         seq: int = row[0]
         return seq
 
-    def next_due(self, team: str, until: Instant) -> Job | None:
-        """The earliest job of a team that is due by `until`."""
-        row = self._db.row(
-            "SELECT seq, team, due_at, kind, subject FROM jobs WHERE team = ? AND due_at <= ? "
-            "ORDER BY due_at, seq LIMIT 1",
-            (team, until),
-        )
-        return None if row is None else Job(*row)
+    def next_due(self, team: str, kinds: Iterable[str], until: Instant) -> Job | None:
+        """The earliest job of some kinds of a team that is due by `until`."""
+        found: list[Job] = []
+        for kind in kinds:  # one after the other: the index has an order for each kind
+            row = self._db.row(
+                "SELECT seq, team, due_at, kind, subject FROM jobs WHERE team = ? AND kind = ? AND due_at <= ? "
+                "ORDER BY due_at, seq LIMIT 1",
+                (team, kind, until),
+            )
+            if row is not None:
+                found.append(Job(*row))
+        return min(found, key=lambda job: (job.due_at, job.seq), default=None)
 
-    def earliest(self, team: str) -> Instant | None:
-        """When the next job of a team is due."""
-        row = self._db.row("SELECT min(due_at) FROM jobs WHERE team = ?", (team,))
-        return None if row is None else row[0]
+    def earliest(self, team: str, kinds: Iterable[str] | None = None) -> Instant | None:
+        """When the next job of a team is due, of some kinds or of all."""
+        if kinds is None:
+            row = self._db.row("SELECT min(due_at) FROM jobs WHERE team = ?", (team,))
+            return None if row is None else row[0]
+        found = (
+            self._db.row("SELECT min(due_at) FROM jobs WHERE team = ? AND kind = ?", (team, kind)) for kind in kinds
+        )
+        return min((row[0] for row in found if row is not None and row[0] is not None), default=None)
 
     def planned(self, team: str, limit: int) -> list[Job]:
         """The first jobs of a team, in the order in which they are due."""

@@ -251,4 +251,5 @@ CREATE TABLE jobs (
     subject TEXT NOT NULL
 );
 CREATE INDEX jobs_by_due ON jobs (team, due_at, seq);
+CREATE INDEX jobs_by_kind ON jobs (team, kind, due_at, seq);
 CREATE INDEX jobs_by_subject ON jobs (team, subject, kind);

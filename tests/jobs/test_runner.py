@@ -38,7 +38,7 @@ class Probe:
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
     probe = Probe()
-    monkeypatch.setitem(runner.HANDLERS, "probe", probe)
+    monkeypatch.setattr(runner, "LANES", {"one": {"probe": probe}, "other": {"other": probe}})
     return probe
 
 
@@ -75,6 +75,27 @@ async def test_a_slow_team_delays_no_other(world: World, probe: Probe) -> None:
             await asyncio.sleep(0)
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)
+
+
+async def test_a_slow_job_delays_no_other_lane(world: World, probe: Probe) -> None:
+    """While a job waits, one of another lane runs in the same team; one of its own lane waits for its turn."""
+    probe.gates["slow"] = asyncio.Event()
+    team, jobs = world.team("a"), Runner(world)
+    for number, (kind, subject) in enumerate((("probe", "slow"), ("probe", "next"), ("other", "quick"))):
+        world.add_job(team, kind, subject, team.clock.now() - 10 + number)
+    running = asyncio.create_task(jobs.run_team(team))
+    async with asyncio.timeout(5):
+        while probe.ran != [("a", "quick")]:
+            await asyncio.sleep(0)
+    probe.gates["slow"].set()
+    assert [job.subject for job in await running] == ["slow", "next", "quick"], "in due order"
+    assert probe.ran == [("a", "quick"), ("a", "slow"), ("a", "next")]
+
+
+def test_every_kind_has_one_lane() -> None:
+    """No kind of job stands in two lanes, where it could run twice at once."""
+    kinds = [kind for lane in runner.LANES.values() for kind in lane]
+    assert len(kinds) == len(set(kinds))
 
 
 async def test_a_job_never_runs_twice_at_once(world: World, probe: Probe) -> None:
