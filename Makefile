@@ -15,7 +15,7 @@ STAMPS := $(VENV)/.stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help run demo test lint lock clean
+.PHONY: help run demo test lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-6s %s\n", $$1, $$2 }'
@@ -33,6 +33,9 @@ lint: $(STAMPS)/test  ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(STAMPS)/test  ## Write docs/reference.md anew, from the tables of the code
+	$(BIN)/python -m tools.reference
 
 lock:  ## Write requirements-ci.lock anew: the newest version of everything, resolved on the oldest Python
 	rm -rf $(VENV)-lock

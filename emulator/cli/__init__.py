@@ -38,14 +38,19 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"xai-emulator: {message} (see `{self.prog} --help`)\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit code: 0 done, 1 failed, 2 used wrongly."""
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with every verb."""
     parser = _Parser(prog="xai-emulator", description=__doc__)
     parser.add_argument("--version", action="version", version=f"xai-emulator {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for each in ROOMS:
         each.add_verbs(verbs)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit code: 0 done, 1 failed, 2 used wrongly."""
+    options = build_parser().parse_args(arguments)
     try:
         code: int = options.run(options)
     except BadSetting as error:

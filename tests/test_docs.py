@@ -1,0 +1,196 @@
+"""The documentation: what it shows is run, what it lists is complete, and where it points there is something."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from emulator import Emulator
+from emulator.cli import build_parser
+from emulator.settings import FIELDS, environment_name, flag
+from tools.reference import FILE, render
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+NODE_PACKAGES = ROOT / "tests" / "node" / "node_modules"
+ADDRESS = "localhost:7878"
+BLOCK = re.compile(
+    r"(?:<!-- (?P<note>[^>]*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)(?:#([^)\s]+))?\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of code on a page; its note says what it needs, or how it is run."""
+
+    page: str
+    line: int
+    language: str
+    note: str
+    code: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, as tracebacks show it."""
+        return f"docs/{self.page}:{self.line}"
+
+    @property
+    def needs(self) -> str | None:
+        """The library without which it cannot be run."""
+        return self.note.removeprefix("needs: ") if self.note.startswith("needs: ") else None
+
+
+def blocks(page: Path, language: str) -> list[Block]:
+    """The pieces of code of a page in one language."""
+    text = page.read_text("utf-8")
+    return [
+        Block(page.name, text.count("\n", 0, found.start("code")), language, found["note"] or "", found["code"])
+        for found in BLOCK.finditer(text)
+        if found["language"] == language
+    ]
+
+
+def pages_with(wanted: Callable[[Block], bool], language: str) -> list[Any]:
+    """A parameter for each page that has such pieces of code: those pieces."""
+    found = {page.stem: [block for block in blocks(page, language) if wanted(block)] for page in PAGES}
+    return [pytest.param(pieces, id=name) for name, pieces in found.items() if pieces]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the file that the examples upload."""
+    (tmp_path / "solar.txt").write_text("Solar panels turn light into power.")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("pieces", pages_with(lambda block: block.note != "pytest", "python"))
+def test_python_runs(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
+    """The Python of a page runs from its first line to its last, but for what needs a library that is not here."""
+    emulator.reset()
+    namespace: dict[str, Any] = {"__name__": "docs"}
+    for block in pieces:
+        code = compile(block.code.replace(ADDRESS, emulator.grpc_target), block.place, "exec")
+        if block.needs is None or find_spec(block.needs) is not None:
+            exec(code, namespace)
+    for thing in namespace.values():
+        if hasattr(thing, "close") and not isinstance(thing, type):
+            thing.close()
+
+
+@pytest.mark.parametrize("pieces", pages_with(lambda block: block.note == "pytest", "python"))
+def test_tests_pass(tmp_path: Path, pieces: list[Block]) -> None:
+    """The tests that a page shows pass under the plugin, each in a file of its own."""
+    for block in pieces:
+        (tmp_path / f"test_line_{block.line}.py").write_text(block.code, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "fixtures.plugin", "--rootdir", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    ran = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"{sum(block.code.count('def test_') for block in pieces)} passed" in ran.stdout
+
+
+@pytest.mark.parametrize("pieces", pages_with(lambda block: True, "js"))
+def test_node_runs(emulator: Emulator, tmp_path: Path, pieces: list[Block]) -> None:
+    """The JavaScript of a page runs under Node, but for what needs a package that is not here."""
+    if not NODE_PACKAGES.is_dir():
+        pytest.skip("there are no Node packages here: `make test` installs them where there is npm")
+    (tmp_path / "node_modules").symlink_to(NODE_PACKAGES)
+    for block in pieces:
+        if block.needs is None or (NODE_PACKAGES / block.needs).is_dir():
+            module = tmp_path / f"line-{block.line}.mjs"
+            module.write_text(block.code.replace(ADDRESS, emulator.grpc_target), "utf-8")
+            ran = subprocess.run(["node", str(module)], capture_output=True, text=True)
+            assert ran.returncode == 0, f"{block.place}\n{ran.stderr}"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+@pytest.mark.parametrize("pieces", pages_with(lambda block: True, "sh"))
+def test_commands_run(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
+    """The commands of a page run in a shell, all of them with the exit code 0."""
+    emulator.reset()
+    commands = workshop / "bin"
+    commands.mkdir()
+    _write_command(commands / "xai-emulator", f'PYTHONPATH={ROOT} exec {sys.executable} -m emulator "$@"')
+    _write_command(commands / "my-tests", 'test -n "$XAI_API_KEY"')
+    (workshop / "my-tests").symlink_to(commands / "my-tests")
+    environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "XAI_EMULATOR_URL": emulator.url}
+    for block in pieces:
+        code = block.code.replace(ADDRESS, emulator.grpc_target)
+        ran = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True, env=environment)
+        assert ran.returncode == 0, f"{block.place}\n{ran.stdout}\n{ran.stderr}"
+
+
+def _write_command(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("pieces", pages_with(lambda block: True, "yaml"))
+def test_files_that_are_shown_are_there(pieces: list[Block]) -> None:
+    """A file that a page shows lies in examples/, and can be read; no container and no CI is run here."""
+    for block in pieces:
+        assert (ROOT / block.note).read_text("utf-8") == block.code, block.place
+        assert {"jobs", "services"} & set(yaml.safe_load(block.code)), block.place
+
+
+def test_the_image_is_as_the_documents_say() -> None:
+    """The container listens on the default port for others, does not run as root, and its commands exist."""
+    instructions = re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    last = dict(instructions)  # the later one counts
+    assert last["USER"] not in ("root", "0")
+    assert last["EXPOSE"] == str(FIELDS["port"].default)
+    assert last["ENV"] == f"{environment_name('host')}=0.0.0.0"
+    for command in (last["ENTRYPOINT"], last["HEALTHCHECK"].partition("CMD ")[2]):
+        program, *arguments = json.loads(command)
+        assert program == "xai-emulator"
+        assert build_parser().parse_args(arguments).verb == arguments[0]
+
+
+def test_the_image_gets_what_the_package_needs() -> None:
+    """What the Dockerfile copies has every folder and file that the package is built from."""
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    assert {"emulator", "filter_grammar", "fixtures", "contract_tests", "pyproject.toml", "setup.py", "LICENSE"} <= kept
+    assert "python:3.12" in (ROOT / "Dockerfile").read_text("utf-8")
+
+
+def test_the_reference_is_up_to_date() -> None:
+    """docs/reference.md says what the tables of the running code say; `make docs` writes it anew."""
+    assert FILE.read_text("utf-8") == render(), "run `make docs`"
+
+
+def test_the_reference_has_every_setting() -> None:
+    """Each setting stands there with its flag and its twin in the environment."""
+    text = FILE.read_text("utf-8")
+    for name in FIELDS:
+        assert f"`{flag(name)} " in text
+        assert f"`{environment_name(name)}`" in text
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there, and a heading that it has."""
+    for target, heading in LINK.findall(page.read_text("utf-8")):
+        file = page.parent / target
+        assert file.exists(), target
+        if heading:
+            assert heading in headings(file), f"{target}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as they are made from its headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
