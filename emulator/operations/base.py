@@ -47,18 +47,26 @@ class Codec(Protocol):
 
 @dataclass(slots=True)
 class Envelope:
-    """What is around a request: how the journal is to show it, and how its connection can be dropped."""
+    """What is around a request: how the journal is to show it. The doors know more of their own."""
 
     method: str = ""  # of HTTP, or the full name of an RPC
     target: str = ""  # the raw path and query
     headers: Sequence[tuple[bytes, bytes]] = ()
     codec: Codec | None = None
-    drop: Callable[[], None] = lambda: None  # resets the connection
-    deadline_seconds: Callable[[], float | None] = lambda: None  # how long the client waits, if it says so
-    retry: Callable[[], int | None] = lambda: None  # which attempt after the first this is, if the client says so
     body: bytes = b""  # of the request, unless it is an upload
     body_bytes: int = 0
     aside: bool = False  # somebody only looks on, as the console does: not noted, and no fault or trap meets it
+
+    def drop(self) -> None:
+        """Reset the connection."""
+
+    def deadline_seconds(self) -> float | None:
+        """How long the client waits, if it says so."""
+        return None
+
+    def retry(self) -> int | None:
+        """Which attempt after the first this is, if the client says so."""
+        return None
 
 
 @dataclass(slots=True)
@@ -84,6 +92,7 @@ class Call:
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = field(default_factory=list)  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
     behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
+    secret: str | None = None  # the part of the key that is never repeated
     entry: Any = None  # the journal's note of this call
 
     @property

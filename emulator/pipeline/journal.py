@@ -141,9 +141,9 @@ class Journal:
         if call.envelope.aside:
             return Entry(0, call.at, call.door, call.operation.name, call.envelope)
         entry = self._add(call.team.name, call.at, call.door, call.operation.name, call.envelope)
-        secret = presented(call.credentials)
-        if secret is not None:
-            _scrub(entry, secret)
+        call.secret = presented(call.credentials)
+        if call.secret is not None:
+            _scrub(entry, call.secret)
         return entry
 
     def unmatched(
@@ -170,9 +170,10 @@ class Journal:
         if call.envelope.aside:
             return
         entry: Entry = call.entry
-        envelope, ring, secret = call.envelope, self.ring(call.team.name), presented(call.credentials)
-        entry.status, entry.faults = status, tuple(call.faults)
-        entry.unread, entry.warnings = tuple(call.unread), tuple(call.warnings)
+        envelope, ring, secret = call.envelope, self.ring(call.team.name), call.secret
+        entry.status = status
+        if call.faults or call.unread or call.warnings:
+            entry.faults, entry.unread, entry.warnings = tuple(call.faults), tuple(call.unread), tuple(call.warnings)
         if envelope.body:
             entry.request = Body(envelope.body, secret)
         elif envelope.body_bytes:

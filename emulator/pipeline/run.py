@@ -54,24 +54,28 @@ async def perform(world: World, call: Call) -> Any:
         entry.end()
         for ticket in tickets:
             ticket.end(entry.outcome)
-        _warn_of_real_key(world, call.credentials)
+        if call.secret is not None:
+            _warn_of_real_key(world, call.secret)
 
 
 async def _run(world: World, call: Call, effect: Effect | None) -> Any:
-    hostile.refuse(world, call)
+    is_hostile = call.mischief is not None
+    if is_hostile:
+        hostile.refuse(world, call)
     if call.operation.decode_first:
         call.request = await receive(call)
         _authenticate(world, call)
     else:
         _authenticate(world, call)
         call.request = await receive(call)
-    hostile.hide(call)
+    if is_hostile:
+        hostile.hide(call)
     if effect is not None:
         call.request = wrap_request(call.request, effect, lambda: _end(world, call, effect))
     result = await call.operation.run(world, call, call.request)
     if isinstance(result, File):
         call.upload_hash = result.hash
-    return hostile.afterwards(call, result)
+    return hostile.afterwards(call, result) if is_hostile else result
 
 
 async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:
@@ -124,8 +128,8 @@ def _authenticate(world: World, call: Call) -> None:
     call.principal = authenticate(call.credentials, call.operation.plane, world.auth_mode, world.keys)
 
 
-def _warn_of_real_key(world: World, credentials: str | None) -> None:
+def _warn_of_real_key(world: World, secret: str) -> None:
     """Say once that a real key has no business here."""
-    if credentials is not None and not world.real_key_seen and looks_real(credentials):
+    if not world.real_key_seen and looks_real(secret):
         world.real_key_seen = True
         world.log(REAL_KEY_HINT)

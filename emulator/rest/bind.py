@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -20,7 +20,7 @@ from emulator.pipeline.run import perform
 from emulator.profiles import Reaction
 from emulator.rest.bodies import JSON, PREFLIGHT, Headers, Reply, head, labels, refusal
 from emulator.rest.dispatch import Dispatch, Match
-from emulator.rest.envelope import Scope, envelope_of, header, transport_of
+from emulator.rest.envelope import Scope, envelope_of, headers_of, transport_of
 from emulator.rest.protojson import FromProtoJson
 from emulator.rest.reading import Exchange, FromJson, FromStream
 from emulator.rest.route import Route
@@ -81,13 +81,14 @@ class Rest:
 
     async def _call(self, route: Route, exchange: Exchange) -> Reply:
         scope, operation = exchange.scope, OPERATIONS[route.operation]
+        headers = headers_of(scope)
         call = Call(
             operation=operation,
             door="rest",
-            credentials=bearer(exchange.header(b"authorization")),
-            origin=f"{scope['scheme']}://{exchange.header(b'host') or 'localhost'}",
+            credentials=_credentials(headers),
+            origin=f"{scope['scheme']}://{(headers.get(b'host') or b'localhost').decode('latin-1')}",
             read=lambda call: route.read(exchange, call),
-            envelope=envelope_of(scope),
+            envelope=envelope_of(scope, headers),
         )
         try:
             result = await perform(self._world, call)
@@ -120,12 +121,17 @@ class Rest:
     def _unmatched(self, scope: Scope, path: str, error: ApiError) -> Reply:
         """Refuse what fits no route, and let the journal know."""
         reply = refusal(error, plane_of(path))
-        credentials = bearer(header(scope, b"authorization"))
+        headers = headers_of(scope)
+        credentials, envelope = _credentials(headers), envelope_of(scope, headers)
         team = self._world.team(team_of(credentials))
         self._world.journal.unmatched(
-            team.name, team.clock.now(), "rest", envelope_of(scope), credentials, error.kind, reply.status
+            team.name, team.clock.now(), "rest", envelope, credentials, error.kind, reply.status
         )
         return reply
+
+
+def _credentials(headers: Mapping[bytes, bytes]) -> str | None:
+    return bearer(headers.get(b"authorization", b"").decode("latin-1"))
 
 
 def _listed(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -32,48 +33,53 @@ class JsonCodec:
 _CODEC = JsonCodec()
 
 
-def header(scope: Scope, name: bytes) -> str | None:
-    """The first header of a name, in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
+@dataclass(slots=True)
+class HttpEnvelope(Envelope):
+    """What is around an HTTP request."""
+
+    scope: Scope = field(default_factory=dict)
+
+    def drop(self) -> None:
+        """Reset the connection. There is none where the application is called within the process."""
+        transport = transport_of(self.scope)
+        if transport is not None:
+            transport.abort()
+
+    def deadline_seconds(self) -> float | None:
+        """What OpenAI's clients say of their own attempt."""
+        return self._number(b"x-stainless-read-timeout")
+
+    def retry(self) -> int | None:
+        """What OpenAI's clients say of their own attempt."""
+        number = self._number(b"x-stainless-retry-count")
+        return None if number is None else int(number)
+
+    def _number(self, name: bytes) -> float | None:
+        text = headers_of(self.scope).get(name, b"").decode("latin-1")
+        return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def envelope_of(scope: Scope) -> Envelope:
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by their names in lower case; of those that are repeated the first."""
+    return dict(reversed(scope["headers"]))
+
+
+def envelope_of(scope: Scope, headers: Mapping[bytes, bytes]) -> HttpEnvelope:
     """The envelope of a request."""
     target, query = scope["raw_path"].partition(b"?")[0], scope["query_string"]
-    return Envelope(
-        method=scope["method"],
-        target=(target + b"?" + query if query else target).decode("latin-1"),
-        headers=scope["headers"],
-        codec=_CODEC,
-        drop=lambda: _drop(scope),
-        deadline_seconds=lambda: _number(scope, b"x-stainless-read-timeout"),
-        retry=lambda: _whole(scope, b"x-stainless-retry-count"),
-        aside=header(scope, b"x-emulator-aside") is not None,
+    if query:
+        target = target + b"?" + query
+    return HttpEnvelope(
+        scope["method"],
+        target.decode("latin-1"),
+        scope["headers"],
+        _CODEC,
+        aside=b"x-emulator-aside" in headers,
+        scope=scope,
     )
 
 
 def transport_of(scope: Scope) -> Transport | None:
-    """The connection of a request. There is none where the application is called within the process."""
+    """The connection of a request."""
     transport: Transport | None = scope.get("extensions", {}).get(TRANSPORT)
     return transport
-
-
-def _drop(scope: Scope) -> None:
-    transport = transport_of(scope)
-    if transport is not None:
-        transport.abort()
-
-
-def _number(scope: Scope, name: bytes) -> float | None:
-    """What OpenAI's clients say of their own attempt, if they do."""
-    text = header(scope, name) or ""
-    return float(text) if _NUMBER.fullmatch(text) else None
-
-
-def _whole(scope: Scope, name: bytes) -> int | None:
-    number = _number(scope, name)
-    return None if number is None else int(number)

@@ -161,6 +161,9 @@ class RpcServer:
     ) -> Call:
         metadata = {item.key: item.value for item in context.invocation_metadata() or ()}
         credentials, peer = bearer(metadata.get("authorization")), context.peer()
+        envelope = envelope_of(f"{method.service}/{method.name}", metadata, codec)
+        envelope.remaining_seconds = context.time_remaining()
+        envelope.drop_connection = lambda: self._drop_peer(peer)
         return Call(
             operation=OPERATIONS[method.operation],
             door="grpc",
@@ -168,7 +171,7 @@ class RpcServer:
             origin=_origin(context) or self._world.origin,
             read=read,
             fallback_credentials=self._fallback(peer, credentials, method),
-            envelope=envelope_of(f"{method.service}/{method.name}", metadata, codec, context, self._drop_peer),
+            envelope=envelope,
         )
 
     def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
@@ -205,7 +208,7 @@ class RpcServer:
         credentials = bearer(pairs.get("authorization"))
 
         def note() -> None:
-            team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None, None, None)
+            team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None)
             self._world.journal.unmatched(
                 team.name, team.clock.now(), "grpc", envelope, credentials, kind, "UNIMPLEMENTED"
             )

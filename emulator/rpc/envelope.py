@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-import grpc
 
 from emulator.operations.base import Envelope
 from emulator.rpc.messages import unknown_fields
@@ -67,27 +66,30 @@ def _item(field: Any, value: Any) -> Any:
     return f"{len(value)} bytes" if isinstance(value, bytes) else value
 
 
-def envelope_of(
-    full_name: str,
-    metadata: Mapping[str, Any],
-    codec: MessageCodec | None,
-    context: grpc.ServicerContext | None,
-    drop_peer: Callable[[str], None] | None,
-) -> Envelope:
-    """The envelope of a call, or of one that no method serves and that has no context."""
-    envelope = Envelope(
-        method="POST",
-        target=f"/{full_name}",
-        headers=[(key.encode(), value.encode()) for key, value in metadata.items() if isinstance(value, str)],
-        codec=codec,
-        retry=lambda: _whole(metadata.get("grpc-previous-rpc-attempts")),
-    )
-    if context is not None and drop_peer is not None:
-        peer, remaining = context.peer(), context.time_remaining()
-        envelope.drop = lambda: drop_peer(peer)
-        envelope.deadline_seconds = lambda: None if remaining is None or remaining > _FAR_AWAY_SECONDS else remaining
-    return envelope
+@dataclass(slots=True)
+class RpcEnvelope(Envelope):
+    """What is around a call of a method."""
+
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    remaining_seconds: float | None = None
+    drop_connection: Callable[[], None] = lambda: None
+
+    def drop(self) -> None:
+        """Reset the connection."""
+        self.drop_connection()
+
+    def deadline_seconds(self) -> float | None:
+        """What is left of the deadline when the call arrives."""
+        seconds = self.remaining_seconds
+        return None if seconds is None or seconds > _FAR_AWAY_SECONDS else seconds
+
+    def retry(self) -> int | None:
+        """What grpc says of a call that it repeats by itself."""
+        text = self.metadata.get("grpc-previous-rpc-attempts")
+        return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else None
 
 
-def _whole(text: Any) -> int | None:
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else None
+def envelope_of(full_name: str, metadata: Mapping[str, Any], codec: MessageCodec | None) -> RpcEnvelope:
+    """The envelope of a call, or of one that no method serves."""
+    headers = [(key.encode(), value.encode()) for key, value in metadata.items() if isinstance(value, str)]
+    return RpcEnvelope("POST", f"/{full_name}", headers, codec, metadata=metadata)

@@ -26,11 +26,14 @@ def world() -> Iterator[World]:
 def make_call(world: World) -> Callable[..., Call]:
     """Makes a call of an operation."""
 
-    def make(operation: str = "files.list", door: Door = "rest", team: str = "default", **around: Any) -> Call:
+    def make(
+        operation: str = "files.list", door: Door = "rest", team: str = "default", envelope: Envelope | None = None
+    ) -> Call:
         async def read(call: Call) -> Any:
             raise AssertionError("nobody reads this call")
 
-        call = Call(OPERATIONS[operation], door, "key-of-a-test", "http://localhost", read, envelope=Envelope(**around))
+        around = envelope or Envelope()
+        call = Call(OPERATIONS[operation], door, "key-of-a-test", "http://localhost", read, envelope=around)
         call.team = world.team(team)
         call.at = call.team.clock.now()
         return call

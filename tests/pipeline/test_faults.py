@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emulator.errors import WIRE
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call
+from emulator.operations.base import Call, Envelope
 from emulator.pipeline.effects import BadFault, Effect, applicable, downloads, uploads
 from emulator.pipeline.faults import PLANS_MAX, Faults, Rule, Script
 from emulator.pipeline.refusals import ERRORS, RECORDED, STATUSES, by_name, by_status
@@ -104,7 +104,15 @@ def test_an_attempt_tells_what_the_client_says_of_itself(make_call: Callable[...
     """The deadline it carries and which attempt it is."""
     faults = Faults()
     planned = faults.add_script("default", Script(operation="*", steps=["ok"]))
-    met(faults, make_call(door="grpc", deadline_seconds=lambda: 12.5, retry=lambda: 2))
+
+    class Patient(Envelope):
+        def deadline_seconds(self) -> float:
+            return 12.5
+
+        def retry(self) -> int:
+            return 2
+
+    met(faults, make_call(door="grpc", envelope=Patient()))
     (attempt,) = planned.attempts
     assert (attempt.door, attempt.deadline_seconds, attempt.retry, attempt.outcome) == ("grpc", 12.5, 2, "ok")
 
