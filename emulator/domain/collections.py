@@ -73,7 +73,10 @@ class Collection:
 
 
 def form_error(field: str, sentence: str, rule: str) -> ApiError:
-    """A refused value in the form of the management plane, line break at the end included (observed live)."""
+    """A refused value in the form of the management plane, line break at the end included (observed live).
+
+    Recorded is the refusal of an empty name; that every other one looks like it is assumed.
+    """
     return invalid(f"{field}: {sentence}. [WKE=form-invalid:{rule}:{field}]\n", rule=rule, param=field)
 
 

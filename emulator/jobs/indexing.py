@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
+from emulator.jobs.responders.threads import each_in_threads
 from emulator.search.chunks import compose, split
 from emulator.search.embedders import EmbedderError
 from emulator.search.extract import extract
@@ -49,7 +49,11 @@ class _Work:
             collection = store.collections.get(self._team.name, document.collection_id, self._job.due_at)
             assert collection is not None
             path = store.blobs.path(document.file.blob)
-            self._chunks = await asyncio.to_thread(cut, path, document, collection)
+            [answer] = await each_in_threads(lambda document: cut(path, document, collection), [document])
+            if isinstance(answer, Exception):
+                raise answer
+            self._chunks = answer
+        assert self._chunks is not None
         return self._chunks
 
     async def embed(self) -> None:

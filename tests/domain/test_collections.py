@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.domain.collections import (
@@ -27,6 +27,7 @@ fields = st.dictionaries(keys, st.text())
 
 
 @given(present, updates)
+@settings(max_examples=60)
 def test_updates_leave_what_could_have_been_created(present: list[FieldDefinition], updates: list[object]) -> None:
     """Whatever updates are accepted, the keys stay unique and no field that is new is required."""
     try:

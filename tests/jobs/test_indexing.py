@@ -186,6 +186,20 @@ def test_a_defect_is_a_failure_with_a_log_line(monkeypatch: pytest.MonkeyPatch) 
     assert any("ZeroDivisionError: inside" in line for line in lines)
 
 
+def test_a_long_extraction_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is cut in a thread that neither the loop nor the process waits for when it ends."""
+    real, threads = indexing.cut, list[threading.Thread]()
+
+    def cut(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return real(*arguments)
+
+    monkeypatch.setattr(indexing, "cut", cut)
+    with place() as here:
+        here.add()
+    assert [thread.daemon for thread in threads] == [True]
+
+
 OVERTAKEN: dict[str, Callable[[Place, str], httpx.Response]] = {
     "removed": lambda here, id: here.management.delete(f"{here.collection}/documents/{id}"),
     "file deleted": lambda here, id: here.rest.delete(f"/v1/files/{id}"),

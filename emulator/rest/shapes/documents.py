@@ -100,10 +100,15 @@ def batch_json(documents: list[Document]) -> DocumentsJson:
 
 
 class AddDocumentBody(Struct):
-    """The body of `POST /v1/collections/{collection_id}/documents/{file_id}`, which may be missing."""
+    """The body of `POST /v1/collections/{collection_id}/documents/{file_id}`, which may be missing.
+
+    Some clients repeat the ids of the path, which the live service tolerates (observed 2026-07): the path decides.
+    """
 
     fields: dict[str, str] = {}
     team_id: str | None = None
+    collection_id: str | None = None
+    file_id: str | None = None
 
 
 class DocumentsQuery(Struct):
