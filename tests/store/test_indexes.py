@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
@@ -241,3 +242,36 @@ async def test_a_store_can_be_closed_while_it_builds() -> None:
         await asyncio.sleep(0)
     store.close()
     assert isinstance((await asyncio.gather(search, return_exceptions=True))[0], asyncio.CancelledError | RuntimeError)
+
+
+async def test_the_loop_is_never_held_up(store: Store) -> None:
+    """Neither indexing in pieces nor building, ranking and removing takes it 50 ms of its own time at once."""
+    steps = [0.0]
+
+    async def watch() -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            steps.append(now - before)
+            before = now
+
+    watcher = asyncio.create_task(watch())
+    text = "ash birch cedar elm " * 200
+    for number in range(0, 4096, 128):
+        chunks = [IndexedChunk(str(n), n, text, text, None) for n in range(number, number + 128)]
+        vectors = numpy.ones((128, 1024), numpy.float32)
+        await asyncio.sleep(0)
+        with store.transaction():
+            store.chunks.add(TEAM, COLLECTION, "large", chunks, vectors)
+        await asyncio.sleep(0)
+    store.chunks.publish(TEAM, COLLECTION, "large")
+    question = Question(ALL.keywords, numpy.ones(1024, numpy.float32), ALL.metric, 1000)
+    assert len((await store.indexes.search(TEAM, COLLECTION, question)).vector) == 1000
+    put(store, "other", "ash")
+    await asyncio.sleep(0)
+    store.chunks.remove(TEAM, COLLECTION, "large")
+    await asyncio.sleep(0)
+    assert len((await store.indexes.search(TEAM, COLLECTION, ALL)).vector) == 1
+    watcher.cancel()
+    assert max(steps) < 0.05
