@@ -34,8 +34,8 @@ class _Entry:
     index: Index | None = None
     editions: dict[str, Edition] = field(default_factory=dict)  # by file id
     touched: set[str] = field(default_factory=set)
-    changes: int = 0  # that were heard of, and that the index holds
-    changes_held: int = 0
+    changes: int = 0  # heard of so far
+    changes_held: int = 0  # of these, how many the index holds
     work: asyncio.Task[None] | None = None
     users: int = 0
 
