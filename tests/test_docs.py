@@ -20,10 +20,10 @@ import yaml
 from emulator import Emulator
 from emulator.cli import build_parser
 from emulator.settings import FIELDS, environment_name, flag
-from tools.reference import FILE, render
+from tools.reference import FILE, README, render, render_readme
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 NODE_PACKAGES = ROOT / "tests" / "node" / "node_modules"
 ADDRESS = "localhost:7878"
 BLOCK = re.compile(
@@ -45,7 +45,7 @@ class Block:
     @property
     def place(self) -> str:
         """Where it is, as tracebacks show it."""
-        return f"docs/{self.page}:{self.line}"
+        return f"{self.page}:{self.line}"
 
     @property
     def needs(self) -> str | None:
@@ -170,6 +170,13 @@ def test_the_image_gets_what_the_package_needs() -> None:
 def test_the_reference_is_up_to_date() -> None:
     """docs/reference.md says what the tables of the running code say; `make docs` writes it anew."""
     assert FILE.read_text("utf-8") == render(), "run `make docs`"
+
+
+def test_the_tables_of_the_readme_are_up_to_date() -> None:
+    """README.md shows the limits and profiles of the running code, in at most 200 lines; `make docs` writes it anew."""
+    text = README.read_text("utf-8")
+    assert text == render_readme(text), "run `make docs`"
+    assert text.count("\n") <= 200
 
 
 def test_the_reference_has_every_setting() -> None:
