@@ -202,6 +202,7 @@ class World:
         self.store.restore(team.name, snapshot)
         row = self.store.teams.open(team.name)
         team.clock = Clock(row.clock_offset, row.frozen_at)
+        team.moved_at = team.clock.now()
         team.configure(self.settings, row.overrides)
         self.wake()
 

@@ -10,7 +10,7 @@ from emulator.domain.keys import AuthMode, authenticate, team_of
 from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations.base import Call, Content
 from emulator.pipeline import hostile, refusals
-from emulator.pipeline.effects import Effect
+from emulator.pipeline.effects import Effect, uploads
 from emulator.pipeline.receive import receive
 from emulator.pipeline.redact import looks_real
 from emulator.pipeline.streams import wrap_content, wrap_request
@@ -73,9 +73,15 @@ async def _run(world: World, call: Call, effect: Effect | None) -> Any:
     if effect is not None:
         call.request = wrap_request(call.request, effect, lambda: _end(world, call, effect))
     result = await call.operation.run(world, call, call.request)
-    if isinstance(result, File):
-        call.upload_hash = result.hash
+    if uploads(call.operation.request):
+        call.upload_hash = _hash_of(result)
     return hostile.afterwards(call, result) if is_hostile else result
+
+
+def _hash_of(result: Any) -> str | None:
+    """The hash of the file that an upload made or changed, also where that is a member of the result."""
+    file = result if isinstance(result, File) else getattr(result, "file", None)
+    return file.hash if isinstance(file, File) else None
 
 
 async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:

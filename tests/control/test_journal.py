@@ -78,6 +78,17 @@ def test_of_uploads_and_downloads_only_the_size_is_kept(control: httpx.Client, r
     assert "the content of the file" not in control.get("/requests").text
 
 
+def test_an_upload_to_a_collection_has_its_hash_too(
+    control: httpx.Client, rest: httpx.Client, management: httpx.Client
+) -> None:
+    """Wherever a file is part of the answer."""
+    collection = management.post("/v1/collections", json={"collection_name": "c"}).json()["collection_id"]
+    form = {"name": "a.txt", "content_type": "text/plain"}
+    reply = management.post(f"/v1/collections/{collection}/documents", data=form, files={"data": ("a.txt", b"text")})
+    assert reply.status_code == 200, reply.text
+    assert last(control)["request"]["hash"] == reply.json()["file_metadata"]["hash"]
+
+
 def test_a_long_body_is_cut_with_its_hash(control: httpx.Client, rest: httpx.Client) -> None:
     """The beginning, the whole length, and the hash of all of it."""
     name = "n" * 20_000
