@@ -89,6 +89,8 @@ class Server:
         if self._jobs is not None:
             self._jobs.cancel()
         await self.port.stop()
+        if self._jobs is not None:
+            await asyncio.wait([self._jobs])
         self.world.store.close()
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -158,8 +160,10 @@ class Emulator:
         """Stop; a second call does nothing."""
         server, self._server = self._server, None
         if server is not None:
-            self._run(server.stop())
-            self._end_loop()
+            try:
+                self._run(server.stop())
+            finally:
+                self._end_loop()
 
     async def _start(self) -> Server:
         server = Server(self._settings, log=lambda line: print(line, file=sys.stderr))
@@ -170,6 +174,7 @@ class Emulator:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _end_loop(self) -> None:
+        self._run(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         assert self._thread is not None
         self._thread.join()

@@ -61,6 +61,7 @@ class Runner:
         finally:
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)  # none may find the store closed
 
     async def advance(self, team: Team, microseconds: int) -> list[Job]:
         """Move a team's clock forward and run what becomes due on the way; the jobs that ran, in order."""

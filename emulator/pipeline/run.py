@@ -49,6 +49,9 @@ async def perform(world: World, call: Call) -> Any:
     except Exception as error:
         entry.end("INTERNAL")
         entry.rule = type(error).__name__
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{call.operation.name} failed", "exception": error}
+        )
         raise ApiError(Kind.INTERNAL, "Internal error", rule="defect") from error
     finally:
         entry.end()

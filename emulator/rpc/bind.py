@@ -53,7 +53,8 @@ class RpcServer:
         """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
         self._world, self._loop, self._drop_peer = world, loop, drop_peer
         self._last_key: OrderedDict[str, str] = OrderedDict()
-        self._server = grpc.server(ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"), options=OPTIONS)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="xai-emulator-grpc")
+        self._server = grpc.server(self._threads, options=OPTIONS)
         self._server.add_generic_rpc_handlers((*self._handlers(), _Unknown(self._unmatched)))
         self._server.add_insecure_port(f"unix:{socket_path}")
         self._server.start()
@@ -61,6 +62,7 @@ class RpcServer:
     def stop(self) -> None:
         """End every call and return when that is done."""
         self._server.stop(grace=0.2).wait()
+        self._threads.shutdown(wait=False)  # grpc leaves that to the garbage collector
 
     # --- handlers
 
