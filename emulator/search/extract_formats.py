@@ -30,8 +30,9 @@ class How(enum.StrEnum):
 class HowRow:
     """One way: what users call such a file, and up to which size it is read in this process.
 
-    Text is decoded and no more. What a hostile file can keep busy is parsed in a process of its own; HTML and JSON that
-    are small cannot take long, and a process would.
+    Text is decoded and no more. What a hostile file can keep busy is parsed in a process of its own. That takes a tenth
+    of a second: not worth it for JSON of ordinary size, nor for a page so small that the parser of the standard library
+    (quadratic where markup is left open) is through with it in half a second at worst.
     """
 
     label: str
@@ -40,8 +41,8 @@ class HowRow:
 
 HOW: dict[How, HowRow] = {
     How.TEXT: HowRow("text", None),
-    How.HTML: HowRow("HTML", 64 * KIB),
-    How.NOTEBOOK: HowRow("a Jupyter notebook", 64 * KIB),
+    How.HTML: HowRow("HTML", 4 * KIB),
+    How.NOTEBOOK: HowRow("a Jupyter notebook", 1024 * KIB),
     How.PDF: HowRow("PDF"),
     How.DOCX: HowRow("a Word document"),
     How.XLSX: HowRow("an Excel workbook"),
