@@ -149,7 +149,7 @@ class Settings:
         "stand-in",
         _non_empty,
         "EMBEDDER",
-        "what makes vectors for semantic search: stand-in, MODULE:FUNCTION or the URL of an /embeddings path as OpenAI's",
+        "what makes vectors for search: stand-in, MODULE:FUNCTION or the URL of an /embeddings path as OpenAI's",
         per_team=True,
     )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
