@@ -89,6 +89,7 @@ class Seed:
     def __init__(self, world: World, app: App, path: Path) -> None:
         self._world, self._app, self._path = world, app, path
         self._snapshots: dict[str | None, Path] = {}  # by team; None is for all others
+        self._settings: dict[str | None, dict[str, Any]] = {}
 
     async def prepare(self) -> None:
         """Read the file, and let every new team begin with it. Raises BadSeed."""
@@ -109,18 +110,19 @@ class Seed:
 
     def plant(self, team: Team) -> None:
         """Give a new team what it is to have at first."""
-        path = self._snapshots.get(team.name, self._snapshots.get(None))
-        if path is not None:
-            self._world.restore(team, self._world.store.snapshots.open(path))
+        part = team.name if team.name in self._snapshots else None
+        if part in self._snapshots:
+            self._world.restore(team, self._world.store.snapshots.open(self._snapshots[part]))
+            self._world.configure(team, self._settings.get(part, {}))
 
     async def _grow(self, root: SeedRoot) -> None:
         """Fill a team for each part of the file, and keep it."""
         self._give_keys(root.keys)
         mode, self._world.auth_mode = self._world.auth_mode, AuthMode.OPEN  # nobody else can call yet
         try:
-            self._snapshots[None] = await self._fill(root, "")
+            self._snapshots[None], self._settings[None] = await self._fill(root, ""), root.settings
             for name, part in root.teams.items():
-                self._snapshots[name] = await self._fill(part, f"teams.{name}.")
+                self._snapshots[name], self._settings[name] = await self._fill(part, f"teams.{name}."), part.settings
         finally:
             self._world.auth_mode = mode
 

@@ -161,6 +161,10 @@ FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fiel
 PER_TEAM: tuple[str, ...] = tuple(name for name, field in FIELDS.items() if field.metadata["per_team"])
 
 
+# These name code and files of this machine, so a snapshot, which may come from elsewhere, does not bring them along.
+STAY_HERE: tuple[str, ...] = ("responder", "embedder")
+
+
 def flag(name: str) -> str:
     """The command-line flag of a setting: repeatable ones are named in the singular."""
     word = name.removesuffix("s") if FIELDS[name].metadata["repeat"] else name

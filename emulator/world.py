@@ -15,7 +15,7 @@ from emulator.domain.keys import AuthMode, Key
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
 from emulator.search.embedders import check_embedder, embed
-from emulator.settings import BadSetting, Settings, of_team
+from emulator.settings import STAY_HERE, BadSetting, Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
 from emulator.store.snapshots import Opened
@@ -197,13 +197,17 @@ class World:
     def restore(self, team: Team, snapshot: Opened) -> None:
         """Let a team be as it was when a snapshot was made: what it has, its clock, its own settings.
 
-        What is planned for it and what is remembered of its calls stays. Raises BadSnapshot, and changes nothing then.
+        What is planned for it and what is remembered of its calls stays, and so do settings that name code or files of
+        this machine. Raises BadSnapshot, and changes nothing then.
         """
+        stay = {name: value for name, value in team.overrides.items() if name in STAY_HERE}
         self.store.restore(team.name, snapshot)
         row = self.store.teams.open(team.name)
         team.clock = Clock(row.clock_offset, row.frozen_at)
         team.moved_at = team.clock.now()
-        team.configure(self.settings, row.overrides)
+        brought = {name: value for name, value in row.overrides.items() if name not in STAY_HERE}
+        team.configure(self.settings, {**brought, **stay})
+        self.store.teams.set_overrides(team.name, team.overrides)
         self.wake()
 
     def delete(self, team: Team) -> dict[str, int]:

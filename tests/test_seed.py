@@ -121,6 +121,28 @@ def test_a_restart_keeps_what_there_is(seed: Path, tmp_path: Path) -> None:
         assert list(seen(emulator, "new")["contents"]) == ["a.txt", "b.png", "c.md"]
 
 
+def test_a_seed_may_name_a_responder_and_a_snapshot_may_not(tmp_path: Path) -> None:
+    """Who writes a seed file is here; a snapshot may come from anywhere, and brings no code along."""
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(json.dumps({"response": "from a file"}) + "\n")
+    responder = f"canned:{answers}"
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps({"xai_emulator_seed": 1, "settings": {"responder": responder, "profile": "strict"}}))
+    with Emulator(seed=path) as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
+        assert control.get("/teams/default").json()["team"]["overrides"] == {
+            "profile": "strict",
+            "responder": responder,
+        }
+        control.post("/snapshots", json={"name": "s"})
+        control.post("/snapshots/s/restore")
+        assert control.get("/teams/default").json()["team"]["overrides"]["responder"] == responder
+        snapshot = control.get("/snapshots/s").content
+    with Emulator() as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
+        control.put("/snapshots/s", content=snapshot)
+        control.post("/snapshots/s/restore")
+        assert control.get("/teams/default").json()["team"]["overrides"] == {"profile": "strict"}
+
+
 def test_keys_of_the_seed_are_the_only_ones(tmp_path: Path) -> None:
     """With `auth=strict` a key of the seed file opens its plane, and the keys that everybody knows do not."""
     path = tmp_path / "seed.json"

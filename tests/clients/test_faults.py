@@ -184,3 +184,17 @@ def test_a_fault_belongs_to_its_team(control: httpx.Client, emulator: Emulator) 
     for team, status in (("mine", 500), ("other", 200)):
         reply = httpx.get(f"{emulator.base_url}/files", headers={"authorization": f"Bearer {emulator.api_key}@{team}"})
         assert reply.status_code == status
+
+
+async def test_a_call_within_the_process_sees_its_connection_drop(control: httpx.Client, emulator: Emulator) -> None:
+    """Without a socket there is nothing to reset: the transport raises what a reset socket would."""
+    transport = httpx.ASGITransport(emulator.app)
+    headers = {"authorization": f"Bearer {emulator.api_key}"}
+    async with httpx.AsyncClient(transport=transport, base_url=emulator.base_url, headers=headers) as client:
+        id = (await client.post("/files", files={"file": ("a.txt", b"x" * 100)})).json()["id"]
+        rule(control, operation="files.list", drop="before")
+        rule(control, operation="files.content", cut_download_after_bytes=10)
+        for path in ("/files", f"/files/{id}/content"):
+            with pytest.raises(ConnectionResetError):
+                await client.get(path)
+            assert (await client.get(path)).status_code == 200
