@@ -21,6 +21,7 @@ BY_EXTENSION: dict[str, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "ppt": "application/vnd.ms-powerpoint",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "ipynb": "application/vnd.jupyter", "msg": "application/vnd.ms-outlook",
     "odt": "application/vnd.oasis.opendocument.text", "epub": "application/epub+zip",
     "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp",
     "svg": "image/svg+xml", "mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm",
