@@ -20,7 +20,8 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 class Case:
     """One sentence about the API. `operations` are named as in the emulator's table; the sentence is about all of them.
 
-    `refusal` is the kind of refusal the case provokes, `limit` the documented limit it drives against.
+    `refusal` is the kind of refusal the case provokes, `limit` the documented limit it drives against, `fault` the one
+    it plans.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Case:
     feature: str
     refusal: str | None = None
     limit: str | None = None
+    fault: str | None = None
     slow: bool = False
     destructive: bool = False
     control: bool = False

@@ -15,6 +15,7 @@ from .case import Case, case_of
 from .cleanup import clean_up
 from .clients import TRANSPORTS, Clients
 from .clients.client import Client, counted
+from .clients.rest import RestClient
 from .clients.seen import Unsupported
 from .clients.wire import Transport
 from .driven import Driven
@@ -53,7 +54,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with every client that is here."""
-    names = list(metafunc.config.stash[CLIENTS].versions())
+    clients = metafunc.config.stash[CLIENTS]
+    names = list(clients.versions())
+    if metafunc.definition.get_closest_marker("one_client_for_each_door"):
+        names = list({clients.get(name).door: name for name in reversed(names)}.values())
     if "client" in metafunc.fixturenames:
         metafunc.parametrize("client", names, indirect=True)
     if "transport" in metafunc.fixturenames:
@@ -191,7 +195,21 @@ def target(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Targe
     """The server, with names of this test's own, and a team of its own where the test changes what a team has."""
     target = pytestconfig.stash[TARGET]
     target = replace(target, run=f"{target.run}{next(_numbers)}-")
-    return as_team(target, target.run.rstrip("-")) if _case(request.node).control else target
+    alone = _case(request.node).control and "transport" in request.fixturenames  # whose keys are not fixed
+    return as_team(target, target.run.rstrip("-")) if alone else target
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> str:
+    """How the names of everything this run makes begin."""
+    return pytestconfig.stash[TARGET].run
+
+
+@pytest.fixture(scope="session")
+def writer(pytestconfig: pytest.Config) -> Client:
+    """A client that can do everything, for what a test needs and is not about."""
+    clients = pytestconfig.stash[CLIENTS]
+    return counted(RestClient(clients.target, clients.transport("httpx")), clients.target.budget)
 
 
 @pytest.fixture

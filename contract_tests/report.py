@@ -62,6 +62,7 @@ class Report:
                     "source": case.source,
                     "refusal": case.refusal,
                     "limit": case.limit,
+                    "fault": case.fault,
                     "clients": {},
                 },
             )

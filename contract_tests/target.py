@@ -20,6 +20,7 @@ FEATURES = {
     "collections": "collections and their documents, with a management key",
     "search": "search in documents, with both keys",
     "batches": "the Batch API",
+    "faults": "planned faults, of emulators only",
 }
 EVIDENCE = ("documented", "recorded", "assumed")
 API_KEY = "XAI_API_KEY"

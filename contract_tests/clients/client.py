@@ -43,6 +43,7 @@ class Client:
 
     name: str
     version: str
+    door = "rest"
 
     def close(self) -> None:
         """Let go of connections."""

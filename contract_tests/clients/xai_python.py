@@ -30,6 +30,7 @@ class XaiPython(Client):
     """`xai_sdk.Client`."""
 
     name = "xai-sdk"
+    door = "grpc"
 
     def __init__(self, target: Target) -> None:
         sdk: Any = import_module("xai_sdk")

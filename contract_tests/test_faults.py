@@ -1,0 +1,101 @@
+"""Planned faults, operation by operation: an emulator can be told to fail, and the client sees it fail so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from .case import Case
+from .clients.client import Client
+from .clients.seen import Refused, Unsupported
+from .target import Target
+
+
+@dataclass(frozen=True)
+class Things:
+    """What the calls are about."""
+
+    name: str
+    file: str
+    collection: str
+    batch: str
+
+
+CALLS: dict[str, Callable[[Client, Things], Any]] = {
+    "auth.api_key": lambda client, things: client.team_of_key(),
+    "files.upload": lambda client, things: client.upload_file(b"x", f"{things.name}b.txt"),
+    "files.list": lambda client, things: client.list_files(),
+    "files.get": lambda client, things: client.get_file(things.file),
+    "files.content": lambda client, things: client.read_file(things.file),
+    "files.delete": lambda client, things: client.delete_file(things.file),
+    "files.create_public_url": lambda client, things: client.create_public_url(things.file),
+    "files.revoke_public_url": lambda client, things: client.revoke_public_url(things.file),
+    "collections.create": lambda client, things: client.create_collection(f"{things.name}b"),
+    "collections.list": lambda client, things: client.list_collections(),
+    "collections.get": lambda client, things: client.get_collection(things.collection),
+    "collections.update": lambda client, things: client.rename_collection(things.collection, f"{things.name}c"),
+    "collections.describe": lambda client, things: client.describe_collection(things.collection),
+    "collections.delete": lambda client, things: client.delete_collection(things.collection),
+    "documents.add": lambda client, things: client.add_document(things.collection, things.file),
+    "documents.upload": lambda client, things: client.upload_document(things.collection, f"{things.name}d.txt", b"x"),
+    "documents.list": lambda client, things: client.list_documents(things.collection),
+    "documents.get": lambda client, things: client.get_document(things.collection, things.file),
+    "documents.batch_get": lambda client, things: client.batch_get_documents(things.collection, [things.file]),
+    "documents.update": lambda client, things: client.update_document(things.collection, things.file, content=b"y"),
+    "documents.reindex": lambda client, things: client.reindex_document(things.collection, things.file),
+    "documents.remove": lambda client, things: client.remove_document(things.collection, things.file),
+    "documents.search": lambda client, things: client.search("x", [things.collection]),
+    "batches.create": lambda client, things: client.create_batch(f"{things.name}batch"),
+    "batches.get": lambda client, things: client.get_batch(things.batch),
+    "batches.list": lambda client, things: client.list_batches(),
+    "batches.cancel": lambda client, things: client.cancel_batch(things.batch),
+    "batches.add_requests": lambda client, things: client.add_chats(things.batch, {"a": "Say a."}),
+    "batches.list_requests": lambda client, things: client.list_batch_requests(things.batch),
+    "batches.list_results": lambda client, things: client.list_batch_results(things.batch),
+}
+
+REST_ONLY = {"documents.upload"}  # over gRPC a document is uploaded as a file, and then added
+
+
+def fault(operation: str) -> Any:
+    """The parameters of one operation's case."""
+    case = Case(
+        f"faults.{operation}",
+        f"A fault that is planned for {operation} is what the client sees, and the next call goes through as before",
+        (operation,),
+        evidence="assumed",
+        source="planned faults are the emulator's own",
+        feature="faults",
+        fault="out_of_credits",
+        control=True,
+    )
+    return pytest.param(operation, id=operation, marks=pytest.mark.case(case))
+
+
+@pytest.fixture(scope="module")
+def things(writer: Client, run: str) -> Things:
+    """A document in a collection, and a batch: calls that meet a fault leave them as they are."""
+    file = writer.upload_file(b"x", f"{run}faulty.png").id
+    collection = writer.create_collection(f"{run}faulty").id
+    writer.add_document(collection, file)
+    return Things(f"{run}faulty-", file, collection, writer.create_batch(f"{run}faulty").id)
+
+
+@pytest.mark.one_client_for_each_door
+@pytest.mark.parametrize("operation", [fault(operation) for operation in CALLS])
+def test_fault(client: Client, target: Target, things: Things, operation: str) -> None:
+    """The sentence of the case."""
+    if operation in REST_ONLY and client.door != "rest":
+        raise Unsupported(f"{operation} is not an operation of {client.door}")
+    plan = {"operation": operation, "error": "out_of_credits", "door": client.door}
+    rule = target.control("POST", "/faults", plan)["rule"]["id"]
+    try:
+        with pytest.raises(Refused) as refused:
+            CALLS[operation](client, things)
+        assert refused.value.kind == "exhausted"
+        assert target.control("GET", f"/faults/{rule}")["rule"]["exhausted"]
+    finally:
+        target.control("DELETE", f"/faults/{rule}")
