@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -241,15 +242,24 @@ def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPa
 
 def test_a_caller_who_leaves_is_indexed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document whose adder does not wait for the reply is indexed nonetheless."""
-    real, go_on = indexing.cut, threading.Event()
-    monkeypatch.setattr(indexing, "cut", lambda *arguments: real(*arguments) if go_on.wait(30) else None)
+    real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        entered.set()
+        assert go_on.wait(30)
+        return real(*arguments)
+
+    monkeypatch.setattr(indexing, "cut", slow)
     with place() as here:
         id = here.rest.post("/v1/files", files={"file": ("a.txt", TEXT)}).json()["id"]
-        with pytest.raises(httpx.ReadTimeout):
-            here.management.post(f"{here.collection}/documents/{id}", timeout=0.05)
+        caller = HTTPConnection(here.emulator.grpc_target)
+        headers = {"authorization": f"Bearer {here.emulator.management_key}"}
+        caller.request("POST", f"{here.collection}/documents/{id}", headers=headers)
+        assert entered.wait(30)
+        caller.close()
         assert here.progress(id)[0] == "PROCESSING"
         go_on.set()
-        here.management.post(f"{here.collection}/documents/{here.add()}", timeout=30)
+        here.add()  # its turn comes after the first one's
         assert here.progress(id)[0] == "PROCESSED"
 
 
