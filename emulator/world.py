@@ -164,6 +164,10 @@ class World:
         """The id of a team: a UUID that stays the same for a name."""
         return ids.fixed_uuid(self.seed, team.name, "team")
 
+    def key_id(self, team: Team, secret: str) -> str:
+        """The id of a key of a team: a UUID that stays the same for a key."""
+        return ids.fixed_uuid(self.seed, team.name, f"key {secret}")
+
     def new_url_token(self, team: Team) -> str:
         """A new unguessable token for a public URL."""
         return ids.url_token(self.seed, team.name, self.store.teams.next_id(team.name))

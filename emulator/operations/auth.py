@@ -34,7 +34,7 @@ async def describe_key(world: World, call: Call, request: DescribeKey) -> KeyDes
         redacted_api_key=f"xai-...{secret[-4:]}" if len(secret) > 8 else "xai-...",
         user_id=ids.fixed_uuid(world.seed, team, "user"),
         team_id=world.team_id(call.team),
-        api_key_id=ids.fixed_uuid(world.seed, team, f"key {secret}"),
+        api_key_id=world.key_id(call.team, secret),
         name="emulator",
         acls=("api-key:model:*", "api-key:endpoint:*"),
     )

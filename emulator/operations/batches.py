@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from emulator import ids
 from emulator.clock import MICROSECONDS, Instant
 from emulator.domain.batches import (
     KINDS,
@@ -145,7 +144,7 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
             name=request.name,
             created_at=call.at,
             expires_at=expires_at,
-            created_by=ids.fixed_uuid(world.seed, team.name, f"key {call.principal.secret}"),
+            created_by=world.key_id(team, call.principal.secret),
             input_file_id=None if file is None else file.id,
             input_blob=None if file is None else file.blob,
         )
@@ -303,7 +302,7 @@ def _check_rate(world: World, call: Call) -> None:
     if calls >= most:
         raise ApiError(
             Kind.RESOURCE_EXHAUSTED,
-            f"Too many requests for team {ids.fixed_uuid(world.seed, call.team.name, 'team')}. "
+            f"Too many requests for team {world.team_id(call.team)}. "
             f"Your team's rate limit is - {rate.label} (actual/limit): {calls}/{most}.",
             rule=rate.row,
         )

@@ -199,6 +199,7 @@ def test_the_depth_of_json_does_not_see_into_strings(value: Any, most: int) -> N
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
     assert is_deeper(json.dumps(value).encode(), most) == (depth(value) > most)
+    assert is_deeper(json.dumps({"\\": [value], 'a"\\"': 1}).encode(), most) == (depth(value) + 2 > most)
     assert not is_deeper(json.dumps("[{" * 500).encode(), 1)
 
 
