@@ -62,7 +62,9 @@ class Control:
             reply, headers = Refusal(error=str(error)), error.headers
             await _send_json(send, error.status, reply, headers, body=scope["method"] != "HEAD")
             return
-        if isinstance(reply, Events):
+        if isinstance(reply, Events | Download) and scope["method"] == "HEAD":
+            await _send_head(send, _EVENT_HEADERS if isinstance(reply, Events) else _download_headers(reply))
+        elif isinstance(reply, Events):
             await _while_connected(receive, _send_stream(send, _EVENT_HEADERS, reply))
         elif isinstance(reply, Download):
             await _send_stream(send, _download_headers(reply), reply)
@@ -198,6 +200,11 @@ _LABELS: Headers = [(b"x-emulator", VERSION.encode())]
 async def _send_asset(send: Any, page: Asset, *, body: bool) -> None:
     await send({"type": "http.response.start", "status": page.status, "headers": [*_LABELS, *page.headers]})
     await send({"type": "http.response.body", "body": page.content if body else b""})
+
+
+async def _send_head(send: Any, headers: Headers) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [*_LABELS, *headers]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_stream(send: Any, headers: Headers, reply: Events | Download) -> None:

@@ -48,7 +48,6 @@ async def perform(world: World, call: Call) -> Any:
         raise
     except Exception as error:
         entry.end("INTERNAL")
-        entry.rule = type(error).__name__
         asyncio.get_running_loop().call_exception_handler(
             {"message": f"{call.operation.name} failed", "exception": error}
         )
@@ -103,7 +102,7 @@ async def _run_with(world: World, call: Call, tickets: list[Any]) -> Any:
     if effect.drop == "after":
         _end(world, call, effect)
     if isinstance(result, Content):
-        return wrap_content(result, effect, _cut)
+        return wrap_content(result, effect, lambda: _cut(call, ticket))
     return result
 
 
@@ -121,8 +120,10 @@ def _end(world: World, call: Call, effect: Effect) -> NoReturn:
     raise error
 
 
-def _cut() -> NoReturn:
+def _cut(call: Call, ticket: Any) -> NoReturn:
     """End content on its way out. Over gRPC that is a status, over REST nothing but the end of the connection."""
+    call.entry.end("CUT")
+    ticket.end("CUT")
     raise ApiError(Kind.UNAVAILABLE, CUT)
 
 

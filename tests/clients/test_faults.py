@@ -152,6 +152,8 @@ def test_a_download_is_cut_at_a_megabyte(control: httpx.Client, xai: xai_sdk.Cli
         xai.files.content(file.id)
     assert broken.value.code() is grpc.StatusCode.UNAVAILABLE
     assert len(xai.files.content(file.id)) == 3 * MIB  # the rule is exhausted
+    outcomes = [call["outcome"] for call in control.get("/requests?operation=files.content").json()["requests"]]
+    assert outcomes == ["CUT", "CUT", "ok"]
 
 
 def test_an_upload_cut_at_two_chunks_leaves_nothing_behind(

@@ -97,6 +97,7 @@ def test_a_wrong_method_names_the_right_ones(control: httpx.Client) -> None:
     assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD")
     assert control.head("/clock").content == b""
     assert control.head("/clock").status_code == 200
+    assert control.head("/requests/stream").headers["content-type"] == "text/event-stream"  # and it ends
 
 
 @pytest.mark.parametrize("query", ["tem=a", "team=", "team=a/b", "team=a&team=b", "team=%ff"])
