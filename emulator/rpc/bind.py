@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 
-from emulator.domain.keys import INFERENCE_KEY, bearer, team_of
+from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
 from emulator.errors import WIRE, ApiError, CallerGone, Kind, invalid
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
@@ -36,7 +36,7 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
     ("grpc.http2.max_ping_strikes", 0),
 )
-_CONNECTIONS_MAX = 4096  # remembered with the key last seen on them
+_CONNECTIONS_MAX = 4096  # remembered with the team last seen on them
 _END: Any = object()
 
 
@@ -52,7 +52,7 @@ class RpcServer:
     ) -> None:
         """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
         self._world, self._loop, self._drop_peer = world, loop, drop_peer
-        self._last_key: OrderedDict[str, str] = OrderedDict()
+        self._last_team: OrderedDict[str, str] = OrderedDict()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="xai-emulator-grpc")
         self._server = grpc.server(self._threads, options=OPTIONS)
         self._server.add_generic_rpc_handlers((*self._handlers(), _Unknown(self._unmatched)))
@@ -102,7 +102,8 @@ class RpcServer:
     def _unary_unary(self, method: Method, codec: MessageCodec, raw: bytes, context: grpc.ServicerContext) -> bytes:
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
-        answer: bytes = self._result(self._submit(self._answer(call, method), context), call, context)
+        work = _Work(self._loop, context)
+        answer: bytes = self._result(work.start(self._answer(call, method)), call, context)
         return answer
 
     def _stream_unary(
@@ -125,7 +126,7 @@ class RpcServer:
             return await method.read(messages(call))
 
         call = self._call(method, codec, read, context)
-        future = self._submit(self._answer(call, method), context)
+        future = _Work(self._loop, context).start(self._answer(call, method))
         future.add_done_callback(lambda _: wishes.put(None))
         while (wish := wishes.get()) is not None:
             try:
@@ -140,14 +141,15 @@ class RpcServer:
     ) -> Iterator[bytes]:
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
-        content = self._result(self._submit(self._open(call), context), call, context)
+        work = _Work(self._loop, context)
+        content = self._result(work.start(self._open(call)), call, context)
         pieces = content.read()
 
         async def next_piece() -> Any:
             return await anext(pieces, _END)
 
         try:
-            while (piece := self._result(self._submit(next_piece(), context), call, context)) is not _END:
+            while (piece := self._result(work.start(next_piece()), call, context)) is not _END:
                 yield method.write(piece).SerializeToString()
         finally:
             asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
@@ -177,13 +179,16 @@ class RpcServer:
         )
 
     def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
-        """Remember the key last seen on a connection, for the one RPC that may come without."""
+        """Remember the team last seen on a connection, for the one RPC that may come without a key.
+
+        The team, not the key: the channels for both planes share a connection, so the last key may be of the other.
+        """
         if credentials is not None:
-            self._last_key[peer] = credentials
-            self._last_key.move_to_end(peer)
-            if len(self._last_key) > _CONNECTIONS_MAX:
-                self._last_key.popitem(last=False)
-        return self._last_key.get(peer, INFERENCE_KEY) if method.keyless else None
+            self._last_team[peer] = team_of(credentials)
+            self._last_team.move_to_end(peer)
+            if len(self._last_team) > _CONNECTIONS_MAX:
+                self._last_team.popitem(last=False)
+        return f"{INFERENCE_KEY}@{self._last_team.get(peer, DEFAULT_TEAM)}" if method.keyless else None
 
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The answer of a call, of which the journal is told."""
@@ -217,12 +222,6 @@ class RpcServer:
 
         self._loop.call_soon_threadsafe(note)
 
-    def _submit(self, work: Any, context: grpc.ServicerContext) -> Future[Any]:
-        """Run a coroutine on the loop; a client that cancels its call cancels the coroutine."""
-        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        context.add_callback(future.cancel)
-        return future
-
     def _result(self, future: Future[T], call: Call, context: grpc.ServicerContext) -> T:
         """Wait for a result, or end the call with the refusal."""
         try:
@@ -234,6 +233,29 @@ class RpcServer:
             return _abort(context, "CANCELLED", "The client has gone.")
         context.set_trailing_metadata(_metadata(call, None))
         return result
+
+
+class _Work:
+    """What runs on the loop for one call. A client that cancels its call cancels that."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: grpc.ServicerContext) -> None:
+        self._loop = loop
+        self._gone = False
+        self._present: Future[Any] | None = None  # the last one only: each holds its result
+        if not context.add_callback(self._cancel):
+            self._gone = True
+
+    def start(self, coroutine: Any) -> Future[Any]:
+        """Run a coroutine, after the one before it has ended."""
+        self._present = present = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        if self._gone:
+            present.cancel()
+        return present
+
+    def _cancel(self) -> None:
+        self._gone = True
+        if self._present is not None:
+            self._present.cancel()
 
 
 def _abort(context: grpc.ServicerContext, code: str, details: str) -> NoReturn:

@@ -162,6 +162,21 @@ def test_a_keyless_upload_goes_to_the_team_of_its_connection(emulator: Emulator)
     client.close()
 
 
+def test_a_keyless_upload_follows_a_call_to_the_other_plane(emulator: Emulator) -> None:
+    """Both channels share a connection; a management key seen last on it still tells the team, and no more."""
+    client = xai_sdk.Client(
+        api_key=f"{emulator.api_key}@planes",
+        management_api_key=f"{emulator.management_key}@planes",
+        api_host=emulator.grpc_target,
+        management_api_host=emulator.grpc_target,
+        use_insecure_channel=True,
+    )
+    collection = client.collections.create("papers").collection_id
+    document = client.collections.upload_document(collection, "a.txt", b"hello")
+    assert [each.id for each in client.files.list().data] == [document.file_metadata.file_id]
+    client.close()
+
+
 def test_strict_auth_refuses_a_keyless_upload() -> None:
     """Where only given keys count, an upload without one is refused."""
     with Emulator(auth="strict") as emulator:
