@@ -1,0 +1,80 @@
+"""A request's body on its way from the parser to the app: every byte, in order, and one end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.port.body import WAITING_BYTES_MAX, Body
+
+
+class Uvicorn:
+    """What uvicorn's `receive` does: it waits for an event, and then tells whether there is more, and no bytes."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.more = True
+        self.gone = False
+
+    async def receive(self) -> dict[str, Any]:
+        await self.event.wait()
+        self.event.clear()
+        if self.gone:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": b"", "more_body": self.more}
+
+
+@given(pieces=st.lists(st.binary(min_size=1, max_size=5), max_size=8), steps=st.lists(st.integers(0, 3), max_size=20))
+def test_every_byte_arrives_and_then_the_end(pieces: list[bytes], steps: list[int]) -> None:
+    """Whatever the interleaving of arriving and asking, the app sees the bytes in order and `more_body` false last."""
+
+    async def run() -> None:
+        uvicorn, body, waiting, pauses = Uvicorn(), Body(), list(pieces), iter(steps)
+        receive = body.receiver(uvicorn.receive)
+
+        async def arrive() -> None:
+            while waiting:
+                body.add(waiting.pop(0))
+                uvicorn.event.set()
+                for _ in range(next(pauses, 0)):
+                    await asyncio.sleep(0)
+            uvicorn.more = False
+            uvicorn.event.set()
+
+        arriving = asyncio.create_task(arrive())
+        seen, more = b"", True
+        while more:
+            message = await asyncio.wait_for(receive(), 5)
+            seen += message["body"]
+            more = message["more_body"]
+        await arriving
+        assert seen == b"".join(pieces)
+
+    asyncio.run(run())
+
+
+def test_what_arrived_is_seen_before_the_client_is_gone() -> None:
+    """A disconnect is told after the pieces that came before it."""
+
+    async def run() -> None:
+        uvicorn, body = Uvicorn(), Body()
+        receive = body.receiver(uvicorn.receive)
+        body.add(b"x")
+        uvicorn.gone = True
+        uvicorn.event.set()
+        assert (await receive())["body"] == b"x"
+        assert (await receive())["type"] == "http.disconnect"
+
+    asyncio.run(run())
+
+
+def test_a_body_that_nobody_reads_fills_up() -> None:
+    """Beyond its bound it says so, and the connection stops to read."""
+    body = Body()
+    body.add(b"x" * WAITING_BYTES_MAX)
+    assert not body.full
+    body.add(b"x")
+    assert body.full
