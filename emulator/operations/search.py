@@ -149,9 +149,9 @@ async def _accepted(
         expired = frozenset(world.store.documents.expired(team.name, collection.id, at))
         return {}, (lambda file_id: file_id not in expired) if expired else None
     found: dict[str, Fields] = {}
-    after = 0
-    while rows := world.store.chunks.metadata(team.name, collection.id, at, after, _SLICE):
-        found |= {file_id: fields for _, file_id, fields in rows if passes is None or passes(fields)}
+    after = ""
+    while rows := world.store.documents.fields(team.name, collection.id, at, after, _SLICE):
+        found |= {file_id: fields for file_id, fields in rows if passes is None or passes(fields)}
         after = rows[-1][0]
         await asyncio.sleep(0)
     return found, found.__contains__

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from emulator.clock import Instant
 from emulator.domain.chunks import IndexedChunk
 from emulator.store.database import Database
 
@@ -157,19 +155,6 @@ class Chunks:
             (team, collection_id, edition.file_id, after, limit),
         )
         return [IndexRow(edition, *row) for row in rows]
-
-    def metadata(
-        self, team: str, collection_id: str, now: Instant, after: int, limit: int
-    ) -> list[tuple[int, str, dict[str, str]]]:
-        """The edition's number, the file id and the fields of living documents that can be found, after a number."""
-        rows = self._db.rows(
-            "SELECT indexed_documents.seq, file_id, fields FROM indexed_documents "
-            "JOIN documents USING (team, collection_id, file_id) WHERE team = ? AND collection_id = ? "
-            "AND indexed_documents.seq > ? AND (expires_at IS NULL OR expires_at > ?) "
-            "ORDER BY indexed_documents.seq LIMIT ?",
-            (team, collection_id, after, now, limit),
-        )
-        return [(seq, file_id, json.loads(fields)) for seq, file_id, fields in rows]
 
     def get(self, team: str, collection_id: str, edition: Edition, ordinal: int) -> StoredChunk | None:
         """A chunk of an edition, unless there is a newer one."""

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from emulator.clock import Instant
 from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.domain.files import File
@@ -18,6 +20,7 @@ _SELECT = (
     "file_id, name, size, content_type, hash, blob, created_at, expires_at, upload_status, open_for_chunks, "
     "public_url_token, public_url_expires_at, file_seq FROM documents_of_files"
 )
+_FIELDS = msgspec.json.Decoder(dict[str, str])  # five times as fast as json, and a search may read them all
 _ALL = "team = ? AND collection_id = ?"
 _ONE = "team = ? AND collection_id = ? AND file_id = ?"
 # A document is gone at the very instant its file expires, whether or not the job that removes it has run yet.
@@ -125,6 +128,16 @@ class Documents:
             (team, collection_id, now),
         )
         return [row[0] for row in rows]
+
+    def fields(
+        self, team: str, collection_id: str, now: Instant, after: str, limit: int
+    ) -> list[tuple[str, dict[str, str]]]:
+        """The fields of living documents in the order of their file ids, after one."""
+        rows = self._db.rows(
+            f"SELECT file_id, fields FROM documents WHERE {_ALL} AND {_ALIVE} AND file_id > ? ORDER BY file_id LIMIT ?",
+            (team, collection_id, now, after, limit),
+        )
+        return [(file_id, _FIELDS.decode(fields)) for file_id, fields in rows]
 
     def begin(self, team: str, collection_id: str, file_id: str, revision: int) -> None:
         """Let the indexing of a document begin anew."""

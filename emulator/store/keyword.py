@@ -54,24 +54,39 @@ class KeywordIndex:
         self._frequencies.clear()
 
     def ranking(self, query: KeywordQuery, depth: int | None) -> Iterator[tuple[int, float]]:
-        """Numbers and BM25 scores of the best chunks that match, or of all; equal ones in order of number."""
-        expression = self._expression(query)
-        if expression is None:
-            return
-        rows = self._connection.execute(
-            "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
-            (expression, -1 if depth is None else depth),
-        )
-        yield from rows
+        """Numbers and BM25 scores of the best chunks that match, or of all; equal ones in order of number.
 
-    def _expression(self, query: KeywordQuery) -> str | None:
-        """The query in FTS5's syntax. Every term is quoted, so nothing a user writes is syntax."""
+        Every term is quoted, so nothing a user writes is syntax.
+        """
         phrases = [_quoted(phrase) for phrase in query.phrases[:TERMS_MAX]]
-        words = self._affordable([_quoted(word) for word in query.words[:TERMS_MAX]])
-        if not phrases:
-            return " OR ".join(words) or None
-        # Each phrase must be there; words only add to the score, for which every term must stand in the expression.
-        return f"({' AND '.join(phrases)}) AND ({' OR '.join(phrases + words)})"
+        words = [_quoted(word) for word in query.words[:TERMS_MAX]]
+        rare = self._affordable(words)
+        if phrases:
+            # Each must be there; words only add to the score, for which every term must stand in the expression.
+            yield from self._matching(f"({' AND '.join(phrases)}) AND ({' OR '.join(phrases + rare)})", depth)
+            return
+        found = list(self._matching(" OR ".join(rare), depth)) if rare else []
+        yield from found
+        frequent = [word for word in words if word not in rare and self._frequencies.get(word)]
+        if frequent and (depth is None or len(found) < depth):
+            yield from self._rest(rare, frequent, found[-1][1], None if depth is None else depth - len(found))
+
+    def _rest(
+        self, rare: Sequence[str], frequent: Sequence[str], lowest: float, depth: int | None
+    ) -> Iterator[tuple[int, float]]:
+        """The chunks that hold frequent words only, all below those that hold a rare one."""
+        highest = None
+        for number, score in self._matching(f"({' OR '.join(frequent)}) NOT ({' OR '.join(rare)})", depth):
+            highest = score if highest is None else highest
+            yield number, score * lowest / (lowest + highest)
+
+    def _matching(self, expression: str, depth: int | None) -> Iterator[tuple[int, float]]:
+        return iter(
+            self._connection.execute(
+                "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
+                (expression, -1 if depth is None else depth),
+            )
+        )
 
     def _affordable(self, words: Sequence[str]) -> list[str]:
         """The rarest words, as many as may be touched: frequent ones cost the most and tell the least."""

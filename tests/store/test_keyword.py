@@ -142,18 +142,38 @@ def test_what_was_removed_leaves_no_trace(texts: list[str], removed: set[int], q
     fresh.close()
 
 
-def test_frequent_words_are_left_out_where_rare_ones_are_enough(
+def test_rare_words_decide_where_frequent_ones_would_cost_too_much(
     index: KeywordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A query touches no more than it may, the rarest words first; a frequent word alone is still found."""
+    """The rarest words are ranked by, as many as may be touched; what holds the others only comes after that."""
     monkeypatch.setattr(keyword, "POSTINGS_MAX", 30)
     index.add(
-        [(number, "common " + ("rare " if number < 5 else "") + "often " * (number % 5 == 0)) for number in range(100)]
+        [(n, "common " * (100 - n) + "rare " * (n > 94) + "often " * (n % 5 == 0)) for n in range(100)],
     )
-    assert len(list(index.ranking(keyword_query("common rare often"), None))) == 24
-    assert len(list(index.ranking(keyword_query("common rare"), None))) == 5
+    ranking = list(index.ranking(keyword_query("common rare often"), None))
+    assert {number for number, _ in ranking[:24]} == {n for n in range(100) if n > 94 or n % 5 == 0}
+    assert [number for number, _ in index.ranking(keyword_query("common rare"), None)][:5] == [99, 98, 97, 96, 95]
     assert len(list(index.ranking(keyword_query("common"), None))) == 100
     assert not list(index.ranking(keyword_query("absent"), None))
+
+
+@given(texts_of_words, st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.integers(1, 9), st.integers(1, 9))
+def test_what_a_query_may_touch_changes_the_order_alone(
+    texts: list[str], query: list[str], most: int, depth: int
+) -> None:
+    """The same texts are found, each once, best first, and a shorter ranking is the beginning of the whole."""
+    asked = keyword_query(" ".join(query))
+    index = KeywordIndex()
+    index.add(list(enumerate(texts)))
+    everything = {number for number, _ in index.ranking(asked, None)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyword, "POSTINGS_MAX", most)
+        ranking = list(index.ranking(asked, None))
+        assert list(index.ranking(asked, depth)) == ranking[:depth]
+    index.close()
+    assert {number for number, _ in ranking} == everything
+    assert len(ranking) == len(everything)
+    assert [score for _, score in ranking] == sorted((score for _, score in ranking), reverse=True)
 
 
 def test_a_very_long_query_is_answered(index: KeywordIndex) -> None:
