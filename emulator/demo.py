@@ -60,7 +60,7 @@ def demo(port: int, *, once: bool, out: TextIO = sys.stdout) -> int:
     try:
         emulator.start()
     except CannotListen as error:
-        print(f"xai-emulator: {error}", file=sys.stderr)
+        print(f"xai-emulator: {error} Choose another with --port: 0 picks a free one.", file=sys.stderr)
         return 1
     try:
         target, management_key = emulator.grpc_target, emulator.management_key

@@ -13,7 +13,7 @@ def load(name: str) -> Callable[..., Any]:
     """The function of a module, which may lie in the working directory. Raises ValueError with one clear sentence."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
-        raise ValueError(f"{name!r} is not MODULE:FUNCTION")
+        raise ValueError(f"{name!r} is not MODULE:FUNCTION, such as my_module:my_function")
     if os.getcwd() not in sys.path and "" not in sys.path:  # a console script has its own directory there
         sys.path.insert(0, os.getcwd())
     try:

@@ -99,7 +99,7 @@ def parse_value(name: str, text: str) -> int | None:
     word = text.strip().lower()
     if word == "none":
         if not name.endswith(_SWITCHABLE):
-            raise ValueError(f"{name} is a default, it cannot be switched off")
+            raise ValueError(f"{name} is a default, it cannot be switched off: give it a number")
         return None
     digits = word.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = word[len(digits) :].strip()

@@ -13,10 +13,17 @@ import msgspec
 from emulator.app import Server, new_event_loop
 from emulator.clock import rfc3339, wall
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.port import CannotListen
+from emulator.port import CannotListen, PortTaken
 from emulator.seed import BadSeed
 from emulator.settings import Settings
 from emulator.store import DatabaseUnusable, LockTaken
+
+# What to do, where the error itself does not say.
+REMEDIES: dict[type[Exception], str] = {
+    PortTaken: " Stop that, or choose another with --port: 0 picks a free one.",
+    CannotListen: " Give --host an address of this machine: localhost, or 0.0.0.0 for all.",
+    LockTaken: ": stop that, or choose another --data-dir",
+}
 
 
 def serve(settings: Settings) -> int:
@@ -36,10 +43,10 @@ async def _serve(settings: Settings) -> int:
         log(f"xai-emulator: {error}")
         return 2
     except (CannotListen, LockTaken, DatabaseUnusable) as error:
-        log(f"xai-emulator: {error}")
+        log(f"xai-emulator: {error}{REMEDIES.get(type(error), '')}")
         return 1
     except OSError as error:
-        log(f"xai-emulator: {error.filename or settings.data_dir}: {error.strerror}")
+        log(f"xai-emulator: --data-dir: {error.filename or settings.data_dir}: {error.strerror}")
         return 1
     url = server.world.origin
     log(_hints(settings, url))
@@ -58,7 +65,7 @@ def _hints(settings: Settings, url: str) -> str:
         f"openai:  OpenAI(base_url='{url}/v1', api_key='{INFERENCE_KEY}')\n"
         f"xai-sdk: Client(api_host='{target}', management_api_host='{target}', "
         f"api_key='{INFERENCE_KEY}', management_api_key='{MANAGEMENT_KEY}')\n"
-        f"control: {url}/_emulator/health"
+        f"console: {url}/_emulator/"
     )
 
 

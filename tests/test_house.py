@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
     {"store", "search", "settings", "port"},
     {"profiles"},
     {"domain"},
+    {"rules"},
     {"errors", "limits", "clock", "ids", "version", "directories", "functions"},
 ]
 SIDEWAYS = {

@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the tables of the running code: `python -m tools.reference`."""
+"""Writes docs/reference.md and the tables of README.md from those of the running code: `python -m tools.reference`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from emulator.rest.routes import NOT_EMULATED as NO_PATHS
 from emulator.rest.routes import ROUTES as REST_ROUTES
 from emulator.rpc.methods import METHODS
 from emulator.rpc.methods import NOT_EMULATED as NO_METHODS
+from emulator.rules import RULES
 from emulator.settings import FIELDS, environment_name, flag
 
-FILE = Path(__file__).parent.parent / "docs" / "reference.md"
+ROOT = Path(__file__).parent.parent
+FILE = ROOT / "docs" / "reference.md"
+README = ROOT / "README.md"
 HEAD = """\
 # Reference
 
@@ -46,8 +49,28 @@ HEADERS = (
 
 def render() -> str:
     """The page."""
-    parts = [HEAD, *_settings(), *_verbs(), *_headers(), *_control(), *_limits(), *_profiles(), *_operations()]
+    parts = [
+        HEAD,
+        *_settings(),
+        *_verbs(),
+        *_headers(),
+        *_control(),
+        *_limits(),
+        *_rules(),
+        *_profiles(),
+        *_operations(),
+    ]
     return "\n".join([*parts, *_not_emulated(), *_refusals(), *_traps()])
+
+
+def render_readme(text: str) -> str:
+    """README.md with its two tables written anew, each between its markers."""
+    for name, lines in (("limits", _limits_table()), ("profiles", _profiles_table())):
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, rest = text.split(start)
+        body = "\n".join(lines).strip()
+        text = f"{before}{start}\n{body}\n{end}{rest.split(end)[1]}"
+    return text
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -61,7 +84,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     yield "## Settings\n"
-    yield "Flags of `xai-emulator serve`. A flag beats its environment name; in Python the keyword goes to `Emulator(…)`."
+    yield "Flags of `xai-emulator serve`; in Python they are keywords of `Emulator(…)`. A flag beats the environment."
     yield "Settings marked *team* can differ from team to team: `PATCH /_emulator/teams/{name}`.\n"
     yield from table(
         ("Flag", "Environment", "Python", "Default", "", "What it does"),
@@ -131,7 +154,7 @@ def _headers() -> Iterator[str]:
 
 def _control() -> Iterator[str]:
     yield "## Control API\n"
-    yield f"Below `{PREFIX}`, JSON, for local callers only. A call about a team takes `?team=NAME`; without it the team is"
+    yield f"Below `{PREFIX}`, JSON, for local callers only. A call about a team takes `?team=NAME`; else the team is"
     yield f"`default`. The same in OpenAPI: `{PREFIX}/control/openapi.json`.\n"
     schemas = document(CONTROL_ROUTES, "http://localhost:7878")["components"]["schemas"]
     yield from table(
@@ -165,7 +188,11 @@ def _limits() -> Iterator[str]:
     yield "## Limits\n"
     yield "Override one with `--limit NAME=VALUE`, or for a team with `PUT /_emulator/limits`; `none` switches it off."
     yield "The profile *relaxed* keeps those marked *always*.\n"
-    yield from table(
+    yield from _limits_table()
+
+
+def _limits_table() -> Iterator[str]:
+    return table(
         ("Name", "Value", "Known from", "How sure", ""),
         (
             (
@@ -187,8 +214,18 @@ def _value(name: str, value: int) -> str:
     return f"{value:,}"
 
 
+def _rules() -> Iterator[str]:
+    yield "## Rules\n"
+    yield "A refusal names a limit in `x-emulator-rule`, or one of these. `GET /_emulator/rules` has them all.\n"
+    yield from table(("Rule", "What to do"), ((f"`{name}`", text) for name, text in RULES.items()))
+
+
 def _profiles() -> Iterator[str]:
     yield "## Profiles\n"
+    yield from _profiles_table()
+
+
+def _profiles_table() -> Iterator[str]:
     names = [name for name in Profile.__dataclass_fields__ if name not in ("name", "limits")]
     rows: list[Sequence[Any]] = [
         ("limits", *("as the table" if p.limits != RELAXED else "safety only" for p in PROFILES.values()))
@@ -201,7 +238,7 @@ def _profiles() -> Iterator[str]:
                 *(getattr(value, "value", {True: "on", False: "off"}.get(value)) for value in values),
             )
         )
-    yield from table(("Behaviour", *(f"`{name}`" for name in PROFILES)), rows)
+    return table(("Behaviour", *(f"`{name}`" for name in PROFILES)), rows)
 
 
 def _operations() -> Iterator[str]:
@@ -272,4 +309,5 @@ def _sentence(text: str) -> str:
 if __name__ == "__main__":
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(render(), "utf-8")
+    README.write_text(render_readme(README.read_text("utf-8")), "utf-8")
     print(f"wrote {FILE}")

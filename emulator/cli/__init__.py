@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +37,18 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> Any:
-        self.exit(2, f"xai-emulator: {message} (see `{self.prog} --help`)\n")
+        self.exit(2, f"xai-emulator: {message}{_meant(message)} (see `{self.prog} --help`)\n")
+
+
+def _meant(message: str) -> str:
+    """The verb or flag that a wrong word comes near to, as a question."""
+    wrong = re.search(r"arguments: (--[\w-]+)|invalid choice: '([\w-]+)'", message)
+    if wrong is None:
+        return ""
+    verbs = next(each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction)).choices
+    flags = {word for verb in verbs.values() for each in verb._actions for word in each.option_strings}
+    near = difflib.get_close_matches(wrong[1] or wrong[2], flags if wrong[1] else verbs, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def build_parser() -> argparse.ArgumentParser:

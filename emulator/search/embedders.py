@@ -57,6 +57,8 @@ def _function(embedder: str | Function) -> Function:
         from emulator.search.embedding_server import EmbeddingServer  # and with it urllib
 
         return EmbeddingServer.from_url(embedder).embed
+    if ":" not in embedder:
+        raise ValueError(f"{embedder!r} is not stand-in, MODULE:FUNCTION or the URL of an /embeddings path")
     return functions.load(embedder)
 
 

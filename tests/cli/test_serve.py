@@ -48,7 +48,7 @@ def test_one_line_on_stdout_and_the_rest_on_stderr(log_format: str) -> None:
         messages = [entry["message"] for entry in entries]
         assert [message.partition(" ")[0] for message in messages] == ["keys:", "A"]
     assert err.count("sent a key that looks real") == 1
-    assert f"control: {url}/_emulator/health" in err
+    assert f"console: {url}/_emulator/" in err
 
 
 def test_a_bad_seed_ends_with_code_2(tmp_path: object) -> None:

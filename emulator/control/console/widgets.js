@@ -3,6 +3,7 @@
 import { append, h, replace, svg } from "./dom.js";
 import { clockTime, date, relative } from "./format.js";
 import { ICONS } from "./icons.js";
+import { remedy } from "./remedies.js";
 
 /** A drawing by its name. */
 export function icon(name, size) {
@@ -146,7 +147,8 @@ export function notice(text, tone = "none", ...more) {
 export function refusalBox(refusal) {
   return h("div.refusal", { role: "alert" }, h("strong", refusal.message),
     (refusal.rule || refusal.fault) && h("div", refusal.rule && ["rule ", h("code", refusal.rule)], " ",
-      refusal.fault && ["planned fault ", h("code", refusal.fault)]));
+      refusal.fault && ["planned fault ", h("code", refusal.fault)]),
+    refusal.rule && remedy(refusal.rule));
 }
 
 /** Opens a dialog with a form; resolves with its data, or null when it was dismissed. `submit` may refuse. */

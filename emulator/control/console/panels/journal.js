@@ -3,6 +3,7 @@
 import { h, replace } from "../dom.js";
 import { bytes, count, milliseconds } from "../format.js";
 import { filterBox } from "../listing.js";
+import { remedy } from "../remedies.js";
 import { address } from "../router.js";
 import { badge, button, complain, confirmLoss, detail, emptiness, facts, guarded, heading, jsonView, moment, select,
   table } from "../widgets.js";
@@ -130,7 +131,7 @@ function drawCall(call, number) {
     facts([
       ["Operation", call.operation ?? "none: no route fits"],
       ["Outcome", [badge(call.outcome ?? "running", call.outcome === "ok" ? "ok" : "bad"), " ", String(call.status ?? "")]],
-      ["Rule", call.rule && h("code", call.rule)],
+      ["Rule", call.rule && [h("code", call.rule), remedy(call.rule)]],
       ["Planned faults", call.faults.length > 0 && call.faults.map((fault) => [h("code", fault), " "])],
       ["Door", call.door === "grpc" ? "gRPC" : "REST"],
       ["Took", milliseconds(call.ms)],

@@ -1,0 +1,13 @@
+// What to do about a refusal, by the rule that refused.
+
+import { h } from "./dom.js";
+
+let known; // asked for once
+
+/** A sentence that says what to do; it comes when the emulator has told. */
+export function remedy(rule) {
+  const element = h("p.remedy");
+  known ??= fetch("/_emulator/rules").then((answer) => answer.json());
+  known.then(({ rules }) => element.append(rules[rule] ?? ""), () => (known = undefined));
+  return element;
+}

@@ -1,0 +1,22 @@
+"""What to do about a refusal, for each rule that one can name."""
+
+from __future__ import annotations
+
+from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.control.server import NoQuery
+from emulator.limits import ROWS
+from emulator.rules import RULES, remedy
+
+
+class RulesShown(Answer):
+    """For each rule that `x-emulator-rule` can name, a sentence that says what to do."""
+
+    rules: dict[str, str]
+
+
+async def read(asked: Asked) -> RulesShown:
+    """Tell for every rule that a refusal can name what to do about it."""
+    return RulesShown(rules={name: remedy(name) or "" for name in (*ROWS, *RULES)})
+
+
+ROUTES = (ControlRoute("GET", "/rules", read, RulesShown, query=NoQuery),)

@@ -1,0 +1,79 @@
+"""What to do about a refusal: a row for each rule that `x-emulator-rule` can name and that is no row of the limits.
+
+The sentence of a refusal is the real service's where that is known, and so cannot help; this table does.
+"""
+
+from __future__ import annotations
+
+from emulator.limits import ROWS
+
+RULES: dict[str, str] = {
+    # Keys
+    "key": "Send `Authorization: Bearer KEY` with the key of the plane: `xai-emulator` for files, search and batches, "
+    "`xai-token-emulator` for collections. With --auth strict only the keys given with --key are known.",
+    "permission": "Give the key the permission: --key KEY=PLANE:PERMISSION,…; a key without a list has them all.",
+    "team_id": "Leave team_id out, or name the team of the key: GET /v1/me tells it.",
+    # Paths and bodies
+    "unknown_route": "Compare the path with the OpenAPI document at /_emulator/openapi.json; "
+    "GET /_emulator/requests/unmatched shows the paths that come nearest.",
+    "method": "The header Allow names the methods of this path.",
+    "not_emulated": "This part of the API is left out; the sentence says why.",
+    "path": "Percent-encode ids as UTF-8.",
+    "query": "Compare the parameters with the OpenAPI document: names, types and values. A search needs some words.",
+    "name": "Send the name of each part of the form in UTF-8.",
+    "json": "Compare the body with the OpenAPI document; the sentence names the field, or the line and column.",
+    "protobuf": "The bytes of the message are not of its type: compare the .proto files of client and service.",
+    "content_type": "Send the content type that the path reads: the sentence names it.",
+    "multipart": "Send a form with a boundary, whose last part is complete.",
+    "range": "Ask for bytes that lie within the content.",
+    # Files
+    "missing_file": "Send the content as a part named `file` that has a filename.",
+    "missing_data": "Send the content as a part named `data`.",
+    "filename": "Use 1 to 255 characters, without control characters, quotes, semicolons and backslashes.",
+    "expires_after": "Give seconds, or anchor and seconds as OpenAI does: within the limits expires_after_seconds_*.",
+    "expires_after_order": "Put expires_after before file: the real service reads the form as it comes.",
+    "format_text": "Ask for format=original: there is no text in this file.",
+    "chunk": "Encode the chunk in base64.",
+    "init_first": "Begin the stream of UploadFile with the init message.",
+    "init_once": "Send init once, and only data after it.",
+    "open_for_chunks": "Chunks go to a file that was initialized and is not complete.",
+    "upload_status": "Upload the content first: a file that is not complete cannot be used.",
+    "concurrent_change": "Another call changed the file meanwhile: read it again, and repeat what is still wanted.",
+    "disk": "The emulator's disk is full: make room, or choose another --data-dir.",
+    "public_url_content_type": "Public URLs are for PNG, JPEG, MP4 and PDF; the type comes with the upload.",
+    "public_url_empty_file": "Upload a file that is not empty.",
+    "public_url_outlives_file": "Ask for no more seconds than the file still lives.",
+    # Collections and documents
+    "not-empty": "Give the field a value.",
+    "one-of": "Give exactly one of the named strategies.",
+    "chunk-configuration": "Give a size of 1 or more, and an overlap that is smaller.",
+    "unknown-field": "Name a field that the collection defines, or define it first.",
+    "undefined-field": "Define the key in field_definitions, or use a profile that takes any: documented, relaxed.",
+    "required": "Give the field a value in every document, or define it as not required.",
+    "unique": "Give the field a value, or the definition a key, that no other has.",
+    "new-required-field": "Add the field as not required: the documents that are there have no value for it.",
+    # Lists, search
+    "pagination_token": "Keep order, sort_by and filter while you page, and send the token as it came.",
+    "filter": "The caret points at the spot. `xai-emulator filter EXPR` tries a filter without a request.",
+    "collection_ids": "Name at least one collection in source.collection_ids.",
+    "rrf": "Give k and the weights values of 0 or more.",
+    "group_by": "Name at least one key, and keep at least one record of each group.",
+    "embedder": "The --embedder failed: the sentence says how. Without one the stand-in needs nothing.",
+    # Batches
+    "batch_model": "Choose a model that batches take; all but a few are.",
+    "batch_request_id": "Use another id, or send exactly what was sent under this one.",
+    "file_based_batch": "A batch from a file is sealed: make one without input_file_id to add requests.",
+    "closed_batch": "Make a new batch: this one is cancelled or has expired.",
+    "timestamp": "Give a time that protobuf can hold.",
+    # Anything
+    "not_found": "It was deleted, has expired, belongs to another team (the suffix of the key), or never was. "
+    "The team's clock decides what has expired: GET /_emulator/clock.",
+    "defect": "The emulator failed. Please report it with the traceback from its log.",
+}
+
+
+def remedy(rule: str) -> str | None:
+    """What to do about a refusal by this rule; None for a name that is no rule."""
+    if rule in ROWS:
+        return f"{ROWS[rule].source}. To test with another value: --limit {rule}=…, or PUT /_emulator/limits."
+    return RULES.get(rule)
