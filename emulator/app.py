@@ -6,13 +6,12 @@ import asyncio
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import ids
 from emulator.clock import MICROSECONDS
-from emulator.control.page import wants_page
-from emulator.control.routes import Control
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
@@ -21,10 +20,12 @@ from emulator.pipeline.journal import Journal
 from emulator.port import Port
 from emulator.rest.bind import Rest
 from emulator.search.embedders import check_embedder
-from emulator.seed import Seed
 from emulator.settings import BadSetting, Settings, from_keywords
 from emulator.store import Store
 from emulator.world import Responder, World
+
+if TYPE_CHECKING:
+    from emulator.control.routes import Control
 
 DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.MANAGEMENT))
 
@@ -65,7 +66,6 @@ class Server:
         self.world.log = log
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
-        self._control = Control(self.world, self.runner)
         self.port = Port(self.app, self._load_grpc, host=settings.host, number=settings.port, log=log)
         self._jobs: asyncio.Task[None] | None = None
 
@@ -74,6 +74,8 @@ class Server:
         self._loop = asyncio.get_running_loop()
         try:
             if self.world.settings.seed is not None:
+                from emulator.seed import Seed
+
                 await Seed(self.world, self._rest, self.world.settings.seed).prepare()
             await self.port.start()
         except BaseException:
@@ -99,12 +101,24 @@ class Server:
             return
         if scope["path"] == "/api-docs/openapi.json":  # where the live service has its own
             scope = {**scope, "path": "/_emulator/openapi.json", "raw_path": b"/_emulator/openapi.json"}
-        if wants_page(scope):
+        if scope["path"] == "/" and self._wants_page(scope):
             scope = {**scope, "path": "/_emulator", "raw_path": b"/_emulator"}
         if scope["path"].startswith("/_emulator"):
             await self._control(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    @cached_property
+    def _control(self) -> Control:
+        """The control plane, loaded when it is first asked for."""
+        from emulator.control.routes import Control
+
+        return Control(self.world, self.runner)
+
+    def _wants_page(self, scope: Any) -> bool:
+        from emulator.control.page import wants_page
+
+        return wants_page(scope)
 
     def _load_grpc(self, socket_path: str) -> Any:
         from emulator.rpc.bind import RpcServer
