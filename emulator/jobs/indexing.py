@@ -12,9 +12,7 @@ from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStat
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
 from emulator.jobs.responders.threads import each_in_threads
-from emulator.search.chunks import compose, split
 from emulator.search.embedders import EmbedderError
-from emulator.search.extract import extract
 from emulator.search.extracted import ExtractionError
 from emulator.store.jobs import Job
 from emulator.world import Team, World
@@ -150,6 +148,9 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
 
 def cut(path: Path, document: Document, collection: Collection) -> list[IndexedChunk]:
     """The text of a file as chunks, with what the collection injects into each. Raises ExtractionError."""
+    from emulator.search.chunks import compose, split
+    from emulator.search.extract import extract
+
     extracted = extract(path, document.file.content_type, document.file.filename)
     file, configuration = document.file, collection.chunk_configuration
     name = file.filename if configuration.inject_name_into_chunks else None
