@@ -100,6 +100,10 @@ class BatchView:
     costs: list[Cost]
     at: Instant
 
+    @property
+    def id(self) -> str:
+        return self.batch.id
+
 
 @dataclass(frozen=True, slots=True)
 class RequestView:

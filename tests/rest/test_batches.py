@@ -487,6 +487,36 @@ def test_files_that_a_request_names_must_exist(batches: Batches) -> None:
     assert "response" in results["yes"]
 
 
+# --- other ways to be
+
+
+def test_a_client_that_is_ready_for_everything(batches: Batches) -> None:
+    """In hostile mode a batch works as ever: small pages, unknown members, and it is late to be seen."""
+    batches.configure(hostile="17:small_pages,unknown_fields,shuffled,lag")
+    id = batches.create()
+    assert batches.http.get(f"/v1/batches/{id}").status_code == 404, "it is not to be seen yet"
+    batches.add(id, *(request(f"r{n}") for n in range(7))).raise_for_status()
+    batches.advance(1)
+    pages = list(batches.pages(f"/{id}/results", "results"))
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert batches.contents(id) == {f"r{n}": "hi" for n in range(7)}
+
+
+def test_a_snapshot_holds_a_batch_from_a_file(batches: Batches) -> None:
+    """Its requests, their results, and the bytes of a file that is gone."""
+    batches.configure(batches="manual")
+    id = batches.from_lines(*(line(f"r{n}") for n in range(5)))
+    batches.emulator.run_jobs()
+    batches.http.delete(f"/v1/files/{batches.get(id)['input_file_id']}").raise_for_status()
+    batches.http.post("/_emulator/snapshots", json={"name": "half"}).raise_for_status()
+    batches.emulator.reset()
+    assert batches.http.get(f"/v1/batches/{id}").status_code == 404
+    batches.http.post("/_emulator/snapshots/half/restore").raise_for_status()
+    assert batches.counters(id) == (5, 5, 0, 0, 0)
+    batches.emulator.run_jobs()
+    assert batches.contents(id) == {f"r{n}": "hi" for n in range(5)}
+
+
 # --- other teams
 
 
