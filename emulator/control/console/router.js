@@ -2,8 +2,8 @@
 
 /** What an address after `#` names: its segments and its query. */
 export function parse(hash) {
-  const [path, query] = hash.replace(/^#\/?/, "").split("?");
-  return { segments: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(query ?? "") };
+  const [path, ...query] = hash.replace(/^#\/?/, "").split("?");
+  return { segments: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(query.join("?")) };
 }
 
 function decode(segment) {
