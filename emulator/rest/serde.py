@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from emulator.domain.json_depth import is_deeper
 from emulator.errors import ApiError, Kind
 from emulator.limits import Limits
 from emulator.rest.expected import expected, variants
@@ -52,8 +53,8 @@ def parse(body: bytes, limits: Limits) -> Any:
 
 
 def _deeper_than(body: bytes, most: int | None) -> int | None:
-    """Where the nesting exceeds the limit; most bodies hold so few brackets that one count answers."""
-    if most is None or body.count(b"[") + body.count(b"{") <= most:
+    """Where the nesting exceeds the limit, if it does."""
+    if most is None or not is_deeper(body, most):
         return None
     depth = 0
     for token in _TOKEN.finditer(body):

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from emulator.clock import from_datetime, rfc3339
-from emulator.domain.batches_jsonl import is_deeper
+from emulator.domain.json_depth import is_deeper
 from emulator.errors import invalid
 from emulator.rpc.messages import load, timestamp, to_datetime
 from emulator.rpc.reading import Message
