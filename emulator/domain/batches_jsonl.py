@@ -8,6 +8,7 @@ import msgspec
 
 from emulator.domain.batches import NewRequest, check_model, model_of
 from emulator.domain.batches_bodies import URLS, check_body
+from emulator.domain.json_depth import is_deeper
 from emulator.errors import ApiError
 from emulator.limits import Limits
 
