@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -23,77 +22,13 @@ import pytest
 
 from emulator.version import VERSION
 from tests.rpc.client import Rpc, data, init, message
+from tests.serving import KEY, PATIENCE_SECONDS, READY, Served, environment, until
 
-PATIENCE_SECONDS = 20
-READY = re.compile(r"xai-emulator ready (http://localhost:(\d+)) grpc=localhost:(\d+) pid=(\d+)\n")
-KEY = {"authorization": "Bearer xai-emulator"}
 HALF_AN_UPLOAD = (
     b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-emulator\r\nContent-Length: 100000\r\n"
     b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(50_000)
 )
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """The environment without settings of an emulator but these."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("XAI_EMULATOR_")} | variables
-
-
-class Served:
-    """A process that serves, until the end of the `with`."""
-
-    def __init__(self, *flags: str | Path, python: tuple[str, ...] = (), **variables: str) -> None:
-        command = [sys.executable, *python, "-m", "emulator", "serve", "--port", "0", *map(str, flags)]
-        self.process = subprocess.Popen(
-            command, env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.stdout = self.process.stdout
-        self.said: list[str] = []  # on stderr
-        self._listener = threading.Thread(target=self.said.extend, args=(self.process.stderr,), daemon=True)
-        self._listener.start()
-        self.line = self.stdout.readline()
-        found = READY.fullmatch(self.line)
-        if found is None:
-            self.kill()
-            raise AssertionError((self.line, self.said))
-        self.url, self.port, self.pid = found[1], int(found[2]), int(found[4])
-
-    def __enter__(self) -> Served:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Ask the process to end, and wait until it has; the seconds that took."""
-        before = time.perf_counter()
-        self.process.send_signal(number)
-        assert self.process.wait(PATIENCE_SECONDS) == 0, self.said
-        return time.perf_counter() - before
-
-    def kill(self) -> None:
-        """End the process at once, unless it has ended."""
-        self.process.kill()
-        self.process.wait()
-        self._listener.join()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-
-    def upload(self, name: str, content: bytes, **fields: Any) -> dict[str, Any]:
-        """Upload a file."""
-        reply = httpx.post(f"{self.url}/v1/files", headers=KEY, data=fields, files={"file": (name, content)})
-        file: dict[str, Any] = reply.json()
-        return file
-
-    def files(self) -> list[dict[str, Any]]:
-        """The files of the default team."""
-        files: list[dict[str, Any]] = httpx.get(f"{self.url}/v1/files", headers=KEY).json()["data"]
-        return files
 
 
 def refused(*flags: str | Path, **variables: str) -> tuple[int, str]:
@@ -105,14 +40,6 @@ def refused(*flags: str | Path, **variables: str) -> tuple[int, str]:
     assert done.stdout == ""
     assert re.fullmatch(r"xai-emulator: [^\n]+\n", done.stderr), done.stderr
     return done.returncode, done.stderr
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        threading.Event().wait(0.005)
 
 
 def within(limit: float, measure: Callable[[], float]) -> bool:

@@ -126,6 +126,7 @@ async def receive(blob: BlobWriter, content: AsyncIterator[Bytes], row: str, mos
                 if most is not None and blob.size + len(piece) > most:
                     raise too_large(row, most)
                 blob.write(piece)
+                del piece  # before the next one is made: over gRPC it is a few megabytes
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ApiError(Kind.UNAVAILABLE, "The emulator's disk is full.", rule="disk") from error

@@ -31,6 +31,8 @@ THREADS = 256  # started on demand; a slow upload holds one
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
+    # Behind a socket of this machine nothing is gained by looking for room to receive ahead, but megabytes are used.
+    ("grpc.http2.bdp_probe", 0),
     # xai-sdk pings every 30 s, calls or not; a default server would call that too many and hang up
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
@@ -113,14 +115,11 @@ class RpcServer:
         wishes: queue.SimpleQueue[asyncio.Future[Any] | None] = queue.SimpleQueue()
 
         async def messages(call: Call) -> AsyncIterator[Message]:
-            while True:
-                wish = self._loop.create_future()
-                wishes.put(wish)
-                raw = await wish
-                if raw is _END:
-                    return
+            while (raw := await self._wish(wishes)) is not _END:
                 call.envelope.body_bytes += len(raw)
-                yield _parse(codec.request_type, raw)
+                message = _parse(codec.request_type, raw)
+                del raw  # it may be large, and there it is a second time
+                yield message
 
         async def read(call: Call) -> Any:
             return await method.read(messages(call))
@@ -133,8 +132,14 @@ class RpcServer:
                 self._loop.call_soon_threadsafe(_grant, wish, _next(raws), None)
             except Exception:
                 self._loop.call_soon_threadsafe(_grant, wish, None, CallerGone())
+            del wish
         answer: bytes = self._result(future, call, context)
         return answer
+
+    async def _wish(self, wishes: queue.SimpleQueue[asyncio.Future[Any] | None]) -> Any:
+        wish = self._loop.create_future()
+        wishes.put(wish)
+        return await wish
 
     def _unary_stream(
         self, method: Method, codec: MessageCodec, raw: bytes, context: grpc.ServicerContext

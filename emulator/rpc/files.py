@@ -30,7 +30,10 @@ async def read_upload(messages: AsyncIterator[Message]) -> UploadFile:
         async for message in messages:
             if message.WhichOneof("chunk") == "init":
                 raise invalid("Only the first message may be an init chunk", rule="init_once")
-            yield message.data
+            data = message.data
+            del message  # which has the data a second time
+            yield data
+            del data
 
     return UploadFile(first.init.name, content(), None, optional(first.init, "expires_after"))
 

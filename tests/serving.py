@@ -1,0 +1,91 @@
+"""`xai-emulator serve` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+PATIENCE_SECONDS = 20
+READY = re.compile(r"xai-emulator ready (http://localhost:(\d+)) grpc=localhost:(\d+) pid=(\d+)\n")
+KEY = {"authorization": "Bearer xai-emulator"}
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment without settings of an emulator but these."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("XAI_EMULATOR_")} | variables
+
+
+class Served:
+    """A process that serves, until the end of the `with`."""
+
+    def __init__(self, *flags: str | Path, python: tuple[str, ...] = (), **variables: str) -> None:
+        command = [sys.executable, *python, "-m", "emulator", "serve", "--port", "0", *map(str, flags)]
+        self.process = subprocess.Popen(
+            command, env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.stdout = self.process.stdout
+        self.said: list[str] = []  # on stderr
+        self._listener = threading.Thread(target=self.said.extend, args=(self.process.stderr,), daemon=True)
+        self._listener.start()
+        self.line = self.stdout.readline()
+        found = READY.fullmatch(self.line)
+        if found is None:
+            self.kill()
+            raise AssertionError((self.line, self.said))
+        self.url, self.port, self.pid = found[1], int(found[2]), int(found[4])
+
+    def __enter__(self) -> Served:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Ask the process to end, and wait until it has; the seconds that took."""
+        before = time.perf_counter()
+        self.process.send_signal(number)
+        assert self.process.wait(PATIENCE_SECONDS) == 0, self.said
+        return time.perf_counter() - before
+
+    def kill(self) -> None:
+        """End the process at once, unless it has ended."""
+        self.process.kill()
+        self.process.wait()
+        self._listener.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def upload(self, name: str, content: bytes, **fields: Any) -> dict[str, Any]:
+        """Upload a file."""
+        reply = httpx.post(f"{self.url}/v1/files", headers=KEY, data=fields, files={"file": (name, content)})
+        file: dict[str, Any] = reply.json()
+        return file
+
+    def files(self) -> list[dict[str, Any]]:
+        """The files of the default team."""
+        files: list[dict[str, Any]] = httpx.get(f"{self.url}/v1/files", headers=KEY).json()["data"]
+        return files
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        threading.Event().wait(0.005)
