@@ -1,0 +1,247 @@
+"""Teams are strangers to each other: for every operation, and for what is kept of calls."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator import Emulator
+from emulator.operations import OPERATIONS
+from tests.reliability.attacks import ATTEMPTS, Attempt, Ids
+from tests.rest.batching import request
+from tests.rpc.client import Rpc, message
+from tests.serving import Served, until
+
+CANARY = "canary-7d1f word"
+PDF = b"%PDF-1.4 " + CANARY.encode()
+MISSING = {
+    "file_id": "file_00000000-0000-4000-8000-000000000000",
+    "collection_id": "collection_00000000-0000-4000-8000-000000000000",
+    "batch_id": "batch_00000000-0000-4000-8000-000000000000",
+    "batch_job_id": "batch_upload_00000000-0000-4000-8000-000000000000",
+    "batch_request_id": "nothing",
+    "token": "0" * 32,
+    "name": "a.pdf",
+}
+
+
+@dataclass
+class Team:
+    """A team with one of everything, and clients of both planes."""
+
+    name: str
+    http: dict[bool, httpx.Client]  # by whether it is of the management plane
+    rpc: dict[bool, Rpc]
+    ids: dict[str, str]
+    files: list[str]
+    urls: list[str]
+
+    def everything(self) -> list[Any]:
+        """All that the team can see of itself."""
+        inference, management = self.http[False], self.http[True]
+        collection, batch = self.ids["collection_id"], self.ids["batch_id"]
+        pages = [
+            *(inference.get(f"/v1/{path}") for path in ("files", "batches", "me")),
+            *(inference.get(f"/v1/files/{id}/content") for id in self.files),
+            *(inference.get(f"/v1/batches/{batch}{rest}") for rest in ("", "/requests", "/results")),
+            *(management.get(f"/v1/collections{rest}") for rest in ("", f"/{collection}", f"/{collection}/documents")),
+            *(inference.get(url) for url in self.urls),
+        ]
+        return [(page.status_code, page.content) for page in pages]
+
+
+def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
+    """A team with one of everything."""
+    keys = {False: f"{emulator.api_key}@{name}", True: f"{emulator.management_key}@{name}"}
+    http = {
+        plane: stack.enter_context(
+            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=60)
+        )
+        for plane, key in keys.items()
+    }
+    rpc = {plane: stack.enter_context(Rpc(emulator.grpc_target, key)) for plane, key in keys.items()}
+
+    def post(path: str, management: bool = False, **body: Any) -> Any:
+        return http[management].post(path, **body).raise_for_status().json()
+
+    text = post("/v1/files", files={"file": (f"{name}.txt", CANARY.encode())})["id"]
+    pdf = post("/v1/files", files={"file": (f"{name}.pdf", PDF, "application/pdf")})["id"]
+    half = post("/v1/files:initialize", json={"name": "half.txt", "content_type": "text/plain"})["file_id"]
+    job = post("/v1/files/batch_upload", json={"files": [{"name": "x.txt", "content_type": "text/plain"}]})
+    collection = post("/v1/collections", True, json={"collection_name": f"of {name}"})["collection_id"]
+    post(f"/v1/collections/{collection}/documents/{text}", True, json={})
+    batch = post("/v1/batches", json={"name": f"of {name}"})["batch_id"]
+    post(f"/v1/batches/{batch}/requests", json={"batch_requests": [request(f"request-of-{name}")]})
+    emulator.advance(5, name)
+    public = post(f"/v1/files/{pdf}/public-url", json={})["public_url"]
+    token, file_name = public.split("/")[-2:]
+    ids = {
+        "file_id": text,
+        "collection_id": collection,
+        "batch_id": batch,
+        "batch_job_id": job["batch_job_id"],
+        "batch_request_id": f"request-of-{name}",
+        "token": token,
+        "name": file_name,
+    }
+    return Team(name, http, rpc, ids, [text, pdf, half], [public])
+
+
+@pytest.fixture(scope="module")
+def teams(emulator: Emulator) -> Iterator[tuple[Team, Team]]:
+    """Whose things are at stake, and the stranger."""
+    with ExitStack() as stack:
+        yield furnish(emulator, "owner", stack), furnish(emulator, "stranger", stack)
+
+
+def test_every_operation_is_tried() -> None:
+    """No operation is without an attempt through some door."""
+    assert {attempt.operation for attempt in ATTEMPTS} == set(OPERATIONS)
+
+
+def anonymous(said: str, *ids: Ids) -> str:
+    """An answer without the ids that it repeats and those that it gives."""
+    for name, value in itertools.chain.from_iterable(each.items() for each in ids):
+        said = said.replace(value, f"<{name}>")
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=: )\d{9,}", "<new>", said)
+
+
+def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids]]:
+    """The ids of an attack, and those of a request for what is not there: each id is the owner's or the stranger's."""
+    if {"token", "name"} & set(attempt.names()):
+        return  # of these the token is the key, and whoever has it may read
+    for file in owner.files:
+        foreign = {**owner.ids, "file_id": file}
+        for choice in itertools.product((True, False), repeat=len(attempt.names())):
+            chosen = dict(zip(attempt.names(), choice, strict=True))
+            if any(choice):
+                yield (
+                    {name: (foreign if chosen[name] else own)[name] for name in chosen},
+                    {name: (MISSING if chosen[name] else own)[name] for name in chosen},
+                )
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
+def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attempt: Attempt) -> None:
+    """With the stranger's key and the owner's ids a call ends as for ids of nothing, and shows or changes nothing."""
+    owner, stranger = teams
+    http, rpc = (clients[attempt.is_management] for clients in (stranger.http, stranger.rpc))
+    before = owner.everything()
+    for attack, control in mixtures(attempt, owner, stranger.ids):
+        (ended, said), (expected, said_of_nothing) = attempt(http, rpc, attack), attempt(http, rpc, control)
+        assert ended == expected
+        assert anonymous(said, attack, control) == anonymous(said_of_nothing, control, attack)
+        assert CANARY not in said
+    if not attempt.names():
+        said = attempt(http, rpc, stranger.ids)[1]
+        assert not [id for id in (*owner.ids.values(), *owner.files) if id in said]
+    assert owner.everything() == before
+
+
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management and each.door == "rest"], ids=str)
+def test_a_team_id_opens_no_door(teams: tuple[Team, Team], attempt: Attempt) -> None:
+    """Naming the owner's team beside the stranger's key is refused, or nothing of the owner comes back."""
+    owner, stranger = teams
+    team_id = owner.http[False].get("/v1/me").json()["team_id"]
+    http, before = stranger.http[True], owner.everything()
+    with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": team_id}) as named:
+        (status, _), said = attempt(named, stranger.rpc[True], owner.ids)
+    assert status >= 400 or not [id for id in (*owner.ids.values(), *owner.files) if id in said]
+    assert owner.everything() == before
+
+
+def test_a_page_token_opens_no_door(teams: tuple[Team, Team]) -> None:
+    """The owner's page token in the stranger's hands leads to nothing of the owner's."""
+    owner, stranger = teams
+    page = owner.http[False].get("/v1/files", params={"limit": 1}).json()
+    said = stranger.http[False].get("/v1/files", params={"pagination_token": page["pagination_token"]}).text
+    assert not [id for id in owner.files if id in said]
+    after, missing = owner.files[0], MISSING["file_id"]
+    attack, control = (stranger.http[False].get("/v1/files", params={"after": id}) for id in (after, missing))
+    assert attack.text.replace(after, missing) == control.text
+
+
+def test_public_urls_cannot_be_guessed(teams: tuple[Team, Team]) -> None:
+    """128 bits that tell nothing of the file; another token, another name or a neighbour's token finds nothing."""
+    owner, stranger = teams
+    http = stranger.http[False]
+    token, name = owner.ids["token"], owner.ids["name"]
+    assert http.get(f"/_files-cdn/{token}/{name}").content == PDF
+    assert len(token) >= 22  # base64 of 128 bits
+    assert owner.files[1].removeprefix("file_") not in token
+    shared = sum(one == other for one, other in zip(token, stranger.ids["token"], strict=True))
+    assert shared < len(token) / 2
+    other = "A" if token[-1] != "A" else "B"
+    for guess in (
+        f"{token[:-1]}{other}/{name}",
+        f"{token[:-1]}/{name}",
+        f"{token}/{stranger.ids['name']}",
+        f"%00/{name}",
+    ):
+        reply = http.get(f"/_files-cdn/{guess}")
+        assert reply.status_code == 404, guess
+        assert CANARY not in reply.text
+
+
+# --- logs
+
+
+KEY = "canary-key-5b0c9e"
+
+
+def use_everything(served: Served, text: str) -> None:
+    """Some of every kind of call, good and bad, over both doors, with a key and contents that nobody may repeat."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=served.url, headers=headers, timeout=60) as http:
+        id = http.post("/v1/files", files={"file": ("a.txt", text)}).json()["id"]
+        http.get(f"/v1/files/{id}/content").raise_for_status()
+        http.post("/v1/files", content=text, headers={"content-type": "multipart/form-data; boundary=b"})
+        http.put(f"/v1/files/{id}", files={"file": ("b.txt", text * 2)}).raise_for_status()
+        http.get(f"/v1/files/{id}", params={"key": KEY})
+        http.get(f"/v1/nowhere/{KEY}")
+        http.get(f"/v1/files/{KEY}")
+        http.get("/v1/files", params={"filter": f'name = "{KEY}'})
+        collection = http.post("/v1/collections", json={"collection_name": "c"}).json()["collection_id"]
+        http.post(f"/v1/collections/{collection}/documents", files={"data": ("a.txt", text)}, data={"name": "a.txt"})
+        http.post("/v1/documents/search", json={"query": "x", "source": {"collection_ids": [collection]}})
+        http.post("/v1/batches", content=f'{{"name": "{KEY}"')
+    with Rpc(f"localhost:{served.port}", KEY) as rpc:
+        rpc.refusal("xai_api.Files/RetrieveFile", message("xai_api.RetrieveFileRequest", file_id=KEY))
+        rpc.refusal("xai_api.Files/DeleteFile", KEY.encode())
+        assert len(rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest")).data) >= 1
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_log_has_a_key_or_content(tmp_path: Path, log_format: str) -> None:
+    """Not stderr with every warning on, nor the journal; the key is in no file, contents are where they are kept."""
+    text = "canary-content-91aa " * 50
+    flags = ("--data-dir", tmp_path, "--log-format", log_format, "--auth", "open")
+    debug = {"PYTHONASYNCIODEBUG": "1", "GRPC_VERBOSITY": "debug"}
+    with Served(*flags, python=("-X", "dev"), **debug) as served:
+        use_everything(served, text)
+        entries = httpx.get(f"{served.url}/_emulator/requests", params={"limit": 1000}).json()["requests"]
+        found = [entry for entry in entries if entry["operation"] == "documents.search"]
+        assert "canary-content" in str(found), "what a search finds is an answer in JSON, and shown as such"
+        journal = str([entry for entry in entries if entry not in found])
+        snapshot = {"name": "all"}
+        httpx.post(f"{served.url}/_emulator/snapshots", json=snapshot, timeout=60).raise_for_status()
+        served.stop()
+        until(lambda: not served._listener.is_alive())
+    said = "".join(served.said)
+    assert "keys: " in said
+    assert "RetrieveFile" in journal
+    assert "Traceback" not in said
+    for log in (said, journal):
+        assert KEY not in log
+        assert "canary-content" not in log
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"canary-content" in path.read_bytes() for path in kept), "the contents are kept"
+    assert not [path for path in kept if KEY.encode() in path.read_bytes()]
