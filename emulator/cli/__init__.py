@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import importlib
 import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.cli import (
-    demonstrating,
-    doctor,
-    environment,
-    filtering,
-    planning,
-    reports,
-    running,
-    saving,
-    searching,
-    verifying,
-)
 from emulator.cli.client import ControlFailed
 from emulator.settings import BadSetting
 from emulator.version import VERSION
 
-# Each adds its verbs, in the order in which the help lists them.
-ROOMS = (running, demonstrating, environment, doctor, planning, saving, filtering, searching, reports, verifying)
+# Which room has which verb, in the order of the help. A room is not entered before one of its verbs is wanted.
+VERBS: dict[str, str] = {
+    "serve": "running",
+    "demo": "demonstrating",
+    "env": "environment",
+    "exec": "environment",
+    "wait": "environment",
+    "doctor": "doctor",
+    "faults": "planning",
+    "snapshot": "saving",
+    "filter": "filtering",
+    "search": "searching",
+    "limits": "reports",
+    "evidence": "reports",
+    "version": "reports",
+    "verify": "verifying",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,6 +45,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _meant(message: str) -> str:
     """The verb or flag that a wrong word comes near to, as a question."""
+    import difflib
+
     wrong = re.search(r"arguments: (--[\w-]+)|invalid choice: '([\w-]+)'", message)
     if wrong is None:
         return ""
@@ -51,19 +56,21 @@ def _meant(message: str) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the command line, with every verb."""
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line, with every verb, or with those of one verb's room."""
     parser = _Parser(prog="xai-emulator", description=__doc__)
     parser.add_argument("--version", action="version", version=f"xai-emulator {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-    for each in ROOMS:
-        each.add_verbs(verbs)
+    for room in dict.fromkeys(VERBS.values() if verb is None else [VERBS[verb]]):
+        importlib.import_module(f"emulator.cli.{room}").add_verbs(verbs)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code: 0 done, 1 failed, 2 used wrongly."""
-    options = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    verb = words[0] if words and words[0] in VERBS else None
+    options = build_parser(verb).parse_args(words)
     try:
         code: int = options.run(options)
     except BadSetting as error:

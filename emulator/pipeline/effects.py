@@ -69,11 +69,10 @@ def applicable(effect: Effect, operations: Iterable[Operation]) -> list[Operatio
     """The operations an effect can happen to. Raises BadFault for one that can happen to none."""
     _check(effect)
     operations = list(operations)
-    found = [operation for operation in operations if not _lacking(effect, operation)]
-    if not found:
-        first = operations[0]
-        raise BadFault(f"{_lacking(effect, first)} cannot happen to {first.name}")
-    return found
+    reasons = [_lacking(effect, operation) for operation in operations]
+    if None not in reasons:
+        raise BadFault(reasons[0])
+    return [operation for operation, reason in zip(operations, reasons, strict=True) if reason is None]
 
 
 def _check(effect: Effect) -> None:
@@ -96,16 +95,17 @@ def _check(effect: Effect) -> None:
 
 
 def _lacking(effect: Effect, operation: Operation) -> str | None:
-    """The part of an effect that this operation has no place for."""
+    """Why an effect cannot happen to an operation: the part of it that has no place there."""
     up, down = bool(uploads(operation.request)), downloads(operation.run)
-    if effect.cut_upload_after_bytes is not None and not up:
-        return "cut_upload_after_bytes"
-    if effect.cut_download_after_bytes is not None and not down:
-        return "cut_download_after_bytes"
-    if effect.drip_bytes_per_second is not None and not up and not down:
-        return "drip_bytes_per_second"
+    for name, moved in (
+        ("cut_upload_after_bytes", up),
+        ("cut_download_after_bytes", down),
+        ("drip_bytes_per_second", up or down),
+    ):
+        if getattr(effect, name) is not None and not moved:
+            return f"{name}: {operation.name} moves no such content"
     if effect.behaviour is not None and operation.name != BEHAVIOURS[effect.behaviour]:
-        return f"behaviour {effect.behaviour}"
+        return f"behaviour: {effect.behaviour} is one of {BEHAVIOURS[effect.behaviour]}, not of {operation.name}"
     return None
 
 

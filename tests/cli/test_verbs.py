@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import os
 import signal
@@ -14,7 +16,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.cli import main
+from emulator.cli import VERBS, build_parser, main
 from emulator.cli.environment import environment
 from emulator.limits import ROWS
 from emulator.operations import OPERATIONS
@@ -44,6 +46,19 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
         return code, out, err
 
     return run
+
+
+def test_every_verb_is_in_the_room_that_the_table_says() -> None:
+    """The table spares the import of what is not wanted, so it must not be wrong; the help lists all, in its order."""
+    for verb, room in VERBS.items():
+        module = importlib.import_module(f"emulator.cli.{room}")
+        assert verb in verbs_of(build_parser(verb)), module
+    assert list(verbs_of(build_parser())) == list(VERBS)
+
+
+def verbs_of(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """The verbs of a parser."""
+    return next(dict(each.choices) for each in parser._actions if isinstance(each, argparse._SubParsersAction))
 
 
 def test_version_is_printed(run: Any) -> None:

@@ -151,15 +151,18 @@ def test_a_pattern_covers_only_what_the_effect_can_happen_to() -> None:
         ({"operation": "*", "error": "internal", "drip_bytes_per_second": 1}, "drip_bytes_per_second and error"),
         (
             {"operation": "files.get", "cut_download_after_bytes": 1},
-            "cut_download_after_bytes cannot happen to files.get",
+            "cut_download_after_bytes: files.get moves no such",
         ),
         (
             {"operation": "files.content", "cut_upload_after_bytes": 1},
-            "cut_upload_after_bytes cannot happen to files.con",
+            "cut_upload_after_bytes: files.content moves no such",
         ),
-        ({"operation": "files.*", "behaviour": "cancel_reverts"}, "behaviour cancel_reverts cannot happen to files"),
+        (
+            {"operation": "files.*", "behaviour": "cancel_reverts"},
+            "cancel_reverts is one of batches.cancel, not of files",
+        ),
         ({"operation": "*", "behaviour": "cancel_reverts", "status": 503}, "behaviour and status exclude each other"),
-        ({"operation": "files.get", "drip_bytes_per_second": 1}, "drip_bytes_per_second cannot happen to files.get"),
+        ({"operation": "files.get", "drip_bytes_per_second": 1}, "drip_bytes_per_second: files.get moves no such"),
     ],
 )
 def test_what_cannot_happen_is_refused_when_it_is_planned(fault: dict[str, Any], why: str) -> None:
