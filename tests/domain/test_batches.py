@@ -30,9 +30,9 @@ from emulator.domain.batches import (
 )
 from emulator.domain.batches_chat import from_responses, prompt_of
 from emulator.domain.batches_checks import complaint, file_ids
-from emulator.domain.batches_jsonl import BadFile, body_of
+from emulator.domain.batches_jsonl import BadFile, body_of, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
-from emulator.domain.json_depth import is_deeper, read_line
+from emulator.domain.json_depth import is_deeper
 from emulator.domain.media import mp4, png, size_of
 from emulator.errors import Kind
 from emulator.limits import DOCUMENTED, override
