@@ -17,6 +17,7 @@ const EFFECT_FIELDS = {
   cut_upload_after_bytes: ["has its upload cut after (bytes)", () => numeric(1024)],
   cut_download_after_bytes: ["has its download cut after (bytes)", () => numeric(1024)],
   drip_bytes_per_second: ["moves only so many bytes per second", () => numeric(1024)],
+  behaviour: ["loses the race of the real service", () => select([["cancel_reverts", "batches.cancel: what was cancelled ends as if it were not"]])],
 };
 const NUMBERS = new Set(["status", "delay_seconds", "cut_upload_after_bytes", "cut_download_after_bytes", "drip_bytes_per_second"]);
 

@@ -82,7 +82,7 @@ function mount(outlet, context, first) {
     route = next;
     const number = next.segments[1];
     outlet.classList.toggle("with-detail", number !== undefined);
-    replace(side, number !== undefined && drawCall(calls.get(Number(number)), number));
+    replace(side, number !== undefined && drawCall(calls.get(Number(number)), number, api));
     drawSoon();
   }
 
@@ -122,7 +122,7 @@ function outcomeOf(call) {
     call.faults.map((fault) => [" ", badge(fault, "warn")])];
 }
 
-function drawCall(call, number) {
+function drawCall(call, number, api) {
   const back = address(["journal"]);
   if (!call) return detail(`Call ${number}`, back, h("p", "This call is not remembered, or no longer."));
   const part = (title, content) => content && [h("h3", title), content];
@@ -137,11 +137,22 @@ function drawCall(call, number) {
       ["Took", milliseconds(call.ms)],
       ["When", moment(call.at, { exactly: true })],
     ]),
+    call.operation === null && nearMisses(call, api),
     part("Warnings", call.warnings.length > 0 && h("ul", call.warnings.map((text) => h("li", text)))),
     part("Sent, but read by nobody", call.unread_fields.length > 0 && h("ul", call.unread_fields.map((name) => h("li", h("code", name))))),
     part("Request", drawBody(call.request)),
     part("Response", drawBody(call.response)),
     part("Headers", Object.keys(call.headers).length > 0 && jsonView(call.headers)));
+}
+
+/** The paths that a call may have meant which fits none; they come when the emulator has told. */
+function nearMisses(call, api) {
+  const element = h("div");
+  api.control("GET", "/requests/unmatched").then(({ requests }) => {
+    const found = requests.find(({ request }) => request.number === call.number)?.near_misses ?? [];
+    if (found.length) replace(element, h("h3", "Meant, perhaps"), h("ul", found.map((each) => h("li", h("code", `${each.method} ${each.path}`)))));
+  }).catch(complain);
+  return element;
 }
 
 function drawBody(body) {
