@@ -6,6 +6,7 @@ before any unescaping, and RFC 5987 `filename*` must not be lost.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import deque
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ _PARAMETER = re.compile(rb';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\
 _BOUNDARY = re.compile(
     r'(?i)multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;",]{1,200}))\s*(?:;.*)?'
 )
+_SILENT = logging.Logger("emulator.rest.multipart", logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Form:
                 "on_part_end": lambda: self._events.append(None),
             },
         )
+        self._parser.logger = _SILENT  # its own one repeats bytes of the body on stderr
 
     async def next_part(self) -> Part | None:
         """The head of the next part, skipping what is left of the present one; None at the end of a whole form."""

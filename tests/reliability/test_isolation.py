@@ -224,8 +224,7 @@ def test_no_log_has_a_key_or_content(tmp_path: Path, log_format: str) -> None:
     """Not stderr with every warning on, nor the journal; the key is in no file, contents are where they are kept."""
     text = "canary-content-91aa " * 50
     flags = ("--data-dir", tmp_path, "--log-format", log_format, "--auth", "open")
-    debug = {"PYTHONASYNCIODEBUG": "1", "GRPC_VERBOSITY": "debug"}
-    with Served(*flags, python=("-X", "dev"), **debug) as served:
+    with Served(*flags, python=("-W", "default"), GRPC_VERBOSITY="debug") as served:
         use_everything(served, text)
         entries = httpx.get(f"{served.url}/_emulator/requests", params={"limit": 1000}).json()["requests"]
         found = [entry for entry in entries if entry["operation"] == "documents.search"]
@@ -237,6 +236,7 @@ def test_no_log_has_a_key_or_content(tmp_path: Path, log_format: str) -> None:
         until(lambda: not served._listener.is_alive())
     said = "".join(served.said)
     assert "keys: " in said
+    assert "boundary character" not in said, "not even a byte of a body"
     assert "RetrieveFile" in journal
     assert "Traceback" not in said
     for log in (said, journal):
