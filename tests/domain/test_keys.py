@@ -1,0 +1,142 @@
+"""Who is calling: a key, a plane and a mode make a principal or a refusal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.domain.keys import (
+    AuthMode,
+    Key,
+    Plane,
+    authenticate,
+    bearer,
+    check_team_name,
+    redact,
+    team_of,
+)
+from emulator.errors import ApiError, Kind
+
+INFERENCE, MANAGEMENT = Plane.INFERENCE, Plane.MANAGEMENT
+GIVEN = {
+    key.secret: key
+    for key in (
+        Key("xai-given", INFERENCE),
+        Key("xai-token-given", MANAGEMENT),
+        Key("xai-token-odd", INFERENCE),
+        Key("limited", MANAGEMENT, frozenset({"AddFileToCollection"})),
+    )
+}
+TAKEN, WRONG, NONE = "taken", Kind.INCORRECT_KEY, Kind.NO_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("secret", "plane", "shape", "strict"),
+    [
+        ("sk-any", INFERENCE, TAKEN, WRONG),
+        ("sk-any", MANAGEMENT, TAKEN, WRONG),
+        ("xai-abc", INFERENCE, TAKEN, WRONG),
+        ("xai-abc", MANAGEMENT, WRONG, WRONG),
+        ("xai-token-abc", INFERENCE, WRONG, WRONG),
+        ("xai-token-abc", MANAGEMENT, TAKEN, WRONG),
+        ("xai-given", INFERENCE, TAKEN, TAKEN),
+        ("xai-given@b", INFERENCE, TAKEN, TAKEN),
+        ("xai-given", MANAGEMENT, WRONG, WRONG),
+        ("xai-token-given", MANAGEMENT, TAKEN, TAKEN),
+        ("xai-token-given", INFERENCE, WRONG, WRONG),
+        ("xai-token-odd", INFERENCE, TAKEN, TAKEN),
+        ("xai-token-odd", MANAGEMENT, WRONG, WRONG),
+        ("xai-given ", INFERENCE, TAKEN, WRONG),
+        ("", INFERENCE, NONE, NONE),
+        (None, MANAGEMENT, NONE, NONE),
+    ],
+)
+def test_each_mode_judges_keys_in_its_way(secret: str | None, plane: Plane, shape: object, strict: object) -> None:
+    """By their shape, by a list, or not at all."""
+
+    def judged(mode: AuthMode) -> object:
+        try:
+            authenticate(secret, plane, mode, GIVEN)
+        except ApiError as error:
+            return error.kind
+        return TAKEN
+
+    assert judged(AuthMode.SHAPE) == shape
+    assert judged(AuthMode.STRICT) == strict
+    assert judged(AuthMode.OPEN) == TAKEN
+
+
+@pytest.mark.parametrize("mode", AuthMode)
+@pytest.mark.parametrize("secret", [None, "", "xai-token-abc", "sk@b"])
+def test_public_things_need_no_key(mode: AuthMode, secret: str | None) -> None:
+    """Whatever key there is, or none."""
+    assert authenticate(secret, Plane.PUBLIC, mode, GIVEN).secret == ""
+
+
+@pytest.mark.parametrize(
+    ("secret", "team"),
+    [
+        ("xai-emulator", "default"),
+        ("xai-emulator@b", "b"),
+        ("a@b@c", "c"),
+        ("a@", "default"),
+        ("a@no spaces", "default"),
+        ("a@" + "x" * 64, "x" * 64),
+        ("a@" + "x" * 65, "default"),
+        (None, "default"),
+    ],
+)
+def test_a_key_selects_its_team(secret: str | None, team: str) -> None:
+    """By what follows its last @; a name that no team can have is part of the key."""
+    assert team_of(secret) == team
+    assert authenticate(secret or "a", INFERENCE, AuthMode.OPEN, {}).team == team
+
+
+@given(st.text(max_size=70))
+def test_every_team_that_has_a_name_has_a_key(name: str) -> None:
+    """A name that is refused is one that no key could select, and the other way round."""
+    try:
+        check_team_name(name)
+    except ValueError:
+        assert team_of(f"key@{name}") != name
+    else:
+        assert team_of(f"key@{name}") == name
+
+
+def test_permissions_are_those_that_were_given() -> None:
+    """A key without a list may do everything."""
+    limited = authenticate("limited", MANAGEMENT, AuthMode.STRICT, GIVEN)
+    limited.require("AddFileToCollection")
+    with pytest.raises(ApiError) as refused:
+        limited.require("DeleteCollection")
+    assert refused.value.kind is Kind.PERMISSION_DENIED
+    authenticate("xai-token-given", MANAGEMENT, AuthMode.STRICT, GIVEN).require("DeleteCollection")
+
+
+@pytest.mark.parametrize(
+    ("header", "secret"),
+    [
+        ("Bearer abc", "abc"),
+        ("bearer  abc ", "abc"),
+        ("Bearer", None),
+        ("Bearer ", None),
+        ("Basic abc", None),
+        ("abc", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_key_comes_as_a_bearer(header: str | None, secret: str | None) -> None:
+    """The scheme in any case (RFC 9110 §11.1), and nothing but it."""
+    assert bearer(header) == secret
+
+
+@given(st.text(max_size=100))
+def test_a_refusal_does_not_repeat_the_key(secret: str) -> None:
+    """Its first and last two characters at most, as recorded; of a short one, nothing. A principal does not show it."""
+    shown = redact(secret)
+    assert len(shown) <= 7
+    assert len(secret) > 4 or shown == "***"
+    principal = authenticate(f"secret-{secret}", INFERENCE, AuthMode.OPEN, {})
+    assert "secret-" not in repr(principal)

@@ -1,0 +1,54 @@
+"""Page tokens: they lead back to their place, in their own list only."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.domain.paging import Cursor, decode_token, encode_token
+from emulator.errors import ApiError, Kind
+
+CURSORS = st.builds(Cursor, st.integers(0, 2**62) | st.text(max_size=20), st.integers(1, 2**62))
+QUERIES = st.tuples(st.sampled_from(["files", "batches"]), st.text(max_size=5), st.booleans())
+
+
+def refused(token: str, query: tuple[object, ...]) -> None:
+    """The token must not be taken."""
+    with pytest.raises(ApiError) as error:
+        decode_token(token, query)
+    assert (error.value.kind, error.value.param) == (Kind.INVALID_ARGUMENT, "pagination_token")
+
+
+@given(CURSORS, QUERIES)
+def test_a_token_leads_back_to_its_place(cursor: Cursor, query: tuple[object, ...]) -> None:
+    """Whatever the list is ordered by; and it fits into a URL as it is."""
+    token = encode_token(cursor, query)
+    assert token.isascii()
+    assert not set("+/=&%# ") & set(token)
+    assert decode_token(token, query) == cursor
+
+
+@given(CURSORS, QUERIES, QUERIES)
+def test_a_token_belongs_to_one_list(cursor: Cursor, query: tuple[object, ...], other: tuple[object, ...]) -> None:
+    """With any other order, team or filter it is refused."""
+    if query != other:
+        refused(encode_token(cursor, query), other)
+
+
+@given(CURSORS, QUERIES, st.data())
+def test_a_token_that_was_touched_is_refused(cursor: Cursor, query: tuple[object, ...], data: st.DataObject) -> None:
+    """Another bit anywhere, or a byte less."""
+    raw = bytearray(base64.urlsafe_b64decode(encode_token(cursor, query) + "=="))
+    place = data.draw(st.integers(0, len(raw) - 1))
+    raw[place] ^= 1 << data.draw(st.integers(0, 7))
+    refused(base64.urlsafe_b64encode(raw).rstrip(b"=").decode(), query)
+    refused(base64.urlsafe_b64encode(raw[:-1]).rstrip(b"=").decode(), query)
+
+
+@given(st.text(max_size=40))
+def test_what_is_no_token_is_refused(text: str) -> None:
+    """Any text, with its reason and not with a crash."""
+    refused(text, ("files",))

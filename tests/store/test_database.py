@@ -1,0 +1,186 @@
+"""Transactions, pages and versions: all or nothing, in order, and no other schema."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.domain.files import PublicUrl, SortBy, UploadStatus
+from emulator.store import DatabaseUnusable, LockTaken, Store
+from emulator.store.database import SCHEMA_VERSION, Database
+
+
+class Interrupted(Exception):
+    """What ends a transaction in these tests."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with one team."""
+    store = Store(tmp_path)
+    store.teams.open("a")
+    yield store
+    store.close()
+
+
+def add(store: Store, id: str, *, team: str = "a", name: str = "n", size: int = 1, created_at: int = 0) -> None:
+    """Add a file with a blob of its own."""
+    blob = store.blobs.new(f"blob-{team}-{id}")
+    blob.write(b"x" * size)
+    blob.keep()
+    store.files.insert(
+        team,
+        id=id,
+        filename=name,
+        size=size,
+        content_type="text/plain",
+        hash=blob.digest(),
+        blob=blob.name,
+        created_at=created_at,
+        expires_at=None,
+        upload_status=UploadStatus.COMPLETE,
+        open_for_chunks=False,
+    )
+
+
+def blobs(store: Store) -> set[str]:
+    """What lies on disk."""
+    return {path.name for path in (store.blobs.directory / "blobs").iterdir()}
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
+    """Rows, counters and blobs are as they were when it is interrupted, at whatever depth."""
+    add(store, "1", size=5)
+
+    def interrupted() -> None:
+        with store.transaction():
+            store.remove_file("a", "1")
+            with store.transaction():
+                add(store, "2", size=7)
+                store.jobs.add("a", "expire_file", "2", 9)
+            assert store.files.usage("a") == (1, 7)
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        interrupted()
+    assert store.files.usage("a") == (1, 5)
+    assert store.files.get("a", "1", 0) is not None
+    assert store.files.get("a", "2", 0) is None
+    assert store.jobs.earliest("a") is None
+    assert "blob-a-1" in blobs(store), "what was let go was not lost"
+
+
+def test_a_blob_goes_when_the_outermost_transaction_is_kept(store: Store) -> None:
+    """Not before: what is inside may still be undone."""
+    add(store, "1")
+    with store.transaction():
+        with store.transaction():
+            store.remove_file("a", "1")
+        assert blobs(store) == {"blob-a-1"}
+    assert blobs(store) == set()
+
+
+def test_what_an_interrupted_part_let_go_is_kept(store: Store) -> None:
+    """Also when the transaction around it goes on."""
+    add(store, "1")
+    add(store, "2")
+    with store.transaction():
+        store.remove_file("a", "1")
+        with pytest.raises(Interrupted):
+            interrupted_release(store, "blob-a-2")
+    assert blobs(store) == {"blob-a-2"}
+
+
+def interrupted_release(store: Store, name: str) -> None:
+    """Let a blob go in a transaction that does not end well."""
+    with store.transaction():
+        store.release_blob(name)
+        raise Interrupted
+
+
+def test_a_start_sweeps_what_no_row_owns(store: Store, tmp_path: Path) -> None:
+    """An upload that was cut off, renamed or not; what is owned stays."""
+    add(store, "1")
+    store.close()
+    for name in ("orphan", "orphan.part"):
+        (tmp_path / "blobs" / name).write_bytes(b"x")
+    again = Store(tmp_path)
+    assert blobs(again) == {"blob-a-1"}
+    again.close()
+
+
+def test_a_team_is_forgotten_alone(store: Store) -> None:
+    """Its rows and blobs go, and those of the others stay."""
+    store.teams.open("b")
+    add(store, "1")
+    add(store, "1", team="b")
+    assert store.clear("a")["files"] == 1
+    assert blobs(store) == {"blob-b-1"}
+    assert (store.files.usage("a"), store.files.usage("b")) == ((0, 0), (1, 1))
+
+
+def test_a_public_url_is_of_one_file(store: Store) -> None:
+    """A token that two files had would show one team's bytes to another."""
+    add(store, "1")
+    add(store, "2")
+    store.files.set_public_url("a", "1", PublicUrl("t", None))
+    with pytest.raises(sqlite3.IntegrityError):
+        store.files.set_public_url("a", "2", PublicUrl("t", None))
+
+
+ROWS = st.lists(st.tuples(st.sampled_from(["a", "b", "é", "B"]), st.integers(0, 3), st.integers(0, 3)), max_size=12)
+
+
+@given(ROWS, st.sampled_from(SortBy), st.booleans(), st.integers(1, 5))
+def test_pages_are_the_list_in_order(
+    rows: list[tuple[str, int, int]], sort_by: SortBy, descending: bool, limit: int
+) -> None:
+    """Page by page, each file once, by the column and then by age, as Python would sort them."""
+    store = Store(None)
+    try:
+        store.teams.open("a")
+        for number, (name, size, created_at) in enumerate(rows):
+            add(store, str(number), name=name, size=size, created_at=created_at)
+        keys = {SortBy.FILENAME: 0, SortBy.SIZE: 1, SortBy.CREATED_AT: 2}
+        order = sorted(range(len(rows)), key=lambda n: (rows[n][keys[sort_by]], n), reverse=descending)
+        seen: list[int] = []
+        after = None
+        while True:
+            page = store.files.page("a", 10, sort_by=sort_by, descending=descending, after=after, limit=limit)
+            seen += [int(file.id) for file in page]
+            if len(page) < limit:
+                break
+            after = store.files.cursor(page[-1], sort_by)
+        assert seen == order
+    finally:
+        store.close()
+
+
+def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
+    """The sentence says which version there is, which is read, and what to do."""
+    path = tmp_path / "emulator.sqlite"
+    Database(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(DatabaseUnusable, match=f"has schema version {SCHEMA_VERSION + 1}, .*another --data-dir"):
+        Store(tmp_path)
+    Store(tmp_path / "other").close()
+
+
+def test_a_store_that_cannot_be_opened_lets_its_directory_go(tmp_path: Path) -> None:
+    """After a refusal, and after a close, another store may work there; while it is open none may."""
+    (tmp_path / "emulator.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(DatabaseUnusable, match="cannot be opened"):
+        Store(tmp_path)
+    (tmp_path / "emulator.sqlite").unlink()
+    store = Store(tmp_path)
+    with pytest.raises(LockTaken):
+        Store(tmp_path)
+    store.close()
+    Store(tmp_path).close()
