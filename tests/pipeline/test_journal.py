@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -96,7 +95,7 @@ def test_a_call_that_outlives_its_entry_is_forgotten(make_call: Callable[..., Ca
     assert ring.bytes == sum(entry.size for entry in ring.entries)
 
 
-async def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
+def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
     make_call: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A watcher's queue is bounded; other teams' calls are not in it."""
@@ -109,4 +108,3 @@ async def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
         assert queue.qsize() == 3
     note(journal, make_call())
     assert queue.qsize() == 3
-    await asyncio.sleep(0)
