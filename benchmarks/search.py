@@ -72,10 +72,14 @@ def new_collection(url: str) -> str:
     return id
 
 
-def index(url: str, collection: str, chunks: Sequence[str], per_file: int = 10_000) -> float:
-    """Add chunks as documents and return the seconds from the first add to the last answer."""
+def store(url: str, chunks: Sequence[str], per_file: int = 10_000) -> list[str]:
+    """Upload chunks as files that hold many each, and return the ids."""
     pieces = [chunks[start : start + per_file] for start in range(0, len(chunks), per_file)]
-    ids = [upload(url, f"{n}.txt", "".join(piece).encode()) for n, piece in enumerate(pieces)]
+    return [upload(url, f"{n}.txt", "".join(piece).encode()) for n, piece in enumerate(pieces)]
+
+
+def index(url: str, collection: str, ids: Sequence[str]) -> float:
+    """Add files as documents and return the seconds from the first add to the last answer."""
     started = time.perf_counter()
     for id in ids:
         post(f"{url}/v1/collections/{collection}/documents/{id}", {}, MANAGEMENT)
@@ -132,7 +136,8 @@ def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterato
     """All chunks in one collection."""
     with running("emulator") as emulator:
         collection = new_collection(emulator.url)
-        seconds, wait = longest_wait(emulator.url, lambda: index(emulator.url, collection, chunks))
+        ids = store(emulator.url, chunks)
+        seconds, wait = longest_wait(emulator.url, lambda: index(emulator.url, collection, ids))
         yield Figure("indexing", len(chunks) / seconds, "chunks/s", 2000, "higher")
         yield Figure("longest health check while indexing", wait * 1000, "ms", 50)
         started = time.perf_counter()
@@ -154,7 +159,7 @@ def one_of_many_collections(chunks: Sequence[str], asked: Sequence[str]) -> Iter
     with running("emulator") as emulator:
         for number in range(COLLECTIONS):
             collection = new_collection(emulator.url)
-            index(emulator.url, collection, chunks[number * share : (number + 1) * share])
+            index(emulator.url, collection, store(emulator.url, chunks[number * share : (number + 1) * share]))
             if number in (0, COLLECTIONS - 1):
                 for mode in MODES:
                     median = statistics.median(search_times(emulator.url, collection, asked, mode))
