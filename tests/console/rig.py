@@ -36,6 +36,7 @@ class Console:
     """The console of one team: its page, and a client of the same team that acts from outside."""
 
     emulator: Emulator
+    url: str
     team: str
     page: Any
     rest: httpx.Client  # with the inference key
@@ -46,7 +47,7 @@ class Console:
 
     def open(self, address: str = "") -> Any:
         """Open the page at an address below `#/`; the page."""
-        self.page.goto(f"{self.emulator.url}/_emulator/?team={self.team}#/{address}")
+        self.page.goto(f"{self.url}/_emulator/?team={self.team}#/{address}")
         return self.page
 
     def close(self) -> None:
@@ -58,7 +59,7 @@ class Console:
     def control(self, method: str, path: str, **options: Any) -> Any:
         """A control call of the team; its JSON."""
         options["params"] = {**options.get("params", {}), "team": self.team}
-        reply = httpx.request(method, f"{self.emulator.url}/_emulator{path}", **options)
+        reply = httpx.request(method, f"{self.url}/_emulator{path}", **options)
         assert reply.status_code == 200, reply.text
         return reply.json()
 
@@ -98,7 +99,7 @@ def new_console(browser: Any, emulator: Emulator, team: str, **context: Any) -> 
         httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {key}@{team}"})
         for key in (emulator.api_key, emulator.management_key)
     )
-    console = Console(emulator, team, page, rest, management)
+    console = Console(emulator, emulator.url, team, page, rest, management)
     page.on("pageerror", lambda error: console.problems.append(str(error)))
     page.on("console", lambda message: _note(console, message))
     page.on("request", lambda request: _look_at(console, request.url))
@@ -112,5 +113,5 @@ def _note(console: Console, message: Any) -> None:
 
 
 def _look_at(console: Console, url: str) -> None:
-    if not url.startswith((f"{console.emulator.url}/", f"blob:{console.emulator.url}/", "data:")):
+    if not url.startswith((f"{console.url}/", f"blob:{console.url}/", "data:")):
         console.strangers.append(url)

@@ -226,12 +226,17 @@ def test_an_emulator_with_keys_of_its_own_asks_for_them(browser: Any) -> None:
 
 
 def test_an_emulator_that_is_gone_is_missed(browser: Any) -> None:
-    """When the emulator stops the page says so."""
+    """When the emulator stops the page says so; when there is one again it shows what that one has."""
     emulator = Emulator()
     emulator.start()
+    port = emulator.port
     console = new_console(browser, emulator, "default")
+    console.upload("before.txt")
     page = console.open("files")
-    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="before.txt")).to_be_visible()
     emulator.stop()
     expect(page.get_by_text("No connection")).to_be_visible()
-    console.close()
+    with Emulator(port=port):
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+        console.close()

@@ -43,6 +43,15 @@ def test_modules_import_what_is_there(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
+def test_modules_use_what_they_import(path: Path) -> None:
+    """No import is left over."""
+    text = path.read_text()
+    for names in re.findall(r"^import \{([^}]*)\} from", text, re.MULTILINE):
+        for imported in re.findall(r"(\w+)\s*(?:,|$)", names):
+            assert len(re.findall(rf"\b{imported}\b", text)) > 1, imported
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
 def test_texts_never_become_markup(path: Path) -> None:
     """No module has a way to turn a text into elements or code, not even a safe one."""
     found = re.search(

@@ -3,7 +3,7 @@
 import { keysOf } from "./session.js";
 
 /** A call that was not carried out; `rule` is the limit or rule that refused it. */
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor(message, { status = 0, rule = null, fault = null } = {}) {
     super(message);
     Object.assign(this, { status, rule, fault });

@@ -5,14 +5,23 @@ const READS = /\.(list|get|content|search|explain|results|requests|result|api_ke
 
 /** Watches the calls of a team. Events: `call` (detail: the call), `change` (detail: set of resources), `state`. */
 export class Live extends EventTarget {
-  #source;
+  #address;
+  #source = null;
   #changed = new Set();
   #timer;
-  connected = false;
+  #connected = null; // null until it was the first time
 
   constructor(api) {
     super();
-    this.#source = new EventSource(api.controlAddress("/requests/stream"));
+    this.#address = api.controlAddress("/requests/stream");
+    // A browser has six connections to a host, for all its tabs together: one that nobody sees gives its own back.
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.#open()));
+    this.#open();
+  }
+
+  #open() {
+    if (this.#source !== null) return;
+    this.#source = new EventSource(this.#address);
     this.#source.addEventListener("open", () => this.#state(true));
     this.#source.addEventListener("error", () => this.#state(false));
     this.#source.addEventListener("call", (event) => this.#call(JSON.parse(event.data)));
@@ -20,8 +29,9 @@ export class Live extends EventTarget {
 
   /** Stops watching. */
   close() {
-    clearTimeout(this.#timer);
-    this.#source.close();
+    this.#source?.close();
+    this.#source = null;
+    if (this.#connected) this.#connected = false;
   }
 
   /** Says that something changed which is no call of `/v1`: the clock, faults, limits. */
@@ -48,12 +58,9 @@ export class Live extends EventTarget {
   }
 
   #state(connected) {
-    const again = connected && this.connected === false && this.#wasConnected;
-    this.connected = connected;
-    this.#wasConnected ||= connected;
+    const again = connected && this.#connected === false;
+    if (connected || this.#connected) this.#connected = connected;
     this.dispatchEvent(new CustomEvent("state", { detail: connected }));
     if (again) this.changed("everything"); // whatever happened meanwhile was missed
   }
-
-  #wasConnected = false;
 }
