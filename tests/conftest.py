@@ -14,7 +14,9 @@ from emulator import Emulator
 
 # A deadline judges the load of the machine, not the code; speed has tests of its own, marked `alone`.
 hypothesis.settings.register_profile("suite", deadline=None)
-hypothesis.settings.load_profile("suite")
+# Where a change is judged, the same code meets the same examples; new ones are looked for everywhere else.
+hypothesis.settings.register_profile("judge", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("judge" if os.environ.get("CI") else "suite")
 
 
 @pytest.hookimpl(wrapper=True)
