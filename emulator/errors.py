@@ -7,6 +7,7 @@ and render the dialect of the plane (`rest/bodies.py`, `rpc/bind.py`).
 from __future__ import annotations
 
 import enum
+import errno
 from dataclasses import dataclass
 from typing import Literal
 
@@ -121,6 +122,22 @@ def invalid(message: str, *, rule: str | None = None, param: str | None = None) 
 def not_found(what: str) -> ApiError:
     """Build the refusal for a thing that is missing, deleted, expired or of another team: all look the same."""
     return ApiError(Kind.NOT_FOUND, f"{what} not found", rule="not_found")
+
+
+# What a disk says that is full, over its quota, read-only or broken.
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Whether an error tells of the disk, and so not of a defect."""
+    return error.errno in _DISK_ERRORS
+
+
+def disk_unusable(error: OSError) -> ApiError:
+    """Build the refusal of what cannot be written, or not read any more."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ApiError(Kind.UNAVAILABLE, "The emulator's disk is full.", rule="disk")
+    return ApiError(Kind.UNAVAILABLE, f"The emulator's disk cannot be used: {error.strerror}.", rule="disk")
 
 
 class CallerGone(Exception):

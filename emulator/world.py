@@ -116,7 +116,12 @@ class World:
         """The team of a name, created on first use with the server's defaults."""
         team = self.teams.get(name)
         if team is None:
-            row = self.store.teams.open(name)
+            try:
+                row = self.store.teams.open(name)
+            except OSError:  # the disk is full: the team has nothing yet, so it can read, and what it writes is refused
+                team = Team(name, Clock(0, None), {})
+                team.configure(self.settings, {})
+                return team
             team = self.teams[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides)
             team.configure(self.settings, row.overrides)
             if row.new:

@@ -16,6 +16,7 @@ from emulator.control.guard import foreign_caller
 from emulator.control.openapi import PREFIX, document
 from emulator.control.page import Asset, asset
 from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal
+from emulator.errors import disk_unusable, is_of_disk
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
@@ -61,6 +62,12 @@ class Control:
         except ControlError as error:
             reply, headers = Refusal(error=str(error)), error.headers
             await _send_json(send, error.status, reply, headers, body=scope["method"] != "HEAD")
+            return
+        except OSError as error:
+            if not is_of_disk(error):
+                raise
+            refusal = Refusal(error=disk_unusable(error).message)
+            await _send_json(send, 503, refusal, [], body=scope["method"] != "HEAD")
             return
         if isinstance(reply, Events | Download) and scope["method"] == "HEAD":
             await _send_head(send, _EVENT_HEADERS if isinstance(reply, Events) else _download_headers(reply))

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from emulator.clock import MICROSECONDS, Instant
+from emulator.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches import expire_batch, process_batch, read_batch_file
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import index_document
@@ -31,6 +32,7 @@ LANES: dict[str, dict[str, Handler]] = {
     },
 }
 
+_DISK_PAUSE = 1.0  # seconds until what the disk refused is tried again
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 
 
@@ -42,6 +44,7 @@ class Runner:
         self._changed = asyncio.Event()
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._busy: set[tuple[str, str]] = set()  # lanes of teams that are run because the time of a job has come
+        self._paused: set[tuple[str, str]] = set()  # those that could not be written, and are tried again
         self._tasks: set[asyncio.Task[list[Job]]] = set()
         world.wake = self._changed.set
         world.run_due = self.run_lane
@@ -95,15 +98,23 @@ class Runner:
     async def _run(self, team: Team, lane: str, until: Instant) -> list[Job]:
         ran: list[Job] = []
         async with self._locks[team.name, lane]:  # no job runs twice at once
-            while (job := self._world.store.jobs.next_due(team.name, LANES[lane], until)) is not None:
-                await self._run_job(LANES[lane][job.kind], job)
-                ran.append(job)
+            try:
+                while (job := self._world.store.jobs.next_due(team.name, LANES[lane], until)) is not None:
+                    await self._run_job(LANES[lane][job.kind], job)
+                    ran.append(job)
+                self._paused.discard((team.name, lane))
+            except OSError as error:  # what could not be written now may be written once there is room
+                if (team.name, lane) not in self._paused:
+                    self._world.log(f"The {lane} of team {team.name} have to wait: {disk_unusable(error).message}")
+                self._paused.add((team.name, lane))
         return ran
 
     async def _run_job(self, handle: Handler, job: Job) -> None:
         try:
             await handle(self._world, job)
         except Exception as error:
+            if isinstance(error, OSError) and is_of_disk(error):
+                raise
             # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
             self._world.store.jobs.done(job)
             message = f"the job {job.kind} of {job.subject} failed"
@@ -124,5 +135,11 @@ class Runner:
         return seconds
 
     def _finished(self, lane: tuple[str, str], task: asyncio.Task[Any]) -> None:
+        if lane in self._paused:
+            asyncio.get_running_loop().call_later(_DISK_PAUSE, self._free, lane)
+        else:
+            self._free(lane)
+
+    def _free(self, lane: tuple[str, str]) -> None:
         self._busy.discard(lane)
         self._changed.set()

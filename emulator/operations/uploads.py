@@ -6,7 +6,6 @@ nothing behind.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -119,18 +118,13 @@ async def incoming(
 
 async def receive(blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None) -> None:
     """Write content into a blob, and refuse it as soon as it is known to be too large."""
-    try:
-        # async generators are closed here, not by the garbage collector, so that the door can stop reading at once
-        async with aclosing(content) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                if most is not None and blob.size + len(piece) > most:
-                    raise too_large(row, most)
-                blob.write(piece)
-                del piece  # before the next one is made: over gRPC it is a few megabytes
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ApiError(Kind.UNAVAILABLE, "The emulator's disk is full.", rule="disk") from error
-        raise
+    # async generators are closed here, not by the garbage collector, so that the door can stop reading at once
+    async with aclosing(content) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            if most is not None and blob.size + len(piece) > most:
+                raise too_large(row, most)
+            blob.write(piece)
+            del piece  # before the next one is made: over gRPC it is a few megabytes
 
 
 def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:

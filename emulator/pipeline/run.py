@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from emulator.domain.files import File
 from emulator.domain.keys import AuthMode, authenticate, team_of
-from emulator.errors import ApiError, CallerGone, Dropped, Kind
+from emulator.errors import ApiError, CallerGone, Dropped, Kind, disk_unusable, is_of_disk
 from emulator.operations.base import Call, Content
 from emulator.pipeline import hostile, refusals
 from emulator.pipeline.effects import Effect, uploads
@@ -47,6 +47,10 @@ async def perform(world: World, call: Call) -> Any:
         world.journal.replied(call, None, None)
         raise
     except Exception as error:
+        if isinstance(error, OSError) and is_of_disk(error):
+            refusal = disk_unusable(error)
+            entry.refused(refusal)
+            raise refusal from error
         entry.end("INTERNAL")
         asyncio.get_running_loop().call_exception_handler(
             {"message": f"{call.operation.name} failed", "exception": error}

@@ -10,7 +10,7 @@ from emulator.clock import Instant
 from emulator.directories import DirectoryLock, LockTaken, sweep
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
-from emulator.store.blobs import Blobs
+from emulator.store.blobs import BLOBS, Blobs
 from emulator.store.chunks import Chunks
 from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
@@ -24,6 +24,20 @@ from emulator.store.teams import Teams
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
 
 
+_DATABASE = "emulator.sqlite"
+
+
+def _check_whole(directory: Path) -> None:
+    """Refuse to begin anew beside blobs whose database is gone: they would be swept, for no row owns them."""
+    database, blobs = directory / _DATABASE, directory / BLOBS
+    is_new = not database.exists() or database.stat().st_size == 0
+    if is_new and blobs.is_dir() and any(blobs.iterdir()):
+        raise DatabaseUnusable(
+            f"the database {database} is missing or empty, but {blobs} holds files: put it back, or use another "
+            "--data-dir"
+        )
+
+
 class Store:
     """Everything that is kept, in memory (blobs: in a temporary directory) or below one data directory."""
 
@@ -35,7 +49,9 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = DirectoryLock(directory)
         try:
-            self.database = Database(None if directory is None else directory / "emulator.sqlite")
+            if directory is not None:
+                _check_whole(directory)
+            self.database = Database(None if directory is None else directory / _DATABASE)
             self.blobs = Blobs(directory)
         except BaseException:
             if self._lock is not None:

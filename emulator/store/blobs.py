@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from blake3 import blake3
 
 READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop
+BLOBS = "blobs"  # the directory that holds them
 _UNFINISHED = ".part"
 
 
@@ -69,7 +70,7 @@ class Blobs:
             self._temporary = TemporaryDirectory()
             directory = self._temporary.path
         self.directory = directory
-        self._blobs = directory / "blobs"
+        self._blobs = directory / BLOBS
         self._blobs.mkdir(exist_ok=True)
 
     def new(self, name: str) -> BlobWriter:

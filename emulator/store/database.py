@@ -6,6 +6,7 @@ that), so a transaction that contains no `await` is atomic against every other o
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,23 @@ _SCHEMA = Path(__file__).with_name("schema.sql")
 
 class DatabaseUnusable(Exception):
     """The database cannot be opened; the message says why and what to do."""
+
+
+# What SQLite says of the disk, by its primary result code, and the system's number for it.
+_DISK_ERRORS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EIO,
+    sqlite3.SQLITE_CORRUPT: errno.EIO,
+    sqlite3.SQLITE_NOTADB: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+}
+
+
+def _told(error: sqlite3.Error) -> Exception:
+    """An error as the rest of the house knows it, where no SQL is known: one of the disk as an OSError."""
+    number = _DISK_ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the primary code
+    return error if number is None else OSError(number, str(error))
 
 
 class Database:
@@ -59,39 +77,59 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Commit everything inside, or nothing. Nested transactions join the outer one."""
         if self._depth == 0:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
         self._depth += 1
         try:
             yield
         except BaseException:
             self._depth -= 1
             if self._depth == 0:
-                self._connection.execute("ROLLBACK")
+                self._roll_back()
             raise
         self._depth -= 1
         if self._depth == 0:
             try:
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._connection.execute("ROLLBACK")
+                self._execute("COMMIT")
+            except Exception:
+                self._roll_back()
                 raise
 
+    def _roll_back(self) -> None:
+        """Undo the transaction, unless SQLite has done that already: on a full disk it does."""
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise _told(error) from error
+
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run one statement and return the number of rows it changed."""
-        return self._connection.execute(sql, parameters).rowcount
+        """Run one statement and return the number of rows it changed. Raises OSError when the disk is full."""
+        return self._execute(sql, parameters).rowcount
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for each row of parameters."""
-        self._connection.executemany(sql, rows)
+        """Run one statement for each row of parameters. Raises OSError when the disk is full."""
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise _told(error) from error
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
-        row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        try:
+            row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise _told(error) from error
         return row
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows."""
-        return self._connection.execute(sql, parameters).fetchall()
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _told(error) from error
 
     def keyset(
         self,

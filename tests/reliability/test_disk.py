@@ -1,0 +1,208 @@
+"""A data directory that is full, read-only, broken or in use: a clear refusal, and what was there stays."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from tests.rest.batching import request
+from tests.rpc.client import Rpc, data, init, trailers
+from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, until
+
+MIB = 1024 * 1024
+FULL = "The emulator's disk is full."
+MANAGEMENT = {"authorization": "Bearer xai-token-emulator"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB; only root can make one."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(where)]
+    if sys.platform != "linux" or os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user cannot mount a file system of its own")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+def assert_full(reply: httpx.Response) -> None:
+    """The refusal of the disk in the dialect of its plane."""
+    assert (reply.status_code, reply.headers["x-emulator-rule"]) == (503, "disk"), reply.text
+    if "code" in reply.json() and isinstance(reply.json()["code"], str):
+        assert reply.json() == {"code": "unavailable", "error": FULL}
+    else:
+        assert reply.json() == {"code": 14, "message": FULL, "details": []}
+
+
+def fill(directory: Path) -> Path:
+    """Use up the last byte."""
+    ballast = directory / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        for size in (65536, 512, 1):
+            try:
+                while file.write(bytes(size)):
+                    pass
+            except OSError:
+                continue
+    return ballast
+
+
+def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
+    """Every write is a 503 of the rule `disk` over both doors, reads go on, and with room again all goes on."""
+    with Served("--data-dir", small_disk) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=60) as http:
+        kept = served.upload("a.txt", b"kept " * 1000)["id"]
+        assert_full(http.post("/v1/files", files={"file": ("big.bin", bytes(4 * MIB))}))
+        collection = http.post("/v1/collections", json={"collection_name": "c"}, headers=MANAGEMENT).json()
+        batch = http.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
+        ballast = fill(small_disk)
+        items = [request(str(n)) for n in range(500)]
+        while (reply := http.post("/v1/batches", json={"name": "b" * 4000})).is_success:
+            pass  # what the database has room for within its pages
+        assert_full(reply)
+        assert_full(http.post("/v1/files", files={"file": ("a.bin", b"x" * 100_000)}))
+        assert_full(http.post(f"/v1/batches/{batch}/requests", json={"batch_requests": items}))
+        body = {"collection_name": "d", "collection_description": "x" * 500}
+        while (reply := http.post("/v1/collections", json=body, headers=MANAGEMENT)).is_success:
+            pass
+        assert_full(reply)
+        with Rpc(f"localhost:{served.port}", "xai-emulator") as rpc:
+            refusal = rpc.refusal("xai_api.Files/UploadFile", [init(), data(b"x" * 100_000)])
+            assert (refusal.code(), refusal.details()) == (grpc.StatusCode.UNAVAILABLE, FULL)
+            assert trailers(refusal)["x-emulator-rule"] == "disk"
+        control = http.post("/_emulator/snapshots", json={"name": "s"}, timeout=60)
+        assert (control.status_code, control.json()["error"]) == (503, FULL)
+        assert http.get("/v1/files", headers={"authorization": "Bearer xai-emulator@new"}).status_code == 200
+        assert http.get(f"/v1/files/{kept}/content").content == b"kept " * 1000
+        assert [file["id"] for file in served.files()] == [kept]
+        ballast.unlink()
+        assert http.post(f"/v1/batches/{batch}/requests", json={"batch_requests": items}).is_success
+        until(lambda: http.get(f"/v1/batches/{batch}").json()["state"]["num_success"] == len(items))
+        path = f"/v1/collections/{collection['collection_id']}/documents/{kept}"
+        assert http.post(path, json={}, headers=MANAGEMENT).is_success
+        served.stop()
+    assert "Traceback" not in "".join(served.said)
+    with Served("--data-dir", small_disk) as served:
+        assert [file["id"] for file in served.files()] == [kept]
+
+
+def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
+    """A file that may not grow any further is the same refusal, and leaves nothing."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); "
+    code = f"{limit}from emulator.__main__ import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", code, "serve", "--port", "0", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = re.search(r"http://\S+", process.stdout.readline())[0]  # type: ignore[index]
+            reply = httpx.post(f"{url}/v1/files", headers=KEY, files={"file": ("a.bin", bytes(2 * MIB))})
+            assert_full(reply)
+            assert list((tmp_path / "blobs").iterdir()) == []
+            assert httpx.post(f"{url}/v1/files", headers=KEY, files={"file": ("a.bin", b"x")}).is_success
+        finally:
+            process.kill()
+
+
+# --- a start that is refused
+
+
+def refused(directory: Path) -> str:
+    """The one line with which a start fails."""
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data-dir", str(directory)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    assert re.fullmatch(r"xai-emulator: [^\n]+\n", done.stderr), done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a history."""
+    directory = tmp_path_factory.mktemp("used")
+    with Served("--data-dir", directory) as served:
+        for n in range(20):
+            served.upload(f"{n}.txt", f"{n}".encode() * 5000)
+        served.stop()
+    return directory
+
+
+@pytest.fixture
+def copy(used: Path, tmp_path: Path) -> Path:
+    """A copy of it, to break."""
+    return Path(shutil.copytree(used, tmp_path / "copy"))
+
+
+def rewrite(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Change the bytes of a database."""
+    return lambda path: (path.write_bytes(change(path.read_bytes())), None)[1]
+
+
+def of_another_version(path: Path) -> None:
+    """Make it the database of a later version."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (rewrite(lambda old: old[:1000]), "emulator.sqlite"),
+        (rewrite(lambda old: old[: len(old) // 2]), "malformed"),
+        (rewrite(lambda old: bytes(n * 7 % 251 for n in range(len(old)))), "not a database"),
+        (rewrite(lambda old: old[:100] + b"\xff" * 8000 + old[8100:]), "malformed"),
+        (rewrite(lambda old: b""), "missing or empty"),
+        (Path.unlink, "missing or empty"),
+        (of_another_version, "schema version 999"),
+    ],
+    ids=["a stub", "half", "noise", "noise within", "empty", "gone", "another version"],
+)
+def test_a_broken_database_is_refused_in_one_line(copy: Path, damage: Callable[[Path], None], words: str) -> None:
+    """The line names the database; neither it nor any content beside it is touched, however often one tries."""
+    database = copy / "emulator.sqlite"
+    damage(database)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    for _ in range(2):
+        line = refused(copy)
+        assert words in line
+        assert str(database) in line
+    after = {path: path.read_bytes() for path in before if path.exists()}
+    assert after == before
+
+
+def test_a_directory_that_cannot_be_written_is_refused_in_one_line(used: Path, tmp_path: Path) -> None:
+    """Read-only, as a file system mounted so is; the line names the directory."""
+    there = tmp_path / "ro"
+    there.mkdir()
+    if os.geteuid() == 0:
+        bind = f"mount --bind {used} {there} && mount -o remount,ro,bind {there}"
+        if sys.platform != "linux" or subprocess.run(bind, shell=True, capture_output=True).returncode:
+            pytest.skip("root can write everywhere, and cannot mount here")
+    else:
+        there.chmod(0o500)
+    try:
+        assert str(there) in refused(there)
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", "--lazy", str(there)], check=True)
+
+
+def test_two_processes_do_not_share_a_directory(copy: Path) -> None:
+    """The second is refused in one line, and the first goes on."""
+    with Served("--data-dir", copy) as served:
+        before = served.files()
+        assert "in use by another xai-emulator" in refused(copy)
+        assert served.files() == before
+        assert served.upload("b.txt", b"x")["id"]
