@@ -26,6 +26,7 @@ from emulator.world import Team, World
 
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"
+CALLS_PER_LINE = 1_000  # whoever waits for a large file sees how far it is
 _NURSERY = "seed"  # the team that is filled, copied and forgotten
 _BOUNDARY = b"xai-emulator-seed-boundary"
 
@@ -143,7 +144,7 @@ class Seed:
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
             if part.clock is not None:
                 world.change_clock(team, lambda clock: _set(clock, part.clock))
-            await _Sower(self._app, self._path, where).sow(part)
+            await _Sower(self._app, self._path, where, world.log).sow(part)
             snapshots = world.store.snapshots
             path = snapshots.new_part()
             snapshots.save(team.name, path, team.clock.now()).finish()
@@ -188,8 +189,9 @@ def _yaml(path: Path) -> Any:
 class _Sower:
     """Sends the parts of a seed file to the REST door."""
 
-    def __init__(self, app: App, path: Path, where: str) -> None:
-        self._app, self._path, self._where = app, path, where
+    def __init__(self, app: App, path: Path, where: str, log: Callable[[str], None]) -> None:
+        self._app, self._path, self._where, self._log = app, path, where, log
+        self._calls = 0
         self._files: dict[str, str] = {}  # ids by filename
 
     async def sow(self, part: SeedTeam) -> None:
@@ -256,6 +258,9 @@ class _Sower:
         status, reply = await _post(self._app, path, body, f"{key}@{_NURSERY}", content_type)
         if status != 200:
             raise self._bad(where, f"{status} {reply.decode('utf-8', 'replace')}")
+        self._calls += 1
+        if self._calls % CALLS_PER_LINE == 0:
+            self._log(f"{self._path}: {self._calls} calls, now at {self._where}{where}")
         return msgspec.json.decode(reply)
 
     def _bad(self, where: str, why: str) -> BadSeed:

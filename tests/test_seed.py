@@ -189,3 +189,18 @@ def test_a_missing_seed_refuses_to_start(tmp_path: Path) -> None:
     """A file that is not there is not an empty one."""
     with pytest.raises(BadSeed, match="No such file"), Emulator(seed=tmp_path / "none.yaml"):
         pass
+
+
+def test_a_large_file_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waits for a large seed file reads on stderr how far it is; a small one is silent."""
+    monkeypatch.setattr("emulator.seed.CALLS_PER_LINE", 2)
+    seed = tmp_path / "seed.json"
+    seed.write_text(
+        json.dumps({"xai_emulator_seed": 1, "files": [{"filename": f"{n}", "content": ""} for n in range(5)]})
+    )
+    with Emulator(seed=seed):
+        pass
+    lines = [line.partition(": ")[2] for line in capfd.readouterr().err.splitlines() if "calls" in line]
+    assert lines == ["2 calls, now at files[1]", "4 calls, now at files[3]"]
