@@ -12,8 +12,10 @@ def test_messages_are_shown_field_by_field(emulator: Emulator, control: httpx.Cl
     """Texts, enums, lists, maps and messages are shown by their names; the bytes of content by their number."""
     target = emulator.grpc_target
     client = xai_sdk.Client(
-        **{"api_host": target, "api_key": emulator.api_key},
-        **{"management_api_host": target, "management_api_key": emulator.management_key},
+        api_host=target,
+        api_key=emulator.api_key,
+        management_api_host=target,
+        management_api_key=emulator.management_key,
     )
     definition = {"key": "year", "required": False, "unique": False, "inject_into_chunk": False}
     made = client.collections.create("papers", metric_space="cosine", field_definitions=[definition])
