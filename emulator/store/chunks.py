@@ -156,6 +156,17 @@ class Chunks:
         )
         return [IndexRow(edition, *row) for row in rows]
 
+    def of_document(self, team: str, collection_id: str, file_id: str, after: int, limit: int) -> list[IndexedChunk]:
+        """The chunks of a document that can be found, after an ordinal."""
+        if self.edition(team, collection_id, file_id) is None:
+            return []
+        rows = self._db.rows(
+            "SELECT id, ordinal, content, coalesce(indexed_text, content), page_number FROM chunks "
+            f"WHERE {_ONE} AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (team, collection_id, file_id, after, limit),
+        )
+        return [IndexedChunk(*row) for row in rows]
+
     def get(self, team: str, collection_id: str, edition: Edition, ordinal: int) -> StoredChunk | None:
         """A chunk of an edition, unless there is a newer one."""
         if self.edition(team, collection_id, edition.file_id) != edition:

@@ -117,6 +117,7 @@ def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path
     detail = page.get_by_role("complementary", name="Document")
     expect(detail).to_contain_text("1 chunk")
     expect(detail).to_contain_text("text/markdown")
+    expect(detail.locator(".chunk")).to_have_text("Solar panels turn light into electricity.")
     detail.get_by_role("button", name="Take it out").click()
     page.get_by_role("dialog").get_by_role("button", name="Take it out").click()
     expect(page.get_by_text("This collection is empty.")).to_be_visible()

@@ -6,6 +6,7 @@ import { address, go } from "../router.js";
 import { badge, button, confirmLoss, detail, facts, guarded, identifier, moment, progress, refusalBox } from "../widgets.js";
 
 const WAIT_MS = 700;
+const CHUNKS = 20; // shown at a time
 const TONES = { PROCESSED: "ok", FAILED: "bad" };
 
 /** The status of a document as a badge. */
@@ -33,18 +34,38 @@ export function documentDetail(collectionId, fileId, context) {
   const body = h("div");
   let timer;
 
+  const cut = h("div");
+
   const draw = async () => {
     clearTimeout(timer);
     const document = await api.management("GET", path);
     if (signal.aborted) return;
     replace(body, describe(document, path, back, context));
+    await drawChunks(cut, document, path, context);
     if (isIndexing(document)) timer = setTimeout(redraw, WAIT_MS);
   };
   const redraw = () => body.isConnected && draw().catch((error) => replace(body, refusalBox(error)));
   signal.addEventListener("abort", () => clearTimeout(timer));
   live.onChange(["documents", "collections", "files"], redraw, signal);
   draw().catch((error) => replace(body, refusalBox(error)));
-  return detail("Document", back, body);
+  return detail("Document", back, body, cut);
+}
+
+async function drawChunks(element, document, path, { api }) {
+  const shown = [];
+  const more = async () => {
+    const answer = await api.control("GET", `${path}/chunks`, { query: { after: shown.length - 1, limit: CHUNKS } });
+    shown.push(...answer.chunks);
+    replace(element, shown.length > 0 && h("h3", "Chunks"), h("ol.chunks", shown.map(drawChunk)),
+      shown.length < document.chunk_count && h("div.more", button("Show more", guarded(more), { key: "more" })));
+  };
+  await more();
+}
+
+function drawChunk(chunk) {
+  const injected = chunk.indexed_text !== chunk.content && [" ", badge("more is searched than shown")];
+  return h("li", { title: chunk.chunk_id }, h("span.faint", chunk.number + 1,
+    chunk.page_number !== null && ` · page ${chunk.page_number}`, injected), h("p.chunk", chunk.content));
 }
 
 function describe(document, path, back, { api, live }) {

@@ -1,0 +1,60 @@
+"""How a document was cut: its chunks, which the API itself shows one by one at most, in the matches of a search."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamQuery
+
+SHOWN = 20
+
+
+class ChunksQuery(TeamQuery, forbid_unknown_fields=True):
+    """Which chunks: those after a number, so many at most. Numbers begin with 0."""
+
+    after: Annotated[int, Meta(ge=-1, le=2**31)] = -1
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = SHOWN
+
+
+class ChunkShown(Struct):
+    """A chunk. `indexed_text` is what is searched: it has the name and the fields that the collection injects."""
+
+    chunk_id: str
+    number: int
+    content: str
+    indexed_text: str
+    page_number: int | None
+
+
+class ChunksShown(Answer):
+    """Chunks of a document, in their order."""
+
+    chunks: list[ChunkShown]
+
+
+async def read(asked: Asked) -> ChunksShown:
+    """List the chunks of a document; none as long as it is not indexed."""
+    collection_id, file_id = asked.path["collection_id"], asked.path["file_id"]
+    team, store, query = asked.team, asked.world.store, asked.query
+    if store.documents.get(team.name, collection_id, file_id, team.clock.now()) is None:
+        raise ControlError(404, f"team {team.name} has no such document")
+    found = store.chunks.of_document(team.name, collection_id, file_id, query.after, query.limit)
+    return ChunksShown(
+        chunks=[
+            ChunkShown(each.chunk_id, each.ordinal, each.content, each.indexed_text, each.page_number) for each in found
+        ]
+    )
+
+
+ROUTES = (
+    ControlRoute(
+        "GET",
+        "/collections/{collection_id}/documents/{file_id}/chunks",
+        read,
+        ChunksShown,
+        query=ChunksQuery,
+        refusals=(404,),
+    ),
+)
