@@ -20,8 +20,8 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 class Case:
     """One sentence about the API. `operations` are named as in the emulator's table; the sentence is about all of them.
 
-    `refusal` is the kind of refusal the case provokes, `limit` the documented limit it drives against, `fault` the one
-    it plans.
+    `refusal` is the kind of refusal the case provokes, from the first operation unless `refusing` names others; `limit`
+    is the documented limit it drives against, `fault` what it plans.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Case:
     source: str
     feature: str
     refusal: str | None = None
+    refusing: tuple[str, ...] = ()
     limit: str | None = None
     fault: str | None = None
     slow: bool = False
@@ -75,5 +76,6 @@ def _read(path: Path) -> Iterator[Case]:
         steps = tuple(entry.pop("step"))
         if unknown := set(entry) - known:
             raise ValueError(f"{path.name}: {entry['id']}: there is no {', '.join(sorted(unknown))}")
-        operations = tuple(entry.pop("operations"))
-        yield Case(**entry, operations=operations, feature=path.stem.partition("-")[0], steps=steps)
+        for name in ("operations", "refusing"):
+            entry[name] = tuple(entry.get(name, ()))
+        yield Case(**entry, feature=path.stem.partition("-")[0], steps=steps)

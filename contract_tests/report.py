@@ -61,6 +61,7 @@ class Report:
                     "evidence": case.evidence,
                     "source": case.source,
                     "refusal": case.refusal,
+                    "refusing": list(case.refusing or case.operations[:1]) if case.refusal else None,
                     "limit": case.limit,
                     "fault": case.fault,
                     "clients": {},

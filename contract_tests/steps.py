@@ -30,7 +30,7 @@ WORDS = frozenset(
     ("request", "query", "headers", "key", "json", "form", "body", "type", "expect", "save", "within_seconds")
 )
 EXPECTATIONS = frozenset(("status", "json", "keys", "text", "type", "headers"))
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile(r"\{(\w+)(?::(\d+))?\}")
 WRONG_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like a key of the other one
 
 
@@ -126,9 +126,9 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
     """The value with every `{name}` replaced; one that stands alone keeps its type."""
     if isinstance(value, str):
         whole = _PLACE.fullmatch(value)
-        if whole:
+        if whole and not whole[2]:
             return known[whole[1]]
-        return _PLACE.sub(lambda found: str(known[found[1]]), value)
+        return _PLACE.sub(lambda found: str(known[found[1]]).ljust(int(found[2] or 0), "ö"), value)
     if isinstance(value, Mapping):
         return {name: _filled(each, known) for name, each in value.items()}
     if isinstance(value, list):

@@ -69,6 +69,16 @@ def test_rows(client: Client, target: Target, name: str) -> None:
     assert {row.state for row in rows} == {"succeeded"}
 
 
+@case("batches.one-result", "batches.get_request", evidence="documented", source="batch.proto", destructive=True)
+def test_one_result(client: Client, target: Target, name: str) -> None:
+    """The result of one request can be asked for alone."""
+    made = client.create_batch(f"{name}capitals")
+    client.add_chats(made.id, PROMPTS)
+    done(client, target, made.id)
+    id = min(PROMPTS)
+    assert client.get_batch_result(made.id, id) == client.list_batch_results(made.id, limit=1).items[0]
+
+
 @case(
     "batches.file-with-clients",
     *("files.upload", "batches.create", "batches.get", "batches.list_results"),

@@ -173,6 +173,7 @@ def test_unique(client: Client, name: str) -> None:
     evidence="assumed",
     source="xai-sdk's own test server answers NOT_FOUND",
     refusal="not found",
+    refusing=("documents.get", "documents.add"),
 )
 def test_unknown(client: Client, name: str) -> None:
     """A document or file that does not exist arrives as the client's error for things that are not found."""

@@ -83,6 +83,7 @@ def test_expiry_too_short(client: Client, name: str) -> None:
     evidence="documented",
     source="OpenAPI: /v1/files/{file_id}, 404; files.proto: NOT_FOUND",
     refusal="not found",
+    refusing=("files.get", "files.content", "files.delete"),
 )
 def test_unknown(client: Client, name: str) -> None:
     """A file that does not exist arrives as the client's error for things that are not found."""

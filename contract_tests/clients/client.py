@@ -213,6 +213,10 @@ class Client:
         """One page of a batch's requests."""
         self._cannot("list of a batch's requests")
 
+    def get_batch_result(self, batch_id: str, request_id: str) -> BatchResult:
+        """The result of one request."""
+        self._cannot("result of one request")
+
     def list_batch_results(
         self, batch_id: str, *, limit: int | None = None, token: str | None = None
     ) -> Page[BatchResult]:

@@ -1,0 +1,135 @@
+"""The evidence: which client has driven which operation to what end, as runs of the contract kit have recorded it.
+
+    python tests/contract/evidence.py RECORD …
+
+merges the records into contract_tests/evidence.json and writes docs/evidence.md from it. `make evidence` does both.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+EVIDENCE = ROOT / "contract_tests" / "evidence.json"
+PAGE = ROOT / "docs" / "evidence.md"
+TOLD = (
+    "sentence",
+    "operations",
+    "evidence",
+    "source",
+    "refusal",
+    "refusing",
+    "limit",
+    "fault",
+)  # what a case says of itself
+
+HEAD = """\
+# Evidence
+
+Written by `make evidence` from runs of the contract kit, and held against the code by a test: not to be edited.
+
+Every operation and limit says how its contract is known: **documented** by xAI, **recorded** from the live service, or
+**assumed**, which is the nearest sensible choice where nobody knows. A client has *driven* an operation when a case of
+the kit called it with that client, the answer was as the contract says, and the emulator's journal showed the call.
+`xai-emulator verify --base-url URL` runs the same cases against any server.
+"""
+
+
+def merge(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The records of several runs as one: versions by client, and by case the clients it has passed with."""
+    clients: dict[str, set[str]] = {}
+    cases: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for name, version in record["clients"].items():
+            clients.setdefault(name, set()).add(version)
+        for id, case in record["cases"].items():
+            told = {word: case[word] for word in TOLD if case[word] is not None}
+            entry = cases.setdefault(id, {**told, "passed_with": []})
+            passed = {client for client, outcome in case["clients"].items() if outcome == "passed"}
+            entry["passed_with"] = sorted({*entry["passed_with"], *passed})
+    return {
+        "clients": {name: sorted(versions, key=_version) for name, versions in sorted(clients.items())},
+        "cases": dict(sorted(cases.items())),
+    }
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".") if part.isdigit()]
+
+
+def render(evidence: Mapping[str, Any]) -> str:
+    """The page."""
+    parts = (_clients(evidence), _operations(evidence["cases"]), _limits(evidence["cases"]), _cases(evidence["cases"]))
+    return HEAD + "".join(f"\n{line}" for part in parts for line in part) + "\n"
+
+
+def _clients(evidence: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Clients\n"
+    yield from _table("Client", "Versions")
+    for name, versions in evidence["clients"].items():
+        yield _row(f"`{name}`", ", ".join(versions))
+
+
+def _operations(cases: Mapping[str, Any]) -> Iterator[str]:
+    from emulator.operations import OPERATIONS
+
+    yield "\n## Operations\n"
+    yield from _table("Operation", "Contract", "From", "Driven by", "Cases", "Refusals tested", "Faults tested")
+    passed = [case for case in cases.values() if case["passed_with"]]
+    for name, operation in OPERATIONS.items():
+        about = [case for case in passed if name in case["operations"]]
+        driven = sorted({client for case in about for client in case["passed_with"]})
+        yield _row(
+            f"`{name}`",
+            operation.confidence.value,
+            operation.source,
+            ", ".join(driven) or "no client",
+            len(about),
+            ", ".join(sorted({case["refusal"] for case in about if name in case.get("refusing", ())})) or "none",
+            ", ".join(sorted({case["fault"] for case in about if "fault" in case})) or "none",
+        )
+
+
+def _limits(cases: Mapping[str, Any]) -> Iterator[str]:
+    from emulator.limits import DEFAULTS, ROWS
+
+    yield "\n## Limits\n"
+    yield "The emulator's own tests lower each of them and try its bounds; the cases drive the real value.\n"
+    yield from _table("Limit", "Value", "Contract", "From", "Driven by the cases")
+    for name, row in ROWS.items():
+        driven = [f"`{id}`" for id, case in cases.items() if case.get("limit") == name and case["passed_with"]]
+        yield _row(f"`{name}`", f"{DEFAULTS[name]:,}", row.confidence.value, row.source, ", ".join(driven) or "none")
+
+
+def _cases(cases: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n## Cases\n"
+    yield from _table("Case", "What it shows", "Contract", "From", "Passed with")
+    for id, case in cases.items():
+        passed = ", ".join(case["passed_with"]) or "no client"
+        yield _row(f"`{id}`", case["sentence"], case["evidence"], case["source"], passed)
+
+
+def _table(*heads: str) -> Iterator[str]:
+    yield _row(*heads)
+    yield _row(*("---" for _ in heads))
+
+
+def _row(*cells: Any) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def main(paths: list[str]) -> None:
+    """Merge records and write the page."""
+    evidence = merge(json.loads(Path(path).read_text("utf-8")) for path in paths)
+    EVIDENCE.write_text(json.dumps(evidence, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(render(evidence), "utf-8")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main(sys.argv[1:])

@@ -1,0 +1,69 @@
+"""The published evidence is that of the code as it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emulator.limits import ROWS
+from emulator.operations import OPERATIONS
+
+from . import evidence
+from .kit import run_kit
+
+PUBLISHED = json.loads(evidence.EVIDENCE.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """Every case there is, as a run tells of it that calls nothing."""
+    record = tmp_path_factory.mktemp("record") / "record.json"
+    run_kit("--clients=httpx", "--budget=0", record=record)
+    return evidence.merge([json.loads(record.read_text("utf-8"))])["cases"]
+
+
+def test_every_case_is_published(cases: dict[str, dict[str, object]]) -> None:
+    """The record has the cases that the kit has, and says of them what they say of themselves."""
+
+    def told(found: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+        return {id: {word: case.get(word) for word in evidence.TOLD} for id, case in found.items()}
+
+    assert told(PUBLISHED["cases"]) == told(cases), "run `make evidence`"
+
+
+def test_the_page_is_written_from_the_record() -> None:
+    """docs/evidence.md is what the record and the tables of the code give."""
+    assert evidence.PAGE.read_text("utf-8") == evidence.render(PUBLISHED), "run `make evidence`"
+
+
+def test_every_case_has_passed_with_a_client() -> None:
+    """No case is published that nobody has seen to pass."""
+    assert [id for id, case in PUBLISHED["cases"].items() if not case["passed_with"]] == []
+
+
+def test_cases_name_operations_and_limits_that_exist() -> None:
+    """What a case is about is in the tables of the code."""
+    operations = {name for case in PUBLISHED["cases"].values() for name in case["operations"]}
+    limits = {case["limit"] for case in PUBLISHED["cases"].values() if "limit" in case}
+    assert operations - set(OPERATIONS) == set()
+    assert limits - set(ROWS) == set()
+
+
+def test_every_operation_is_driven() -> None:
+    """Each operation has been driven by some client, and refuses something that was tried."""
+    cases = PUBLISHED["cases"].values()
+    driven = {name for case in cases if case["passed_with"] for name in case["operations"]}
+    assert set(OPERATIONS) - driven == set()
+
+
+def test_versions_of_clients() -> None:
+    """The evidence spans several versions of xai-sdk and two major ones of openai."""
+    assert len(PUBLISHED["clients"]["xai-sdk"]) >= 3
+    assert len({version.split(".")[0] for version in PUBLISHED["clients"]["openai"]}) >= 2
+
+
+def test_the_record_is_beside_the_kit() -> None:
+    """The record is a file of the kit, so that it is installed with it."""
+    assert evidence.EVIDENCE.parent == Path(evidence.ROOT / "contract_tests")

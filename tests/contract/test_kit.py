@@ -1,0 +1,206 @@
+"""The contract kit itself: what it judges, what it says, and that it cannot be fooled."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator import Emulator
+
+from .kit import KIT, Run, run_kit
+from .mutants import read_mutants
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Every case over plain HTTP, but for the slow ones."""
+    folder = tmp_path_factory.mktemp("run")
+    junit = folder / "junit.xml"
+    run = run_kit("--clients=httpx", "--destructive", f"--junitxml={junit}", record=folder / "record.json")
+    (folder / "output.txt").write_text(run.output)
+    return Run(run.code, run.output, {**run.record, "junit": junit.read_text("utf-8")})
+
+
+def verify(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `xai-emulator verify`."""
+    return subprocess.run(
+        [sys.executable, "-m", "emulator", "verify", *options],
+        cwd=KIT.parent,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def judged() -> Iterator[Emulator]:
+    """An emulator that is judged several times."""
+    with Emulator() as emulator:
+        yield emulator
+
+
+# --- the emulator is right, and the kit notices when it is not
+
+
+def test_the_emulator_passes(run: Run) -> None:
+    """The emulator passes every case over plain HTTP."""
+    assert run.code == 0, run.output
+    assert run.failed == set()
+
+
+def test_a_table_per_operation(run: Run) -> None:
+    """A run ends with a line for each operation, and the reasons of what was skipped."""
+    lines = run.output.splitlines()
+    table = lines[next(n for n, line in enumerate(lines) if line.startswith("operation ")) :]
+    operations = {line.split()[0] for line in table if line[:1].isalpha()}
+    assert {"files.upload", "collections.create", "documents.search", "batches.list_results"} <= operations
+    assert any("it is slow: ask for it with --slow" in line for line in table)
+
+
+def test_a_junit_report(run: Run) -> None:
+    """The JUnit report names the case, its operations and its evidence beside each verdict."""
+    cases = ElementTree.fromstring(run.record["junit"]).iter("testcase")
+    properties = [{each.get("name"): each.get("value") for each in case.iter("property")} for case in cases]
+    assert {"case": "files.get", "operations": "files.upload files.get", "evidence": "documented"} in properties
+
+
+@pytest.mark.parametrize("mutant", read_mutants(), ids=lambda mutant: mutant.sentence.replace(" ", "-"))
+def test_mutants_fit_the_code(mutant: object) -> None:
+    """Every mutant changes something that is there (`make contract` shows that the kit finds each)."""
+    assert mutant.changed()  # type: ignore[attr-defined]
+
+
+def test_a_mutant_is_found(tmp_path: Path) -> None:
+    """A wrong emulator fails the case that is about what it does wrong, and the run."""
+    mutant = next(each for each in read_mutants() if each.found_by == "files.upload.expiry-after-file")
+    run = run_kit(
+        *("--clients=httpx", "--features=files", "-k", "expiry-after-file"),
+        tree=mutant.grow(tmp_path / "tree"),
+        record=tmp_path / "record.json",
+    )
+    assert run.code == 1
+    assert mutant.found_by in run.failed
+    assert "failed (documented): AssertionError: step 1 (POST /v1/files): the status is 200, not 400" in run.output
+
+
+# --- known failures
+
+
+@pytest.mark.parametrize(
+    ("listed", "code", "says"),
+    [
+        ('id = "auth.me"\nreason = "not yet"', 1, "it passes, but is on the list of known failures"),
+        ('id = "auth.me"\nclient = "openai"\nreason = "not yet"', 0, "2 passed"),
+        ('id = "auth.you"\nreason = "not yet"', 4, "cases that do not exist: auth.you"),
+        ('id = "auth.me"', 4, "an entry has no 'reason'"),
+    ],
+)
+def test_known_failures(judged: Emulator, tmp_path: Path, listed: str, code: int, says: str) -> None:
+    """A known failure that passes fails the run, and so does a list that names what does not exist."""
+    path = tmp_path / "known.toml"
+    path.write_text(f"[[case]]\n{listed}\n")
+    target = (f"--base-url={judged.url}", f"--known-failing={path}", "--features=auth", "--clients=httpx")
+    narrow = () if code == 4 else ("-k", "auth.me or auth.same-team")
+    run = run_kit(*target, *narrow, record=tmp_path / "record.json")
+    assert run.code == code, run.output
+    assert says in run.output
+
+
+def test_a_known_failure_still_runs(tmp_path: Path) -> None:
+    """A known failure that fails is told as such, and does not fail the run."""
+    known = tmp_path / "known.toml"
+    known.write_text('[[case]]\nid = "files.upload.expiry-after-file"\nreason = "to be mended"\n')
+    mutant = next(each for each in read_mutants() if each.found_by == "files.upload.expiry-after-file")
+    run = run_kit(
+        *("--clients=httpx", "--features=files", "-k", "files.upload.expiry-after or files.upload.empty"),
+        f"--known-failing={known}",
+        tree=mutant.grow(tmp_path / "tree"),
+        record=tmp_path / "record.json",
+    )
+    assert run.code == 0, run.output
+    assert "[httpx] known to fail (documented): to be mended: AssertionError: step 1" in run.output
+
+
+# --- manners: for servers that are not ours
+
+
+def test_nothing_is_left_behind(judged: Emulator, tmp_path: Path) -> None:
+    """What a run has made is gone when it ends."""
+    run = run_kit(
+        *(f"--base-url={judged.url}", "--run-prefix=tidy-", "--features=files,search", "--clients=httpx"),
+        *("-k", "files.list or search.modes or keyword"),
+        record=tmp_path / "record.json",
+    )
+    assert run.code == 0, run.output
+    api, management = f"{judged.api_key}@tidy", f"{judged.management_key}@tidy"
+    files = httpx.get(f"{judged.base_url}/files", headers={"authorization": f"Bearer {api}"})
+    collections = httpx.get(f"{judged.base_url}/collections", headers={"authorization": f"Bearer {management}"})
+    assert (files.json()["data"], collections.json()["collections"]) == ([], [])
+
+
+def test_destructive_and_slow_cases_are_asked_for(judged: Emulator, tmp_path: Path) -> None:
+    """Without --destructive no batch is made, without --slow nothing large is sent."""
+    target = (f"--base-url={judged.url}", "--run-prefix=shy-", "--clients=httpx", "--features=batches")
+    run = run_kit(*target, record=tmp_path / "record.json")
+    assert run.code == 0, run.output
+    assert "it leaves traces or costs money: ask for it with --destructive" in run.output
+    headers = {"authorization": f"Bearer {judged.api_key}@shy"}
+    assert httpx.get(f"{judged.base_url}/batches", headers=headers).json()["batches"] == []
+
+
+def test_a_budget(judged: Emulator, tmp_path: Path) -> None:
+    """A run makes no more calls than it may, says so, and is no pass then."""
+    target = (f"--base-url={judged.url}", "--clients=httpx", "--features=auth", "--budget=3")
+    run = run_kit(*target, record=tmp_path / "record.json")
+    assert run.code == 1
+    assert "the budget of 3 calls is spent" in run.output
+    assert "the judgement is not complete" in run.output
+
+
+def test_a_run_that_shows_nothing_is_no_pass(judged: Emulator, tmp_path: Path) -> None:
+    """Where every case is skipped, the run fails."""
+    target = (f"--base-url={judged.url}", "--clients=httpx", "--features=batches", "-k", "batches.file")
+    assert run_kit(*target, record=tmp_path / "record.json").code == 1
+
+
+# --- the command
+
+
+def test_verify(judged: Emulator, tmp_path: Path) -> None:
+    """`xai-emulator verify` judges a server by its URL, writes a report and returns its verdict."""
+    report = tmp_path / "report.xml"
+    done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", "--junit", str(report))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "auth.api_key" in done.stdout
+    assert ElementTree.parse(report).getroot().tag == "testsuites"
+
+
+def test_verify_says_what_is_missing() -> None:
+    """Without a server, with one that does not answer, or with a word it does not know, it is used wrongly."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    for options, says in (
+        ((), "say which server to judge: --base-url URL"),
+        (("--base-url", nobody), f"{nobody} does not answer: "),
+        (("--base-url", "localhost:7878"), "'localhost:7878' is not a URL such as http://localhost:7878"),
+    ):
+        done = verify(*options)
+        assert done.returncode == 2, done.stdout
+        assert says in done.stderr
+
+
+def test_another_server_needs_a_key() -> None:
+    """A server that is no emulator is asked with the keys of the environment, and without them not at all."""
+    with Emulator() as emulator:  # the address of a public URL is no emulator's root
+        done = verify("--base-url", f"{emulator.url}/elsewhere", "--features", "auth", XAI_API_KEY="")
+    assert done.returncode == 2
+    assert "/elsewhere is not an emulator, so it needs a key: set XAI_API_KEY" in done.stderr
