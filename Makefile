@@ -14,11 +14,12 @@ STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.SECONDARY:
 
-.PHONY: help run demo test lint docs lock clean
+.PHONY: help run demo test contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-6s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="further flags of serve")
 	@exec $(BIN)/python -m emulator serve --port $(PORT) $(ARGS)
@@ -29,13 +30,41 @@ demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="further flags of pytest")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
+# The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).
+KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --destructive --node-packages=tests/node
+JUDGE = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m emulator exec -- $(1)/bin/python $(KIT) \
+  --record=$(STAMPS)/$(2).json $(3) $(ARGS) contract_tests
+
+comma := ,
+
+# Clients beside the newest ones of $(VENV). What an old one cannot do is skipped with the reason.
+OLDER := oldest middle litellm
+CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2"
+CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
+CLIENTS_litellm := "litellm>=1.100"
+
+contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Hold the emulator to its contract with the newest clients, and break and fuzz it
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
+
+contract-all: contract $(OLDER:%=contract-%)  ## The same, and with older clients too
+
+contract-newest: $(STAMPS)/test $(STAMPS)/node
+	$(call JUDGE,$(VENV),newest)
+
+contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
+	$(call JUDGE,$(VENV)-$*,$*,--clients=openai$(comma)xai-sdk$(comma)xai-sdk-async$(comma)litellm)
+
+evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew, from runs with every client
+	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
+
 lint: $(STAMPS)/test  ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(STAMPS)/test  ## Write docs/reference.md anew, from the tables of the code
+docs: $(STAMPS)/test  ## Write docs/reference.md and docs/evidence.md anew, from the tables of the code
 	$(BIN)/python -m tools.reference
+	$(BIN)/python -m tools.evidence
 
 lock:  ## Write requirements-ci.lock anew: the newest version of everything, resolved on the oldest Python
 	rm -rf $(VENV)-lock
@@ -67,6 +96,14 @@ $(STAMPS)/test: $(STAMPS)/venv pyproject.toml setup.py $(wildcard requirements-c
 	@echo "Installing the emulator, its extras and the test tools into $(VENV) ..." >&2
 	@$(PIP_INSTALL) --editable '.[extract,test]'
 	@touch $@ $(STAMPS)/run
+
+# Older clients have needs of their own, so the lock does not bind them.
+$(VENV)-%/.stamps/clients: $(STAMPS)/venv Makefile
+	@echo "Installing $(subst ",,$(CLIENTS_$*)) into $(VENV)-$* ..." >&2
+	@[ -x $(VENV)-$*/bin/python ] || $(BIN)/python -m venv $(VENV)-$*
+	@env -u PIP_CONSTRAINT $(VENV)-$*/bin/python -m pip install -qq --disable-pip-version-check \
+	  $(CLIENTS_$*) "httpx>=0.28" "jsonschema-rs>=0.30" "pytest>=9.0"
+	@mkdir -p $(@D) && touch $@
 
 # The tests with the Node client are skipped, and say so, where there is no npm.
 $(STAMPS)/node: $(STAMPS)/venv $(wildcard tests/node/package.json tests/node/package-lock.json)

@@ -9,8 +9,8 @@ import pytest
 
 from emulator.limits import ROWS
 from emulator.operations import OPERATIONS
+from tools import evidence
 
-from . import evidence
 from .kit import run_kit
 
 PUBLISHED = json.loads(evidence.EVIDENCE.read_text("utf-8"))
@@ -35,7 +35,7 @@ def test_every_case_is_published(cases: dict[str, dict[str, object]]) -> None:
 
 def test_the_page_is_written_from_the_record() -> None:
     """docs/evidence.md is what the record and the tables of the code give."""
-    assert evidence.PAGE.read_text("utf-8") == evidence.render(PUBLISHED), "run `make evidence`"
+    assert evidence.PAGE.read_text("utf-8") == evidence.render(PUBLISHED), "run `make docs`"
 
 
 def test_every_case_has_passed_with_a_client() -> None:

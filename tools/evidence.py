@@ -1,8 +1,9 @@
 """The evidence: which client has driven which operation to what end, as runs of the contract kit have recorded it.
 
-    python tests/contract/evidence.py RECORD …
+    python -m tools.evidence RECORD …
 
-merges the records into contract_tests/evidence.json and writes docs/evidence.md from it. `make evidence` does both.
+merges the records into contract_tests/evidence.json and writes docs/evidence.md from it (`make evidence`). Without a
+record the page alone is written anew, as after a change of the tables of the code (`make docs`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "contract_tests" / "evidence.json"
 PAGE = ROOT / "docs" / "evidence.md"
 TOLD = (
@@ -123,13 +124,12 @@ def _row(*cells: Any) -> str:
 
 
 def main(paths: list[str]) -> None:
-    """Merge records and write the page."""
-    evidence = merge(json.loads(Path(path).read_text("utf-8")) for path in paths)
-    EVIDENCE.write_text(json.dumps(evidence, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(render(evidence), "utf-8")
+    """Merge records, if there are any, and write the page."""
+    if paths:
+        merged = merge(json.loads(Path(path).read_text("utf-8")) for path in paths)
+        EVIDENCE.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    PAGE.write_text(render(json.loads(EVIDENCE.read_text("utf-8"))), "utf-8")
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     main(sys.argv[1:])
