@@ -1,0 +1,131 @@
+"""Clients that are slow, idle or suddenly gone: the others do not notice, and nothing stays of what they began."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from tests.rpc.client import Rpc, data, init, message
+from tests.serving import KEY, PATIENCE_SECONDS, Served, until
+
+HALF_OPEN = 150
+IDLE_HTTP, IDLE_RPC = 300, 50
+BODY = b'--b\r\nContent-Disposition: form-data; name="file"; filename="slow.txt"\r\n\r\nslow\r\n--b--\r\n'
+HEAD = (
+    b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-emulator\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n"
+)
+LIST = "xai_api.Files/ListFiles"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A process of its own, whose blobs can be seen."""
+    with Served("--data-dir", tmp_path) as process:
+        yield process
+    assert "Traceback" not in "".join(process.said)
+
+
+def connected(served: Served, stack: ExitStack) -> socket.socket:
+    """A new connection that is closed with the stack."""
+    client = socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_SECONDS)
+    return stack.enter_context(client)
+
+
+def blobs(directory: Path) -> int:
+    """How many files of uploads there are, whole or not."""
+    return len(list((directory / "blobs").iterdir()))
+
+
+def answer(client: socket.socket) -> bytes:
+    """The next response, of which all end with an object."""
+    said = b""
+    while not said.endswith(b"}"):
+        received = client.recv(65536)
+        assert received, said
+        said += received
+    return said
+
+
+def test_half_open_uploads_hold_nobody_up(served: Served, tmp_path: Path) -> None:
+    """Hundreds of uploads stand still, and others are served over both doors; in the end the uploads are whole."""
+    with ExitStack() as stack:
+        slow = [connected(served, stack) for _ in range(HALF_OPEN)]
+        for client in slow:
+            client.sendall(HEAD % len(BODY) + BODY[:-10])
+        until(lambda: blobs(tmp_path) == HALF_OPEN)
+        http = stack.enter_context(httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS))
+        for _ in range(20):
+            assert http.get("/v1/files").json()["data"] == []
+        with Rpc(f"localhost:{served.port}", "xai-emulator") as rpc:
+            assert list(rpc.call(LIST, message("xai_api.ListFilesRequest")).data) == []
+        for client in slow:
+            client.sendall(BODY[-10:])
+            assert answer(client).startswith(b"HTTP/1.1 200")
+        assert len(http.get("/v1/files", params={"limit": 100}).json()["data"]) == 100
+    assert blobs(tmp_path) == HALF_OPEN
+
+
+def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:
+    """Head and body in single bytes, with other calls between them: the file is what was sent."""
+    with ExitStack() as stack:
+        client = connected(served, stack)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        http = stack.enter_context(httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS))
+        for number, byte in enumerate(HEAD % len(BODY) + BODY):
+            client.sendall(bytes([byte]))
+            if number % 20 == 0:
+                assert http.get("/v1/files").json()["data"] == []
+        assert answer(client).startswith(b"HTTP/1.1 200")
+        (file,) = http.get("/v1/files").json()["data"]
+        assert http.get(f"/v1/files/{file['id']}/content").content == b"slow"
+
+
+def test_a_client_that_vanishes_leaves_nothing(served: Served, tmp_path: Path) -> None:
+    """Uploads that are cut off, politely or by a reset, over both doors: no file, no blob, and the next is served."""
+    with ExitStack() as stack:
+        for reset in (False, True):
+            for size in (0, 10, len(BODY) - 2):
+                client = connected(served, stack)
+                client.sendall(HEAD % (len(BODY) + 100_000) + BODY[:size])
+                if reset:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                client.close()
+        rpc = stack.enter_context(Rpc(f"localhost:{served.port}", "xai-emulator"))
+
+        def endless() -> Iterator[object]:
+            yield init()
+            while True:
+                yield data(bytes(10_000))
+
+        call = rpc.start("xai_api.Files/UploadFile", endless())
+        until(lambda: any(path.stat().st_size > 50_000 for path in (tmp_path / "blobs").iterdir()))
+        call.cancel()
+        with pytest.raises(grpc.FutureCancelledError):
+            call.result()
+    until(lambda: blobs(tmp_path) == 0)
+    assert served.files() == []
+
+
+def test_idle_connections_cost_nobody_anything(served: Served) -> None:
+    """Hundreds of idle connections over both doors: each can be used again, and so can a new one."""
+    request = b"GET /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-emulator\r\n\r\n"
+    with ExitStack() as stack:
+        idle = [connected(served, stack) for _ in range(IDLE_HTTP)]
+        rpcs = [stack.enter_context(Rpc(f"localhost:{served.port}", "xai-emulator")) for _ in range(IDLE_RPC)]
+        for _ in range(2):
+            for client in idle:
+                client.sendall(request)
+                assert answer(client).startswith(b"HTTP/1.1 200")
+            for rpc in rpcs:
+                assert list(rpc.call(LIST, message("xai_api.ListFilesRequest")).data) == []
+        assert served.files() == []
+    descriptors = Path(f"/proc/{served.pid}/fd")
+    if descriptors.exists():
+        until(lambda: len(list(descriptors.iterdir())) < 60)
