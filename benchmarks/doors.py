@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import statistics
 import subprocess
@@ -95,7 +96,7 @@ def seconds_to_send(port: int, method: str, path: str, body: bytes, headers: dic
 def large_upload() -> list[Figure]:
     """48 MiB in a form, hashed and on disk, beside a raw socket that hashes and writes, and moto's PUT."""
     use_load_cpu()
-    body, headers = form(b"x" * LARGE)
+    body, headers = form(os.urandom(LARGE))
     with ExitStack() as stack:
         emulator, sink = (stack.enter_context(running(name)) for name in ("emulator", "sink"))
         seconds_to_send(emulator.port, "POST", "/v1/files", body, headers)
@@ -155,7 +156,7 @@ def large_download() -> list[Figure]:
 def beside_uploads() -> list[Figure]:
     """Small requests while three clients upload 48 MiB over and over."""
     use_load_cpu()
-    body, headers = form(b"x" * LARGE)
+    body, headers = form(os.urandom(LARGE))
     with running("emulator") as emulator:
         path = f"/v1/files/{upload(emulator.url, 'a.txt', b'hello')}"
         stop = threading.Event()
