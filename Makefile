@@ -5,6 +5,7 @@ PYTHON ?=
 VENV ?= .venv
 PORT ?= 7878
 WORKERS ?= auto
+KILLS ?= 200
 ARGS ?=
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test soak contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -29,6 +30,9 @@ demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running
 
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="further flags of pytest")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+soak: $(STAMPS)/test  ## Kill a process under load again and again, and look for what was lost (KILLS=200)
+	XAI_KILLS=$(KILLS) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/reliability/test_kill.py $(ARGS)
 
 # The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).
 KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --destructive --node-packages=tests/node
