@@ -17,7 +17,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test soak contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test soak bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -30,6 +30,13 @@ demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running
 
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="further flags of pytest")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+bench: $(STAMPS)/test  ## Measure beside the peers, and print the table (minutes; ARGS="--only search")
+	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python benchmarks/filters.py
+
+bench-quick: $(STAMPS)/test  ## The same in a minute, with generous slack
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 soak: $(STAMPS)/test  ## Kill a process under load again and again, and look for what was lost (KILLS=200)
 	XAI_KILLS=$(KILLS) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/reliability/test_kill.py $(ARGS)

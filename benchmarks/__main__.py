@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import doors, lives
+from benchmarks import doors, lives, search
 from benchmarks.table import Figure, Job, rows
 
 QUICK_SLACK = 2.0  # the quick run guards against mistakes, not against a busy machine
@@ -20,6 +20,7 @@ JOBS = (
     Job("start", lives.start, quick=True),
     Job("in-process", lives.in_process, quick=True),
     Job("lists", lives.list_pages, quick=True),
+    Job("search", search.measure, quick=False),
 )
 
 
