@@ -115,6 +115,28 @@ def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
             process.kill()
 
 
+def test_jobs_wait_for_room(small_disk: Path) -> None:
+    """A job that cannot be written is not lost: it is tried again, and done once there is room."""
+    flags = ("--data-dir", small_disk, "--batches", "manual")
+    with Served(*flags) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=60) as http:
+        batch = http.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
+        items = [request(str(n)) for n in range(500)]
+        http.post(f"/v1/batches/{batch}/requests", json={"batch_requests": items}).raise_for_status()
+
+        def answered() -> int:
+            state = http.get(f"/v1/batches/{batch}").raise_for_status().json()["state"]
+            return int(state["num_success"])
+
+        ballast = fill(small_disk)
+        os.truncate(ballast, ballast.stat().st_size - 200_000)  # room for the job's begin
+        http.post("/_emulator/jobs/run").raise_for_status()
+        until(lambda: "The batches of team default have to wait" in "".join(served.said))
+        assert answered() < len(items)
+        ballast.unlink()
+        until(lambda: answered() == len(items))
+    assert "Traceback" not in "".join(served.said)
+
+
 # --- a start that is refused
 
 
