@@ -53,9 +53,11 @@ class TemporaryDirectory:
                 self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT))
             try:
                 self._lock = DirectoryLock(self.path)
-                return
             except (LockTaken, FileNotFoundError):
-                continue  # another process swept it between the two lines
+                continue  # another process is sweeping it, before it could be locked
+            if (self.path / "lock").exists():
+                return
+            self._lock.release()  # it was swept, and what was locked is a file without a name
 
     def remove(self) -> None:
         """Remove the directory with all that is in it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from emulator import directories
 from emulator.directories import DirectoryLock, LockTaken, TemporaryDirectory, sweep
 
 
@@ -41,6 +43,25 @@ def test_a_long_name_is_avoided_where_a_socket_has_to_fit(elsewhere: Path, monke
         assert list(long.iterdir()) == []
     finally:
         directory.remove()
+
+
+def test_a_directory_that_is_swept_while_it_is_made_is_made_anew(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may come between the making of a directory and its lock."""
+    lock, swept = directories.fcntl.flock, list[Path]()
+
+    def too_late(file: int, operation: int) -> None:
+        if not swept:
+            swept.extend(elsewhere.iterdir())
+            shutil.rmtree(swept[0])
+        lock(file, operation)
+
+    monkeypatch.setattr(directories.fcntl, "flock", too_late)
+    directory = TemporaryDirectory()
+    assert list(elsewhere.iterdir()) == [directory.path]
+    assert directory.path != swept[0]
+    directory.remove()
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:

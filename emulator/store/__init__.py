@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from emulator.clock import Instant
@@ -22,7 +22,6 @@ from emulator.store.snapshots import Opened, Snapshots
 from emulator.store.teams import Teams
 
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
-
 
 _DATABASE = "emulator.sqlite"
 
@@ -44,31 +43,29 @@ class Store:
     def __init__(self, directory: Path | None) -> None:
         """Open the store. Raises LockTaken, DatabaseUnusable or OSError, each with a sentence that says why."""
         sweep()
-        self._lock: DirectoryLock | None = None
-        if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._lock = DirectoryLock(directory)
-        try:
+        with ExitStack() as opened:
             if directory is not None:
+                directory.mkdir(parents=True, exist_ok=True)
+                opened.callback(DirectoryLock(directory).release)
                 _check_whole(directory)
             self.database = Database(None if directory is None else directory / _DATABASE)
+            opened.callback(self.database.close)
             self.blobs = Blobs(directory)
-        except BaseException:
-            if self._lock is not None:
-                self._lock.release()
-            raise
-        self.files = Files(self.database)
-        self.collections = Collections(self.database)
-        self.documents = Documents(self.database)
-        self.chunks = Chunks(self.database)
-        self.indexes = Indexes(self.chunks)
-        self.batches = Batches(self.database)
-        self.batch_requests = BatchRequests(self.database, self.blobs)
-        self.jobs = Jobs(self.database)
-        self.teams = Teams(self.database)
-        self.snapshots = Snapshots(self.database, self.blobs)
-        self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
-        self.blobs.sweep(self.files.blobs() | self.batches.blobs())
+            opened.callback(self.blobs.close)
+            self.files = Files(self.database)
+            self.collections = Collections(self.database)
+            self.documents = Documents(self.database)
+            self.chunks = Chunks(self.database)
+            self.indexes = Indexes(self.chunks)
+            opened.callback(self.indexes.close)
+            self.batches = Batches(self.database)
+            self.batch_requests = BatchRequests(self.database, self.blobs)
+            self.jobs = Jobs(self.database)
+            self.teams = Teams(self.database)
+            self.snapshots = Snapshots(self.database, self.blobs)
+            self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
+            self.blobs.sweep(self.files.blobs() | self.batches.blobs())
+            self._opened = opened.pop_all()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -132,9 +129,5 @@ class Store:
             self.snapshots.insert(team, snapshot)
 
     def close(self) -> None:
-        """Close the database and remove what is temporary."""
-        self.indexes.close()
-        self.database.close()
-        self.blobs.close()
-        if self._lock is not None:
-            self._lock.release()
+        """Close the database and remove what is temporary; a second call does nothing."""
+        self._opened.close()

@@ -47,7 +47,11 @@ class Database:
         self._depth = 0
         try:
             self._connection = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
-            self._prepare(where)
+            try:
+                self._prepare(where)
+            except BaseException:
+                self._connection.close()
+                raise
         except sqlite3.Error as error:
             raise DatabaseUnusable(f"the database {where} cannot be opened: {error}") from None
 

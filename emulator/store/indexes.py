@@ -88,16 +88,15 @@ class Indexes:
         for entry in self._entries.values():
             if entry.work is not None:
                 entry.work.cancel()
-            if entry.index is not None:
-                self._thread.submit(entry.index.close)
+            self._thread.submit(_close, entry)
         self._thread.shutdown()
 
     def _leave(self, entry: _Entry) -> None:
         """Close the index of a forgotten collection when its last user has left."""
         entry.users -= 1
         forgotten = self._entries.get(entry.key) is not entry
-        if forgotten and entry.users == 0 and entry.index is not None and not self._closed:
-            self._thread.submit(entry.index.close)
+        if forgotten and entry.users == 0 and not self._closed:
+            self._thread.submit(_close, entry)
 
     async def _up_to_date(self, entry: _Entry) -> Index:
         """The index with all changes up to now; a search that is given up leaves the work going for the next one."""
@@ -118,8 +117,7 @@ class Indexes:
         last = self._chunks.last_edition()
         try:
             if entry.index is None:
-                entry.index = await self._run(_new_index)
-                await self._build(entry, entry.index, last)
+                await self._build(entry, await self._run(partial(_open, entry)), last)
             else:
                 await self._update(entry, entry.index, touched, last)
             entry.changes_held = changes
@@ -170,7 +168,14 @@ class Indexes:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _new_index() -> Index:
+def _open(entry: _Entry) -> Index:
+    """A new index, known to its entry at once: who waits for it may be cancelled, and then it must still be closed."""
     from emulator.store.index import Index  # and with it numpy
 
-    return Index()
+    entry.index = Index()
+    return entry.index
+
+
+def _close(entry: _Entry) -> None:
+    if entry.index is not None:
+        entry.index.close()
