@@ -158,6 +158,7 @@ def typical(count: int) -> str:
 
 
 @pytest.mark.alone
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "cost",
     {
