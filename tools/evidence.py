@@ -14,6 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from emulator.cli.shown import clients_of, in_order, shown_of, span
+from emulator.limits import DEFAULTS, ROWS
+from emulator.operations import OPERATIONS
+
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "contract_tests" / "evidence.json"
 PAGE = ROOT / "docs" / "evidence.md"
@@ -41,63 +45,54 @@ the kit called it with that client, the answer was as the contract says, and the
 
 
 def merge(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The records of several runs as one: versions by client, and by case the clients it has passed with."""
-    clients: dict[str, set[str]] = {}
+    """The records of several runs as one: by case the clients it has passed with, and their versions."""
     cases: dict[str, dict[str, Any]] = {}
     for record in records:
-        for name, version in record["clients"].items():
-            clients.setdefault(name, set()).add(version)
         for id, case in record["cases"].items():
             told = {word: case[word] for word in TOLD if case[word] is not None}
-            entry = cases.setdefault(id, {**told, "passed_with": []})
-            passed = {client for client, outcome in case["clients"].items() if outcome == "passed"}
-            entry["passed_with"] = sorted({*entry["passed_with"], *passed})
+            entry = cases.setdefault(id, {**told, "passed_with": {}})
+            for client, outcome in case["clients"].items():
+                if outcome == "passed":
+                    versions = {*entry["passed_with"].get(client, ()), record["clients"][client]}
+                    entry["passed_with"][client] = sorted(versions, key=in_order)
     return {
-        "clients": {name: sorted(versions, key=_version) for name, versions in sorted(clients.items())},
-        "cases": dict(sorted(cases.items())),
+        "cases": {
+            id: {**case, "passed_with": dict(sorted(case["passed_with"].items()))} for id, case in sorted(cases.items())
+        }
     }
-
-
-def _version(text: str) -> list[int]:
-    return [int(part) for part in text.split(".") if part.isdigit()]
 
 
 def render(evidence: Mapping[str, Any]) -> str:
     """The page."""
-    parts = (_clients(evidence), _operations(evidence["cases"]), _limits(evidence["cases"]), _cases(evidence["cases"]))
+    cases = evidence["cases"]
+    parts = (_clients(cases), _operations(cases), _limits(cases), _cases(cases))
     return HEAD + "".join(f"\n{line}" for part in parts for line in part) + "\n"
 
 
-def _clients(evidence: Mapping[str, Any]) -> Iterator[str]:
+def _clients(cases: Mapping[str, Any]) -> Iterator[str]:
     yield "## Clients\n"
     yield from _table("Client", "Versions")
-    for name, versions in evidence["clients"].items():
+    for name, versions in clients_of(list(cases.values())).items():
         yield _row(f"`{name}`", ", ".join(versions))
 
 
 def _operations(cases: Mapping[str, Any]) -> Iterator[str]:
-    from emulator.operations import OPERATIONS
-
     yield "\n## Operations\n"
     yield from _table("Operation", "Contract", "From", "Driven by", "Cases", "Refusals tested", "Faults tested")
-    passed = [case for case in cases.values() if case["passed_with"]]
     for name, operation in OPERATIONS.items():
-        about = [case for case in passed if name in case["operations"]]
-        driven = sorted({client for case in about for client in case["passed_with"]})
+        shown = shown_of(name, cases)
         yield _row(
             f"`{name}`",
             operation.confidence.value,
             operation.source,
-            ", ".join(driven) or "no client",
-            len(about),
-            ", ".join(sorted({case["refusal"] for case in about if name in case.get("refusing", ())})) or "none",
-            ", ".join(sorted({case["fault"] for case in about if "fault" in case})) or "none",
+            ", ".join(f"{client} {span(versions)}" for client, versions in shown.clients.items()) or "no client",
+            shown.cases,
+            ", ".join(shown.refusals) or "none",
+            ", ".join(shown.faults) or "none",
         )
 
 
 def _limits(cases: Mapping[str, Any]) -> Iterator[str]:
-    from emulator.limits import DEFAULTS, ROWS
-
     yield "\n## Limits\n"
     yield "The emulator's own tests lower each of them and try its bounds; the cases drive the real value.\n"
     yield from _table("Limit", "Value", "Contract", "From", "Driven by the cases")

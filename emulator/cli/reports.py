@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from emulator.version import VERSION
@@ -39,23 +40,25 @@ def _limits(options: argparse.Namespace) -> int:
 def _evidence(options: argparse.Namespace) -> int:
     operations = _operations()
     if options.json:
-        print(json.dumps(operations, indent=2))
+        print(json.dumps(operations, indent=2, default=asdict))
         return 0
     for name, row in operations.items():
         print(f"{name:32} {row['confidence']:10}  {row['source']}")
-        for way in (*row["rest"], *row["grpc"]):
-            print(f"{'':32} {'':10}  {way}")
+        for line in (*row["rest"], *row["grpc"], row["shown"]):
+            print(f"{'':32} {'':10}  {line}")
     counts = [f"{count} {word}" for word, count in _counts(operations).items()]
     print(f"{len(operations)} operations: {', '.join(counts)}")
     return 0
 
 
 def _operations() -> dict[str, dict[str, Any]]:
-    """Every operation: how its contract is known, and the ways that lead to it."""
+    """Every operation: how its contract is known, the ways that lead to it, and what clients have shown of it."""
+    from emulator.cli.shown import record, shown_of
     from emulator.operations import OPERATIONS
     from emulator.rest.routes import ROUTES
     from emulator.rpc.methods import METHODS
 
+    cases = record()["cases"]
     rows: dict[str, dict[str, Any]] = {
         name: {
             "plane": operation.plane.value,
@@ -63,6 +66,7 @@ def _operations() -> dict[str, dict[str, Any]]:
             "source": operation.source,
             "rest": [],
             "grpc": [],
+            "shown": shown_of(name, cases),
         }
         for name, operation in OPERATIONS.items()
     }

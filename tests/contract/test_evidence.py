@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.cli.shown import clients_of
 from emulator.limits import ROWS
 from emulator.operations import OPERATIONS
 from tools import evidence
@@ -60,8 +61,9 @@ def test_every_operation_is_driven() -> None:
 
 def test_versions_of_clients() -> None:
     """The evidence spans several versions of xai-sdk and two major ones of openai."""
-    assert len(PUBLISHED["clients"]["xai-sdk"]) >= 3
-    assert len({version.split(".")[0] for version in PUBLISHED["clients"]["openai"]}) >= 2
+    clients = clients_of(list(PUBLISHED["cases"].values()))
+    assert len(clients["xai-sdk"]) >= 3
+    assert len({version.split(".")[0] for version in clients["openai"]}) >= 2
 
 
 def test_the_record_is_beside_the_kit() -> None:

@@ -1,0 +1,63 @@
+"""What runs of the contract kit have shown of this emulator: contract_tests/evidence.json, read by operation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.cli.verifying import kit
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was seen of one operation: by which clients, in how many cases, refusing what, failing how."""
+
+    clients: dict[str, list[str]]  # versions, oldest first
+    cases: int
+    refusals: list[str]
+    faults: list[str]
+
+    def __str__(self) -> str:
+        drivers = ", ".join(f"{name} {span(versions)}" for name, versions in self.clients.items())
+        parts = [f"driven by {drivers}" if drivers else "driven by no client"]
+        parts += [f"refused: {', '.join(self.refusals)}"] if self.refusals else []
+        parts += [f"faults: {', '.join(self.faults)}"] if self.faults else []
+        return "; ".join(parts)
+
+
+def record() -> dict[str, Any]:
+    """The record that is published with the kit."""
+    found: dict[str, Any] = json.loads((kit() / "evidence.json").read_text("utf-8"))
+    return found
+
+
+def shown_of(operation: str, cases: Mapping[str, Mapping[str, Any]]) -> Shown:
+    """What the cases of a record have shown of an operation."""
+    about = [case for case in cases.values() if operation in case["operations"] and case["passed_with"]]
+    return Shown(
+        clients=clients_of(about),
+        cases=len(about),
+        refusals=sorted({case["refusal"] for case in about if operation in case.get("refusing", ())}),
+        faults=sorted({case["fault"] for case in about if "fault" in case}),
+    )
+
+
+def clients_of(cases: list[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The clients that cases have passed with, and their versions."""
+    found: dict[str, set[str]] = {}
+    for case in cases:
+        for name, versions in case["passed_with"].items():
+            found.setdefault(name, set()).update(versions)
+    return {name: sorted(versions, key=in_order) for name, versions in sorted(found.items())}
+
+
+def in_order(version: str) -> list[int]:
+    """The key that sorts versions by their numbers."""
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def span(versions: list[str]) -> str:
+    """Versions in short: the only one, or the first and the last."""
+    return versions[0] if len(versions) == 1 else f"{versions[0]}-{versions[-1]}"
