@@ -10,7 +10,7 @@ from typing import Any
 from ..target import Target
 from .client import Client
 from .node import Node, NodeMissing
-from .wire import Fetch, Httpx, Transport
+from .wire import Fetch, Httpx, Patient, Transport
 
 
 class Missing(Exception):
@@ -42,7 +42,8 @@ class Clients:
     def transport(self, name: str) -> Transport:
         """The way in which one of the REST clients sends its requests."""
         if name not in self._transports:
-            self._transports[name] = Httpx() if name == "httpx" else Fetch(self.node())
+            transport = Httpx() if name == "httpx" else Fetch(self.node())
+            self._transports[name] = transport if self.target.team is not None else Patient(transport)
         return self._transports[name]
 
     def node(self) -> Node:

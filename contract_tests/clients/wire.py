@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -53,6 +54,10 @@ class Answer:
         return json.loads(self.body)
 
 
+ATTEMPTS_MAX = 3
+WAIT_SECONDS_MAX = 60
+
+
 class Transport(Protocol):
     """Sends requests."""
 
@@ -62,6 +67,29 @@ class Transport(Protocol):
     def send(self, request: Request) -> Answer: ...
 
     def close(self) -> None: ...
+
+
+class Patient:
+    """Sends again, after as long as it is told, what a server refuses because it was asked too often."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.name, self.version = transport.name, transport.version
+
+    def send(self, request: Request) -> Answer:
+        """Send a request, up to three times."""
+        answer = self._transport.send(request)
+        for _ in range(ATTEMPTS_MAX - 1):
+            seconds = answer.headers.get("retry-after", "")
+            if answer.status != 429 or not seconds.isdigit():  # a team without credits is not helped by waiting
+                break
+            time.sleep(min(int(seconds), WAIT_SECONDS_MAX))
+            answer = self._transport.send(request)
+        return answer
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._transport.close()
 
 
 class Httpx:

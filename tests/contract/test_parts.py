@@ -1,0 +1,250 @@
+"""The parts of the contract kit: matchers, schemas, cases as data, and how it waits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract_tests import answers, must, steps
+from contract_tests.case import Case, read_cases
+from contract_tests.clients import wire
+from contract_tests.clients.client import jsonl
+from contract_tests.target import Budget, BudgetSpent, Target
+from emulator.operations import OPERATIONS
+from emulator.rest.routes import ROUTES
+from emulator.rest.writing import AsJson
+
+TEXTS = st.text(alphabet="abcö $", max_size=4).filter(lambda text: not text.startswith("$"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+# No official shape of these is known: they were withdrawn, or never published.
+WITHOUT_A_SHAPE = {"files.initialize", "files.upload_chunks", "files.batch_upload", "files.complete_batch_upload"}
+
+
+@given(JSON)
+def test_a_value_is_as_itself(value: Any) -> None:
+    """Every JSON value matches the expectation that is the same value."""
+    assert must.differs(value, value) is None
+
+
+@given(JSON, JSON)
+def test_another_value_differs(value: Any, expected: Any) -> None:
+    """A list or a scalar matches nothing but an equal one; the reason says where they differ."""
+    if isinstance(expected, dict) or isinstance(value, dict | list):
+        return
+    reason = must.differs(value, expected)
+    assert (reason is None) == (value == expected and type(value) is type(expected))
+
+
+@given(st.dictionaries(TEXTS, JSON, min_size=1, max_size=4))
+def test_an_object_may_have_more(value: dict[str, Any]) -> None:
+    """An object matches one with fewer members; `$absent` and `$keys` tell what must not be there."""
+    name = sorted(value)[0]
+    assert must.differs(value, {name: value[name]}) is None
+    assert must.differs(value, {name: "$absent"}) is not None
+    assert must.differs(value, {"$keys": list(value)}) is None
+    assert must.differs({**value, "one more": 1}, {"$keys": list(value)}) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "reason"),
+    [
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, "a[0].b is 1, not 2"),
+        ({"a": True}, {"a": 1}, "a is True, not 1"),
+        ({}, {"a": "$null"}, "a is nothing, not $null"),
+        ([1, 2], [1], "the value is [1, 2], not a list of 1"),
+        ({"a": "x"}, {"a": {"$contains": "y"}}, "a is 'x', which fails $contains 'y'"),
+        ([1, "x"], {"$each": "$whole"}, "the value is [1, 'x'], which fails $each '$whole'"),
+    ],
+)
+def test_reasons(value: Any, expected: Any, reason: str) -> None:
+    """A reason names the place, what is there, and what was expected."""
+    assert must.differs(value, expected) == reason
+
+
+@pytest.mark.parametrize("expected", ["$nonsense", {"$nonsense": 1}])
+def test_words_that_do_not_exist(expected: Any) -> None:
+    """A kind or a relation that does not exist is a mistake in the case, never a match."""
+    with pytest.raises(ValueError, match="known are"):
+        must.differs("x", expected)
+
+
+def test_become_asks_until_it_is_so() -> None:
+    """An expectation over time asks again until it holds, and gives up with the last reason."""
+    numbers = iter(range(100))
+    assert must.become(lambda: next(numbers), {"$above": 2}, within_seconds=5) == 3
+    with pytest.raises(AssertionError, match="after 0 seconds the value is"):
+        must.become(lambda: next(numbers), 0, within_seconds=0)
+
+
+# --- shapes
+
+
+@pytest.mark.parametrize("path", sorted(answers.SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_schemas_are_valid_and_have_sources(path: Any) -> None:
+    """Every schema is valid, and the file and each of its answers say where they are from."""
+    schema = json.loads(path.read_text("utf-8"))
+    assert jsonschema_rs.meta.is_valid(schema)
+    assert "ource" in schema["$comment"] or "observed live" in schema["$comment"]
+    objects = {name: each for name, each in schema["$defs"].items() if each.get("type") == "object"}
+    assert [name for name, each in objects.items() if not each.get("$comment")] == []
+
+
+def test_every_answer_has_a_shape() -> None:
+    """Each route that answers JSON is held against an official shape, where there is one."""
+    routes = {
+        (route.method, route.path)
+        for route in ROUTES
+        if isinstance(route.write, AsJson) and route.operation not in WITHOUT_A_SHAPE
+    }
+    shapes = [(method, answers._pattern(path)) for method, path, _ in answers.SHAPES]
+    missing = [(m, p) for m, p in routes if not any(m == verb and pattern.fullmatch(p) for verb, pattern in shapes)]
+    assert missing == []
+    for _, _, shape in answers.SHAPES:
+        assert answers.differs("no answer", shape) is not None
+
+
+def test_a_misshapen_answer_is_noticed() -> None:
+    """An answer without a member, of another content type, or in the other plane's dialect has a reason."""
+    head = {"content-type": "application/json"}
+    deleted = wire.Answer(200, head, b'{"id": "file_1", "deleted": true, "object": "file"}')
+    assert answers.misshapen("DELETE", "/v1/files/file_1", deleted) is None
+    for path, answer in (
+        ("/v1/files/file_1", wire.Answer(200, head, b'{"id": "file_1", "deleted": true}')),
+        ("/v1/files/file_1", wire.Answer(200, {"content-type": "text/html"}, deleted.body)),
+        ("/v1/files/file_1", wire.Answer(404, head, b'{"code": 5, "message": "no", "details": []}')),
+        ("/v1/collections/collection_1", wire.Answer(404, head, b'{"code": "not-found", "error": "no"}')),
+        ("/v1/files/file_1", wire.Answer(500, {"content-type": "text/html"}, b"<html>")),
+    ):
+        assert answers.misshapen("DELETE", path, answer) is not None, answer
+
+
+# --- cases
+
+
+def test_cases_are_whole() -> None:
+    """Every case that is data has an id of its own, under its feature, and operations that exist."""
+    cases = read_cases()
+    assert len({case.id for case in cases}) == len(cases)
+    for case in cases:
+        assert case.id.startswith(f"{case.feature}."), case.id
+        assert set(case.operations) <= set(OPERATIONS), case.id
+        assert set(case.refusing) <= set(case.operations), case.id
+        assert not case.sentence.endswith("."), case.id
+
+
+def test_names_begin_with_the_run() -> None:
+    """Whatever a case makes can be found again by its name."""
+    for case in read_cases():
+        for step in case.steps:
+            for _, part in step.get("form", []):
+                if isinstance(part, dict) and "/documents" not in step["request"]:
+                    assert part["name"].startswith("{run"), case.id
+            for key in ("name", "collection_name", "collectionName", "filename"):
+                value = step.get("json", {}).get(key)
+                assert value is None or value.startswith("{run"), case.id
+
+
+TARGET = Target("http://api", "http://management", None, None, "xai-a", "xai-token-m", "run-")
+
+
+def request(known: dict[str, Any] | None = None, **step: Any) -> wire.Request:
+    """The request of a step."""
+    return steps.build(step, {"run": "run-", **(known or {})}, TARGET)
+
+
+def test_requests_are_built_from_steps() -> None:
+    """A step becomes a request to the right plane, with the right key, its values filled in and encoded."""
+    plain = request({"file": "a/b"}, request="GET /v1/files/{file}?x=1", query={"filter": 'name:"{run}"', "l": [1, 2]})
+    assert plain.url == "http://api/v1/files/a%2Fb?x=1&filter=name%3A%22run-%22&l=1&l=2"
+    assert plain.headers["authorization"] == "Bearer xai-a"
+    managed = request(request="POST /v1/collections", json={"collection_name": "{run:6}"})
+    assert (managed.url, managed.body) == (
+        "http://management/v1/collections",
+        b'{"collection_name": "run-\\u00f6\\u00f6"}',
+    )
+    assert managed.headers["authorization"] == "Bearer xai-token-m"
+    assert request(request="POST /v1/collections", key="other").headers["authorization"] == "Bearer xai-a"
+    assert "authorization" not in request(request="GET /v1/files", key="none").headers
+    assert request({"url": "http://elsewhere/x"}, request="GET {url}") == wire.Request("GET", "http://elsewhere/x")
+    with pytest.raises(ValueError, match="is not own, other, wrong or none"):
+        request(request="GET /v1/files", key="mine")
+
+
+def test_a_case_with_a_word_that_does_not_exist() -> None:
+    """A word that steps do not have is a mistake in the case."""
+    case = Case("auth.x", "x", ("auth.me",), "assumed", "nowhere", "auth", steps=({"request": "GET /", "expects": {}},))
+    with pytest.raises(ValueError, match=r"auth\.x, step 1: there is no expects"):
+        steps.run(case, TARGET, Replies())
+
+
+@pytest.mark.parametrize(("word", "value"), [("evidence", "rumoured"), ("feature", "chat"), ("operations", ())])
+def test_a_case_says_what_it_is(word: str, value: Any) -> None:
+    """A case without operations, or known in an unknown way, is refused."""
+    told = {"evidence": "assumed", "feature": "auth", "operations": ("auth.me",), word: value}
+    with pytest.raises(ValueError, match=r"auth\.x: "):
+        Case("auth.x", "x", source="nowhere", **told)
+
+
+def test_jsonl_is_what_the_guide_says() -> None:
+    """The input file of a batch has one line for each request, with the four members of the guide."""
+    (line,) = jsonl({"one": "Say one."}).splitlines()
+    assert json.loads(line).keys() == {"custom_id", "method", "url", "body"}
+
+
+# --- manners
+
+
+class Replies:
+    """A transport that has its answers ready."""
+
+    name, version = "replies", "1"
+
+    def __init__(self, *replies: wire.Answer) -> None:
+        self.replies = list(replies)
+        self.sent = 0
+
+    def send(self, request: wire.Request) -> wire.Answer:
+        """The next answer."""
+        self.sent += 1
+        return self.replies.pop(0)
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+TOO_OFTEN = wire.Answer(429, {"retry-after": "0"}, b"")
+FINE = wire.Answer(200, {}, b"")
+
+
+@pytest.mark.parametrize(
+    ("replies", "status", "sent"),
+    [
+        ([FINE], 200, 1),
+        ([TOO_OFTEN, FINE], 200, 2),
+        ([TOO_OFTEN, TOO_OFTEN, TOO_OFTEN, FINE], 429, 3),
+        ([wire.Answer(429, {}, b""), FINE], 429, 1),
+    ],
+)
+def test_throttling_is_waited_for(replies: list[wire.Answer], status: int, sent: int) -> None:
+    """A 429 with Retry-After is sent again, three times at most; one without is an answer."""
+    transport = Replies(*replies)
+    answer = wire.Patient(transport).send(wire.Request("GET", "http://api"))
+    assert (answer.status, transport.sent) == (status, sent)
+
+
+def test_a_budget_is_spent() -> None:
+    """A budget allows so many calls and no more."""
+    budget = Budget(2)
+    budget.spend()
+    budget.spend()
+    with pytest.raises(BudgetSpent):
+        budget.spend()
