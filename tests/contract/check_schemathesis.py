@@ -57,14 +57,18 @@ def is_on_management(case: schemathesis.Case) -> bool:
 
 
 def is_wrong_where_nobody_looks(case: schemathesis.Case) -> bool:
-    """Whether what is wrong is an unknown query parameter, which is ignored, a header, which is ours, or not sent."""
-    if case.media_type == "multipart/form-data" and isinstance(case.body, dict) and not all(case.body.values()):
-        return True  # a form has no parts for nulls and empty lists
+    """Whether what is wrong is an unknown query parameter, which is ignored, a header, which is ours, or is not sent.
+
+    An empty list or object has no text: in a form it is no part, in a query an empty value, which is none for a number.
+    """
+    sent = list((case.query or {}).values())
+    if case.media_type == "multipart/form-data" and isinstance(case.body, dict):
+        sent += case.body.values()
     known = {each["name"] for each in case.operation.definition.raw["parameters"] if each["in"] == "query"}
     wrong = (
         {place.value for place, part in case.meta.components.items() if part.mode.is_negative} if case.meta else set()
     )
-    return bool(set(case.query or {}) - known) or wrong <= {"header", "cookie"}
+    return not all(sent) or bool(set(case.query or {}) - known) or wrong <= {"header", "cookie"}
 
 
 def unchecked(case: schemathesis.Case) -> list[Any]:
