@@ -26,6 +26,7 @@ from emulator.limits import Confidence, PageSize
 from emulator.operations import filters, indexing, lists
 from emulator.operations.base import Bytes, Call, Content, Operation
 from emulator.operations.changes import change_file
+from emulator.operations.texts import text_of
 from emulator.operations.uploads import ExpiresAfter, Filename, check_unchanged, get_file, incoming
 from emulator.store.blobs import BlobWriter
 from emulator.world import World
@@ -181,38 +182,23 @@ async def delete(world: World, call: Call, request: FileId) -> str:
 
 
 async def read(world: World, call: Call, request: ReadFile) -> Content:
-    """The bytes of a file; as text only what is UTF-8."""
+    """The bytes of a file, or its text."""
     file = get_file(world, call, request.file_id)
-    content = blob_content(world, file, content_types.UNKNOWN)
     if request.format is ContentFormat.TEXT:
-        await _check_utf8(world, file)
-        return Content(file.size, "text/plain; charset=utf-8", content.read)
-    return content
+        return await text_of(world, file)
+    return blob_content(world, file, content_types.UNKNOWN)
 
 
 def blob_content(world: World, file: File, content_type: str) -> Content:
-    """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole."""
+    """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole.
+
+    It is opened with the first piece. A door asks for that before it lets others go on.
+    """
 
     def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         return world.store.blobs.read(file.blob, start, stop)
 
     return Content(file.size, content_type, read)
-
-
-async def _check_utf8(world: World, file: File) -> None:
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        async for piece in world.store.blobs.read(file.blob):
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise invalid(
-            f"Text extraction is not supported for files with content type '{file.content_type}'.",
-            rule="format_text",
-            param="format",
-        ) from None
 
 
 async def create_public_url(world: World, call: Call, request: CreatePublicUrl) -> FileView:

@@ -6,6 +6,7 @@ nothing behind.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -190,6 +191,7 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
         async def all_bytes() -> AsyncIterator[Bytes]:
             async for piece in world.store.blobs.read(file.blob):
                 yield piece
+                await asyncio.sleep(0)  # a copy of a large file must not keep the loop from others
             yield first.data
             async for chunk in chunks:
                 if chunk.file_id != file.id:

@@ -152,12 +152,21 @@ def _allowed(match: Match[Route]) -> bytes:
 
 
 async def _send(reply: Reply, headers: Headers, send: Send, *, body: bool) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    start = {"type": "http.response.start", "status": reply.status, "headers": headers}
     if reply.content is None or not body:
+        await send(start)
         await send({"type": "http.response.body", "body": reply.body if body else b""})
         return
     async with aclosing(reply.content.read(reply.start, reply.stop)) as pieces:  # type: ignore[type-var]
-        async for piece in pieces:
+        try:
+            # Before anything is sent, and so before another call can delete what is read: from here on it stays open.
+            piece = await anext(pieces, None)
+        except ApiError:  # a planned fault, which cuts a response that has begun
+            await send(start)
+            raise
+        await send(start)
+        while piece is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(0)  # a fast reader must not keep the loop from others
+            piece = await anext(pieces, None)
     await send({"type": "http.response.body", "body": b""})

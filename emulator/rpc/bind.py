@@ -147,15 +147,15 @@ class RpcServer:
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
         work = _Work(self._loop, context)
-        content = self._result(work.start(self._open(call)), call, context)
-        pieces = content.read()
+        pieces, piece = self._result(work.start(self._open(call)), call, context)
 
         async def next_piece() -> Any:
             return await anext(pieces, _END)
 
         try:
-            while (piece := self._result(work.start(next_piece()), call, context)) is not _END:
+            while piece is not _END:
                 yield method.write(piece).SerializeToString()
+                piece = self._result(work.start(next_piece()), call, context)
         finally:
             asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
 
@@ -201,11 +201,16 @@ class RpcServer:
         self._world.journal.replied(call, "OK", raw)
         return raw
 
-    async def _open(self, call: Call) -> Content:
-        """The content that a call asks for."""
+    async def _open(self, call: Call) -> tuple[AsyncIterator[bytes], Any]:
+        """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
         content: Content = await self._perform(call)
         self._world.journal.replied(call, "OK", None, content.size)
-        return content
+        pieces = content.read()
+        try:
+            return pieces, await anext(pieces, _END)
+        except BaseException:
+            await _close(pieces)
+            raise
 
     async def _perform(self, call: Call) -> Any:
         try:

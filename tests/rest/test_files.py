@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -179,12 +180,57 @@ def test_content_is_octets_whatever_they_are(rest: httpx.Client) -> None:
     assert rest.head(f"/v1/files/{id}").status_code == 200
 
 
-def test_content_as_text(rest: httpx.Client) -> None:
-    """UTF-8 is text; other bytes are not."""
-    text, binary = upload(rest, content="héllo".encode())["id"], upload(rest, "a.bin", b"\xff\x00")["id"]
-    assert rest.get(f"/v1/files/{text}/content?format=text").text == "héllo"
-    refused = rest.get(f"/v1/files/{binary}/content?format=text")
-    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-argument")
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.txt", "héllo".encode(), "héllo"),
+        ("a", b"", ""),
+        ("a.txt", "héllo".encode("utf-16"), "héllo"),
+        ("a.html", b"<p>One<p>Two &amp; three<script>no</script>", "One\nTwo & three"),
+        ("a.bin", b"\xff\x00", None),
+        ("a.png", b"\x89PNG", None),
+        ("a.pdf", b"%PDF-1.7 and no more", None),
+    ],
+)
+def test_content_as_text(rest: httpx.Client, name: str, content: bytes, text: str | None) -> None:
+    """What search would read of a file, in UTF-8; a refusal where there is no text."""
+    reply = rest.get(f"/v1/files/{upload(rest, name, content)['id']}/content?format=text")
+    if text is None:
+        assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "format_text")
+    else:
+        assert (reply.status_code, reply.content.decode()) == (200, text)
+        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        assert int(reply.headers["content-length"]) == len(reply.content)
+
+
+def test_text_can_be_read_in_part(rest: httpx.Client) -> None:
+    """A range is one of the text's bytes, not of the file's."""
+    id = upload(rest, "a.txt", "0123456789".encode("utf-16"))["id"]
+    reply = rest.get(f"/v1/files/{id}/content?format=text", headers={"range": "bytes=3-5"})
+    assert (reply.status_code, reply.content, reply.headers["content-range"]) == (206, b"345", "bytes 3-5/10")
+
+
+def test_what_is_being_read_may_be_deleted(emulator: Emulator, rest: httpx.Client) -> None:
+    """Who was answered with a file gets all of it, whatever the next call does."""
+
+    async def read_and_delete(id: str) -> tuple[int, bytes]:
+        headers = {"authorization": f"Bearer {emulator.api_key}"}
+        transport = httpx.ASGITransport(deleting)
+        async with httpx.AsyncClient(transport=transport, base_url=emulator.url, headers=headers) as client:
+            reply = await client.get(f"/v1/files/{id}/content")
+            return reply.status_code, reply.content
+
+    async def deleting(scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_delete(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                assert rest.delete(scope["path"].removesuffix("/content")).status_code == 200
+            await send(message)
+
+        await emulator.app(scope, receive, send_and_delete)
+
+    id = upload(rest, content=bytes(1_000_000))["id"]
+    assert asyncio.run(read_and_delete(id)) == (200, bytes(1_000_000))
+    assert rest.get(f"/v1/files/{id}").status_code == 404
 
 
 def test_download_by_body(rest: httpx.Client) -> None:

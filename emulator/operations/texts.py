@@ -1,0 +1,37 @@
+"""The text of a file, extracted as it is for search, off the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from emulator.domain.files import File
+from emulator.errors import invalid, not_found
+from emulator.operations.base import Content
+from emulator.search.extracted import ExtractionError
+from emulator.store.blobs import READ_BYTES
+from emulator.world import World
+
+
+async def text_of(world: World, file: File) -> Content:
+    """The text of a file as content; a file that has none is refused, in the words of the extraction."""
+    try:
+        text = await asyncio.to_thread(_extract, world, file)
+    except ExtractionError as error:
+        sentence = f"Text extraction is not supported for this file. {error}"
+        raise invalid(sentence, rule="format_text", param="format") from None
+    except FileNotFoundError:  # deleted, or given other bytes, meanwhile
+        raise not_found("File") from None
+
+    async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        stop = len(text) if stop is None else stop
+        for place in range(start, stop, READ_BYTES):
+            yield text[place : min(place + READ_BYTES, stop)]
+
+    return Content(len(text), "text/plain; charset=utf-8", read)
+
+
+def _extract(world: World, file: File) -> bytes:
+    from emulator.search.extract import extract
+
+    return extract(world.store.blobs.path(file.blob), file.content_type, file.filename).text.encode()
