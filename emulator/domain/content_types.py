@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 UNKNOWN = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[!#$&^_.+0-9a-z-]{1,127}/[!#$&^_.+0-9a-z-]{1,127}")  # RFC 6838 §4.2
 
 BY_EXTENSION: dict[str, str] = {
     "txt": "text/plain", "text": "text/plain", "log": "text/plain", "md": "text/markdown", "markdown": "text/markdown",
@@ -44,7 +47,7 @@ def choose(declared: str | None, filename: str) -> str:
     """The content type of an upload: the one its part declares, else the one of its extension.
 
     `application/octet-stream` says no more than "bytes" (curl and many SDKs send it when they do not know), so it does
-    not win over a known extension.
+    not win over a known extension; what is no media type says nothing at all.
     """
     essence = (declared or "").split(";", 1)[0].strip().lower()
-    return essence if essence and essence != UNKNOWN else of_filename(filename)
+    return essence if _MEDIA_TYPE.fullmatch(essence) and essence != UNKNOWN else of_filename(filename)

@@ -119,6 +119,8 @@ def test_batch_input_files_may_be_larger(filename: str, row: str) -> None:
         ("application/octet-stream", "a.pdf", "application/pdf"),
         ("text/x-mine", "a.pdf", "text/x-mine"),
         ("Text/Plain; charset=latin-1", "a", "text/plain"),
+        ("no media type", "a.pdf", "application/pdf"),
+        ("text/plain\r\nx-evil: 1", "a.pdf", "application/pdf"),
         (None, "a.unheard-of", "application/octet-stream"),
         (None, "pdf", "application/octet-stream"),
         (None, ".pdf", "application/pdf"),
