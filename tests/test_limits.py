@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -127,6 +128,20 @@ def test_the_size_of_a_file(client: httpx.Client, name: str, row: str, off: int)
     if off > 0:
         assert reply.headers["x-emulator-rule"] == row
         assert client.get("/files").json()["data"] == []
+
+
+def test_a_file_that_is_too_large_is_refused_before_its_end(small: Emulator, client: httpx.Client) -> None:
+    """As soon as that is known: the client has not sent half of it, and nothing of it stays on disk."""
+    head = (
+        f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {small.api_key}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n\r\n"
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    )
+    with socket.create_connection(("127.0.0.1", small.port), timeout=20) as connection:
+        connection.sendall(head.encode() + bytes(SMALL["file_bytes_max"] + 1))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+    assert client.get("/files").json()["data"] == []
+    assert list((small._running().world.store.blobs.directory / "blobs").iterdir()) == []
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])

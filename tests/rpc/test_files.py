@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 
 from emulator import Emulator
@@ -298,3 +299,14 @@ def test_a_call_needs_a_key_of_its_plane(emulator: Emulator, key: str | None, wo
         refused = client.refusal(LIST, message("xai_api.ListFilesRequest"))
     assert refused.code() is grpc.StatusCode.UNAUTHENTICATED
     assert words in refused.details()
+
+
+def test_a_key_describes_itself_as_over_rest(emulator: Emulator, rpc: Rpc, rest: httpx.Client) -> None:
+    """The same ids, name and permissions; the key itself is not in the answer."""
+    key = rpc.call("xai_api.Auth/get_api_key_info", b"")
+    said = rest.get("/v1/api-key").json()
+    for field in ("redacted_api_key", "user_id", "name", "team_id", "api_key_id", "modified_by"):
+        assert getattr(key, field) == said[field]
+    assert list(key.acls) == said["acls"]
+    assert emulator.api_key not in str(key)
+    assert [key.disabled, key.team_blocked, key.api_key_blocked] == [False] * 3
