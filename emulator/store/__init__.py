@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from emulator import ids
 from emulator.clock import Instant
 from emulator.directories import DirectoryLock, LockTaken, sweep
 from emulator.store.batch_requests import BatchRequests
@@ -67,15 +66,6 @@ class Store:
             self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
             self.blobs.sweep(self.files.blobs() | self.batches.blobs())
             self._opened = opened.pop_all()
-
-    def seed(self, given: str | None) -> str:
-        """The seed of all ids: the given one, else that of the last time, else a new one. It is kept."""
-        with self.transaction():
-            kept = self.database.row("SELECT seed FROM emulator")
-            seed: str = given or (kept[0] if kept is not None else ids.random_seed())
-            self.database.write("DELETE FROM emulator")
-            self.database.write("INSERT INTO emulator VALUES (?)", (seed,))
-        return seed
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

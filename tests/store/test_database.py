@@ -124,16 +124,6 @@ def test_a_team_is_forgotten_alone(store: Store) -> None:
     assert (store.files.usage("a"), store.files.usage("b")) == ((0, 0), (1, 1))
 
 
-def test_the_seed_is_kept(store: Store, tmp_path: Path) -> None:
-    """Unless another one is given, which is kept from then on."""
-    seed = store.seed(None)
-    assert store.seed(None) == seed
-    store.close()
-    again = Store(tmp_path)
-    assert [again.seed(given) for given in (None, "7", None)] == [seed, "7", "7"]
-    again.close()
-
-
 def test_a_public_url_is_of_one_file(store: Store) -> None:
     """A token that two files had would show one team's bytes to another."""
     add(store, "1")
