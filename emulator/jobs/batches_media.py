@@ -12,18 +12,19 @@ from emulator.domain.batches_bodies import PublicUrlOptions, StorageOptions
 from emulator.domain.batches_chat import Json
 from emulator.domain.batches_results import BatchRequest
 from emulator.domain.files import (
-    PUBLIC_URL_CONTENT_TYPES,
     File,
     PublicUrl,
     UploadStatus,
     check_filename,
     check_public_url,
+    check_public_url_quota,
     check_quota,
     expiry,
+    public_path,
     public_url_expiry,
 )
 from emulator.domain.media import colour_of, mp4, png, size_of
-from emulator.errors import ApiError, Kind, invalid
+from emulator.errors import ApiError, invalid
 from emulator.limits import Limits
 from emulator.store.batches import Medium
 from emulator.world import Team, World
@@ -129,12 +130,11 @@ def _published(world: World, team: Team, file: File, wanted: bool | PublicUrlOpt
         _check_expiry(expires_after, team.limits)
         check_public_url(file, team.limits)
         expires_at = public_url_expiry(file, None, at, expires_after)
-        most = team.limits.public_urls_max
-        if most is not None and world.store.files.active_public_urls(team.name, at) >= most:
-            raise ApiError(Kind.RESOURCE_EXHAUSTED, f"The team has {most} active public URLs already.")
+        check_public_url_quota(world.store.files.active_public_urls(team.name, at), team.limits)
     except ApiError as error:
         return {"public_url_error": error.message}
     url = PublicUrl(world.new_url_token(team), expires_at)
     world.store.files.set_public_url(team.name, file.id, url)
-    address = f"/_files-cdn/{url.token}/{file.id}.{PUBLIC_URL_CONTENT_TYPES[file.content_type]}"
-    return {"public_url": address} | ({} if expires_at is None else {"public_url_expires_at": seconds(expires_at)})
+    return {"public_url": public_path(file, url)} | (
+        {} if expires_at is None else {"public_url_expires_at": seconds(expires_at)}
+    )

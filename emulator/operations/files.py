@@ -8,7 +8,6 @@ from typing import Annotated
 
 from emulator.domain import content_types
 from emulator.domain.files import (
-    PUBLIC_URL_CONTENT_TYPES,
     ContentFormat,
     File,
     PublicUrl,
@@ -16,12 +15,15 @@ from emulator.domain.files import (
     bytes_max,
     check_filename,
     check_public_url,
+    check_public_url_quota,
     live_public_url,
+    public_name,
+    public_path,
     public_url_expiry,
 )
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.errors import ApiError, Kind, invalid, not_found
+from emulator.errors import invalid, not_found
 from emulator.limits import Confidence, PageSize
 from emulator.operations import filters, indexing, lists
 from emulator.operations.base import Bytes, Call, Content, Operation
@@ -112,11 +114,7 @@ def view(world: World, call: Call, file: File) -> FileView:
 def address(world: World, call: Call, file: File, url: PublicUrl) -> str:
     """Where a public URL is served: below the configured base, else where the caller reaches the emulator."""
     base = world.settings.public_url or call.origin
-    return f"{base}/_files-cdn/{url.token}/{_cdn_name(file)}"
-
-
-def _cdn_name(file: File) -> str:
-    return f"{file.id}.{PUBLIC_URL_CONTENT_TYPES[file.content_type]}"
+    return f"{base}{public_path(file, url)}"
 
 
 async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileView]:
@@ -207,13 +205,9 @@ async def create_public_url(world: World, call: Call, request: CreatePublicUrl) 
     check_public_url(file, call.team.limits)
     present = live_public_url(file, call.at)
     expires_at = public_url_expiry(file, present, call.at, request.expires_after)
-    most = call.team.limits.public_urls_max
     with world.store.transaction():
         if present is None:
-            if most is not None and world.store.files.active_public_urls(call.team.name, call.at) >= most:
-                raise ApiError(
-                    Kind.RESOURCE_EXHAUSTED, f"The team has {most} active public URLs already.", rule="public_urls_max"
-                )
+            check_public_url_quota(world.store.files.active_public_urls(call.team.name, call.at), call.team.limits)
             url = PublicUrl(world.new_url_token(call.team), expires_at)
         else:
             url = PublicUrl(present.token, expires_at)
@@ -238,7 +232,7 @@ async def read_public_url(world: World, call: Call, request: ReadPublicUrl) -> C
         team, file = found
         now = world.team(team).clock.now()
         alive = file.expires_at is None or file.expires_at > now
-        if alive and live_public_url(file, now) is not None and request.name == _cdn_name(file):
+        if alive and live_public_url(file, now) is not None and request.name == public_name(file):
             return blob_content(world, file, file.content_type)
     raise not_found("File")
 

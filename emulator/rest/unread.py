@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from emulator.rest import protojson
+
 BODY_BYTES_MAX = 256 * 1024  # a larger body is not read a second time
 
 
@@ -48,13 +50,8 @@ def _fields(struct: Hashable, camel_case: bool) -> Mapping[str, Any]:
     for each in msgspec.structs.fields(struct):  # type: ignore[arg-type]  # it is the type of a struct
         known[each.encode_name] = hints[each.name]
         if camel_case:
-            known[_camel(each.encode_name)] = hints[each.name]
+            known[protojson.camel_case(each.encode_name)] = hints[each.name]
     return known
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 @functools.cache
