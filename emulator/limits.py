@@ -148,6 +148,11 @@ class Chars:
 
 @dataclass(frozen=True, slots=True)
 class PageSize:
-    """A page size: 0, less or nothing is the default; above the maximum the profile clamps or refuses it."""
+    """A page size: 0 or less, or nothing said, is the default; above the maximum the profile clamps or refuses it."""
 
     high: str = "page_items_max"
+
+    def default(self, limits: Limits) -> int:
+        """The size where none is asked for: it is never above the maximum."""
+        most: int | None = getattr(limits, self.high)
+        return limits.page_items_default if most is None else min(limits.page_items_default, most)

@@ -9,7 +9,15 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.limits import DEFAULTS, DOCUMENTED, RELAXED, ROWS, Confidence, Limits, override, parse_value
+from emulator.limits import DEFAULTS, DOCUMENTED, RELAXED, ROWS, Confidence, Limits, PageSize, override, parse_value
+from emulator.operations import OPERATIONS
+from emulator.pipeline.receive import rules
+from emulator.rest.routes import ROUTES
+from emulator.rpc.messages import load
+from emulator.rpc.methods import METHODS
+from fixtures.team import EmulatedTeam
+from fixtures.worlds import MODEL
+from tests.rpc.client import Rpc, message
 
 MIB = 1024 * 1024
 
@@ -171,10 +179,57 @@ def test_the_size_of_a_page_in_the_documented_profile() -> None:
         client = httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}"})
         for _ in range(4):
             send(client)
-        for limit, seen, warned in ((2, 2, False), (3, 3, False), (4, 3, True), (0, 3, False)):
-            reply = client.get(f"/files?limit={limit}")
+        for query, seen, warned in (
+            ("limit=2", 2, 0),
+            ("limit=3", 3, 0),
+            ("limit=4", 3, 1),
+            ("limit=0", 3, 0),
+            ("", 3, 0),
+        ):
+            reply = client.get(f"/files?{query}")
             assert (len(reply.json()["data"]), "x-emulator-warning" in reply.headers) == (seen, warned)
         client.close()
+
+
+LISTS = [
+    name for name, each in OPERATIONS.items() if any(isinstance(rule, PageSize) for _, rule in rules(each.request))
+]
+
+
+@pytest.fixture(scope="module")
+def two_of_everything() -> Iterator[tuple[EmulatedTeam, dict[str, str]]]:
+    """A team whose pages hold one item, with two of all that is listed; and ids by their names in paths."""
+    with Emulator(limits={"page_items_max": 1, "batch_page_items_max": 1}) as emulator:
+        team = EmulatedTeam(emulator, "default")
+        files = [team.upload(name, b"x") for name in ("a.txt", "b.txt")]
+        collections = [team.call("POST", "/v1/collections", {"collection_name": name}) for name in ("a", "b")]
+        collection = collections[0]["collection_id"]
+        for file in files:
+            team.call("POST", f"/v1/collections/{collection}/documents/{file}", {})
+        batch, _ = (team.call("POST", "/v1/batches", {"name": name})["batch_id"] for name in ("a", "b"))
+        chat = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
+        requests = [{"batch_request": {"chat_get_completion": chat}}] * 2
+        team.call("POST", f"/v1/batches/{batch}/requests", {"batch_requests": requests})
+        team.advance_until(batch_done=batch)
+        yield team, {"collection_id": collection, "batch_id": batch}
+
+
+@pytest.mark.parametrize("operation", LISTS)
+def test_the_size_of_a_page_that_nobody_asks_for(
+    two_of_everything: tuple[EmulatedTeam, dict[str, str]], operation: str
+) -> None:
+    """It is the default, and never above the maximum: in every list, through both doors."""
+    team, ids = two_of_everything
+    (route,) = (each for each in ROUTES if each.operation == operation)
+    answer = team.call(route.method, route.path.format_map(ids))
+    assert [len(value) for value in answer.values() if isinstance(value, list)] == [1]
+    (method,) = (each for each in METHODS if each.operation == operation)
+    asked = load().service(method.service).methods_by_name[method.name].input_type
+    known = {name: id for name, id in ids.items() if name in asked.fields_by_name}
+    key = team.management_key if operation.startswith(("collections", "documents")) else team.api_key
+    with Rpc(team.grpc_target, key) as rpc:
+        page = rpc.call(f"{method.service}/{method.name}", message(asked.full_name, **known))
+    assert [len(value) for field, value in page.ListFields() if field.is_repeated] == [1]
 
 
 def test_the_number_and_the_total_size_of_files(client: httpx.Client) -> None:

@@ -61,7 +61,7 @@ class BatchId:
 class ListBatches:
     """A page of the team's batches."""
 
-    limit: Annotated[int | None, PageSize()] = None
+    limit: Annotated[int, PageSize()] = 0
     pagination_token: str | None = None
 
 
@@ -78,7 +78,7 @@ class ListRequests:
     """A page of what is known about a batch's requests; no states means all."""
 
     batch_id: str
-    limit: Annotated[int | None, PageSize("batch_page_items_max")] = None
+    limit: Annotated[int, PageSize("batch_page_items_max")] = 0
     pagination_token: str | None = None
     states: frozenset[State] = frozenset()
 
@@ -88,7 +88,7 @@ class ListResults:
     """A page of a batch's results."""
 
     batch_id: str
-    limit: Annotated[int | None, PageSize("batch_page_items_max")] = None
+    limit: Annotated[int, PageSize("batch_page_items_max")] = 0
     pagination_token: str | None = None
 
 
@@ -171,7 +171,7 @@ async def list_batches(world: World, call: Call, request: ListBatches) -> Page[B
         batches.cursor,
         query=("batches", team),
         token=request.pagination_token,
-        limit=request.limit or call.team.limits.page_items_default,
+        limit=request.limit,
     )
     return Page([view(world, call, batch) for batch in found.items], found.next_token, found.more)
 
@@ -272,9 +272,14 @@ async def requests_page(
     def fetch(after: Cursor | None, limit: int) -> list[Request]:
         return requests.page(team, batch.id, after=after, limit=limit, finished=finished) if batch.num_requests else []
 
-    limit = request.limit or call.team.limits.page_items_default
-    token = request.pagination_token
-    return await page(fetch, requests.cursor, query=query, token=token, limit=limit, accepts=accepts)
+    return await page(
+        fetch,
+        requests.cursor,
+        query=query,
+        token=request.pagination_token,
+        limit=request.limit,
+        accepts=accepts,
+    )
 
 
 # --- rates

@@ -50,7 +50,7 @@ class CreateCollection:
 class ListCollections:
     """A page of the team's collections."""
 
-    limit: Annotated[int | None, PageSize()] = None
+    limit: Annotated[int, PageSize()] = 0
     descending: bool = True
     sort_by: CollectionsSortBy = CollectionsSortBy.NAME
     pagination_token: str | None = None
@@ -148,7 +148,7 @@ async def list_collections(world: World, call: Call, request: ListCollections) -
         lambda collection: store.cursor(collection, sort_by),
         query=("collections", team, sort_by.value, request.descending, request.filter or ""),
         token=request.pagination_token,
-        limit=request.limit or call.team.limits.page_items_default,
+        limit=request.limit,
         accepts=filters.COLLECTIONS.accepts(request.filter, call.team.limits),
     )
 

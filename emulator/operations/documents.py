@@ -75,7 +75,7 @@ class ListDocuments:
     """A page of a collection's documents; `name` is the deprecated exact match."""
 
     collection_id: str
-    limit: Annotated[int | None, PageSize()] = None
+    limit: Annotated[int, PageSize()] = 0
     descending: bool = True
     sort_by: DocumentsSortBy = DocumentsSortBy.NAME
     pagination_token: str | None = None
@@ -190,7 +190,7 @@ async def list_documents(world: World, call: Call, request: ListDocuments) -> Pa
         lambda document: store.cursor(document, sort_by),
         query=query,
         token=request.pagination_token,
-        limit=request.limit or call.team.limits.page_items_default,
+        limit=request.limit,
         accepts=filters.DOCUMENTS.accepts(request.filter, call.team.limits),
     )
 

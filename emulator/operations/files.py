@@ -38,7 +38,7 @@ from emulator.world import World
 class ListFiles:
     """A page of the team's files; `after` is a file id, as OpenAI's clients page."""
 
-    limit: Annotated[int | None, PageSize()] = None
+    limit: Annotated[int, PageSize()] = 0
     descending: bool = True
     sort_by: SortBy = SortBy.CREATED_AT
     pagination_token: str | None = None
@@ -136,7 +136,7 @@ async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileV
         query=("files", team, sort_by.value, request.descending, request.filter or ""),
         token=request.pagination_token,
         after=after,
-        limit=request.limit or call.team.limits.page_items_default,
+        limit=request.limit,
         accepts=filters.FILES.accepts(request.filter, call.team.limits),
     )
 

@@ -94,7 +94,7 @@ def page_size(call: Call, name: str, value: int, rule: PageSize) -> int:
     limits = call.team.limits
     most: int | None = getattr(limits, rule.high)
     if value <= 0:
-        return limits.page_items_default if most is None else min(limits.page_items_default, most)
+        return rule.default(limits)
     if most is None or value <= most:
         return value
     reaction = call.team.profile.page_limit_above_max

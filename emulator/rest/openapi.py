@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from emulator.domain.keys import Plane
-from emulator.limits import Between, Chars, Limits
+from emulator.limits import Between, Chars, PageSize
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.receive import rules
@@ -126,7 +126,7 @@ def _bound(properties: dict[str, Schema], operation: Operation, team: Team) -> N
             elif isinstance(rule, Chars):
                 _state(schema, "string", maxLength=high)
             else:
-                _describe_page_size(schema, high, team)
+                _describe_page_size(schema, rule, team)
 
 
 def _state(schema: Schema, type: str, **bounds: int | None) -> None:
@@ -136,9 +136,9 @@ def _state(schema: Schema, type: str, **bounds: int | None) -> None:
             branch |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
 
 
-def _describe_page_size(schema: Schema, high: int | None, team: Team) -> None:
-    limits: Limits = team.limits
-    text = f"0 or less means {limits.page_items_default}."
+def _describe_page_size(schema: Schema, rule: PageSize, team: Team) -> None:
+    text = f"0 or less means {rule.default(team.limits)}."
+    high: int | None = getattr(team.limits, rule.high)
     if high is not None and team.profile.page_limit_above_max is Reaction.REFUSE:
         _state(schema, "integer", maximum=high)
     elif high is not None:

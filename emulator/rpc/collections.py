@@ -55,7 +55,7 @@ def _read_create(message: Message) -> CreateCollection:
 
 def _read_list(message: Message) -> ListCollections:
     return ListCollections(
-        limit=optional(message, "limit"),
+        limit=message.limit,
         descending=choice("order", _DESCENDING, message.order),
         sort_by=choice("sort_by", _SORT_BY, message.sort_by),
         pagination_token=optional(message, "pagination_token"),
@@ -178,7 +178,7 @@ def _read_document_id(message: Message) -> DocumentId:
 def _read_list_documents(message: Message) -> ListDocuments:
     return ListDocuments(
         collection_id=message.collection_id,
-        limit=optional(message, "limit"),
+        limit=message.limit,
         descending=choice("order", _DESCENDING, message.order),
         sort_by=choice("sort_by", _DOCUMENTS_SORT_BY, message.sort_by),
         pagination_token=optional(message, "pagination_token"),

@@ -252,5 +252,5 @@ def list_results(path: Path, query: BatchesQuery) -> ListResults:
     return ListResults(path["batch_id"], _limit(query), query.pagination_token)
 
 
-def _limit(query: BatchesQuery) -> int | None:
-    return query.page_size if query.limit is None else query.limit
+def _limit(query: BatchesQuery) -> int:
+    return (query.page_size if query.limit is None else query.limit) or 0

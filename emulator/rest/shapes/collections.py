@@ -251,7 +251,7 @@ def update(path: Path, body: UpdateCollectionBody) -> UpdateCollection:
 def list_collections(path: Path, query: CollectionsQuery) -> ListCollections:
     """A page of collections."""
     return ListCollections(
-        limit=query.limit,
+        limit=query.limit or 0,
         descending=query.order is not Ordering.ASCENDING,
         sort_by=query.sort_by,
         pagination_token=query.pagination_token,

@@ -158,7 +158,7 @@ def list_documents(path: Path, query: DocumentsQuery) -> ListDocuments:
     """A page of documents."""
     return ListDocuments(
         collection_id=path["collection_id"],
-        limit=query.limit,
+        limit=query.limit or 0,
         descending=query.order is not Ordering.ASCENDING,
         sort_by=query.sort_by,
         pagination_token=query.pagination_token,

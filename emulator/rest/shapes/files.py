@@ -301,7 +301,7 @@ Path = Mapping[str, str]
 def list_files(path: Path, query: FilesQuery) -> ListFiles:
     """A page, asked for over REST: newest first unless asked otherwise."""
     return ListFiles(
-        limit=query.limit,
+        limit=query.limit or 0,
         descending=query.order == "desc",
         sort_by=query.sort_by,
         pagination_token=query.pagination_token,
