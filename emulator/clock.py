@@ -7,8 +7,9 @@ This is the only module that reads the wall clock. An `Instant` is a whole numbe
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 Instant = int
 MICROSECONDS = 1_000_000  # in a second
@@ -52,8 +53,7 @@ def from_datetime(moment: datetime) -> Instant:
     return (delta.days * 86_400 + delta.seconds) * MICROSECONDS + delta.microseconds
 
 
-@dataclass(slots=True)
-class Clock:
+class Clock(msgspec.Struct):
     """One team's clock. It never runs backwards but by `reset`."""
 
     offset: int = 0  # microseconds ahead of the wall clock

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
+
+import msgspec
 
 from emulator.app import Emulator
 from emulator.port import CannotListen
@@ -28,8 +29,7 @@ def missing() -> list[str]:
     return [package for module, package in NEEDED.items() if find_spec(module) is None]
 
 
-@dataclass(frozen=True)
-class Tour:
+class Tour(msgspec.Struct, frozen=True):
     """The emulator, a client of each SDK, and where to say what happens."""
 
     emulator: Emulator

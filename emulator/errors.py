@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import errno
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 GrpcCode = Literal[
     "INVALID_ARGUMENT",
@@ -51,8 +52,7 @@ class Kind(enum.Enum):
     INTERNAL = "The emulator failed; this is a defect."
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(msgspec.Struct, frozen=True):
     """One refusal on the wire: inference status and code, management status and code, gRPC code."""
 
     http: int

@@ -6,11 +6,11 @@ A team may override any row; `None` means that the limit is off.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
@@ -24,8 +24,7 @@ class Confidence(enum.Enum):
     ASSUMED = "assumed"  # the nearest sensible choice; nobody knows
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """What is known of one limit, beside its value."""
 
     source: str
@@ -33,12 +32,15 @@ class Row:
     safety: bool = False  # protects the emulator itself: stays on in the relaxed profile
 
 
+_rows: list[Row] = []  # of the fields below, in their order
+
+
 def _row(value: int, source: str, confidence: Confidence = Confidence.DOCUMENTED, *, safety: bool = False) -> Any:
-    return field(default=value, metadata={"row": Row(source, confidence, safety)})
+    _rows.append(Row(source, confidence, safety))
+    return value
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The limits in force for one team. Units are last in each name; `_max` and `_min` are inclusive."""
 
     # Files
@@ -84,8 +86,8 @@ class Limits:
     query_string_bytes_max: int | None = _row(64 * KIB, "suggested bound", Confidence.ASSUMED, safety=True)
 
 
-ROWS: dict[str, Row] = {f.name: f.metadata["row"] for f in dataclasses.fields(Limits)}
-DEFAULTS: dict[str, int] = {f.name: f.default for f in dataclasses.fields(Limits)}  # type: ignore[misc]  # every row has one
+ROWS: dict[str, Row] = dict(zip(Limits.__struct_fields__, _rows, strict=True))
+DEFAULTS: dict[str, int] = dict(zip(Limits.__struct_fields__, Limits.__struct_defaults__, strict=True))
 DOCUMENTED = Limits()
 _SWITCHABLE = ("_min", "_max", "_per_second", "_per_30s")  # the other rows are defaults
 
@@ -119,7 +121,7 @@ def override(limits: Limits, changes: Mapping[str, int | None]) -> Limits:
         if value is None and not name.endswith(_SWITCHABLE):
             raise ValueError(f"{name} is a default, it cannot be switched off")
     values: dict[str, Any] = dict(changes)
-    return dataclasses.replace(limits, **values)
+    return msgspec.structs.replace(limits, **values)
 
 
 RELAXED = override(
@@ -131,23 +133,20 @@ RELAXED = override(
 # pipeline to check, by the OpenAPI to state the same bounds, and by tests to generate values.
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(msgspec.Struct, frozen=True):
     """The number lies between two rows, both inclusive."""
 
     low: str
     high: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chars:
+class Chars(msgspec.Struct, frozen=True):
     """The text has no more characters than a row allows."""
 
     high: str
 
 
-@dataclass(frozen=True, slots=True)
-class PageSize:
+class PageSize(msgspec.Struct, frozen=True):
     """A page size: 0 or less, or nothing said, is the default; above the maximum the profile clamps or refuses it."""
 
     high: str = "page_items_max"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.limits import DOCUMENTED, RELAXED, Limits
 
@@ -16,8 +17,7 @@ class Reaction(enum.Enum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """One profile's choices."""
 
     name: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from emulator.domain import hostility
 from emulator.domain.hostility import Hostility
@@ -86,6 +86,20 @@ def _responder(text: str) -> str:
     return text
 
 
+class Row(msgspec.Struct, frozen=True):
+    """What is known of one setting: how a text is read as it, and what its help says."""
+
+    default: Any
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+    repeat: bool  # its flag may be given more than once
+    per_team: bool
+
+
+_rows: list[Row] = []  # of the fields below, in their order
+
+
 def _setting(
     default: Any,
     parse: Callable[[str], Any],
@@ -95,17 +109,11 @@ def _setting(
     repeat: bool = False,
     per_team: bool = False,
 ) -> Any:
-    metadata = {"parse": parse, "metavar": metavar, "help": help, "repeat": repeat, "per_team": per_team}
-    if isinstance(default, (dict, tuple)):
-        return field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+    _rows.append(Row(default, parse, metavar, help, repeat, per_team))
+    return default
 
 
-# ruff: noqa: RUF009 - each default is a dataclasses.field, made by _setting
-
-
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """How an emulator behaves. Server-wide, but for those marked `per_team`, which a new team starts with."""
 
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
@@ -157,8 +165,8 @@ class Settings:
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")
 
 
-FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(Settings)}
-PER_TEAM: tuple[str, ...] = tuple(name for name, field in FIELDS.items() if field.metadata["per_team"])
+ROWS: dict[str, Row] = dict(zip(Settings.__struct_fields__, _rows, strict=True))
+PER_TEAM: tuple[str, ...] = tuple(name for name, row in ROWS.items() if row.per_team)
 
 
 # These name code and files of this machine, so a snapshot, which may come from elsewhere, does not bring them along.
@@ -167,7 +175,7 @@ STAY_HERE: tuple[str, ...] = ("responder", "embedder")
 
 def flag(name: str) -> str:
     """The command-line flag of a setting: repeatable ones are named in the singular."""
-    word = name.removesuffix("s") if FIELDS[name].metadata["repeat"] else name
+    word = name.removesuffix("s") if ROWS[name].repeat else name
     return "--" + word.replace("_", "-")
 
 
@@ -179,7 +187,7 @@ def environment_name(name: str) -> str:
 def parse(name: str, text: str, source: str) -> Any:
     """One value as text (a repeatable setting: one of its values). Raises BadSetting naming `source`."""
     try:
-        return FIELDS[name].metadata["parse"](text)
+        return ROWS[name].parse(text)
     except BadSetting as error:
         raise BadSetting(f"{source}: {error}") from None
 
@@ -191,14 +199,14 @@ def collect(name: str, values: list[Any]) -> Any:
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings given in the environment. An unknown XAI_EMULATOR_ name is refused: it would be ignored silently."""
-    names = {environment_name(name): name for name in FIELDS}
+    names = {environment_name(name): name for name in ROWS}
     settings: dict[str, Any] = {}
     given = {variable for variable in environment if variable.startswith(ENVIRONMENT_PREFIX)}
     for variable in sorted(given.difference(CLIENT_NAMES)):
         if variable not in names:
             raise BadSetting(f"{variable}: there is no such setting; known are {', '.join(sorted(names))}")
         name, text = names[variable], environment[variable]
-        if FIELDS[name].metadata["repeat"]:
+        if ROWS[name].repeat:
             settings[name] = collect(name, [parse(name, item, variable) for item in text.split()])
         else:
             settings[name] = parse(name, text, variable)
@@ -207,7 +215,7 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def from_keywords(keywords: Mapping[str, Any]) -> Settings:
     """Settings from Python keywords, with the same checks as on the command line. Raises BadSetting."""
-    return Settings(**_parsed(keywords, FIELDS))
+    return Settings(**_parsed(keywords, ROWS))
 
 
 def of_team(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
@@ -217,7 +225,7 @@ def of_team(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
     values = _parsed(overrides, PER_TEAM)
     if "limits" in values:
         values["limits"] = {**settings.limits, **values["limits"]}
-    return dataclasses.replace(settings, **values)
+    return msgspec.structs.replace(settings, **values)
 
 
 def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
@@ -229,7 +237,7 @@ def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, An
         if name == "limits":
             items = [f"{row}={'none' if number is None else number}" for row, number in dict(value).items()]
             values[name] = collect(name, [parse(name, item, name) for item in items])
-        elif FIELDS[name].metadata["repeat"]:
+        elif ROWS[name].repeat:
             values[name] = tuple(parse(name, item, name) if isinstance(item, str) else item for item in value)
         elif value is None or isinstance(value, Path) or callable(value):
             values[name] = value

@@ -19,7 +19,7 @@ import yaml
 
 from emulator import Emulator
 from emulator.cli import build_parser
-from emulator.settings import FIELDS, environment_name, flag
+from emulator.settings import ROWS, environment_name, flag
 from tools.reference import FILE, README, render, render_readme
 
 ROOT = Path(__file__).parent.parent
@@ -152,7 +152,7 @@ def test_the_image_is_as_the_documents_say() -> None:
     instructions = re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     last = dict(instructions)  # the later one counts
     assert last["USER"] not in ("root", "0")
-    assert last["EXPOSE"] == str(FIELDS["port"].default)
+    assert last["EXPOSE"] == str(ROWS["port"].default)
     assert last["ENV"] == f"{environment_name('host')}=0.0.0.0"
     for command in (last["ENTRYPOINT"], last["HEALTHCHECK"].partition("CMD ")[2]):
         program, *arguments = json.loads(command)
@@ -182,7 +182,7 @@ def test_the_tables_of_the_readme_are_up_to_date() -> None:
 def test_the_reference_has_every_setting() -> None:
     """Each setting stands there with its flag and its twin in the environment."""
     text = FILE.read_text("utf-8")
-    for name in FIELDS:
+    for name in ROWS:
         assert f"`{flag(name)} " in text
         assert f"`{environment_name(name)}`" in text
 

@@ -22,7 +22,8 @@ from emulator.rest.routes import ROUTES as REST_ROUTES
 from emulator.rpc.methods import METHODS
 from emulator.rpc.methods import NOT_EMULATED as NO_METHODS
 from emulator.rules import RULES
-from emulator.settings import FIELDS, environment_name, flag
+from emulator.settings import ROWS as SETTINGS
+from emulator.settings import Row, environment_name, flag
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "docs" / "reference.md"
@@ -90,20 +91,20 @@ def _settings() -> Iterator[str]:
         ("Flag", "Environment", "Python", "Default", "", "What it does"),
         (
             (
-                f"`{flag(name)} {field.metadata['metavar']}`",
+                f"`{flag(name)} {row.metavar}`",
                 f"`{environment_name(name)}`",
                 f"`{name}`",
-                _default(field),
-                "team" if field.metadata["per_team"] else None,
-                field.metadata["help"],
+                _default(row),
+                "team" if row.per_team else None,
+                row.help,
             )
-            for name, field in FIELDS.items()
+            for name, row in SETTINGS.items()
         ),
     )
 
 
-def _default(field: Any) -> str | None:
-    return f"`{field.default}`" if isinstance(field.default, (str, int)) else None
+def _default(row: Row) -> str | None:
+    return f"`{row.default}`" if isinstance(row.default, (str, int)) else None
 
 
 def _verbs() -> Iterator[str]:
@@ -123,7 +124,7 @@ def _flags(name: str, verb: argparse.ArgumentParser) -> Iterator[str]:
         rows = ((f"`{word}`", helps.get(word), _listed(parser)) for word, parser in action.choices.items())
         yield from table(("Then", "What it does", "Arguments"), rows)
     own = _arguments(verb)
-    settings = {flag(setting) for setting in FIELDS}
+    settings = {flag(setting) for setting in SETTINGS}
     if settings <= {word for each in own for word in each.option_strings}:  # as of serve
         own = [each for each in own if not settings & set(each.option_strings)]
         yield "It takes every setting above.\n"
@@ -226,7 +227,7 @@ def _profiles() -> Iterator[str]:
 
 
 def _profiles_table() -> Iterator[str]:
-    names = [name for name in Profile.__dataclass_fields__ if name not in ("name", "limits")]
+    names = [name for name in Profile.__struct_fields__ if name not in ("name", "limits")]
     rows: list[Sequence[Any]] = [
         ("limits", *("as the table" if p.limits != RELAXED else "safety only" for p in PROFILES.values()))
     ]

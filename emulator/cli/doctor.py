@@ -10,9 +10,10 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from emulator.cli.client import DEFAULT_URL
 from emulator.settings import CLIENT_NAMES, BadSetting, Settings, from_environment
@@ -25,8 +26,7 @@ _KEYS = ("XAI_API_KEY", "XAI_MANAGEMENT_KEY", "XAI_MANAGEMENT_API_KEY", "OPENAI_
 _EXTRAS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX", "pptx": "PPTX", "striprtf": "RTF"}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing that was looked at."""
 
     state: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import shlex
@@ -11,6 +10,8 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from emulator.cli.client import ControlFailed, add_target, call, target_url
 from emulator.cli.flags import add_settings, settings_from
@@ -87,7 +88,7 @@ def _exec(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     from emulator.app import Emulator
 
-    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    values = msgspec.structs.asdict(settings)
     if options.port is None and environment_name("port") not in os.environ:
         values["port"] = 0
     with Emulator(**values) as emulator:

@@ -5,29 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 
-from emulator.settings import FIELDS, Settings, collect, environment_name, flag, from_environment, parse
+from emulator.settings import ROWS, Settings, collect, environment_name, flag, from_environment, parse
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Give a verb a flag for every setting."""
-    for name, field in FIELDS.items():
+    for name, row in ROWS.items():
         parser.add_argument(
             flag(name),
             dest=name,
-            metavar=field.metadata["metavar"],
-            action="append" if field.metadata["repeat"] else "store",
-            help=f"{field.metadata['help']} [{environment_name(name)}]",
+            metavar=row.metavar,
+            action="append" if row.repeat else "store",
+            help=f"{row.help} [{environment_name(name)}]",
         )
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
     """The settings of a command line: flags beat the environment, the environment beats the defaults."""
     values = from_environment(os.environ)
-    for name, field in FIELDS.items():
+    for name, row in ROWS.items():
         given = getattr(options, name)
         if given is None:
             continue
-        if field.metadata["repeat"]:
+        if row.repeat:
             values[name] = collect(name, [parse(name, text, flag(name)) for text in given])
         else:
             values[name] = parse(name, given, flag(name))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from emulator.version import VERSION
 
@@ -40,7 +41,7 @@ def _limits(options: argparse.Namespace) -> int:
 def _evidence(options: argparse.Namespace) -> int:
     operations = _operations()
     if options.json:
-        print(json.dumps(operations, indent=2, default=asdict))
+        print(json.dumps(operations, indent=2, default=msgspec.structs.asdict))
         return 0
     for name, row in operations.items():
         print(f"{name:32} {row['confidence']:10}  {row['source']}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from emulator.cli.verifying import kit
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """What was seen of one operation: by which clients, in how many cases, refusing what, failing how."""
 
     clients: dict[str, list[str]]  # versions, oldest first

@@ -28,7 +28,7 @@ _STATUSES = {
 def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
     """The document for these routes."""
     routes = tuple(routes)
-    shapes = [Refusal, *(shape for route in routes for shape in (route.body, route.reply) if _is_struct(shape))]
+    shapes = [Refusal, *(shape for route in routes for shape in (route.body, route.reply) if _is_json(shape))]
     _, schemas = msgspec.json.schema_components(dict.fromkeys(shapes), ref_template=_REF)
     paths: dict[str, Schema] = {}
     for route in routes:
@@ -46,8 +46,8 @@ def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
     }
 
 
-def _is_struct(shape: Any) -> bool:
-    return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
+def _is_json(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, msgspec.Struct) and shape not in (Events, Download)
 
 
 def _operation(route: ControlRoute) -> Schema:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from emulator.control.openapi import PREFIX
 
@@ -31,13 +32,12 @@ GUARDED = (
 )
 
 
-@dataclass(frozen=True)
-class Asset:
+class Asset(msgspec.Struct, frozen=True):
     """A file of the page, or the way to it."""
 
     content: bytes = b""
     status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 _WAY = Asset(status=307, headers=((b"location", f"{PREFIX}/".encode()), (b"cache-control", b"no-store")))

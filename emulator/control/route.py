@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from emulator.domain.keys import DEFAULT_TEAM
@@ -49,8 +49,7 @@ class ControlError(Exception):
         self.status, self.headers = status, list(headers)
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What the control plane controls."""
 
     world: World
@@ -59,8 +58,7 @@ class Parts:
     faults: Faults
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One control call, decoded."""
 
     parts: Parts
@@ -80,15 +78,13 @@ class Asked:
         return self.world.team(self.query.team)
 
 
-@dataclass(frozen=True)
-class Events:
+class Events(msgspec.Struct, frozen=True):
     """A reply that goes on: server-sent events."""
 
     read: Callable[[], AsyncIterator[bytes]]
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(msgspec.Struct, frozen=True):
     """A reply that is a file; `read` gives its bytes."""
 
     name: str
@@ -96,8 +92,7 @@ class Download:
     read: Callable[[], AsyncIterator[bytes]]
 
 
-@dataclass(frozen=True)
-class ControlRoute:
+class ControlRoute(msgspec.Struct, frozen=True):
     """One method of one control path."""
 
     method: str

@@ -1,1 +1,1 @@
-"""What the API allows and what follows from it: dataclasses, pure functions, transition tables. No I/O."""
+"""What the API allows and what follows from it: structs, pure functions, transition tables. No I/O."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -38,8 +37,7 @@ class ResultKind(enum.Enum):
     VIDEO = "video_generation"
 
 
-@dataclass(frozen=True, slots=True)
-class KindRow:
+class KindRow(msgspec.Struct, frozen=True):
     """What is known of a kind of request. Only the chat endpoint's name was observed; the others follow its pattern."""
 
     result: ResultKind
@@ -100,8 +98,7 @@ STATES: dict[State, frozenset[State]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """A batch. A request that is not finished counts as pending while the batch is alive, as cancelled once it is not:
     so the counters add up by construction."""
 
@@ -144,8 +141,7 @@ class Batch:
         return self.num_unfinished if self.closed else 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewRequest:
+class NewRequest(msgspec.Struct, frozen=True):
     """A request on its way into a batch; an id of None is to be made."""
 
     id: str | None
@@ -153,16 +149,14 @@ class NewRequest:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a request did not succeed. REST shows the message alone, gRPC a code beside it."""
 
     kind: Kind
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A request of a batch, without its body. `outcome` is the JSON of the result, a failure, or None while neither is
     known. `size` is that of the body, or of its line in the input file, which begins at `offset`."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 # The encodings that tiktoken publishes; the Collections reference uses o200k_base in its examples.
 ENCODINGS = ("o200k_base", "o200k_harmony", "cl100k_base", "p50k_base", "p50k_edit", "r50k_base", "gpt2")
@@ -41,8 +42,7 @@ class Strategy(enum.StrEnum):
     AST = "ast"
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyRow:
+class StrategyRow(msgspec.Struct, frozen=True):
     """What the wire says of one strategy, and how it cuts."""
 
     unit: Unit
@@ -92,8 +92,7 @@ def wire_key(strategy: Strategy) -> str:
     return f"{strategy}_configuration"
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkConfiguration:
+class ChunkConfiguration(msgspec.Struct, frozen=True):
     """The chunk configuration of a collection. The defaults are what a collection gets without one (observed live)."""
 
     strategy: Strategy = Strategy.BYTES

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedChunk:
+class IndexedChunk(msgspec.Struct, frozen=True):
     """A piece of a document. `content` is what a search returns, `indexed_text` what it looks at.
 
     The two differ where the document's name or its fields are injected. `ordinal` counts a document's chunks from 0.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy, wire_key
@@ -36,8 +37,7 @@ class FieldDefinitionOperation(enum.Enum):
     DELETE = "FIELD_DEFINITION_DELETE"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDefinition:
+class FieldDefinition(msgspec.Struct, frozen=True):
     """A metadata field of a collection's documents (Collections guide, "Metadata fields"). Values are texts."""
 
     key: str
@@ -47,16 +47,14 @@ class FieldDefinition:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDefinitionUpdate:
+class FieldDefinitionUpdate(msgspec.Struct, frozen=True):
     """Add (or overwrite, by its key) or delete one field definition."""
 
     definition: FieldDefinition
     operation: FieldDefinitionOperation = FieldDefinitionOperation.ADD
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(msgspec.Struct, frozen=True):
     """A collection as it is stored, with what its living documents add up to. `seq` is its insertion number."""
 
     id: str

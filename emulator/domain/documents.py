@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.domain.files import File
@@ -47,8 +48,7 @@ class DocumentsSortBy(enum.Enum):
     AGE = "DOCUMENTS_SORT_BY_AGE"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A document as it is stored. `seq` is its insertion number.
 
     `revision` is new with every indexing that begins: what an older one finds out is of no use any more.
@@ -75,8 +75,7 @@ class Document:
         return self.chunks if self.status is DocumentStatus.PROCESSED else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Indexing:
+class Indexing(msgspec.Struct, frozen=True):
     """One indexing of one document: what a job is about."""
 
     collection_id: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.clock import MICROSECONDS, Instant
 from emulator.domain.content_types import extension
@@ -46,16 +47,14 @@ class ContentFormat(enum.Enum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class PublicUrl:
+class PublicUrl(msgspec.Struct, frozen=True):
     """The one active public URL of a file; `expires_at` of None never dies."""
 
     token: str
     expires_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """A stored file. `seq` is its insertion number, `blob` the name of its bytes, `hash` their BLAKE3-256 in hex."""
 
     id: str

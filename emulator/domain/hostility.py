@@ -7,7 +7,8 @@ run that failed can be had again.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+
+import msgspec
 
 from emulator import ids
 
@@ -32,8 +33,7 @@ class Switch(enum.Enum):
 SWITCHES: dict[str, Switch] = {switch.word: switch for switch in Switch}
 
 
-@dataclass(frozen=True, slots=True)
-class Hostility:
+class Hostility(msgspec.Struct, frozen=True):
     """The traps that are set, and the seed that decides when one snaps shut."""
 
     seed: str
@@ -45,15 +45,14 @@ class Hostility:
         return f"{self.seed}:{','.join(sorted(switch.word for switch in self.switches))}"
 
 
-@dataclass(slots=True)
-class Mischief:
+class Mischief(msgspec.Struct):
     """How hostile mode goes in one team: the calls it has seen, by which chance goes, and what is not visible yet."""
 
     hostility: Hostility
     team: str
     calls: int = 0
     refused: int = -1  # the last call that was refused for no reason: the one after it is not
-    hidden: set[str] = field(default_factory=set)  # ids of what was just created
+    hidden: set[str] = msgspec.field(default_factory=set)  # ids of what was just created
 
     def has(self, switch: Switch) -> bool:
         """Whether a trap is set."""

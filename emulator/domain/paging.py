@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -23,16 +22,14 @@ _Stored = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(msgspec.Struct, frozen=True):
     """A position in an ordered list: the value of the sort column, then the insertion number that breaks ties."""
 
     key: int | str
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a list. A full page has a next token; `more` tells whether anything follows now.
 
     REST hands the token out with every full page (recorded), gRPC only where something follows (files.proto).

@@ -6,8 +6,9 @@ import enum
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from emulator.errors import invalid
 
@@ -49,8 +50,7 @@ class Aggregate(enum.Enum):
     MAX_K = "max_k"
 
 
-@dataclass(frozen=True, slots=True)
-class Fusion:
+class Fusion(msgspec.Struct, frozen=True):
     """Reciprocal rank fusion: each ranking in which a chunk stands gives it weight / (k + rank)."""
 
     k: int = 60
@@ -80,8 +80,7 @@ class Fusion:
         return 1 / (self.k + rank)
 
 
-@dataclass(frozen=True, slots=True)
-class GroupBy:
+class GroupBy(msgspec.Struct, frozen=True):
     """Keep the first `k` records of each group, ordered by `order_by`."""
 
     keys: tuple[str, ...]
@@ -101,8 +100,7 @@ class GroupBy:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class KeywordQuery:
+class KeywordQuery(msgspec.Struct, frozen=True):
     """The terms of a query. Phrases were quoted and must be there, words may be. Both are text, not syntax."""
 
     phrases: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from emulator import ids
 from emulator.domain.keys import Plane
@@ -10,13 +10,11 @@ from emulator.operations.base import Call, Operation
 from emulator.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class DescribeKey:
+class DescribeKey(msgspec.Struct, frozen=True):
     """No parameters: the key itself is the question."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyDescription:
+class KeyDescription(msgspec.Struct, frozen=True):
     """What the API tells about a key. Nothing here is blocked or disabled: the emulator has no such state."""
 
     redacted_api_key: str

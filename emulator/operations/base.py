@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from emulator.clock import Instant
 from emulator.domain.hostility import Mischief
 from emulator.domain.keys import Plane, Principal
@@ -16,8 +18,7 @@ Door = Literal["rest", "grpc"]
 Bytes = bytes | memoryview  # on their way in: a door hands out views of what it received
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One verb of the API: the hinge between both doors, faults, journal, evidence and docs.
 
     `confidence` and `source` tell how the operation's contract is known; `decode_first` says that the real service
@@ -45,8 +46,7 @@ class Codec(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Envelope:
+class Envelope(msgspec.Struct):
     """What is around a request: how the journal is to show it. The doors know more of their own."""
 
     method: str = ""  # of HTTP, or the full name of an RPC
@@ -111,8 +111,7 @@ class Reader(Protocol):
     def __call__(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """Bytes on their way out."""
 
     size: int

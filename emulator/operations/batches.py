@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -42,39 +41,34 @@ ITEMS_AT_ONCE = 200  # requests that are prepared between two chances for other 
 CANCEL_RACE_SECONDS = 5  # observed live, 2026-08: within twenty
 
 
-@dataclass(frozen=True, slots=True)
-class CreateBatch:
+class CreateBatch(msgspec.Struct, frozen=True):
     """A batch: empty, or with the requests of a JSONL file."""
 
     name: str
     input_file_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchId:
+class BatchId(msgspec.Struct, frozen=True):
     """One batch."""
 
     batch_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListBatches:
+class ListBatches(msgspec.Struct, frozen=True):
     """A page of the team's batches."""
 
     limit: Annotated[int, PageSize()] = 0
     pagination_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddRequests:
+class AddRequests(msgspec.Struct, frozen=True):
     """Requests for a batch, read one after the other while they are checked."""
 
     batch_id: str
     requests: Iterable[NewRequest]
 
 
-@dataclass(frozen=True, slots=True)
-class ListRequests:
+class ListRequests(msgspec.Struct, frozen=True):
     """A page of what is known about a batch's requests; no states means all."""
 
     batch_id: str
@@ -83,8 +77,7 @@ class ListRequests:
     states: frozenset[State] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ListResults:
+class ListResults(msgspec.Struct, frozen=True):
     """A page of a batch's results."""
 
     batch_id: str
@@ -92,8 +85,7 @@ class ListResults:
     pagination_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchView:
+class BatchView(msgspec.Struct, frozen=True):
     """A batch, and what it cost until now."""
 
     batch: Batch
@@ -105,8 +97,7 @@ class BatchView:
         return self.batch.id
 
 
-@dataclass(frozen=True, slots=True)
-class RequestView:
+class RequestView(msgspec.Struct, frozen=True):
     """What is known about a request, beside its content and its result."""
 
     request: Request
@@ -285,8 +276,7 @@ async def requests_page(
 # --- rates
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """How often an operation may be called: the row of the limits, its window, and its name in the refusal."""
 
     row: str

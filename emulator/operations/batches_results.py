@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,24 +16,21 @@ from emulator.operations.batches import REFERENCE, ListResults, get_batch, reque
 from emulator.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class RequestId:
+class RequestId(msgspec.Struct, frozen=True):
     """One request of a batch."""
 
     batch_id: str
     batch_request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadMedium:
+class ReadMedium(msgspec.Struct, frozen=True):
     """What a signed URL asks for: `/_media/<token>/<name>`."""
 
     token: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResultView:
+class ResultView(msgspec.Struct, frozen=True):
     """What came of a request: the JSON of its result, or why there is none."""
 
     request: Request
@@ -46,8 +42,7 @@ class ResultView:
         return KINDS[self.request.kind].result
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDetail:
+class RequestDetail(msgspec.Struct, frozen=True):
     """A request with its body in JSON, and its result if it has one."""
 
     request: Request

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Protocol
+
+import msgspec
 
 from emulator.domain import descriptions
 from emulator.domain.chunk_configurations import ChunkConfiguration, ConfigurationError, check
@@ -33,8 +33,7 @@ from emulator.operations.base import Call, Operation
 from emulator.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class CreateCollection:
+class CreateCollection(msgspec.Struct, frozen=True):
     """A new collection."""
 
     collection_name: str
@@ -46,8 +45,7 @@ class CreateCollection:
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListCollections:
+class ListCollections(msgspec.Struct, frozen=True):
     """A page of the team's collections."""
 
     limit: Annotated[int, PageSize()] = 0
@@ -58,16 +56,14 @@ class ListCollections:
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionId:
+class CollectionId(msgspec.Struct, frozen=True):
     """One collection."""
 
     collection_id: str
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateCollection:
+class UpdateCollection(msgspec.Struct, frozen=True):
     """Changes to a collection; what is None stays."""
 
     collection_id: str
@@ -173,7 +169,7 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
     if request.field_definition_updates:
         definitions = updated_definitions(collection.field_definitions, request.field_definition_updates)
         changes["field_definitions"] = definitions
-    changed: Collection = dataclasses.replace(collection, **changes)  # type: ignore[arg-type]  # of each field's type
+    changed: Collection = msgspec.structs.replace(collection, **changes)
     with world.store.transaction():
         _change_documents(world, call, collection, changed, deleted_keys(request.field_definition_updates))
         world.store.collections.update(call.team.name, changed)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated
+
+import msgspec
 
 from emulator.domain.collections import (
     Collection,
@@ -32,18 +33,16 @@ from emulator.world import World
 ADD_PERMISSION = "AddFileToCollection"  # Collections guide: the permission that adding documents needs
 
 
-@dataclass(frozen=True, slots=True)
-class AddDocument:
+class AddDocument(msgspec.Struct, frozen=True):
     """A file that becomes a document of a collection."""
 
     collection_id: str
     file_id: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = msgspec.field(default_factory=dict)
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentHead:
+class DocumentHead(msgspec.Struct, frozen=True):
     """What is said about a document that is uploaded."""
 
     name: Filename
@@ -51,8 +50,7 @@ class DocumentHead:
     fields: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class UploadDocument:
+class UploadDocument(msgspec.Struct, frozen=True):
     """A new file that becomes a document in the same request. `head` can be asked for when `content` has ended."""
 
     collection_id: str
@@ -61,8 +59,7 @@ class UploadDocument:
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentId:
+class DocumentId(msgspec.Struct, frozen=True):
     """One document."""
 
     collection_id: str
@@ -70,8 +67,7 @@ class DocumentId:
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListDocuments:
+class ListDocuments(msgspec.Struct, frozen=True):
     """A page of a collection's documents; `name` is the deprecated exact match."""
 
     collection_id: str
@@ -84,8 +80,7 @@ class ListDocuments:
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchGetDocuments:
+class BatchGetDocuments(msgspec.Struct, frozen=True):
     """Several documents of one collection."""
 
     collection_id: str
@@ -93,8 +88,7 @@ class BatchGetDocuments:
     team_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateDocument:
+class UpdateDocument(msgspec.Struct, frozen=True):
     """Changes to a document; what is None stays, and so do fields that are not named."""
 
     collection_id: str
@@ -102,7 +96,7 @@ class UpdateDocument:
     name: Filename | None = None
     data: bytes | None = None
     content_type: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = msgspec.field(default_factory=dict)
     team_id: str | None = None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated
+
+import msgspec
 
 from emulator.domain import content_types
 from emulator.domain.files import (
@@ -34,8 +35,7 @@ from emulator.store.blobs import BlobWriter
 from emulator.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class ListFiles:
+class ListFiles(msgspec.Struct, frozen=True):
     """A page of the team's files; `after` is a file id, as OpenAI's clients page."""
 
     limit: Annotated[int, PageSize()] = 0
@@ -46,15 +46,13 @@ class ListFiles:
     filter: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileId:
+class FileId(msgspec.Struct, frozen=True):
     """One file."""
 
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateFile:
+class UpdateFile(msgspec.Struct, frozen=True):
     """Changes to a file; what is None stays. New content keeps the name unless that is given too."""
 
     file_id: str
@@ -64,32 +62,28 @@ class UpdateFile:
     content: AsyncIterator[Bytes] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFile:
+class ReadFile(msgspec.Struct, frozen=True):
     """The bytes of a file, or the text extracted from it."""
 
     file_id: str
     format: ContentFormat = ContentFormat.ORIGINAL
 
 
-@dataclass(frozen=True, slots=True)
-class CreatePublicUrl:
+class CreatePublicUrl(msgspec.Struct, frozen=True):
     """A URL that needs no key; `expires_after` is in seconds."""
 
     file_id: str
     expires_after: ExpiresAfter = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPublicUrl:
+class ReadPublicUrl(msgspec.Struct, frozen=True):
     """What a public URL asks for: `/_files-cdn/<token>/<name>`."""
 
     token: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileView:
+class FileView(msgspec.Struct, frozen=True):
     """A file and the address of its public URL, if one works now."""
 
     file: File
@@ -97,8 +91,7 @@ class FileView:
     public_url_expires_at: int | None = None  # Instant
 
 
-@dataclass(frozen=True, slots=True)
-class RevokedPublicUrl:
+class RevokedPublicUrl(msgspec.Struct, frozen=True):
     """The answer to a revocation; `public_url` is the one that died, if there was one."""
 
     file_id: str

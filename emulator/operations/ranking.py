@@ -6,9 +6,9 @@ so, ranks are fused (Cormack, Clarke, Büttcher: Reciprocal Rank Fusion, SIGIR 2
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.domain.search import Fusion, GroupBy, Mode, grouped
 from emulator.store.chunks import Edition
@@ -19,8 +19,7 @@ Metadata = Mapping[str, Fields]  # by file id
 Accepts = Callable[[str], bool]  # of a file id
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A chunk that may be an answer: its place in each ranking of its collection, and what that gives."""
 
     collection: int  # the position of its collection in the request
@@ -37,8 +36,7 @@ class Candidate:
         return -self.score, self.collection, self.edition.number, self.ordinal
 
 
-@dataclass(frozen=True, slots=True)
-class Ranker:
+class Ranker(msgspec.Struct, frozen=True):
     """Ranks what was found in a collection. `by_rank` makes scores that can stand beside those of other collections."""
 
     mode: Mode
@@ -66,7 +64,7 @@ class Ranker:
         candidates.sort(key=lambda candidate: candidate.order)
         if self.needs_all:
             scores = [self.fusion.of_rank(rank) for rank in range(1, len(candidates) + 1)]
-            candidates = [dataclasses.replace(c, score=score) for c, score in zip(candidates, scores, strict=True)]
+            candidates = [msgspec.structs.replace(c, score=score) for c, score in zip(candidates, scores, strict=True)]
         if accepts is not None:
             candidates = [candidate for candidate in candidates if accepts(candidate.edition.file_id)]
         return candidates if self.group_by is None else grouped(candidates, self.group_by)

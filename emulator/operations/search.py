@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.domain.collections import Collection
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 _SLICE = 200  # rows read between two chances for other calls
 
 
-@dataclass(frozen=True, slots=True)
-class SearchDocuments:
+class SearchDocuments(msgspec.Struct, frozen=True):
     """What to look for, where and how. `limit` counts chunks."""
 
     query: Annotated[str, Chars("search_query_chars_max")]
@@ -40,7 +39,7 @@ class SearchDocuments:
     limit: Annotated[int | None, Between("search_limit_min", "search_limit_max")] = None
     mode: Mode = Mode.HYBRID
     search_multiplier: Annotated[int | None, Between("search_multiplier_min", "search_multiplier_max")] = None
-    fusion: Fusion = Fusion()  # noqa: RUF009 - frozen
+    fusion: Fusion = Fusion()
     filter: str | None = None
     group_by: GroupBy | None = None
     rag_pipeline: RagPipeline | None = None
@@ -49,8 +48,7 @@ class SearchDocuments:
     reranker_model: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A chunk that answers, and how it was ranked. A higher score is better; none is bounded by 1."""
 
     candidate: Candidate
@@ -95,7 +93,7 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
             accepts=accepts,
         )
         if accepts is not None and ranker.needs_all:
-            question = dataclasses.replace(question, depth=None, accepts=None)
+            question = msgspec.structs.replace(question, depth=None, accepts=None)
         answer = await world.store.indexes.search(team.name, collection.id, question)
         ranked = await asyncio.to_thread(ranker.rank, position, answer, metadata, accepts)
         candidates += ranked[:limit]

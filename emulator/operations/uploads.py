@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import Annotated
+
+import msgspec
 
 from emulator.domain import content_types
 from emulator.domain.files import (
@@ -35,8 +36,7 @@ Filename = Annotated[str, Chars("filename_chars_max")]
 ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expires_after_seconds_max")]
 
 
-@dataclass(frozen=True, slots=True)
-class UploadFile:
+class UploadFile(msgspec.Struct, frozen=True):
     """A file and its bytes; `expires_after` is in seconds. `content` raises what the door refuses on the way."""
 
     filename: Filename
@@ -45,8 +45,7 @@ class UploadFile:
     expires_after: ExpiresAfter = None
 
 
-@dataclass(frozen=True, slots=True)
-class InitializeFile:
+class InitializeFile(msgspec.Struct, frozen=True):
     """The first step of a chunked upload."""
 
     name: Filename
@@ -54,37 +53,32 @@ class InitializeFile:
     expires_after: ExpiresAfter = None
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A piece of a file that was initialized."""
 
     file_id: str
     data: Bytes
 
 
-@dataclass(frozen=True, slots=True)
-class UploadChunks:
+class UploadChunks(msgspec.Struct, frozen=True):
     """The chunks of one call, in order, all of one file."""
 
     chunks: AsyncIterator[Chunk]
 
 
-@dataclass(frozen=True, slots=True)
-class CreateBatchUpload:
+class CreateBatchUpload(msgspec.Struct, frozen=True):
     """Several files to be uploaded in chunks and completed together."""
 
     files: list[InitializeFile]
 
 
-@dataclass(frozen=True, slots=True)
-class CompleteBatchUpload:
+class CompleteBatchUpload(msgspec.Struct, frozen=True):
     """The end of a batch upload."""
 
     batch_job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class BatchUpload:
+class BatchUpload(msgspec.Struct, frozen=True):
     """A batch upload and its files, in the order in which they were named."""
 
     batch_job_id: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from emulator.clock import Instant, monotonic_ms
@@ -44,8 +44,7 @@ class Script(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     door: Literal["rest", "grpc"] | None = None
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """One call that a script has seen."""
 
     at: Instant
@@ -58,8 +57,7 @@ class Attempt:
     outcome: str | None = None  # None while it runs
 
 
-@dataclass(slots=True)
-class PlannedRule:
+class PlannedRule(msgspec.Struct):
     """A rule and what came of it."""
 
     id: str
@@ -78,8 +76,7 @@ class PlannedRule:
         return Ticket(self.rule, self.id, rule=self)
 
 
-@dataclass(slots=True)
-class PlannedScript:
+class PlannedScript(msgspec.Struct):
     """A script, how far it has come, and the calls it has seen."""
 
     id: str
@@ -87,7 +84,7 @@ class PlannedScript:
     operations: frozenset[str]
     position: int = 0  # steps that were consumed
     seen: int = 0
-    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_MAX))
+    attempts: deque[Attempt] = msgspec.field(default_factory=lambda: deque(maxlen=ATTEMPTS_MAX))
     _last_end_ms: float | None = None
 
     @property
@@ -121,8 +118,7 @@ class PlannedScript:
         self._last_end_ms = monotonic_ms()
 
 
-@dataclass(slots=True)
-class Ticket:
+class Ticket(msgspec.Struct):
     """What one call meets: an effect, or only somebody who takes notes."""
 
     effect: Effect | None
@@ -141,13 +137,12 @@ def _matches(operations: frozenset[str], door: Door | None, call: Call) -> bool:
     return call.operation.name in operations and (door is None or door == call.door)
 
 
-@dataclass(slots=True)
-class Plans:
+class Plans(msgspec.Struct):
     """The rules and scripts of one team, each in the order in which they were set."""
 
-    rules: dict[str, PlannedRule] = field(default_factory=dict)
-    scripts: dict[str, PlannedScript] = field(default_factory=dict)
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    rules: dict[str, PlannedRule] = msgspec.field(default_factory=dict)
+    scripts: dict[str, PlannedScript] = msgspec.field(default_factory=dict)
+    numbers: Iterator[int] = msgspec.field(default_factory=lambda: itertools.count(1))
 
     def take(self, call: Call) -> list[Ticket]:
         """What a call meets. Every rule counts it, every script notes it; the first effect is the one that happens."""

@@ -7,10 +7,11 @@ call is told in `x-emulator-fault`.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, TypeVar
+
+import msgspec
 
 from emulator.domain.hostility import Mischief, Switch
 from emulator.domain.keys import Plane
@@ -76,7 +77,7 @@ def hide(call: Call) -> None:
     mischief = call.mischief
     if mischief is None or not mischief.hidden or call.operation.name not in _READERS:
         return
-    asked_for = getattr(call.request, dataclasses.fields(call.request)[0].name)  # the id, in each of these requests
+    asked_for = getattr(call.request, call.request.__struct_fields__[0])  # the id, in each of these requests
     if asked_for in mischief.hidden:
         mischief.hidden.discard(asked_for)
         tell(call, Switch.LAG)
@@ -92,7 +93,7 @@ def afterwards(call: Call, result: Any) -> Any:
         mischief.hidden.add(result.id)
     if mischief.has(Switch.DRIPS) and isinstance(result, Content):
         tell(call, Switch.DRIPS)
-        return dataclasses.replace(result, read=_dripping(result.read, mischief))
+        return msgspec.structs.replace(result, read=_dripping(result.read, mischief))
     return result
 
 

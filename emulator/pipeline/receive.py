@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import types
 import typing
 from collections.abc import Hashable
 from typing import Any
+
+import msgspec
 
 from emulator.errors import invalid
 from emulator.limits import Between, Chars, Limits, PageSize
@@ -40,7 +41,7 @@ def within_bounds(call: Call, request: Any) -> Any:
             changes[name] = page_size(call, name, value, rule)
     for name in lists(type(request)):  # type: ignore[arg-type]
         changes[name] = [within_bounds(call, item) for item in getattr(request, name)]
-    return dataclasses.replace(request, **changes) if changes else request
+    return msgspec.structs.replace(request, **changes) if changes else request
 
 
 @functools.cache
@@ -56,7 +57,11 @@ def rules(request: Hashable) -> tuple[tuple[str, Rule], ...]:
 def lists(request: Hashable) -> tuple[str, ...]:
     """The fields of a request type that are lists of requests with rules of their own."""
     items = {name: typing.get_args(hint) for name, hint in typing.get_type_hints(request).items() if _is_list(hint)}
-    return tuple(name for name, (item,) in items.items() if dataclasses.is_dataclass(item) and rules(item))  # type: ignore[arg-type]
+    return tuple(name for name, (item,) in items.items() if _is_struct(item) and rules(item))
+
+
+def _is_struct(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, msgspec.Struct)
 
 
 def _is_list(hint: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from emulator import ids
 from emulator.domain.keys import Plane, incorrect_key, no_credentials
@@ -14,8 +14,7 @@ from emulator.world import World
 MODEL = "grok-4"  # what a sentence about a model names: a fault comes before the request is read
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """A refusal as the real service words it. `{team}` and `{model}` are filled in."""
 
     kind: Kind

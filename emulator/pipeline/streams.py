@@ -6,10 +6,11 @@ The pauses are real time, for a team's clock moves no sockets. They are bounded,
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, NoReturn
+
+import msgspec
 
 from emulator.operations.base import Content, Reader
 from emulator.pipeline.effects import Effect, uploads
@@ -27,7 +28,7 @@ def wrap_request(request: Any, effect: Effect, end: End) -> Any:
         for name in uploads(type(request))  # type: ignore[arg-type]  # a class is hashable
         if (stream := getattr(request, name)) is not None
     }
-    return dataclasses.replace(request, **changes) if changes else request
+    return msgspec.structs.replace(request, **changes) if changes else request
 
 
 async def _wrap_upload(stream: AsyncIterator[Any], effect: Effect, end: End) -> AsyncIterator[Any]:
@@ -52,7 +53,7 @@ def _size(piece: Any) -> int:
 
 def wrap_content(content: Content, effect: Effect, end: End) -> Content:
     """The same content, slowed down or cut when it is read."""
-    return dataclasses.replace(content, read=_wrap_reader(content.read, effect, end))
+    return msgspec.structs.replace(content, read=_wrap_reader(content.read, effect, end))
 
 
 def _wrap_reader(read: Reader, effect: Effect, end: End) -> Reader:

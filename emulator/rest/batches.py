@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
@@ -23,8 +22,7 @@ from emulator.rest.writing import AsBytes, AsJson
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention", b"general")]
 
 
-@dataclass(frozen=True)
-class RequestsFromJson(FromJson):
+class RequestsFromJson(FromJson, frozen=True):
     """A body that is held against its shape, and then handed on as it was sent, with what the shape does not know."""
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:
@@ -62,8 +60,7 @@ def _misshapen(number: int, sentence: str) -> ApiError:
     return ApiError(Kind.MISSHAPEN_BODY, f"{start}batch_requests[{number}].batch_request: {sentence}", rule="json")
 
 
-@dataclass(frozen=True)
-class AsBatchJson(AsJson):
+class AsBatchJson(AsJson, frozen=True):
     """JSON with the headers of this API."""
 
     def __call__(self, exchange: Exchange, result: Any) -> Reply:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
@@ -21,14 +19,13 @@ PREFLIGHT: Headers = [*CORS, (b"access-control-allow-methods", b"*"), (b"access-
 _LABEL: Headers = [(b"x-emulator", VERSION.encode())]
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """One HTTP response: a body in memory, or content that is streamed."""
 
     status: int
     body: bytes = b""
     content_type: bytes | None = JSON
-    headers: Headers = field(default_factory=list)
+    headers: Headers = msgspec.field(default_factory=list)
     content: Content | None = None
     start: int = 0  # the bytes of the content to send
     stop: int | None = None

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import msgspec
+
 from emulator.rest.reading import path_segment
 
 R = TypeVar("R")
@@ -24,8 +26,7 @@ class _Node(Generic[R]):
     methods: dict[str, R] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Match(Generic[R]):
+class Match(msgspec.Struct, Generic[R], frozen=True):
     """What a path leads to: the routes by method, and the decoded parameters."""
 
     methods: dict[str, R]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -33,11 +32,10 @@ class JsonCodec:
 _CODEC = JsonCodec()
 
 
-@dataclass(slots=True)
 class HttpEnvelope(Envelope):
     """What is around an HTTP request."""
 
-    scope: Scope = field(default_factory=dict)
+    scope: Scope = msgspec.field(default_factory=dict)
 
     def drop(self) -> None:
         """Reset the connection. There is none where the application is called within the process."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 Step = str | int
@@ -20,8 +20,7 @@ _NAMES: dict[type[inspect.Type], str] = {
 }
 
 
-@dataclass(frozen=True)
-class _TaggedEnum:
+class _TaggedEnum(msgspec.Struct, frozen=True):
     """Structs told apart by a tag; the name is the title that the union is annotated with."""
 
     name: str

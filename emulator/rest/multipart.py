@@ -10,9 +10,10 @@ import logging
 import re
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from emulator.errors import ApiError, Kind, invalid
 from emulator.limits import Limits
@@ -26,8 +27,7 @@ _BOUNDARY = re.compile(
 _SILENT = logging.Logger("emulator.rest.multipart", logging.CRITICAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """The head of one part. `filename` of None means a plain field."""
 
     name: str

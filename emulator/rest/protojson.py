@@ -29,7 +29,7 @@ T = TypeVar("T")
 _INT32 = range(-(2**31), 2**31)  # every whole number of the requests is an int32
 
 
-class FromProtoJson(FromJson):
+class FromProtoJson(FromJson, frozen=True):
     """Path parameters and a JSON body of a shape. A body may be missing: it is an empty message then."""
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:
@@ -37,7 +37,7 @@ class FromProtoJson(FromJson):
         return self.make(exchange.path, decode(body, self.shape, call.team.limits))
 
 
-class FromProtoQuery(FromQuery):
+class FromProtoQuery(FromQuery, frozen=True):
     """Path parameters and a message in the query, as a gateway reads it: unknown names are ignored."""
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:

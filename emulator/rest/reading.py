@@ -18,8 +18,7 @@ Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Receive = Callable[[], Any]
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """One HTTP request as a route sees it."""
 
     scope: Mapping[str, Any]
@@ -70,8 +69,7 @@ class Reading(Protocol):
     async def __call__(self, exchange: Exchange, call: Call) -> Any: ...
 
 
-@dataclass(frozen=True)
-class FromPath:
+class FromPath(msgspec.Struct, frozen=True):
     """Nothing but path parameters."""
 
     make: Callable[[Mapping[str, str]], Any]
@@ -81,8 +79,7 @@ class FromPath:
         return self.make(exchange.path)
 
 
-@dataclass(frozen=True)
-class FromQuery:
+class FromQuery(msgspec.Struct, frozen=True):
     """Path and query parameters; `shape` is a msgspec.Struct of the latter."""
 
     shape: type
@@ -93,8 +90,7 @@ class FromQuery:
         return self.make(exchange.path, query(exchange, self.shape, call.team.limits))
 
 
-@dataclass(frozen=True)
-class FromJson:
+class FromJson(msgspec.Struct, frozen=True):
     """Path parameters and a JSON body of a shape; an optional body may be missing, or have no content type."""
 
     shape: type

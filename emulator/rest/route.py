@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from emulator.rest.reading import Reading
 from emulator.rest.writing import Writing
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One method of one path. `{name}` in the path is a parameter; a `:verb` after it is literal."""
 
     method: str

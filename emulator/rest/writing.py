@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -23,8 +22,7 @@ class Writing(Protocol):
     def __call__(self, exchange: Exchange, result: Any) -> Reply: ...
 
 
-@dataclass(frozen=True)
-class AsJson:
+class AsJson(msgspec.Struct, frozen=True):
     """A struct, rendered from the operation's result."""
 
     shape: type
@@ -34,8 +32,7 @@ class AsJson:
         return Reply(200, msgspec.json.encode(self.make(result)))
 
 
-@dataclass(frozen=True)
-class AsBytes:
+class AsBytes(msgspec.Struct, frozen=True):
     """Content, whole or, over GET, one byte range of it (RFC 9110 §14)."""
 
     def __call__(self, exchange: Exchange, result: Content) -> Reply:

@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
+import msgspec
+
 from emulator.clock import from_datetime, rfc3339
 from emulator.domain.json_depth import is_deeper
 from emulator.errors import invalid
@@ -35,8 +37,7 @@ class Codec(Protocol):
     def to_message(self, value: Any) -> Any: ...
 
 
-@dataclass(frozen=True)
-class Plain:
+class Plain(msgspec.Struct, frozen=True):
     """The same on both sides: texts, whole numbers, truth values."""
 
     type: type
@@ -135,16 +136,14 @@ class Moment:
         return timestamp(datetime.fromisoformat(value if "T" in value else f"{value}T00:00:00Z"))
 
 
-@dataclass(frozen=True)
-class Custom:
+class Custom(msgspec.Struct, frozen=True):
     """Whatever two functions say."""
 
     to_json: Callable[[Any], Any]
     to_message: Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One field: its name in the message, and what the body calls it. `also` is read, never written."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from emulator.operations.base import Envelope
 from emulator.rpc.messages import unknown_fields
@@ -66,11 +67,10 @@ def _item(field: Any, value: Any) -> Any:
     return f"{len(value)} bytes" if isinstance(value, bytes) else value
 
 
-@dataclass(slots=True)
 class RpcEnvelope(Envelope):
     """What is around a call of a method."""
 
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     remaining_seconds: float | None = None
     drop_connection: Callable[[], None] = lambda: None
 

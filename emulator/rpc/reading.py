@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from emulator.clock import Instant, to_datetime
 from emulator.errors import invalid
@@ -13,8 +14,7 @@ from emulator.rpc.messages import timestamp
 Message = Any  # built from descriptors at run time
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(msgspec.Struct, frozen=True):
     """One RPC: the operation behind it, how its message becomes a request, how a result becomes a message.
 
     `read` takes the message, or for a client stream an iterator of them. `write` makes the answer, or for a server

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.domain.chunk_configurations import STRATEGIES, Boundaries, ChunkConfiguration, Unit
 from emulator.search.boundaries import BOUNDARIES, Headers
@@ -12,8 +13,7 @@ from emulator.search.rulers import BytesRuler, CharsRuler, Ruler, TokensRuler
 from emulator.search.tokens import Tokenizer, piece_starts
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A piece of a document: what stands between two character offsets, after the header of a cut table."""
 
     start: int

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+import msgspec
 
 from emulator.search.embedders import EmbedderError
 
 TIMEOUT_SECONDS = 60
 
 
-@dataclass(frozen=True)
-class EmbeddingServer:
+class EmbeddingServer(msgspec.Struct, frozen=True):
     """A server that answers POST {"input": [texts], "model": …} with {"data": [{"index": 0, "embedding": […]}]}."""
 
     url: str

@@ -10,8 +10,9 @@ import io
 import posixpath
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import unquote
+
+import msgspec
 
 from emulator.search.extract_libraries import library
 from emulator.search.extract_text import decode, html_text
@@ -20,13 +21,12 @@ from emulator.search.extracted import Bounds, Extracted, ExtractionError, paged,
 _BLOCK_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """What the tags of a markup mean, by their local names."""
 
     text: frozenset[str]  # only what is inside these is text
-    before: Mapping[str, str] = field(default_factory=dict)
-    after: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, str] = msgspec.field(default_factory=dict)
+    after: Mapping[str, str] = msgspec.field(default_factory=dict)
     cells: frozenset[str] = frozenset()  # line ends inside become spaces
     skipped: frozenset[str] = frozenset()
 

@@ -6,7 +6,8 @@ The list is that of the guides (Files and Collections: Supported MIME Types), an
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 KIB = 1024
 
@@ -26,8 +27,7 @@ class How(enum.StrEnum):
     ODT = "odt"
 
 
-@dataclass(frozen=True, slots=True)
-class HowRow:
+class HowRow(msgspec.Struct, frozen=True):
     """One way: what users call such a file, and up to which size it is read in this process.
 
     Text is decoded and no more. What a hostile file can keep busy is parsed in a process of its own. That takes a tenth
@@ -88,8 +88,7 @@ _REFUSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(msgspec.Struct, frozen=True):
     """What is known of a content type: how its text is extracted, or why it is not. Neither: decided by the bytes."""
 
     how: How | None = None

@@ -7,12 +7,13 @@ input, and reads one JSON object from its standard output.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import msgspec
 
 from emulator.search.extract_formats import HOW, How
 from emulator.search.extracted import Bounds, Extracted, ExtractionError
@@ -23,7 +24,7 @@ _NO_MEMORY = "The file needs more than {memory_bytes_max} bytes of memory to be 
 
 def extract_isolated(data: bytes | Path, how: How, bounds: Bounds) -> Extracted:
     """The text of a file, read by another process; whatever happens to that one is an ExtractionError here."""
-    command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(dataclasses.asdict(bounds))]
+    command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(msgspec.structs.asdict(bounds))]
     run = functools.partial(
         subprocess.run,
         command,
@@ -70,7 +71,7 @@ def answer(data: bytes, how: How, bounds: Bounds) -> dict[str, object]:
     except ExtractionError as error:
         return {"error": str(error)}
     except MemoryError:
-        return {"error": _NO_MEMORY.format(**dataclasses.asdict(bounds))}
+        return {"error": _NO_MEMORY.format(**msgspec.structs.asdict(bounds))}
     except Exception as error:  # a broken file makes its reader raise anything
         cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return {"error": f"The file could not be read as {HOW[how].label} ({cause})."}

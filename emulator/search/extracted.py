@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 MIB = 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Extracted:
+class Extracted(msgspec.Struct, frozen=True):
     """The text of a document. `pages` are the offsets in characters at which its pages start, where it has pages."""
 
     text: str
@@ -29,8 +29,7 @@ class Extracted:
         return first + shares.index(max(shares)) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """How far an extraction may go: a small file can unpack to anything, and keep its reader busy for ever."""
 
     characters_max: int = 100 * MIB  # what a plain text of the largest size accepted anywhere can hold

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.domain.batches import Batch, Failure, Request, RequestKind
@@ -28,8 +29,7 @@ def _request(row: tuple[Any, ...]) -> Request:
     return Request(row[0], _KINDS[row[1]], row[2], row[3], row[4], outcome, row[8], row[9], row[10])
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+class NewRow(msgspec.Struct, frozen=True):
     """A request to be added: with its body, or with where its line begins in the input file."""
 
     id: str

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.domain.batches import Batch, Phase
 from emulator.domain.paging import Cursor
 from emulator.store.database import Database
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Batch))  # each is a column
+_FIELDS = Batch.__struct_fields__  # each is a column
 _COLUMNS = ", ".join(_FIELDS)
 _ONE = "team = ? AND id = ?"
 
@@ -21,8 +21,7 @@ def _batch(row: tuple[Any, ...]) -> Batch:
     return Batch(**{**values, "phase": Phase(values["phase"]), "cancel_reverts": bool(values["cancel_reverts"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """What the finished requests of one endpoint cost."""
 
     endpoint: str
@@ -30,8 +29,7 @@ class Cost:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
+class Medium(msgspec.Struct, frozen=True):
     """A picture or film behind a signed URL."""
 
     token: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from emulator.domain.chunks import IndexedChunk
 from emulator.store.database import Database
@@ -16,16 +17,14 @@ if TYPE_CHECKING:
 _ONE = "team = ? AND collection_id = ? AND file_id = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
+class Edition(msgspec.Struct, frozen=True):
     """A document as it was indexed at one time; its number is new with every indexing."""
 
     number: int
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class IndexRow:
+class IndexRow(msgspec.Struct, frozen=True):
     """A chunk as it is indexed; the vector is in float32, little-endian."""
 
     edition: Edition
@@ -34,8 +33,7 @@ class IndexRow:
     vector: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
+class StoredChunk(msgspec.Struct, frozen=True):
     """A chunk as a search returns it."""
 
     id: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
@@ -41,8 +42,8 @@ def _collection(row: tuple[Any, ...]) -> Collection:
 
 def _json(collection: Collection) -> tuple[str, str]:
     """The chunk configuration and the field definitions as they are kept."""
-    definitions = [dataclasses.asdict(definition) for definition in collection.field_definitions]
-    return json.dumps(dataclasses.asdict(collection.chunk_configuration)), json.dumps(definitions)
+    definitions = [msgspec.structs.asdict(definition) for definition in collection.field_definitions]
+    return json.dumps(msgspec.structs.asdict(collection.chunk_configuration)), json.dumps(definitions)
 
 
 class Collections:

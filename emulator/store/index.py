@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from emulator.domain.collections import MetricSpace
 from emulator.domain.search import KeywordQuery
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What to rank for; a part that is None is not ranked by. `accepts` tells by file id; None accepts all."""
 
     keywords: KeywordQuery | None
@@ -28,8 +28,7 @@ class Question:
     accepts: Callable[[str], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A chunk in one ranking. The rank, from 1, is that among all chunks, accepted or not: a filter never moves it."""
 
     edition: Edition
@@ -38,8 +37,7 @@ class Found:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The rankings asked for, best first."""
 
     keyword: list[Found]

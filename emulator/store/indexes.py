@@ -10,9 +10,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from emulator.store.chunks import Chunks, Edition, IndexRow
 
@@ -26,14 +27,13 @@ LOADED_MAX = 64  # collections; the one that was not searched for the longest ti
 SLICE = 64  # chunks, or documents, read between two chances for other calls
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
+class _Entry(msgspec.Struct, eq=False):
     """A collection's index, which editions it holds, and whose documents have changed since."""
 
     key: Key
     index: Index | None = None
-    editions: dict[str, Edition] = field(default_factory=dict)  # by file id
-    touched: set[str] = field(default_factory=set)
+    editions: dict[str, Edition] = msgspec.field(default_factory=dict)  # by file id
+    touched: set[str] = msgspec.field(default_factory=set)
     changes: int = 0  # heard of so far
     changes_held: int = 0  # of these, how many the index holds
     work: asyncio.Task[None] | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from emulator.clock import LATEST, Instant
 from emulator.store.database import Database
@@ -11,8 +12,7 @@ from emulator.store.database import Database
 HELD = LATEST  # when a job is due that waits to be released
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """Something to do to `subject` at `due_at`."""
 
     seq: int

@@ -12,8 +12,9 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from emulator import ids
 from emulator.clock import Instant
@@ -34,8 +35,7 @@ _SUFFIX = ".xai-snapshot"
 _BLOB_COLUMN = re.compile(r"(?:.*_)?blob")  # holds the name of a blob
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRow:
+class SnapshotRow(msgspec.Struct, frozen=True):
     """A snapshot that is kept."""
 
     name: str
@@ -62,8 +62,7 @@ class Saving:
             shutil.rmtree(self._links, ignore_errors=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """A snapshot that can be restored: its bytes lie among the blobs already, each under a new name."""
 
     path: Path

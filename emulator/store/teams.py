@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from emulator.clock import Instant
 from emulator.store.database import Database
@@ -18,8 +19,7 @@ _TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TeamRow:
+class TeamRow(msgspec.Struct, frozen=True):
     """What is kept of a team beside its things."""
 
     clock_offset: int

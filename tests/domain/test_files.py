@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +73,7 @@ def test_when_a_public_url_ends(file_ends: int | None, url_ends: Any, asked: int
     def after(hours: int | None) -> int | None:
         return None if hours is None else NOW + hours * HOUR
 
-    file = dataclasses.replace(FILE, expires_at=after(file_ends))
+    file = msgspec.structs.replace(FILE, expires_at=after(file_ends))
     present = None if url_ends == "no url" else PublicUrl("t", after(url_ends))
     if ends == "refused":
         with pytest.raises(ApiError, match="the file itself expires in 18000 seconds"):
@@ -84,7 +84,7 @@ def test_when_a_public_url_ends(file_ends: int | None, url_ends: Any, asked: int
 
 def test_a_public_url_is_dead_at_its_very_end() -> None:
     """The instant of the expiry is the first without it."""
-    file = dataclasses.replace(FILE, public_url=PublicUrl("t", NOW))
+    file = msgspec.structs.replace(FILE, public_url=PublicUrl("t", NOW))
     assert live_public_url(file, NOW - 1) is not None
     assert live_public_url(file, NOW) is None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+import msgspec
 
 from emulator.domain.batches import RequestKind, ResultKind
 from emulator.domain.batches_chat import Json
@@ -29,8 +30,7 @@ _PATHS = {
 }
 
 
-@dataclass(frozen=True)
-class Http:
+class Http(msgspec.Struct, frozen=True):
     """Answers off the loop, several requests at once."""
 
     base: str
