@@ -52,6 +52,17 @@ def test_scores_are_those_of_the_metric(
     assert ranking == sorted(ranking, key=lambda item: (-item[1], item[0]))
 
 
+@given(st.lists(st.lists(numbers, min_size=16, max_size=16), min_size=1, max_size=20), st.data())
+def test_zeros_in_a_query_change_no_score(rows: list[list[float]], data: st.DataObject) -> None:
+    """A query in few dimensions of many, for which only those are read, has the scores of the definition too."""
+    query = numpy.zeros(16, "<f4")
+    query[data.draw(st.lists(st.integers(0, 15), max_size=3))] = data.draw(numbers)
+    index = index_of({number: array(row) for number, row in enumerate(rows)})
+    for metric in MetricSpace:
+        expected = {number: similarity(array(row), query, metric) for number, row in enumerate(rows)}
+        assert dict(index.ranking(query, metric, None)) == pytest.approx(expected, abs=2e-3)
+
+
 @given(vectors, st.tuples(numbers, numbers, numbers), st.integers(1, 25))
 def test_a_shorter_ranking_is_the_beginning_of_the_whole(
     rows: list[tuple[float, ...]], query: tuple[float, ...], depth: int
