@@ -10,7 +10,6 @@ import httpx
 import hypothesis
 import pytest
 import schemathesis
-import schemathesis.specs.openapi.checks as checks
 from hypothesis import strategies as st
 
 from emulator import Emulator
@@ -22,6 +21,7 @@ from emulator.operations import OPERATIONS
 from emulator.rest.openapi import document
 from emulator.rest.routes import ROUTES
 from emulator.settings import from_keywords
+from tests.contract.unchecked import key, unchecked
 
 
 def described(**settings: Any) -> dict[str, Any]:
@@ -87,6 +87,57 @@ def test_nothing_is_declared_that_nobody_refers_to() -> None:
     assert referred == set(described()["components"]["schemas"])
 
 
+def linked() -> Iterator[tuple[str, dict[str, Any], str, dict[str, str]]]:
+    """Every link of the document: the call it begins at, that call's answer, where it leads, and what it hands on."""
+    given = described()
+    for path, item in given["paths"].items():
+        for method, operation in item.items():
+            reply = operation["responses"]["200"]
+            for link in reply.get("links", {}).values():
+                schema = reply["content"]["application/json"]["schema"]
+                answer = given["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], {})
+                yield f"{method.upper()} {path}", answer, link["operationId"], link["parameters"]
+
+
+def test_links_hand_on_what_there_is() -> None:
+    """A link leads to an operation that takes the ids, and finds them in the request's path or in the answer."""
+    operations = {
+        each["operationId"]: {parameter["name"] for parameter in each["parameters"] if parameter["in"] == "path"}
+        for item in described()["paths"].values()
+        for each in item.values()
+    }
+    for call, answer, target, handed_on in linked():
+        for name, where in handed_on.items():
+            assert name.removeprefix("path.") in operations[target], (call, target)
+            _, _, pointer = where.partition("#")
+            assert pointer or f"{{{where.removeprefix('$request.path.')}}}" in call, (call, where)
+            for step in pointer.split("/")[1:]:
+                assert step in answer["properties"], (call, where)
+                reference = answer["properties"][step].get("$ref", "")
+                answer = described()["components"]["schemas"].get(reference.rpartition("/")[2], answer)
+
+
+def test_links_lead_to_every_operation_that_takes_an_id() -> None:
+    """From the call that makes the id; the id of a document is that of its file, in its collection."""
+    ends = {(call, target): handed_on for call, _, target, handed_on in linked()}
+    for path, item in described()["paths"].items():
+        for operation in item.values():
+            for id in re.findall(r"\{(\w+_id)\}", path):
+                assert any(
+                    end == operation["operationId"] and f"path.{id}" in handed_on
+                    for (call, end), handed_on in ends.items()
+                    if call in MAKERS
+                ), (path, id)
+    assert ends["POST /v1/collections/{collection_id}/documents", "documents.get"] == {
+        "path.collection_id": "$request.path.collection_id",
+        "path.file_id": "$response.body#/file_metadata/file_id",
+    }
+
+
+# What makes a thing with an id of its own.
+MAKERS = ("POST /v1/files", "POST /v1/files/batch_upload", "POST /v1/collections", "POST /v1/batches")
+
+
 @pytest.mark.parametrize(
     ("profile", "page", "life", "name"),
     [
@@ -130,26 +181,6 @@ def test_the_stated_pattern_of_names_is_the_rule(name: str) -> None:
 
 # --- under fire
 
-# A bad key is a 400 on the inference plane, and in the default mode nearly every key is a good one.
-NEVER_CHECKED = [checks.ignored_auth]
-# The management plane reads ProtoJSON: a number may be a string, an enum its number. What its forms refuse has rules of
-# its own ("form-invalid:…"), which no schema states.
-NOT_CHECKED_ON_THE_MANAGEMENT_PLANE = [checks.negative_data_rejection, checks.positive_data_acceptance]
-# Operations in which more than the schema decides between a 200 and a refusal, and what.
-UNDECIDED = {
-    "files.list": "a filter has a grammar, a token comes from a page, `after` names a file",
-    "files.upload": "the order of the parts, and which of two forms the expiry has",
-    "files.update": "as files.upload",
-    "files.content.get": "whether the bytes are text",
-    "files.content.post": "whether the bytes are text",
-    "files.upload_chunks": "the state of the file",
-    "files.complete_batch_upload": "the state of the files",
-    "documents.search": "which collections there are, the grammar of a filter, and that something must be asked",
-    "batches.list": "a token comes from a page",
-    "batches.add_requests": "a request has one kind",
-    "files.create_public_url": "the type, the size and the expiry of the file",
-}
-
 
 def attacked() -> schemathesis.schemas.BaseSchema:
     """The document as Schemathesis reads it."""
@@ -158,22 +189,8 @@ def attacked() -> schemathesis.schemas.BaseSchema:
     return schema
 
 
-def has_float(value: Any) -> bool:
-    """Whether a body holds a number such as 3600.0, an integer to JSON Schema and none to the JSON extractor."""
-    if isinstance(value, dict | list):
-        return any(map(has_float, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float)
-
-
 @attacked().parametrize()
 @hypothesis.settings(max_examples=15, suppress_health_check=list(hypothesis.HealthCheck))
 def test_what_is_described_is_what_is_done(case: schemathesis.Case, emulator: Emulator) -> None:
     """What the document allows is taken, what it forbids is refused, and nothing breaks."""
-    operation, unchecked = case.operation.definition.raw, list(NEVER_CHECKED)
-    on_management = {Plane.MANAGEMENT.value: []} in operation.get("security", [])
-    if on_management:
-        unchecked += NOT_CHECKED_ON_THE_MANAGEMENT_PLANE
-    elif operation["operationId"] in UNDECIDED or has_float(case.body):
-        unchecked.append(checks.positive_data_acceptance)
-    key = emulator.management_key if on_management else emulator.api_key
-    case.call_and_validate(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, excluded_checks=unchecked)
+    case.call_and_validate(base_url=emulator.url, headers=key(emulator, case), excluded_checks=unchecked(case))

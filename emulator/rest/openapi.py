@@ -20,6 +20,7 @@ from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.receive import rules
 from emulator.profiles import Reaction
+from emulator.rest.openapi_links import links, operation_id, path_parameters
 from emulator.rest.reading import FromJson, FromQuery, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
@@ -149,7 +150,7 @@ def _describe_page_size(schema: Schema, rule: PageSize, team: Team) -> None:
 def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str, Any]:
     operation = OPERATIONS[route.operation]
     described: dict[str, Any] = {
-        "operationId": _operation_id(route),
+        "operationId": operation_id(route),
         "summary": (operation.run.__doc__ or "").split("\n", 1)[0],
         "tags": [route.operation.split(".", 1)[0]],
         "x-evidence": operation.confidence.value,
@@ -165,16 +166,10 @@ def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str
     return described
 
 
-def _operation_id(route: Route) -> str:
-    """The operation's name, which is the hinge of everything else; with the method where two routes lead to it."""
-    alone = sum(other.operation == route.operation for other in ROUTES) == 1
-    return route.operation if alone else f"{route.operation}.{route.method.lower()}"
-
-
 def _path_parameters(route: Route) -> list[Schema]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"\{(\w+)\}", route.path)
+        for name in path_parameters(route)
     ]
 
 
@@ -216,7 +211,8 @@ def _success(route: Route) -> dict[str, Schema]:
     if isinstance(route.write, AsJson):
         empty = route.write.shape is NoneType
         reference = {"type": "null"} if empty else {"$ref": _REF.format(name=route.write.shape.__name__)}
-        return {"200": {"description": "Success.", "content": {"application/json": {"schema": reference}}}}
+        reply: Schema = {"description": "Success.", "content": {"application/json": {"schema": reference}}}
+        return {"200": {**reply, "links": followed} if (followed := links(route)) else reply}
     content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}
     if route.method == "GET":

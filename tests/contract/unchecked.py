@@ -1,0 +1,80 @@
+"""Which checks of Schemathesis are left out for a call of the API, with the reason beside each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+import schemathesis.specs.openapi.checks as checks
+
+from emulator import Emulator
+from emulator.domain.keys import Plane
+
+# A bad key is a 400 on the inference plane, and in the default mode nearly every key is a good one.
+NEVER_CHECKED = [checks.ignored_auth]
+# The management plane reads ProtoJSON: a number may be a string, an enum its number. What its forms refuse has rules of
+# its own ("form-invalid:…"), which no schema states.
+NOT_CHECKED_ON_THE_MANAGEMENT_PLANE = [checks.negative_data_rejection, checks.positive_data_acceptance]
+# On a walk ids are real: then it is the state of a thing that decides, everywhere (a batch may be cancelled, a document
+# be there already), and an id may take the place of the very value that made a call wrong.
+NOT_CHECKED_ON_WALKS = [checks.positive_data_acceptance, checks.negative_data_rejection]
+# Operations in which more than the schema decides between a 200 and a refusal, and what.
+UNDECIDED = {
+    "files.list": "a filter has a grammar, a token comes from a page, `after` names a file",
+    "files.upload": "the order of the parts, and which of two forms the expiry has",
+    "files.update": "as files.upload",
+    "files.content.get": "whether the bytes are text",
+    "files.content.post": "whether the bytes are text",
+    "files.upload_chunks": "the state of the file",
+    "files.complete_batch_upload": "the state of the files",
+    "documents.search": "which collections there are, the grammar of a filter, and that something must be asked",
+    "batches.list": "a token comes from a page",
+    "batches.add_requests": "a request has one kind",
+    "files.create_public_url": "the type, the size and the expiry of the file",
+}
+
+
+def unchecked(case: schemathesis.Case) -> list[Any]:
+    """The checks that do not hold for a call."""
+    if is_on_management(case):
+        return [*NEVER_CHECKED, *NOT_CHECKED_ON_THE_MANAGEMENT_PLANE]
+    left_out = list(NEVER_CHECKED)
+    if case.operation.definition.raw["operationId"] in UNDECIDED or has_float(case.body):
+        left_out.append(checks.positive_data_acceptance)
+    if is_wrong_where_nobody_looks(case):
+        left_out.append(checks.negative_data_rejection)
+    return left_out
+
+
+def key(emulator: Emulator, case: schemathesis.Case) -> dict[str, str]:
+    """The header with the key that fits a call."""
+    secret = emulator.management_key if is_on_management(case) else emulator.api_key
+    return {"authorization": f"Bearer {secret}"}
+
+
+def is_on_management(case: schemathesis.Case) -> bool:
+    """Whether a call is one of the management plane."""
+    return {Plane.MANAGEMENT.value: []} in case.operation.definition.raw.get("security", [])
+
+
+def has_float(value: Any) -> bool:
+    """Whether a body holds a number such as 3600.0, an integer to JSON Schema and none to the JSON extractor."""
+    if isinstance(value, dict | list):
+        return any(map(has_float, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float)
+
+
+def is_wrong_where_nobody_looks(case: schemathesis.Case) -> bool:
+    """Whether what is wrong is an unknown query parameter, which is ignored, a header, which is ours, or is not sent.
+
+    An empty list or object has no text: in a form it is no part, in a query an empty value, which is none for a number.
+    """
+    sent = list((case.query or {}).values())
+    if case.media_type == "multipart/form-data" and isinstance(case.body, dict):
+        sent += case.body.values()
+    known = {each["name"] for each in case.operation.definition.raw["parameters"] if each["in"] == "query"}
+    wrong = (
+        {place.value for place, part in case.meta.components.items() if part.mode.is_negative} if case.meta else set()
+    )
+    empty = any(value in ("", None) or value == [] or value == {} for value in sent)
+    return empty or bool(set(case.query or {}) - known) or wrong <= {"header", "cookie"}
