@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 _ONE = "team = ? AND collection_id = ? AND file_id = ?"
 
 
-class Edition(msgspec.Struct, frozen=True):
-    """A document as it was indexed at one time; its number is new with every indexing."""
+class Edition(msgspec.Struct, frozen=True, gc=False):
+    """A document as it was indexed at one time; its number is new with every indexing.
+
+    An index refers to it once for each chunk, and without `gc` the collector passes all of these references by.
+    """
 
     number: int
     file_id: str
