@@ -10,7 +10,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from emulator import ids
 from emulator.clock import MICROSECONDS
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.jobs.responders import make_responder
@@ -37,12 +36,13 @@ def build_world(settings: Settings) -> World:
         check_embedder(settings.embedder)
     except ValueError as error:
         raise BadSetting(f"embedder: {error}") from None
+    store = Store(settings.data_dir, settings.random_seed)
     return World(
         settings=settings,
-        store=Store(settings.data_dir),
+        store=store,
         journal=Journal(),
         faults=Faults(),
-        seed=settings.random_seed or ids.random_seed(),
+        seed=store.seed,
         auth_mode=AuthMode(settings.auth),
         keys={key.secret: key for key in settings.keys or DEFAULT_KEYS},
         make_responder=make_responder,

@@ -27,7 +27,7 @@ from emulator.world import Team, World
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"
 CALLS_PER_LINE = 1_000  # whoever waits for a large file sees how far it is
-_NURSERY = "seed"  # the team that is filled, copied and forgotten
+_NURSERY = ".seed"  # the team that is filled, copied and forgotten; no client would call its own team so
 _BOUNDARY = b"xai-emulator-seed-boundary"
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -113,7 +113,9 @@ class Seed:
         """Give a new team what it is to have at first."""
         part = team.name if team.name in self._snapshots else None
         if part in self._snapshots:
-            self._world.restore(team, self._world.store.snapshots.open(self._snapshots[part]))
+            # Many teams grow from one part of a file, again after each restart: a public URL leads to one of them.
+            is_grown = part in self._settings
+            self._world.restore(team, self._world.store.snapshots.open(self._snapshots[part]), own_urls=is_grown)
             self._world.configure(team, self._settings.get(part, {}))
 
     async def _grow(self, root: SeedRoot) -> None:
@@ -138,7 +140,10 @@ class Seed:
 
     async def _fill(self, part: SeedTeam, where: str) -> Path:
         """The snapshot of a team that has what a part of the file says."""
-        world, team = self._world, self._world.team(_NURSERY)
+        world = self._world
+        if world.store.teams.exists(_NURSERY):  # left by a process that died
+            world.delete(world.team(_NURSERY))
+        team = world.team(_NURSERY)
         try:
             world.configure(team, part.settings)
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting

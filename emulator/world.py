@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emulator import ids
@@ -203,14 +204,15 @@ class World:
         self.wake()
         return counts
 
-    def restore(self, team: Team, snapshot: Opened) -> None:
+    def restore(self, team: Team, snapshot: Opened, *, own_urls: bool = False) -> None:
         """Let a team be as it was when a snapshot was made: what it has, its clock, its own settings.
 
         What is planned for it and what is remembered of its calls stays, and so do settings that name code or files of
-        this machine. Raises BadSnapshot, and changes nothing then.
+        this machine. With `own_urls` its public URLs are its own, not those of whom the snapshot is from. Raises
+        BadSnapshot, and changes nothing then.
         """
         stay = {name: value for name, value in team.overrides.items() if name in STAY_HERE}
-        self.store.restore(team.name, snapshot)
+        self.store.restore(team.name, snapshot, partial(self.new_url_token, team) if own_urls else None)
         row = self.store.teams.open(team.name)
         team.clock = Clock(row.clock_offset, row.frozen_at)
         team.moved_at = team.clock.now()

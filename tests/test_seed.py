@@ -121,6 +121,41 @@ def test_a_restart_keeps_what_there_is(seed: Path, tmp_path: Path) -> None:
         assert list(seen(emulator, "new")["contents"]) == ["a.txt", "b.png", "c.md"]
 
 
+def public_url(emulator: Emulator, team: str) -> str:
+    """Where everybody can read the picture of a team."""
+    url = next(file["public_url"] for file in seen(emulator, team)["files"] if file["filename"] == "b.png")
+    assert httpx.get(url).content == b"\x89PNG"
+    return str(url).removeprefix(emulator.url)
+
+
+@pytest.mark.parametrize("random_seed", ["7", None])
+def test_public_urls_of_the_seed_are_of_one_team(seed: Path, tmp_path: Path, random_seed: str | None) -> None:
+    """Each team has its own, which a reset and a restart do not change, whatever ids are derived from."""
+    state = tmp_path / "state"
+    with Emulator(seed=seed, data_dir=state, random_seed=random_seed) as emulator:
+        urls = {team: public_url(emulator, team) for team in ("default", "other")}
+        assert len(set(urls.values())) == 2
+        emulator.reset()
+        assert public_url(emulator, "default") == urls["default"]
+    for _ in range(2):
+        with Emulator(seed=seed, data_dir=state, random_seed=random_seed) as emulator:
+            assert {team: public_url(emulator, team) for team in urls} == urls
+            emulator.reset("other")
+            assert {team: public_url(emulator, team) for team in urls} == urls
+
+
+def test_reading_the_seed_touches_no_team_of_a_client(seed: Path, tmp_path: Path) -> None:
+    """Whatever their names are; and what a reading that was cut off has left behind is no part of the next one."""
+    state = tmp_path / "state"
+    with Emulator(data_dir=state) as emulator:
+        for team in ("seed", ".seed"):  # the second is that of a reading
+            headers = {"authorization": f"Bearer {emulator.api_key}@{team}"}
+            httpx.post(f"{emulator.base_url}/files", headers=headers, files={"file": ("mine.txt", b"x")})
+    with Emulator(seed=seed, data_dir=state) as emulator:
+        assert list(seen(emulator, "seed")["contents"]) == ["mine.txt"]
+        assert list(seen(emulator, "new")["contents"]) == ["a.txt", "b.png", "c.md"]
+
+
 def test_a_seed_may_name_a_responder_and_a_snapshot_may_not(tmp_path: Path) -> None:
     """Who writes a seed file is here; a snapshot may come from anywhere, and brings no code along."""
     answers = tmp_path / "answers.jsonl"

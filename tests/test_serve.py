@@ -215,7 +215,7 @@ def test_importing_the_package_takes_milliseconds() -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_a_data_directory_survives_a_restart(tmp_path: Path, end: signal.Signals) -> None:
-    """Files byte for byte, their public URLs, what is deleted, the clock of the team: also after a kill."""
+    """Files byte for byte, their public URLs, what is deleted, the clock and the id of the team: also after a kill."""
     content = os.urandom(300_000)
     with Served("--data-dir", tmp_path / "state") as served:
         png = served.upload("a.png", content)
@@ -226,6 +226,7 @@ def test_a_data_directory_survives_a_restart(tmp_path: Path, end: signal.Signals
         httpx.post(f"{served.url}/_emulator/clock/advance", json={"seconds": 3600})
         httpx.post(f"{served.url}/_emulator/clock/freeze")
         clock = httpx.get(f"{served.url}/_emulator/clock").json()
+        key = httpx.get(f"{served.url}/v1/api-key", headers=KEY).json()
         files = served.files()
         if end == signal.SIGTERM:
             served.stop()
@@ -239,6 +240,7 @@ def test_a_data_directory_survives_a_restart(tmp_path: Path, end: signal.Signals
         assert httpx.get(f"{again.url}/v1/files/{png['id']}/content", headers=KEY).content == content
         assert httpx.get(moved(public)).content == content
         assert httpx.get(f"{again.url}/_emulator/clock").json() == clock
+        assert httpx.get(f"{again.url}/v1/api-key", headers=KEY).json() == key
         httpx.post(f"{again.url}/_emulator/clock/advance", json={"seconds": 3601})
         assert [file["filename"] for file in again.files()] == ["a.png"], "the planned expiry has survived as well"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from emulator import ids
 from emulator.clock import Instant
 from emulator.directories import DirectoryLock, LockTaken, sweep
 from emulator.store.batch_requests import BatchRequests
@@ -40,8 +41,8 @@ def _check_whole(directory: Path) -> None:
 class Store:
     """Everything that is kept, in memory (blobs: in a temporary directory) or below one data directory."""
 
-    def __init__(self, directory: Path | None) -> None:
-        """Open the store. Raises LockTaken, DatabaseUnusable or OSError, each with a sentence that says why."""
+    def __init__(self, directory: Path | None, seed: str | None = None) -> None:
+        """Open the store, perhaps with another seed of ids. Raises LockTaken, DatabaseUnusable or OSError, and why."""
         sweep()
         with ExitStack() as opened:
             if directory is not None:
@@ -65,7 +66,19 @@ class Store:
             self.snapshots = Snapshots(self.database, self.blobs)
             self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
             self.blobs.sweep(self.files.blobs() | self.batches.blobs())
+            self.seed = self._keep_seed(seed)
             self._opened = opened.pop_all()
+
+    def _keep_seed(self, given: str | None) -> str:
+        """The seed of all ids: the given one, else that of the last time, else a new one."""
+        row = self.database.row("SELECT seed FROM emulator")
+        kept: str | None = None if row is None else row[0]
+        seed = given or kept or ids.random_seed()
+        if seed != kept:
+            with self.transaction():
+                self.database.write("DELETE FROM emulator")
+                self.database.write("INSERT INTO emulator VALUES (?)", (seed,))
+        return seed
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -122,11 +135,16 @@ class Store:
             self.indexes.forget_team(team)
             return self.teams.clear(team)
 
-    def restore(self, team: str, snapshot: Opened) -> None:
-        """Let a team have what a snapshot holds, and nothing else. Raises BadSnapshot, and changes nothing then."""
+    def restore(self, team: str, snapshot: Opened, new_token: Callable[[], str] | None = None) -> None:
+        """Let a team have what a snapshot holds, and nothing else; with new tokens for its public URLs, if asked for.
+
+        Raises BadSnapshot, and changes nothing then.
+        """
         with self.snapshots.restoring(snapshot), self.transaction():
             self.clear(team)
             self.snapshots.insert(team, snapshot)
+            if new_token is not None:
+                self.files.renew_public_urls(team, new_token)
 
     def close(self) -> None:
         """Close the database and remove what is temporary; a second call does nothing."""

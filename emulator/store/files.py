@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from emulator.clock import Instant
@@ -158,6 +159,14 @@ class Files:
             "UPDATE files SET public_url_token = ?, public_url_expires_at = ? WHERE team = ? AND id = ?",
             (token, expires_at, team, id),
         )
+
+    def renew_public_urls(self, team: str, new_token: Callable[[], str]) -> None:
+        """Let every public URL of a team, oldest file first, have another token."""
+        rows = self._db.rows(
+            "SELECT seq FROM files WHERE team = ? AND public_url_token IS NOT NULL ORDER BY seq", (team,)
+        )
+        for (seq,) in rows:
+            self._db.write("UPDATE files SET public_url_token = ? WHERE seq = ?", (new_token(), seq))
 
     def delete(self, team: str, id: str) -> None:
         """Remove the row; where it stood in the lists is remembered."""

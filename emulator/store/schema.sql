@@ -1,6 +1,11 @@
 -- One database holds every team; each table starts its keys with the team.
 -- Times are microseconds since the Unix epoch, sizes are bytes.
 
+-- One row: what all ids are derived from. It is kept, so that a team has the same id after a restart.
+CREATE TABLE emulator (
+    seed TEXT NOT NULL
+);
+
 CREATE TABLE teams (
     name         TEXT PRIMARY KEY,
     id_counter   INTEGER NOT NULL DEFAULT 0,  -- ids given so far

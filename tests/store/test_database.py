@@ -124,6 +124,17 @@ def test_a_team_is_forgotten_alone(store: Store) -> None:
     assert (store.files.usage("a"), store.files.usage("b")) == ((0, 0), (1, 1))
 
 
+def test_the_seed_is_kept(store: Store, tmp_path: Path) -> None:
+    """Unless another one is given, which is kept from then on."""
+    seeds = [store.seed]
+    store.close()
+    for wanted in (None, "7", None):
+        again = Store(tmp_path, wanted)
+        seeds.append(again.seed)
+        again.close()
+    assert seeds == [seeds[0], seeds[0], "7", "7"]
+
+
 def test_a_public_url_is_of_one_file(store: Store) -> None:
     """A token that two files had would show one team's bytes to another."""
     add(store, "1")
