@@ -22,20 +22,20 @@ STAMPS := $(VENV)/.stamps
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="further flags of serve")
+run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="--data-dir ./state")
 	@exec $(BIN)/python -m emulator serve --port $(PORT) $(ARGS)
 
 demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
 	@exec $(BIN)/python -m emulator demo $(ARGS)
 
-test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="further flags of pytest")
+test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
-bench: $(STAMPS)/test  ## Measure beside the peers, and print the table (minutes; ARGS="--only search")
+bench: $(STAMPS)/test  ## Measure beside the peers, and print the table, in minutes (ARGS="--only search")
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python benchmarks/filters.py
 
-bench-quick: $(STAMPS)/test  ## The same in a minute, with generous slack
+bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 soak: $(STAMPS)/test  ## Kill a process under load again and again, and look for what was lost (KILLS=200)
@@ -54,10 +54,10 @@ CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2"
 CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
 CLIENTS_litellm := "litellm>=1.100"
 
-contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Hold the emulator to its contract with the newest clients, and break and fuzz it
+contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Hold the emulator to its contract with the newest clients, and break and fuzz it (minutes)
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
 
-contract-all: contract $(OLDER:%=contract-%)  ## The same, and with older clients too
+contract-all: contract $(OLDER:%=contract-%)  ## Hold it to the contract with older clients too
 
 contract-newest: $(STAMPS)/test $(STAMPS)/node
 	$(call JUDGE,$(VENV),newest)
@@ -68,12 +68,12 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew, from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
 
-lint: $(STAMPS)/test  ## Check style, formatting and types
+lint: $(STAMPS)/test  ## Check style and formatting (ruff), and types (mypy, strict)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(STAMPS)/test  ## Write docs/reference.md and docs/evidence.md anew, from the tables of the code
+docs: $(STAMPS)/test  ## Write the reference, the page of evidence and the tables of README and CONTRIBUTING anew, from the code
 	$(BIN)/python -m tools.reference
 	$(BIN)/python -m tools.evidence
 

@@ -20,7 +20,7 @@ import yaml
 from emulator import Emulator
 from emulator.cli import build_parser
 from emulator.settings import ROWS, environment_name, flag
-from tools.reference import FILE, README, render, render_readme
+from tools.reference import CONTRIBUTING, FILE, README, render, render_contributing, render_readme
 
 ROOT = Path(__file__).parent.parent
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -177,6 +177,15 @@ def test_the_tables_of_the_readme_are_up_to_date() -> None:
     text = README.read_text("utf-8")
     assert text == render_readme(text), "run `make docs`"
     assert text.count("\n") <= 200
+
+
+def test_the_table_of_commands_is_up_to_date() -> None:
+    """CONTRIBUTING.md lists what `make help` lists; `make docs` writes it anew."""
+    text = CONTRIBUTING.read_text("utf-8")
+    assert text == render_contributing(text), "run `make docs`"
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = [line.split()[1] for line in listed.splitlines() if line.startswith("make ")]
+    assert re.findall(r"^\| `make (.+)` \|", text, re.MULTILINE) == names
 
 
 def test_the_reference_has_every_setting() -> None:

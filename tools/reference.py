@@ -1,9 +1,13 @@
-"""Writes docs/reference.md and the tables of README.md from those of the running code: `python -m tools.reference`."""
+"""Writes docs/reference.md, and the tables of README.md and CONTRIBUTING.md: `python -m tools.reference`.
+
+They are taken from the tables of the running code, and from the targets of the Makefile.
+"""
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,8 @@ from emulator.settings import Row, environment_name, flag
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "docs" / "reference.md"
 README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+MAKEFILE = ROOT / "Makefile"
 HEAD = """\
 # Reference
 
@@ -66,12 +72,23 @@ def render() -> str:
 
 def render_readme(text: str) -> str:
     """README.md with its two tables written anew, each between its markers."""
-    for name, lines in (("limits", _limits_table()), ("profiles", _profiles_table())):
-        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, rest = text.split(start)
-        body = "\n".join(lines).strip()
-        text = f"{before}{start}\n{body}\n{end}{rest.split(end)[1]}"
-    return text
+    return _filled(_filled(text, "limits", _limits_table()), "profiles", _profiles_table())
+
+
+def render_contributing(text: str) -> str:
+    """CONTRIBUTING.md with its table of commands written anew, from the targets of the Makefile that say what they do."""
+    targets = re.findall(r"^([a-z-]+):.*?## (.+)$", MAKEFILE.read_text("utf-8"), re.MULTILINE)
+    return _filled(
+        text, "make", table(("Command", "What it does"), ((f"`make {name}`", does) for name, does in targets))
+    )
+
+
+def _filled(text: str, name: str, lines: Iterable[str]) -> str:
+    """A page with other lines between two markers."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = text.split(start)
+    body = "\n".join(lines).strip()
+    return f"{before}{start}\n{body}\n{end}{rest.split(end)[1]}"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -310,5 +327,6 @@ def _sentence(text: str) -> str:
 if __name__ == "__main__":
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(render(), "utf-8")
-    README.write_text(render_readme(README.read_text("utf-8")), "utf-8")
+    for page, write in ((README, render_readme), (CONTRIBUTING, render_contributing)):
+        page.write_text(write(page.read_text("utf-8")), "utf-8")
     print(f"wrote {FILE}")
