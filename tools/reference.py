@@ -76,7 +76,7 @@ def render_readme(text: str) -> str:
 
 
 def render_contributing(text: str) -> str:
-    """CONTRIBUTING.md with its table of commands written anew, from the targets of the Makefile that say what they do."""
+    """CONTRIBUTING.md with its table of commands written anew: the targets of the Makefile that say what they do."""
     targets = re.findall(r"^([a-z-]+):.*?## (.+)$", MAKEFILE.read_text("utf-8"), re.MULTILINE)
     return _filled(
         text, "make", table(("Command", "What it does"), ((f"`make {name}`", does) for name, does in targets))
