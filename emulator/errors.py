@@ -124,18 +124,24 @@ def not_found(what: str) -> ApiError:
     return ApiError(Kind.NOT_FOUND, f"{what} not found", rule="not_found")
 
 
-# What a disk says that is full, over its quota, read-only or broken.
-_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+# What a disk says that is full, over its quota, read-only or broken, and what the system says to a process that has as
+# many files and connections open as it may.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+_DISK_ERRORS = _FULL | _DESCRIPTORS | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def is_of_disk(error: OSError) -> bool:
-    """Whether an error tells of the disk, and so not of a defect."""
+    """Whether an error tells of the disk or of what may be open, and so not of a defect."""
     return error.errno in _DISK_ERRORS
 
 
 def disk_unusable(error: OSError) -> ApiError:
     """Build the refusal of what cannot be written, or not read any more."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _DESCRIPTORS:
+        sentence = "The emulator has as many files and connections open as it may."
+        return ApiError(Kind.UNAVAILABLE, sentence, rule="descriptors")
+    if error.errno in _FULL:
         return ApiError(Kind.UNAVAILABLE, "The emulator's disk is full.", rule="disk")
     return ApiError(Kind.UNAVAILABLE, f"The emulator's disk cannot be used: {error.strerror}.", rule="disk")
 

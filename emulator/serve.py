@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -24,12 +25,27 @@ REMEDIES: dict[type[Exception], str] = {
     CannotListen: " Give --host an address of this machine: localhost, or 0.0.0.0 for all.",
     LockTaken: ": stop that, or choose another --data-dir",
 }
+DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
 
 
 def serve(settings: Settings) -> int:
     """Run until a signal; the exit code."""
+    _allow_many_connections()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_serve(settings))
+
+
+def _allow_many_connections() -> None:
+    """Let the process have as many files and connections open as the system grants: it begins with few."""
+    try:
+        import resource
+    except ImportError:  # on Windows there is no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # macOS has a second, lower bound
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(settings: Settings) -> int:

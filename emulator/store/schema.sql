@@ -46,8 +46,10 @@ CREATE TRIGGER files_resized AFTER UPDATE OF size ON files BEGIN
 END;
 CREATE TRIGGER files_deleted AFTER DELETE ON files BEGIN
     UPDATE teams SET files_count = files_count - 1, files_bytes = files_bytes - OLD.size WHERE name = OLD.team;
-    -- where a deleted file stood in each order: `after=ID` goes on from there
+    -- where a deleted file stood in each order: `after=ID` goes on from there, unless as many files as a team may have
+    -- came after it
     INSERT INTO deleted_files VALUES (OLD.team, OLD.id, OLD.seq, OLD.filename, OLD.size, OLD.created_at);
+    DELETE FROM deleted_files WHERE team = OLD.team AND seq <= OLD.seq - 100000;
 END;
 
 CREATE TABLE deleted_files (
@@ -59,6 +61,7 @@ CREATE TABLE deleted_files (
     created_at INTEGER NOT NULL,
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
+CREATE INDEX deleted_files_by_seq ON deleted_files (team, seq);
 
 CREATE TABLE file_batch_uploads (
     team         TEXT NOT NULL,
