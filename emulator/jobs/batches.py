@@ -80,7 +80,7 @@ async def read_batch_file(world: World, job: Job) -> None:
 def _stage(world: World, team: Team, batch: Batch, at: Instant) -> bool:
     """Keep the requests of the next lines; whether these were the last. Raises BadFile."""
     assert batch.input_blob is not None
-    path, limits = world.store.blobs.path(batch.input_blob), team.limits
+    path, limits = world.store.blobs.present(batch.input_blob), team.limits
     if limits.jsonl_file_bytes_max is not None and path.stat().st_size > limits.jsonl_file_bytes_max:
         raise BadFile(f"the file has {path.stat().st_size} bytes, at most {limits.jsonl_file_bytes_max} are allowed")
     data, ended = _next_lines(path, batch.read_bytes, limits.batch_request_bytes_max)

@@ -46,17 +46,17 @@ class Runner:
         self._busy: set[tuple[str, str]] = set()  # lanes of teams that are run because the time of a job has come
         self._paused: set[tuple[str, str]] = set()  # those that could not be written, and are tried again
         self._tasks: set[asyncio.Task[list[Job]]] = set()
+        self._knows_teams = False  # whether those of an earlier process, that have jobs, are there
+        self._blind = False  # whether what is due could not be read
         world.wake = self._changed.set
         world.run_due = self.run_lane
 
     async def run(self) -> None:
         """Sleep until the next job of any team is due, and run it; until cancelled."""
-        for name in self._world.store.jobs.teams():
-            self._world.team(name)
         try:
             while True:
                 self._changed.clear()
-                seconds = self._start_due()
+                seconds = self._look()
                 # not wait_for: Python 3.11's loses a cancellation that comes together with the event
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
@@ -119,6 +119,20 @@ class Runner:
             self._world.store.jobs.done(job)
             message = f"the job {job.kind} of {job.subject} failed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+    def _look(self) -> float:
+        """Start what is due; the seconds until there may be more. A database that cannot be read is asked again."""
+        try:
+            if not self._knows_teams:
+                for name in self._world.store.jobs.teams():
+                    self._world.team(name)
+                self._knows_teams = True
+            seconds, self._blind = self._start_due(), False
+        except OSError as error:
+            if not self._blind:
+                self._world.log(f"All jobs have to wait: {disk_unusable(error).message}")
+            seconds, self._blind = _DISK_PAUSE, True
+        return seconds
 
     def _start_due(self) -> float:
         """Start every lane that has something to do; the seconds until the next one has."""

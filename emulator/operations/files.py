@@ -183,8 +183,10 @@ async def read(world: World, call: Call, request: ReadFile) -> Content:
 def blob_content(world: World, file: File, content_type: str) -> Content:
     """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole.
 
-    It is opened with the first piece. A door asks for that before it lets others go on.
+    It is opened with the first piece. A door asks for that before it lets others go on. Raises OSError where the disk
+    has lost it.
     """
+    world.store.blobs.present(file.blob, file.size)
 
     def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         return world.store.blobs.read(file.blob, start, stop)

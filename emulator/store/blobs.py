@@ -6,6 +6,7 @@ an orphan, which the next start sweeps.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -80,6 +81,17 @@ class Blobs:
     def path(self, name: str) -> Path:
         """Where the bytes of a blob lie."""
         return self._blobs / name
+
+    def present(self, name: str, size: int | None = None) -> Path:
+        """Where the bytes of a blob lie. Raises OSError where the disk has lost them, or some of them."""
+        path = self._blobs / name
+        try:
+            found = os.stat(path).st_size
+        except FileNotFoundError:
+            found = None
+        if found is None or size not in (None, found):
+            raise OSError(errno.EIO, "a file is gone or cut short", str(path))
+        return path
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The bytes [start, stop) in pieces. The file stays open, so a blob removed meanwhile is still read whole."""

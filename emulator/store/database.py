@@ -32,9 +32,16 @@ _DISK_ERRORS = {
 }
 
 
-def _told(error: sqlite3.Error) -> Exception:
+# A text that is none any more is met by Python, not by SQLite: as an OperationalError without a code, or undecoded.
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+
+
+def _told(error: Exception) -> Exception:
     """An error as the rest of the house knows it, where no SQL is known: one of the disk as an OSError."""
-    number = _DISK_ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the primary code
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
+        return OSError(errno.EIO, "database disk image is malformed")
+    number = _DISK_ERRORS.get((code or 0) & 0xFF)  # the primary code
     return error if number is None else OSError(number, str(error))
 
 
@@ -52,7 +59,7 @@ class Database:
             except BaseException:
                 self._connection.close()
                 raise
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise DatabaseUnusable(f"the database {where} cannot be opened: {error}") from None
 
     def _prepare(self, where: str) -> None:
@@ -106,7 +113,7 @@ class Database:
     def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, parameters)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _told(error) from error
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
@@ -117,14 +124,14 @@ class Database:
         """Run one statement for each row of parameters. Raises OSError when the disk is full."""
         try:
             self._connection.executemany(sql, rows)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _told(error) from error
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _told(error) from error
         return row
 
@@ -132,7 +139,7 @@ class Database:
         """All rows."""
         try:
             return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _told(error) from error
 
     def keyset(
