@@ -7,13 +7,14 @@ CREATE TABLE emulator (
 );
 
 CREATE TABLE teams (
-    name         TEXT PRIMARY KEY,
-    id_counter   INTEGER NOT NULL DEFAULT 0,  -- ids given so far
-    clock_offset INTEGER NOT NULL DEFAULT 0,
-    frozen_at    INTEGER,
-    overrides    TEXT NOT NULL DEFAULT '{}',  -- the team's own settings, JSON
-    files_count  INTEGER NOT NULL DEFAULT 0,  -- kept by the triggers below
-    files_bytes  INTEGER NOT NULL DEFAULT 0
+    name          TEXT PRIMARY KEY,
+    id_counter    INTEGER NOT NULL DEFAULT 0,  -- ids given so far
+    clock_offset  INTEGER NOT NULL DEFAULT 0,
+    frozen_at     INTEGER,
+    overrides     TEXT NOT NULL DEFAULT '{}',  -- the team's own settings, JSON
+    files_count   INTEGER NOT NULL DEFAULT 0,  -- this and what follows is kept by the triggers below
+    files_bytes   INTEGER NOT NULL DEFAULT 0,
+    files_deleted INTEGER NOT NULL DEFAULT 0   -- so far
 ) WITHOUT ROWID;
 
 CREATE TABLE files (
@@ -45,13 +46,16 @@ CREATE TRIGGER files_resized AFTER UPDATE OF size ON files BEGIN
     UPDATE teams SET files_bytes = files_bytes + NEW.size - OLD.size WHERE name = NEW.team;
 END;
 CREATE TRIGGER files_deleted AFTER DELETE ON files BEGIN
-    UPDATE teams SET files_count = files_count - 1, files_bytes = files_bytes - OLD.size WHERE name = OLD.team;
-    -- where a deleted file stood in each order: `after=ID` goes on from there, unless as many files as a team may have
-    -- came after it
-    INSERT INTO deleted_files VALUES (OLD.team, OLD.id, OLD.seq, OLD.filename, OLD.size, OLD.created_at);
-    DELETE FROM deleted_files WHERE team = OLD.team AND seq <= OLD.seq - 100000;
+    UPDATE teams SET files_count = files_count - 1, files_bytes = files_bytes - OLD.size,
+        files_deleted = files_deleted + 1 WHERE name = OLD.team;
+    INSERT INTO deleted_files SELECT OLD.team, OLD.id, OLD.seq, OLD.filename, OLD.size, OLD.created_at, files_deleted
+        FROM teams WHERE name = OLD.team;
+    DELETE FROM deleted_files
+        WHERE team = OLD.team AND number <= (SELECT files_deleted - 10000 FROM teams WHERE name = OLD.team);
 END;
 
+-- Where the last 10,000 deleted files of a team stood in each order. `after=ID` goes on from there: whoever deletes what
+-- a page lists, and then asks for the next page, names a file that is gone.
 CREATE TABLE deleted_files (
     team       TEXT NOT NULL,
     id         TEXT NOT NULL,
@@ -59,9 +63,10 @@ CREATE TABLE deleted_files (
     filename   TEXT NOT NULL,
     size       INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    number     INTEGER NOT NULL,  -- grows with every deletion of the team
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
-CREATE INDEX deleted_files_by_seq ON deleted_files (team, seq);
+CREATE INDEX deleted_files_by_number ON deleted_files (team, number);
 
 CREATE TABLE file_batch_uploads (
     team         TEXT NOT NULL,

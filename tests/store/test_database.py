@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.domain.files import PublicUrl, SortBy, UploadStatus
+from emulator.domain.paging import Cursor
 from emulator.store import DatabaseUnusable, LockTaken, Store
 from emulator.store.database import SCHEMA_VERSION, Database
 
@@ -33,14 +34,29 @@ def add(store: Store, id: str, *, team: str = "a", name: str = "n", size: int = 
     blob = store.blobs.new(f"blob-{team}-{id}")
     blob.write(b"x" * size)
     blob.keep()
+    insert(store, id, team=team, name=name, size=size, created_at=created_at, blob=blob.name, hash=blob.digest())
+
+
+def insert(
+    store: Store,
+    id: str,
+    *,
+    blob: str,
+    hash: str = "",
+    team: str = "a",
+    name: str = "n",
+    size: int = 0,
+    created_at: int = 0,
+) -> None:
+    """Add the row of a file."""
     store.files.insert(
         team,
         id=id,
         filename=name,
         size=size,
         content_type="text/plain",
-        hash=blob.digest(),
-        blob=blob.name,
+        hash=hash,
+        blob=blob,
         created_at=created_at,
         expires_at=None,
         upload_status=UploadStatus.COMPLETE,
@@ -122,6 +138,25 @@ def test_a_team_is_forgotten_alone(store: Store) -> None:
     assert store.clear("a")["files"] == 1
     assert blobs(store) == {"blob-b-1"}
     assert (store.files.usage("a"), store.files.usage("b")) == ((0, 0), (1, 1))
+
+
+def test_the_places_of_deleted_files_are_kept_for_a_while(store: Store) -> None:
+    """Those of the last 10,000 of a team, however many more are deleted, there or in other teams."""
+    store.teams.open("b")
+    add(store, "first")
+    add(store, "second", name="m")
+    add(store, "only", team="b")
+    for team, id in (("a", "first"), ("a", "second"), ("b", "only")):
+        store.remove_file(team, id)
+    places = {sort_by: store.files.position("a", "second", sort_by) for sort_by in SortBy}
+    assert places[SortBy.FILENAME] == Cursor("m", 2)
+    with store.transaction():
+        for number in range(9_999):
+            insert(store, str(number), blob=str(number))
+            store.files.delete("a", str(number))
+    assert store.files.position("a", "first", SortBy.SIZE) is None
+    assert {sort_by: store.files.position("a", "second", sort_by) for sort_by in SortBy} == places
+    assert store.files.position("b", "only", SortBy.SIZE) is not None
 
 
 def test_the_seed_is_kept(store: Store, tmp_path: Path) -> None:
