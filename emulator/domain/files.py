@@ -70,6 +70,10 @@ class File(msgspec.Struct, frozen=True):
     public_url: PublicUrl | None
     seq: int
 
+    def alive(self, now: Instant) -> bool:
+        """Whether it is there: it is gone at the very instant it expires, removed or not."""
+        return self.expires_at is None or self.expires_at > now
+
 
 # files.proto: no ASCII control characters, NEL, line or paragraph separator, double quote, semicolon, backslash.
 _FORBIDDEN = '\\x00-\\x1f\\x7f\\x85\\u2028\\u2029";\\\\'

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
 
 from emulator.errors import ApiError, Kind
 
@@ -13,6 +15,7 @@ INFERENCE_KEY = "xai-emulator"
 MANAGEMENT_KEY = "xai-token-emulator"
 MANAGEMENT_PREFIX = "xai-token-"
 INFERENCE_PREFIX = "xai-"
+KEYS_KNOWN = 1024  # whose reading is remembered: every call asks for it, and few keys make many calls
 _TEAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -32,8 +35,7 @@ class AuthMode(enum.Enum):
     OPEN = "open"  # anything, or nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """A key given with `--key KEY=plane[:PERMISSION,…]`; None for permissions means all of them."""
 
     secret: str
@@ -41,13 +43,15 @@ class Key:
     permissions: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who calls: the team, and what the key may do."""
 
     team: str
-    secret: str = field(repr=False)
+    secret: str
     permissions: frozenset[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Principal({self.team!r})"  # without the key, which has no place in a log
 
     def require(self, permission: str) -> None:
         """Refuse a key that was given without a permission."""
@@ -59,12 +63,14 @@ class Principal:
             )
 
 
+@lru_cache(KEYS_KNOWN)
 def bearer(authorization: str | None) -> str | None:
     """The key of an `Authorization: Bearer …` header or metadata value."""
     scheme, _, secret = (authorization or "").partition(" ")
     return secret.strip() or None if scheme.lower() == "bearer" else None
 
 
+@lru_cache(KEYS_KNOWN)
 def team_of(secret: str | None) -> str:
     """The team a key selects with its suffix `@team`; the default team where it has none."""
     _, at, name = (secret or "").rpartition("@")

@@ -11,5 +11,5 @@ async def expire_file(world: World, job: Job) -> None:
     with world.store.transaction():
         world.store.jobs.done(job)
         file = world.store.files.get_even_expired(job.team, job.subject)
-        if file is not None and file.expires_at is not None and file.expires_at <= job.due_at:
+        if file is not None and not file.alive(job.due_at):
             world.store.remove_file(job.team, job.subject)

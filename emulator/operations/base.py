@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -69,8 +68,10 @@ class Envelope(msgspec.Struct):
         return None
 
 
-@dataclass(slots=True)
-class Call:
+_LATER: Any = None  # what the pipeline fills in before anybody reads it
+
+
+class Call(msgspec.Struct):
     """One call on its way through the pipeline.
 
     `read` decodes the request; it is lazy, so that the pipeline decides when, and the journal sees refused calls too.
@@ -82,15 +83,15 @@ class Call:
     origin: str  # scheme and authority under which the caller reaches the emulator
     read: Callable[[Call], Awaitable[Any]]
     fallback_credentials: str | None = None  # of the connection, where the call itself may come without a key
-    team: Team = field(init=False)
-    principal: Principal = field(init=False)
-    at: Instant = field(init=False)
+    team: Team = _LATER
+    principal: Principal = _LATER
+    at: Instant = _LATER
     request: Any = None
-    warnings: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)  # fields the client sent that nobody reads
-    envelope: Envelope = field(default_factory=Envelope)
+    warnings: list[str] = []
+    unread: list[str] = []  # fields the client sent that nobody reads
+    envelope: Envelope = msgspec.field(default_factory=Envelope)
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
-    faults: list[str] = field(default_factory=list)  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
+    faults: list[str] = []  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
     behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
     secret: str | None = None  # the part of the key that is never repeated
     entry: Any = None  # the journal's note of this call

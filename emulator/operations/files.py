@@ -226,8 +226,7 @@ async def read_public_url(world: World, call: Call, request: ReadPublicUrl) -> C
     if found is not None:
         team, file = found
         now = world.team(team).clock.now()
-        alive = file.expires_at is None or file.expires_at > now
-        if alive and live_public_url(file, now) is not None and request.name == public_name(file):
+        if file.alive(now) and live_public_url(file, now) is not None and request.name == public_name(file):
             return blob_content(world, file, file.content_type)
     raise not_found("File")
 

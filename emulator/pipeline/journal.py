@@ -225,7 +225,11 @@ class Journal:
         """Count the bodies of an entry in, and make room for them."""
         if not ring.entries or entry.number < ring.entries[0].number:
             return  # forgotten before it was over
-        bodies = sum(len(body.kept) for body in (entry.request, entry.response) if body is not None)
+        bodies = 0
+        if entry.request is not None:
+            bodies += len(entry.request.kept)
+        if entry.response is not None:
+            bodies += len(entry.response.kept)
         entry.size += bodies
         ring.bytes += bodies
         self._bytes += bodies

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
 
-from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
+from emulator.domain.keys import INFERENCE_KEY, KEYS_KNOWN, MANAGEMENT_KEY
 
 REDACTED = "[redacted]"
 SECRET_CHARS_MIN = 6  # a shorter key is a word, which would be struck out everywhere
@@ -27,6 +28,7 @@ _SECRET_NAME = re.compile(
 )
 
 
+@lru_cache(KEYS_KNOWN)
 def presented(credentials: str | None) -> str | None:
     """The part of a caller's key that must not be repeated; None for the keys that everybody knows."""
     if credentials is None:

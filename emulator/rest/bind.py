@@ -55,7 +55,7 @@ class Rest:
                 raise ConnectionResetError(NO_CONNECTION) from None
             return
         try:
-            await _send(reply, head(reply, request_id), send, body=scope["method"] != "HEAD")
+            await _send(scope, reply, head(reply, request_id), send)
         except ApiError:  # too late for a refusal: the response ends in the middle
             transport = transport_of(scope)
             if transport is None:
@@ -151,11 +151,16 @@ def _allowed(match: Match[Route]) -> bytes:
     return ", ".join(sorted(allowed)).encode()
 
 
-async def _send(reply: Reply, headers: Headers, send: Send, *, body: bool) -> None:
+async def _send(scope: Scope, reply: Reply, headers: Headers, send: Send) -> None:
+    is_head = scope["method"] == "HEAD"
+    body = b"" if is_head else reply.body
+    transport = transport_of(scope)
+    if reply.content is None and transport is not None and transport.respond(reply.status, headers, body):
+        return
     start = {"type": "http.response.start", "status": reply.status, "headers": headers}
-    if reply.content is None or not body:
+    if reply.content is None or is_head:
         await send(start)
-        await send({"type": "http.response.body", "body": reply.body if body else b""})
+        await send({"type": "http.response.body", "body": body})
         return
     async with aclosing(reply.content.read(reply.start, reply.stop)) as pieces:  # type: ignore[type-var]
         try:

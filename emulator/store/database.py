@@ -84,6 +84,11 @@ class Database:
     def in_transaction(self) -> bool:
         return self._depth > 0
 
+    @property
+    def rows_written(self) -> int:
+        """How many rows were written so far, those that were taken back included: it only grows."""
+        return self._connection.total_changes
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit everything inside, or nothing. Nested transactions join the outer one."""

@@ -16,8 +16,11 @@ _COLUMNS = (
     "open_for_chunks, public_url_token, public_url_expires_at, seq"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM files"
-# A file is gone at the very instant it expires, whether or not the job that removes it has run yet.
+# As `File.alive`.
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
+_ONE = f"{_SELECT} WHERE team = ? AND id = ?"
+READ_MAX = 1000  # files that are held in memory
+_STATUSES = {status.value: status for status in UploadStatus}  # a look-up that is much cheaper than the enum's own
 _KEYS: dict[SortBy, str] = {SortBy.CREATED_AT: "created_at", SortBy.FILENAME: "filename", SortBy.SIZE: "size"}
 
 
@@ -32,7 +35,7 @@ def file_of(row: tuple[Any, ...]) -> File:
         blob=row[5],
         created_at=row[6],
         expires_at=row[7],
-        upload_status=UploadStatus(row[8]),
+        upload_status=_STATUSES[row[8]],
         open_for_chunks=bool(row[9]),
         public_url=None if row[10] is None else PublicUrl(row[10], row[11]),
         seq=row[12],
@@ -44,6 +47,8 @@ class Files:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._read: dict[tuple[str, str], File | None] = {}  # since something was written last
+        self._read_at = -1  # how much had been written by then
 
     def insert(
         self,
@@ -87,13 +92,24 @@ class Files:
 
     def get(self, team: str, id: str, now: Instant) -> File | None:
         """The file, unless it is missing or expired."""
-        row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ? AND {_ALIVE}", (team, id, now))
-        return None if row is None else file_of(row)
+        file = self._stored(team, id)
+        return file if file is not None and file.alive(now) else None
 
     def get_even_expired(self, team: str, id: str) -> File | None:
         """The row as it is stored: for the job that removes it."""
-        row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ?", (team, id))
+        row = self._db.row(_ONE, (team, id))
         return None if row is None else file_of(row)
+
+    def _stored(self, team: str, id: str) -> File | None:
+        """The same, out of memory where nothing was written meanwhile: calls about one file often come in a row."""
+        if self._db.in_transaction:  # what is read here may yet be taken back
+            return self.get_even_expired(team, id)
+        if self._read_at != self._db.rows_written or len(self._read) >= READ_MAX:
+            self._read, self._read_at = {}, self._db.rows_written
+        key = (team, id)
+        if key not in self._read:
+            self._read[key] = self.get_even_expired(team, id)
+        return self._read[key]
 
     def by_public_url(self, token: str) -> tuple[str, File] | None:
         """The team and file of a public URL's token, expired or not: only the team's clock can tell."""

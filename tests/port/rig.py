@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import grpc
 import pytest
@@ -55,6 +56,7 @@ class App:
         self.go_on = asyncio.Event()  # lets /wait answer
         self.disconnected: list[str] = []  # paths of requests that saw their client go
         self.cancelled: list[str] = []
+        self.fallen_back = 0  # responses that could not be sent at once
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -109,6 +111,13 @@ class App:
 
     async def fail(self, scope: Message, receive: Receive, send: Send) -> None:
         raise LookupError("a secret of the app")
+
+    async def whole(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer at once, and with two calls of `send` where that is refused; the query is the value of a header."""
+        headers = [(b"x-query", unquote_to_bytes(scope["query_string"])), (b"content-length", b"5")]
+        if not scope["extensions"][TRANSPORT].respond(200, headers, b"whole"):
+            self.fallen_back += 1
+            await self.answer(send, b"whole")
 
     async def drop(self, scope: Message, receive: Receive, send: Send) -> None:
         scope["extensions"][TRANSPORT].abort()

@@ -168,6 +168,52 @@ async def test_the_loggers_of_the_process_are_left_alone() -> None:
 
 
 @on_each_loop
+async def test_a_whole_response_is_one_of_many() -> None:
+    """Responses sent at once keep the order, the connection and its end that those of uvicorn have."""
+    app = App()
+    async with running(app) as port:
+        client = await port.client(
+            b"GET /wait HTTP/1.1\r\n\r\n" + b"GET /whole HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n" * 2
+        )
+        app.go_on.set()
+        assert [await client.response() for _ in range(5)] == [b"waited", b"whole", b"/x", b"whole", b"/x"]
+        answer = await (await client.send(b"GET /whole HTTP/1.1\r\nConnection: close\r\n\r\n")).rest()
+        assert answer.split(b"\r\n") == [
+            *(b"HTTP/1.1 200 OK", b"x-query: ", b"content-length: 5", b"connection: close", b"", b"whole"),
+        ]
+        assert (await port.get("/whole?a")).startswith(b"HTTP/1.1 200 OK\r\nx-query: a\r\n")
+        assert app.fallen_back == 0
+
+
+@on_each_loop
+@pytest.mark.parametrize("end", ["%0A", "%0D", "%0D%0A"])
+async def test_a_header_cannot_break_out(end: str) -> None:
+    """A value of two lines would be two headers: nothing of it is sent."""
+    log: list[str] = []
+    async with running(App(), log=log) as port:
+        answer = await port.get(f"/whole?a{end}Set-Cookie:%20b")
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert b"Cookie" not in answer
+    assert len(log) == 1
+
+
+@on_each_loop
+async def test_a_client_that_does_not_read_gets_its_responses_later() -> None:
+    """While a client has much to read, a whole response waits as any other does."""
+    app = App()
+    async with running(app) as port:
+        client = await port.client(b"GET / HTTP/1.1\r\n\r\n")
+        assert await client.response() == b"/"
+        (connection,) = port._open
+        assert isinstance(connection, HttpConnection)
+        connection.pause_writing()  # as the transport does
+        await client.send(b"GET /whole HTTP/1.1\r\n\r\n")
+        await until(lambda: app.fallen_back == 1)
+        connection.resume_writing()
+        assert await client.response() == b"whole"
+
+
+@on_each_loop
 async def test_a_request_can_have_its_connection_reset() -> None:
     """What the app finds in the scope resets the connection: the client sees ECONNRESET, and the log stays empty."""
     async with running(App()) as port:
