@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 DEFAULT_URL = "http://localhost:7878"
 URL_NAME = "XAI_EMULATOR_URL"  # in the environment, as `xai-emulator env` writes it
@@ -29,28 +34,35 @@ def target_url(options: argparse.Namespace) -> str:
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
-def call(options: argparse.Namespace, method: str, path: str, body: Any = None, data: bytes | None = None) -> Any:
+def call(options: argparse.Namespace, method: str, path: str, body: Any = None) -> Any:
     """The JSON reply of a control path. Raises ControlFailed."""
-    return json.loads(fetch(options, method, path, body, data))
+    data = None if body is None else json.dumps(body).encode()
+    with opened(options, method, path, data) as reply:
+        return json.load(reply)
 
 
-def fetch(options: argparse.Namespace, method: str, path: str, body: Any = None, data: bytes | None = None) -> bytes:
-    """The bytes that a control path answers with. Raises ControlFailed."""
+@contextmanager
+def opened(
+    options: argparse.Namespace, method: str, path: str, data: bytes | Iterable[bytes] | None = None, size: int = 0
+) -> Iterator[HTTPResponse]:
+    """The reply of a control path, to be read; `size` is that of data which comes in pieces. Raises ControlFailed."""
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.parse import quote
     from urllib.request import ProxyHandler, Request, build_opener
 
     url = target_url(options)
     team = f"?team={quote(options.team, safe='')}" if hasattr(options, "team") else ""
-    data = json.dumps(body).encode() if body is not None else data
+    headers = {"content-length": str(size)} if size else {}
     try:
-        request = Request(f"{url}/_emulator{path}{team}", data, method=method)
+        request = Request(f"{url}/_emulator{path}{team}", data, headers, method=method)
         # This machine is called, whatever proxy the environment names.
         with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as reply:
-            content: bytes = reply.read()
-            return content
+            yield reply
     except HTTPError as error:
         raise ControlFailed(_reason(error.read()) or f"{url} answered {error.code}") from None
+    except HTTPException as error:
+        raise ControlFailed(f"{url} broke off ({error})") from None
     except (URLError, OSError, ValueError) as error:
         cause = getattr(error, "reason", error)
         why = getattr(cause, "strerror", None) or cause

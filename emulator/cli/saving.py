@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator.cli.client import add_target, call, fetch
+from emulator.cli.client import ControlFailed, add_target, call, opened
+
+PIECE_BYTES = 1024 * 1024
 
 
 def add_verbs(verbs: Any) -> None:
@@ -39,42 +45,88 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _line(snapshot: dict[str, Any]) -> str:
-    return f"{snapshot['name']:24} {snapshot['bytes']:>12} bytes  {snapshot['team']} at {snapshot['at']}"
+    return f"{snapshot['name']:24} {snapshot['bytes']:>13,} bytes  {snapshot['team']} at {snapshot['at']}"
 
 
 def _save(options: argparse.Namespace) -> int:
-    print(_line(call(options, "POST", "/snapshots", {"name": options.name})["snapshot"]))
+    began = time.perf_counter()
+    saved = call(options, "POST", "/snapshots", {"name": options.name})["snapshot"]
+    print(f"{_line(saved)}, saved in {_seconds(began)}")
     return 0
+
+
+def _seconds(began: float) -> str:
+    return f"{time.perf_counter() - began:.1f} seconds"
 
 
 def _restore(options: argparse.Namespace) -> int:
     body = {} if options.from_team is None else {"from_team": options.from_team}
-    print(_line(call(options, "POST", f"/snapshots/{options.name}/restore", body)["snapshot"]))
+    began = time.perf_counter()
+    restored = call(options, "POST", f"/snapshots/{options.name}/restore", body)["snapshot"]
+    print(f"{_line(restored)}, restored in {_seconds(began)}")
     return 0
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    content = fetch(options, "GET", f"/snapshots/{options.name}")
-    target = Path(options.file)
-    part = target.with_name(f"{target.name}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, target)
-    except OSError as error:
-        print(f"xai-emulator: {options.file}: {error.strerror}", file=sys.stderr)
-        return 1
-    print(f"{options.file}: {len(content)} bytes")
+    began = time.perf_counter()
+    with opened(options, "GET", f"/snapshots/{options.name}") as reply:
+        size = int(reply.headers["content-length"])
+        _keep(Path(options.file), _counted(iter(lambda: reply.read(PIECE_BYTES), b""), size), size)
+    print(f"{options.file}: {size:,} bytes, fetched in {_seconds(began)}")
     return 0
+
+
+def _keep(target: Path, pieces: Iterable[bytes], size: int) -> None:
+    """Write pieces into a file that is whole, or not there. Raises ControlFailed."""
+    part = target.with_name(f"{target.name}.part")
+    with _local(part):
+        file = part.open("wb")
+    try:
+        with file:
+            for piece in pieces:
+                with _local(part):
+                    file.write(piece)
+        if part.stat().st_size < size:
+            raise ControlFailed(f"the snapshot broke off before its {size:,} bytes were here")
+        with _local(target):
+            os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _send(options: argparse.Namespace) -> int:
-    try:
-        content = Path(options.file).read_bytes()
-    except OSError as error:
-        print(f"xai-emulator: {options.file}: {error.strerror}", file=sys.stderr)
-        return 1
-    print(_line(call(options, "PUT", f"/snapshots/{options.name}", data=content)["snapshot"]))
+    began, source = time.perf_counter(), Path(options.file)
+    with _local(source):
+        size = source.stat().st_size
+    with opened(options, "PUT", f"/snapshots/{options.name}", _counted(_read(source), size), size) as reply:
+        sent = json.load(reply)["snapshot"]
+    print(f"{_line(sent)}, sent in {_seconds(began)}")
     return 0
+
+
+def _read(source: Path) -> Iterator[bytes]:
+    with _local(source), source.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+@contextmanager
+def _local(file: Path) -> Iterator[None]:
+    """Say of a failure that it is about a file of this machine, not about the emulator."""
+    try:
+        yield
+    except OSError as error:
+        raise ControlFailed(f"{file}: {error.strerror}") from None
+
+
+def _counted(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The pieces as they are; who watches on a terminal sees how many have gone by."""
+    gone, watched = 0, sys.stderr.isatty()
+    for piece in pieces:
+        gone += len(piece)
+        if watched:
+            print(f"\r{gone:,} of {size:,} bytes", end="" if gone < size else "\n", file=sys.stderr, flush=True)
+        yield piece
 
 
 def _remove(options: argparse.Namespace) -> int:

@@ -6,9 +6,12 @@ import argparse
 import importlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -172,13 +175,15 @@ def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> 
     httpx.post(f"{emulator.base_url}/files", headers=headers, files={"file": ("a.txt", b"a")})
     path = str(tmp_path / "one.xai-snapshot")
     here, there = ("--url", emulator.url, "--team", "from"), ("--url", emulator.url, "--team", "to")
-    for step in (
-        ("save", "one", *here),
-        ("fetch", "one", path, *here),
-        ("send", "two", path, *there),
-        ("restore", "two", *there),
+    for step, did in (
+        (("save", "one", *here), "saved"),
+        (("fetch", "one", path, *here), "fetched"),
+        (("send", "two", path, *there), "sent"),
+        (("restore", "two", *there), "restored"),
     ):
-        assert run("snapshot", *step)[0] == 0, step
+        code, out, err = run("snapshot", *step)
+        assert (code, err) == (0, ""), step
+        assert re.search(rf" \d[\d,]+ bytes\b.*, {did} in \d+\.\d seconds\n$", out), out
     assert run("snapshot", "list", *there)[1].startswith("two ")
     headers = {"authorization": f"Bearer {emulator.api_key}@to"}
     files = httpx.get(f"{emulator.base_url}/files", headers=headers).json()["data"]
@@ -188,6 +193,25 @@ def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> 
     code, _, err = run("snapshot", "restore", "two", *there)
     assert (code, err) == (1, "xai-emulator: team to has no snapshot 'two'\n")
     assert run("snapshot", "send", "x", str(tmp_path / "none"), *there)[0] == 1
+
+
+def test_a_snapshot_that_breaks_off_is_no_file(run: Any, tmp_path: Path) -> None:
+    """What was fetched is whole, or not there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nSQLite")
+
+        server = threading.Thread(target=answer)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        code, _, err = run("snapshot", "fetch", "one", str(tmp_path / "one"), "--url", url)
+        server.join()
+    assert (code, err) == (1, "xai-emulator: the snapshot broke off before its 10 bytes were here\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
