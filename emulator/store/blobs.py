@@ -83,10 +83,11 @@ class Blobs:
         return self._blobs / name
 
     def present(self, name: str, size: int | None = None) -> Path:
-        """Where the bytes of a blob lie. Raises OSError where the disk has lost them, or some of them."""
+        """Where the bytes of a blob lie. Raises OSError where they cannot be opened, or some of them are lost."""
         path = self._blobs / name
         try:
-            found = os.stat(path).st_size
+            with open(path, "rb", buffering=0) as file:
+                found = os.fstat(file.fileno()).st_size
         except FileNotFoundError:
             found = None
         if found is None or size not in (None, found):

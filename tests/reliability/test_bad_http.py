@@ -155,7 +155,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
 def test_a_broken_request_is_refused_and_the_next_is_served(served: Served, sent: bytes) -> None:
-    """One answer at the most, below 500, and the connection ends; nothing hides in a body as a request of its own."""
+    """Broken chunks, lengths, heads and targets, the shapes of request smuggling, noise, and HTTP/2 that is none.
+
+    One answer at the most, below 500, and the connection ends; nothing hides in a body as a request of its own.
+    """
     said = exchange(served, sent)
     assert len(statuses(said)) <= 1, said
     assert all(status < 500 or status == 501 for status in statuses(said)), said
@@ -202,7 +205,10 @@ WRITING = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_broken_body_is_refused_everywhere(clients: Any, body: bytes) -> None:
-    """Every operation that takes a body, as JSON and as a form: below 500, in the dialect of its plane."""
+    """Depth, size, numbers, duplicate keys and bytes that are no text, to every operation that takes a body, or a form.
+
+    Below 500, in the dialect of its plane.
+    """
     for route in WRITING:
         attempt = Attempt("rest", route.operation, route)
         http, _ = clients["MANAGEMENT" if attempt.is_management else "INFERENCE"]
@@ -218,7 +224,7 @@ def test_a_broken_body_is_refused_everywhere(clients: Any, body: bytes) -> None:
 
 
 def test_a_broken_form_is_refused(served: Served, clients: Any) -> None:
-    """Heads without end, parts without names, boundaries within, and bytes that are no text."""
+    """Forms with heads without end, parts without names, boundaries within, or bytes that are no text are refused."""
     http, _ = clients["INFERENCE"]
     name = b'Content-Disposition: form-data; name="file"; filename="'
     forms = [
@@ -283,7 +289,7 @@ def test_no_id_is_a_path(served: Served, clients: Any, attempt: Attempt) -> None
 
 
 def test_no_filename_is_a_path(served: Served, clients: Any) -> None:
-    """A name is kept as it is or refused; no file appears anywhere under it."""
+    """A filename that is a path is kept as it is or refused; no file appears anywhere under it."""
     http, _ = clients["INFERENCE"]
     for bad in (*TRAVERSALS, "a/../b", "con", "a\tb"):
         reply = http.post("/v1/files", files={"file": (bad, b"x")})
@@ -306,7 +312,7 @@ def ended(rpc: Rpc, name: str, asked: Any) -> str:
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.service}.{method.name}")
 def test_garbage_instead_of_a_message(served: Served, clients: Any, method: Method) -> None:
-    """No bytes make a method fail: each is refused, or is a message after all."""
+    """Garbage instead of a message, to every RPC: it is refused, or is a message after all."""
     attempt = Attempt("grpc", method.operation, method)
     _, rpc = clients["MANAGEMENT" if attempt.is_management else "INFERENCE"]
     garbage: list[Any] = [
@@ -345,7 +351,7 @@ FILTER_PIECES = st.sampled_from(
     limit=st.one_of(st.integers(-(2**70), 2**70).map(str), st.text(max_size=5)),
 )
 def test_any_page_token_and_limit(clients: Any, token: str, limit: str) -> None:
-    """A list, or a refusal with its rule."""
+    """Any page token and page size get a list, or a refusal with its rule."""
     for plane, path in LISTS:
         http, _ = clients[plane]
         reply = http.get(path, params={"pagination_token": token.encode("utf-8", "replace"), "limit": limit})
@@ -356,7 +362,7 @@ def test_any_page_token_and_limit(clients: Any, token: str, limit: str) -> None:
 @FUZZ
 @given(filter=st.one_of(st.text(max_size=80), st.lists(FILTER_PIECES, max_size=30).map(" ".join)))
 def test_any_filter(clients: Any, filter: str) -> None:
-    """A list, or a refusal with its rule, over both doors."""
+    """Any filter gets a list, or a refusal with its rule, over both doors."""
     for plane, path in LISTS[:2]:
         http, _ = clients[plane]
         reply = http.get(path, params={"filter": filter})
@@ -374,7 +380,7 @@ JSON = st.recursive(
 
 @given(key=JSON, seq=JSON)
 def test_a_forged_token_is_refused_unless_it_is_a_position(key: Any, seq: Any) -> None:
-    """The checksum is no secret: what it covers is looked at as well, so the database gets what it can have given."""
+    """A forged page token whose checksum is right is refused, unless it is a position that can have been given."""
     token = encode_token(Cursor(key, seq), ("query",))
     with suppress(ApiError):
         cursor = decode_token(token, ("query",))

@@ -27,7 +27,7 @@ MANAGEMENT = {"authorization": "Bearer xai-token-emulator"}
 KEY = {"authorization": "Bearer xai-emulator"}
 PAGE_BYTES = 4096
 FILES, DOCUMENTS = 60, 12
-CASES = 30
+CASES = 16  # pages
 PDF = b"%PDF-1.4 of some bytes"
 
 
@@ -161,7 +161,10 @@ def noise_for(page: bytes, kind: str, chance: random.Random) -> bytes:
 
 
 def test_a_broken_page_is_a_broken_disk(used: Used, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whichever page is noise, nothing or half of it: 503 of the rule `disk` or an answer; put back, all is there."""
+    """Whichever page of the database becomes noise, wholly or by half, or nothing: a refusal, or an answer.
+
+    Writes meanwhile make it no worse: with the page put back, all that was acknowledged is there.
+    """
     caplog.set_level(logging.ERROR)
     chance, met, count = random.Random(1), 0, used.database.stat().st_size // PAGE_BYTES
     kinds = itertools.cycle(("noise", "nothing", "half"))
@@ -196,7 +199,7 @@ def roots(database: Path, of: str = "%") -> list[int]:
 
 
 def test_a_process_goes_on_when_its_database_breaks(used: Used, tmp_path: Path) -> None:
-    """Broken while it runs: refusals over both doors, and no traceback; mended, the next start finds all there."""
+    """A process whose database breaks goes on to answer over both doors; mended, the next start finds all there."""
     copy = used.copied(tmp_path / "copy")
     pages = dict.fromkeys(roots(copy.database), bytes(PAGE_BYTES))
     with Served("--data-dir", copy.directory) as served:
@@ -221,7 +224,7 @@ def test_a_process_goes_on_when_its_database_breaks(used: Used, tmp_path: Path) 
 
 
 def test_jobs_wait_for_a_database_that_can_be_read(tmp_path: Path) -> None:
-    """Where it cannot be read what is due, the rest is served; mended, the next start does what was left."""
+    """Where it cannot be read which jobs are due, the rest is served; mended, the next start does them."""
     directory = tmp_path / "data"
     with Emulator(data_dir=directory, batches="realistic") as emulator:
         http = httpx.Client(base_url=emulator.url, headers=KEY)

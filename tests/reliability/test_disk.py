@@ -61,7 +61,10 @@ def fill(directory: Path) -> Path:
 
 
 def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
-    """Every write is a 503 of the rule `disk` over both doors, reads go on, and with room again all goes on."""
+    """A full disk refuses what it cannot keep: HTTP 503 or `UNAVAILABLE` of the rule `disk`.
+
+    Reads go on, and with room again so does everything else.
+    """
     with Served("--data-dir", small_disk) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=60) as http:
         kept = served.upload("a.txt", b"kept " * 1000)["id"]
         assert_full(http.post("/v1/files", files={"file": ("big.bin", bytes(4 * MIB))}))
@@ -99,7 +102,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
 
 
 def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
-    """A file that may not grow any further is the same refusal, and leaves nothing."""
+    """A limit on the size of files is the same refusal, and a refused upload leaves no bytes."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); "
     code = f"{limit}from emulator.__main__ import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, "serve", "--port", "0", "--data-dir", str(tmp_path)]
@@ -192,7 +195,10 @@ def of_another_version(path: Path) -> None:
     ids=["a stub", "half", "noise", "noise within", "empty", "gone", "another version"],
 )
 def test_a_broken_database_is_refused_in_one_line(copy: Path, damage: Callable[[Path], None], words: str) -> None:
-    """The line names the database; neither it nor any content beside it is touched, however often one tries."""
+    """A database that is cut short, overwritten, empty, gone or of another version is refused at the start in one line.
+
+    Neither it nor any file is touched, however often one tries.
+    """
     database = copy / "emulator.sqlite"
     damage(database)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
@@ -205,7 +211,7 @@ def test_a_broken_database_is_refused_in_one_line(copy: Path, damage: Callable[[
 
 
 def test_a_directory_that_cannot_be_written_is_refused_in_one_line(used: Path, tmp_path: Path) -> None:
-    """Read-only, as a file system mounted so is; the line names the directory."""
+    """So is a directory that cannot be written."""
     there = tmp_path / "ro"
     there.mkdir()
     if os.geteuid() == 0:
@@ -222,7 +228,7 @@ def test_a_directory_that_cannot_be_written_is_refused_in_one_line(used: Path, t
 
 
 def test_two_processes_do_not_share_a_directory(copy: Path) -> None:
-    """The second is refused in one line, and the first goes on."""
+    """Two processes never share a directory: the second is refused in one line, and the first goes on."""
     with Served("--data-dir", copy) as served:
         before = served.files()
         assert "in use by another xai-emulator" in refused(copy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -103,7 +104,7 @@ def teams(emulator: Emulator) -> Iterator[tuple[Team, Team]]:
 
 
 def test_every_operation_is_tried() -> None:
-    """No operation is without an attempt through some door."""
+    """No operation is left out of the attempts."""
     assert {attempt.operation for attempt in ATTEMPTS} == set(OPERATIONS)
 
 
@@ -131,7 +132,11 @@ def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
 def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attempt: Attempt) -> None:
-    """With the stranger's key and the owner's ids a call ends as for ids of nothing, and shows or changes nothing."""
+    """Every operation, through every door, with a stranger's key and each mixture of the owner's ids and its own.
+
+    It ends in the same words as for ids of nothing, and the owner's things are as they were. Only public content, whose
+    token is its key, is for everybody.
+    """
     owner, stranger = teams
     http, rpc = (clients[attempt.is_management] for clients in (stranger.http, stranger.rpc))
     before = owner.everything()
@@ -148,7 +153,7 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management and each.door == "rest"], ids=str)
 def test_a_team_id_opens_no_door(teams: tuple[Team, Team], attempt: Attempt) -> None:
-    """Naming the owner's team beside the stranger's key is refused, or nothing of the owner comes back."""
+    """Naming the owner's team in `team_id` beside the stranger's key is refused, or nothing of the owner comes back."""
     owner, stranger = teams
     team_id = owner.http[False].get("/v1/me").json()["team_id"]
     http, before = stranger.http[True], owner.everything()
@@ -170,7 +175,10 @@ def test_a_page_token_opens_no_door(teams: tuple[Team, Team]) -> None:
 
 
 def test_public_urls_cannot_be_guessed(teams: tuple[Team, Team]) -> None:
-    """128 bits that tell nothing of the file; another token, another name or a neighbour's token finds nothing."""
+    """Public URLs cannot be guessed: at least 128 bits, drawn from the server's seed, that tell nothing of the file.
+
+    Another token, another name or a neighbour's token finds nothing.
+    """
     owner, stranger = teams
     http = stranger.http[False]
     token, name = owner.ids["token"], owner.ids["name"]
@@ -197,10 +205,10 @@ def test_public_urls_cannot_be_guessed(teams: tuple[Team, Team]) -> None:
 KEY = "canary-key-5b0c9e"
 
 
-def use_everything(served: Served, text: str) -> None:
+def use_everything(url: str, target: str, text: str) -> None:
     """Some of every kind of call, good and bad, over both doors, with a key and contents that nobody may repeat."""
     headers = {"authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=served.url, headers=headers, timeout=60) as http:
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as http:
         id = http.post("/v1/files", files={"file": ("a.txt", text)}).json()["id"]
         http.get(f"/v1/files/{id}/content").raise_for_status()
         http.post("/v1/files", content=text, headers={"content-type": "multipart/form-data; boundary=b"})
@@ -213,19 +221,30 @@ def use_everything(served: Served, text: str) -> None:
         http.post(f"/v1/collections/{collection}/documents", files={"data": ("a.txt", text)}, data={"name": "a.txt"})
         http.post("/v1/documents/search", json={"query": "x", "source": {"collection_ids": [collection]}})
         http.post("/v1/batches", content=f'{{"name": "{KEY}"')
-    with Rpc(f"localhost:{served.port}", KEY) as rpc:
+    with Rpc(target, KEY) as rpc:
         rpc.refusal("xai_api.Files/RetrieveFile", message("xai_api.RetrieveFileRequest", file_id=KEY))
         rpc.refusal("xai_api.Files/DeleteFile", KEY.encode())
         assert len(rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest")).data) >= 1
 
 
+def test_no_logger_has_a_key_or_content(caplog: pytest.LogCaptureFixture) -> None:
+    """Nor do the loggers of the libraries tell a key or content, from DEBUG on."""
+    caplog.set_level(logging.DEBUG)
+    with Emulator(auth="open") as emulator:
+        use_everything(emulator.url, emulator.grpc_target, "canary-content-91aa " * 50)
+    theirs = ("httpx", "httpcore")  # of the client
+    said = [record.getMessage() for record in caplog.records if not record.name.startswith(theirs)]
+    assert said, "the loggers are heard"
+    assert not [line for line in said if KEY in line or "canary-content" in line]
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_log_has_a_key_or_content(tmp_path: Path, log_format: str) -> None:
-    """Not stderr with every warning on, nor the journal; the key is in no file, contents are where they are kept."""
+    """No key is in the log with every warning on, the journal, a snapshot or the database; no content is in the log."""
     text = "canary-content-91aa " * 50
     flags = ("--data-dir", tmp_path, "--log-format", log_format, "--auth", "open")
     with Served(*flags, python=("-W", "default"), GRPC_VERBOSITY="debug") as served:
-        use_everything(served, text)
+        use_everything(served.url, f"localhost:{served.port}", text)
         entries = httpx.get(f"{served.url}/_emulator/requests", params={"limit": 1000}).json()["requests"]
         found = [entry for entry in entries if entry["operation"] == "documents.search"]
         assert "canary-content" in str(found), "what a search finds is an answer in JSON, and shown as such"

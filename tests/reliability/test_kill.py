@@ -176,7 +176,11 @@ def check(served: Served, record: Record, collection: str, directory: Path) -> N
 
 
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
-    """Uploads over both doors, deletions, documents and batches: SIGKILL at any moment, again and again."""
+    """SIGKILL at any moment, under uploads over both doors, deletions, documents and batches, again and again.
+
+    After the next start every acknowledged thing is there byte for byte, nothing half-written can be seen or is left,
+    deleted files stay deleted, documents get indexed, and batches are answered, each request once.
+    """
     chance, record = random.Random(SEED), Record()
     with Served("--data-dir", tmp_path) as served:
         body = {"collection_name": "c"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.rpc.client import Rpc, data, init, message
 from tests.serving import KEY, PATIENCE_SECONDS, Served, until
 
 HALF_OPEN = 150
-IDLE_HTTP, IDLE_RPC = 300, 50
+IDLE_HTTP, IDLE_RPC = 1000, 200
+DESCRIPTORS_KEPT = 60  # at most, by a server whose clients have left
 BODY = b'--b\r\nContent-Disposition: form-data; name="file"; filename="slow.txt"\r\n\r\nslow\r\n--b--\r\n'
 HEAD = (
     b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-emulator\r\n"
@@ -54,7 +56,7 @@ def answer(client: socket.socket) -> bytes:
 
 
 def test_half_open_uploads_hold_nobody_up(served: Served, tmp_path: Path) -> None:
-    """Hundreds of uploads stand still, and others are served over both doors; in the end the uploads are whole."""
+    """150 uploads that stand still keep nobody waiting, over either door, and are whole in the end."""
     with ExitStack() as stack:
         slow = [connected(served, stack) for _ in range(HALF_OPEN)]
         for client in slow:
@@ -73,7 +75,7 @@ def test_half_open_uploads_hold_nobody_up(served: Served, tmp_path: Path) -> Non
 
 
 def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:
-    """Head and body in single bytes, with other calls between them: the file is what was sent."""
+    """A request may come one byte at a time, with other calls between them: the file is what was sent."""
     with ExitStack() as stack:
         client = connected(served, stack)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -88,7 +90,7 @@ def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:
 
 
 def test_a_client_that_vanishes_leaves_nothing(served: Served, tmp_path: Path) -> None:
-    """Uploads that are cut off, politely or by a reset, over both doors: no file, no blob, and the next is served."""
+    """A client that vanishes in an upload, politely or by a reset, over either door, leaves no file and no bytes."""
     with ExitStack() as stack:
         for reset in (False, True):
             for size in (0, 10, len(BODY) - 2):
@@ -113,8 +115,25 @@ def test_a_client_that_vanishes_leaves_nothing(served: Served, tmp_path: Path) -
     assert served.files() == []
 
 
-def test_idle_connections_cost_nobody_anything(served: Served) -> None:
-    """Hundreds of idle connections over both doors: each can be used again, and so can a new one."""
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Let this process hold all the clients: many begin with 256 or 1024 descriptors."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * (IDLE_HTTP + IDLE_RPC)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            pytest.skip(f"no process may have more than {hard} descriptors here")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_idle_connections_cost_nobody_anything(served: Served, many_descriptors: None) -> None:
+    """A thousand idle connections and two hundred of gRPC at once: each stays usable, others are served, and in the end
+    all descriptors are given back.
+    """
     request = b"GET /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-emulator\r\n\r\n"
     with ExitStack() as stack:
         idle = [connected(served, stack) for _ in range(IDLE_HTTP)]
@@ -125,7 +144,40 @@ def test_idle_connections_cost_nobody_anything(served: Served) -> None:
                 assert answer(client).startswith(b"HTTP/1.1 200")
             for rpc in rpcs:
                 assert list(rpc.call(LIST, message("xai_api.ListFilesRequest")).data) == []
+            assert served.upload("a.txt", b"meanwhile")["id"]
+            httpx.delete(f"{served.url}/v1/files/{served.files()[0]['id']}", headers=KEY).raise_for_status()
         assert served.files() == []
     descriptors = Path(f"/proc/{served.pid}/fd")
     if descriptors.exists():
-        until(lambda: len(list(descriptors.iterdir())) < 60)
+        until(lambda: len(list(descriptors.iterdir())) < DESCRIPTORS_KEPT)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits of another process are set on Linux only")
+def test_without_descriptors_calls_are_refused(served: Served, tmp_path: Path) -> None:
+    """A process that may not open any more files refuses what needs one: HTTP 503 of the rule `descriptors`.
+
+    The rest goes on, and with some closed again so does all.
+    """
+    import resource
+
+    kept = served.upload("kept.txt", b"kept")["id"]
+    with ExitStack() as stack:
+        http = stack.enter_context(httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS))
+        assert http.get("/v1/files").is_success
+        limits = resource.prlimit(served.pid, resource.RLIMIT_NOFILE)
+        used = len(list(Path(f"/proc/{served.pid}/fd").iterdir()))
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, (used + 3, limits[1]))
+        for _ in range(20):  # more than it can accept
+            connected(served, stack)
+        refused = http.post("/v1/files", files={"file": ("a.txt", b"x")})
+        while refused.is_success:  # a descriptor below the limit was free
+            connected(served, stack)
+            refused = http.post("/v1/files", files={"file": ("a.txt", b"x")})
+        assert (refused.status_code, refused.headers["x-emulator-rule"]) == (503, "descriptors")
+        assert http.get(f"/v1/files/{kept}").is_success
+        refused = http.get(f"/v1/files/{kept}/content")
+        assert (refused.status_code, refused.headers["x-emulator-rule"]) == (503, "descriptors")
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, limits)
+        assert http.get(f"/v1/files/{kept}/content").content == b"kept"
+    assert served.upload("a.txt", b"x")["id"]
+    assert blobs(tmp_path) == len(served.files())
