@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ import msgspec
 from emulator.clock import from_datetime, rfc3339
 from emulator.domain.json_depth import is_deeper
 from emulator.errors import invalid
+from emulator.rpc.envelope import is_repeated
 from emulator.rpc.messages import load, timestamp, to_datetime
 from emulator.rpc.reading import Message
 
@@ -172,32 +173,67 @@ class Shape:
 
     def to_message(self, value: Any) -> Message:
         """The message of a body; members that do not fit are left out."""
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise TypeError(value)
-        message = load().message(self.message)()
-        for each in self.fields:
-            keys = (each.key or each.name, *each.also)
-            content = next((value[key] for key in keys if value.get(key) is not None), None)
-            if content is not None:
-                _set(message, each, content)
+        fitting: dict[str, Any] = {}
+        for key, content in value.items():
+            member = self._members.get(key)
+            if member is None or content is None or (member.rather and _has_any(value, member.rather)):
+                continue
+            try:
+                fitting[member.name] = member.read(content)
+            except _UNFIT:  # not suppressed by a context, which costs: there are twenty for each result of a page
+                continue
+        try:
+            return self._make(**fitting)
+        except _UNFIT:  # the codecs let pass what the message does not: a number too large for its field
+            return self._piecewise(fitting)
+
+    def _piecewise(self, values: Json) -> Message:
+        message = self._make()
+        for name, value in values.items():
+            for piece in [[item] for item in value] if isinstance(value, list) else [value]:
+                with suppress(*_UNFIT):
+                    message.MergeFrom(self._make(**{name: piece}))
         return message
 
+    @cached_property
+    def _make(self) -> Callable[..., Message]:
+        return load().message(self.message)
 
-def _set(message: Message, field: Field, content: Any) -> None:
-    place = getattr(message, field.name)
-    if hasattr(place, "append"):
-        for item in content if isinstance(content, list) else [content]:
-            with suppress(*_UNFIT):
-                place.append(field.codec.to_message(item))
-        return
-    with suppress(*_UNFIT):
-        fitting = field.codec.to_message(content)
-        if hasattr(place, "ListFields"):
-            place.CopyFrom(fitting)
-        elif hasattr(place, "update"):
-            place.update(fitting)
-        else:
-            setattr(message, field.name, fitting)
+    @cached_property
+    def _members(self) -> dict[str, _Member]:
+        """What the members of a body are read as, by their names."""
+        declared = load().message(self.message).DESCRIPTOR.fields_by_name
+        found: dict[str, _Member] = {}
+        for each in self.fields:
+            keys, read = (each.key or each.name, *each.also), each.codec.to_message
+            descriptor = declared[each.name]
+            is_map = descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry
+            if is_repeated(descriptor) and not is_map:
+                read = partial(_all, read)
+            found |= {key: _Member(each.name, read, keys[:place]) for place, key in enumerate(keys)}
+        return found
+
+
+class _Member(msgspec.Struct, frozen=True):
+    """A member of a body: the field it is for, how it is read, and the members that are read rather than this."""
+
+    name: str
+    read: Callable[[Any], Any]
+    rather: tuple[str, ...]
+
+
+def _has_any(value: Json, keys: tuple[str, ...]) -> bool:
+    return any(value.get(key) is not None for key in keys)
+
+
+def _all(read: Callable[[Any], Any], content: Any) -> list[Any]:
+    found: list[Any] = []
+    for item in content if isinstance(content, list) else [content]:
+        with suppress(*_UNFIT):
+            found.append(read(item))
+    return found
 
 
 _UNFIT = (TypeError, ValueError, KeyError, AttributeError)

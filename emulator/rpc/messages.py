@@ -27,14 +27,16 @@ class Schema:
     def __init__(self, descriptors: bytes) -> None:
         files = FileDescriptorSet.FromString(descriptors).file
         self._pool = DescriptorPool()
+        self._classes: dict[str, type[Message]] = {}
         for file in files:
             self._pool.AddSerializedFile(file.SerializeToString())
         self.services = tuple(f"{file.package}.{service.name}" for file in files for service in file.service)
 
     def message(self, name: str) -> type[Message]:
         """Return the class of a message; the same name always gives the same class."""
-        found: type[Message] = GetMessageClass(self._pool.FindMessageTypeByName(name))
-        return found
+        if name not in self._classes:
+            self._classes[name] = GetMessageClass(self._pool.FindMessageTypeByName(name))
+        return self._classes[name]
 
     def enum(self, name: str) -> EnumDescriptor:
         """Return an enum, to translate with its values_by_name and values_by_number."""

@@ -347,6 +347,29 @@ def test_no_body_breaks_a_table(data: st.DataObject, table: Shape) -> None:
     assert table.to_message(body).DESCRIPTOR.full_name == table.message
 
 
+UNFIT = {"seed": 2**31, "n": "two", "stop": ["a", 1, "b"], "messages": [{"role": "user", "content": 5}, 7], "tools": 1}
+
+
+@given(st.dictionaries(st.sampled_from(sorted(UNFIT)), st.none()), st.integers(-9, 9), st.text(max_size=3))
+def test_what_does_not_fit_leaves_the_rest_alone(chosen: dict[str, None], seed: int, model: str) -> None:
+    """A member of a wrong type, or a number too large for its field, is left out by itself; so is an item of a list."""
+    body = {"model": model, "temperature": 0.5, "seed": seed} | {key: UNFIT[key] for key in chosen}
+    found = CHAT_REQUEST.to_message(body)
+    assert (found.model, found.temperature) == (model, 0.5)
+    assert found.HasField("seed") is ("seed" not in chosen)
+    assert list(found.stop) == (["a", "b"] if "stop" in chosen else [])
+    assert [message.role for message in found.messages] == ([1] if "messages" in chosen else [])
+    assert not found.HasField("n")
+    assert not found.tools
+
+
+@given(st.permutations(["max_tokens", "max_completion_tokens"]), st.none() | st.just(7), st.none() | st.just(5))
+def test_a_member_may_have_two_names(order: list[str], first: int | None, second: int | None) -> None:
+    """The first of them counts, unless it is null, in whichever order they come."""
+    body = {"max_tokens": first, "max_completion_tokens": second}
+    assert CHAT_REQUEST.to_message({key: body[key] for key in order}).max_tokens == (first or second or 0)
+
+
 def test_a_timestamp_beyond_all_calendars_is_refused(rpc: Rpc) -> None:
     """It has no place in JSON, so it is an argument that is not valid."""
     search = message("xai_api.XSearch", from_date=message("google.protobuf.Timestamp", seconds=2**60))
