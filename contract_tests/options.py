@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from .case import EVIDENCE, FEATURES
 from .clients import OPENERS
-from .target import CALLS_MAX, EVIDENCE, FEATURES, BadTarget, Budget, Target, find_target
+from .target import CALLS_MAX, BadTarget, Budget, Target, find_target
 
 OPTIONS = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))
 

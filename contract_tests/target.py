@@ -6,23 +6,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-if TYPE_CHECKING:
-    from .case import Case
+from .case import EVIDENCE, FEATURES, Case
 
-FEATURES = {
-    "files": "the Files API",
-    "auth": "keys, and what they tell about themselves",
-    "collections": "collections and their documents, with a management key",
-    "search": "search in documents, with both keys",
-    "batches": "the Batch API",
-    "faults": "planned faults, of emulators only",
-}
-EVIDENCE = ("documented", "recorded", "assumed")
 API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
 CALLS_MAX = 20_000

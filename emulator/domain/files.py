@@ -75,6 +75,14 @@ class File(msgspec.Struct, frozen=True):
         return self.expires_at is None or self.expires_at > now
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """A file and the address of its public URL, if one works now."""
+
+    file: File
+    public_url: str | None = None
+    public_url_expires_at: Instant | None = None
+
+
 # files.proto: no ASCII control characters, NEL, line or paragraph separator, double quote, semicolon, backslash.
 _FORBIDDEN = '\\x00-\\x1f\\x7f\\x85\\u2028\\u2029";\\\\'
 _FORBIDDEN_CHARACTER = re.compile(f"[{_FORBIDDEN}]")

@@ -11,6 +11,7 @@ from emulator.domain import content_types
 from emulator.domain.files import (
     ContentFormat,
     File,
+    FileView,
     PublicUrl,
     SortBy,
     bytes_max,
@@ -81,14 +82,6 @@ class ReadPublicUrl(msgspec.Struct, frozen=True):
 
     token: str
     name: str
-
-
-class FileView(msgspec.Struct, frozen=True):
-    """A file and the address of its public URL, if one works now."""
-
-    file: File
-    public_url: str | None = None
-    public_url_expires_at: int | None = None  # Instant
 
 
 class RevokedPublicUrl(msgspec.Struct, frozen=True):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from emulator.clock import Instant, to_datetime
 from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
+from emulator.domain.files import FileView
 from emulator.errors import ApiError, invalid
 from emulator.limits import Limits
 from filter_grammar import Field, Fields, FilterError, Matching, Type, Value, check, parse, predicate
 from filter_grammar import Limits as FilterLimits
-
-if TYPE_CHECKING:
-    from emulator.operations.files import FileView
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from emulator.domain.files import ContentFormat, File, SortBy
+from emulator.domain.files import ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
 from emulator.errors import invalid
 from emulator.operations.auth import DescribeKey, KeyDescription
-from emulator.operations.files import CreatePublicUrl, FileId, FileView, ListFiles, ReadFile, RevokedPublicUrl
+from emulator.operations.files import CreatePublicUrl, FileId, ListFiles, ReadFile, RevokedPublicUrl
 from emulator.operations.uploads import UploadFile
 from emulator.rpc.messages import load
 from emulator.rpc.reading import Message, Method, choice, optional, stamp

@@ -11,14 +11,13 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from emulator.clock import rfc3339, seconds
-from emulator.domain.files import FILENAME_PATTERN, ContentFormat, File, SortBy
+from emulator.domain.files import FILENAME_PATTERN, ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
 from emulator.errors import invalid
 from emulator.operations.auth import KeyDescription
 from emulator.operations.base import Call
 from emulator.operations.files import (
     CreatePublicUrl,
-    FileView,
     ListFiles,
     ReadFile,
     RevokedPublicUrl,
