@@ -220,8 +220,8 @@ def _instant(text: str) -> tuple[datetime, bool] | None:
 # --- refusals
 
 
+# Every argument fits a text.
 _EXPLAIN: dict[Type, Callable[[Field], str]] = {
-    Type.TEXT: lambda field: f"{field.name} is a text",
     Type.NUMBER: lambda field: f"{field.name} is a number, as in {field.name} > 1000",
     Type.TIMESTAMP: lambda field: (
         f'{field.name} is a timestamp with its offset, as in {field.name} > "2026-01-31T00:00:00Z"'

@@ -116,16 +116,18 @@ def _misleading_blank(state: _State) -> _Spot | None:
 
 
 def _broken_string(state: _State) -> _Spot | None:
-    """A string without its closing quote, or with a backslash that escapes nothing."""
-    match = _STRING_START.match(state.body, state.stop)
-    if match is None or not (state.wants_word or state.body[state.stop - 1] == "."):
+    """A string without its closing quote, or with a backslash that escapes nothing: a value, or a name behind a dot."""
+    in_name = state.kind == "PATH" and state.body.startswith(".", state.cut)
+    start = state.cut + 1 if in_name else state.stop
+    match = _STRING_START.match(state.body, start) if in_name or state.wants_word else None
+    if match is None:
         return None
-    end = match.end()
-    if end + 1 < len(state.body) and state.body[end] == "\\":
-        return _Spot(end, "\\\\, \\\" or \\' in a quoted text", quoted(state.body[end : end + 2]))
-    if end >= len(state.body) or state.body[end] == "\\":
-        return _Spot(state.stop, "a closing quote", "the end of the filter")
-    return None
+    rest = state.body[match.end() :]
+    if rest in ("", "\\"):
+        return _Spot(start, "a closing quote", "the end of the filter")
+    if rest.startswith("\\"):
+        return _Spot(match.end(), "\\\\, \\\" or \\' in a quoted text", quoted(rest[:2]))
+    return None  # a whole string, where none can stand
 
 
 def _after_dot(state: _State) -> _Spot | None:
@@ -139,11 +141,10 @@ def _after_dot(state: _State) -> _Spot | None:
 
 def _no_operator(state: _State) -> _Spot | None:
     """A name without an operator: a value without quotes, a word of another language, or a function."""
-    if state.kind != "PATH" or state.last is None or _OPERATOR_NEXT.match(state.body, state.cut):
+    if state.kind != "PATH" or state.last is None:
         return None
-    sql = _SQL_OPERATOR.match(state.body, state.cut)
-    if sql:
-        return _Spot(sql.end(), state.expected)
+    if _OPERATOR_NEXT.match(state.body, state.cut) or _SQL_OPERATOR.match(state.body, state.cut):
+        return None
     if state.body.startswith("(", state.cut):
         return _Spot(
             state.last.start_pos or 0, "a comparison such as field = value", f"the function {quoted(state.last)}"

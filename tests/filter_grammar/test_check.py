@@ -5,7 +5,20 @@ from decimal import Decimal
 
 import pytest
 
-from filter_grammar import Comparison, Field, Fields, FilterError, Matching, Number, Text, Type, check, parse
+from filter_grammar import (
+    Comparison,
+    Field,
+    Fields,
+    FilterError,
+    Matching,
+    Null,
+    Number,
+    Present,
+    Text,
+    Type,
+    check,
+    parse,
+)
 
 FIELDS = Fields(
     Field("id"),
@@ -49,6 +62,7 @@ YES = [
     # The order of texts is exact for all of them
     "mime > app",
     "title < quarterly",
+    "mime < b",
     # Numbers, in whatever spelling
     "size = 1500",
     "size = 1.5e3",
@@ -66,6 +80,7 @@ YES = [
     "made:>=2026-01-31T12:00:00.5Z",
     # An argument finer than a microsecond equals nothing, and keeps its order
     "made < 2026-01-31T12:00:00.500000001Z",
+    "made < 2026-01-31T12:00:00.5000001Z",
     "made > 2026-01-31T12:00:00.499999999Z",
     "made <= 2026-01-31T12:00:00.500000001Z",
     "made != 2026-01-31T12:00:00.500000001Z",
@@ -104,6 +119,7 @@ NO = [
     "id:File",
     "mime = pdfx",
     "mime != PDF",
+    "mime > pdf",
     'title = "quarterly results"',
     'title != "final report"',
     "size != 1.5e3",
@@ -189,6 +205,8 @@ REFUSED = [
     ("made > 2026-01-31T00:00:00+25:00", 7, "expected an RFC 3339 timestamp", "made is a timestamp"),
     ("made > 9999-12-31T23:59:60Z", 7, "expected an RFC 3339 timestamp", "made is a timestamp"),
     ("made > '2026-01-31 00:00:00Z'", 7, "expected an RFC 3339 timestamp", "made is a timestamp"),
+    ("made > 'x 2026-01-31T00:00:00Z'", 7, "expected an RFC 3339 timestamp", "made is a timestamp"),
+    ("made > '2026-01-31T00:00:00Z.'", 7, "expected an RFC 3339 timestamp", "made is a timestamp"),
     ("made > '２026-01-31T00:00:00Z'", 7, "expected an RFC 3339 timestamp", "made is a timestamp"),
     ("state = open", 8, 'expected one of its values, found "open"', "state is one of OPEN, CLOSED"),
     ("state:!GONE", 7, 'found "GONE"', "OPEN, CLOSED"),
@@ -212,10 +230,24 @@ def test_what_does_not_fit_is_refused_at_its_place(text, position, message, hint
     assert text in str(caught.value)
 
 
-def test_without_a_prefix_there_is_no_free_metadata():
+@pytest.mark.parametrize("text", ["fields.isbn = 1", "None.isbn = 1"])
+def test_without_a_prefix_there_is_no_free_metadata(text):
     """The prefix of free metadata is a matter of the declaration."""
     with pytest.raises(FilterError, match="there is no field"):
-        check(parse("fields.isbn = 1"), Fields(Field("id")))
+        check(parse(text), Fields(Field("id")))
+
+
+@pytest.mark.parametrize("last", [149, 150])
+def test_the_fields_are_listed_as_far_as_there_is_room(last):
+    """A hint names all fields, the free ones too, in 300 characters; a name that does not fit is left out whole."""
+    for fields, names in [
+        (Fields(Field("id"), Field("size")), "id, size"),
+        (Fields(Field("id"), free="meta"), "id, meta.KEY"),
+        (Fields(Field("x" * 149), Field("y" * last)), f"{'x' * 149}, {'y' * last if last == 149 else '...'}"),
+    ]:
+        with pytest.raises(FilterError) as caught:
+            check(parse("z = 1"), fields)
+        assert caught.value.hint == f"the fields are {names}"
 
 
 def test_a_tree_made_by_hand_is_checked_like_a_parsed_one():
@@ -224,3 +256,10 @@ def test_a_tree_made_by_hand_is_checked_like_a_parsed_one():
     with pytest.raises(FilterError, match="there is no field") as caught:
         check(Comparison(("colour",), "=", Text("red")), FIELDS)
     assert 'colour = "red"' in str(caught.value)
+
+
+def test_a_tree_made_by_hand_stands_at_its_start():
+    """It was never text, so whatever is wrong with it is shown at position 0."""
+    for argument in (Text("x"), Number("1"), Null(), Present()):
+        node = Comparison(("a",), "=", argument)
+        assert node.position == node.operator_position == node.argument.position == 0

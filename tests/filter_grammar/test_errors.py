@@ -34,6 +34,7 @@ def test_an_error_has_parts():
     assert error.message == 'expected a value, found "="'
     assert error.hint == "an operator holds no blanks: <=, >=, !="
     assert isinstance(error, ValueError)
+    assert error.args == (error.message,)
 
 
 @pytest.mark.parametrize(
@@ -41,16 +42,27 @@ def test_an_error_has_parts():
     [
         ("= 1", 'a field name, NOT or "("'),
         ("NOT (=", 'a field name, NOT or "("'),
+        ("a = 1 AND = 2", 'a field name, NOT or "("'),
+        ("a = 1 OR = 2", 'a field name, NOT or "("'),
         ("NOT !a = 1", 'a field name or "("'),
+        ("-= 1", 'a field name or "("'),
         ("author ! 1", "an operator (= != < <= > >= :)"),
         ("author = ", "a value"),
         ("author:!", "a value right after the exclamation mark"),
         ("a = 1 !", "AND, OR or another comparison"),
         ('a = "1"!', "AND, OR or the end of the filter"),
         ('(a = "1"!', 'AND, OR or ")"'),
+        ("(a = 1)!", "AND, OR or the end of the filter"),
+        ('a = x"y', "AND, OR or the end of the filter"),
         ("a = 1 OR", "a comparison after OR"),
         ('a = "', "a closing quote"),
+        ("a = 'x", "a closing quote"),
+        ('a = "x\\', "a closing quote"),
+        ('a."b = 1', "a closing quote"),
+        ('a:! "b"', "a value right after the exclamation mark"),
+        (r'a = "\d', r"\\, \" or \' in a quoted text"),
         (r'a = "\d"', r"\\, \" or \' in a quoted text"),
+        (r"a.'b\d' = 1", r"\\, \" or \' in a quoted text"),
         ("a. = 1", "a name after the dot"),
         ("a = 1.", "more of the value after the dot"),
         ("report", "a comparison such as field = value"),
@@ -73,6 +85,8 @@ def test_an_error_says_in_words_what_would_be_accepted(text, expected):
         ("a\u00a0= 1", "U+00A0 (NO-BREAK SPACE)"),
         ("a = \ud800", "U+D800 (a lone surrogate)"),
         ("a = \x07", "U+0007 (a control character)"),
+        (r'a = "x\dy"', r'"\d"'),
+        ("a = '", "the end of the filter"),
         ('a = "x""y"', "'\"'"),
     ],
     ids=ascii,
@@ -80,6 +94,41 @@ def test_an_error_says_in_words_what_would_be_accepted(text, expected):
 def test_an_error_says_what_was_found(text, found):
     """What stands at the spot is quoted, or described where it cannot be seen."""
     assert error_of(text).message.partition(", found ")[2] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("(a = 1", 1),
+        ("((", 2),
+        ("((a = 1)", 1),
+        ("a = 1 AND (b = 2", 11),
+        ("(a = 1) AND (b = 2 OR (c = 3)", 13),
+    ],
+)
+def test_an_open_parenthesis_is_shown(text, column):
+    """The hint names the last one that is still open."""
+    assert error_of(text).hint == f'the "(" in column {column} is never closed'
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [("a = 1 AND lower(b) = x", 10), ("a = 1 AND b", 10), ("a = 1 AND b IN (1)", 12), (r"a = 'x\d'", 6), ('a."b', 2)],
+)
+def test_the_spot_is_where_the_mistake_is(text, position):
+    """At the function, the bare word, the foreign word, the backslash or the quote; not where the parser gave up."""
+    assert error_of(text).position == position
+
+
+def test_a_missing_value_is_told_before_a_parenthesis():
+    """What is missing first comes first."""
+    assert error_of("(author =").hint == error_of("author =").hint
+
+
+@pytest.mark.parametrize(("word", "shown"), [("w" * 30, "w" * 30), ("w" * 31, "w" * 27 + "...")])
+def test_a_long_word_is_cut(word, shown):
+    """Of what was found thirty characters are shown."""
+    assert error_of(word).message.partition(", found ")[2] == f'only "{shown}"'
 
 
 def test_positions_count_characters():
@@ -98,18 +147,21 @@ def test_a_long_filter_is_cut_to_a_window(at):
     error = error_of(text)
     _, line, caret, _ = str(error).splitlines()
     assert error.position == at
-    assert len(line) <= 2 + 80 + 2 * len("...")
+    assert 2 + 80 <= len(line) <= 2 + 80 + 2 * len("...")
     assert line[caret.index("^")] == ")"
     assert line.endswith("...") is (at < 960)
     assert line.startswith("  ...") is (at > 40)
 
 
-@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\u2028", "\x0b"], ids=ascii)
-def test_the_filter_is_shown_on_one_line(line_break):
-    """Whatever breaks a line in a filter does not break the line that shows it."""
+@pytest.mark.parametrize(
+    ("line_break", "shown"), [("\n", " "), ("\r\n", "  "), ("\u2028", "?"), ("\x0b", "?")], ids=ascii
+)
+def test_the_filter_is_shown_on_one_line(line_break, shown):
+    """Whatever breaks a line in a filter is one character in the line that shows it, and breaks nothing."""
     error = error_of(f'a = "x{line_break}y" b')
-    assert len(str(error).splitlines()) == 4
-    assert str(error).splitlines()[2].index("^") == 2 + error.position
+    _, line, caret, _ = str(error).splitlines()
+    assert line == f'  a = "x{shown}y" b'
+    assert caret.index("^") == 2 + error.position
 
 
 def test_an_error_can_be_written_down():

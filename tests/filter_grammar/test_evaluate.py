@@ -30,6 +30,7 @@ YES = {
     "no rounding of fractions": ("p < 0.30000000000000004", {"p": "0.3"}),
     "long numerals": (f"n > {'9' * 300}", {"n": "1" + "0" * 300}),
     "enormous exponents": ("n > 1e999999999999999998", {"n": "2e999999999999999998"}),
+    "tiny exponents": ("n > 0", {"n": "1e-1999999999999999990"}),
     "exponents beyond all": ("n < 1e99999999999999999999999", {"n": "1"}),
     "exponents below all": ("n > -1e-99999999999999999999999", {"n": "1"}),
     "a number is not equal to other text": ("year != 2024", {"year": "MMXXIV"}),

@@ -1,5 +1,7 @@
 """Which texts are filters, which trees they make, and where the others stop being one."""
 
+from unittest import mock
+
 import pytest
 
 from filter_grammar import FilterError, parse, to_sexpr
@@ -271,3 +273,19 @@ def test_equality_is_of_structure():
     ]
     assert all(expr != parse(text) for text in different)
     assert parse("a = 1") != "a = 1"
+    assert parse("a = 1") == mock.ANY  # who knows better is asked
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("p=1 q=2 OR r=3 OR s=4", "p=1 (q=2 OR r=3) s=4"),
+        ("(p=1 OR q=2) r=3 s=4", "(p=1 OR q=2 OR r=3) s=4"),
+        ("(p=1 q=2) OR r=3 OR s=4", "(p=1 q=2 r=3) OR s=4"),
+        ("NOT (p=1 OR q=2) OR r=3 OR s=4", "NOT (p=1 OR q=2 OR r=3) OR s=4"),
+        ("NOT (p=1 q=2) r=3 s=4", "NOT (p=1 q=2 r=3) s=4"),
+    ],
+)
+def test_where_a_group_ends_is_structure(one, other):
+    """Two filters that differ only in what belongs to a group are different."""
+    assert parse(one) != parse(other)
