@@ -97,9 +97,8 @@ def _stage(world: World, team: Team, batch: Batch, at: Instant) -> bool:
             numbers[id] = number
             rows.append(NewRow(id, request.kind, model_of(request.body), due_at, len(line), offset=offset))
         offset += len(line) + 1
-    duplicate = world.store.batch_requests.insert(team.name, batch.id, at, rows)
-    if duplicate is not None:
-        raise _duplicate(numbers[duplicate], duplicate)
+    if not world.store.batch_requests.insert(team.name, batch.id, at, rows):
+        raise next(_duplicate(numbers[row.id], row.id) for row in rows if _is_elsewhere(world, team, batch, row))
     world.store.batches.set_read(team.name, batch.id, bytes=offset, lines=number)
     _check_count(world, team, batch, number)
     return ended
@@ -107,6 +106,12 @@ def _stage(world: World, team: Team, batch: Batch, at: Instant) -> bool:
 
 def _duplicate(number: int, id: str) -> BadFile:
     return BadFile(f"line {number}: duplicate custom_id '{id}'")
+
+
+def _is_elsewhere(world: World, team: Team, batch: Batch, row: NewRow) -> bool:
+    """Whether the request of that id stands on another line."""
+    found = world.store.batch_requests.get(team.name, batch.id, row.id)
+    return found is not None and found.offset != row.offset
 
 
 def _next_lines(path: Path, offset: int, line_bytes_max: int | None) -> tuple[bytes, bool]:

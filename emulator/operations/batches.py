@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from emulator.domain.batches import (
     NewRequest,
     Phase,
     Request,
+    RequestKind,
     State,
     canonical,
     check_model,
@@ -184,52 +186,74 @@ async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
 
 
 async def add(world: World, call: Call, request: AddRequests) -> None:
-    """Add requests: all of them, or none where one is refused."""
+    """Add requests: all of them, or none where one is refused.
+
+    What takes long is done before the transaction, in steps. Where another call has added one of the same ids
+    meanwhile, it is looked at again.
+    """
     _check_rate(world, call)
     check_open(get_batch(world, call, request.batch_id))
-    prepared: list[tuple[NewRequest, bytes]] = []
-    for item in request.requests:
-        prepared.append((item, _checked(call, item)))
-        if len(prepared) % ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    batch = get_batch(world, call, request.batch_id)
-    check_open(batch)
-    with world.store.transaction():
-        rows = list(_new_rows(world, call, batch, prepared))
-        world.store.batch_requests.insert(call.team.name, batch.id, call.at, rows)
-        world.store.batches.count(call.team.name, batch.id, requests=len(rows))
+    rows = await _prepared(world, call, request)
+    while not _added(world, call, request.batch_id, await _new(world, call, request.batch_id, rows)):
+        pass
+
+
+def _added(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
+    """Write down the requests, unless the batch has one of their ids."""
+    check_open(get_batch(world, call, batch_id))
+    with suppress(_Present), world.store.transaction():
+        if not world.store.batch_requests.insert(call.team.name, batch_id, call.at, rows):
+            raise _Present
+        world.store.batches.count(call.team.name, batch_id, requests=len(rows))
         if rows:
-            world.add_job(call.team, "process_batch", batch.id, due(call.team.batches, call.at))
+            world.add_job(call.team, "process_batch", batch_id, due(call.team.batches, call.at))
+        return True
+    return False
 
 
-def _checked(call: Call, item: NewRequest) -> bytes:
-    """The body of a request as it is kept."""
-    check_model(model_of(item.body))
-    body = msgspec.json.encode(item.body)
-    check_size(len(body), call.team.limits)
-    return body
+class _Present(Exception):
+    """A request is there already."""
 
 
-def _new_rows(world: World, call: Call, batch: Batch, prepared: list[tuple[NewRequest, bytes]]) -> Iterator[NewRow]:
-    """The requests that are new. One that is there already with the same content is passed over (Batch guide)."""
-    seen: dict[str, NewRequest] = {}
-    for item, body in prepared:
+async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewRow]:
+    """The requests as they are kept, each id once: it may come again with the same content (Batch guide)."""
+    rows: dict[str, NewRow] = {}
+    count = get_batch(world, call, request.batch_id).num_requests
+    for number, item in enumerate(request.requests, 1):
+        check_model(model_of(item.body))
+        body = msgspec.json.encode(item.body)
+        check_size(len(body), call.team.limits)
         id = item.id or world.new_id(call.team, "batch_request")
-        present = seen.get(id) or _present(world, batch, call.team.name, id)
-        if present is None:
-            seen[id] = item
-            due_at = due(call.team.batches, call.at, batch.num_requests + len(seen) - 1)
-            yield NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)
-        elif canonical(present.kind, present.body) != canonical(item.kind, item.body):
+        if id not in rows:
+            due_at = due(call.team.batches, call.at, count + len(rows))
+            rows[id] = NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)
+        elif not _same(rows[id], item.kind, body):
             raise differs(id)
+        if number % ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return list(rows.values())
 
 
-def _present(world: World, batch: Batch, team: str, id: str) -> NewRequest | None:
-    row = world.store.batch_requests.get(team, batch.id, id) if batch.num_requests else None
-    if row is None:
-        return None
-    [body] = world.store.batch_requests.bodies(batch, [row])
-    return NewRequest(id, row.kind, msgspec.json.decode(body))
+async def _new(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> list[NewRow]:
+    """Those that the batch has not. One that is there already with the same content is passed over (Batch guide)."""
+    batch = get_batch(world, call, batch_id)
+    if not batch.num_requests:
+        return rows
+    new: list[NewRow] = []
+    for number, row in enumerate(rows, 1):
+        present = world.store.batch_requests.get(call.team.name, batch_id, row.id)
+        if present is None:
+            new.append(row)
+        elif not _same(row, present.kind, world.store.batch_requests.bodies(batch, [present])[0]):
+            raise differs(row.id)
+        if number % ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return new
+
+
+def _same(row: NewRow, kind: RequestKind, body: bytes) -> bool:
+    ours, theirs = msgspec.json.decode(row.body or b"null"), msgspec.json.decode(body)
+    return row.body == body or canonical(row.kind, ours) == canonical(kind, theirs)
 
 
 async def list_requests(world: World, call: Call, request: ListRequests) -> Page[RequestView]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import NoneType
 from typing import Any
 
 import msgspec
 
 from emulator.domain.batches import RequestKind
+from emulator.domain.json_depth import is_deeper
 from emulator.errors import ApiError, Kind
+from emulator.limits import Limits
 from emulator.operations.base import Call
-from emulator.operations.batches import BatchId
+from emulator.operations.batches import ITEMS_AT_ONCE, BatchId
 from emulator.operations.batches_results import ReadMedium
+from emulator.rest import serde
 from emulator.rest.bodies import Headers, Reply
 from emulator.rest.reading import Exchange, FromJson, FromPath, FromQuery
 from emulator.rest.route import Route
@@ -23,18 +27,55 @@ _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention
 
 
 class RequestsFromJson(FromJson, frozen=True):
-    """A body that is held against its shape, and then handed on as it was sent, with what the shape does not know."""
+    """A body that is held against its shape, and then handed on as it was sent, with what the shape does not know.
+
+    It may hold thousands of requests, so they are decoded one by one. Where one does not fit, the whole is decoded at
+    once, to tell in which line.
+    """
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:
+        limits = call.team.limits
+        body = await exchange.body(limits)
+        self.check_type(exchange)
+        requests = await _requests(body, limits.json_depth_max)
+        return self.make(exchange.path, self._whole(body, limits) if requests is None else requests)
+
+    def _whole(self, body: bytes, limits: Limits) -> list[bytes]:
         try:
-            await FromJson(self.shape, lambda path, body: body)(exchange, call)
+            serde.decode(body, self.shape, limits)
         except ApiError as error:
             if error.kind is Kind.MISSHAPEN_BODY:
-                _check_kinds(msgspec.json.decode(exchange.received))
+                _check_kinds(msgspec.json.decode(body))
             raise
-        body = msgspec.json.decode(exchange.received)
-        _check_kinds(body)
-        return self.make(exchange.path, body)
+        _check_kinds(msgspec.json.decode(body))
+        return _items(body)[1]
+
+
+async def _requests(body: bytes, depth_max: int | None) -> list[bytes] | None:
+    """The requests of a body, unless there is anything in it that may have to be refused."""
+    try:
+        others, items = _items(body)
+        for number, item in enumerate(items, 1):
+            request = msgspec.json.decode(item, type=_OneKind).batch_request
+            msgspec.json.decode(item, type=shapes.NewRequestBody)
+            if len(request) != 1 or is_deeper(item, None if depth_max is None else depth_max - 2):
+                return None
+            if number % ITEMS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
+        return None
+    return None if others else items
+
+
+def _items(body: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]]:
+    """The members of a body beside its requests, and these."""
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    items = msgspec.json.decode(members.pop("batch_requests"), type=list[msgspec.Raw])
+    return members, list(map(bytes, items))
+
+
+class _OneKind(msgspec.Struct):
+    batch_request: dict[str, msgspec.Raw]
 
 
 def _check_kinds(body: Any) -> None:

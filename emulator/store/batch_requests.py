@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -48,17 +48,17 @@ class BatchRequests:
         self._db = database
         self._blobs = blobs
 
-    def insert(self, team: str, batch_id: str, at: Instant, rows: Iterable[NewRow]) -> str | None:
-        """Add requests; stops at an id that the batch has already, and returns it."""
-        for row in rows:
-            added = self._db.write(
-                "INSERT INTO batch_requests (team, batch_id, id, kind, model, created_at, due_at, size, body, "
-                "body_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (team, batch_id, row.id, row.kind.value, row.model, at, row.due_at, row.size, row.body, row.offset),
-            )
-            if not added:
-                return row.id
-        return None
+    def insert(self, team: str, batch_id: str, at: Instant, rows: Sequence[NewRow]) -> bool:
+        """Add requests, but for those whose ids the batch has already; whether that was none."""
+        added = self._db.write_many(
+            "INSERT INTO batch_requests (team, batch_id, id, kind, model, created_at, due_at, size, body, "
+            "body_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                (team, batch_id, row.id, row.kind.value, row.model, at, row.due_at, row.size, row.body, row.offset)
+                for row in rows
+            ),
+        )
+        return not rows or added == len(rows)
 
     def get(self, team: str, batch_id: str, id: str) -> Request | None:
         """One request."""

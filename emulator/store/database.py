@@ -125,10 +125,13 @@ class Database:
         """Run one statement and return the number of rows it changed. Raises OSError when the disk is full."""
         return self._execute(sql, parameters).rowcount
 
-    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for each row of parameters. Raises OSError when the disk is full."""
+    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement for each row of parameters and return the number of rows changed by all of them.
+
+        Raises OSError when the disk is full.
+        """
         try:
-            self._connection.executemany(sql, rows)
+            return self._connection.executemany(sql, rows).rowcount
         except _ERRORS as error:
             raise _told(error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import statistics
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from time import perf_counter
+from contextlib import contextmanager
+from time import perf_counter, thread_time
 
 import httpx
 import pytest
 
-from tests.rest.batching import chat_body, line
+from emulator import Emulator
+from tests.rest.batching import Batches, chat_body, line, request
+from tests.rpc.client import Rpc, message
 
 LINES, MIB = 50_000, 1024 * 1024
 HEADERS = {"authorization": "Bearer xai-emulator"}
@@ -69,6 +73,56 @@ class Bystander(threading.Thread):
                 start = perf_counter()
                 client.get("/v1/api-key").raise_for_status()
                 self.waits.append(perf_counter() - start)
+
+
+@contextmanager
+def steps_of(emulator: Emulator) -> Iterator[list[float]]:
+    """How much of its own time the loop of an emulator takes for each step, in seconds, while something is done."""
+    loop, steps, over = emulator._running()._loop, list[float](), threading.Event()
+
+    async def watch() -> None:
+        before = thread_time()
+        while not over.is_set():
+            await asyncio.sleep(0)
+            now = thread_time()
+            steps.append(now - before)
+            before = now
+
+    watcher = asyncio.run_coroutine_threadsafe(watch(), loop)
+    yield steps
+    over.set()
+    watcher.result(30)
+
+
+@pytest.mark.alone
+def test_many_requests_over_rest_let_others_have_their_turn() -> None:
+    """Neither a call that adds thousands nor a page of a thousand results takes 50 ms of the loop's time at once."""
+    with Emulator() as emulator:
+        batches = Batches(emulator)
+        with batches.http:
+            id = batches.filled(request("first"))
+            with steps_of(emulator) as steps:
+                batches.add(id, *(request(f"r{n:04}") for n in range(5000))).raise_for_status()
+                emulator.advance(1)
+                assert len(batches.results(id, limit=1000)) == 5001
+        assert max(steps) < 0.05, sorted(steps)[-5:]
+
+
+@pytest.mark.alone
+def test_many_requests_over_grpc_let_others_have_their_turn() -> None:
+    """As over REST."""
+    chat = message("xai_api.GetCompletionsRequest", model="m", messages=[message("xai_api.Message", role=1)])
+    many = [message("xai_api.BatchRequest", batch_request_id=f"r{n:04}", completion_request=chat) for n in range(5000)]
+    service = "xai_api.BatchMgmt"
+    with Emulator() as emulator, Rpc(emulator.grpc_target, emulator.api_key) as rpc:
+        id = rpc.call(f"{service}/CreateBatch", message("xai_api.CreateBatchRequest", name="b")).batch_id
+        adding = message("xai_api.AddBatchRequestsRequest", batch_id=id, batch_requests=many)
+        listing = message("xai_api.ListBatchResultsRequest", batch_id=id, limit=1000)
+        with steps_of(emulator) as steps:
+            rpc.call(f"{service}/AddBatchRequests", adding)
+            emulator.advance(1)
+            assert len(rpc.call(f"{service}/ListBatchResults", listing).results) == 1000
+        assert max(steps) < 0.05, sorted(steps)[-5:]
 
 
 @pytest.mark.alone

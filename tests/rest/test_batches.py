@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -210,6 +211,41 @@ def test_adding_again_what_is_there_changes_nothing(batches: Batches) -> None:
     turned = dict(reversed(chat_body().items())) | {"temperature": None}
     assert batches.add(id, request("a", body=turned), request("b")).status_code == 200
     assert batches.counters(id)[0] == 2
+
+
+@pytest.mark.parametrize("second", ["the same", "another"])
+def test_two_calls_may_add_the_same_at_once(batches: Batches, second: str) -> None:
+    """Each request is there once; where their content differs, one call is refused and leaves nothing behind."""
+    batches.configure(batches="manual")
+    id = batches.filled(request("there"))
+    same = [request(f"r{n}") for n in range(1000)]
+    calls = [
+        [request("own-1"), *same, request("last", body=chat_body("the same"))],
+        [request("own-2"), *same, request("last", body=chat_body(second))],
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        replies = list(pool.map(lambda requests: batches.add(id, *requests).status_code, calls))
+    assert sorted(replies) == ([200, 200] if second == "the same" else [200, 412])
+    kept = {row["batch_request_id"] for row in batches.requests(id, limit=1000)}
+    owned = {own for own, status in zip(("own-1", "own-2"), replies, strict=True) if status == 200}
+    assert kept == {"there", "last", *owned, *(f"r{n}" for n in range(1000))}
+    assert batches.counters(id)[0] == len(kept)
+
+
+def test_a_request_that_is_nested_too_deeply(batches: Batches) -> None:
+    """Is refused at the depth at which any body would be, counted from the outside."""
+    batches.configure(limits={"json_depth_max": 12})
+    id = batches.create()
+
+    def nested(depth: int) -> dict[str, Any]:
+        value: Any = 0
+        for _ in range(depth):
+            value = [value]
+        return request("a", body=chat_body(response_format={"x": value}))
+
+    assert batches.add(id, nested(12 - 6)).status_code == 200
+    reply = batches.add(id, nested(12 - 5))
+    assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "json_depth_max")
 
 
 def test_a_batch_grows_after_it_was_done(batches: Batches) -> None:

@@ -226,13 +226,13 @@ def create(path: Path, body: CreateBatchBody) -> CreateBatch:
     return CreateBatch(body.name, body.input_file_id)
 
 
-def add(path: Path, body: dict[str, Any]) -> AddRequests:
-    """Requests for the batch in the path, each as it was sent."""
-    return AddRequests(path["batch_id"], _requests(body["batch_requests"]))
+def add(path: Path, requests: list[bytes]) -> AddRequests:
+    """Requests for the batch in the path, each as it was sent, in JSON."""
+    return AddRequests(path["batch_id"], _requests(requests))
 
 
-def _requests(items: list[dict[str, Any]]) -> Iterator[NewRequest]:
-    for item in items:
+def _requests(items: list[bytes]) -> Iterator[NewRequest]:
+    for item in map(msgspec.json.decode, items):
         [(kind, body)] = item["batch_request"].items()
         yield NewRequest(item.get("batch_request_id") or None, RequestKind(kind), body)
 
