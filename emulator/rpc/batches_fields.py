@@ -134,7 +134,7 @@ class Moment:
         return text.removesuffix("T00:00:00.000000Z")
 
     def to_message(self, value: Any) -> Message:
-        return timestamp(datetime.fromisoformat(value if "T" in value else f"{value}T00:00:00Z"))
+        return timestamp(from_datetime(datetime.fromisoformat(value if "T" in value else f"{value}T00:00:00Z")))
 
 
 class Custom(msgspec.Struct, frozen=True):

@@ -53,10 +53,10 @@ def load() -> Schema:
     return Schema(DESCRIPTORS.read_bytes())
 
 
-def timestamp(moment: datetime) -> Message:
-    """Return an aware moment as google.protobuf.Timestamp, to the microsecond."""
-    seconds, rest = divmod(moment - EPOCH, timedelta(seconds=1))
-    return load().message("google.protobuf.Timestamp")(seconds=seconds, nanos=rest.microseconds * 1000)
+def timestamp(instant: int) -> Message:
+    """Return microseconds since the epoch as google.protobuf.Timestamp."""
+    seconds, microseconds = divmod(instant, 1_000_000)
+    return load().message("google.protobuf.Timestamp")(seconds=seconds, nanos=microseconds * 1000)
 
 
 def to_datetime(timestamp: Message) -> datetime:

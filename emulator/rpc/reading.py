@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant, to_datetime
+from emulator.clock import Instant
 from emulator.errors import invalid
 from emulator.rpc.messages import timestamp
 
@@ -46,4 +46,4 @@ def choice(name: str, table: dict[int, Any], number: int) -> Any:
 
 def stamp(instant: Instant | None) -> Message | None:
     """A Timestamp; None stays unset."""
-    return None if instant is None else timestamp(to_datetime(instant))
+    return None if instant is None else timestamp(instant)
