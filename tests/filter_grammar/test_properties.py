@@ -92,6 +92,8 @@ def test_the_laws_of_logic(one, other, fields):
     assert matches(Not(Or((one, other))), fields) is matches(And((Not(one), Not(other))), fields)
     assert matches(Not(Not(one)), fields) is p
     assert matches(Or((other, And((one, other)))), fields) is q
+    assert matches(And((one, Or(()))), fields) is False
+    assert matches(Or((one, And(()))), fields) is True
 
 
 # --- a second judge: reads the notation of trees, and computes with sets of documents and with fractions
