@@ -81,16 +81,16 @@ class BatchRequests:
     ) -> list[Request]:
         """Requests, starting after a position: all, only finished ones, or only others."""
         where = {None: "", True: " AND finished_at IS NOT NULL", False: " AND finished_at IS NULL"}[finished]
-        rows = self._db.keyset(
+        return self._db.keyset(
+            _request,
             _SELECT,
             _OF_BATCH + where,
             (team, batch_id),
             order_by="id",
             descending=False,
-            after=None if after is None else (after.key, after.seq),
+            after=after,
             limit=limit,
         )
-        return [_request(row) for row in rows]
 
     @staticmethod
     def cursor(request: Request) -> Cursor:

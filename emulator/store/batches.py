@@ -72,16 +72,16 @@ class Batches:
 
     def page(self, team: str, after: Cursor | None, limit: int) -> list[Batch]:
         """Batches, newest first, starting after a position."""
-        rows = self._db.keyset(
+        return self._db.keyset(
+            _batch,
             f"SELECT {_COLUMNS} FROM batches",
             "team = ?",
             (team,),
             order_by="created_at",
             descending=True,
-            after=None if after is None else (after.key, after.seq),
+            after=after,
             limit=limit,
         )
-        return [_batch(row) for row in rows]
 
     @staticmethod
     def cursor(batch: Batch) -> Cursor:

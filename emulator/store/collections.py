@@ -91,16 +91,16 @@ class Collections:
         limit: int,
     ) -> list[Collection]:
         """Collections in order, starting after a position."""
-        rows = self._db.keyset(
+        return self._db.keyset(
+            _collection,
             _SELECT,
             "team = ?",
             (now, now, team),
             order_by=_KEYS[sort_by],
             descending=descending,
-            after=None if after is None else (after.key, after.seq),
+            after=after,
             limit=limit,
         )
-        return [_collection(row) for row in rows]
 
     @staticmethod
     def cursor(collection: Collection, sort_by: CollectionsSortBy) -> Cursor:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from emulator.domain.paging import Cursor
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 _SCHEMA = Path(__file__).with_name("schema.sql")
@@ -152,20 +156,21 @@ class Database:
 
     def keyset(
         self,
+        make: Callable[[tuple[Any, ...]], T],
         select: str,
         where: str,
         parameters: Sequence[Any],
         *,
         order_by: str,
         descending: bool,
-        after: tuple[int | str, int] | None,
+        after: Cursor | None,
         limit: int,
-    ) -> list[tuple[Any, ...]]:
-        """A page of a list ordered by (order_by, seq), starting after a position. `order_by` is a trusted name."""
+    ) -> list[T]:
+        """What is made of a page of rows in the order of (order_by, seq), after a position; `order_by` is trusted."""
         direction, beyond = ("DESC", "<") if descending else ("ASC", ">")
         values = list(parameters)
         if after is not None:
             where += f" AND ({order_by}, seq) {beyond} (?, ?)"
-            values += after
+            values += (after.key, after.seq)
         sql = f"{select} WHERE {where} ORDER BY {order_by} {direction}, seq {direction} LIMIT ?"
-        return self.rows(sql, [*values, limit])
+        return [make(row) for row in self.rows(sql, [*values, limit])]

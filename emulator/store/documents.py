@@ -93,16 +93,16 @@ class Documents:
             if value is not None:
                 where += f" AND {column} = ?"
                 parameters.append(value)
-        rows = self._db.keyset(
+        return self._db.keyset(
+            _document,
             _SELECT,
             where,
             parameters,
             order_by=_KEYS[sort_by],
             descending=descending,
-            after=None if after is None else (after.key, after.seq),
+            after=after,
             limit=limit,
         )
-        return [_document(row) for row in rows]
 
     @staticmethod
     def cursor(document: Document, sort_by: DocumentsSortBy) -> Cursor:

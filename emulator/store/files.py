@@ -120,16 +120,16 @@ class Files:
         self, team: str, now: Instant, *, sort_by: SortBy, descending: bool, after: Cursor | None, limit: int
     ) -> list[File]:
         """Living files in order, starting after a position."""
-        rows = self._db.keyset(
+        return self._db.keyset(
+            file_of,
             _SELECT,
             f"team = ? AND {_ALIVE}",
             (team, now),
             order_by=_KEYS[sort_by],
             descending=descending,
-            after=None if after is None else (after.key, after.seq),
+            after=after,
             limit=limit,
         )
-        return [file_of(row) for row in rows]
 
     @staticmethod
     def cursor(file: File, sort_by: SortBy) -> Cursor:
