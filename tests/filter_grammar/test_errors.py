@@ -205,6 +205,22 @@ def test_an_error_about_many_fields_is_small():
         assert re.search(r"_\d+, \.\.\.$", caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("text", "like"),
+    [
+        ("year ! = 2020", "year > = 2020"),
+        ("year>2020&&price<5", "year > 2020 && price < 5"),
+        ("year=2020||year=2021", "year = 2020 || year = 2021"),
+        ("a = 1 NOT", "a = 1 AND"),
+        ("a = 1 OR", "a = 1 AND"),
+        ("x = lower(author)", "lower(author) = x"),
+    ],
+)
+def test_another_look_of_a_mistake_gets_the_same_hint(text, like):
+    """A mistake that can look in several ways is known in all of them."""
+    assert error_of(text).hint == error_of(like).hint
+
+
 @pytest.mark.parametrize("row", range(len(HINTS)), ids=lambda row: HINTS[row].pattern)
 def test_every_hint_is_needed(row, monkeypatch):
     """Without its row of the table, the example of a hint gets other advice: no row is shadowed or spare."""
