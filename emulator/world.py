@@ -15,11 +15,12 @@ from emulator.domain.hostility import Mischief
 from emulator.domain.keys import AuthMode, Key
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
-from emulator.search.embedders import check_embedder, embed
+from emulator.search.embedders import STAND_IN, check_embedder, embed
 from emulator.settings import STAY_HERE, BadSetting, Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
 from emulator.store.snapshots import Opened
+from emulator.threads import each_in_threads
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -180,7 +181,14 @@ class World:
 
     async def embed(self, team: Team, texts: Sequence[str]) -> NDArray[float32]:
         """A vector for each text by the team's embedder, which works off the loop. Raises EmbedderError."""
-        return await asyncio.to_thread(embed, team.embedder, texts)
+        if team.embedder == STAND_IN:
+            return await asyncio.to_thread(embed, STAND_IN, texts)
+        # Any other may be slow. A thread of its own, for those of the pool are few, and all teams work in them.
+        vectors: NDArray[float32] | Exception
+        [vectors] = await each_in_threads(lambda texts: embed(team.embedder, texts), [texts])
+        if isinstance(vectors, Exception):
+            raise vectors
+        return vectors
 
     def add_job(self, team: Team, kind: str, subject: str, due_at: Instant | None) -> None:
         """Plan something for later and let the job loop know; None waits until somebody releases it."""

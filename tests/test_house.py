@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"profiles"},
     {"domain"},
     {"rules"},
-    {"errors", "limits", "clock", "ids", "version", "directories", "functions"},
+    {"errors", "limits", "clock", "ids", "version", "directories", "functions", "threads"},
 ]
 SIDEWAYS = {
     ("__main__", "cli"),

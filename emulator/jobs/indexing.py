@@ -11,10 +11,10 @@ from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
-from emulator.jobs.responders.threads import each_in_threads
 from emulator.search.embedders import EmbedderError
 from emulator.search.extracted import ExtractionError
 from emulator.store.jobs import Job
+from emulator.threads import each_in_threads
 from emulator.world import Team, World
 
 _CHUNKS_AT_ONCE = 128  # embedded and written between two chances for other calls

@@ -18,8 +18,8 @@ from emulator import Emulator
 from emulator.domain.batches_results import BatchRequest
 from emulator.jobs.responders import make_responder
 from emulator.jobs.responders.instances import PARTS_MAX, instance
-from emulator.jobs.responders.threads import THREADS
 from emulator.settings import BadSetting
+from emulator.threads import THREADS
 from tests.rest.batching import Batches, Json, chat_body, request
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"

@@ -129,6 +129,8 @@ def rpc_request(method: Method, ids: Ids) -> Any:
         if field.name in FIELDS:
             value = ids[FIELDS[field.name]]
             fields[field.name] = [value] if field.name == "file_ids" else value
+        elif field.name == "team_id" and "team_id" in ids:
+            fields["team_id"] = ids["team_id"]
     return load().message(described.input_type.full_name)(**fields, **MESSAGES.get(method.name, lambda _: {})(ids))
 
 

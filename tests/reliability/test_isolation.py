@@ -38,6 +38,7 @@ MISSING = {
 class Team:
     """A team with one of everything, and clients of both planes."""
 
+    emulator: Emulator
     name: str
     http: dict[bool, httpx.Client]  # by whether it is of the management plane
     rpc: dict[bool, Rpc]
@@ -93,7 +94,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
         "token": token,
         "name": file_name,
     }
-    return Team(name, http, rpc, ids, [text, pdf, half], [public])
+    return Team(emulator, name, http, rpc, ids, [text, pdf, half], [public])
 
 
 @pytest.fixture(scope="module")
@@ -151,15 +152,16 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
     assert owner.everything() == before
 
 
-@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management and each.door == "rest"], ids=str)
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management], ids=str)
 def test_a_team_id_opens_no_door(teams: tuple[Team, Team], attempt: Attempt) -> None:
     """Naming the owner's team in `team_id` beside the stranger's key is refused, or nothing of the owner comes back."""
     owner, stranger = teams
-    team_id = owner.http[False].get("/v1/me").json()["team_id"]
-    http, before = stranger.http[True], owner.everything()
+    team_id, before = owner.http[False].get("/v1/me").json()["team_id"], owner.everything()
+    http = stranger.http[True]
     with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": team_id}) as named:
-        (status, _), said = attempt(named, stranger.rpc[True], owner.ids)
-    assert status >= 400 or not [id for id in (*owner.ids.values(), *owner.files) if id in said]
+        ended, said = attempt(named, stranger.rpc[True], {**owner.ids, "team_id": team_id})
+    assert ended[0] != "OK" or attempt.door == "rest", "every message has the field"
+    assert ended[0] != 200 or not [id for id in (*owner.ids.values(), *owner.files) if id in said]
     assert owner.everything() == before
 
 
@@ -197,6 +199,52 @@ def test_public_urls_cannot_be_guessed(teams: tuple[Team, Team]) -> None:
         reply = http.get(f"/_files-cdn/{guess}")
         assert reply.status_code == 404, guess
         assert CANARY not in reply.text
+
+
+def images(team: Team, **body: Any) -> dict[str, Any]:
+    """What a batch of a team says of a picture that it makes."""
+    http, emulator = team.http[False], team.emulator
+    batch = http.post("/v1/batches", json={"name": "pictures"}).raise_for_status().json()["batch_id"]
+    items = [request("picture", "image_generation", {"prompt": "a", **body})]
+    http.post(f"/v1/batches/{batch}/requests", json={"batch_requests": items}).raise_for_status()
+    emulator.advance(5, team.name)
+    [result] = http.get(f"/v1/batches/{batch}/results").raise_for_status().json()["results"]
+    found: dict[str, Any] = result["batch_result"]
+    return found
+
+
+def test_pictures_of_batches_are_the_team_s_own(teams: tuple[Team, Team]) -> None:
+    """The URL of a picture cannot be guessed, and a file that a batch stores belongs to its team alone."""
+    owner, stranger = teams
+    options = {"storage_options": {"filename": "a.png", "public_url": True}}
+    (picture,) = images(owner, **options)["response"]["image_generation"]["data"]
+    (other,) = images(stranger)["response"]["image_generation"]["data"]
+    token, name = picture["url"].split("/")[-2:]
+    assert len(token) >= 22  # base64 of 128 bits
+    assert sum(one == another for one, another in zip(token, other["url"].split("/")[-2], strict=True)) < len(token) / 2
+    http = stranger.http[False]
+    assert http.get(picture["url"]).content.startswith(b"\x89PNG")
+    changed = "A" if token[-1] != "A" else "B"
+    for guess in (f"{token[:-1]}{changed}/{name}", f"{token[:-1]}/{name}", f"{token}/image_1.png", f"%00/{name}"):
+        assert http.get(f"/_media/{guess}").status_code == 404, guess
+        assert http.get(f"/_files-cdn/{guess}").status_code == 404, guess
+    stored = picture["file_output"]["file_id"]
+    for path in (f"/v1/files/{stored}", f"/v1/files/{stored}/content"):
+        assert http.get(path).status_code == 404
+        assert owner.http[False].get(path).is_success
+    assert stored not in http.get("/v1/files").text
+    assert http.get(picture["file_output"]["public_url"]).is_success, "that is for everybody"
+
+
+def test_a_batch_reads_no_file_of_another_team(teams: tuple[Team, Team]) -> None:
+    """A request that names a file of the owner fails as one that names a file of nobody."""
+    owner, stranger = teams
+    said = [
+        images(stranger, image={"file_id": id})["error"].replace(id, "<file>")
+        for id in (owner.files[1], MISSING["file_id"])
+    ]
+    assert said[0] == said[1]
+    assert "not found" in said[0]
 
 
 # --- logs

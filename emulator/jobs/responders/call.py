@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from emulator.domain.batches_results import BatchRequest
-from emulator.jobs.responders.threads import each_in_threads
+from emulator.threads import each_in_threads
 
 
 class Call:

@@ -19,7 +19,7 @@ import msgspec
 from emulator.domain.batches import RequestKind, ResultKind
 from emulator.domain.batches_chat import Json
 from emulator.domain.batches_results import BatchRequest
-from emulator.jobs.responders.threads import each_in_threads
+from emulator.threads import each_in_threads
 
 TIMEOUT_SECONDS = 120
 _PATHS = {

@@ -35,7 +35,7 @@ async def each_in_threads(work: Callable[[T], Any], items: Sequence[T]) -> list[
             loop.call_soon_threadsafe(done.set)
 
     for _ in range(threads):
-        threading.Thread(target=run, name="xai-emulator-responder", daemon=True).start()
+        threading.Thread(target=run, name="xai-emulator-work", daemon=True).start()
     if threads:
         await done.wait()
     return answers
