@@ -31,7 +31,7 @@ demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
-bench: $(STAMPS)/test  ## Measure beside the peers, and print the table, in minutes (ARGS="--only search")
+bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers, and print the table, in minutes (ARGS="--only search")
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python benchmarks/filters.py
 
@@ -50,6 +50,7 @@ comma := ,
 
 # Clients beside the newest ones of $(VENV). What an old one cannot do is skipped with the reason.
 OLDER := oldest middle litellm
+CLIENTS_moto := "moto[s3,server]>=5.2"
 CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2"
 CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
 CLIENTS_litellm := "litellm>=1.100"

@@ -7,18 +7,20 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.servers import AUTH, KEY, Process, running, upload, use_load_cpu
+from benchmarks.servers import AUTH, KEY, MOTO, Process, running, upload, use_load_cpu
 from benchmarks.table import Figure, percentile, ratio
 
 MIB = 1 << 20
 LARGE = 48 * MIB
 WRK = shutil.which("wrk")
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request"}  # enough for moto
 
 
 def requests_per_second(url: str, *headers: str) -> float:
@@ -33,6 +35,7 @@ def requests_per_second(url: str, *headers: str) -> float:
 def small_get() -> list[Figure]:
     """GET /v1/files/{id} through the whole pipeline, beside a bare application that says hello, and moto."""
     if WRK is None:
+        print("wrk is not installed, so small requests are not measured", file=sys.stderr)
         return []
     use_load_cpu()
     with ExitStack() as stack:
@@ -50,7 +53,8 @@ def small_get() -> list[Figure]:
         moto = moto_object(stack)
         if moto is not None:
             value, ours, theirs = ratio(
-                lambda: requests_per_second(url, f"Authorization: Bearer {KEY}"), lambda: requests_per_second(moto)
+                lambda: requests_per_second(url, f"Authorization: Bearer {KEY}"),
+                lambda: requests_per_second(moto, f"Authorization: {SIGNED['Authorization']}"),
             )
             figures.append(Figure("GET /v1/files/{id}, to moto's GET object", value, "x", 20, "higher"))
         return figures
@@ -58,25 +62,23 @@ def small_get() -> list[Figure]:
 
 def moto_object(stack: ExitStack, content: bytes = b"hello") -> str | None:
     """The URL of an object in a running moto, where moto is installed."""
-    import importlib.util
-
-    if importlib.util.find_spec("moto") is None:
+    if not MOTO.exists():
         return None
     moto = stack.enter_context(running("moto"))
     connection = http.client.HTTPConnection("127.0.0.1", moto.port)
     for path, body in (("/bucket", b""), ("/bucket/key", content)):
-        connection.request(
-            "PUT", path, body, {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request"}
-        )
+        connection.request("PUT", path, body, SIGNED)
         connection.getresponse().read()
     connection.close()
     return f"{moto.url}/bucket/key"
 
 
 def form(content: bytes) -> tuple[bytes, dict[str, str]]:
-    """A form with one file."""
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
-    return head + content + b"\r\n--b--\r\n", {**AUTH, "Content-Type": "multipart/form-data; boundary=b"}
+    """A form with one file, and a boundary as clients make them: the shorter it is, the slower it is to look for."""
+    boundary = os.urandom(16).hex()
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'.encode()
+    end = f"\r\n--{boundary}--\r\n".encode()
+    return head + content + end, {**AUTH, "Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 def seconds_to_send(port: int, method: str, path: str, body: bytes, headers: dict[str, str]) -> float:
@@ -114,9 +116,8 @@ def large_upload() -> list[Figure]:
         url = moto_object(stack)
         if url is not None:
             port = int(url.split(":")[2].split("/")[0])
-            signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request"}
             value, _, _ = ratio(
-                lambda: seconds_to_send(port, "PUT", "/bucket/large", body, signed),
+                lambda: seconds_to_send(port, "PUT", "/bucket/large", body, SIGNED),
                 lambda: seconds_to_send(emulator.port, "POST", "/v1/files", body, headers),
             )
             figures.append(Figure("48 MiB upload, to moto's PUT", value, "x", 3, "higher"))

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 KEY = "xai-emulator"
 AUTH = {"Authorization": f"Bearer {KEY}"}
+MOTO = Path(f"{sys.prefix}-moto") / "bin" / "python"  # an environment of its own, which `make bench` makes
 SERVER_CPU, LOAD_CPU = {0}, {1}
 
 
@@ -84,7 +85,7 @@ def running(*arguments: str) -> Iterator[Process]:
     if arguments[0] == "emulator":
         command = [sys.executable, "-m", "emulator", "serve", "--port", str(port), *arguments[1:]]
     elif arguments[0] == "moto":
-        command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+        command = [str(MOTO), "-m", "moto.server", "-p", str(port)]
     else:
         command = [sys.executable, "-m", "benchmarks.peers", arguments[0], str(port)]
     process = start(command, port)
