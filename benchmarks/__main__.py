@@ -1,4 +1,7 @@
-"""Measure, and print a table: `python -m benchmarks [--quick] [--only WORD]`. Exits 1 where a goal is missed by far."""
+"""Measure, and print a table: `python -m benchmarks [--quick | --keep] [--only WORD]`.
+
+Exits 1 where a goal is missed by far. `--keep` writes the table of a whole run into docs/performance.md.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ import argparse
 import sys
 
 from benchmarks import doors, lives, search
+from benchmarks.servers import ROOT
 from benchmarks.table import Figure, Job, rows
 
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 QUICK_SLACK = 2.0  # the quick run guards against mistakes, not against a busy machine
 FULL_SLACK = 1.15
 
@@ -29,6 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what takes seconds, with generous slack")
     parser.add_argument("--only", metavar="WORD", default="", help="only the jobs whose name holds WORD")
+    parser.add_argument("--keep", action="store_true", help="write the table into docs/performance.md")
     options = parser.parse_args()
     slack = QUICK_SLACK if options.quick else FULL_SLACK
     figures: list[Figure] = []
@@ -36,7 +42,12 @@ def main() -> int:
         if options.only in job.name and (job.quick or not options.quick):
             print(f"measuring {job.name} …", file=sys.stderr)
             figures += job.measure()
-    print("\n".join(rows(figures, slack)))
+    table = "\n".join(rows(figures, slack))
+    print(table)
+    if options.keep:
+        page = ROOT / "docs" / "performance.md"
+        head, begin, rest = page.read_text("utf-8").partition(BEGIN)
+        page.write_text(f"{head}{begin}\n{table}\n{END}{rest.partition(END)[2]}", "utf-8")
     return 0 if all(figure.met(slack) for figure in figures) else 1
 
 
