@@ -242,5 +242,5 @@ def check_body(body: Any, shape: type[Struct]) -> str | None:
     try:
         msgspec.convert(body, shape)
     except msgspec.ValidationError as error:
-        return str(error).replace("Object missing required field", "missing field").replace("`$.", "`", 1)
+        return str(error).replace("Object missing required field", "missing field").replace("`$.", "`")
     return None

@@ -115,7 +115,7 @@ class ConfigurationError(ValueError):
 def check(configuration: ChunkConfiguration) -> None:
     """Refuse sizes and overlaps that no text can be cut with, and encodings that do not exist."""
     row = STRATEGIES[configuration.strategy]
-    overlap_field = row.overlap_field or f"chunk_overlap_{row.unit}"
+    overlap_field = f"chunk_overlap_{row.unit}"
     if configuration.max_size < 1:
         raise ConfigurationError(row.size_field, f"{row.size_field} must be at least 1, not {configuration.max_size}")
     if configuration.overlap < 0:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from emulator.domain.chunk_configurations import Strategy
 from emulator.domain.collections import (
     FieldDefinition,
     FieldDefinitionOperation,
     FieldDefinitionUpdate,
     check_definitions,
+    check_name,
     check_required,
+    deleted_keys,
     injected_values,
+    one_strategy,
     undefined_keys,
     unique_values,
     updated_definitions,
+    value_taken,
 )
 from emulator.errors import ApiError
 
@@ -26,17 +33,92 @@ updates = st.lists(st.builds(FieldDefinitionUpdate, definitions, st.sampled_from
 fields = st.dictionaries(keys, st.text())
 
 
+def as_documented(present: list[FieldDefinition], updates: list[FieldDefinitionUpdate]) -> list[FieldDefinition] | str:
+    """What updates leave, one after the other; or the rule that refuses one of them."""
+    after, old = {each.key: each for each in present}, {each.key for each in present}
+    for update in updates:
+        key = update.definition.key
+        if update.operation is FieldDefinitionOperation.ADD:
+            if update.definition.required and key not in old:
+                return "new-required-field"
+            after[key] = update.definition
+        elif key not in after:
+            return "unknown-field"
+        else:
+            del after[key]
+            old -= {key}  # its values are gone
+    return list(after.values())
+
+
 @given(present, updates)
+@example(
+    [FieldDefinition("a")],
+    [
+        FieldDefinitionUpdate(FieldDefinition("a"), FieldDefinitionOperation.DELETE),
+        FieldDefinitionUpdate(FieldDefinition("a", required=True)),
+    ],
+)
 @settings(max_examples=60)
-def test_updates_leave_what_could_have_been_created(present: list[FieldDefinition], updates: list[object]) -> None:
-    """Whatever updates are accepted, the keys stay unique and no field that is new is required."""
-    try:
-        after = updated_definitions(present, updates)  # type: ignore[arg-type]
-    except ApiError:
-        return
-    check_definitions(after)
-    known = {definition.key for definition in present}
-    assert all(definition.key in known for definition in after if definition.required)
+def test_updates_leave_what_could_have_been_created(
+    present: list[FieldDefinition], updates: list[FieldDefinitionUpdate]
+) -> None:
+    """Whatever updates are accepted, the keys stay unique and no field that is new, or anew, is required."""
+    expected = as_documented(present, updates)
+    if isinstance(expected, str):
+        with pytest.raises(ApiError) as refused:
+            updated_definitions(present, updates)
+        assert (refused.value.rule, refused.value.param) == (expected, "field_definition_updates")
+    else:
+        after = updated_definitions(present, updates)
+        assert list(after) == expected
+        check_definitions(after)
+    deleted = {each.definition.key for each in updates if each.operation is FieldDefinitionOperation.DELETE}
+    assert deleted_keys(updates) == deleted
+
+
+@pytest.mark.parametrize(
+    ("refuse", "message"),
+    [
+        (
+            lambda: check_name(""),
+            "collection_name: Field is empty but must not be empty. [WKE=form-invalid:not-empty:collection_name]\n",
+        ),
+        (
+            lambda: check_definitions([FieldDefinition("")]),
+            "field_definitions.key: Field is empty but must not be empty."
+            " [WKE=form-invalid:not-empty:field_definitions.key]\n",
+        ),
+        (
+            lambda: check_definitions([FieldDefinition("a")] * 2),
+            "field_definitions.key: 'a' is defined twice. [WKE=form-invalid:unique:field_definitions.key]\n",
+        ),
+        (
+            lambda: check_required([FieldDefinition("a", required=True)], {}),
+            "fields.a: Field is missing but required. [WKE=form-invalid:required:fields.a]\n",
+        ),
+    ],
+)
+def test_a_refused_value_is_told_in_the_recorded_form(refuse: Callable[[], None], message: str) -> None:
+    """The field, the sentence, and both the rule and the field again (observed live); a warning names them too."""
+    with pytest.raises(ApiError) as refused:
+        refuse()
+    assert refused.value.message == message
+    assert message.endswith(f":{refused.value.rule}:{refused.value.param}]\n")
+
+
+def test_a_strategy_is_one_of_those_that_could_be_given() -> None:
+    """The refusal lists their names on the wire."""
+    error = one_strategy([Strategy.CHARS, Strategy.BYTES])
+    assert (error.rule, error.param) == ("one-of", "chunk_configuration")
+    assert "must be given, of chars_configuration, bytes_configuration. [" in error.message
+
+
+@pytest.mark.parametrize(("length", "shown"), [(100, 100), (101, 100)])
+def test_a_long_value_that_is_taken_is_shown_in_part(length: int, shown: int) -> None:
+    """A hundred characters of it."""
+    error = value_taken("isbn", "x" * length)
+    assert (error.rule, error.param) == ("unique", "fields.isbn")
+    assert f"'{'x' * shown}{'…' if shown < length else ''}', which" in error.message
 
 
 @given(present, definitions)

@@ -214,11 +214,28 @@ def test_an_error_about_many_fields_is_small():
         ("a = 1 NOT", "a = 1 AND"),
         ("a = 1 OR", "a = 1 AND"),
         ("x = lower(author)", "lower(author) = x"),
+        ("fields. isbn = 1", "fields . isbn = 1"),
+        (".isbn = 1", "fields..isbn = 1"),
+        ("author = Sandra Kim AND " + "a = 1 AND " * 20 + "b = 2", "author = Sandra Kim"),
     ],
 )
 def test_another_look_of_a_mistake_gets_the_same_hint(text, like):
     """A mistake that can look in several ways is known in all of them."""
     assert error_of(text).hint == error_of(like).hint
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a = \u25b8 x", "? x"),
+        ("a = x \u25b8", "x ?"),
+        ("a = " + "w" * 40 + " x", "w" * 40 + " x"),
+        ("a = " + "w" * 41 + " x", "w" * 37 + "... x"),
+    ],
+)
+def test_a_hint_repeats_what_was_written(text, shown):
+    """Words are shown up to forty characters, and the mark of the table as a question mark."""
+    assert error_of(text).hint == f'quote a value of several words: "{shown}"'
 
 
 @pytest.mark.parametrize("row", range(len(HINTS)), ids=lambda row: HINTS[row].pattern)

@@ -29,6 +29,7 @@ def terms(count: int) -> str:
 
 SIZED = {"chars_max": chars, "depth_max": depth, "terms_max": terms}
 DEFAULTS = {"chars_max": 16_384, "depth_max": 64, "terms_max": 1000}
+COUNTED = {"chars_max": "characters", "depth_max": "levels of parentheses", "terms_max": "comparisons"}
 
 
 @pytest.mark.parametrize("limit", SIZED)
@@ -38,7 +39,7 @@ def test_a_limit_is_inclusive(limit, maximum):
     limits = Limits(**{**dict.fromkeys(SIZED), limit: maximum})
     for size in (maximum - 1, maximum):
         parse(SIZED[limit](size), limits)
-    with pytest.raises(FilterError, match=rf"more than {maximum} .*{limit}") as caught:
+    with pytest.raises(FilterError, match=f"more than {maximum} {COUNTED[limit]}, the limit {limit}") as caught:
         parse(SIZED[limit](maximum + 1), limits)
     assert caught.value.limit == limit
     assert limit in caught.value.hint
@@ -61,6 +62,8 @@ def test_a_limit_points_at_what_breaks_it():
     broken = [
         ("a = 12", Limits(chars_max=5), 5),
         ("((a = 1))", Limits(depth_max=1), 1),
+        ("(a = 1)", Limits(depth_max=0), 0),
+        ("a = 1", Limits(terms_max=0), 0),
         ("a=1 b=2", Limits(terms_max=1), 4),
     ]
     for text, limits, position in broken:
@@ -71,6 +74,7 @@ def test_a_limit_points_at_what_breaks_it():
 
 def test_the_ceiling_of_depth_cannot_be_lifted():
     """However large depth_max is, the ceiling holds, and its error names the limit and the ceiling."""
+    assert DEPTH_CEILING == 1000  # README
     for limits in (UNLIMITED, Limits(None, DEPTH_CEILING + 5, None)):
         parse("(" * DEPTH_CEILING + "a = 1" + ")" * DEPTH_CEILING, limits)
         with pytest.raises(FilterError, match=f"more than {DEPTH_CEILING} .* depth_max"):
