@@ -159,6 +159,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"Something is left behind: {report.left_behind}")
         if config.stash[TARGET].budget.is_spent:
             terminalreporter.write_line("The budget of calls is spent: the judgement is not complete.")
+        for name, reason in config.stash[CLIENTS].missing().items():
+            terminalreporter.write_line(f"Every case is skipped with {name}: {reason}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

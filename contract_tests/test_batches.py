@@ -80,6 +80,22 @@ def test_one_result(client: Client, target: Target, name: str) -> None:
 
 
 @case(
+    "batches.one-result-unknown",
+    *("batches.get_request",),
+    evidence="assumed",
+    source="as for every other thing that does not exist",
+    refusal="not found",
+    destructive=True,
+)
+def test_unknown_result(client: Client, name: str) -> None:
+    """A request that a batch does not have is not found in it."""
+    made = client.create_batch(f"{name}capitals")
+    with pytest.raises(Refused) as refused:
+        client.get_batch_result(made.id, "nobody")
+    assert refused.value.kind == "not_found"
+
+
+@case(
     "batches.file-with-clients",
     *("files.upload", "batches.create", "batches.get", "batches.list_results"),
     evidence="documented",

@@ -183,3 +183,32 @@ def test_unknown(client: Client, name: str) -> None:
         with pytest.raises(Refused) as refused:
             call(collection, nobody)
         assert refused.value.kind == "not_found"
+
+
+@case(
+    "collections.described-unknown",
+    *("collections.describe",),
+    evidence="assumed",
+    source="as for every other call about a collection that does not exist",
+    refusal="not found",
+)
+def test_described_unknown(client: Client) -> None:
+    """A collection that does not exist is not described."""
+    with pytest.raises(Refused) as refused:
+        client.describe_collection("collection_00000000-0000-4000-8000-000000000000")
+    assert refused.value.kind == "not_found"
+
+
+@case(
+    "collections.documents.update-unknown",
+    *("documents.update",),
+    evidence="assumed",
+    source="as for every other call about a document that does not exist",
+    refusal="not found",
+)
+def test_update_unknown(client: Client, name: str) -> None:
+    """A document that does not exist is not changed."""
+    collection = client.create_collection(f"{name}notes").id
+    with pytest.raises(Refused) as refused:
+        client.update_document(collection, "file_00000000-0000-4000-8000-000000000000", fields={"a": "b"})
+    assert refused.value.kind == "not_found"

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from . import steps
 from .case import Case
 from .clients.client import Client
 from .clients.seen import Refused, Unsupported
+from .clients.wire import Transport
 from .target import Target
 
 
@@ -57,12 +59,28 @@ CALLS: dict[str, Callable[[Client, Things], Any]] = {
     "batches.list_results": lambda client, things: client.list_batch_results(things.batch),
 }
 
+# Operations that no client library has, as HTTP requests about things that do not exist: a fault comes before that.
+NOBODY = "file_00000000-0000-4000-8000-000000000000"
+REQUESTS: dict[str, dict[str, Any]] = {
+    "auth.me": {"request": "GET /v1/me"},
+    "files.update": {"request": f"PUT /v1/files/{NOBODY}", "json": {}},
+    "files.initialize": {"request": "POST /v1/files:initialize", "json": {"name": "{run}a.txt"}},
+    "files.upload_chunks": {"request": "POST /v1/files:uploadChunks", "json": {"file_id": NOBODY, "chunk": ""}},
+    "files.batch_upload": {"request": "POST /v1/files/batch_upload", "json": {"files": []}},
+    "files.complete_batch_upload": {"request": f"POST /v1/files/batch_upload/{NOBODY}:complete", "json": {}},
+}
+
 REST_ONLY = {"documents.upload"}  # over gRPC a document is uploaded as a file, and then added
 
 
 def fault(operation: str) -> Any:
     """The parameters of one operation's case."""
-    case = Case(
+    return pytest.param(operation, id=operation, marks=pytest.mark.case(case_of_fault(operation)))
+
+
+def case_of_fault(operation: str, *steps: dict[str, Any]) -> Case:
+    """The case of one operation."""
+    return Case(
         f"faults.{operation}",
         f"A fault that is planned for {operation} is what the client sees, and the next call goes through as before",
         (operation,),
@@ -71,8 +89,8 @@ def fault(operation: str) -> Any:
         feature="faults",
         fault="out_of_credits",
         control=True,
+        steps=steps,
     )
-    return pytest.param(operation, id=operation, marks=pytest.mark.case(case))
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +117,21 @@ def test_fault(client: Client, target: Target, things: Things, operation: str) -
         assert target.control("GET", f"/faults/{rule}")["rule"]["exhausted"]
     finally:
         target.control("DELETE", f"/faults/{rule}")
+
+
+def request(operation: str) -> Any:
+    """The parameters of a case that is an HTTP request: a fault is planned, met, and met no more."""
+    asked = REQUESTS[operation]
+    case = case_of_fault(
+        operation,
+        {"request": "POST /_emulator/faults", "json": {"operation": operation, "error": "out_of_credits"}},
+        {**asked, "expect": {"status": 429}},
+        {**asked, "expect": {"status": [200, 400, 404, 412, 422]}},
+    )
+    return pytest.param(case, id=operation, marks=pytest.mark.case(case))
+
+
+@pytest.mark.parametrize("case", [request(operation) for operation in REQUESTS])
+def test_fault_of_a_request(case: Case, target: Target, transport: Transport) -> None:
+    """The sentence of the case."""
+    steps.run(case, target, transport)

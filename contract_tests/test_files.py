@@ -207,3 +207,21 @@ def test_large(client: Client, name: str) -> None:
     file = client.upload_file(content, f"{name}large.bin")
     assert file.size == len(content)
     assert client.read_file(file.id) == content
+
+
+@case(
+    "files.list.default",
+    *("files.list",),
+    evidence="documented",
+    source="files.proto: a limit of 0 or less means 100",
+    limit="page_items_default",
+    slow=True,
+)
+@pytest.mark.one_client_for_each_door
+def test_default_page(client: Client, name: str) -> None:
+    """A page has 100 files where nobody says how many, and then goes on."""
+    for number in range(101):
+        client.upload_file(b"x", f"{name}{number}.txt")
+    page = client.list_files(filter=f'name:"{name}"')
+    assert len(page.items) == 100
+    assert len(client.list_files(filter=f'name:"{name}"', token=page.token).items) == 1

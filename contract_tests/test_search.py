@@ -68,3 +68,24 @@ def test_unknown(client: Client) -> None:
     with pytest.raises(Refused) as refused:
         client.search("kettle", ["collection_00000000-0000-4000-8000-000000000000"])
     assert refused.value.kind == "not_found"
+
+
+@case(
+    "search.limit.default",
+    *("documents.search",),
+    evidence="documented",
+    source="OpenAPI: POST /v1/documents/search, limit",
+    limit="search_limit_default",
+)
+@pytest.mark.one_client_for_each_door
+def test_default_limit(client: Client, target: Target, name: str) -> None:
+    """A search answers 10 chunks where nobody says how many."""
+    collection = client.create_collection(f"{name}library").id
+    for number in range(11):
+        client.add_document(collection, client.upload_file(b"The kettle.", f"{name}{number}.txt").id)
+
+    def found(limit: int | None) -> int:
+        return len(client.search("kettle", [collection], limit=limit))
+
+    must.become(lambda: found(20), 11, within_seconds=target.patience_seconds, what="the number of matches")
+    assert found(None) == 10

@@ -3,7 +3,8 @@
     python -m tools.evidence RECORD …
 
 merges the records into contract_tests/evidence.json and writes docs/evidence.md from it (`make evidence`). Without a
-record the page alone is written anew, as after a change of the tables of the code (`make docs`).
+record the page alone is written anew, as after a change of the tables of the code (`make docs`). With --check before
+the records nothing is written: what is published is held against them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emulator.cli.shown import clients_of, in_order, shown_of, span
+from emulator.cli.shown import Shown, clients_of, in_order, shown_of, shown_of_limit, span
 from emulator.limits import DEFAULTS, ROWS
 from emulator.operations import OPERATIONS
 
@@ -62,6 +63,18 @@ def merge(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def stale(evidence: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[str]:
+    """What is published and is not so in a run, and what has passed there and is not published."""
+    for id, case in record["cases"].items():
+        published = evidence["cases"].get(id, {"passed_with": {}})["passed_with"]
+        for client, version in record["clients"].items():
+            has_passed = case["clients"].get(client) == "passed"
+            if has_passed and client not in published:
+                yield f"{id} passes with {client} {version}, and that is not published"
+            if not has_passed and version in published.get(client, ()):
+                yield f"{id} is published as passed with {client} {version}, and does not pass"
+
+
 def render(evidence: Mapping[str, Any]) -> str:
     """The page."""
     cases = evidence["cases"]
@@ -85,7 +98,7 @@ def _operations(cases: Mapping[str, Any]) -> Iterator[str]:
             f"`{name}`",
             operation.confidence.value,
             operation.source,
-            ", ".join(f"{client} {span(versions)}" for client, versions in shown.clients.items()) or "no client",
+            _drivers(shown),
             shown.cases,
             ", ".join(shown.refusals) or "none",
             ", ".join(shown.faults) or "none",
@@ -95,10 +108,21 @@ def _operations(cases: Mapping[str, Any]) -> Iterator[str]:
 def _limits(cases: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## Limits\n"
     yield "The emulator's own tests lower each of them and try its bounds; the cases drive the real value.\n"
-    yield from _table("Limit", "Value", "Contract", "From", "Driven by the cases")
+    yield from _table("Limit", "Value", "Contract", "From", "Driven by", "In the cases")
     for name, row in ROWS.items():
-        driven = [f"`{id}`" for id, case in cases.items() if case.get("limit") == name and case["passed_with"]]
-        yield _row(f"`{name}`", f"{DEFAULTS[name]:,}", row.confidence.value, row.source, ", ".join(driven) or "none")
+        about = [f"`{id}`" for id, case in cases.items() if case.get("limit") == name and case["passed_with"]]
+        yield _row(
+            f"`{name}`",
+            f"{DEFAULTS[name]:,}",
+            row.confidence.value,
+            row.source,
+            _drivers(shown_of_limit(name, cases)),
+            ", ".join(about) or "none",
+        )
+
+
+def _drivers(shown: Shown) -> str:
+    return ", ".join(f"{client} {span(versions)}" for client, versions in shown.clients.items()) or "no client"
 
 
 def _cases(cases: Mapping[str, Any]) -> Iterator[str]:
@@ -118,13 +142,19 @@ def _row(*cells: Any) -> str:
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def main(paths: list[str]) -> None:
-    """Merge records, if there are any, and write the page."""
-    if paths:
-        merged = merge(json.loads(Path(path).read_text("utf-8")) for path in paths)
-        EVIDENCE.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def main(words: list[str]) -> int:
+    """Merge records, if there are any, and write the page; or only check. The exit code: 1 for what is stale."""
+    records = [json.loads(Path(word).read_text("utf-8")) for word in words if word != "--check"]
+    if "--check" in words:
+        published = json.loads(EVIDENCE.read_text("utf-8"))
+        found = [line for record in records for line in stale(published, record)]
+        print(*found, "Run `make evidence`." if found else "The evidence is that of these runs.", sep="\n")
+        return 1 if found else 0
+    if records:
+        EVIDENCE.write_text(json.dumps(merge(records), indent=1, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(render(json.loads(EVIDENCE.read_text("utf-8"))), "utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

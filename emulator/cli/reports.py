@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -15,7 +16,11 @@ def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
     for name, run, help in (
         ("limits", _limits, "print every limit, its value and where it is from"),
-        ("evidence", _evidence, "print of every operation how its contract is known"),
+        (
+            "evidence",
+            _evidence,
+            "print of every operation and limit how it is known, and what clients have shown of it",
+        ),
     ):
         parser = verbs.add_parser(name, help=help)
         parser.add_argument("--json", action="store_true", help="for programs")
@@ -39,17 +44,36 @@ def _limits(options: argparse.Namespace) -> int:
 
 
 def _evidence(options: argparse.Namespace) -> int:
-    operations = _operations()
+    tables = {"operations": _operations(), "limits": _limits_shown()}
     if options.json:
-        print(json.dumps(operations, indent=2, default=msgspec.structs.asdict))
+        print(json.dumps(tables, indent=2, default=msgspec.structs.asdict))
         return 0
-    for name, row in operations.items():
-        print(f"{name:32} {row['confidence']:10}  {row['source']}")
-        for line in (*row["rest"], *row["grpc"], row["shown"]):
-            print(f"{'':32} {'':10}  {line}")
-    counts = [f"{count} {word}" for word, count in _counts(operations).items()]
-    print(f"{len(operations)} operations: {', '.join(counts)}")
+    for rows in tables.values():
+        for name, row in rows.items():
+            print(f"{name:32} {row['confidence']:10}  {row['source']}")
+            for line in (*row.get("rest", ()), *row.get("grpc", ()), row["shown"]):
+                print(f"{'':32} {'':10}  {line}")
+    for word, rows in tables.items():
+        counts = Counter(row["confidence"] for row in rows.values())
+        print(f"{len(rows)} {word}: {', '.join(f'{count} {confidence}' for confidence, count in counts.items())}")
     return 0
+
+
+def _limits_shown() -> dict[str, dict[str, Any]]:
+    """Every limit: its value, how it is known, and what clients have shown of it."""
+    from emulator.cli.shown import record, shown_of_limit
+    from emulator.limits import DEFAULTS, ROWS
+
+    cases = record()["cases"]
+    return {
+        name: {
+            "value": DEFAULTS[name],
+            "confidence": row.confidence.value,
+            "source": row.source,
+            "shown": shown_of_limit(name, cases),
+        }
+        for name, row in ROWS.items()
+    }
 
 
 def _operations() -> dict[str, dict[str, Any]]:
@@ -76,13 +100,6 @@ def _operations() -> dict[str, dict[str, Any]]:
     for method in METHODS:
         rows[method.operation]["grpc"].append(f"{method.service}/{method.name}")
     return rows
-
-
-def _counts(operations: dict[str, dict[str, Any]]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for row in operations.values():
-        counts[row["confidence"]] = counts.get(row["confidence"], 0) + 1
-    return counts
 
 
 def _version(options: argparse.Namespace) -> int:

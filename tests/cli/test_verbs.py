@@ -235,9 +235,11 @@ def test_limits_and_evidence_name_every_row(run: Any) -> None:
     assert set(json.loads(run("limits", "--json")[1])) == set(ROWS)
     assert all(name in run("limits")[1] for name in ROWS)
     rows = json.loads(run("evidence", "--json")[1])
-    assert set(rows) == set(OPERATIONS)
-    assert all(row["rest"] or row["grpc"] for row in rows.values())
-    assert f"{len(OPERATIONS)} operations: " in run("evidence")[1]
+    assert (set(rows["operations"]), set(rows["limits"])) == (set(OPERATIONS), set(ROWS))
+    assert all(row["rest"] or row["grpc"] for row in rows["operations"].values())
+    text = run("evidence")[1]
+    assert f"{len(OPERATIONS)} operations: " in text
+    assert f"{len(ROWS)} limits: " in text
 
 
 def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

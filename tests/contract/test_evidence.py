@@ -53,10 +53,33 @@ def test_cases_name_operations_and_limits_that_exist() -> None:
 
 
 def test_every_operation_is_driven() -> None:
-    """Each operation has been driven by some client, and refuses something that was tried."""
-    cases = PUBLISHED["cases"].values()
-    driven = {name for case in cases if case["passed_with"] for name in case["operations"]}
+    """Each operation has been driven by some client, and has refused something that was tried."""
+    cases = [case for case in PUBLISHED["cases"].values() if case["passed_with"]]
+    driven = {name for case in cases for name in case["operations"]}
+    refusing = {name for case in cases for name in case.get("refusing", ())}
     assert set(OPERATIONS) - driven == set()
+    assert set(OPERATIONS) - refusing == set()
+
+
+@pytest.mark.parametrize(
+    ("passed_with", "version", "outcome", "stale"),
+    [
+        ({"httpx": ["1", "2"]}, "2", "passed", 0),
+        ({"httpx": ["1"]}, "2", "passed", 0),  # a newer client is no reason to publish anew
+        ({"httpx": ["1"]}, "2", "failed", 0),  # it has not passed with that one; the run itself fails
+        ({"httpx": ["1", "2"]}, "2", "failed", 1),
+        ({"httpx": ["1", "2"]}, "2", None, 1),
+        ({"fetch": ["1"]}, "2", "passed", 1),
+        ({"fetch": ["1"]}, "2", None, 0),
+    ],
+)
+def test_a_run_tells_what_is_stale(
+    passed_with: dict[str, list[str]], version: str, outcome: str | None, stale: int
+) -> None:
+    """What is published has passed with that version, and what passes is published."""
+    run = {"clients": {"httpx": version}, "cases": {"a": {"clients": {} if outcome is None else {"httpx": outcome}}}}
+    assert len(list(evidence.stale({"cases": {"a": {"passed_with": passed_with}}}, run))) == stale
+    assert len(list(evidence.stale({"cases": {}}, run))) == (outcome == "passed")
 
 
 def test_versions_of_clients() -> None:
