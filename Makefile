@@ -6,6 +6,7 @@ VENV ?= .venv
 PORT ?= 7878
 WORKERS ?= auto
 KILLS ?= 200
+SECONDS ?= 600
 ARGS ?=
 
 SHELL := /bin/bash
@@ -17,7 +18,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test soak bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -40,6 +41,9 @@ bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slac
 
 soak: $(STAMPS)/test  ## Kill a process under load again and again, and look for what was lost (KILLS=200)
 	XAI_KILLS=$(KILLS) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/reliability/test_kill.py $(ARGS)
+
+load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for growth and long waits (SECONDS=600)
+	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s tests/reliability/test_load.py $(ARGS)
 
 # The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).
 KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --destructive --node-packages=tests/node
