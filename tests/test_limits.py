@@ -90,6 +90,9 @@ def test_a_default_cannot_be_switched_off() -> None:
 
 
 SMALL = {
+    "batch_upload_files_max": 2,
+    "multipart_field_bytes_max": 20,
+    "query_string_bytes_max": 40,
     "file_bytes_max": 1000,
     "jsonl_file_bytes_max": 2000,
     "filename_chars_max": 10,
@@ -256,3 +259,70 @@ def test_the_number_of_public_urls(client: httpx.Client) -> None:
     assert [client.post(f"/files/{id}/public-url").status_code for id in ids] == [200, 200, 429]
     client.post(f"/files/{ids[0]}/public-url/revoke")
     assert client.post(f"/files/{ids[2]}/public-url").status_code == 200
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_the_files_of_a_batch_upload(client: httpx.Client, off: int) -> None:
+    """A batch upload names no more than so many."""
+    files = [{"name": f"{number}", "content_type": "text/plain"} for number in range(2 + off)]
+    reply = client.post("/files/batch_upload", json={"files": files})
+    assert (reply.status_code, reply.headers.get("x-emulator-rule")) == (
+        (400, "batch_upload_files_max") if off > 0 else (200, None)
+    )
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_the_length_of_a_field_of_a_form(client: httpx.Client, off: int) -> None:
+    """Counted in bytes."""
+    reply = send(client, purpose="x" * (20 + off))
+    assert (reply.status_code == 200) == (off <= 0)
+    assert reply.headers.get("x-emulator-rule") == ("multipart_field_bytes_max" if off > 0 else None)
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_the_length_of_a_query_string(client: httpx.Client, off: int) -> None:
+    """Counted in bytes as they are sent."""
+    reply = client.get(f"/files?{'x' * (40 + off)}")
+    assert (reply.status_code == 200) == (off <= 0)
+    assert reply.headers.get("x-emulator-rule") == ("query_string_bytes_max" if off > 0 else None)
+
+
+def test_the_number_of_matches_that_nobody_asks_for(
+    two_of_everything: tuple[EmulatedTeam, dict[str, str]],
+) -> None:
+    """It is a row of the table, as the size of a page is."""
+    team, ids = two_of_everything
+    asked = {"query": "x", "source": {"collection_ids": [ids["collection_id"]]}}
+    for limits, found in (({}, 2), ({"search_limit_default": 1}, 1)):
+        team.configure(limits=limits)
+        assert len(team.call("POST", "/v1/documents/search", asked)["matches"]) == found
+
+
+def test_how_long_a_batch_and_its_pictures_live() -> None:
+    """Both end at the second, and neither before."""
+    with Emulator(limits={"batch_expiry_seconds": 100, "media_url_seconds": 50}) as emulator:
+        team = EmulatedTeam(emulator, "default")
+        team.freeze()
+        batch = team.call("POST", "/v1/batches", {"name": "a"})["batch_id"]
+        asked = {"image_generation": {"model": "grok-imagine-image", "prompt": "A kettle."}}
+        team.call("POST", f"/v1/batches/{batch}/requests", {"batch_requests": [{"batch_request": asked}]})
+        team.advance_until(batch_done=batch)
+        (result,) = team.call("GET", f"/v1/batches/{batch}/results")["results"]
+        url = result["batch_result"]["response"]["image_generation"]["data"][0]["url"]
+        statuses = []
+        for seconds in (49, 1):
+            team.advance(seconds)
+            statuses.append(httpx.get(url).status_code)
+        assert statuses == [200, 404]
+    with Emulator(limits={"batch_expiry_seconds": 100}, batches="manual") as emulator:
+        team = EmulatedTeam(emulator, "default")
+        team.freeze()
+        batch = team.call("POST", "/v1/batches", {"name": "a"})["batch_id"]
+        chat = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
+        requests = {"batch_requests": [{"batch_request": {"chat_get_completion": chat}}]}
+        team.call("POST", f"/v1/batches/{batch}/requests", requests)
+        pending = []
+        for seconds in (99, 1):
+            team.advance(seconds)
+            pending.append(team.call("GET", f"/v1/batches/{batch}")["state"]["num_pending"])
+        assert pending == [1, 0]
