@@ -49,5 +49,5 @@ def choose(declared: str | None, filename: str) -> str:
     `application/octet-stream` says no more than "bytes" (curl and many SDKs send it when they do not know), so it does
     not win over a known extension; what is no media type says nothing at all.
     """
-    essence = (declared or "").split(";", 1)[0].strip().lower()
+    essence = (declared or "").partition(";")[0].strip().lower()
     return essence if _MEDIA_TYPE.fullmatch(essence) and essence != UNKNOWN else of_filename(filename)

@@ -23,9 +23,15 @@ from emulator.domain.batches import (
     RequestKind,
     ResultKind,
     State,
+    cancelled_outcome,
     canonical,
+    check_model,
+    check_open,
+    check_size,
+    differs,
     due,
     finish,
+    model_of,
     state_of,
 )
 from emulator.domain.batches_chat import from_responses, prompt_of
@@ -34,7 +40,7 @@ from emulator.domain.batches_jsonl import BadFile, body_of, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
 from emulator.domain.json_depth import is_deeper
 from emulator.domain.media import mp4, png, size_of
-from emulator.errors import Kind
+from emulator.errors import ApiError, Kind
 from emulator.limits import DOCUMENTED, override
 
 JSON = st.recursive(
@@ -85,7 +91,11 @@ def test_the_tables_know_every_state() -> None:
     assert set(PHASES) == set(Phase)
     assert set(STATES) == set(State)
     assert [state for state in State if not STATES[state]] == [State.SUCCEEDED, State.FAILED]
-    assert {phase for phase in Phase if not PHASES[phase]} == {Phase.CANCELLED, Phase.EXPIRED}
+    assert STATES[State.PENDING] == set(State) - {State.PENDING}
+    assert STATES[State.CANCELLED] == {State.SUCCEEDED, State.FAILED}
+    ends = {Phase.CANCELLED, Phase.EXPIRED}
+    for phase, targets in PHASES.items():
+        assert targets == (set() if phase in ends else {*ends, Phase.SEALED} if phase is Phase.VALIDATING else ends)
     assert set(KINDS) == set(RequestKind)
 
 
@@ -102,6 +112,7 @@ def test_a_request_is_finished_once() -> None:
     """A second outcome is a defect of the caller, not a result."""
     batch = a_batch(Phase.OPEN, requests=1)
     assert finish(batch, a_request(None), b"{}") is State.SUCCEEDED
+    assert finish(batch, a_request(None), Failure(Kind.INTERNAL, "no")) is State.FAILED
     with pytest.raises(AssertionError, match="SUCCEEDED"):
         finish(batch, a_request(b"{}"), b"{}")
 
@@ -115,18 +126,96 @@ def test_due_times_of_the_speeds(at: int, index: int) -> None:
     assert realistic is not None
     assert realistic - at in {250_000, 500_000, 750_000, 1_000_000}
     assert len({due("realistic", at, index + n) for n in range(4)}) == 4
+    assert due("realistic", at) == at + 250_000
 
 
-@given(body=st.dictionaries(st.text(max_size=5), JSON, max_size=4), data=st.data())
+def respelled(value: Any, absent: str) -> Any:
+    """The same content, spelled otherwise: members in another order and a null one more, whole numbers as floats."""
+    if isinstance(value, dict):
+        members = {name: respelled(member, absent) for name, member in reversed(value.items())}
+        return members if absent in members else {**members, absent: None}
+    if isinstance(value, list):
+        return [respelled(item, absent) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def changed(value: Any) -> Any:
+    """Other content, by as little as possible, as deep as possible."""
+    if isinstance(value, dict) and value:
+        first = next(iter(value))
+        return {**value, first: changed(value[first])}
+    if isinstance(value, list) and value:
+        return [*value[:-1], changed(value[-1])]
+    return value + 0.5 if type(value) in (int, float) and abs(value) < 2**50 else [value, 0]
+
+
+@given(body=st.dictionaries(st.text(max_size=5), JSON, max_size=4), absent=st.text(max_size=5))
 @settings(max_examples=50)
-def test_equal_content_reads_the_same(body: dict[str, Any], data: st.DataObject) -> None:
-    """Neither the order of members, nor an absent member, nor 1.0 for 1 is another content; another kind is."""
-    names = data.draw(st.permutations(list(body)))
-    other = {name: body[name] for name in names} | {"absent": None}
-    assert canonical(RequestKind.CHAT, body) == canonical(RequestKind.CHAT, other)
-    assert canonical(RequestKind.CHAT, {"n": 1}) == canonical(RequestKind.CHAT, {"n": 1.0})
+def test_equal_content_reads_the_same(body: dict[str, Any], absent: str) -> None:
+    """Neither the order of members, nor an absent one, nor 1.0 for 1 is another content, at any depth; all else is."""
+    assert canonical(RequestKind.CHAT, respelled(body, absent)) == canonical(RequestKind.CHAT, body)
+    assert canonical(RequestKind.CHAT, changed(body)) != canonical(RequestKind.CHAT, body)
     assert canonical(RequestKind.CHAT, body) != canonical(RequestKind.RESPONSES, body)
-    assert canonical(RequestKind.CHAT, body) != canonical(RequestKind.CHAT, {**body, "absent": 0})
+    if absent not in body:
+        assert canonical(RequestKind.CHAT, {**body, absent: 0}) != canonical(RequestKind.CHAT, body)
+
+
+# --- what may be added
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("file", [None, "file_1"])
+def test_what_takes_requests(phase: Phase, file: str | None) -> None:
+    """A batch that has not come from a file and has not ended; the refusals are the recorded ones."""
+    batch = msgspec.structs.replace(a_batch(phase), input_file_id=file)
+    if file is not None:
+        expected = (Kind.FAILED_PRECONDITION, "file_based_batch", "Cannot add inline requests to a file-based batch")
+    elif phase in (Phase.CANCELLED, Phase.EXPIRED):
+        word = {Phase.CANCELLED: "a cancelled", Phase.EXPIRED: "an expired"}[phase]
+        expected = (Kind.PERMISSION_DENIED, "closed_batch", f"Cannot add requests to {word} batch")
+    else:
+        check_open(batch)
+        return
+    with pytest.raises(ApiError) as refused:
+        check_open(batch)
+    assert (refused.value.kind, refused.value.rule, refused.value.message) == expected
+
+
+@pytest.mark.parametrize(("phase", "word"), [(Phase.CANCELLED, "cancelled"), (Phase.EXPIRED, "expired")])
+def test_what_is_not_done_in_time_says_why(phase: Phase, word: str) -> None:
+    """In the recorded words; and only what was cancelled has the time of it."""
+    batch = msgspec.structs.replace(a_batch(phase), closed_at=9)
+    assert cancelled_outcome(batch) == Failure(Kind.ABORTED, f"Batch {word}")
+    assert batch.cancelled_at == (9 if phase is Phase.CANCELLED else None)
+
+
+@given(size=st.integers(0, 20), most=st.none() | st.integers(0, 20))
+def test_a_body_is_as_large_as_it_may_be(size: int, most: int | None) -> None:
+    """The limit is inclusive, and there may be none."""
+    limits = override(DOCUMENTED, {"batch_request_bytes_max": most})
+    if most is None or size <= most:
+        check_size(size, limits)
+        return
+    with pytest.raises(ApiError, match=f"at most {most} bytes, this one has {size}") as refused:
+        check_size(size, limits)
+    assert (refused.value.kind, refused.value.rule) == (Kind.PAYLOAD_TOO_LARGE, "batch_request_bytes_max")
+
+
+def test_a_model_is_named_by_a_text() -> None:
+    """Any other value names none; and some models are refused, by their names."""
+    assert [model_of(body) for body in ({"model": "m"}, {"model": 5}, {"model": None}, {})] == ["m", "", "", ""]
+    check_model("grok-4")
+    with pytest.raises(ApiError) as refused:
+        check_model("grok-3-mini")
+    assert refused.value.message == "Model grok-3-mini is not supported for batch processing."
+    assert (refused.value.rule, refused.value.param) == ("batch_model", "model")
+
+
+def test_an_id_stands_for_one_content() -> None:
+    """The refusal of another one is the recorded one."""
+    error = differs("r")
+    assert error.message == "batch_request_id 'r' content differs from originally submitted"
+    assert (error.kind, error.rule) == (Kind.FAILED_PRECONDITION, "batch_request_id")
 
 
 # --- input lines

@@ -13,6 +13,7 @@ from emulator.domain.descriptions import describe
         (1, ["a.txt"], ["Revenue revenue growth"], "1 document (a.txt) about revenue and growth."),
         (4, ["a", "b", "c", "d"], ["1 2 3"], "4 documents (a, b, c, …)."),
         (3, ["a", "b", "c"], ["this that with from"], "3 documents (a, b, c)."),
+        (2, [], ["Revenue"], "2 documents about revenue."),
         (
             2,
             ["a"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus, Indexing, chunk_id
+from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
+from emulator.domain.files import File, UploadStatus
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -23,11 +25,20 @@ def test_the_way_through_the_states_is_one() -> None:
 
 def test_every_state_can_begin_anew() -> None:
     """A document can be indexed again whatever its state, and only one that is not at an end can fail."""
-    for status, targets in STATUS_TRANSITIONS.items():
-        if status is not DocumentStatus.UNKNOWN:
-            ended = status in (DocumentStatus.PROCESSED, DocumentStatus.FAILED)
-            assert DocumentStatus.PROCESSING in targets
-            assert (DocumentStatus.FAILED in targets) is not ended
+    for status in set(DocumentStatus) - {DocumentStatus.UNKNOWN}:
+        ended = status in (DocumentStatus.PROCESSED, DocumentStatus.FAILED)
+        assert DocumentStatus.PROCESSING in STATUS_TRANSITIONS[status]
+        assert (DocumentStatus.FAILED in STATUS_TRANSITIONS[status]) is not ended
+    assert not STATUS_TRANSITIONS[DocumentStatus.UNKNOWN]  # no document has it
+
+
+@pytest.mark.parametrize("status", DocumentStatus)
+def test_chunks_are_counted_when_they_are_known(status: DocumentStatus) -> None:
+    """Not before they are embedded (observed live); all can be found at the end, and not one before."""
+    file = File("file_1", "a.txt", 4, "text/plain", "", "b", 0, None, UploadStatus.COMPLETE, False, None, 1)
+    document = Document("c", file, {}, status, None, None, 7, 1, 1)
+    assert document.chunk_count == (0 if status.name in ("PROCESSING", "CHUNKED") else 7)
+    assert document.chunks_processed_count == (7 if status.name == "PROCESSED" else 0)
 
 
 content = st.tuples(st.text(max_size=9), st.text(max_size=9), st.integers(0, 9), st.text(max_size=9))

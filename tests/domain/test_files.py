@@ -125,11 +125,14 @@ def test_batch_input_files_may_be_larger(filename: str, row: str) -> None:
         (None, "a.unheard-of", "application/octet-stream"),
         (None, "pdf", "application/octet-stream"),
         (None, ".pdf", "application/pdf"),
+        (None, "a.tar.gz", "application/gzip"),
+        ("text/plain; a=b; c=d", "a", "text/plain"),
     ],
 )
 def test_what_a_file_is(declared: str | None, filename: str, expected: str) -> None:
     """What its part declares, unless that says no more than "bytes"; else what its ending stands for."""
     assert content_types.choose(declared, filename) == expected
+    assert content_types.extension("pdf") == ""
 
 
 # Where the emulator's table says more, or what is registered by now.

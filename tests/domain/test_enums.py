@@ -1,0 +1,29 @@
+"""The words that stand for numbers on the wire."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import pytest
+from xai_sdk.proto import collections_pb2, documents_pb2, types_pb2
+
+from emulator.domain.collections import CollectionsSortBy, FieldDefinitionOperation, MetricSpace
+from emulator.domain.documents import DocumentsSortBy, DocumentStatus
+from emulator.domain.search import RankingMetric
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (CollectionsSortBy, collections_pb2.CollectionsSortBy),
+        (DocumentsSortBy, collections_pb2.DocumentsSortBy),
+        (DocumentStatus, collections_pb2.DocumentStatus),
+        (FieldDefinitionOperation, collections_pb2.FieldDefinitionOperation),
+        (MetricSpace, types_pb2.HNSWMetric),
+        (RankingMetric, documents_pb2.RankingMetric),
+    ],
+)
+def test_an_enum_is_that_of_the_real_messages(ours: type[enum.Enum], theirs: Any) -> None:
+    """Value by value, each at the place of its number."""
+    assert [(each.value, number) for number, each in enumerate(ours)] == theirs.items()
