@@ -11,10 +11,9 @@ from emulator import Emulator
 @pytest.mark.parametrize(
     ("key", "shown"), [("sk-34567", "xai-..."), ("sk-345678", "xai-...5678"), ("sk-345678@b", "xai-...78@b")]
 )
-@pytest.mark.parametrize("path", ["/v1/api-key", "/v1/me"])
-def test_a_key_shows_its_end_only(emulator: Emulator, path: str, key: str, shown: str) -> None:
+def test_a_key_shows_its_end_only(emulator: Emulator, key: str, shown: str) -> None:
     """The last four characters, and none of a key that is hardly longer."""
-    described = httpx.get(emulator.url + path, headers={"authorization": f"Bearer {key}"}).json()
+    described = httpx.get(f"{emulator.url}/v1/api-key", headers={"authorization": f"Bearer {key}"}).json()
     assert described["redacted_api_key"] == shown
     assert key not in str(described)
 
