@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import mimetypes
+import re
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator.clock import MICROSECONDS
 from emulator.domain import content_types
 from emulator.domain.files import (
+    FILENAME_PATTERN,
     UPLOAD_TRANSITIONS,
     File,
     PublicUrl,
     UploadStatus,
     bytes_max,
     check_filename,
+    check_public_url,
+    check_public_url_quota,
     check_quota,
+    expiry,
     live_public_url,
+    public_name,
+    public_path,
     public_url_expiry,
+    too_large,
 )
 from emulator.domain.transitions import step
 from emulator.errors import ApiError, Kind
@@ -30,24 +39,33 @@ from emulator.limits import DOCUMENTED, RELAXED, override
 NOW = 1_700_000_000 * MICROSECONDS
 HOUR = 3600 * MICROSECONDS
 FILE = File("file_1", "a.png", 4, "image/png", "", "b", NOW, None, UploadStatus.COMPLETE, False, None, 1)
+BAD_FILENAME = (Kind.INVALID_ARGUMENT, "filename", "filename")  # kind, rule and param of a refusal
 
 
-@given(st.text(max_size=300))
+@given(st.text(max_size=300) | st.text('a~./\\;" é', max_size=9))
+@example("~a.txt")
 def test_a_name_is_judged_by_its_characters(name: str) -> None:
-    """files.proto names those that are not allowed; every other text is a name."""
+    """files.proto names those that are not allowed; every other text is a name, and fits the served pattern."""
     forbidden = {*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029", '"', ";", "\\"}
     if not name or forbidden & set(name) or ".." in name.split("/"):
         with pytest.raises(ApiError) as refused:
             check_filename(name)
-        assert (refused.value.kind, refused.value.rule) == (Kind.INVALID_ARGUMENT, "filename")
+        assert (refused.value.kind, refused.value.rule, refused.value.param) == BAD_FILENAME
+        assert not re.search(FILENAME_PATTERN, name)
     else:
         check_filename(name)
+        assert re.search(FILENAME_PATTERN, name)
 
 
-def test_half_a_character_is_no_name() -> None:
+@pytest.mark.parametrize(("point", "allowed"), [(0xD7FF, True), (0xD800, False), (0xDFFF, False), (0xE000, True)])
+def test_half_a_character_is_no_name(point: int, allowed: bool) -> None:
     """A lone surrogate cannot be written down as UTF-8."""
-    with pytest.raises(ApiError):
-        check_filename("a\ud800")
+    if allowed:
+        check_filename(f"a{chr(point)}")
+        return
+    with pytest.raises(ApiError) as refused:
+        check_filename(f"a{chr(point)}")
+    assert (refused.value.kind, refused.value.rule, refused.value.param) == BAD_FILENAME
 
 
 # Public URL guide, "Expiry": what the file has, what the URL had, what is asked for, and when the URL then ends.
@@ -77,8 +95,9 @@ def test_when_a_public_url_ends(file_ends: int | None, url_ends: Any, asked: int
     file = msgspec.structs.replace(FILE, expires_at=after(file_ends))
     present = None if url_ends == "no url" else PublicUrl("t", after(url_ends))
     if ends == "refused":
-        with pytest.raises(ApiError, match="the file itself expires in 18000 seconds"):
+        with pytest.raises(ApiError, match="the file itself expires in 18000 seconds") as refused:
             public_url_expiry(file, present, NOW, asked and asked * 3600)
+        assert (refused.value.rule, refused.value.param) == ("public_url_outlives_file", "expires_after")
     else:
         assert public_url_expiry(file, present, NOW, asked and asked * 3600) == after(ends)
 
@@ -88,6 +107,80 @@ def test_a_public_url_is_dead_at_its_very_end() -> None:
     file = msgspec.structs.replace(FILE, public_url=PublicUrl("t", NOW))
     assert live_public_url(file, NOW - 1) is not None
     assert live_public_url(file, NOW) is None
+
+
+def test_a_file_is_gone_at_its_very_end() -> None:
+    """The instant of the expiry is the first without it; without one it never ends."""
+    assert FILE.alive(NOW * 2)
+    assert expiry(NOW, None) is None
+    file = msgspec.structs.replace(FILE, expires_at=expiry(NOW, 3600))
+    assert file.alive(NOW + HOUR - 1)
+    assert not file.alive(NOW + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({}, None),
+        ({"content_type": "image/jpeg", "size": 1}, None),
+        ({"content_type": "video/mp4", "size": 100}, None),
+        ({"content_type": "application/pdf", "size": 101}, "public_url_bytes_max"),
+        ({"size": 0}, "public_url_empty_file"),
+        ({"content_type": "image/gif"}, "public_url_content_type"),
+        ({"content_type": "text/plain", "size": 0}, "public_url_content_type"),
+    ],
+)
+def test_what_may_be_public(changes: dict[str, Any], rule: str | None) -> None:
+    """Two kinds of pictures, films and PDF, neither empty nor too large (Public URL guide)."""
+    file = msgspec.structs.replace(FILE, **changes)
+    check = partial(check_public_url, file, override(DOCUMENTED, {"public_url_bytes_max": 100}))
+    if rule is None:
+        check()
+        return
+    with pytest.raises(ApiError, match="Public URLs are not supported for") as refused:
+        check()
+    assert (refused.value.kind, refused.value.rule) == (Kind.INVALID_ARGUMENT, rule)
+    if rule == "public_url_bytes_max":
+        check_public_url(file, RELAXED)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "ending"),
+    [("image/png", "png"), ("image/jpeg", "jpg"), ("video/mp4", "mp4"), ("application/pdf", "pdf")],
+)
+def test_a_public_file_is_called_by_its_id(content_type: str, ending: str) -> None:
+    """With the ending of its type, below its token."""
+    file = msgspec.structs.replace(FILE, content_type=content_type)
+    assert public_name(file) == f"file_1.{ending}"
+    assert public_path(file, PublicUrl("t", None)) == f"/_files-cdn/t/file_1.{ending}"
+
+
+def test_a_team_has_so_many_public_urls() -> None:
+    """One more is refused at the limit, and never where there is none."""
+    limits = override(DOCUMENTED, {"public_urls_max": 3})
+    check_public_url_quota(2, limits)
+    check_public_url_quota(10**6, RELAXED)
+    with pytest.raises(ApiError, match="has 3 active") as refused:
+        check_public_url_quota(3, limits)
+    assert (refused.value.kind, refused.value.rule) == (Kind.RESOURCE_EXHAUSTED, "public_urls_max")
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [
+        (2 * 1024**3, "2 GiB"),
+        (48 * 1024**2, "48 MiB"),
+        (1024**2 + 1024, "1025 KiB"),
+        (1024, "1 KiB"),
+        (1023, "1023 B"),
+        (0, "0 B"),
+    ],
+)
+def test_a_limit_of_bytes_is_said_twice(most: int, shown: str) -> None:
+    """As a number, and in the largest unit of which it is a whole number."""
+    error = too_large("file_bytes_max", most)
+    assert error.message == f"File is too large: more than {most} bytes ({shown})."
+    assert (error.kind, error.rule, error.param) == (Kind.PAYLOAD_TOO_LARGE, "file_bytes_max", "file")
 
 
 @given(st.integers(0, 20), st.integers(0, 2000), st.integers(0, 500))
