@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -172,22 +173,47 @@ def test_the_first_answer_comes_within_half_a_second() -> None:
 HEAVY = ("grpc", "google.protobuf", "numpy", "lark", "xai_sdk", "openai", "httpx", "pypdf", "pydantic")
 
 
+def loaded(served: Served) -> set[str]:
+    """The modules that a process with `-X importtime` has loaded."""
+    return {line.rpartition("|")[2].strip() for line in served.said if line.startswith("import time:")}
+
+
 def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
     """Files over REST need none of it; gRPC comes with the first gRPC client, and xai-sdk never."""
     with Served(python=("-X", "importtime")) as served:
-
-        def loaded() -> set[str]:
-            return {line.rpartition("|")[2].strip() for line in served.said if line.startswith("import time:")}
-
         id = served.upload("a.txt", b"x")["id"]
         assert served.files()
         assert httpx.get(f"{served.url}/v1/files/{id}/content", headers=KEY).content == b"x"
-        assert "emulator.app" in loaded()
-        assert loaded().isdisjoint(HEAVY)
+        assert "emulator.app" in loaded(served)
+        assert loaded(served).isdisjoint(HEAVY)
         with Rpc(f"localhost:{served.port}", "xai-emulator") as rpc:
             rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest"))
-        until(lambda: "grpc" in loaded())
-        assert loaded() & set(HEAVY) == {"grpc", "google.protobuf"}
+        until(lambda: "grpc" in loaded(served))
+        assert loaded(served) & set(HEAVY) == {"grpc", "google.protobuf"}
+
+
+def test_batches_and_searches_load_nothing_heavy_before_it_is_needed() -> None:
+    """A batch needs none of it, nor does a search by words where nothing is indexed; numpy comes with a document."""
+    management = {"authorization": "Bearer xai-token-emulator"}
+    with Served(python=("-X", "importtime")) as served, httpx.Client(base_url=served.url, headers=KEY) as http:
+        body = {"messages": [{"role": "user", "content": "x"}]}
+        added = {"batch_request_id": "a", "batch_request": {"chat_get_completion": body}}
+        line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        file = served.upload("a.jsonl", json.dumps(line).encode())["id"]
+        sources: tuple[dict[str, str], ...] = ({}, {"input_file_id": file})
+        batches = [http.post("/v1/batches", json={"name": "a", **source}).json()["batch_id"] for source in sources]
+        http.post(f"/v1/batches/{batches[0]}/requests", json={"batch_requests": [added]}).raise_for_status()
+        until(lambda: all(http.get(f"/v1/batches/{id}/results").json()["results"] for id in batches))
+        name = {"collection_name": "a"}
+        collection = http.post("/v1/collections", json=name, headers=management).json()["collection_id"]
+        search = {"query": "x", "source": {"collection_ids": [collection]}, "retrieval_mode": {"type": "keyword"}}
+        assert http.post("/v1/documents/search", json=search).json()["matches"] == []
+        assert "emulator.store.index" in loaded(served)
+        assert loaded(served).isdisjoint(HEAVY)
+        file = served.upload("a.txt", b"x")["id"]
+        http.post(f"/v1/collections/{collection}/documents/{file}", headers=management).raise_for_status()
+        assert len(http.post("/v1/documents/search", json=search).json()["matches"]) == 1
+        assert loaded(served) & set(HEAVY) == {"numpy"}
 
 
 def test_importing_the_package_loads_next_to_nothing() -> None:

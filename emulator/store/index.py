@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
+    from emulator.store.vectors import VectorIndex
+
 
 class Question(msgspec.Struct, frozen=True):
     """What to rank for; a part that is None is not ranked by. `accepts` tells by file id; None accepts all."""
@@ -48,16 +50,20 @@ class Index:
     """Both indexes of a collection, for use by one thread."""
 
     def __init__(self) -> None:
-        from emulator.store.vectors import VectorIndex  # numpy comes with the first index, and in its thread
-
         self._keyword = KeywordIndex()
-        self._vectors = VectorIndex()
+        self._vectors: VectorIndex | None = None  # while there is no chunk
         self._chunks: dict[int, tuple[Edition, int]] = {}  # by number, in the order in which they were indexed
         self._numbers: dict[Edition, list[int]] = {}
         self._next = 1
 
     def add(self, rows: list[IndexRow]) -> None:
         """Append chunks."""
+        if not rows:
+            return
+        if self._vectors is None:
+            from emulator.store.vectors import VectorIndex  # and with it numpy, in this thread
+
+            self._vectors = VectorIndex()
         numbered = list(enumerate(rows, self._next))
         self._next += len(rows)
         self._keyword.add([(number, row.text) for number, row in numbered])
@@ -69,7 +75,7 @@ class Index:
     def remove(self, editions: Iterable[Edition]) -> None:
         """Forget the chunks of editions, as far as they are here."""
         numbers = [number for edition in editions for number in self._numbers.pop(edition, ())]
-        if numbers:
+        if numbers and self._vectors is not None:
             self._keyword.remove(numbers)
             self._vectors.remove(numbers)
             for number in numbers:
@@ -82,7 +88,7 @@ class Index:
         depth = question.depth if question.accepts is None else None
         if question.keywords is not None:
             keyword = self._keyword.ranking(question.keywords, depth)
-        if question.vector is not None:
+        if question.vector is not None and self._vectors is not None:
             vector = self._vectors.ranking(question.vector, question.metric, depth)
         return Answer(self._found(keyword, question), self._found(vector, question))
 

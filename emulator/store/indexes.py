@@ -170,7 +170,7 @@ class Indexes:
 
 def _open(entry: _Entry) -> Index:
     """A new index, known to its entry at once: who waits for it may be cancelled, and then it must still be closed."""
-    from emulator.store.index import Index  # and with it numpy
+    from emulator.store.index import Index
 
     entry.index = Index()
     return entry.index
