@@ -34,7 +34,6 @@ test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one 
 
 bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers, and print the table, in minutes (ARGS="--only search")
 	$(BIN)/python -m benchmarks $(ARGS)
-	$(BIN)/python benchmarks/filters.py
 
 bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import doors, lives, search
+from benchmarks import batches, doors, filters, lives, search
 from benchmarks.servers import ROOT
 from benchmarks.table import Figure, Job, rows
 
@@ -25,7 +25,9 @@ JOBS = (
     Job("start", lives.start, quick=True),
     Job("in-process", lives.in_process, quick=True),
     Job("lists", lives.list_pages, quick=True),
+    Job("filters", filters.measure, quick=True),
     Job("search", search.measure, quick=False),
+    Job("batches", batches.measure, quick=False),
 )
 
 

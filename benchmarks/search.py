@@ -12,20 +12,20 @@ import re
 import sqlite3
 import statistics
 import sysconfig
-import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.beside import Waits
 from benchmarks.servers import AUTH, ROOT, running, upload, use_load_cpu
 from benchmarks.table import Figure, percentile
 
 CHUNK_BYTES = 600
 CHUNKS = 100_000
-COLLECTIONS = 10
+COLLECTIONS = (1, 10, 30)  # of the same size, the last time with all chunks between them
 QUERIES = 200
 MODES = ("keyword", "semantic", "hybrid")
 MANAGEMENT = {"Authorization": "Bearer xai-token-emulator"}
@@ -56,7 +56,7 @@ def texts(count: int) -> list[str]:
 
 def queries(chunks: Sequence[str]) -> list[str]:
     """Words that follow each other somewhere in the text."""
-    chance, found = random.Random(2), []
+    chance, found = random.Random(2), list[str]()
     while len(found) < QUERIES:
         words = re.findall(r"\w+", chance.choice(chunks))
         if len(words) >= 12:
@@ -84,26 +84,6 @@ def index(url: str, collection: str, ids: Sequence[str]) -> float:
     for id in ids:
         post(f"{url}/v1/collections/{collection}/documents/{id}", {}, MANAGEMENT)
     return time.perf_counter() - started
-
-
-def longest_wait(url: str, work: Callable[[], float]) -> tuple[float, float]:
-    """The result of some work, and the longest time that a health check took meanwhile, in seconds."""
-    done, waits = threading.Event(), [0.0]
-
-    def watch() -> None:
-        while not done.is_set():
-            started = time.perf_counter()
-            urllib.request.urlopen(f"{url}/_emulator/health").read()
-            waits.append(time.perf_counter() - started)
-            time.sleep(0.005)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        return work(), max(waits)
-    finally:
-        done.set()
-        watcher.join()
 
 
 def search_times(url: str, collection: str, asked: Sequence[str], mode: str) -> list[float]:
@@ -135,14 +115,16 @@ def reference_times(chunks: Sequence[str], asked: Sequence[str]) -> list[float]:
 def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterator[Figure]:
     """All chunks in one collection."""
     with running("emulator") as emulator:
-        collection = new_collection(emulator.url)
+        collection, waits = new_collection(emulator.url), Waits(emulator)
         ids = store(emulator.url, chunks)
-        seconds, wait = longest_wait(emulator.url, lambda: index(emulator.url, collection, ids))
+        seconds = waits.during(lambda: index(emulator.url, collection, ids))
         yield Figure("indexing", len(chunks) / seconds, "chunks/s", 2000, "higher")
-        yield Figure("longest health check while indexing", wait * 1000, "ms", 50)
+        yield waits.figure("indexing")
         started = time.perf_counter()
-        search_times(emulator.url, collection, asked[:1], "hybrid")
+        waits.during(lambda: search_times(emulator.url, collection, asked[:1], "hybrid"))
         yield Figure("first search, which builds the index", time.perf_counter() - started, "s")
+        waits.during(lambda: search_times(emulator.url, collection, asked, "hybrid"))
+        yield waits.figure("searches")
         plain = statistics.median(reference_times(chunks, asked))
         for mode, goal in (("keyword", 10), ("semantic", None), ("hybrid", 25)):
             times = search_times(emulator.url, collection, asked, mode)
@@ -153,21 +135,23 @@ def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterato
 
 
 def one_of_many_collections(chunks: Sequence[str], asked: Sequence[str]) -> Iterator[Figure]:
-    """The same chunks spread over ten collections, of which one is searched alone and then among all."""
-    share = len(chunks) // COLLECTIONS
-    alone: dict[str, float] = {}
+    """A search in a collection that is alone, and in the same beside others of its size that are searched too."""
+    share = len(chunks) // COLLECTIONS[-1]
+    medians: dict[str, list[float]] = {mode: [] for mode in MODES}
     with running("emulator") as emulator:
-        for number in range(COLLECTIONS):
-            collection = new_collection(emulator.url)
-            index(emulator.url, collection, store(emulator.url, chunks[number * share : (number + 1) * share]))
-            if number in (0, COLLECTIONS - 1):
-                for mode in MODES:
-                    median = statistics.median(search_times(emulator.url, collection, asked, mode))
-                    if number == 0:
-                        alone[mode] = median
-                    else:
-                        note = f"{alone[mode]:.1f} ms without the other nine"
-                        yield Figure(f"{mode} search in one of ten collections, p50", median, "ms", 10, note=note)
+        ids: list[str] = []
+        for count in COLLECTIONS:
+            while len(ids) < count:
+                ids.append(new_collection(emulator.url))
+                index(emulator.url, ids[-1], store(emulator.url, chunks[(len(ids) - 1) * share : len(ids) * share]))
+                search_times(emulator.url, ids[-1], asked[:1], "hybrid")
+            for mode in MODES:
+                medians[mode].append(statistics.median(search_times(emulator.url, ids[0], asked, mode)))
+    counts = ", ".join(map(str, COLLECTIONS))
+    for mode, found in medians.items():
+        note = f"{', '.join(f'{median:.1f}' for median in found)} ms with {counts}"
+        job = f"{mode} search in one of {COLLECTIONS[-1]} collections, to the same alone"
+        yield Figure(job, found[-1] / found[0], "x", 2, note=note)
 
 
 def measure() -> list[Figure]:

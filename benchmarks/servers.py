@@ -42,6 +42,10 @@ class Process:
         status = Path(f"/proc/{self.popen.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
+    def busy_seconds(self) -> float:
+        """The processor time it has used, to the nanosecond."""
+        return time.clock_gettime(~self.popen.pid << 3 | 2)  # the number of another process' clock in Linux
+
 
 def use_load_cpu() -> None:
     """Pin this process, the load, away from the servers."""
