@@ -293,6 +293,13 @@ def test_the_depth_of_json_does_not_see_into_strings(value: Any, most: int) -> N
     assert not is_deeper(json.dumps("[{" * 500).encode(), 1)
 
 
+def test_the_depth_of_json_is_that_of_its_brackets() -> None:
+    """Whatever else stands there, valid or not; and without a limit nothing is too deep."""
+    assert is_deeper(b"[~[", 1)
+    assert not is_deeper(b"[~[", 2)
+    assert not is_deeper(b"[" * 1000, None)
+
+
 # --- chat
 
 
