@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from typing import Any
 
 import msgspec
@@ -39,7 +37,6 @@ from emulator.domain.batches_checks import complaint, file_ids
 from emulator.domain.batches_jsonl import BadFile, body_of, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
 from emulator.domain.json_depth import is_deeper
-from emulator.domain.media import mp4, png, size_of
 from emulator.errors import ApiError, Kind
 from emulator.limits import DOCUMENTED, override
 
@@ -479,59 +476,3 @@ def test_the_files_a_request_needs_are_found_wherever_they_stand() -> None:
         "video": {"file_id": None},
     }
     assert sorted(file_ids(body)) == ["a", "b", "c"]
-
-
-# --- media
-
-
-@given(
-    ratio=st.sampled_from(["1:1", "16:9", "9:19.5", "19.5:9", "auto", None]),
-    colour=st.tuples(*[st.integers(0, 255)] * 3),
-)
-def test_pictures_are_valid(ratio: str | None, colour: tuple[int, int, int]) -> None:
-    """Every chunk's checksum is right, and the pixels are as many as the header says, all of the one colour."""
-    width, height = size_of(ratio)
-    content = png(width, height, colour)
-    assert content.startswith(b"\x89PNG\r\n\x1a\n")
-    chunks, at = {}, 8
-    while at < len(content):
-        (length,) = struct.unpack_from(">I", content, at)
-        type, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
-        assert struct.unpack_from(">I", content, at + 8 + length) == (zlib.crc32(type + data),)
-        chunks[type] = data
-        at += 12 + length
-    assert list(chunks) == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
-    assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (width, height, 1, 3, 0, 0, 0)
-    assert chunks[b"PLTE"] == bytes(colour)
-    assert zlib.decompress(chunks[b"IDAT"]) == bytes((1 + (width + 7) // 8) * height)
-
-
-def boxes(content: bytes, prefix: str = "") -> dict[str, bytes]:
-    """The boxes of an MP4 by path, the containers opened."""
-    found, at = {}, 0
-    while at < len(content):
-        (size,) = struct.unpack_from(">I", content, at)
-        name, body = content[at + 4 : at + 8].decode(), content[at + 8 : at + size]
-        assert 8 <= size <= len(content) - at, f"{prefix}{name} is {size} bytes long"
-        found[prefix + name] = body
-        if name in ("moov", "trak", "mdia", "minf", "dinf", "stbl"):
-            found |= boxes(body, f"{prefix}{name}/")
-        at += size
-    return found
-
-
-@given(seconds=st.integers(1, 15))
-def test_films_are_valid(seconds: int) -> None:
-    """The boxes nest, the durations agree, and the one sample lies where the table says: a picture."""
-    content = mp4(32, 18, (1, 2, 3), seconds)
-    found, table = boxes(content), "moov/trak/mdia/minf/stbl/"
-    timescale, length = struct.unpack_from(">II", found["moov/mvhd"], 12)
-    assert (timescale, length) == (1000, seconds * 1000)
-    assert struct.unpack_from(">I", found["moov/trak/tkhd"], 20) == (length,)
-    assert struct.unpack_from(">II", found["moov/trak/mdia/mdhd"], 12) == (timescale, length)
-    assert len(found["moov/mvhd"]) == 100
-    assert len(found["moov/trak/tkhd"]) == 84
-    (size,) = struct.unpack_from(">I", found[f"{table}stsz"], 4)
-    (offset,) = struct.unpack_from(">I", found[f"{table}stco"], 8)
-    assert struct.unpack_from(">III", found[f"{table}stts"], 4) == (1, 1, length)
-    assert content[offset : offset + size] == found["mdat"] == png(32, 18, (1, 2, 3))
