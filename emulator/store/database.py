@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.domain.paging import Cursor
+from emulator.store.checkpoints import LOG_PAGES_MAX, Checkpoints
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Database:
         """Open `path`, or a database in memory. Raises DatabaseUnusable."""
         where = ":memory:" if path is None else str(path)
         self._depth = 0
+        self._checkpoints = None if path is None else Checkpoints(path)
         try:
             self._connection = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
             try:
@@ -72,6 +74,7 @@ class Database:
         connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
         # Some builds overwrite what is deleted with zeros even where that means more I/O: five times slower.
         connection.execute("PRAGMA secure_delete=FAST")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES_MAX}")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA.read_text()} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
@@ -82,6 +85,8 @@ class Database:
             )
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self._connection.close()
 
     @property
@@ -113,6 +118,8 @@ class Database:
             except Exception:
                 self._roll_back()
                 raise
+            if self._checkpoints is not None:
+                self._checkpoints.committed(self.rows_written)
 
     def _roll_back(self) -> None:
         """Undo the transaction, unless SQLite has done that already: on a full disk it does."""
