@@ -18,7 +18,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test mutation soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -72,6 +72,10 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew, from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
 
+mutation:  ## Change the code in small ways, and see whether the tests notice (hours; ARGS="emulator/domain/files.py")
+	$(MAKE) VENV=$(VENV)-mutation $(VENV)-mutation/.stamps/mutation
+	$(VENV)-mutation/bin/python -m tests.mutation $(ARGS)
+
 lint: $(STAMPS)/test  ## Check style and formatting (ruff), and types (mypy, strict)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -112,6 +116,10 @@ $(STAMPS)/test: $(STAMPS)/venv pyproject.toml setup.py $(wildcard requirements-c
 	@echo "Installing the emulator, its extras and the test tools into $(VENV) ..." >&2
 	@$(PIP_INSTALL) --editable '.[extract,test]'
 	@touch $@ $(STAMPS)/run
+
+$(STAMPS)/mutation: $(STAMPS)/test
+	@$(PIP_INSTALL) --editable '.[mutation]'
+	@touch $@
 
 # Older clients have needs of their own, so the lock does not bind them.
 $(VENV)-%/.stamps/clients: $(STAMPS)/venv Makefile

@@ -77,10 +77,11 @@ def test_lock_names_versions_and_nothing_else() -> None:
     assert [line for line in LOCK if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+!]*", line)] == []
 
 
-@pytest.mark.parametrize(
-    "requirement",
-    [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)],
-)
+# What CI does not install is not locked.
+EXTRAS = [extra for name, extra in PROJECT["optional-dependencies"].items() if name != "mutation"]
+
+
+@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *(line for extra in EXTRAS for line in extra)])
 def test_lock_satisfies(requirement: str) -> None:
     """Every requirement has a lower bound, and a locked version that meets it."""
     asked = Requirement(requirement)

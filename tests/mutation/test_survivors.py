@@ -1,0 +1,34 @@
+"""What is said of mutants is about mutants that there are."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+
+import pytest
+
+from tests.mutation.mutators import mutants
+from tests.mutation.survivors import EXPLAINED, UNTRIED
+
+names = cache(lambda file: {str(mutant) for mutant in mutants(file)})
+tables = cache(lambda file: {mutant.where for mutant in mutants(file)})
+
+
+@pytest.mark.parametrize("file", sorted({file for file, _ in (*EXPLAINED, *UNTRIED)}))
+def test_what_is_explained_exists(file: str) -> None:
+    """An explanation is stale where the code says something else by now: then the mutant has to be looked at anew."""
+    assert {name for module, name in EXPLAINED if module == file} <= names(file)
+    assert {table for module, table in UNTRIED if module == file} <= tables(file)
+
+
+@pytest.mark.parametrize("file", ["emulator/domain/paging.py", "emulator/operations/lists.py", "filter_grammar/ast.py"])
+def test_every_mutant_is_another_module(file: str) -> None:
+    """Each has a name of its own and says something else, and after its turn the module is as it was."""
+    found = mutants(file)
+    assert len(found) > 20
+    assert len({str(mutant) for mutant in found}) == len(found)
+    for mutant in found:
+        before = ast.dump(mutant.tree)
+        mutant.code()
+        assert mutant.was != mutant.now
+        assert ast.dump(mutant.tree) == before
