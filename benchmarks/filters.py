@@ -74,11 +74,11 @@ def evaluate(text: str) -> float:
 
 
 def growth(one: str, glue: str) -> float:
-    """How many times as long eight times the filter takes."""
+    """How much longer each part of a filter takes when there are eight times as many."""
     small, large = (glue.join([one] * count) for count in (200, 1600))
     gc.disable()  # it runs when it likes, and longer for more
     try:
-        return seconds(lambda number: parse(large, UNLIMITED)) / seconds(lambda number: parse(small, UNLIMITED))
+        return seconds(lambda number: parse(large, UNLIMITED)) / seconds(lambda number: parse(small, UNLIMITED)) / 8
     finally:
         gc.enable()
 
@@ -96,6 +96,6 @@ def measure() -> list[Figure]:
             Figure(f"filter: {name} over {DOCUMENTS:,} documents", evaluate(text) * ms, "ms", 150)
             for name, text in texts.items()
         ),
-        Figure("filter: eight times as long with AND, to parse", growth(TYPICAL, " AND "), "x", 8),
-        Figure("filter: eight times as long with OR, to parse", growth("a = 1", " OR "), "x", 8),
+        Figure("filter: each term of 1,600 with AND, to each of 200", growth(TYPICAL, " AND "), "x", 1.1),
+        Figure("filter: each term of 1,600 with OR, to each of 200", growth("a = 1", " OR "), "x", 1.1),
     ]
