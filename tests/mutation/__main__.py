@@ -28,6 +28,8 @@ TESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "emulator/operations": (("tests/operations", "tests/rest"), ("tests/rpc", "tests/jobs", "tests/control")),
 }
+# What of ours lies below a folder: it is imported once. The rest of ours is imported by every mutant anew.
+BELOW = {"emulator/domain": ("emulator.limits", "filter_grammar.syntax"), "emulator/operations": ("emulator.world",)}
 OURS = ("emulator", "filter_grammar", "fixtures", "tests", "contract_tests", "test_", "conftest")
 
 
@@ -65,6 +67,8 @@ def _survivors(candidates: list[Mutant], folder: str, tests: tuple[str, ...], jo
         if not name.startswith(OURS):
             with suppress(Exception):
                 importlib.import_module(name)
+    for name in BELOW.get(folder, ()):
+        importlib.import_module(name)
     survived: list[Mutant] = []
     running: dict[int, Mutant | None] = {}
     todo: list[Mutant | None] = [None, *candidates]  # first none at all, to see that what follows is due to the mutants

@@ -74,15 +74,21 @@ def mutants(file: str) -> list[Mutant]:
     for where, at_import, way, field, index, new in _places(tree, "module", True, ()):
         parent, old = way[-1], _put(way[-1], field, index, new)
         _put(parent, field, index, old)
-        whole = next((node for node in reversed(way) if isinstance(node, ast.stmt)), old)
-        whole = old if isinstance(old, ast.stmt) else whole
         was, now = _shortened(*_texts((*way, old), field, index, new))
         seen[key := f"{where}{was}{now}"] += 1
         if seen[key] > 1:
             now += f" ({seen[key]})"
-        lines = range(whole.lineno, (old.lineno if isinstance(old, ast.stmt) else old.end_lineno or 0) + 1)
-        found.append(Mutant(file, where, was, now, lines, at_import, (parent, field, index, new), tree))
+        found.append(Mutant(file, where, was, now, _lines(way, old), at_import, (parent, field, index, new), tree))
     return found
+
+
+def _lines(way: tuple[ast.AST, ...], old: Any) -> range:
+    """Those of which one is run before the place matters."""
+    if isinstance(old, ast.stmt):
+        return range(old.lineno, old.lineno + 1)
+    whole = next(node for node in reversed(way) if isinstance(node, ast.stmt))
+    end = whole if isinstance(whole, ast.FunctionDef | ast.AsyncFunctionDef) else old  # a default matters in any line
+    return range(whole.lineno, (end.end_lineno or 0) + 1)
 
 
 def _put(parent: ast.AST, field: str, index: int | None, new: Any) -> Any:
@@ -163,7 +169,7 @@ def _target(node: ast.AST) -> str | None:
 
 def _is_no_code(node: ast.AST) -> bool:
     match node:
-        case ast.Expr(ast.Constant(str())) | ast.Assert() | ast.Import() | ast.ImportFrom():
+        case ast.Expr(ast.Constant()) | ast.Assert() | ast.Import() | ast.ImportFrom():
             return True
         case (
             ast.Assign(value=ast.Call(ast.Name("TypeVar")))
@@ -171,7 +177,11 @@ def _is_no_code(node: ast.AST) -> bool:
             | ast.Assign([ast.Name("__all__")])
         ):
             return True
-        case ast.If(ast.Name("TYPE_CHECKING")) | ast.Subscript(ast.Name("dict" | "list" | "tuple" | "Generic")):
+        case (
+            ast.ClassDef(bases=[ast.Name("Protocol")])
+            | ast.If(ast.Name("TYPE_CHECKING"))
+            | ast.Subscript(ast.Name("dict" | "list" | "tuple" | "Generic"))
+        ):
             return True
     return False
 
