@@ -67,7 +67,7 @@ class VectorIndex:
             self._clear(vectors.shape[1])
         start, self._count = self._count, self._count + len(vectors)
         if self._count > len(self._numbers):
-            room = 2 * self._count
+            room = self._count * 3 // 2
             self._matrix, self._squares = _grown(self._matrix, room), _grown(self._squares, room)
             self._numbers = _grown(self._numbers, room)
         self._matrix[:, start : self._count] = vectors.T
