@@ -110,7 +110,7 @@ async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileV
     if request.after and not request.pagination_token:
         after = store.position(team, request.after, sort_by)
         if after is None:
-            raise invalid(f"after: there is no file {request.after!r}.", param="after")
+            raise invalid(f"after: there is no file {request.after!r}.", rule="after", param="after")
 
     def fetch(after: Cursor | None, limit: int) -> list[FileView]:
         files = store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)

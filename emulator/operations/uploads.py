@@ -173,7 +173,7 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
     async with aclosing(request.chunks) as chunks:  # type: ignore[type-var]
         first = await anext(chunks, None)
         if first is None:
-            raise invalid("The body holds no chunk.", param="chunk")
+            raise invalid("The body holds no chunk.", rule="chunk", param="chunk")
         file = get_file(world, call, first.file_id)
         if not file.open_for_chunks:
             raise ApiError(
@@ -189,7 +189,7 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
             yield first.data
             async for chunk in chunks:
                 if chunk.file_id != file.id:
-                    raise invalid("All chunks of one call belong to one file.", param="file_id")
+                    raise invalid("All chunks of one call belong to one file.", rule="chunk", param="file_id")
                 yield chunk.data
 
         async with incoming(world, call, all_bytes(), *bytes_max(file.filename, call.team.limits)) as blob:
@@ -218,7 +218,7 @@ async def create_batch_upload(world: World, call: Call, request: CreateBatchUplo
     """Initialize several files at once."""
     most = call.team.limits.batch_upload_files_max
     if not request.files:
-        raise invalid("files: at least one file is needed.", param="files")
+        raise invalid("files: at least one file is needed.", rule="missing_file", param="files")
     if most is not None and len(request.files) > most:
         raise invalid(f"files: at most {most} files are allowed.", rule="batch_upload_files_max", param="files")
     with world.store.transaction():

@@ -94,7 +94,7 @@ class Form:
         try:
             return value.decode()
         except UnicodeDecodeError:
-            raise invalid(f"{name}: the field is not UTF-8.", param=name) from None
+            raise invalid(f"{name}: the field is not UTF-8.", rule="multipart", param=name) from None
 
     _ended = False
 
@@ -140,7 +140,7 @@ class Form:
     def _bounded(self, piece: bytes) -> bytes:
         self._head_bytes += len(piece)
         if self._head_bytes > _HEADER_BYTES_MAX:
-            raise invalid(f"The headers of a part are longer than {_HEADER_BYTES_MAX} bytes.")
+            raise invalid(f"The headers of a part are longer than {_HEADER_BYTES_MAX} bytes.", rule="multipart")
         return piece
 
     def _on_header_end(self) -> None:
@@ -223,7 +223,7 @@ async def read_until_file(form: Form) -> tuple[dict[str, str], Part]:
                 raise invalid("The part `file` has no filename.", rule="filename", param="file")
             return fields, part
         if part.name in fields:
-            raise invalid(f"{part.name}: the field is given twice.", param=part.name)
+            raise invalid(f"{part.name}: the field is given twice.", rule="multipart", param=part.name)
         fields[part.name] = await form.text(part.name)
     raise invalid("The form has no part named `file`.", rule="missing_file", param="file")
 
@@ -236,7 +236,7 @@ async def file_data(form: Form) -> AsyncIterator[memoryview]:
         if part.name.startswith("expires_after"):
             raise invalid(f"{part.name} comes after file: {_FIX}.", rule="expires_after_order", param="expires_after")
         if part.name == "file":
-            raise invalid("The form has two parts named `file`.", param="file")
+            raise invalid("The form has two parts named `file`.", rule="multipart", param="file")
 
 
 def expires_after(fields: dict[str, str]) -> int | None:

@@ -87,7 +87,7 @@ def _new_requests(messages: list[Message]) -> Iterator[NewRequest]:
     for number, message in enumerate(messages):
         name = message.WhichOneof("request")
         if name is None:
-            raise invalid(f"batch_requests[{number}]: no request is set.", param="batch_requests")
+            raise invalid(f"batch_requests[{number}]: no request is set.", rule="protobuf", param="batch_requests")
         kind = _KINDS[name]
         body = _REQUESTS[kind][1].to_json(getattr(message, name))
         if kind is RequestKind.IMAGE_GENERATION and ("image" in body or "images" in body):

@@ -89,7 +89,8 @@ class Word:
 
     def to_json(self, value: int) -> str:
         if value not in self._by_number:
-            raise invalid(f"Invalid {self.enum.rpartition('.')[2]}: {value} is not one of the known values.")
+            enum = self.enum.rpartition(".")[2]
+            raise invalid(f"Invalid {enum}: {value} is not one of the known values.", rule="protobuf")
         return self._by_number[value]
 
     def to_message(self, value: Any) -> int:

@@ -187,7 +187,7 @@ async def upload(exchange: Exchange, call: Call) -> UploadDocument:
         async for piece in form.data():
             yield piece
         if await _read_fields(form, fields) is not None:
-            raise invalid("The form has two parts named `data`.", param="data")
+            raise invalid("The form has two parts named `data`.", rule="multipart", param="data")
 
     def head() -> DocumentHead:
         said = DocumentHead(
@@ -207,7 +207,7 @@ async def _read_fields(form: multipart.Form, fields: dict[str, str]) -> multipar
         if part.name == "data":
             return part
         if part.name in fields:
-            raise invalid(f"{part.name}: the field is given twice.", param=part.name)
+            raise invalid(f"{part.name}: the field is given twice.", rule="multipart", param=part.name)
         fields[part.name] = await form.text(part.name)
     return None
 
