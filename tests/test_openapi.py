@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import hypothesis
+import jsonschema_rs
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import strategies as st
@@ -20,8 +22,9 @@ from emulator.errors import ApiError
 from emulator.operations import OPERATIONS
 from emulator.rest.openapi import document
 from emulator.rest.routes import ROUTES
+from emulator.rest.shapes.search import GroupBy
 from emulator.settings import from_keywords
-from tests.contract.unchecked import key, unchecked
+from tests.contract.unchecked import attacked, key, unchecked
 
 
 def described(**settings: Any) -> dict[str, Any]:
@@ -179,17 +182,35 @@ def test_the_stated_pattern_of_names_is_the_rule(name: str) -> None:
         assert re.fullmatch(FILENAME_PATTERN, name)
 
 
+@pytest.mark.parametrize(
+    ("aggregate", "fits"),
+    [
+        (None, True),
+        ({}, False),
+        ({"min_k": None}, False),
+        ({"min_k": {"keys": [], "k": 1}}, True),
+        ({"min_k": {"keys": [], "k": 1}, "max_k": None}, True),
+        ({"min_k": {"keys": [], "k": 1}, "max_k": {"keys": [], "k": 1}}, False),
+    ],
+)
+def test_the_stated_choice_of_an_aggregate_is_the_rule(aggregate: Any, fits: bool) -> None:
+    """What the schema lets through is what a search takes: one of two members, or nothing."""
+    given = described()
+    whole = {"$ref": "#/components/schemas/GroupBy", "components": given["components"]}
+    group_by = {"keys": ["a"], "aggregate": aggregate}
+    assert jsonschema_rs.validator_for(whole).is_valid(group_by) == fits
+    try:
+        msgspec.convert(group_by, GroupBy)
+    except msgspec.ValidationError:
+        assert not fits
+    else:
+        assert fits
+
+
 # --- under fire
 
 
-def attacked() -> schemathesis.schemas.BaseSchema:
-    """The document as Schemathesis reads it."""
-    schema = schemathesis.openapi.from_dict(described())
-    schema.config.phases.stateful.enabled = False
-    return schema
-
-
-@attacked().parametrize()
+@attacked(described()).parametrize()
 @hypothesis.settings(max_examples=15, suppress_health_check=list(hypothesis.HealthCheck))
 def test_what_is_described_is_what_is_done(case: schemathesis.Case, emulator: Emulator) -> None:
     """What the document allows is taken, what it forbids is refused, and nothing breaks."""

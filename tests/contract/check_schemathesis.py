@@ -17,7 +17,7 @@ import schemathesis
 from emulator import Emulator
 from tests.test_openapi import described
 
-from .unchecked import NOT_CHECKED_ON_WALKS, key, unchecked
+from .unchecked import NOT_CHECKED_ON_WALKS, attacked, key, unchecked
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "100"))
 SETTINGS = hypothesis.settings(
@@ -25,7 +25,7 @@ SETTINGS = hypothesis.settings(
 )
 
 
-@schemathesis.openapi.from_dict(described()).parametrize()
+@attacked(described()).parametrize()
 @SETTINGS
 def test_single_calls(case: schemathesis.Case, emulator: Emulator) -> None:
     """What the document allows is taken, what it forbids is refused, and nothing breaks."""

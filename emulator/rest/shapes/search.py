@@ -78,11 +78,15 @@ class GroupByAggregate(Struct):
             raise ValueError("neither or both")
 
 
+_EITHER = [{"type": "object", "properties": {k: {"type": "object"}}, "required": [k]} for k in ("min_k", "max_k")]
+ONE_OR_NONE = Meta(extra_json_schema={"oneOf": [*_EITHER, {"type": "null"}]})
+
+
 class GroupBy(Struct):
     """Keep the best records of each group."""
 
     keys: list[str]
-    aggregate: GroupByAggregate | None = None
+    aggregate: Annotated[GroupByAggregate | None, ONE_OR_NONE] = None
 
 
 class SearchRequest(Struct):
