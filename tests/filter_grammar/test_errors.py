@@ -65,6 +65,8 @@ def test_an_error_has_parts():
         (r"a.'b\d' = 1", r"\\, \" or \' in a quoted text"),
         ("a. = 1", "a name after the dot"),
         ("a = 1.", "more of the value after the dot"),
+        ('a = b."c', "more of the value after the dot"),
+        ('a""b', "an operator (= != < <= > >= :)"),
         ("report", "a comparison such as field = value"),
     ],
 )

@@ -8,6 +8,7 @@ mutant that no test notices has to be explained in survivors.toml; one that is e
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -69,6 +70,9 @@ def _survivors(candidates: list[Mutant], folder: str, tests: tuple[str, ...], jo
                 importlib.import_module(name)
     for name in BELOW.get(folder, ()):
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else every fork would copy what is looked at
+    gc.disable()
     survived: list[Mutant] = []
     running: dict[int, Mutant | None] = {}
     todo: list[Mutant | None] = [None, *candidates]  # first none at all, to see that what follows is due to the mutants

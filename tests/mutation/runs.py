@@ -25,7 +25,7 @@ from tests.mutation.mutators import ROOT, Mutant
 
 EXAMPLES = 30  # of a property that does not say how many it wants
 BROKEN = 70  # the exit status of a process that did not come to its tests
-SECONDS_MAX = 10  # for the tests of one mutant
+SECONDS_MAX = 8  # for the tests of one mutant
 MEMORY_MAX = 6 << 30  # bytes; an endless loop ends by this or by its time
 FLAGS = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-m", "not slow and not alone")
 
