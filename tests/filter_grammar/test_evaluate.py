@@ -1,5 +1,7 @@
 """What a filter matches on metadata, where every value is text."""
 
+import itertools
+
 import pytest
 
 from filter_grammar import matches, parse, predicate
@@ -132,6 +134,27 @@ def test_a_filter_is_compiled_once():
     expr = parse("year >= 1800 AND author != null")
     assert predicate(expr) is predicate(expr)
     assert predicate(expr)(BOOK) is matches(expr, BOOK) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a AND b AND c AND d",
+        "a OR b OR c OR d",
+        "a AND (b OR (c AND (d OR e)))",
+        "a OR (b AND (c OR (d AND e)))",
+        "(a OR b) AND (c OR d) AND (e OR f)",
+        "(a AND b) OR (c AND d) OR (e AND f)",
+        "NOT (a AND NOT (b OR c)) OR NOT (d OR (e AND NOT f))",
+    ],
+)
+def test_a_connective_asks_all_its_operands(text):
+    """For every way in which the comparisons may turn out, the filter says what logic says."""
+    names = sorted(set(text) & set("abcdef"))
+    expr = parse("".join(f"{char} = 1" if char in names else char for char in text))
+    for truths in itertools.product([True, False], repeat=len(names)):
+        expected = eval(text.lower(), {}, dict(zip(names, truths, strict=True)))
+        assert matches(expr, {name: str(int(truth)) for name, truth in zip(names, truths, strict=True)}) is expected
 
 
 def test_connectives_stop_early():
