@@ -30,7 +30,7 @@ DOCUMENTS = 20
 CONNECTIONS = 32  # of a client that keeps them alive, or calls on one channel: what is beyond that waits for its turn
 BEHIND_MAX = 20_000  # calls that wait: a server that falls so far behind has failed
 REQUESTS_AT_ONCE = 5  # that are added to a batch
-ADDS_TO_A_BATCH = 200
+ADDS_TO_A_BATCH = 1_000
 
 
 @dataclass
