@@ -197,7 +197,8 @@ def grpc_calls() -> list[Figure]:
             f"{fast:,.0f} against {slow:,.0f} calls per second",
             f"{LARGE / ours_s / MIB:,.0f} against {LARGE / theirs_s / MIB:,.0f} MiB/s",
         )
-        ours.close(), theirs.close()
+        ours.close()
+        theirs.close()
         return [
             Figure("gRPC unary call, to a bare grpcio server", unary, "x", 0.70, "higher", notes[0]),
             Figure("48 MiB UploadFile, to a bare grpcio server", large, "x", 0.85, "higher", notes[1]),

@@ -9,18 +9,16 @@ import subprocess
 import sys
 import time
 
-from benchmarks.servers import ROOT, SERVER_CPU, free_port, use_load_cpu
+from benchmarks.servers import ENVIRONMENT, SERVER_CPU, free_port, use_load_cpu
 from benchmarks.table import Figure, percentile, ratio
 
 
 def seconds_to_first_answer(command: list[str], port: int, path: str) -> float:
     """From starting a process to the end of its first answer."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     started = time.perf_counter()
     process = subprocess.Popen(
         command,
-        env=environment,
+        env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CPU),
@@ -148,5 +146,5 @@ class ListedFiles:
                 "default", 1, sort_by=SortBy(sort_by), descending=False, after=after, limit=100
             )
             times.append(time.perf_counter() - begun)
-        assert len(page) in (99, 100), "the file at the position itself may or may not be after the cursor"
+            assert len(page) in (99, 100), "the file at the position itself may or may not be after the cursor"
         return percentile(times, 0.5)

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 KEY = "xai-emulator"
 AUTH = {"Authorization": f"Bearer {KEY}"}
 MOTO = Path(f"{sys.prefix}-moto") / "bin" / "python"  # an environment of its own, which `make bench` makes
+# With bytecode, as an installed package has it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 SERVER_CPU, LOAD_CPU = {0}, {1}
 
 
@@ -63,10 +66,9 @@ def free_port() -> int:
 
 def start(command: list[str], port: int) -> Process:
     """Start a server and return when it accepts connections."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     popen = subprocess.Popen(
         command,
-        env=environment,
+        env=ENVIRONMENT,
         text=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
