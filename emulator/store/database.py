@@ -18,7 +18,7 @@ from emulator.store.checkpoints import LOG_PAGES_MAX, Checkpoints
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
