@@ -192,7 +192,7 @@ def _plan_next(world: World, team: Team, job: Job) -> None:
         world.store.jobs.done(job)
         batch = _alive(world, job)
         due_at = None if batch is None else world.store.batch_requests.next_due(team.name, job.subject)
-        if due_at is not None:
+        if due_at is not None and not world.store.jobs.is_planned(team.name, job.kind, job.subject, due_at):
             world.add_job(team, job.kind, job.subject, due_at)
 
 

@@ -40,6 +40,7 @@ from emulator.store.batches import Cost
 from emulator.world import World
 
 ITEMS_AT_ONCE = 200  # requests that are prepared between two chances for other calls
+PROCESS = "process_batch"  # the job that answers requests
 CANCEL_RACE_SECONDS = 5  # observed live, 2026-08: within twenty
 
 
@@ -178,7 +179,7 @@ async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
             reverts = call.team.cancel_reverts or call.behaviour == "cancel_reverts"
             world.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
             if reverts:
-                world.add_job(call.team, "process_batch", batch.id, call.at + CANCEL_RACE_SECONDS * MICROSECONDS)
+                world.add_job(call.team, PROCESS, batch.id, call.at + CANCEL_RACE_SECONDS * MICROSECONDS)
     return view(world, call, get_batch(world, call, batch.id))
 
 
@@ -205,8 +206,10 @@ def _added(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
         if not world.store.batch_requests.insert(call.team.name, batch_id, call.at, rows):
             raise _Present
         world.store.batches.count(call.team.name, batch_id, requests=len(rows))
-        if rows:
-            world.add_job(call.team, "process_batch", batch_id, due(call.team.batches, call.at))
+        due_at = due(call.team.batches, call.at)
+        # A job that comes no later goes on to these requests; with one for each call, thousands would look at them all.
+        if rows and (due_at is None or not world.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
+            world.add_job(call.team, PROCESS, batch_id, due_at)
         return True
     return False
 

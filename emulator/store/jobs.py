@@ -38,6 +38,14 @@ class Jobs:
         seq: int = row[0]
         return seq
 
+    def is_planned(self, team: str, kind: str, subject: str, by: Instant) -> bool:
+        """Whether a job of a kind for a subject is due at an instant or earlier."""
+        row = self._db.row(
+            "SELECT 1 FROM jobs WHERE team = ? AND subject = ? AND kind = ? AND due_at <= ? LIMIT 1",
+            (team, subject, kind, by),
+        )
+        return row is not None
+
     def next_due(self, team: str, kinds: Iterable[str], until: Instant) -> Job | None:
         """The earliest job of some kinds of a team that is due by `until`."""
         found: list[Job] = []

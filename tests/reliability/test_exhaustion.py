@@ -137,6 +137,22 @@ def test_many_jobs_of_a_team_keep_no_other_team() -> None:
         busy.http.close()
 
 
+def test_many_additions_to_a_batch_are_one_job() -> None:
+    """However often requests are added to a batch, one job answers them all: under load jobs would pile up else."""
+    with Emulator(batches="realistic") as emulator:
+        batches = Batches(emulator, "busy")
+        batches.configure()
+        batches.freeze()
+        batch = batches.filled(request("first"))
+        for n in range(50):
+            batches.add(batch, request(str(n))).raise_for_status()
+        planned = batches.http.get("/_emulator/jobs", params={"team": "busy"}).json()["jobs"]
+        assert sorted(job["kind"] for job in planned) == ["expire_batch", "process_batch"]
+        batches.advance(5)
+        assert batches.counters(batch)[2] == 51
+        batches.http.close()
+
+
 LIMITS = {
     "files_per_team_max": 1,
     "total_bytes_per_team_max": 10,
