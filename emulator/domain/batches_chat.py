@@ -17,7 +17,7 @@ _SAME = (
     *("model", "temperature", "top_p", "parallel_tool_calls", "previous_response_id", "max_turns", "include", "user"),
     *("search_parameters", "service_tier", "store", "logprobs", "top_logprobs", "safety_identifier"),
 )
-_PART_TYPES = {"input_text": "text", "output_text": "text", "text": "text"}
+_TEXTS = ("input_text", "output_text", "text")
 
 
 def chat_of(kind: RequestKind, body: Json) -> Json:
@@ -74,7 +74,7 @@ def _content(content: Any) -> Any:
 
 def _part(item: Json) -> Json | None:
     type = item.get("type")
-    if type in _PART_TYPES:
+    if type in _TEXTS:
         return {"type": "text", "text": item.get("text")}
     if type == "input_image":
         source = {"url": item.get("image_url"), "file_id": item.get("file_id"), "detail": item.get("detail")}

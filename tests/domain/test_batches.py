@@ -459,6 +459,12 @@ def test_what_cannot_be_carried_out_is_told(kind: RequestKind, body: dict[str, A
         (RequestKind.VIDEO_GENERATION, {"duration": 15}),
         (RequestKind.VIDEO_GENERATION, {"seconds": "1"}),
         (RequestKind.VIDEO_EXTENSION, {"duration": 10}),
+        (RequestKind.CHAT, {**CHAT, "n": 1}),
+        (RequestKind.CHAT, {**CHAT, "n": 128}),
+        *[
+            (RequestKind.CHAT, {"messages": [{"role": "user", "content": [{"type": "file", "file": {source: "x"}}]}]})
+            for source in ("file_id", "url", "file_data")
+        ],
     ],
 )
 def test_what_is_just_within_bounds_can_be_carried_out(kind: RequestKind, body: dict[str, Any]) -> None:

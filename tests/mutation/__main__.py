@@ -27,7 +27,10 @@ TESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tests/domain", "tests/operations/test_filters.py"),
         ("tests/operations", "tests/rest", "tests/rpc", "tests/jobs"),
     ),
-    "emulator/operations": (("tests/operations", "tests/rest"), ("tests/rpc", "tests/jobs", "tests/control")),
+    "emulator/operations": (
+        ("tests/operations", "tests/rest", "tests/test_parity.py"),
+        ("tests/rpc", "tests/jobs", "tests/control"),
+    ),
 }
 # What of ours lies below a folder: it is imported once. The rest of ours is imported by every mutant anew.
 BELOW = {"emulator/domain": ("emulator.limits", "filter_grammar.syntax"), "emulator/operations": ("emulator.world",)}

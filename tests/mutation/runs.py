@@ -25,7 +25,7 @@ from tests.mutation.mutators import ROOT, Mutant
 
 EXAMPLES = 30  # of a property that does not say how many it wants
 BROKEN = 70  # the exit status of a process that did not come to its tests
-SECONDS_MAX = 8  # for the tests of one mutant
+SECONDS_MAX = 8  # for the tests of one mutant that any test may notice
 MEMORY_MAX = 6 << 30  # bytes; an endless loop ends by this or by its time
 FLAGS = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-m", "not slow and not alone")
 
@@ -39,18 +39,18 @@ class Trace:
     imported: tuple[str, ...]
 
     def chosen(self, mutant: Mutant) -> list[str]:
-        """The tests that may notice a mutant, the quickest first, as many as there is time for.
+        """The tests that may notice a mutant, the quickest first: those that run one of its lines.
 
-        They are those that run its lines. What is read when the module is imported may be noticed by any test, but
-        those that run something of the module, or bear its name, come first.
+        What is read when the module is imported may be noticed by any test. Then those come first that run something
+        of the module, or bear its name, and there are as many as there is time for.
         """
         lines = self.touched.get(mutant.file, {})
         tests = set().union(*(lines.get(line, ()) for line in (lines if mutant.at_import else mutant.lines)))
-        if mutant.at_import:
-            topic = Path(mutant.file).stem.partition("_")[0]
-            tests |= {test for test in self.seconds if topic in test.partition("::")[0]}
-        candidates = self.seconds.keys() & (self.seconds.keys() if mutant.at_import else tests)
-        ordered = sorted(candidates, key=lambda test: (test not in tests, self.seconds[test]))
+        if not mutant.at_import:
+            return sorted(tests & self.seconds.keys(), key=self.seconds.__getitem__)
+        topic = Path(mutant.file).stem.partition("_")[0]
+        tests |= {test for test in self.seconds if topic in test.partition("::")[0]}
+        ordered = sorted(self.seconds, key=lambda test: (test not in tests, self.seconds[test]))
         spent = itertools.accumulate(self.seconds[test] for test in ordered)
         return [test for test, seconds in zip(ordered, spent, strict=True) if seconds < SECONDS_MAX]
 
@@ -155,6 +155,8 @@ def run(mutant: Mutant | None, traced: Trace) -> int:
     try:
         _prepare()
         chosen = traced.chosen(mutant) if mutant else list(traced.seconds)
+        if mutant and mutant.module in sys.modules:
+            raise RuntimeError(f"{mutant.module} is imported already")
         if mutant:
             sys.meta_path.insert(0, _Mistaken(mutant))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
