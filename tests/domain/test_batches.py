@@ -16,6 +16,7 @@ from emulator.domain.batches import (
     STATES,
     Batch,
     Failure,
+    NewRequest,
     Phase,
     Request,
     RequestKind,
@@ -38,7 +39,7 @@ from emulator.domain.batches_jsonl import BadFile, body_of, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
 from emulator.domain.json_depth import is_deeper
 from emulator.errors import ApiError, Kind
-from emulator.limits import DOCUMENTED, override
+from emulator.limits import DOCUMENTED, RELAXED, override
 
 JSON = st.recursive(
     st.none()
@@ -269,6 +270,15 @@ def test_a_line_may_have_as_many_bytes_as_a_request() -> None:
     read_line(1, raw, override(DOCUMENTED, {"batch_request_bytes_max": len(raw)}))
     with pytest.raises(BadFile, match=f"at most {len(raw) - 1} bytes, this one has {len(raw)}"):
         read_line(1, raw, override(DOCUMENTED, {"batch_request_bytes_max": len(raw) - 1}))
+    body = json.loads(raw)["body"]
+    assert read_line(1, raw, RELAXED) == NewRequest("a", RequestKind.CHAT, body)
+
+
+def test_no_depth_breaks_the_reader() -> None:
+    """Where none is too much for the limits, it is for the parser."""
+    deep = b'{"custom_id":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    with pytest.raises(BadFile, match="line 3: invalid JSON: "):
+        read_line(3, deep, override(DOCUMENTED, {"json_depth_max": None}))
 
 
 @given(body=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
@@ -436,9 +446,17 @@ def test_whatever_a_responder_says_is_a_result_or_a_bad_answer(kind: RequestKind
         ),
         (
             RequestKind.CHAT,
-            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"filename": "a"}}]}]},
-            "FileContent must set one of file_id, url, or inline data",
+            {**CHAT, "max_tokens": 5, "max_completion_tokens": 0},
+            "Maximum number of tokens max_tokens must be positive but max_tokens = 0",
         ),
+        *[
+            (
+                RequestKind.CHAT,
+                {"messages": [{"role": "user", "content": [{"type": "file", "file": file}]}]},
+                "FileContent must set one of file_id, url, or inline data",
+            )
+            for file in ({"filename": "a"}, {"file_id": ""}, "file_1", None)
+        ],
         (RequestKind.IMAGE_GENERATION, {"prompt": "x", "n": 11}, "n must be between 1 and 10, got 11"),
         (RequestKind.CHAT, {**CHAT, "n": 0}, "n must be between 1 and 128, got 0"),
         (RequestKind.CHAT, {**CHAT, "n": 2**31 - 1}, "n must be between 1 and 128, got 2147483647"),
@@ -459,7 +477,9 @@ def test_what_cannot_be_carried_out_is_told(kind: RequestKind, body: dict[str, A
         (RequestKind.VIDEO_GENERATION, {"duration": 15}),
         (RequestKind.VIDEO_GENERATION, {"seconds": "1"}),
         (RequestKind.VIDEO_EXTENSION, {"duration": 10}),
+        (RequestKind.VIDEO_GENERATION, {"n": 500}),
         (RequestKind.CHAT, {**CHAT, "n": 1}),
+        (RequestKind.CHAT, {**CHAT, "max_tokens": 0, "max_completion_tokens": 5}),
         (RequestKind.CHAT, {**CHAT, "n": 128}),
         *[
             (RequestKind.CHAT, {"messages": [{"role": "user", "content": [{"type": "file", "file": {source: "x"}}]}]})
@@ -480,5 +500,8 @@ def test_the_files_a_request_needs_are_found_wherever_they_stand() -> None:
         "messages": [{"content": [{"type": "file", "file": {"file_id": "c"}}]}],
         "tools": [{"function": {"parameters": {"example": {"file_id": "not one"}}}}],
         "video": {"file_id": None},
+        "reference_images": [{"file_id": ""}, {"file_id": 5}, ["x"]],
+        "response_format": {"schema": {"properties": {"file_id": "not one"}}},
+        "text": {"format": {"schema": {"properties": {"file_id": "not one"}}}},
     }
     assert sorted(file_ids(body)) == ["a", "b", "c"]

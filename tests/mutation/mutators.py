@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 
-LEFT_ALONE = {"annotation", "returns", "decorator_list", "ctx", "op", "ops", "type_params"}
+LEFT_ALONE = {"annotation", "bases", "returns", "decorator_list", "ctx", "op", "ops", "type_params"}
 CONDITIONS = {"test", "ifs", "guard"}
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     old: new

@@ -1,0 +1,24 @@
+"""How a filter is written when nobody has written it."""
+
+import pytest
+
+from filter_grammar import parse, render
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("a=b", 'a = "b"'),
+        ("a : b", 'a:"b"'),
+        ("a:!1", "NOT a:1"),
+        ("-(a=1 b=2)", "NOT (a = 1 AND b = 2)"),
+        ("NOT (NOT a=null)", "NOT (NOT a = null)"),
+        ("a:1..9", "a >= 1 AND a <= 9"),
+        ("a=1 b=2 OR c:*", "a = 1 AND (b = 2 OR c:*)"),
+        ("'a b'.c='d\"'", r'"a b".c = "d\""'),
+        (" ", ""),
+    ],
+)
+def test_a_filter_is_rendered_as_people_write_it(text, rendered):
+    """With the blanks, quotes and parentheses that help to read it, and no others."""
+    assert render(parse(text)) == rendered
