@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from xai_sdk.proto import types_pb2
 
@@ -47,6 +47,8 @@ def test_the_members_are_those_of_the_real_messages(strategy: Strategy) -> None:
 
 
 @given(st.sampled_from(Strategy), st.integers(-1, 4), st.integers(-1, 4), st.sampled_from([None, "gpt2", "", "gpt3"]))
+@example(Strategy.BYTES, 1, 0, None)
+@example(Strategy.TABLE, 2, 0, "gpt2")
 def test_what_cuts_no_text_is_refused(strategy: Strategy, size: int, overlap: int, encoding: str | None) -> None:
     """A size from 1 on, an overlap from 0 on that is smaller, and a known encoding exactly where tokens are counted."""
     counted = unit(strategy)

@@ -149,6 +149,14 @@ def test_updates_that_are_refused(update: FieldDefinitionUpdate, words: str) -> 
         updated_definitions([FieldDefinition("old", required=True)], [update])
 
 
+def test_a_field_demands_nothing_unless_it_says_so() -> None:
+    """Neither a value, nor one of its own, nor a place in the chunks."""
+    check_required([FieldDefinition("a")], {})
+    assert (
+        unique_values([FieldDefinition("a")], {"a": "x"}) == injected_values([FieldDefinition("a")], {"a": "x"}) == {}
+    )
+
+
 def test_a_key_is_defined_once() -> None:
     """Two definitions of one key are refused."""
     with pytest.raises(ApiError, match="defined twice"):
