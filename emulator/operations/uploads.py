@@ -7,8 +7,8 @@ nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Annotated
 
 import msgspec
@@ -146,13 +146,15 @@ def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter
 
 async def initialize(world: World, call: Call, request: InitializeFile) -> File:
     """Make a file without bytes, to be filled by `files:uploadChunks`."""
-    return _initialize_all(world, call, [request])[0]
+    with _initialized(world, call, [request]) as files:
+        return files[0]
 
 
-def _initialize_all(world: World, call: Call, files: list[InitializeFile]) -> list[File]:
-    """Make files without bytes, all or none."""
-    rows: list[File] = []
+@contextmanager
+def _initialized(world: World, call: Call, files: list[InitializeFile]) -> Iterator[list[File]]:
+    """Files without bytes, all or none, in a transaction for a block that does the rest; if that fails, nothing is."""
     blobs: list[BlobWriter] = []
+    rows: list[File] = []
     try:
         with world.store.transaction():
             for file in files:
@@ -161,11 +163,11 @@ def _initialize_all(world: World, call: Call, files: list[InitializeFile]) -> li
                 blobs.append(blob)
                 blob.keep()
                 rows.append(insert_file(world, call, file, blob, UploadStatus.INITIALIZING))
+            yield rows
     except BaseException:
         for blob in blobs:
             blob.discard()
         raise
-    return rows
 
 
 async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File:
@@ -221,8 +223,7 @@ async def create_batch_upload(world: World, call: Call, request: CreateBatchUplo
         raise invalid("files: at least one file is needed.", rule="missing_file", param="files")
     if most is not None and len(request.files) > most:
         raise invalid(f"files: at most {most} files are allowed.", rule="batch_upload_files_max", param="files")
-    with world.store.transaction():
-        files = _initialize_all(world, call, request.files)
+    with _initialized(world, call, request.files) as files:
         id = world.new_id(call.team, "batch_upload")
         world.store.files.insert_batch_upload(call.team.name, id, [file.id for file in files], call.at)
     return BatchUpload(id, files, complete=False)

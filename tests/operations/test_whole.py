@@ -1,0 +1,147 @@
+"""An operation is done whole or not at all, wherever the disk fails it."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from emulator import Emulator
+from emulator.world import World
+from tests.rest.batching import line, request
+
+TEAMS = itertools.count()
+PNG = ("a.png", b"\x89PNG", "image/png")
+
+
+class Team:
+    """A team of its own, with a few things."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        team = f"whole-{next(TEAMS)}"
+        self.inference, self.management = (
+            httpx.Client(base_url=f"{emulator.url}/v1", headers={"authorization": f"Bearer {key}@{team}"}, timeout=30)
+            for key in (emulator.api_key, emulator.management_key)
+        )
+        self.file = self.upload("a.png", PNG)
+        self.other = self.upload("b.txt", ("b.txt", b"words"))
+        self.lines = self.upload("c.jsonl", ("c.jsonl", line("r").encode() + b"\n"))
+        self.pair, self.whole = (
+            self.inference.post(
+                "/files/batch_upload", json={"files": [{"name": "d", "content_type": "text/plain"}] * 2}
+            ).json()
+            for _ in range(2)
+        )
+        for file in self.whole["files"]:
+            self.inference.post("/files:uploadChunks", json={"file_id": file["file_id"], "chunk": "d29yZHM="})
+        definitions = [{"key": "isbn", "unique": True}]
+        made = self.management.post("/collections", json={"collection_name": "c", "field_definitions": definitions})
+        self.collection = f"/collections/{made.json()['collection_id']}"
+        self.documents = f"{self.collection}/documents"
+        self.management.post(f"{self.documents}/{self.file}", json={"fields": {"isbn": "1"}})
+        self.inference.post(f"/files/{self.file}/public-url", json={})
+        self.batch = f"/batches/{self.inference.post('/batches', json={'name': 'b'}).json()['batch_id']}"
+        self.inference.post(f"{self.batch}/requests", json={"batch_requests": [request("there")]})
+
+    def upload(self, name: str, file: Any) -> str:
+        """The id of a new file."""
+        id: str = self.inference.post("/files", files={"file": file}).json()["id"]
+        return id
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.inference.close()
+        self.management.close()
+
+
+def multipart(**parts: Any) -> dict[str, Any]:
+    return {"files": {name: (None, part) if isinstance(part, str) else part for name, part in parts.items()}}
+
+
+CALLS: dict[str, Callable[[Team], httpx.Response]] = {
+    "upload": lambda t: t.inference.post("/files", **multipart(expires_after="3600", file=PNG)),
+    "initialize a file": lambda t: t.inference.post(
+        "/files:initialize", json={"name": "d", "content_type": "text/plain", "expires_after": 3600}
+    ),
+    "upload chunks": lambda t: t.inference.post(
+        "/files:uploadChunks", json={"file_id": t.pair["files"][0]["file_id"], "chunk": "d29yZHM="}
+    ),
+    "begin a batch upload": lambda t: t.inference.post(
+        "/files/batch_upload", json={"files": [{"name": "d", "content_type": "text/plain"}] * 2}
+    ),
+    "complete a batch upload": lambda t: t.inference.post(f"/files/batch_upload/{t.whole['batch_job_id']}:complete"),
+    "rename": lambda t: t.inference.put(f"/files/{t.file}", json={"filename": "b.pdf", "expires_after": 7200}),
+    "delete a file": lambda t: t.inference.delete(f"/files/{t.file}"),
+    "publish": lambda t: t.inference.post(f"/files/{t.file}/public-url", json={"expires_after": 3600}),
+    "create a collection": lambda t: t.management.post("/collections", json={"collection_name": "d"}),
+    "change a collection": lambda t: t.management.put(
+        t.collection,
+        json={
+            "collection_name": "e",
+            "field_definition_updates": [
+                {"field_definition": {"key": "isbn"}, "operation": "FIELD_DEFINITION_DELETE"},
+                {"field_definition": {"key": "year", "inject_into_chunk": True}, "operation": "FIELD_DEFINITION_ADD"},
+            ],
+        },
+    ),
+    "delete a collection": lambda t: t.management.delete(t.collection),
+    "add a document": lambda t: t.management.post(f"{t.documents}/{t.other}", json={"fields": {"isbn": "2"}}),
+    "upload a document": lambda t: t.management.post(
+        t.documents,
+        **multipart(name="d.txt", content_type="text/plain", fields='{"isbn":"3"}', data=("d.txt", b"text")),
+    ),
+    "change a document": lambda t: t.management.patch(f"{t.documents}/{t.file}", json={"fields": {"isbn": "4"}}),
+    "remove a document": lambda t: t.management.delete(f"{t.documents}/{t.file}"),
+    "create a batch": lambda t: t.inference.post("/batches", json={"name": "b", "input_file_id": t.lines}),
+    "add requests": lambda t: t.inference.post(
+        f"{t.batch}/requests", json={"batch_requests": [request("one"), request("two"), request("there")]}
+    ),
+    "cancel a batch": lambda t: t.inference.post(f"{t.batch}:cancel", json={}),
+}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """Nothing happens behind a call, so whatever changes is due to it."""
+    with Emulator(indexing="manual", batches="manual") as running:
+        yield running
+
+
+def kept(world: World) -> dict[str, Any]:
+    """All that is kept, rows and blobs; but not how often ids were drawn."""
+    database = world.store.database
+    tables = [name for (name,) in database.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    rows = {name: sorted(database.rows(f"SELECT * FROM {name}"), key=repr) for name in set(tables) - {"teams"}}
+    return {**rows, "blobs": sorted(path.name for path in world.store.blobs._blobs.iterdir())}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_is_done_whole_or_not_at_all(name: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails the first write, then the second, and so on: what was there is there until all succeed."""
+    world = emulator._running().world
+    database = world.store.database
+    for fails_at in itertools.count(1):
+        with Team(emulator) as team, monkeypatch.context() as patch:
+            before, writes = kept(world), itertools.count(1)
+
+            def failing(run: Callable[..., Any], sql: str, *what: Any, writes: Any = writes, at: int = fails_at) -> Any:
+                if not sql.startswith("SELECT") and "teams" not in sql and next(writes) == at:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return run(sql, *what)
+
+            for method in ("write", "write_many", "row", "rows"):
+                patch.setattr(database, method, partial(failing, getattr(database, method)))
+            reply = CALLS[name](team)
+        if reply.is_success and next(writes) <= fails_at:
+            assert fails_at > 1, f"{name} writes nothing"
+            assert kept(world) != before
+            return
+        assert (reply.status_code, reply.headers.get("x-emulator-rule")) == (503, "disk"), reply.text
+        assert kept(world) == before, f"{name}, write {fails_at}"
