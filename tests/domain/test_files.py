@@ -44,6 +44,9 @@ BAD_FILENAME = (Kind.INVALID_ARGUMENT, "filename", "filename")  # kind, rule and
 
 @given(st.text(max_size=300) | st.text('a~./\\;" é', max_size=9))
 @example("~a.txt")
+@example("a/../b")
+@example("..")
+@example("a../..b")
 def test_a_name_is_judged_by_its_characters(name: str) -> None:
     """files.proto names those that are not allowed; every other text is a name, and fits the served pattern."""
     forbidden = {*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029", '"', ";", "\\"}
@@ -184,6 +187,9 @@ def test_a_limit_of_bytes_is_said_twice(most: int, shown: str) -> None:
 
 
 @given(st.integers(0, 20), st.integers(0, 2000), st.integers(0, 500))
+@example(9, 500, 500)
+@example(9, 500, 501)
+@example(10, 0, 0)
 def test_a_team_stays_within_its_quota(count: int, total: int, adding: int) -> None:
     """A file is refused if and only if there would be too many files, or too many bytes."""
     limits = override(DOCUMENTED, {"files_per_team_max": 10, "total_bytes_per_team_max": 1000})
@@ -191,7 +197,8 @@ def test_a_team_stays_within_its_quota(count: int, total: int, adding: int) -> N
     if count + 1 > 10 or total + adding > 1000:
         with pytest.raises(ApiError) as refused:
             check_quota(count, total, adding, limits)
-        assert refused.value.kind is Kind.RESOURCE_EXHAUSTED
+        rule = "files_per_team_max" if count + 1 > 10 else "total_bytes_per_team_max"
+        assert (refused.value.kind, refused.value.rule) == (Kind.RESOURCE_EXHAUSTED, rule)
     else:
         check_quota(count, total, adding, limits)
 

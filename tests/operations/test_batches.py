@@ -1,0 +1,129 @@
+"""Batches, call by call: what happens to a batch between the steps of a call that adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from emulator.app import build_world
+from emulator.domain.batches import NewRequest, RequestKind
+from emulator.domain.keys import Principal
+from emulator.errors import ApiError
+from emulator.operations import OPERATIONS, batches
+from emulator.operations.base import Call
+from emulator.settings import Settings
+from emulator.world import World
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A world in which nothing happens by itself."""
+    world = build_world(Settings(batches="manual"))
+    yield world
+    world.store.close()
+
+
+def call_of(world: World, name: str) -> Call:
+    """A call as it comes out of the pipeline."""
+    team = world.team("default")
+    call = Call(OPERATIONS[name], "rest", None, "http://localhost", read=None)  # type: ignore[arg-type]  # read already
+    call.team, call.at, call.principal = team, team.clock.now(), Principal(team.name, "xai-emulator")
+    return call
+
+
+def run(world: World, name: str, request: Any) -> Coroutine[Any, Any, Any]:
+    """What an operation answers."""
+    call = call_of(world, name)
+    return call.operation.run(world, call, request)  # type: ignore[return-value]
+
+
+def meanwhile(items: list[NewRequest], happens: Callable[[], None]) -> Iterator[NewRequest]:
+    """Requests, between the first and the second of which something happens."""
+    yield items[0]
+    happens()
+    yield from items[1:]
+
+
+def asked(id: str, **body: Any) -> NewRequest:
+    return NewRequest(id, RequestKind.CHAT, {**BODY, **body})
+
+
+async def counted(world: World, id: str) -> int:
+    """How many requests a batch has."""
+    view = await run(world, "batches.get", batches.BatchId(id))
+    count: int = view.batch.num_requests
+    return count
+
+
+async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(world: World) -> None:
+    """It is looked at again before anything is written down."""
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+
+    def cancel() -> None:
+        with pytest.raises(StopIteration):  # it waits for nobody
+            run(world, "batches.cancel", batches.BatchId(id)).send(None)
+
+    items = meanwhile([asked("one"), asked("two")], cancel)
+    with pytest.raises(ApiError) as refused:
+        await run(world, "batches.add_requests", batches.AddRequests(id, items))
+    assert refused.value.rule == "closed_batch"
+    assert await counted(world, id) == 0
+
+
+async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests(world: World) -> None:
+    """Nobody has to mend requests for a batch that takes none."""
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+    await run(world, "batches.cancel", batches.BatchId(id))
+    with pytest.raises(ApiError) as refused:
+        await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one", model="grok-3-mini")]))
+    assert refused.value.rule == "closed_batch"
+
+
+@pytest.mark.parametrize(("content", "rule"), [("hi", None), ("ho", "batch_request_id")])
+async def test_what_another_call_adds_meanwhile_is_looked_at_again(
+    world: World, content: str, rule: str | None
+) -> None:
+    """The same request is there once; one of other content refuses all that came with it."""
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+    added: list[bool] = []
+
+    async def add_twice() -> None:
+        call = call_of(world, "batches.add_requests")
+        rows = await batches._prepared(world, call, batches.AddRequests(id, [asked("one"), asked("two")]))
+        body = {"messages": [{"role": "user", "content": content}]}
+        new = await batches._new(world, call, id, rows)
+        await run(world, "batches.add_requests", batches.AddRequests(id, [NewRequest("two", RequestKind.CHAT, body)]))
+        added.append(batches._added(world, call, id, new))
+        assert not added[-1]
+        assert await counted(world, id) == 1  # nothing of what came with it
+        added.append(batches._added(world, call, id, await batches._new(world, call, id, rows)))
+
+    if rule is None:
+        await add_twice()
+        assert added == [False, True]
+        assert await counted(world, id) == 2
+    else:
+        with pytest.raises(ApiError) as refused:
+            await add_twice()
+        assert refused.value.rule == rule
+        assert await counted(world, id) == 1
+
+
+async def test_adding_nothing_plans_nothing(world: World) -> None:
+    """Requests that are there already give no work, and several calls give one job."""
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+
+    def planned() -> int:
+        return len(world.store.database.rows("SELECT 1 FROM jobs WHERE kind = 'process_batch'"))
+
+    await run(world, "batches.add_requests", batches.AddRequests(id, []))
+    assert planned() == 0
+    await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one")]))
+    first = planned()
+    assert first >= 1
+    await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one")]))
+    assert planned() == first
