@@ -90,6 +90,19 @@ def test_nothing_is_declared_that_nobody_refers_to() -> None:
     assert referred == set(described()["components"]["schemas"])
 
 
+def test_no_id_is_the_word_of_another_path() -> None:
+    """Where a path has a word in the place of an id, the schema says that the id is not that, and what happens if."""
+    paths = described()["paths"]
+    for path in ("/v1/files/{file_id}", "/v1/collections/{collection_id}", "/v1/batches/{batch_id}"):
+        (id,) = (each["schema"] for each in paths[path]["get"]["parameters"] if each["in"] == "path")
+        words = {other.split("/")[3] for other in paths if other.startswith(path.partition("{")[0])}
+        taken = {word for word in words if "{" not in word}
+        assert set(id.get("not", {"enum": []})["enum"]) == taken, path
+        assert (
+            ("batch_upload" in taken) == ("405" in paths[path]["get"]["responses"]) == (path == "/v1/files/{file_id}")
+        )
+
+
 def linked() -> Iterator[tuple[str, dict[str, Any], str, dict[str, str]]]:
     """Every link of the document: the call it begins at, that call's answer, where it leads, and what it hands on."""
     given = described()

@@ -158,6 +158,8 @@ def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str
         "parameters": [*_path_parameters(route), *_query_parameters(route, team, schemas)],
         "responses": {**_success(route), "default": _refusal(operation.plane, route)},
     }
+    if any("not" in each["schema"] for each in described["parameters"]):
+        described["responses"]["405"] = {"description": "The id is a word of another path, which has other methods."}
     body = _body(route, team)
     if body is not None:
         described["requestBody"] = body
@@ -167,10 +169,19 @@ def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str
 
 
 def _path_parameters(route: Route) -> list[Schema]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in path_parameters(route)
-    ]
+    found = []
+    for name in path_parameters(route):
+        schema: Schema = {"type": "string", "minLength": 1}
+        if taken := _literals(route.path.partition(f"{{{name}}}")[0]):
+            schema["not"] = {"enum": taken}
+        found.append({"name": name, "in": "path", "required": True, "schema": schema})
+    return found
+
+
+def _literals(prefix: str) -> list[str]:
+    """The words that stand where a parameter may: they lead to paths of their own."""
+    rests = {route.path.removeprefix(prefix).partition("/")[0] for route in ROUTES if route.path.startswith(prefix)}
+    return sorted(rest for rest in rests if "{" not in rest)
 
 
 def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> list[Schema]:
