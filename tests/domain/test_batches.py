@@ -302,6 +302,7 @@ def test_the_depth_of_json_does_not_see_into_strings(value: Any, most: int) -> N
 
 def test_the_depth_of_json_is_that_of_its_brackets() -> None:
     """Whatever else stands there, valid or not; and without a limit nothing is too deep."""
+    assert not is_deeper(json.dumps({'"[[[': 1}).encode(), 1)
     assert is_deeper(b"[~[", 1)
     assert not is_deeper(b"[~[", 2)
     assert not is_deeper(b"[" * 1000, None)

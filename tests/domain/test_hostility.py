@@ -26,6 +26,7 @@ def test_every_switch_has_a_word() -> None:
     assert parse("7") == parse(f"7:{','.join(WORDS)}") == Hostility("7", frozenset(Switch))
     assert str(parse("7:lag,drips")) == "7:drips,lag"
     assert parse("off") is None
+    assert parse("x" * 64) == Hostility("x" * 64)
 
 
 @pytest.mark.parametrize("text", ["", ":lag", "x" * 65, "é", "a\nb", "\x7f"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emulator.domain.keys import (
+    INFERENCE_KEY,
+    MANAGEMENT_KEY,
     AuthMode,
     Key,
     Plane,
@@ -27,6 +29,12 @@ GIVEN = {
         Key("xai-token-odd", INFERENCE),
         Key("limited", MANAGEMENT, frozenset({"AddFileToCollection"})),
     )
+}
+BAD = "Invalid bearer token. Please ensure you use a valid management key."
+RECORDED = {
+    (Kind.NO_CREDENTIALS, INFERENCE): "No credentials provided",
+    (Kind.NO_CREDENTIALS, MANAGEMENT): BAD,
+    (Kind.INCORRECT_KEY, MANAGEMENT): BAD,
 }
 TAKEN, WRONG, NONE = "taken", Kind.INCORRECT_KEY, Kind.NO_CREDENTIALS
 
@@ -55,16 +63,24 @@ TAKEN, WRONG, NONE = "taken", Kind.INCORRECT_KEY, Kind.NO_CREDENTIALS
 def test_each_mode_judges_keys_in_its_way(secret: str | None, plane: Plane, shape: object, strict: object) -> None:
     """By their shape, by a list, or not at all."""
 
+    refusals: list[ApiError] = []
+
     def judged(mode: AuthMode) -> object:
         try:
-            authenticate(secret, plane, mode, GIVEN)
+            principal = authenticate(secret, plane, mode, GIVEN)
         except ApiError as error:
+            refusals.append(error)
             return error.kind
+        assert (principal.team, principal.secret) == (team_of(secret), secret or "")
         return TAKEN
 
     assert judged(AuthMode.SHAPE) == shape
     assert judged(AuthMode.STRICT) == strict
     assert judged(AuthMode.OPEN) == TAKEN
+    shown = f"{(secret or '')[:2]}***{(secret or '')[-2:]}"
+    words = f"Incorrect API key provided: {shown}. You can obtain an API key from https://console.x.ai."
+    for error in refusals:
+        assert (error.rule, error.message) == ("key", RECORDED.get((error.kind, plane), words))
 
 
 @pytest.mark.parametrize("mode", AuthMode)
@@ -101,7 +117,21 @@ def test_every_team_that_has_a_name_has_a_key(name: str) -> None:
     except ValueError:
         assert team_of(f"key@{name}") != name
     else:
-        assert team_of(f"key@{name}") == name
+        assert team_of(f"key@{name}") == check_team_name(name) == name
+
+
+def test_the_words_are_those_of_the_documentation() -> None:
+    """The keys that are there by themselves, and what flags call planes and modes."""
+    assert (INFERENCE_KEY, MANAGEMENT_KEY) == ("xai-emulator", "xai-token-emulator")
+    assert [mode.value for mode in AuthMode] == ["shape", "strict", "open"]
+    assert [plane.value for plane in Plane] == ["inference", "management", "public"]
+
+
+def test_a_key_may_be_given_for_one_team() -> None:
+    """With its suffix it is another key than without, and both may be given."""
+    given = {"k@b": Key("k@b", INFERENCE, frozenset({"one"})), "k": Key("k", INFERENCE, frozenset({"two"}))}
+    for secret, permission in (("k@b", "one"), ("k", "two"), ("k@c", "two")):
+        assert authenticate(secret, INFERENCE, AuthMode.STRICT, given).permissions == {permission}
 
 
 def test_permissions_are_those_that_were_given() -> None:
@@ -110,7 +140,7 @@ def test_permissions_are_those_that_were_given() -> None:
     limited.require("AddFileToCollection")
     with pytest.raises(ApiError) as refused:
         limited.require("DeleteCollection")
-    assert refused.value.kind is Kind.PERMISSION_DENIED
+    assert (refused.value.kind, refused.value.rule) == (Kind.PERMISSION_DENIED, "permission")
     authenticate("xai-token-given", MANAGEMENT, AuthMode.STRICT, GIVEN).require("DeleteCollection")
 
 
@@ -133,10 +163,10 @@ def test_a_key_comes_as_a_bearer(header: str | None, secret: str | None) -> None
 
 
 @given(st.text(max_size=100))
+@example("abcd")
+@example("abcde")
 def test_a_refusal_does_not_repeat_the_key(secret: str) -> None:
     """Its first and last two characters at most, as recorded; of a short one, nothing. A principal does not show it."""
-    shown = redact(secret)
-    assert len(shown) <= 7
-    assert len(secret) > 4 or shown == "***"
+    assert redact(secret) == (f"{secret[:2]}***{secret[-2:]}" if len(secret) > 4 else "***")
     principal = authenticate(f"secret-{secret}", INFERENCE, AuthMode.OPEN, {})
-    assert "secret-" not in repr(principal)
+    assert repr(principal) == f"Principal({principal.team!r})"
