@@ -14,7 +14,7 @@ from emulator.domain.media import colour_of, mp4, png, size_of
 
 
 @given(
-    ratio=st.sampled_from(["1:1", "16:9", "9:19.5", "19.5:9", "auto", None]),
+    ratio=st.sampled_from(["1:1", "9:16", "16:9", "9:19.5", "19.5:9", "auto", None]),
     colour=st.tuples(*[st.integers(0, 255)] * 3),
 )
 def test_pictures_are_valid(ratio: str | None, colour: tuple[int, int, int]) -> None:
@@ -31,7 +31,7 @@ def test_pictures_are_valid(ratio: str | None, colour: tuple[int, int, int]) -> 
         at += 12 + length
     assert list(chunks) == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
     assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (width, height, 1, 3, 0, 0, 0)
-    assert chunks[b"PLTE"] == bytes(colour)
+    assert (chunks[b"PLTE"], chunks[b"IEND"]) == (bytes(colour), b"")
     assert zlib.decompress(chunks[b"IDAT"]) == bytes((1 + (width + 7) // 8) * height)
 
 
