@@ -258,8 +258,19 @@ def test_a_tree_made_by_hand_is_checked_like_a_parsed_one():
     assert 'colour = "red"' in str(caught.value)
 
 
-def test_a_tree_made_by_hand_stands_at_its_start():
-    """It was never text, so whatever is wrong with it is shown at position 0."""
-    for argument in (Text("x"), Number("1"), Null(), Present()):
-        node = Comparison(("a",), "=", argument)
-        assert node.position == node.operator_position == node.argument.position == 0
+@pytest.mark.parametrize(
+    "node",
+    [
+        Comparison(("colour",), "=", Text("red")),
+        Comparison(("state",), ">", Text("OPEN")),
+        Comparison(("size",), "=", Text("big")),
+        Comparison(("size",), "=", Null()),
+        Comparison(("state",), "=", Number("1")),
+    ],
+    ids=repr,
+)
+def test_a_tree_made_by_hand_stands_at_its_start(node):
+    """It was never text, so whatever is wrong with it, name, operator or argument, is shown at position 0."""
+    with pytest.raises(FilterError) as caught:
+        check(node, FIELDS)
+    assert caught.value.position == Present().position == 0
