@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.domain import paging
 from emulator.domain.paging import Cursor, decode_token, encode_token
 from emulator.errors import ApiError, Kind
 
@@ -52,3 +53,35 @@ def test_a_token_that_was_touched_is_refused(cursor: Cursor, query: tuple[object
 def test_what_is_no_token_is_refused(text: str) -> None:
     """Any text, with its reason and not with a crash."""
     refused(text, ("files",))
+
+
+def forged(body: bytes, query: tuple[object, ...]) -> str:
+    """A token that somebody has made: how its checksum is made is no secret."""
+    return base64.urlsafe_b64encode(paging._check(body, query) + body).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "cursor"),
+    [
+        ('["a", 1]', Cursor("a", 1)),
+        (f"[{2**63 - 1}, {2**63 - 1}]", Cursor(2**63 - 1, 2**63 - 1)),
+        (f"[{-(2**63)}, {-(2**63)}]", Cursor(-(2**63), -(2**63))),
+        (f"[{2**63}, 1]", None),
+        (f"[1, {-(2**63) - 1}]", None),
+        ('[1, "a"]', None),
+        ("[1.5, 1]", None),
+        ("[1]", None),
+        ("[1, 1, 1]", None),
+        ('{"key": 1, "seq": 1}', None),
+        ("", None),
+        ("[" * 100_000, None),
+    ],
+    ids=lambda part: str(part)[:30],
+)
+def test_a_forged_token_is_a_position_or_refused(body: str, cursor: Cursor | None) -> None:
+    """A column holds a text or a number of 64 bits, and what is none of them leads nowhere."""
+    token = forged(body.encode(), ("files",))
+    if cursor is None:
+        refused(token, ("files",))
+    else:
+        assert decode_token(token, ("files",)) == cursor
