@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 READ_BYTES = 256 * 1024  # at once: fewer, larger steps for a large body; a small request is one step anyway
-WAITING_BYTES_MAX = READ_BYTES  # of a body that the app has not asked for; more is left in the socket
+# Of a body that the app has not asked for; more is left in the socket. Less than one read, or libuv would go on to read
+# the same connection, and others would wait for twice as long.
+WAITING_BYTES_MAX = READ_BYTES // 4
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
