@@ -28,8 +28,8 @@ REMEDIES: dict[type[Exception], str] = {
 }
 DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
 # How long a thread that extracts, embeds or ranks may keep the loop waiting, each time it wants its turn. With Python's
-# own 5 ms a small call beside an indexing took 22 ms (p99). With 1 ms it is 10, but calls over gRPC, which three threads
-# hand on, take a twentieth longer; with this they do not.
+# own 5 ms a small call beside an indexing took 22 ms (p99). With 1 ms it is 10, but calls over gRPC, which pass through
+# three threads, take a twentieth longer; with this they do not.
 THREAD_TURN_SECONDS = 0.002
 
 
