@@ -56,7 +56,7 @@ def decode_token(token: str, query: tuple[Any, ...]) -> Cursor:
         raise _bad_token()
     try:  # the checksum is no secret, so the position may be forged
         key, seq = msgspec.json.decode(body, type=tuple[_Stored | str, _Stored])
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _bad_token() from None
     return Cursor(key, seq)
 

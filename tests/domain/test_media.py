@@ -82,6 +82,7 @@ MEMBERS: dict[str, list[tuple[int, str, Any]]] = {
     "moov/trak/mdia/hdlr": [(0, "II", (0, 0)), (8, "4s", b"vide"), (12, "12s", bytes(12)), (24, "8s", b"picture\0")],
     "moov/trak/mdia/minf/vmhd": [(0, "I", 1), (4, "8s", bytes(8))],
     "moov/trak/mdia/minf/dinf/dref": [(0, "II", (0, 1)), (8, "I4sI", (12, b"url ", 1))],
+    "moov/trak/mdia/minf/stbl/stts": [(0, "II", (0, 1)), (8, "II", (1, 2000))],
     "moov/trak/mdia/minf/stbl/stsc": [(0, "II", (0, 1)), (8, "III", (1, 1, 1))],
     "moov/trak/mdia/minf/stbl/stsz": [(0, "I", 0), (8, "I", 1)],
     "moov/trak/mdia/minf/stbl/stco": [(0, "II", (0, 1))],

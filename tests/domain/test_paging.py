@@ -49,6 +49,14 @@ def test_a_token_that_was_touched_is_refused(cursor: Cursor, query: tuple[object
     refused(base64.urlsafe_b64encode(raw[:-1]).rstrip(b"=").decode(), query)
 
 
+@given(CURSORS, QUERIES, st.data())
+def test_a_token_holds_nothing_else(cursor: Cursor, query: tuple[object, ...], data: st.DataObject) -> None:
+    """A character that no token has is not passed over, wherever it stands."""
+    token = encode_token(cursor, query)
+    place = data.draw(st.integers(0, len(token)))
+    refused(token[:place] + data.draw(st.sampled_from("! \n~%é")) + token[place:], query)
+
+
 @given(st.text(max_size=40))
 def test_what_is_no_token_is_refused(text: str) -> None:
     """Any text, with its reason and not with a crash."""
@@ -75,12 +83,14 @@ def forged(body: bytes, query: tuple[object, ...]) -> str:
         ('{"key": 1, "seq": 1}', None),
         ("", None),
         ("[" * 100_000, None),
+        (b'["\xff", 1]', None),
+        ('["a", 1]\0', None),
     ],
-    ids=lambda part: str(part)[:30],
+    ids=lambda part: ascii(part)[:30],
 )
-def test_a_forged_token_is_a_position_or_refused(body: str, cursor: Cursor | None) -> None:
+def test_a_forged_token_is_a_position_or_refused(body: str | bytes, cursor: Cursor | None) -> None:
     """A column holds a text or a number of 64 bits, and what is none of them leads nowhere."""
-    token = forged(body.encode(), ("files",))
+    token = forged(body if isinstance(body, bytes) else body.encode(), ("files",))
     if cursor is None:
         refused(token, ("files",))
     else:

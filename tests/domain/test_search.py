@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from emulator.domain.search import SCORE, Aggregate, Fusion, GroupBy, KeywordQuery, grouped, keyword_query
 from emulator.errors import ApiError
@@ -43,6 +44,8 @@ def test_words_are_what_stands_between_blanks_and_punctuation(text: str, words: 
 def test_what_stands_in_quotes_is_a_phrase() -> None:
     """A phrase is kept with its blanks; empty quotes are nothing."""
     assert keyword_query('find "exact words" and "" "!" now') == KeywordQuery(("exact words",), ("find", "and", "now"))
+    assert keyword_query('a"b"c') == KeywordQuery(("b",), ("a", "c"))
+    assert keyword_query('now "now"') == KeywordQuery(("now",), ())  # what must be there need not be looked for again
 
 
 @given(st.text())
@@ -72,20 +75,34 @@ def test_a_better_rank_never_scores_less(rank: int, other: int, k: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "fusion",
-    [Fusion(k=-1), Fusion(text_weight=-0.1), Fusion(embedding_weight=float("inf")), Fusion(text_weight=float("nan"))],
+    ("fusion", "param"),
+    [
+        (Fusion(k=-1), "k"),
+        (Fusion(text_weight=-0.1), "text_weight"),
+        (Fusion(embedding_weight=float("inf")), "embedding_weight"),
+        (Fusion(text_weight=float("nan")), "text_weight"),
+    ],
 )
-def test_a_fusion_that_orders_nothing_is_refused(fusion: Fusion) -> None:
+def test_a_fusion_that_orders_nothing_is_refused(fusion: Fusion, param: str) -> None:
     """A negative k could divide by zero, and scores are finite."""
-    with pytest.raises(ApiError, match="at least 0"):
+    with pytest.raises(ApiError, match="at least 0") as refused:
         fusion.check()
+    assert (refused.value.rule, refused.value.param) == ("rrf", param)
 
 
 @pytest.mark.parametrize("group_by", [GroupBy(()), GroupBy(("a",), k=0)])
 def test_groups_by_nothing_or_of_none_are_refused(group_by: GroupBy) -> None:
     """At least one key, and at least one record (OpenAPI: GroupBy)."""
-    with pytest.raises(ApiError, match="group_by"):
+    with pytest.raises(ApiError, match="group_by") as refused:
         group_by.check()
+    assert (refused.value.rule, refused.value.param) == ("group_by", "group_by")
+
+
+def test_the_least_is_enough() -> None:
+    """Bounds are inclusive; a ranking may count for nothing, or for more than one."""
+    Fusion(k=0).check()
+    Fusion(embedding_weight=0, text_weight=2.5).check()
+    GroupBy(("a",), k=1).check()
 
 
 RECORDS = [
@@ -112,11 +129,24 @@ RECORDS = [
         (GroupBy(("nobody has this",)), "a"),
         (GroupBy(("nobody has this",), Aggregate.MIN_K, ("team", "year"), 2), "ae"),
         (GroupBy(("nobody has this",), Aggregate.MAX_K, ("team", SCORE), 1), "d"),
+        (GroupBy(("nobody has this",), Aggregate.MAX_K, (SCORE, "team"), 1), "a"),
     ],
 )
 def test_the_best_of_each_group_stay_in_their_order(group_by: GroupBy, kept: str) -> None:
     """By relevance or by values, as numbers where they are numbers; without the key records share a group."""
     assert "".join(record.name for record in grouped(RECORDS, group_by)) == kept
+
+
+@pytest.mark.parametrize("aggregate", Aggregate)
+def test_of_equal_values_the_better_match_stays(aggregate: Aggregate) -> None:
+    """Also where the spelling differs; and what only begins with a number is a text, which comes after numbers."""
+    records = [Record("a", {"n": "7 x"}), Record("b", {"n": "5"}), Record("c", {"n": "5.0"}), Record("d", {})]
+    by_n = GroupBy(("nobody has this",), aggregate, ("n",))
+    assert [[record.name for record in grouped(records, replace(by_n, k=k))] for k in (1, 2, 3)] == [
+        ["b"],
+        ["b", "c"],
+        ["a", "b", "c"],
+    ]
 
 
 values = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", "10", "x", ""]))
