@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from xai_sdk.proto import types_pb2
 
 from emulator.domain.chunk_configurations import (
+    DEFAULT_ENCODING,
     STRATEGIES,
     ChunkConfiguration,
     ConfigurationError,
@@ -75,6 +76,12 @@ def test_the_encodings_are_those_that_tiktoken_publishes(name: str) -> None:
     check(ChunkConfiguration(Strategy.TOKENS, encoding_name=name))
     with pytest.raises(ConfigurationError, match=name):
         check(ChunkConfiguration(Strategy.TOKENS, encoding_name=name.upper()))
+
+
+def test_where_no_encoding_is_named_it_is_that_of_the_examples() -> None:
+    """Of the Collections reference."""
+    assert DEFAULT_ENCODING == "o200k_base"
+    check(ChunkConfiguration(Strategy.TOKENS, encoding_name=DEFAULT_ENCODING))
 
 
 def test_without_a_configuration_a_text_is_cut_by_bytes() -> None:

@@ -10,7 +10,8 @@ from xai_sdk.proto import collections_pb2, documents_pb2, types_pb2
 
 from emulator.domain.collections import CollectionsSortBy, FieldDefinitionOperation, MetricSpace
 from emulator.domain.documents import DocumentsSortBy, DocumentStatus
-from emulator.domain.search import RankingMetric
+from emulator.domain.files import ContentFormat, SortBy, UploadStatus
+from emulator.domain.search import Aggregate, Mode, RagPipeline, RankingMetric
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,19 @@ from emulator.domain.search import RankingMetric
 def test_an_enum_is_that_of_the_real_messages(ours: type[enum.Enum], theirs: Any) -> None:
     """Value by value, each at the place of its number."""
     assert [(each.value, number) for number, each in enumerate(ours)] == theirs.items()
+
+
+@pytest.mark.parametrize(
+    ("ours", "words"),
+    [
+        (SortBy, ["created_at", "filename", "size"]),
+        (ContentFormat, ["original", "text"]),
+        (UploadStatus, ["Initializing", "Uploading", "Complete", "Failed"]),
+        (Mode, ["hybrid", "semantic", "keyword"]),
+        (Aggregate, ["min_k", "max_k"]),
+        (RagPipeline, ["chroma_db", "es"]),
+    ],
+)
+def test_an_enum_without_messages_has_the_words_of_rest(ours: type[enum.Enum], words: list[str]) -> None:
+    """OpenAPI: the parameters of files, `upload_status`, and the request of a search."""
+    assert [each.value for each in ours] == words
