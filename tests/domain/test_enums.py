@@ -6,8 +6,9 @@ import enum
 from typing import Any
 
 import pytest
-from xai_sdk.proto import collections_pb2, documents_pb2, types_pb2
+from xai_sdk.proto import chat_pb2, collections_pb2, documents_pb2, image_pb2, types_pb2, video_pb2
 
+from emulator.domain.batches import KINDS, RequestKind, ResultKind, State
 from emulator.domain.collections import CollectionsSortBy, FieldDefinitionOperation, MetricSpace
 from emulator.domain.documents import DocumentsSortBy, DocumentStatus
 from emulator.domain.files import ContentFormat, SortBy, UploadStatus
@@ -39,8 +40,23 @@ def test_an_enum_is_that_of_the_real_messages(ours: type[enum.Enum], theirs: Any
         (Mode, ["hybrid", "semantic", "keyword"]),
         (Aggregate, ["min_k", "max_k"]),
         (RagPipeline, ["chroma_db", "es"]),
+        (State, ["pending", "succeeded", "failed", "cancelled"]),
+        (ResultKind, ["chat_get_completion", "image_generation", "video_generation"]),
     ],
 )
 def test_an_enum_without_messages_has_the_words_of_rest(ours: type[enum.Enum], words: list[str]) -> None:
-    """OpenAPI: the parameters of files, `upload_status`, and the request of a search."""
+    """OpenAPI: the parameters of files, `upload_status`, the request of a search; Batch reference: states, results."""
     assert [each.value for each in ours] == words
+
+
+@pytest.mark.parametrize("kind", RequestKind)
+def test_a_request_is_named_after_the_call_that_it_stands_for(kind: RequestKind) -> None:
+    """A method of a real service, whose answer is the result."""
+    service, _, method = KINDS[kind].endpoint.partition("/")
+    services = {
+        found.full_name: found
+        for file in (chat_pb2, image_pb2, video_pb2)
+        for found in file.DESCRIPTOR.services_by_name.values()
+    }
+    assert method in services[service].methods_by_name
+    assert service.rpartition(".")[2].upper() == KINDS[kind].result.name

@@ -98,6 +98,11 @@ def test_groups_by_nothing_or_of_none_are_refused(group_by: GroupBy) -> None:
     assert (refused.value.rule, refused.value.param) == ("group_by", "group_by")
 
 
+def test_relevance_has_a_word_that_no_field_has() -> None:
+    """OpenAPI: GroupByAggregate."""
+    assert GroupBy(("a",)).order_by == (SCORE,) == ("#score",)
+
+
 def test_the_least_is_enough() -> None:
     """Bounds are inclusive; a ranking may count for nothing, or for more than one."""
     Fusion(k=0).check()
