@@ -22,8 +22,10 @@ KEY = {"authorization": "Bearer xai-emulator"}
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment without settings of an emulator but these."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("XAI_EMULATOR_")} | variables
+    """The environment without settings of an emulator but these, and with bytecode, as an installed package has it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XAI_EMULATOR_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept | variables
 
 
 class Served:

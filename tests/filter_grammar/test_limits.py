@@ -136,9 +136,9 @@ ROBUST = {
 def test_hostile_filters_answer_fast(text, limits):
     """Deep, long and broken filters get a tree or a FilterError at once, with the default limits or with none."""
     filter_, valid = ROBUST[text]
-    started = time.perf_counter()
+    started = time.thread_time()
     error = refusal(filter_, limits)
-    assert time.perf_counter() - started < (1 if limits is UNLIMITED else 0.1)
+    assert time.thread_time() - started < (1 if limits is UNLIMITED else 0.1)
     if error is None:
         assert valid
     else:
