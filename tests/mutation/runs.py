@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-import itertools
 import os
 import pickle
 import resource
@@ -25,7 +24,7 @@ from tests.mutation.mutators import ROOT, Mutant
 
 EXAMPLES = 30  # of a property that does not say how many it wants
 BROKEN = 70  # the exit status of a process that did not come to its tests
-SECONDS_MAX = 8  # for the tests of one mutant that any test may notice
+TESTS_MAX = 800  # for a mutant that any test may notice
 MEMORY_MAX = 6 << 30  # bytes; an endless loop ends by this or by its time
 FLAGS = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-m", "not slow and not alone")
 
@@ -42,7 +41,7 @@ class Trace:
         """The tests that may notice a mutant, the quickest first: those that run one of its lines.
 
         What is read when the module is imported may be noticed by any test. Then those come first that run something
-        of the module, or bear its name, and there are as many as there is time for.
+        of the module, or bear its name.
         """
         lines = self.touched.get(mutant.file, {})
         tests = set().union(*(lines.get(line, ()) for line in (lines if mutant.at_import else mutant.lines)))
@@ -50,9 +49,7 @@ class Trace:
             return sorted(tests & self.seconds.keys(), key=self.seconds.__getitem__)
         topic = Path(mutant.file).stem.partition("_")[0]
         tests |= {test for test in self.seconds if topic in test.partition("::")[0]}
-        ordered = sorted(self.seconds, key=lambda test: (test not in tests, self.seconds[test]))
-        spent = itertools.accumulate(self.seconds[test] for test in ordered)
-        return [test for test, seconds in zip(ordered, spent, strict=True) if seconds < SECONDS_MAX]
+        return sorted(self.seconds, key=lambda test: (test not in tests, self.seconds[test]))[:TESTS_MAX]
 
 
 class _Settings:
