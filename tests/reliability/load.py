@@ -103,7 +103,7 @@ class Rest:
         key = KEYS[what.get("management", False)]
         method, path = name.split(" ")
         head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n"
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = await self._connection()
         status, answer = await connection.exchange(
             head.encode() + (b"Content-Type: %b\r\n" % content_type if body else b"") + b"\r\n" + body
         )
@@ -112,7 +112,12 @@ class Rest:
             raise Failed(f"{name}: {status} {answer[:200]!r}")
         return answer if path.endswith("/content") else json.loads(answer)
 
-    async def _connect(self) -> Connection:
+    async def _connection(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.reader.at_eof():
+                return connection
+            connection.writer.close()  # the server has ended what was idle for long, as HTTP lets it
         return Connection(*await asyncio.open_connection("127.0.0.1", self._port))
 
     async def close(self) -> None:
