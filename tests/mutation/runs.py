@@ -45,7 +45,7 @@ class Trace:
         """
         lines = self.touched.get(mutant.file, {})
         tests = set().union(*(lines.get(line, ()) for line in (lines if mutant.at_import else mutant.lines)))
-        if not mutant.at_import:
+        if not mutant.at_import and "" not in tests:
             return sorted(tests & self.seconds.keys(), key=self.seconds.__getitem__)
         topic = Path(mutant.file).stem.partition("_")[0]
         tests |= {test for test in self.seconds if topic in test.partition("::")[0]}

@@ -14,8 +14,8 @@ HOUR = 3600
 
 @pytest.fixture
 def file(rest: httpx.Client) -> dict[str, Any]:
-    """A picture that lives for two hours."""
-    parts = {"expires_after": (None, str(2 * HOUR)), "file": ("a.png", b"\x89PNG", "image/png")}
+    """A picture, whatever its name says, that lives for two hours."""
+    parts = {"expires_after": (None, str(2 * HOUR)), "file": ("a.txt", b"\x89PNG", "image/png")}
     made: dict[str, Any] = rest.post("/v1/files", files=parts).json()
     return made
 
@@ -38,18 +38,18 @@ def kind_of(management: httpx.Client, document: str) -> str:
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ({"expires_after": HOUR}, "image/png"),
-        ({"filename": "a.png"}, "image/png"),
-        ({"filename": "b.pdf"}, "application/pdf"),
-        ({"filename": "b"}, "application/octet-stream"),
+        ({"json": {"expires_after": HOUR}}, "image/png"),
+        ({"json": {"filename": "a.txt"}}, "image/png"),
+        ({"json": {"filename": "b.pdf"}}, "application/pdf"),
+        ({"json": {"filename": "b"}}, "application/octet-stream"),
+        ({"files": {"file": ("a.txt", b"%PDF", "application/pdf")}}, "application/pdf"),
     ],
 )
 def test_a_new_name_may_be_a_new_type(
     rest: httpx.Client, management: httpx.Client, file: dict[str, Any], documents: str, body: Any, kind: str
 ) -> None:
-    """A file is what its name says as soon as it gets another one, and stays what it was said to be till then."""
-    renamed = rest.put(f"/v1/files/{file['id']}", json=body).json()
-    assert renamed["filename"] == body.get("filename", "a.png")
+    """A file is what its name says as soon as it gets another one, and until then what it was said to be last."""
+    rest.put(f"/v1/files/{file['id']}", **body).raise_for_status()
     assert kind_of(management, documents) == kind
 
 
@@ -82,13 +82,14 @@ def test_a_file_may_get_its_first_end(emulator: Emulator, rest: httpx.Client) ->
 @pytest.mark.parametrize(("name", "stays"), [("b.png", True), ("b.jpg", False), ("b.txt", False)])
 def test_a_public_url_goes_with_the_type(rest: httpx.Client, file: dict[str, Any], name: str, stays: bool) -> None:
     """Its ending would be wrong; a new name alone is no reason."""
+    rest.put(f"/v1/files/{file['id']}", json={"filename": "a.png"})
     url = rest.post(f"/v1/files/{file['id']}/public-url", json={}).json()["public_url"]
     rest.put(f"/v1/files/{file['id']}", json={"filename": name})
     assert rest.get(url).status_code == (200 if stays else 404)
 
 
 @pytest.mark.parametrize(
-    ("body", "again"), [({"filename": "b.png"}, True), ({"filename": "a.png"}, False), ({"expires_after": HOUR}, False)]
+    ("body", "again"), [({"filename": "b.txt"}, True), ({"filename": "a.txt"}, False), ({"expires_after": HOUR}, False)]
 )
 def test_documents_are_indexed_anew_where_that_may_change_what_is_found(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, documents: str, body: Any, again: bool
@@ -105,15 +106,20 @@ def test_documents_are_indexed_anew_where_that_may_change_what_is_found(
     assert management.get(documents).json()["status"].startswith("DOCUMENT_STATUS_")
 
 
-@pytest.mark.parametrize(("size", "fits"), [(10, True), (11, False)])
-def test_new_bytes_take_the_place_of_the_old(rest: httpx.Client, control: httpx.Client, size: int, fits: bool) -> None:
-    """A team that is full may change a file as long as all files together are no larger than they may be."""
+@pytest.mark.parametrize(("size", "count", "fits"), [(10, 2, True), (11, 2, False), (1, 1, False)])
+def test_new_bytes_take_the_place_of_the_old(
+    emulator: Emulator, rest: httpx.Client, control: httpx.Client, size: int, count: int, fits: bool
+) -> None:
+    """A team that is full may change a file as long as its files are no more and no larger than they may be."""
     kept, changed = (
         rest.post("/v1/files", files={"file": (name, b"x" * 5)}).json()["id"] for name in ("kept.txt", "changed.txt")
     )
-    control.put("/limits", json={"files_per_team_max": 2, "total_bytes_per_team_max": 15})
+    blobs = emulator._running().world.store.blobs._blobs
+    before = len(list(blobs.iterdir()))
+    control.put("/limits", json={"files_per_team_max": count, "total_bytes_per_team_max": 15})
     reply = rest.put(f"/v1/files/{changed}", files={"file": ("changed.txt", b"y" * size)})
     assert reply.status_code == (200 if fits else 429)
     assert rest.get(f"/v1/files/{changed}/content").content == (b"y" * size if fits else b"x" * 5)
     assert rest.get(f"/v1/files/{kept}/content").content == b"x" * 5
+    assert len(list(blobs.iterdir())) == before
     control.put("/limits", json={"files_per_team_max": None, "total_bytes_per_team_max": None})
