@@ -45,10 +45,12 @@ async def _scan(
 ) -> list[T]:
     """The next accepted items. Others may call between two batches: a position stays right whatever they change."""
     found: list[T] = []
+    count = min(wanted, SCAN_ROWS)  # as if the filter accepted everything; where it does not, look further each time
     while True:
-        rows = fetch(after, SCAN_ROWS)
+        rows = fetch(after, count)
         found += [row for row in rows if accepts(row)][: wanted - len(found)]
-        if len(found) == wanted or len(rows) < SCAN_ROWS:
+        if len(found) == wanted or len(rows) < count:
             return found
         after = cursor(rows[-1])
+        count = min(2 * count, SCAN_ROWS)
         await asyncio.sleep(0)

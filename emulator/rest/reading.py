@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Protocol
@@ -138,7 +139,7 @@ def query(exchange: Exchange, shape: type, limits: Limits) -> Any:
     most = limits.query_string_bytes_max
     if most is not None and len(raw) > most:
         raise invalid(f"The query string has more than {most} bytes.", rule="query_string_bytes_max")
-    lists = {f.encode_name for f in msgspec.structs.fields(shape) if getattr(f.type, "__origin__", None) is list}
+    lists = _lists(shape)
     values: dict[str, Any] = {}
     try:
         for pair in raw.decode("latin-1").split("&"):
@@ -157,6 +158,13 @@ def query(exchange: Exchange, shape: type, limits: Limits) -> Any:
         if getattr(found, name, values) is None:  # msgspec takes the word for the thing; a query has no null
             raise invalid(f"Invalid {name}: 'null' is not one of its values.", rule="query", param=name)
     return found
+
+
+@functools.cache
+def _lists(shape: type) -> frozenset[str]:
+    """The parameters of a shape that may come several times."""
+    declared = msgspec.structs.fields(shape)
+    return frozenset(each.encode_name for each in declared if getattr(each.type, "__origin__", None) is list)
 
 
 def _bad_query(error: msgspec.ValidationError, values: Mapping[str, Any]) -> ApiError:

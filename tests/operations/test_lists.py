@@ -1,0 +1,117 @@
+"""Pages of a list, over a list that is nothing but numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.domain.paging import Cursor, Page
+from emulator.operations import lists
+
+QUERY = ("numbers",)
+
+
+class Numbers:
+    """The numbers below some number as the rows of a store, which remembers how many were asked for each time."""
+
+    def __init__(self, count: int) -> None:
+        self.rows, self.asked = range(count), list[int]()
+
+    def fetch(self, after: Cursor | None, limit: int) -> list[int]:
+        """So many numbers after a position."""
+        start = 0 if after is None else after.seq + 1
+        self.asked.append(limit)
+        return list(self.rows[start : start + limit])
+
+    def page(self, limit: int, token: str | None = None, accepts: Callable[[int], bool] | None = None) -> Page[int]:
+        """One page of them."""
+        found = lists.page(
+            self.fetch, lambda row: Cursor(row, row), query=QUERY, token=token, limit=limit, accepts=accepts
+        )
+        return asyncio.run(found)
+
+
+@given(
+    count=st.integers(0, 1500),
+    limit=st.integers(1, 700),
+    accepted=st.none() | st.frozensets(st.integers(0, 12), max_size=13),
+)
+def test_pages_are_full_and_together_the_list(count: int, limit: int, accepted: frozenset[int] | None) -> None:
+    """With a filter or without: nothing is missing or twice, and `more` is true on each page but the last."""
+    numbers = Numbers(count)
+    accepts = None if accepted is None else lambda row: row % 13 in accepted
+    expected = [row for row in numbers.rows if accepts is None or accepts(row)]
+    page = numbers.page(limit, accepts=accepts)
+    pages = [page]
+    while page.more:
+        assert len(page.items) == limit
+        page = numbers.page(limit, page.next_token, accepts)
+        pages.append(page)
+    assert [row for page in pages for row in page.items] == expected
+    assert len(pages) == max(1, -(-len(expected) // limit))
+    assert (page.next_token is not None) is (len(page.items) == limit)
+
+
+@given(limit=st.integers(1, 700), every=st.integers(1, 400))
+def test_a_filter_looks_no_further_than_it_has_to(limit: int, every: int) -> None:
+    """It begins with as many rows as are wanted, and then doubles that: never far beyond the last row of the page.
+
+    Nor does it look at more at a time than leaves others their turn.
+    """
+    numbers = Numbers(limit * every * 3 + lists.SCAN_ROWS)
+    page = numbers.page(limit, accepts=lambda row: row % every == 0)
+    assert numbers.asked[0] == min(limit + 1, lists.SCAN_ROWS)
+    assert max(numbers.asked) <= lists.SCAN_ROWS
+    beyond = sum(numbers.asked) - (page.items[-1] + every)
+    assert beyond <= min(lists.SCAN_ROWS, page.items[-1] + every + limit + 1)
+
+
+def test_others_have_their_turn_while_a_filter_looks() -> None:
+    """What passes over many rows lets others go on after each few."""
+    numbers, turns = Numbers(10 * lists.SCAN_ROWS), list[int]()
+
+    async def other() -> None:
+        while True:
+            turns.append(len(numbers.asked))
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        task = asyncio.create_task(other())
+        await lists.page(
+            numbers.fetch,
+            lambda row: Cursor(row, row),
+            query=QUERY,
+            token=None,
+            limit=1,
+            accepts=lambda row: False,
+        )
+        task.cancel()
+
+    asyncio.run(both())
+    assert turns == list(range(1, len(numbers.asked)))
+
+
+@pytest.mark.parametrize("accepts", [None, lambda row: True])
+def test_a_page_starts_after_a_position(accepts: Callable[[int], bool] | None) -> None:
+    """Where no token says otherwise, a page begins behind the position that is given."""
+    numbers = Numbers(9)
+
+    async def rows(token: str | None, after: Cursor) -> list[int]:
+        page = await lists.page(
+            numbers.fetch,
+            lambda row: Cursor(row, row),
+            query=QUERY,
+            token=token,
+            after=after,
+            limit=3,
+            accepts=accepts,
+        )
+        return page.items
+
+    token = numbers.page(3).next_token
+    assert asyncio.run(rows(None, Cursor(4, 4))) == [5, 6, 7]
+    assert asyncio.run(rows(token, Cursor(4, 4))) == [3, 4, 5]
