@@ -60,7 +60,7 @@ class BatchId(msgspec.Struct, frozen=True):
 class ListBatches(msgspec.Struct, frozen=True):
     """A page of the team's batches."""
 
-    limit: Annotated[int, PageSize()] = 0
+    limit: Annotated[int, PageSize()]
     pagination_token: str | None = None
 
 
@@ -75,7 +75,7 @@ class ListRequests(msgspec.Struct, frozen=True):
     """A page of what is known about a batch's requests; no states means all."""
 
     batch_id: str
-    limit: Annotated[int, PageSize("batch_page_items_max")] = 0
+    limit: Annotated[int, PageSize("batch_page_items_max")]
     pagination_token: str | None = None
     states: frozenset[State] = frozenset()
 
@@ -84,7 +84,7 @@ class ListResults(msgspec.Struct, frozen=True):
     """A page of a batch's results."""
 
     batch_id: str
-    limit: Annotated[int, PageSize("batch_page_items_max")] = 0
+    limit: Annotated[int, PageSize("batch_page_items_max")]
     pagination_token: str | None = None
 
 

@@ -48,9 +48,9 @@ class CreateCollection(msgspec.Struct, frozen=True):
 class ListCollections(msgspec.Struct, frozen=True):
     """A page of the team's collections."""
 
-    limit: Annotated[int, PageSize()] = 0
-    descending: bool = True
-    sort_by: CollectionsSortBy = CollectionsSortBy.NAME
+    limit: Annotated[int, PageSize()]
+    descending: bool
+    sort_by: CollectionsSortBy
     pagination_token: str | None = None
     filter: str | None = None
     team_id: str | None = None

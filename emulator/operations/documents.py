@@ -71,9 +71,9 @@ class ListDocuments(msgspec.Struct, frozen=True):
     """A page of a collection's documents; `name` is the deprecated exact match."""
 
     collection_id: str
-    limit: Annotated[int, PageSize()] = 0
-    descending: bool = True
-    sort_by: DocumentsSortBy = DocumentsSortBy.NAME
+    limit: Annotated[int, PageSize()]
+    descending: bool
+    sort_by: DocumentsSortBy
     pagination_token: str | None = None
     name: str | None = None
     filter: str | None = None

@@ -39,9 +39,9 @@ from emulator.world import World
 class ListFiles(msgspec.Struct, frozen=True):
     """A page of the team's files; `after` is a file id, as OpenAI's clients page."""
 
-    limit: Annotated[int, PageSize()] = 0
-    descending: bool = True
-    sort_by: SortBy = SortBy.CREATED_AT
+    limit: Annotated[int, PageSize()]
+    descending: bool
+    sort_by: SortBy
     pagination_token: str | None = None
     after: str | None = None
     filter: str | None = None

@@ -262,17 +262,30 @@ def test_what_is_cancelled_stays_cancelled(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize("speed", ["realistic", "manual"])
-def test_the_race_of_the_real_service_can_be_had(batches: Batches, speed: str) -> None:
-    """Cancelled requests turn into successes within twenty seconds, and their results can be read (observed live)."""
+@pytest.mark.parametrize("by", ["team", "fault"])
+def test_the_race_of_the_real_service_can_be_had(batches: Batches, speed: str, by: str) -> None:
+    """Cancelled requests turn into successes within twenty seconds, and their results can be read (observed live).
+
+    A team can have it for every batch, or a fault for one call; both are gone with a reset.
+    """
     team = batches.emulator._running().world.team("default")
     batches.configure(batches=speed)
     batches.freeze()
-    id = batches.filled(*(request(f"r{n}") for n in range(5)))
-    team.cancel_reverts = True
-    assert tuple(batches.cancel(id)["state"].values()) == (5, 0, 0, 0, 5)
+    id, other = (batches.filled(*(request(f"r{n}") for n in range(5))) for _ in range(2))
+    if by == "team":
+        team.cancel_reverts = True
+    else:
+        fault = {"operation": "batches.cancel", "behaviour": "cancel_reverts", "times": 1}
+        batches.http.post("/_emulator/faults", json=fault).raise_for_status()
+    for each in (id, other):
+        assert tuple(batches.cancel(each)["state"].values()) == (5, 0, 0, 0, 5)
     assert set(batches.contents(id).values()) == {"error: Batch cancelled"}
+    if speed == "manual":  # with nothing else to do it is seen to be cancelled first
+        batches.advance(4)
+        assert batches.counters(id) == (5, 0, 0, 0, 5)
     batches.advance(20)
     assert batches.counters(id) == (5, 0, 5, 0, 0)
+    assert batches.counters(other) == ((5, 0, 5, 0, 0) if by == "team" else (5, 0, 0, 0, 5))
     assert set(batches.contents(id).values()) == {"hi"}
     assert batches.get(id)["cancel_time"] is not None
     batches.emulator.reset()

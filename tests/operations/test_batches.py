@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -127,3 +128,30 @@ async def test_adding_nothing_plans_nothing(world: World) -> None:
     assert first >= 1
     await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one")]))
     assert planned() == first
+
+
+async def test_others_have_their_turn_while_requests_are_prepared(world: World) -> None:
+    """Whoever adds many lets others go on after each few, once when they are read and once when they are compared."""
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+    await run(world, "batches.add_requests", batches.AddRequests(id, [asked("there")]))
+    call = call_of(world, "batches.add_requests")
+    read, compared, turns = list[int](), list[str](), list[tuple[int, int]]()
+
+    def items() -> Iterator[NewRequest]:
+        for number in range(2 * batches.ITEMS_AT_ONCE + 50):
+            read.append(number)
+            yield asked(f"{number}")
+
+    async def other() -> None:
+        while True:
+            turns.append((len(read), len(compared)))
+            await asyncio.sleep(0)
+
+    present, get = world.store.batch_requests, world.store.batch_requests.get
+    present.get = lambda team, batch, id: (compared.append(id), get(team, batch, id))[1]  # type: ignore[method-assign]
+    task = asyncio.create_task(other())
+    rows = await batches._prepared(world, call, batches.AddRequests(id, items()))
+    assert await batches._new(world, call, id, rows) == rows
+    task.cancel()
+    once, all_of_them = batches.ITEMS_AT_ONCE, len(rows)
+    assert turns == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]

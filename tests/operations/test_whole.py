@@ -23,9 +23,11 @@ class Team:
     """A team of its own, with a few things."""
 
     def __init__(self, emulator: Emulator) -> None:
-        team = f"whole-{next(TEAMS)}"
+        self.name, self.control = f"whole-{next(TEAMS)}", f"{emulator.url}/_emulator"
         self.inference, self.management = (
-            httpx.Client(base_url=f"{emulator.url}/v1", headers={"authorization": f"Bearer {key}@{team}"}, timeout=30)
+            httpx.Client(
+                base_url=f"{emulator.url}/v1", headers={"authorization": f"Bearer {key}@{self.name}"}, timeout=30
+            )
             for key in (emulator.api_key, emulator.management_key)
         )
         self.file = self.upload("a.png", PNG)
@@ -52,6 +54,12 @@ class Team:
         """The id of a new file."""
         id: str = self.inference.post("/files", files={"file": file}).json()["id"]
         return id
+
+    def going_on(self) -> Team:
+        """This team, whose batches end as if they were not cancelled."""
+        fault = {"operation": "batches.cancel", "behaviour": "cancel_reverts"}
+        httpx.post(f"{self.control}/faults", params={"team": self.name}, json=fault).raise_for_status()
+        return self
 
     def __enter__(self) -> Team:
         return self
@@ -104,6 +112,7 @@ CALLS: dict[str, Callable[[Team], httpx.Response]] = {
         f"{t.batch}/requests", json={"batch_requests": [request("one"), request("two"), request("there")]}
     ),
     "cancel a batch": lambda t: t.inference.post(f"{t.batch}:cancel", json={}),
+    "cancel a batch that goes on": lambda t: t.going_on().inference.post(f"{t.batch}:cancel", json={}),
 }
 
 
