@@ -47,6 +47,7 @@ BAD_FILENAME = (Kind.INVALID_ARGUMENT, "filename", "filename")  # kind, rule and
 @example("a/../b")
 @example("..")
 @example("a../..b")
+@example("a\n")  # in JSON Schema, other than in Python, `$` is nothing but the end: hence fullmatch
 def test_a_name_is_judged_by_its_characters(name: str) -> None:
     """files.proto names those that are not allowed; every other text is a name, and fits the served pattern."""
     forbidden = {*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029", '"', ";", "\\"}
@@ -54,10 +55,10 @@ def test_a_name_is_judged_by_its_characters(name: str) -> None:
         with pytest.raises(ApiError) as refused:
             check_filename(name)
         assert (refused.value.kind, refused.value.rule, refused.value.param) == BAD_FILENAME
-        assert not re.search(FILENAME_PATTERN, name)
+        assert not re.fullmatch(FILENAME_PATTERN, name)
     else:
         check_filename(name)
-        assert re.search(FILENAME_PATTERN, name)
+        assert re.fullmatch(FILENAME_PATTERN, name)
 
 
 @pytest.mark.parametrize(("point", "allowed"), [(0xD7FF, True), (0xD800, False), (0xDFFF, False), (0xE000, True)])
