@@ -86,11 +86,14 @@ WIRE: dict[Kind, Wire] = {
 }
 
 
+_LABEL_CHARS_MAX = 200  # a param may be a key that the client made up
+
+
 class ApiError(Exception):
     """A refusal in the words of the API.
 
-    `rule` names the limit or rule that refused (shown as `x-emulator-rule`); `param` the request field it is about;
-    `retry_after` is in seconds. `status` and `code` replace those of the kind: planned faults name them.
+    `rule` names the limit or rule that refused, `param` the request field it is about; `retry_after` is in seconds.
+    `status` and `code` replace those of the kind: planned faults name them.
     """
 
     def __init__(
@@ -112,6 +115,17 @@ class ApiError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.code = code
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """What is told beside the refusal: in headers over REST, in trailing metadata over gRPC."""
+        told = {"x-emulator-rule": self.rule, "x-emulator-param": self.param, "retry-after": self.retry_after}
+        return [(name, printable(str(value)[:_LABEL_CHARS_MAX])) for name, value in told.items() if value is not None]
+
+
+def printable(text: str) -> str:
+    """A text as it can stand in a header: it may quote the client."""
+    return text.encode("unicode_escape").decode()
 
 
 def invalid(message: str, *, rule: str | None = None, param: str | None = None) -> ApiError:

@@ -302,7 +302,8 @@ def test_both_doors_refuse_for_the_same_reason(emulator: Emulator, ids: dict[str
         words = body["error"]
     assert over_grpc.code() is grpc.StatusCode[wire.grpc]
     assert over_grpc.details() == words
-    assert trailers(over_grpc).get("x-emulator-rule") == over_rest.headers.get("x-emulator-rule")
+    for label in ("x-emulator-rule", "x-emulator-param"):
+        assert trailers(over_grpc).get(label) == over_rest.headers.get(label)
 
 
 def fill(client: httpx.Client) -> None:

@@ -44,6 +44,7 @@ HEADERS = (
     ("answer", "`x-request-id`", "the id of the call"),
     ("answer", "`x-emulator`", "the version of the emulator: this answer is not from xAI"),
     ("answer", "`x-emulator-rule`", "on a refusal: the limit or rule that refused"),
+    ("answer", "`x-emulator-param`", "on a refusal: the field of the request that it is about, where it is about one"),
     ("answer", "`x-emulator-fault`", "the planned faults and the traps of hostile mode that the call has met"),
     ("answer", "`x-emulator-warning`", "what was accepted, and what the real service may not accept"),
     (

@@ -10,6 +10,7 @@ import msgspec
 from emulator.clock import Instant
 from emulator.domain.hostility import Mischief
 from emulator.domain.keys import Plane, Principal
+from emulator.errors import printable
 from emulator.limits import Confidence
 from emulator.world import Team, World
 
@@ -101,8 +102,14 @@ class Call(msgspec.Struct):
         """What sets traps for this call, in hostile mode."""
         return None if self.envelope.aside else self.team.mischief
 
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """What tells the emulator's own doing from the real service's, in headers or in trailing metadata."""
+        met = [("x-emulator-fault", ", ".join(self.faults))] if self.faults else []
+        return met + [("x-emulator-warning", printable(sentence)) for sentence in self.warnings]
+
     def warn(self, sentence: str) -> None:
-        """Note what the caller should know although the call goes on (`x-emulator-warning`)."""
+        """Note what the caller should know although the call goes on."""
         self.warnings.append(sentence)
 
 

@@ -18,7 +18,7 @@ from emulator.operations.base import Call
 from emulator.pipeline.hostile import mangle
 from emulator.pipeline.run import perform
 from emulator.profiles import Reaction
-from emulator.rest.bodies import JSON, PREFLIGHT, Headers, Reply, head, labels, refusal
+from emulator.rest.bodies import JSON, PREFLIGHT, Headers, Reply, encoded, head, refusal
 from emulator.rest.dispatch import Dispatch, Match
 from emulator.rest.envelope import Scope, envelope_of, headers_of, transport_of
 from emulator.rest.protojson import FromProtoJson
@@ -99,7 +99,7 @@ class Rest:
             call.entry.refused(error)
             reply = refusal(error, operation.plane)
         self._note(call, route, exchange, reply)
-        reply.headers += labels(call)
+        reply.headers += encoded(call.labels)
         return reply
 
     def _note(self, call: Call, route: Route, exchange: Exchange, reply: Reply) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
 from emulator.errors import WIRE, ApiError, Kind
-from emulator.operations.base import Call, Content
+from emulator.operations.base import Content
 from emulator.version import VERSION
 
 Headers = list[tuple[bytes, bytes]]
@@ -34,9 +34,7 @@ class Reply(msgspec.Struct):
 def refusal(error: ApiError, plane: Plane) -> Reply:
     """A refusal in the dialect of the plane it comes from."""
     wire = WIRE[error.kind]
-    headers: Headers = [(b"x-emulator-rule", error.rule.encode())] if error.rule else []
-    if error.retry_after is not None:
-        headers.append((b"retry-after", str(error.retry_after).encode()))
+    headers = encoded(error.labels)
     if plane is Plane.MANAGEMENT:
         if error.message == BAD_MANAGEMENT_KEY:
             headers.append((b"www-authenticate", BAD_MANAGEMENT_KEY.encode()))  # observed live: the message again
@@ -52,12 +50,9 @@ def refusal(error: ApiError, plane: Plane) -> Reply:
     return Reply(status, msgspec.json.encode(body), headers=headers)
 
 
-def labels(call: Call) -> Headers:
-    """What tells the emulator's own doing from the real service's."""
-    headers: Headers = [(b"x-emulator-fault", ", ".join(call.faults).encode())] if call.faults else []
-    for sentence in call.warnings:
-        headers.append((b"x-emulator-warning", sentence.encode("unicode_escape")))  # it may quote the client
-    return headers
+def encoded(labels: list[tuple[str, str]]) -> Headers:
+    """Names and values as headers."""
+    return [(name.encode(), value.encode()) for name, value in labels]
 
 
 def head(reply: Reply, request_id: str) -> Headers:

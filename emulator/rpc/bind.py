@@ -357,12 +357,4 @@ def _origin(context: grpc.ServicerContext) -> str | None:
 
 def _metadata(call: Call, error: ApiError | None) -> tuple[tuple[str, str], ...]:
     """What REST says in headers."""
-    pairs = [("x-emulator", VERSION)]
-    if call.faults:
-        pairs.append(("x-emulator-fault", ", ".join(call.faults)))
-    if error is not None and error.rule:
-        pairs.append(("x-emulator-rule", error.rule))
-    if error is not None and error.retry_after is not None:
-        pairs.append(("retry-after", str(error.retry_after)))
-    pairs += [("x-emulator-warning", sentence.encode("unicode_escape").decode()) for sentence in call.warnings]
-    return tuple(pairs)
+    return (("x-emulator", VERSION), *call.labels, *(error.labels if error is not None else ()))

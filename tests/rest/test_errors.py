@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -169,6 +171,36 @@ def test_every_reply_is_labelled(rest: httpx.Client) -> None:
     assert all(reply.headers["x-emulator"] for reply in replies)
     assert len({reply.headers["x-request-id"] for reply in replies}) == 3
     assert replies[2].headers["x-emulator-rule"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"params": {"order": "up"}}, "order"),
+        ({"params": {"filter": "size_bytes >"}}, "filter"),
+        ({"params": {"pagination_token": "x"}}, "pagination_token"),
+    ],
+)
+def test_a_refusal_names_the_field_it_is_about(rest: httpx.Client, asked: Any, param: str) -> None:
+    """Beside the words of the API a header has its name; a refusal that is about no field has none."""
+    assert rest.get("/v1/files", **asked).headers["x-emulator-param"] == param
+    assert "x-emulator-param" not in rest.get("/v1/files/file_nope").headers
+
+
+def test_a_field_that_the_client_made_up_is_told_in_one_short_line() -> None:
+    """Whatever it is made of."""
+    with Emulator(profile="strict") as strict:
+        key = {"authorization": f"Bearer {strict.management_key}"}
+        with httpx.Client(base_url=strict.url, headers=key) as management:
+            made = management.post("/v1/collections", json={"collection_name": "c"}).json()
+            inference = {"authorization": f"Bearer {strict.api_key}"}
+            file = management.post("/v1/files", files={"file": ("a", b"x")}, headers=inference).json()
+            path = f"/v1/collections/{made['collection_id']}/documents/{file['id']}"
+            reply = management.post(path, json={"fields": {"ü\r\nSet-Cookie: a" + "x" * 5000: "1"}})
+    assert reply.status_code == 400
+    assert reply.headers["x-emulator-param"].startswith(r"fields.\xfc\r\nSet-Cookie: ax")
+    assert len(reply.headers["x-emulator-param"]) < 250
+    assert "set-cookie" not in reply.headers
 
 
 def test_the_key_describes_itself(emulator: Emulator, rest: httpx.Client) -> None:
