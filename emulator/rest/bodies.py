@@ -15,7 +15,7 @@ JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 # Observed live on both planes: any origin may call, and read every header.
 CORS: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
-PREFLIGHT: Headers = [*CORS, (b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]
+PREFLIGHT: Headers = [(b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]  # beside CORS
 _LABEL: Headers = [(b"x-emulator", VERSION.encode())]
 
 
