@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from emulator.domain import content_types
 from emulator.domain.files import File
 from emulator.errors import invalid, not_found
 from emulator.operations.base import Content
@@ -28,7 +29,7 @@ async def text_of(world: World, file: File) -> Content:
         for place in range(start, stop, READ_BYTES):
             yield text[place : min(place + READ_BYTES, stop)]
 
-    return Content(len(text), "text/plain; charset=utf-8", read)
+    return Content(len(text), content_types.UNKNOWN, read)  # OpenAPI: the content is octets in either format
 
 
 def _extract(world: World, file: File) -> bytes:

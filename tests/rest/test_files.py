@@ -193,13 +193,13 @@ def test_content_is_octets_whatever_they_are(rest: httpx.Client) -> None:
     ],
 )
 def test_content_as_text(rest: httpx.Client, name: str, content: bytes, text: str | None) -> None:
-    """What search would read of a file, in UTF-8; a refusal where there is no text."""
+    """What search would read of a file, in UTF-8, as octets too; a refusal where there is no text."""
     reply = rest.get(f"/v1/files/{upload(rest, name, content)['id']}/content?format=text")
     if text is None:
         assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "format_text")
     else:
         assert (reply.status_code, reply.content.decode()) == (200, text)
-        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        assert reply.headers["content-type"] == "application/octet-stream"
         assert int(reply.headers["content-length"]) == len(reply.content)
 
 
