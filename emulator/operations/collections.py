@@ -179,7 +179,7 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
 def _change_documents(world: World, call: Call, present: Collection, changed: Collection, deleted: set[str]) -> None:
     """Let the documents follow changed field definitions, or refuse what they do not fit. In a transaction."""
     documents, one = world.store.documents, (call.team.name, present.id)
-    before = {each.key: each for each in present.field_definitions if each.key not in deleted}
+    before = {each.key: each for each in present.field_definitions}
     world.store.remove_expired(*one, call.at)
     for key in deleted:
         documents.unclaim(*one, key)
@@ -194,7 +194,7 @@ def _change_documents(world: World, call: Call, present: Collection, changed: Co
             if value is not None:
                 raise value_taken(key, value)
             documents.claim(*one, key)
-        elif was.unique and not definition.unique:
+        elif not definition.unique:
             documents.unclaim(*one, key)
 
 

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from emulator.app import build_world
 from emulator.domain.batches import NewRequest, RequestKind
-from emulator.domain.keys import Principal
 from emulator.errors import ApiError
-from emulator.operations import OPERATIONS, batches
-from emulator.operations.base import Call
-from emulator.settings import Settings
+from emulator.operations import batches
 from emulator.world import World
+from tests.operations.calling import call_of, planned, run
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    """A world in which nothing happens by itself."""
-    world = build_world(Settings(batches="manual"))
-    yield world
-    world.store.close()
-
-
-def call_of(world: World, name: str) -> Call:
-    """A call as it comes out of the pipeline."""
-    team = world.team("default")
-    call = Call(OPERATIONS[name], "rest", None, "http://localhost", read=None)  # type: ignore[arg-type]  # read already
-    call.team, call.at, call.principal = team, team.clock.now(), Principal(team.name, "xai-emulator")
-    return call
-
-
-def run(world: World, name: str, request: Any) -> Coroutine[Any, Any, Any]:
-    """What an operation answers."""
-    call = call_of(world, name)
-    return call.operation.run(world, call, request)  # type: ignore[return-value]
 
 
 def meanwhile(items: list[NewRequest], happens: Callable[[], None]) -> Iterator[NewRequest]:
@@ -118,16 +93,13 @@ async def test_adding_nothing_plans_nothing(world: World) -> None:
     """Requests that are there already give no work, and several calls give one job."""
     id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
 
-    def planned() -> int:
-        return len(world.store.database.rows("SELECT 1 FROM jobs WHERE kind = 'process_batch'"))
-
     await run(world, "batches.add_requests", batches.AddRequests(id, []))
-    assert planned() == 0
+    assert planned(world, "process_batch") == 0
     await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one")]))
-    first = planned()
+    first = planned(world, "process_batch")
     assert first >= 1
     await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one")]))
-    assert planned() == first
+    assert planned(world, "process_batch") == first
 
 
 async def test_others_have_their_turn_while_requests_are_prepared(world: World) -> None:

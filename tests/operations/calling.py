@@ -1,0 +1,66 @@
+"""Operations called without a door: what comes out of the pipeline goes in, and the answer comes back as it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from emulator.clock import MICROSECONDS
+from emulator.domain.keys import Principal
+from emulator.errors import ApiError
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call
+from emulator.operations.uploads import UploadFile
+from emulator.world import World
+
+
+def call_of(world: World, name: str, key: str = "xai-emulator") -> Call:
+    """A call of the default team as it comes out of the pipeline."""
+    team = world.team("default")
+    call = Call(OPERATIONS[name], "rest", None, "http://localhost", read=None)  # type: ignore[arg-type]  # read already
+    call.team, call.at, call.principal = team, team.clock.now(), Principal(team.name, key)
+    call.warnings = []
+    return call
+
+
+def run(world: World, name: str, request: Any) -> Coroutine[Any, Any, Any]:
+    """What an operation answers."""
+    call = call_of(world, name)
+    return call.operation.run(world, call, request)  # type: ignore[return-value]
+
+
+async def refusal(answer: Coroutine[Any, Any, Any]) -> tuple[str | None, str | None]:
+    """The rule and the field that a call is refused for."""
+    try:
+        await answer
+    except ApiError as error:
+        return error.rule, error.param
+    raise AssertionError("it was not refused")
+
+
+def advance(world: World, seconds: float) -> None:
+    """Move the clock of the default team. What becomes due is left to lie."""
+    world.team("default").clock.advance(round(seconds * MICROSECONDS))
+
+
+async def pieces(*content: bytes) -> AsyncIterator[bytes]:
+    """Content as it arrives."""
+    for piece in content:
+        yield piece
+
+
+async def uploaded(world: World, name: str = "a.txt", content: bytes = b"text", **fields: Any) -> str:
+    """The id of a new file."""
+    file = await run(world, "files.upload", UploadFile(name, pieces(content), **fields))
+    id: str = file.id
+    return id
+
+
+def rows(world: World, sql: str) -> list[Any]:
+    """What is stored."""
+    return world.store.database.rows(sql)
+
+
+def planned(world: World, kind: str) -> int:
+    """How many jobs of a kind there are."""
+    return len(rows(world, f"SELECT 1 FROM jobs WHERE kind = '{kind}'"))

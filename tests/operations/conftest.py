@@ -1,0 +1,22 @@
+"""A world without doors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from emulator.app import build_world
+from emulator.jobs.runner import Runner
+from emulator.settings import Settings
+from emulator.world import World
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A world whose clock stands still, and in which nothing happens by itself."""
+    world = build_world(Settings(indexing="manual", batches="manual"))
+    Runner(world)
+    world.team("default").clock.freeze()
+    yield world
+    world.store.close()
