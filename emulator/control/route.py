@@ -16,7 +16,10 @@ from emulator.world import Team, World
 
 SCHEMA_VERSION = 1
 
-TeamName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As in the suffix of a key: `KEY@team`.")]
+# Python's `$` would let a line break pass before the end, which JSON Schema's does not.
+TeamName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}(?!\n)$", description="As in the suffix of a key: `KEY@team`.")
+]
 
 
 class Answer(Struct, kw_only=True):

@@ -18,7 +18,8 @@ from emulator.store.snapshots import NAME, SnapshotRow
 
 UPLOAD_BYTES_MAX = 16 * 1024**3
 
-Name = Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
+# Python's `$` would let a line break pass before the end, and nothing could name such a snapshot again.
+Name = Annotated[str, Meta(pattern=rf"^{NAME.pattern}(?!\n)$")]
 
 
 class SnapshotShown(Struct):

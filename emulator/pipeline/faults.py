@@ -22,7 +22,8 @@ PLANS_MAX = 1000  # rules and scripts of a team
 Glob = Annotated[
     str, Meta(min_length=1, max_length=200, description="The name of an operation, or a pattern: `files.*`.")
 ]
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Given, or made up where it is missing.")]
+# Python's `$` would let a line break pass before the end, and an id goes into a header.
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}(?!\n)$", description="Given, or made up where it is missing.")]
 
 
 class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):

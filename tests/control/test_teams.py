@@ -43,7 +43,9 @@ def test_a_bad_setting_changes_nothing(control: httpx.Client) -> None:
     assert control.patch("/teams/y", json={"port": "1"}).status_code == 400
     assert control.get("/teams/y").json()["team"]["overrides"] == {"profile": "strict"}
     assert control.post("/teams", json={"name": "y"}).status_code == 409
-    assert control.post("/teams", json={"name": "a/b"}).status_code == 400
+    for name in ("a/b", "", "a\n", "x" * 65):
+        assert control.post("/teams", json={"name": name}).status_code == 400
+        assert control.get("/clock", params={"team": name}).status_code == 400
 
 
 def test_teams_do_not_see_each_other(control: httpx.Client, emulator: Emulator) -> None:

@@ -194,6 +194,15 @@ def test_what_goes_together_is_taken(effect: Effect) -> None:
     assert applicable(effect, OPERATIONS.values())
 
 
+@pytest.mark.parametrize("id", ["", "a b", "a\n", "a\nb", "a/b", "ä", "x" * 65])
+@pytest.mark.parametrize("shape", [Rule, Script])
+def test_an_id_can_stand_in_a_header_and_in_a_path(shape: type[Rule | Script], id: str) -> None:
+    """Anything else is refused when it is planned, for `x-emulator-fault` names it to whom it meets."""
+    body = {"operation": "*", "error": "internal", "id": id} if shape is Rule else {"operation": "*", "steps": ["ok"]}
+    with pytest.raises(msgspec.ValidationError, match="regex"):
+        msgspec.json.decode(msgspec.json.encode({**body, "id": id}), type=shape)
+
+
 def test_ids_are_given_or_made_and_never_twice() -> None:
     """A name that is taken is refused; a team holds a bounded number."""
     faults = Faults()
