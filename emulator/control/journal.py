@@ -141,13 +141,12 @@ async def unmatched(asked: Asked) -> AllUnmatched:
     """List the requests that fit no route, or no method of it, with the routes that come nearest."""
     ring, team = _ring(asked), asked.team.name
     entries = [entry for entry in ring.entries if entry.operation is None]
-    return AllUnmatched(
-        evicted=ring.evicted,
-        requests=[
-            Unmatched(shown(entry, team), near_misses(entry.method, entry.target, REST_ROUTES))
-            for entry in entries[-SHOWN:]
-        ],
-    )
+    answer = AllUnmatched(evicted=ring.evicted, requests=[])
+    for entry in entries[-SHOWN:]:
+        near = near_misses(entry.method, entry.target, REST_ROUTES)
+        answer.requests.append(Unmatched(shown(entry, team), near))
+        await asyncio.sleep(0)  # a long path is compared for milliseconds
+    return answer
 
 
 async def clear(asked: Asked) -> Cleared:

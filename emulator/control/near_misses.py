@@ -27,13 +27,15 @@ class NearMiss(Struct):
 def near_misses(method: str, target: str, routes: Sequence[Route], limit: int = 3) -> list[NearMiss]:
     """The routes that a request may have meant, the nearest first."""
     path = target.partition("?")[0][:TARGET_CHARS_MAX]
+    most = min(DISTANCE_MAX, len(path) // LETTERS_PER_MISTAKE)
     found = [
         NearMiss(
-            route.method, route.path, route.operation, edits(path, _filled(route.path, path)) + (route.method != method)
+            *(route.method, route.path, route.operation),
+            edits(path, _filled(route.path, path), most) + (route.method != method),
         )
         for route in routes
     ]
-    near = [each for each in found if each.distance <= min(DISTANCE_MAX, len(path) // LETTERS_PER_MISTAKE)]
+    near = [each for each in found if each.distance <= most]
     return sorted(near, key=lambda each: (each.distance, each.path, each.method))[:limit]
 
 
@@ -48,11 +50,21 @@ def _filled(template: str, path: str) -> str:
     return "/".join(segments)
 
 
-def edits(one: str, other: str) -> int:
-    """The number of letters to insert, delete or replace to make one text of the other (Levenshtein)."""
+def edits(one: str, other: str, most: int) -> int:
+    """The number of letters to insert, delete or replace to make one text of the other, or one that is over the most.
+
+    Levenshtein's, of whose table only the cells are filled in that can lead to so few.
+    """
+    over = most + 1
+    if abs(len(one) - len(other)) > most:
+        return over
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
-        previous, row[0] = row[0], i
-        for j, b in enumerate(other, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
-    return row[-1]
+        first, last = max(1, i - most), min(len(other), i + most)
+        previous, row[first - 1] = row[first - 1], i if first == 1 else over
+        for j in range(first, last + 1):
+            left_out = row[j] if j < i + most else over  # beyond the cells that the row above has
+            previous, row[j] = row[j], min(left_out + 1, row[j - 1] + 1, previous + (a != other[j - 1]))
+        if min(row[first - 1 : last + 1]) > most:
+            return over
+    return min(row[-1], over)

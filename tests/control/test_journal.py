@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from typing import Any
 
 import grpc
@@ -12,8 +13,13 @@ import httpx
 import pytest
 import xai_sdk
 from google.protobuf import empty_pb2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emulator import Emulator
+from emulator.control.near_misses import edits, near_misses
+from emulator.rest.envelope import DEPTH_MAX
+from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 
 MIB = 1024 * 1024
@@ -100,6 +106,18 @@ def test_a_long_body_is_cut_with_its_hash(control: httpx.Client, rest: httpx.Cli
     assert len(request["hash"]) == 64
 
 
+@pytest.mark.parametrize("depth", [100, 600, 900, 4000])
+def test_a_deep_body_is_told_as_far_as_it_can_be(control: httpx.Client, rest: httpx.Client, depth: int) -> None:
+    """As JSON or as text; it was refused for its depth, and the journal can be read and searched nevertheless."""
+    body = b'{"name":' + b"[" * depth + b"]" * depth + b"}"
+    refused = rest.post("/v1/batches", content=body, headers={"content-type": "application/json"})
+    assert refused.status_code in (400, 422)
+    told = last(control)["request"]
+    assert told["bytes"] == len(body)
+    assert ("json" if depth < DEPTH_MAX else "text") in told
+    assert control.post("/requests/count", json={"body": {"name": []}}).json()["count"] == 0
+
+
 def test_the_fields_that_nobody_read_are_told(control: httpx.Client, rest: httpx.Client) -> None:
     """In the journal, and in a warning to the client; where the profile is silent the journal still knows."""
     body = {"name": "a", "content_type": "x", "expire_after": 3600, "nested": {"a": 1}}
@@ -142,6 +160,29 @@ def test_the_other_door_is_told_in_json_too(control: httpx.Client, emulator: Emu
     with pytest.raises(grpc.RpcError):
         rpc(emulator, "/xai_api.Files/RetrieveFile", b"\xff")
     assert last(control)["status"] == "INVALID_ARGUMENT"
+
+
+def distance(one: str, other: str) -> int:
+    """Levenshtein's distance as it is defined."""
+    if not one or not other:
+        return len(one) + len(other)
+    rest = distance(one[1:], other[1:])
+    if one[0] == other[0]:
+        return rest
+    return 1 + min(rest, distance(one[1:], other), distance(one, other[1:]))
+
+
+@given(st.text("ab", max_size=6), st.text("abc", max_size=6), st.integers(0, 7))
+def test_letters_are_counted_as_far_as_they_matter(one: str, other: str, most: int) -> None:
+    """Up to the most that is asked for the number is Levenshtein's; beyond that it is only known to be more."""
+    assert edits(one, other, most) == min(distance(one, other), most + 1)
+
+
+def test_a_long_path_is_compared_in_milliseconds() -> None:
+    """Five hundred of them kept the server for two minutes when every letter was held against every other."""
+    before = time.process_time()
+    near_misses("GET", f"/v1/collectionz/{'a' * 120}/documents/{'b' * 150}", ROUTES)
+    assert time.process_time() - before < 0.1
 
 
 def test_a_request_that_fits_no_route_has_near_misses(
