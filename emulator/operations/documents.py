@@ -155,7 +155,7 @@ async def upload(world: World, call: Call, request: UploadDocument) -> Document:
         check_filename(head.name)
         collection = get_collection(world, call, request)  # again: it may be gone since the bytes began to arrive
         with world.store.transaction():
-            new = InitializeFile(head.name, head.content_type or "")
+            new = InitializeFile(head.name, head.content_type)
             file = insert_file(world, call, new, blob, UploadStatus.COMPLETE)
             _put(world, call, collection, file, head.fields)
             indexing.begin(world, call, collection.id, file.id)

@@ -49,7 +49,7 @@ class InitializeFile(msgspec.Struct, frozen=True):
     """The first step of a chunked upload."""
 
     name: Filename
-    content_type: str
+    content_type: str | None
     expires_after: ExpiresAfter = None
 
 
@@ -91,7 +91,7 @@ async def upload(world: World, call: Call, request: UploadFile) -> File:
     limits = call.team.limits
     check_filename(request.filename)
     check_quota(*world.store.files.usage(call.team.name), 0, limits)
-    file = InitializeFile(request.filename, request.content_type or "", request.expires_after)
+    file = InitializeFile(request.filename, request.content_type, request.expires_after)
     async with incoming(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
         return insert_file(world, call, file, blob, UploadStatus.COMPLETE)
 
