@@ -1,4 +1,4 @@
-"""Decode a request and hold it against the limits its fields declare."""
+"""Hold a decoded request against the limits its fields declare."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ from emulator.pipeline.hostile import SMALL_PAGE_ITEMS, has_small_pages
 from emulator.profiles import Reaction
 
 Rule = Between | Chars | PageSize
-
-
-async def receive(call: Call) -> Any:
-    """The decoded request of a call, within its bounds."""
-    return within_bounds(call, await call.read(call))
 
 
 def within_bounds(call: Call, request: Any) -> Any:

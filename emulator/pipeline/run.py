@@ -11,7 +11,7 @@ from emulator.errors import ApiError, CallerGone, Dropped, Kind, disk_unusable, 
 from emulator.operations.base import Call, Content
 from emulator.pipeline import hostile, refusals
 from emulator.pipeline.effects import Effect, uploads
-from emulator.pipeline.receive import receive
+from emulator.pipeline.receive import within_bounds
 from emulator.pipeline.redact import looks_real
 from emulator.pipeline.streams import wrap_content, wrap_request
 from emulator.world import World
@@ -69,11 +69,12 @@ async def _run(world: World, call: Call, effect: Effect | None) -> Any:
     if is_hostile:
         hostile.refuse(world, call)
     if call.operation.decode_first:
-        call.request = await receive(call)
+        request = await call.read(call)
         _authenticate(world, call)
     else:
         _authenticate(world, call)
-        call.request = await receive(call)
+        request = await call.read(call)
+    call.request = within_bounds(call, request)
     if is_hostile:
         hostile.hide(call)
     if effect is not None:

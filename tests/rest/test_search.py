@@ -428,13 +428,15 @@ def test_a_misshapen_body_is_refused_before_the_key_is_looked_at(
     assert (reply.status_code, reply.text) == (422, SHAPE + sentence)
 
 
-def test_a_good_body_without_a_key_is_refused(emulator: Emulator) -> None:
-    """401 after the body, and 400 for a management key."""
-    body = {"query": "x", "source": {"collection_ids": ["c"]}}
+@pytest.mark.parametrize("limit", [None, 0, 10_001])
+def test_a_body_of_the_right_shape_without_a_key_is_refused(emulator: Emulator, limit: int | None) -> None:
+    """401 after the body's shape and before its values, and 400 for a management key."""
+    body = {"query": "x", "source": {"collection_ids": ["c"]}, "limit": limit}
     url = f"{emulator.base_url}/documents/search"
     wrong = {"authorization": f"Bearer {emulator.management_key}"}
     assert httpx.post(url, json=body).status_code == 401
-    assert httpx.post(url, json=body, headers=wrong).status_code == 400
+    refused = httpx.post(url, json=body, headers=wrong)
+    assert (refused.status_code, refused.headers["x-emulator-rule"]) == (400, "key")
 
 
 @pytest.mark.parametrize(
