@@ -31,6 +31,10 @@ NOT_EMULATED: dict[str, str] = {
 }
 
 
+# What the management host serves (REST reference); everything else is the inference host's.
+_MANAGEMENT = ("/v1/collections", "/v1/billing", "/auth", "/audit")
+
+
 def plane_of(path: str) -> Plane:
     """Whose dialect a path speaks, whether or not it has a route."""
-    return Plane.MANAGEMENT if path.startswith(("/v1/collections", "/auth", "/audit")) else Plane.INFERENCE
+    return Plane.MANAGEMENT if path.startswith(_MANAGEMENT) else Plane.INFERENCE

@@ -118,6 +118,14 @@ def test_paths_that_are_not_here(rest: httpx.Client) -> None:
     assert "not emulated" in elsewhere.json()["error"]
 
 
+@pytest.mark.parametrize("path", ["/auth/teams/t/api-keys", "/audit/teams/t/events", "/v1/billing/teams/t/invoices"])
+def test_what_the_management_host_serves_speaks_its_dialect(rest: httpx.Client, path: str) -> None:
+    """Also where it is not emulated: a client of that host reads google.rpc.Status."""
+    reply = rest.get(path)
+    assert (reply.status_code, reply.json()["code"], reply.json()["details"]) == (501, 12, [])
+    assert "not emulated" in reply.json()["message"]
+
+
 @pytest.mark.parametrize("id", ["file_nope", "a%2Fb", "a%3Acontent", "%C3%A9", "..%2F..%2Fetc%2Fpasswd", "a:b", "%00"])
 def test_an_id_may_hold_anything(rest: httpx.Client, id: str) -> None:
     """A path is split before its segments are decoded, so any id leads to the same refusal."""
