@@ -20,6 +20,8 @@ def load(name: str) -> Callable[..., Any]:
         function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{name}: {error}") from None
+    except Exception as error:  # of the module itself, or of a name such as `..`
+        raise ValueError(f"{name}: {type(error).__name__}: {error}") from None
     if not callable(function):
         raise ValueError(f"{name}: {attribute} cannot be called")
     return function

@@ -91,6 +91,7 @@ DEFAULTS: dict[str, int] = dict(zip(Limits.__struct_fields__, Limits.__struct_de
 DOCUMENTED = Limits()
 _SWITCHABLE = ("_min", "_max", "_per_second", "_per_30s")  # the other rows are defaults
 
+_DIGITS_MAX = 40  # of what is looked at as a number at all
 _UNITS = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "s": 1}
 
 
@@ -107,10 +108,9 @@ def parse_value(name: str, text: str) -> int | None:
     unit = word[len(digits) :].strip()
     if not (digits.isascii() and digits.isdigit()) or unit not in _UNITS:
         raise ValueError(f"{name}={text!r} is not a whole number such as 100, 512MiB or none")
-    value = int(digits) * _UNITS[unit]
-    if value > 2**62:
-        raise ValueError(f"{name}={text!r} is too large")
-    return value
+    if len(digits) > _DIGITS_MAX or int(digits) * _UNITS[unit] > 2**62:
+        raise ValueError(f"{name}={text[: _DIGITS_MAX + 4]!r} is too large")
+    return int(digits) * _UNITS[unit]
 
 
 def override(limits: Limits, changes: Mapping[str, int | None]) -> Limits:

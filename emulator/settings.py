@@ -34,7 +34,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5) or int(text) > 65535:
         raise BadSetting(f"{text!r} is not a port number from 0 to 65535")
     return int(text)
 
@@ -45,11 +45,19 @@ def _non_empty(text: str) -> str:
     return text
 
 
+def _path(text: str) -> Path:
+    return Path(_non_empty(text))  # an empty one would be the working directory
+
+
 def _url(text: str) -> str:
     from urllib.parse import urlsplit
 
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # half of an IPv6 address
+        parts = urlsplit("")
+    odd = parts.query or parts.fragment or any(character.isspace() for character in text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or odd:
         raise BadSetting(f"{text!r} is not a URL such as http://localhost:7878")
     return text.rstrip("/")
 
@@ -118,8 +126,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
     port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
-    data_dir: Path | None = _setting(None, Path, "DIR", "keep state in DIR; without it state is in memory")
-    seed: Path | None = _setting(None, Path, "FILE", "what a new team has at first: YAML, JSON or a snapshot")
+    data_dir: Path | None = _setting(None, _path, "DIR", "keep state in DIR; without it state is in memory")
+    seed: Path | None = _setting(None, _path, "FILE", "what a new team has at first: YAML, JSON or a snapshot")
     limits: Mapping[str, int | None] = _setting(
         {},
         _limit,
@@ -186,8 +194,13 @@ def environment_name(name: str) -> str:
 
 def parse(name: str, text: str, source: str) -> Any:
     """One value as text (a repeatable setting: one of its values). Raises BadSetting naming `source`."""
+    read = ROWS[name].parse
     try:
-        return ROWS[name].parse(text)
+        if read is not _path:  # which may be any bytes
+            text.encode()
+        return read(text)
+    except UnicodeEncodeError:
+        raise BadSetting(f"{source}: {text!r} is not valid UTF-8") from None
     except BadSetting as error:
         raise BadSetting(f"{source}: {error}") from None
 

@@ -105,7 +105,15 @@ def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch)
 
 
 @on_each_loop
-@pytest.mark.parametrize(("host", "named"), [("192.0.2.1", "192.0.2.1"), ("no.such.host.invalid", "no.such.host")])
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("no.such.host.invalid", "no.such.host"),
+        ("no..name", "no..name"),
+        ("a" * 64, "a" * 64),
+    ],
+)
 async def test_an_address_of_another_machine_is_refused(host: str, named: str) -> None:
     """A host that is not of this machine, or has no address, is refused in a sentence that names it."""
     with pytest.raises(CannotListen, match=f"^Cannot listen on {named}.*:80: .*\\.$") as refused:
