@@ -12,7 +12,7 @@ Step = str | int
 
 _NAMES: dict[type[inspect.Type], str] = {
     inspect.StrType: "a string",
-    inspect.FloatType: "f64",
+    inspect.FloatType: "f32",  # OpenAPI: every number that is no integer has the format `float`
     inspect.BoolType: "a boolean",
     inspect.ListType: "a sequence",
     inspect.DictType: "a map",

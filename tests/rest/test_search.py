@@ -407,6 +407,11 @@ def test_both_pipelines_are_one(library: Library, pipeline: str | None) -> None:
             "retrieval_mode.reranker.type: unknown variant `x`, expected `reranker_model` or `rrf` at line 1 column 99",
         ),
         (
+            '{"query":"x","source":{"collection_ids":[]},'
+            '"retrieval_mode":{"type":"hybrid","reranker":{"type":"rrf","text_weight":"1"}}}',
+            'retrieval_mode.reranker.text_weight: invalid type: string "1", expected f32 at line 1 column 120',
+        ),
+        (
             '{"query":"x","source":{"collection_ids":[],"rag_pipeline":"x"}}',
             "source.rag_pipeline: unknown variant `x`, expected `chroma_db` or `es` at line 1 column 61",
         ),
