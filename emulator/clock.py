@@ -53,8 +53,13 @@ def from_datetime(moment: datetime) -> Instant:
     return (delta.days * 86_400 + delta.seconds) * MICROSECONDS + delta.microseconds
 
 
+def later(instant: Instant, microseconds: int) -> Instant:
+    """An instant so much later, or the end of the calendar, where a late clock and a limit that is off would lead."""
+    return max(0, min(instant + microseconds, LATEST))
+
+
 class Clock(msgspec.Struct):
-    """One team's clock. It never runs backwards but by `reset`."""
+    """One team's clock. It never runs backwards but by `reset`, and stops at the end of the year 9999."""
 
     offset: int = 0  # microseconds ahead of the wall clock
     frozen_at: Instant | None = None
@@ -65,7 +70,7 @@ class Clock(msgspec.Struct):
 
     def now(self) -> Instant:
         """The team's present instant."""
-        return wall() + self.offset if self.frozen_at is None else self.frozen_at
+        return min(wall() + self.offset, LATEST) if self.frozen_at is None else self.frozen_at
 
     def advance(self, microseconds: int) -> None:
         """Move forward; a frozen clock stays frozen at the later instant."""
@@ -78,9 +83,11 @@ class Clock(msgspec.Struct):
         else:
             self.frozen_at += microseconds
 
-    def freeze(self) -> None:
-        """Stop at the present instant."""
-        self.frozen_at = self.now()
+    def freeze(self, at: Instant | None = None) -> None:
+        """Stop at the present instant, or at any other. Raises ValueError where no clock can be."""
+        if at is not None and not 0 <= at <= LATEST:
+            raise ValueError("at lies before 1970 or after 9999")
+        self.frozen_at = self.now() if at is None else at
 
     def resume(self) -> None:
         """Run on from the frozen instant, with no jump."""

@@ -82,4 +82,15 @@ def test_a_clock_does_not_leave_the_calendar(wall: list[int]) -> None:
     for step in (1, -1):
         with pytest.raises(ValueError, match="a clock"):
             team.advance(step)
+    wall[0] += 10 * MICROSECONDS
     assert team.now() == LATEST
+    for at in (-1, LATEST + 1):
+        with pytest.raises(ValueError, match="before 1970 or after 9999"):
+            team.freeze(at)
+    assert not team.frozen
+
+
+@given(INSTANTS, st.integers(-(2**80), 2**80))
+def test_what_is_planned_does_not_leave_the_calendar_either(instant: int, microseconds: int) -> None:
+    """Beyond its ends is at its ends."""
+    assert clock.later(instant, microseconds) == sorted((0, instant + microseconds, LATEST))[1]

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from emulator.clock import LATEST, MICROSECONDS, Clock, Instant, from_datetime, rfc3339
+from emulator.clock import MICROSECONDS, Clock, Instant, from_datetime, rfc3339
 from emulator.control.conditions import Condition, Transition, Until, condition_of
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.control.server import JobShown, job_shown
-from emulator.store.jobs import Job
+from emulator.store.jobs import HELD, Job
 
 YEAR_SECONDS = 365 * 86_400
 STEPS_MAX = 100_000  # of a walk from job to job: more means that it does not end
@@ -94,7 +94,7 @@ async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
         if condition.met:
             return ran
         due = world.store.jobs.earliest(team.name)
-        if due is None or due >= LATEST:
+        if due is None or due == HELD:
             raise ControlError(409, f"{condition}, and nothing that is planned will change that")
         if due > end:
             raise ControlError(409, f"{condition}, and what is planned next is later than within_seconds")
@@ -110,23 +110,14 @@ def _move(clock: Clock, instant: Instant) -> None:
 async def freeze(asked: Asked) -> ClockShown:
     """Stop a team's clock, where it is or at a moment: then also one that has passed."""
     body: Freeze = asked.body
-    at = None if body.at is None else _instant(body.at)
-
-    def stop(clock: Clock) -> None:
-        clock.freeze()
-        clock.frozen_at = clock.frozen_at if at is None else at
-
-    asked.world.change_clock(asked.team, stop)
-    return await read(asked)
-
-
-def _instant(moment: datetime) -> Instant:
-    if moment.tzinfo is None:
+    if body.at is not None and body.at.tzinfo is None:
         raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
-    instant = from_datetime(moment)
-    if not 0 <= instant <= LATEST:
-        raise ControlError(422, "at lies before 1970 or after 9999")
-    return instant
+    at = None if body.at is None else from_datetime(body.at)
+    try:
+        asked.world.change_clock(asked.team, lambda clock: clock.freeze(at))
+    except ValueError as error:
+        raise ControlError(422, str(error)) from None
+    return await read(asked)
 
 
 async def resume(asked: Asked) -> ClockShown:

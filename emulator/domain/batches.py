@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.clock import Instant, later
 from emulator.domain.speeds import STAGE, first_due
 from emulator.domain.transitions import step
 from emulator.errors import ApiError, Kind, invalid
@@ -262,4 +262,4 @@ def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
     None waits until it is released.
     """
     first = first_due(speed, at)
-    return first + STAGE * (index % _STAGES) if speed == "realistic" and first is not None else first
+    return later(first, STAGE * (index % _STAGES)) if speed == "realistic" and first is not None else first

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant
+from emulator.clock import MICROSECONDS, Instant, later
 from emulator.domain.content_types import extension
 from emulator.errors import ApiError, Kind, invalid
 from emulator.limits import Limits
@@ -110,7 +110,7 @@ def check_filename(name: str) -> None:
 
 def expiry(now: Instant, expires_after: int | None) -> Instant | None:
     """When a file created now expires; `expires_after` is in seconds."""
-    return None if expires_after is None else now + expires_after * MICROSECONDS
+    return None if expires_after is None else later(now, expires_after * MICROSECONDS)
 
 
 def bytes_max(filename: str, limits: Limits) -> tuple[str, int | None]:
@@ -202,7 +202,7 @@ def public_url_expiry(file: File, present: PublicUrl | None, now: Instant, expir
     """
     if expires_after is None:
         return file.expires_at if present is None else present.expires_at
-    until = now + expires_after * MICROSECONDS
+    until = later(now, expires_after * MICROSECONDS)
     if file.expires_at is not None and until > file.expires_at:
         left = (file.expires_at - now) // MICROSECONDS
         raise invalid(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.clock import MICROSECONDS, Instant
+from emulator.clock import MICROSECONDS, Instant, later
 
 STAGE = MICROSECONDS // 4  # the realistic speed takes four stages in about a second (observed live)
 
@@ -15,4 +15,4 @@ def pause(speed: str) -> int | None:
 def first_due(speed: str, at: Instant) -> Instant | None:
     """When something begun at an instant takes its first stage; None waits until it is released."""
     delay = pause(speed)
-    return None if delay is None else at + delay
+    return None if delay is None else later(at, delay)

@@ -6,7 +6,7 @@ import base64
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant, seconds
+from emulator.clock import MICROSECONDS, Instant, later, seconds
 from emulator.domain.batches import ResultKind
 from emulator.domain.batches_bodies import PublicUrlOptions, StorageOptions
 from emulator.domain.batches_chat import Json
@@ -59,7 +59,7 @@ def _sign(
 ) -> str:
     """A URL that dies after an hour (Batch guide), without scheme and host: who asks later may see another."""
     token = world.new_url_token(team)
-    expires_at = at + team.limits.media_url_seconds * MICROSECONDS
+    expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
     world.store.batches.insert_medium(
         team.name, request.batch_id, Medium(token, name, content_type, content, expires_at)
     )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from emulator.clock import later
 from emulator.domain.chunks import IndexedChunk
 from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
@@ -142,7 +143,7 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
             return False
         world.store.jobs.done(job)
         if delay and target in STAGES:
-            world.add_job(world.team(job.team), job.kind, job.subject, job.due_at + delay)
+            world.add_job(world.team(job.team), job.kind, job.subject, later(job.due_at, delay))
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant
+from emulator.clock import MICROSECONDS, Instant, later
 from emulator.domain.batches import (
     KINDS,
     PHASES,
@@ -133,7 +133,7 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
         file = world.store.files.get(team.name, request.input_file_id, call.at)
         if file is None:
             raise not_found("File")
-    expires_at = call.at + team.limits.batch_expiry_seconds * MICROSECONDS
+    expires_at = later(call.at, team.limits.batch_expiry_seconds * MICROSECONDS)
     with world.store.transaction():
         id = world.new_id(team, "batch")
         world.store.batches.insert(
@@ -179,7 +179,7 @@ async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
             reverts = call.team.cancel_reverts or call.behaviour == "cancel_reverts"
             world.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
             if reverts:
-                world.add_job(call.team, PROCESS, batch.id, call.at + CANCEL_RACE_SECONDS * MICROSECONDS)
+                world.add_job(call.team, PROCESS, batch.id, later(call.at, CANCEL_RACE_SECONDS * MICROSECONDS))
     return view(world, call, get_batch(world, call, batch.id))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from emulator.clock import LATEST, Instant
 from emulator.store.database import Database
 
-HELD = LATEST  # when a job is due that waits to be released
+HELD = LATEST + 1  # when a job is due that waits to be released: no clock comes there
 
 
 class Job(msgspec.Struct, frozen=True):

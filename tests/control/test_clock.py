@@ -10,6 +10,8 @@ import pytest
 
 from emulator import Emulator
 
+END = "9999-12-31T23:59:59.000000Z"
+
 DAY = 86_400
 
 
@@ -111,6 +113,45 @@ def test_a_move_that_makes_no_sense_is_refused(control: httpx.Client, body: Any,
 def test_a_moment_that_is_none_is_refused(control: httpx.Client, at: str) -> None:
     """Without a zone it could be any of 24."""
     assert control.post("/clock/freeze", json={"at": at}).status_code == 422
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_everything_works_at_the_end_of_time(
+    control: httpx.Client, rest: httpx.Client, management: httpx.Client, running: bool
+) -> None:
+    """At the end of the year 9999 every clock stands still, and what would come later comes then."""
+    control.put("/limits", json={"expires_after_seconds_max": None, "batch_expiry_seconds": 2**62})
+    control.patch("/teams/default", json={"indexing": "realistic", "batches": "manual"})
+    control.post("/clock/freeze", json={"at": "9999-12-31T23:59:59Z"})
+    if running:
+        control.post("/clock/resume")
+    assert control.get("/clock").json()["now"] == END
+    body = {"name": "a.txt", "content_type": "text/plain", "expires_after": 10**18}
+    assert rest.post("/v1/files:initialize", json=body).json()["expires_at"] == END
+    id = rest.post("/v1/files", files={"file": ("a.txt", b"text")}).json()["id"]
+    collection = management.post("/v1/collections", json={"collection_name": "c"}).json()["collection_id"]
+    document = f"/v1/collections/{collection}/documents/{id}"
+    assert management.post(document, json={}).status_code == 200
+    assert control.post("/clock/advance", json={"seconds": 0}).status_code == 200
+    assert management.get(document).json()["status"] == "DOCUMENT_STATUS_PROCESSED"
+    batch = rest.post("/v1/batches", json={"name": "b"}).json()
+    assert batch["expire_time"] == END[:10]
+    for path in ("/jobs", "/teams", "/requests"):
+        assert control.get(path).status_code == 200
+    assert control.post("/snapshots", json={"name": "end"}).json()["snapshot"]["at"] == END
+
+
+def test_what_waits_for_release_waits_at_the_end_of_time_too(control: httpx.Client, rest: httpx.Client) -> None:
+    """However far a clock is moved, only a release runs what a manual speed holds back."""
+    control.patch("/teams/default", json={"batches": "manual"})
+    id = rest.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
+    request = {"batch_request": {"chat_get_completion": {"messages": [{"role": "user", "content": "x"}]}}}
+    rest.post(f"/v1/batches/{id}/requests", json={"batch_requests": [request]})
+    control.put("/limits", json={"batch_expiry_seconds": 2**62})
+    control.post("/clock/freeze", json={"at": "9999-12-31T23:59:59Z"})
+    ran = control.post("/clock/advance", json={"seconds": 0}).json()["jobs"]
+    assert "process_batch" not in [job["kind"] for job in ran]
+    assert {"kind": "process_batch", "subject": id, "at": None} in control.get("/jobs").json()["jobs"]
 
 
 def test_until_a_document_is_indexed() -> None:
