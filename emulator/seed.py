@@ -8,7 +8,6 @@ of the API, is refused in its words, and costs a new team no more than any snaps
 from __future__ import annotations
 
 import base64
-import binascii
 import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -147,8 +146,10 @@ class Seed:
         try:
             world.configure(team, part.settings)
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
-            if part.clock is not None:
+            try:
                 world.change_clock(team, lambda clock: _set(clock, part.clock))
+            except ValueError as error:
+                raise BadSeed(f"{self._path}: {where}clock: {error}") from None
             await _Sower(self._app, self._path, where, world.log).sow(part)
             snapshots = world.store.snapshots
             path = snapshots.new_part()
@@ -161,10 +162,10 @@ class Seed:
 
 
 def _set(clock: Clock, wanted: SeedClock | None) -> None:
-    """Set a clock to a moment, where it stands or runs on."""
-    assert wanted is not None
-    clock.freeze()
-    clock.frozen_at = from_datetime(wanted.at if wanted.at.tzinfo else wanted.at.replace(tzinfo=UTC))
+    """Set a clock to a moment, if any, where it stands or runs on. Raises ValueError."""
+    if wanted is None:
+        return
+    clock.freeze(from_datetime(wanted.at if wanted.at.tzinfo else wanted.at.replace(tzinfo=UTC)))
     if not wanted.frozen:
         clock.resume()
 
@@ -176,7 +177,7 @@ def _read(path: Path) -> SeedRoot:
         root = msgspec.convert(value, SeedRoot)
     except msgspec.ValidationError as error:
         raise BadSeed(f"{path}: {error}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BadSeed(f"{path}: this is neither a snapshot nor YAML or JSON ({error})") from None
     if root.xai_emulator_seed != VERSION:
         raise BadSeed(f"{path}: this xai-emulator reads xai_emulator_seed {VERSION}, not {root.xai_emulator_seed}")
@@ -210,7 +211,10 @@ class _Sower:
 
     async def _file(self, file: SeedFile, where: str) -> None:
         fields = {} if file.expires_after is None else {"expires_after": str(file.expires_after)}
-        form = _form(fields, file, self._content(file, where))
+        try:
+            form = _form(fields, file, self._content(file, where))
+        except UnicodeEncodeError:
+            raise self._bad(where, "this is not valid Unicode") from None
         content_type = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
         stored = await self._post("/v1/files", form, where, content_type=content_type)
         self._files[file.filename] = stored["id"]
@@ -223,35 +227,43 @@ class _Sower:
             raise self._bad(where, "give exactly one of content, base64 and path")
         if any(character in file.filename for character in '"\r\n'):
             raise self._bad(where, "a filename holds no quotes and no line breaks")
+        if file.content is not None:
+            return file.content.encode()
         try:
-            if file.content is not None:
-                return file.content.encode()
             if file.base64 is not None:
                 return base64.b64decode(file.base64, validate=True)
             return (self._path.parent / (file.path or "")).read_bytes()
-        except (binascii.Error, ValueError):
-            raise self._bad(where, "base64 is not valid") from None
         except OSError as error:
             raise self._bad(where, f"{error.filename}: {error.strerror}") from None
+        except ValueError:  # a path that holds NUL is one as well
+            raise self._bad(where, f"{'path' if file.base64 is None else 'base64'} is not valid") from None
 
     async def _collection(self, body: dict[str, Any], where: str) -> None:
         try:
             documents = msgspec.convert(body.pop("documents", []), list[SeedDocument])
         except msgspec.ValidationError as error:
             raise self._bad(f"{where}.documents", str(error)) from None
-        made = await self._post("/v1/collections", msgspec.json.encode(body), where)
+        made = await self._post("/v1/collections", self._json(body, where), where)
         for index, document in enumerate(documents):
             path = f"/v1/collections/{made['collection_id']}/documents/{self._id(document.file, where)}"
-            await self._post(path, msgspec.json.encode({"fields": document.fields}), f"{where}.documents[{index}]")
+            at = f"{where}.documents[{index}]"
+            await self._post(path, self._json({"fields": document.fields}, at), at)
 
     async def _batch(self, body: dict[str, Any], where: str) -> None:
         requests = body.pop("requests", None)
         if "input_file" in body:
             body["input_file_id"] = self._id(str(body.pop("input_file")), where)
-        made = await self._post("/v1/batches", msgspec.json.encode(body), where)
+        made = await self._post("/v1/batches", self._json(body, where), where)
         if requests is not None:
             path = f"/v1/batches/{made['batch_id']}/requests"
-            await self._post(path, msgspec.json.encode({"batch_requests": requests}), f"{where}.requests")
+            await self._post(path, self._json({"batch_requests": requests}, where), f"{where}.requests")
+
+    def _json(self, body: Any, where: str) -> bytes:
+        """A body as it is sent. YAML can hold what JSON cannot: itself, halves of characters, endless numbers."""
+        try:
+            return msgspec.json.encode(body)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise self._bad(where, f"this is no JSON ({error})") from None
 
     def _id(self, filename: str, where: str) -> str:
         if filename not in self._files:

@@ -248,6 +248,8 @@ def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, An
     values: dict[str, Any] = {}
     for name, value in keywords.items():
         if name == "limits":
+            if not isinstance(value, Mapping):
+                raise BadSetting(f"limits: {str(value)[:40]!r} is not limits by their names")
             items = [f"{row}={'none' if number is None else number}" for row, number in dict(value).items()]
             values[name] = collect(name, [parse(name, item, name) for item in items])
         elif ROWS[name].repeat:

@@ -132,14 +132,15 @@ class World:
 
     def configure(self, team: Team, changes: Mapping[str, Any]) -> None:
         """Give a team settings of its own; None takes one back. Raises BadSetting."""
+        overrides = {name: value for name, value in {**team.overrides, **changes}.items() if value is not None}
+        settings = of_team(self.settings, overrides)
         for name, check in (("responder", self._responder), ("embedder", check_embedder)):
             try:
                 if changes.get(name) is not None:
-                    check(changes[name])
+                    check(getattr(settings, name))
             except ValueError as error:
                 raise BadSetting(f"{name}: {error}") from None
-        overrides = {**team.overrides, **changes}
-        team.configure(self.settings, {name: value for name, value in overrides.items() if value is not None})
+        team.configure(self.settings, overrides)
         self.store.teams.set_overrides(team.name, team.overrides)
 
     def responder(self, team: Team) -> Responder:
