@@ -193,13 +193,12 @@ async def create_public_url(world: World, call: Call, request: CreatePublicUrl) 
     check_public_url(file, call.team.limits)
     present = live_public_url(file, call.at)
     expires_at = public_url_expiry(file, present, call.at, request.expires_after)
-    with world.store.transaction():
-        if present is None:
-            check_public_url_quota(world.store.files.active_public_urls(call.team.name, call.at), call.team.limits)
-            url = PublicUrl(world.new_url_token(call.team), expires_at)
-        else:
-            url = PublicUrl(present.token, expires_at)
-        world.store.files.set_public_url(call.team.name, file.id, url)
+    if present is None:
+        check_public_url_quota(world.store.files.active_public_urls(call.team.name, call.at), call.team.limits)
+        url = PublicUrl(world.new_url_token(call.team), expires_at)
+    else:
+        url = PublicUrl(present.token, expires_at)
+    world.store.files.set_public_url(call.team.name, file.id, url)
     return FileView(file, address(world, call, file, url), url.expires_at)
 
 

@@ -64,10 +64,18 @@ def test_a_filter_looks_no_further_than_it_has_to(limit: int, every: int) -> Non
     """
     numbers = Numbers(limit * every * 3 + lists.SCAN_ROWS)
     page = numbers.page(limit, accepts=lambda row: row % every == 0)
-    assert numbers.asked[0] == min(limit + 1, lists.SCAN_ROWS)
-    assert max(numbers.asked) <= lists.SCAN_ROWS
-    beyond = sum(numbers.asked) - (page.items[-1] + every)
-    assert beyond <= min(lists.SCAN_ROWS, page.items[-1] + every + limit + 1)
+    assert numbers.asked == [min((limit + 1) * 2**n, lists.SCAN_ROWS) for n in range(len(numbers.asked))]
+    assert sum(numbers.asked[:-1]) <= page.items[-1] + every
+    numbers.asked.clear()
+    numbers.page(limit)
+    assert numbers.asked == [limit + 1]
+
+
+def test_a_page_of_nothing_has_no_position_to_go_on_from() -> None:
+    """It is what a limit of the emulator of 0 makes of a page."""
+    for accepts in (None, lambda row: True):
+        page = Numbers(3).page(0, accepts=accepts)
+        assert (page.items, page.next_token, page.more) == ([], None, True)
 
 
 def test_others_have_their_turn_while_a_filter_looks() -> None:

@@ -1,0 +1,239 @@
+"""Files, call by call: pages, changes while bytes arrive, and what a public URL shows to whom until when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from emulator.app import build_world
+from emulator.domain.collections import Collection
+from emulator.domain.documents import DocumentStatus
+from emulator.domain.files import ContentFormat, FileView, SortBy
+from emulator.errors import ApiError, CallerGone, Kind
+from emulator.jobs.runner import Runner
+from emulator.operations.base import Content
+from emulator.operations.collections import CreateCollection
+from emulator.operations.documents import AddDocument, DocumentId
+from emulator.operations.files import (
+    CreatePublicUrl,
+    FileId,
+    ListFiles,
+    ReadFile,
+    ReadPublicUrl,
+    RevokedPublicUrl,
+    UpdateFile,
+)
+from emulator.settings import Settings
+from emulator.world import World
+from tests.operations.calling import advance, pieces, refusal, rows, run, uploaded
+
+HOUR = 3600
+PNG = b"\x89PNG"
+
+
+async def listed(world: World, limit: int = 10, **changes: Any) -> Any:
+    """A page of files, the oldest first."""
+    return await run(world, "files.list", ListFiles(limit, False, SortBy.CREATED_AT, **changes))
+
+
+async def bytes_of(content: Content, *part: int) -> bytes:
+    """Content that is read, whole or in part."""
+    return b"".join([piece async for piece in content.read(*part)])
+
+
+# --- pages
+
+
+async def test_a_token_wins_over_after(world: World) -> None:
+    """Which may then be anything, as the clients that page by id send both."""
+    ids = [await uploaded(world) for _ in range(3)]
+    token = (await listed(world, 1)).next_token
+    for after in (None, "", ids[1], "nothing"):
+        page = await listed(world, pagination_token=token, after=after)
+        assert [view.file.id for view in page.items] == ids[1:]
+    assert [view.file.id for view in (await listed(world, after=ids[1])).items] == ids[2:]
+
+
+async def test_no_filter_is_an_empty_one(world: World) -> None:
+    """Tokens of both are the same."""
+    ids = [await uploaded(world) for _ in range(3)]
+    for filter, other in ((None, ""), ("", None)):
+        token = (await listed(world, 1, filter=filter)).next_token
+        page = await listed(world, pagination_token=token, filter=other)
+        assert [view.file.id for view in page.items] == ids[1:]
+
+
+# --- changes
+
+
+@pytest.mark.parametrize(
+    ("present", "new", "row"),
+    [
+        ("a.txt", None, "file_bytes_max"),
+        ("a.jsonl", None, "jsonl_file_bytes_max"),
+        ("a.txt", "b.jsonl", "jsonl_file_bytes_max"),
+        ("a.jsonl", "b.txt", "file_bytes_max"),
+    ],
+)
+async def test_new_bytes_are_as_many_as_the_name_allows(world: World, present: str, new: str | None, row: str) -> None:
+    """The new name, where there is one."""
+    world.set_limits(world.team("default"), {"file_bytes_max": 10, "jsonl_file_bytes_max": 20})
+    id = await uploaded(world, present)
+    most = {"file_bytes_max": 10, "jsonl_file_bytes_max": 20}[row]
+    for size in (most, most + 1):
+        change = run(world, "files.update", UpdateFile(id, new, content=pieces(b"x" * size)))
+        if size > most:
+            assert await refusal(change) == (row, "file")
+        else:
+            assert (await change).file.size == most
+
+
+async def test_a_bad_name_is_refused_before_bytes_are_read(world: World) -> None:
+    """It would be a pity about them."""
+    id = await uploaded(world)
+
+    async def content() -> AsyncIterator[bytes]:
+        raise CallerGone
+        yield b""
+
+    assert await refusal(run(world, "files.update", UpdateFile(id, "..", content=content()))) == ("filename",) * 2
+    with pytest.raises(CallerGone):
+        await run(world, "files.update", UpdateFile(id, content=content()))
+
+
+@pytest.mark.parametrize("happens", ["files.update", "files.delete"])
+async def test_bytes_for_a_file_that_changes_meanwhile_are_refused(world: World, happens: str) -> None:
+    """The later call was sent for what was there, and its sender is told; nothing of it is left."""
+    id = await uploaded(world)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"slow"
+        other = UpdateFile(id, content=pieces(b"quick")) if happens == "files.update" else FileId(id)
+        await run(world, happens, other)
+        yield b"er"
+
+    with pytest.raises(ApiError) as refused:
+        await run(world, "files.update", UpdateFile(id, content=content()))
+    changed = happens == "files.update"
+    assert refused.value.kind is (Kind.ABORTED if changed else Kind.NOT_FOUND)
+    assert refused.value.rule == ("concurrent_change" if changed else "not_found")
+    assert len(list(world.store.blobs._blobs.iterdir())) == (1 if changed else 0)
+    if changed:
+        assert await bytes_of(await run(world, "files.content", ReadFile(id))) == b"quick"
+
+
+@pytest.mark.parametrize("speed", ["manual", "instant"])
+async def test_a_change_is_answered_when_documents_can_be_found(world: World, speed: str) -> None:
+    """At the instant speed; else they are being processed, and what they were is gone already."""
+    team = world.team("default")
+    team.configure(world.settings, {"indexing": "instant"})
+    collection: Collection = await run(world, "collections.create", CreateCollection("c"))
+    id = await uploaded(world)
+    await run(world, "documents.add", AddDocument(collection.id, id))
+    assert len(rows(world, "SELECT 1 FROM chunks")) == 1
+    team.configure(world.settings, {"indexing": speed})
+    await run(world, "files.update", UpdateFile(id, content=pieces(b"other words")))
+    document = await run(world, "documents.get", DocumentId(collection.id, id))
+    assert document.status is (DocumentStatus.PROCESSED if speed == "instant" else DocumentStatus.PROCESSING)
+    assert len(rows(world, "SELECT 1 FROM chunks")) == (1 if speed == "instant" else 0)
+
+
+# --- content
+
+
+@pytest.mark.parametrize("format", ContentFormat)
+async def test_content_can_be_read_whole_and_in_part(world: World, format: ContentFormat) -> None:
+    """And bytes that the disk has lost are a broken disk before the first is sent."""
+    id = await uploaded(world, "a.txt", b"some words")
+    content = await run(world, "files.content", ReadFile(id, format))
+    assert (content.size, await bytes_of(content)) == (10, b"some words")
+    assert [await bytes_of(content, *part) for part in ((0,), (5,), (0, 4), (2, 2), (5, 8))] == [
+        *(b"some words", b"words", b"some", b"", b"wor"),
+    ]
+    for path in world.store.blobs._blobs.iterdir():
+        path.write_bytes(b"some")
+    if format is ContentFormat.ORIGINAL:
+        with pytest.raises(OSError, match="cut short"):
+            await run(world, "files.content", ReadFile(id, format))
+
+
+# --- public URLs
+
+URL = re.compile(r"(?P<base>.*)/_files-cdn/(?P<token>[\w-]+)/(?P<name>[\w.-]+)")
+
+
+async def published(world: World, id: str, expires_after: int | None = None) -> re.Match[str]:
+    """The public URL of a file."""
+    view: FileView = await run(world, "files.create_public_url", CreatePublicUrl(id, expires_after))
+    assert view.public_url is not None
+    found = URL.fullmatch(view.public_url)
+    assert found is not None
+    return found
+
+
+async def shown(world: World, url: re.Match[str], **other: str) -> bytes | None:
+    """What a public URL shows."""
+    asked = ReadPublicUrl(**{"token": url["token"], "name": url["name"], **other})
+    try:
+        return await bytes_of(await run(world, "files.public_content", asked))
+    except ApiError as error:
+        if error.kind is not Kind.NOT_FOUND:
+            raise
+        return None
+
+
+async def test_a_public_url_is_where_the_emulator_is_said_to_be() -> None:
+    """Else where the caller reaches it; the same in every answer that has it."""
+    for base in (None, "https://files.example"):
+        world = build_world(Settings(public_url=base))
+        Runner(world)
+        id = await uploaded(world, "a.png", PNG)
+        url = await published(world, id)
+        assert url["base"] == (base or "http://localhost")
+        assert (await run(world, "files.get", FileId(id))).public_url == url[0]
+        assert [view.public_url for view in (await listed(world)).items] == [url[0]]
+        assert await run(world, "files.revoke_public_url", FileId(id)) == RevokedPublicUrl(id, url[0])
+        assert await run(world, "files.revoke_public_url", FileId(id)) == RevokedPublicUrl(id, None)
+        assert (await run(world, "files.get", FileId(id))).public_url is None
+        world.store.close()
+
+
+async def test_a_public_url_shows_its_file_by_its_name(world: World) -> None:
+    """Not by another, and not a second time when it was revoked and made anew."""
+    id, other = await uploaded(world, "a.png", PNG), await uploaded(world, "b.png", b"other")
+    url, theirs = await published(world, id), await published(world, other)
+    assert (await published(world, id))[0] == url[0]
+    assert await shown(world, url) == PNG
+    for name in (theirs["name"], url["name"] + "x", ""):
+        assert await shown(world, url, name=name) is None
+    await run(world, "files.revoke_public_url", FileId(id))
+    again = await published(world, id)
+    assert again["token"] != url["token"]
+    assert (await shown(world, url), await shown(world, again)) == (None, PNG)
+
+
+async def test_a_public_url_ends_with_its_file(world: World) -> None:
+    """At that instant, also where the end of the file came after the URL, and nobody has taken the file away yet."""
+    id = await uploaded(world, "a.png", PNG)
+    url = await published(world, id)
+    await run(world, "files.update", UpdateFile(id, expires_after=HOUR))
+    advance(world, HOUR - 1)
+    assert await shown(world, url) == PNG
+    advance(world, 1)
+    assert await shown(world, url) is None
+    assert await run(world, "files.revoke_public_url", FileId(id)) == RevokedPublicUrl(id, None)
+    assert len(rows(world, "SELECT 1 FROM files")) == 1
+
+
+async def test_a_team_has_so_many_public_urls_at_a_time(world: World) -> None:
+    """One that has ended does not count; one that is there is not a further one."""
+    world.set_limits(world.team("default"), {"public_urls_max": 1})
+    one, other = await uploaded(world, "a.png", PNG), await uploaded(world, "b.png", PNG)
+    await published(world, one, HOUR)
+    await published(world, one, 2 * HOUR)
+    assert await refusal(run(world, "files.create_public_url", CreatePublicUrl(other))) == ("public_urls_max", None)
+    advance(world, 2 * HOUR)
+    await published(world, other)
