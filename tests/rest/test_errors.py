@@ -212,13 +212,13 @@ def test_a_field_that_the_client_made_up_is_told_in_one_short_line() -> None:
 
 
 def test_the_key_describes_itself(emulator: Emulator, rest: httpx.Client) -> None:
-    """GET /v1/api-key and /v1/me have the documented members, and never the key."""
+    """GET /v1/api-key and /v1/me have the documented members in the documented order, and never the key."""
     key, me = rest.get("/v1/api-key").json(), rest.get("/v1/me").json()
-    assert set(key) == {
+    assert list(key) == [
         *("redacted_api_key", "user_id", "name", "create_time", "modify_time", "modified_by", "team_id", "acls"),
         *("api_key_id", "team_blocked", "api_key_blocked", "api_key_disabled"),
-    }
-    assert set(me) == {"user_id", "team_id", "zdr_status", "team_blocked", "api_key"}
+    ]
+    assert list(me) == ["user_id", "team_id", "zdr_status", "team_blocked", "api_key"]
     assert me["api_key"]["api_key_id"] == key["api_key_id"]
     assert emulator.api_key not in str(key) + str(me)
     other = httpx.get(f"{emulator.base_url}/api-key", headers={"authorization": f"Bearer {emulator.api_key}@b"}).json()

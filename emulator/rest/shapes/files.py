@@ -105,18 +105,18 @@ class BatchUploadJson(Struct):
     files: list[FileMetadataJson]
 
 
-class KeyJson(Struct):
-    """A key's own description. Times are empty strings, as observed live."""
+class KeyJson(Struct, kw_only=True):
+    """A key's own description, in the order of the OpenAPI. Times are empty strings, as observed live."""
 
     redacted_api_key: str
     user_id: str
     name: str
+    create_time: str = ""
+    modify_time: str = ""
     modified_by: str
     team_id: str
     acls: list[str]
     api_key_id: str
-    create_time: str = ""
-    modify_time: str = ""
     team_blocked: bool = False
     api_key_blocked: bool = False
     api_key_disabled: bool = False
@@ -131,14 +131,14 @@ class MeKeyJson(Struct):
     disabled: bool = False
 
 
-class MeJson(Struct):
-    """Who the caller is."""
+class MeJson(Struct, kw_only=True):
+    """Who the caller is, in the order of the OpenAPI."""
 
     user_id: str
     team_id: str
-    api_key: MeKeyJson
     zdr_status: Literal["no_zdr", "zdr", "pii_scrubbing"] = "no_zdr"
     team_blocked: bool = False
+    api_key: MeKeyJson
 
 
 # --- answers
@@ -203,13 +203,20 @@ def batch_upload_json(upload: BatchUpload) -> BatchUploadJson:
 def key_json(key: KeyDescription) -> KeyJson:
     """The key of `GET /v1/api-key`."""
     return KeyJson(
-        key.redacted_api_key, key.user_id, key.name, key.user_id, key.team_id, list(key.acls), key.api_key_id
+        redacted_api_key=key.redacted_api_key,
+        user_id=key.user_id,
+        name=key.name,
+        modified_by=key.user_id,
+        team_id=key.team_id,
+        acls=list(key.acls),
+        api_key_id=key.api_key_id,
     )
 
 
 def me_json(key: KeyDescription) -> MeJson:
     """The caller of `GET /v1/me`."""
-    return MeJson(key.user_id, key.team_id, MeKeyJson(key.redacted_api_key, key.api_key_id))
+    described = MeKeyJson(key.redacted_api_key, key.api_key_id)
+    return MeJson(user_id=key.user_id, team_id=key.team_id, api_key=described)
 
 
 # --- requests
