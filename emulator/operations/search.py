@@ -79,7 +79,8 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
     _check(request)
     passes = filters.metadata(request.filter, team.limits)
     collections = [_collection(world, team, at, id) for id in dict.fromkeys(request.collection_ids)]
-    limit = request.limit if request.limit and request.limit > 0 else team.limits.search_limit_default
+    asked = request.limit or 0
+    limit = asked if asked > 0 else team.limits.search_limit_default
     vector = None if request.mode is Mode.KEYWORD else await _embed(world, team, request.query)
     ranker = Ranker(request.mode, request.fusion, request.group_by, by_rank=len(collections) > 1)
     candidates: list[Candidate] = []
@@ -131,7 +132,7 @@ def _depth(request: SearchDocuments, limit: int) -> int | None:
     """How many chunks of each ranking to look at; a group may need any of them."""
     if request.group_by is not None:
         return None
-    return limit * max(1, request.search_multiplier or 1) if request.mode is Mode.HYBRID else limit
+    return limit * max(1, request.search_multiplier or 1)
 
 
 async def _accepted(

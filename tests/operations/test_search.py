@@ -1,0 +1,224 @@
+"""Searches, call by call: how deep they look, what a filter leaves, and what is gone before they end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from emulator.app import build_world
+from emulator.domain.search import Fusion, Mode, RankingMetric
+from emulator.jobs.runner import Runner
+from emulator.operations import search as searching
+from emulator.operations.collections import CreateCollection
+from emulator.operations.documents import AddDocument, DocumentId
+from emulator.operations.files import FileId
+from emulator.operations.search import Match, SearchDocuments
+from emulator.search.embedders import EmbedderError
+from emulator.settings import Settings
+from emulator.world import World
+from tests.operations.calling import advance, call_of, refusal, run, uploaded
+
+WORDS = ("fox", "hedge", "rain", "wind")
+QUERY = "fox hedge rain"
+MANY = 1000
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A world in which documents can be found at once."""
+    world = build_world(Settings(indexing="instant"))
+    Runner(world)
+    world.team("default").clock.freeze()
+    yield world
+    world.store.close()
+
+
+@pytest.fixture
+async def library(world: World) -> list[str]:
+    """Two collections of twelve documents each; no two of them hold the same words equally often."""
+    collections = []
+    for collection in range(2):
+        made = await run(world, "collections.create", CreateCollection("c"))
+        collections.append(made.id)
+        for number, (one, other) in enumerate(itertools.permutations(WORDS, 2)):
+            text = f"{one} " * (number % 5 + 1) + f"{other} " * (number % 3 + collection + 1)
+            file = await uploaded(world, f"{number}.txt", text.encode())
+            fields = {"parity": f"{number % 2}"}
+            await run(world, "documents.add", AddDocument(made.id, file, fields))
+    return collections
+
+
+async def search(world: World, collections: list[str], **asked: Any) -> list[Match]:
+    """The matches of a search."""
+    matches: list[Match] = await run(
+        world, "documents.search", SearchDocuments(asked.pop("query", QUERY), collections, **asked)
+    )
+    return matches
+
+
+def files(matches: list[Match]) -> list[str]:
+    """Which documents match, best first; each is one chunk."""
+    return [match.document.file.id for match in matches]
+
+
+# --- how deep
+
+
+@pytest.mark.parametrize("asked", [None, 0, -1])
+async def test_no_limit_is_the_default(world: World, library: list[str], asked: int | None) -> None:
+    """Zero and less are none, for a message of gRPC has a zero where nothing was said."""
+    world.set_limits(world.team("default"), {"search_limit_default": 3})
+    assert len(await search(world, library, limit=asked)) == 3
+    assert len(await search(world, library, limit=4)) == 4
+
+
+@pytest.mark.parametrize("multiplier", [None, 1, 3])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_ranking_is_looked_at_so_deep(
+    world: World, library: list[str], multiplier: int | None, count: int
+) -> None:
+    """As many chunks of each ranking as are wanted, times the multiplier."""
+    matches = await search(world, library[:count], limit=2, search_multiplier=multiplier)
+    ranks = [place.rank for each in matches for place in (each.candidate.keyword, each.candidate.vector) if place]
+    everything = await search(world, library[:count], limit=MANY)
+    assert max(ranks) <= 2 * (multiplier or 1)
+    whole = [place.rank for each in everything for place in (each.candidate.keyword, each.candidate.vector) if place]
+    assert max(whole) > 6  # there would be more to see
+
+
+async def test_scores_are_those_of_the_fusion(world: World, library: list[str]) -> None:
+    """In one collection those of the two ranks; beside others that of the place."""
+    fusion = Fusion(k=7, embedding_weight=0.25, text_weight=0.75)
+    for each in await search(world, library[:1], limit=MANY, fusion=fusion):
+        ranks = (place and place.rank for place in (each.candidate.keyword, each.candidate.vector))
+        assert each.candidate.score == fusion.score(*ranks)
+    matches = await search(world, library, limit=MANY, fusion=fusion)
+    for collection in range(2):
+        places = [each.candidate.score for each in matches if each.candidate.collection == collection]
+        assert places == [fusion.of_rank(place) for place in range(1, len(places) + 1)]
+
+
+# --- filters
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_filter_only_takes_away(world: World, library: list[str], mode: Mode, count: int) -> None:
+    """What stays has the scores and the order it had, and a page of it is as full as it can be."""
+    everything = await search(world, library[:count], mode=mode, limit=MANY)
+    expected = [(each.chunk.id, each.score) for each in everything if each.document.fields["parity"] == "1"]
+    for limit in (1, 3, MANY):
+        found = await search(world, library[:count], mode=mode, limit=limit, filter="parity = 1", search_multiplier=50)
+        assert [(each.chunk.id, each.score) for each in found] == expected[:limit]
+
+
+async def test_others_have_their_turn_while_fields_are_read(
+    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each few documents."""
+    monkeypatch.setattr(searching, "_SLICE", 5)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    team = world.team("default")
+    at = team.clock.now()
+    collection = world.store.collections.get("default", library[0], at)
+    assert collection is not None
+    task = asyncio.create_task(other())
+    found, accepts = await searching._accepted(
+        world, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
+    )
+    task.cancel()
+    assert turns == 3
+    assert accepts is not None
+    assert {file_id for file_id in found if accepts(file_id)} == found.keys()
+    assert len(found) == 6
+
+
+# --- what is gone
+
+
+async def test_what_has_expired_takes_no_place(world: World) -> None:
+    """The next best answers instead, although nobody has taken the document away yet."""
+    collection = (await run(world, "collections.create", CreateCollection("c"))).id
+    best = await uploaded(world, "a.txt", b"fox", expires_after=3600)
+    other = await uploaded(world, "b.txt", b"fox and hedge")
+    for file in (best, other):
+        await run(world, "documents.add", AddDocument(collection, file))
+    assert files(await search(world, [collection], query="fox", limit=1)) == [best]
+    advance(world, 3600)
+    for mode in Mode:
+        assert files(await search(world, [collection], query="fox", limit=1, mode=mode)) == [other]
+
+
+@pytest.mark.parametrize("happens", ["documents.remove", "documents.reindex", "files.delete"])
+async def test_what_goes_while_it_is_ranked_is_left_out(
+    world: World, library: list[str], happens: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no answer any more, and no mistake."""
+    before = await search(world, library[:1], limit=MANY)
+    gone = before[0].document.file.id
+    rank = world.store.indexes.search
+
+    async def search_and_lose(team: str, collection_id: str, question: Any) -> Any:
+        answer = await rank(team, collection_id, question)
+        world.team("default").configure(world.settings, {"indexing": "manual"})
+        request: Any = FileId(gone) if happens == "files.delete" else DocumentId(library[0], gone)
+        await run(world, happens, request)
+        return answer
+
+    monkeypatch.setattr(world.store.indexes, "search", search_and_lose)
+    assert files(await search(world, library[:1], limit=MANY)) == files(before)[1:]
+
+
+# --- what is refused or without effect
+
+
+async def test_an_embedder_that_fails_is_not_there(
+    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search by words does without it."""
+
+    async def fail(team: Any, texts: Any) -> Any:
+        raise EmbedderError("it is ill")
+
+    monkeypatch.setattr(world, "embed", fail)
+    for mode in (Mode.HYBRID, Mode.SEMANTIC):
+        assert await refusal(search(world, library, mode=mode)) == ("embedder", None)
+    assert await search(world, library, mode=Mode.KEYWORD)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({}, None),
+        ({"instructions": ""}, None),
+        ({"ranking_metric": RankingMetric.UNKNOWN}, None),
+        ({"instructions": "please"}, "instructions"),
+        ({"reranker_model": True}, "reranker_model"),
+        ({"ranking_metric": RankingMetric.L2_DISTANCE}, "ranking_metric"),
+        (
+            {"instructions": "a", "reranker_model": True, "ranking_metric": RankingMetric.COSINE_SIMILARITY},
+            "instructions, reranker_model, ranking_metric",
+        ),
+    ],
+)
+@pytest.mark.parametrize("profile", ["documented", "relaxed"])
+async def test_what_has_no_effect_is_named(
+    world: World, library: list[str], profile: str, asked: dict[str, Any], named: str | None
+) -> None:
+    """Where the profile warns of what nobody reads."""
+    world.team("default").configure(world.settings, {"profile": profile})
+    call = call_of(world, "documents.search")
+    await call.operation.run(world, call, SearchDocuments(QUERY, library, **asked))
+    warned = named is not None and profile == "documented"
+    assert call.warnings == ([f"accepted, but without effect on the ranking: {named}"] if warned else [])
