@@ -6,6 +6,7 @@ and render the dialect of the plane (`rest/bodies.py`, `rpc/bind.py`).
 
 from __future__ import annotations
 
+import codecs
 import enum
 import errno
 from typing import Literal
@@ -123,9 +124,13 @@ class ApiError(Exception):
         return [(name, printable(str(value)[:_LABEL_CHARS_MAX])) for name, value in told.items() if value is not None]
 
 
+# Python loads a codec when it is first wanted: a refusal may be wanted because no file can be opened any more.
+_escape = codecs.lookup("unicode_escape").encode
+
+
 def printable(text: str) -> str:
     """A text as it can stand in a header: it may quote the client."""
-    return text.encode("unicode_escape").decode()
+    return _escape(text)[0].decode()
 
 
 def invalid(message: str, *, rule: str | None = None, param: str | None = None) -> ApiError:
