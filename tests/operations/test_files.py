@@ -14,6 +14,7 @@ from emulator.domain.documents import DocumentStatus
 from emulator.domain.files import ContentFormat, FileView, SortBy
 from emulator.errors import ApiError, CallerGone, Kind
 from emulator.jobs.runner import Runner
+from emulator.operations import texts
 from emulator.operations.base import Content
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
@@ -32,6 +33,7 @@ from tests.operations.calling import advance, pieces, refusal, rows, run, upload
 
 HOUR = 3600
 PNG = b"\x89PNG"
+TEXT = ContentFormat.TEXT
 
 
 async def listed(world: World, limit: int = 10, **changes: Any) -> Any:
@@ -158,6 +160,31 @@ async def test_content_can_be_read_whole_and_in_part(world: World, format: Conte
     if format is ContentFormat.ORIGINAL:
         with pytest.raises(OSError, match="cut short"):
             await run(world, "files.content", ReadFile(id, format))
+
+
+async def test_a_text_comes_in_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As bytes do, so that a long one is not copied at once."""
+    monkeypatch.setattr(texts, "READ_BYTES", 4)
+    content = await run(world, "files.content", ReadFile(await uploaded(world, "a.txt", b"0123456789"), TEXT))
+    for part, expected in {(): [b"0123", b"4567", b"89"], (3, 8): [b"3456", b"7"], (0, 4): [b"0123"]}.items():
+        assert [piece async for piece in content.read(*part)] == expected
+
+
+async def test_a_file_that_goes_while_its_text_is_extracted_is_not_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Extraction takes a while, in which others call."""
+    id = await uploaded(world)
+    path = world.store.blobs.path
+
+    def lost(name: str) -> Any:
+        path(name).unlink()
+        return path(name)
+
+    monkeypatch.setattr(world.store.blobs, "path", lost)
+    with pytest.raises(ApiError) as refused:
+        await run(world, "files.content", ReadFile(id, TEXT))
+    assert (refused.value.kind, refused.value.message) == (Kind.NOT_FOUND, "File not found")
 
 
 # --- public URLs

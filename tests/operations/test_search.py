@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -121,27 +122,56 @@ async def test_others_have_their_turn_while_fields_are_read(
 ) -> None:
     """After each few documents."""
     monkeypatch.setattr(searching, "_SLICE", 5)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     team = world.team("default")
     at = team.clock.now()
     collection = world.store.collections.get("default", library[0], at)
     assert collection is not None
-    task = asyncio.create_task(other())
-    found, accepts = await searching._accepted(
-        world, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
-    )
-    task.cancel()
-    assert turns == 3
+    with turns(world.store.documents, "fields", monkeypatch) as had:
+        found, accepts = await searching._accepted(
+            world, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
+        )
+    assert had == [1, 2, 3]
     assert accepts is not None
     assert {file_id for file_id in found if accepts(file_id)} == found.keys()
     assert len(found) == 6
+
+
+async def test_others_have_their_turn_while_matches_are_read(
+    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each few of them."""
+    matches = await search(world, library, limit=MANY)
+    monkeypatch.setattr(searching, "_SLICE", 5)
+    team = world.team("default")
+    at = team.clock.now()
+    collections = [world.store.collections.get("default", id, at) for id in library]
+    with turns(world.store.documents, "get", monkeypatch) as had:
+        again = await searching._matches(
+            world, team, at, [each for each in collections if each], [each.candidate for each in matches], 18
+        )
+    assert again == matches[:18]
+    assert had == [5, 10, 15]
+
+
+@contextmanager
+def turns(store: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How often a method of a store had been called by each time that others had their turn."""
+    calls, had, call = 0, list[int](), getattr(store, method)
+
+    def counting(*what: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return call(*what)
+
+    async def other() -> None:
+        while True:
+            had.append(calls)
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(store, method, counting)
+    task = asyncio.create_task(other())
+    yield had
+    task.cancel()
 
 
 # --- what is gone
