@@ -90,6 +90,30 @@ def test_nothing_is_declared_that_nobody_refers_to() -> None:
     assert referred == set(described()["components"]["schemas"])
 
 
+@pytest.mark.parametrize(
+    ("shape", "always", "sometimes"),
+    [
+        ("FileJson", {"bytes", "created_at", "filename", "id", "object"}, {"public_url", "public_url_expires_at"}),
+        ("DeletedJson", {"id", "deleted", "object"}, set()),
+        ("MeJson", {"user_id", "team_id", "zdr_status", "team_blocked"}, set()),
+        ("MeKeyJson", {"redacted_api_key", "api_key_id", "blocked", "disabled"}, set()),
+        ("ChunkConfigurationJson", {"strip_whitespace"}, {"chars_configuration", "bytes_configuration"}),
+    ],
+)
+def test_an_answer_is_described_as_whole(shape: str, always: set[str], sometimes: set[str]) -> None:
+    """What is always there is required, as in xAI's own document, whether or not it has a default here."""
+    schema = described()["components"]["schemas"][shape]
+    assert always <= set(schema["required"])
+    assert sometimes <= set(schema["properties"]) - set(schema["required"])
+
+
+def test_a_member_of_a_body_that_may_be_left_out_is_not_required() -> None:
+    """Requests have defaults, which is what a client may leave to them."""
+    schemas = described()["components"]["schemas"]
+    assert schemas["CreateBatchBody"]["required"] == ["name"]
+    assert schemas["CreateCollectionBody"].get("required", []) == []
+
+
 def test_no_id_is_the_word_of_another_path() -> None:
     """Where a path has a word in the place of an id, the schema says that the id is not that, and what happens if."""
     paths = described()["paths"]

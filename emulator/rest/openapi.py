@@ -95,19 +95,37 @@ def _schemas(team: Team) -> dict[str, Schema]:
     shapes = list(dict.fromkeys(_structs()))
     _, schemas = msgspec.json.schema_components(shapes, ref_template=_REF)
     for route in ROUTES:
+        if isinstance(route.write, AsJson) and route.write.shape is not NoneType:
+            _require_what_is_written(route.write.shape.__name__, schemas)
         shape = _json_shape(route)
         if shape is not None:
             _bound(_properties(shape.__name__, schemas), OPERATIONS[route.operation], team)
     return schemas
 
 
+def _require_what_is_written(name: str, schemas: dict[str, Schema]) -> None:
+    """Require what an answer and what is in it always have: a member with a default too; only UNSET is left out."""
+    schema = schemas[name]
+    properties = schema.get("properties", {})
+    if properties:
+        present = schema.get("required", [])
+        schema["required"] = [each for each, its in properties.items() if each in present or "default" in its]
+    for inner in _inner(properties):
+        _require_what_is_written(inner, schemas)
+
+
 def _properties(name: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
     """The properties of a body and of what is in it, by name; the outer one where a name is there twice."""
     own = schemas[name].get("properties", {})
     found = dict(own)
-    for inner in re.findall(r"'#/components/schemas/([^']+)'", str(own)):
+    for inner in _inner(own):
         found = {**_properties(inner, schemas), **found}
     return found
+
+
+def _inner(properties: dict[str, Schema]) -> list[str]:
+    """The schemas that properties refer to."""
+    return re.findall(r"'#/components/schemas/([^']+)'", str(properties))
 
 
 def _json_shape(route: Route) -> type | None:
