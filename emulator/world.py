@@ -13,6 +13,7 @@ from emulator.clock import Clock, Instant
 from emulator.domain.batches_results import BatchRequest
 from emulator.domain.hostility import Mischief
 from emulator.domain.keys import AuthMode, Key
+from emulator.errors import ApiError, Kind
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
 from emulator.search.embedders import STAND_IN, check_embedder, embed
@@ -25,6 +26,8 @@ from emulator.threads import each_in_threads
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
+
+DELETED = "The team was deleted while the call was under way."
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Team:
     moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
     cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
     mischief: Mischief | None = field(init=False)  # in hostile mode
+    unwritten: OSError | None = None  # why there is no row of it
     embedder: str | Callable[..., Any] = field(init=False)
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
@@ -120,8 +124,8 @@ class World:
         if team is None:
             try:
                 row = self.store.teams.open(name)
-            except OSError:  # the disk is full: the team has nothing yet, so it can read, and what it writes is refused
-                team = Team(name, Clock(0, None), {})
+            except OSError as error:  # the disk is full: the team has nothing yet, so it can read, but nothing else
+                team = Team(name, Clock(0, None), {}, unwritten=error)
                 team.configure(self.settings, {})
                 return team
             team = self.teams[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides)
@@ -164,9 +168,8 @@ class World:
         team.function = None if isinstance(responder, str) else responder
 
     def new_id(self, team: Team, prefix: str) -> str:
-        """A new identifier such as `file_<uuid4>`; an empty prefix gives the bare UUID."""
-        value = ids.uuid4(self.seed, team.name, self.store.teams.next_id(team.name))
-        return f"{prefix}_{value}" if prefix else value
+        """A new identifier such as `file_<uuid4>`."""
+        return f"{prefix}_{ids.uuid4(self.seed, team.name, self._next_number(team))}"
 
     def team_id(self, team: Team) -> str:
         """The id of a team: a UUID that stays the same for a name."""
@@ -178,7 +181,13 @@ class World:
 
     def new_url_token(self, team: Team) -> str:
         """A new unguessable token for a public URL."""
-        return ids.url_token(self.seed, team.name, self.store.teams.next_id(team.name))
+        return ids.url_token(self.seed, team.name, self._next_number(team))
+
+    def _next_number(self, team: Team) -> int:
+        try:
+            return self.store.teams.next_id(team.name)
+        except LookupError:
+            raise team.unwritten or ApiError(Kind.ABORTED, DELETED, rule="team_deleted") from None
 
     async def embed(self, team: Team, texts: Sequence[str]) -> NDArray[float32]:
         """A vector for each text by the team's embedder, which works off the loop. Raises EmbedderError."""

@@ -94,7 +94,7 @@ def _store(world: World, team: Team, options: StorageOptions, content_type: str,
         raise invalid(f"filename must have at most {most} characters, got {len(options.filename)}.")
     _check_expiry(options.expires_after, team.limits)
     check_quota(*world.store.files.usage(team.name), len(content), team.limits)
-    blob = world.store.blobs.new(world.new_id(team, ""))
+    blob = world.store.blobs.new()
     blob.write(content)
     blob.keep()
     file = world.store.files.insert(

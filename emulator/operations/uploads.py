@@ -101,7 +101,7 @@ async def incoming(
     world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None
 ) -> AsyncIterator[BlobWriter]:
     """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind."""
-    blob = world.store.blobs.new(world.new_id(call.team, ""))
+    blob = world.store.blobs.new()
     try:
         await receive(blob, content, row, most)
         blob.keep()
@@ -159,7 +159,7 @@ def _initialized(world: World, call: Call, files: list[InitializeFile]) -> Itera
         with world.store.transaction():
             for file in files:
                 check_filename(file.name)
-                blob = world.store.blobs.new(world.new_id(call.team, ""))
+                blob = world.store.blobs.new()
                 blobs.append(blob)
                 blob.keep()
                 rows.append(insert_file(world, call, file, blob, UploadStatus.INITIALIZING))

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from emulator import ids
 from emulator.directories import TemporaryDirectory
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ class Blobs:
         self._blobs = directory / BLOBS
         self._blobs.mkdir(exist_ok=True)
 
-    def new(self, name: str) -> BlobWriter:
-        """Start to write a blob under a name that was never used before."""
-        return BlobWriter(self._blobs / name)
+    def new(self) -> BlobWriter:
+        """Start to write a blob, under a name that no other has: one that is derived as ids are comes again."""
+        return BlobWriter(self._blobs / ids.fresh_name())
 
     def path(self, name: str) -> Path:
         """Where the bytes of a blob lie."""

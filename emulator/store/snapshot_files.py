@@ -6,7 +6,6 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator import ids
 from emulator.store.blobs import Blobs
 from emulator.store.database import SCHEMA_VERSION
 
@@ -65,7 +64,7 @@ def put_blob(file: sqlite3.Connection, path: Path) -> None:
 
 def take_blob(file: sqlite3.Connection, rowid: int, blobs: Blobs) -> str:
     """Copy bytes out of a snapshot into a new blob, and return its name."""
-    blob = blobs.new(ids.fresh_name())
+    blob = blobs.new()
     try:
         with file.blobopen("blobs", "content", rowid, readonly=True) as source:
             while piece := source.read(PIECE_BYTES):

@@ -63,9 +63,10 @@ class Teams:
         self._db.write("DELETE FROM teams WHERE name = ?", (name,))
 
     def next_id(self, name: str) -> int:
-        """The next value of the team's id counter, never given twice."""
+        """The next value of the team's id counter, not given before. Raises LookupError where there is no such team."""
         row = self._db.row("UPDATE teams SET id_counter = id_counter + 1 WHERE name = ? RETURNING id_counter", (name,))
-        assert row is not None, name
+        if row is None:
+            raise LookupError(name)
         counter: int = row[0]
         return counter
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import statistics
 import time
 import tracemalloc
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from tests.serving import until
 
 
 def as_team(emulator: Emulator, team: str) -> httpx.Client:
@@ -103,6 +105,54 @@ def test_a_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emul
         assert control.delete("/teams/d").status_code == 404
         assert rest.get("/files").json()["data"] == []
     assert control.get("/snapshots?team=d").json()["snapshots"] == []
+
+
+class SlowUpload:
+    """An upload that has begun, and of which the end is still to come."""
+
+    FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="slow.txt"\r\n\r\nslow\r\n--b--\r\n'
+
+    def __init__(self, emulator: Emulator, team: str) -> None:
+        assert emulator._server is not None
+        blobs = emulator._server.world.store.blobs.directory / "blobs"
+        there = len(list(blobs.glob("*.part")))
+        head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emulator.api_key}@{team}\r\n"
+        head += f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(self.FORM)}\r\n\r\n"
+        self.socket = socket.create_connection(("127.0.0.1", emulator.port), timeout=20)
+        self.socket.sendall(head.encode() + self.FORM[:-1])
+        until(lambda: len(list(blobs.glob("*.part"))) > there)
+
+    def end(self) -> bytes:
+        """Send the end; the answer."""
+        with self.socket, self.socket.makefile("rb") as answer:
+            self.socket.sendall(self.FORM[-1:])
+            self.socket.shutdown(socket.SHUT_WR)
+            return answer.read()
+
+
+def test_an_upload_meets_no_other_after_a_reset(control: httpx.Client, emulator: Emulator) -> None:
+    """Ids come again then, but not the names of what is written: it is stored, and so are those that began later."""
+    with as_team(emulator, "u") as rest:
+        slow = [SlowUpload(emulator, "u")]
+        for _ in range(5):
+            control.post("/reset?team=u")
+            slow.append(SlowUpload(emulator, "u"))
+        ids = [rest.post("/files", files={"file": ("a.txt", b"%d" % n)}).json()["id"] for n in range(10)]
+        assert all(upload.end().startswith(b"HTTP/1.1 200 ") for upload in slow)
+        assert [rest.get(f"/files/{id}/content").content for id in ids] == [b"%d" % n for n in range(10)]
+        assert len(rest.get("/files").json()["data"]) == 16
+
+
+def test_an_upload_to_a_team_that_is_deleted_is_refused(control: httpx.Client, emulator: Emulator) -> None:
+    """It is not the team that it was meant for that a later call makes; nothing stays of it."""
+    with as_team(emulator, "v") as rest:
+        slow = SlowUpload(emulator, "v")
+        control.delete("/teams/v")
+        assert slow.end().startswith(b"HTTP/1.1 409 ")
+        assert control.get("/teams/v").status_code == 404
+        assert rest.get("/files").json()["data"] == []
+    call = control.get("/requests?team=v").json()["requests"][0]
+    assert (call["rule"], call["operation"]) != ("defect", "files.upload")
 
 
 @pytest.mark.alone

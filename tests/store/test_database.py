@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from emulator.domain.files import PublicUrl, SortBy, UploadStatus
 from emulator.domain.paging import Cursor
 from emulator.store import DatabaseUnusable, LockTaken, Store
+from emulator.store.blobs import BlobWriter
 from emulator.store.database import SCHEMA_VERSION, Database
 
 
@@ -31,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def add(store: Store, id: str, *, team: str = "a", name: str = "n", size: int = 1, created_at: int = 0) -> None:
     """Add a file with a blob of its own."""
-    blob = store.blobs.new(f"blob-{team}-{id}")
+    blob = BlobWriter(store.blobs.path(f"blob-{team}-{id}"))
     blob.write(b"x" * size)
     blob.keep()
     insert(store, id, team=team, name=name, size=size, created_at=created_at, blob=blob.name, hash=blob.digest())
