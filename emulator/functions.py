@@ -25,3 +25,12 @@ def load(name: str) -> Callable[..., Any]:
     if not callable(function):
         raise ValueError(f"{name}: {attribute} cannot be called")
     return function
+
+
+def words_of(error: Exception) -> str:
+    """What such a function said when it failed, in words that can be kept; its own error may fail to say anything."""
+    try:
+        words = str(error).encode("utf-8", "replace").decode()
+    except Exception:
+        words = ""
+    return words or type(error).__name__

@@ -20,6 +20,7 @@ TICKS_PER_PROMPT_TOKEN = 24_000
 TICKS_PER_COMPLETION_TOKEN = 120_000
 TICKS_PER_IMAGE = 160_000_000
 TICKS_PER_VIDEO_SECOND = 400_000_000
+TICKS_MAX = 10**13  # of one request, 1000 US dollars: the sum of a batch has 63 bits
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 256
@@ -78,10 +79,14 @@ def result_of(request: BatchRequest, said: Any, *, id: str, created: int) -> Jso
 
 
 def cost_of(result: Json) -> int:
-    """What a result cost, in ticks."""
+    """What a result cost, in ticks. Raises BadAnswer for what cannot be summed up."""
     usage = result.get("usage")
     ticks = usage.get("cost_in_usd_ticks") if isinstance(usage, dict) else None
-    return ticks if isinstance(ticks, int) and not isinstance(ticks, bool) else 0
+    if not isinstance(ticks, int) or isinstance(ticks, bool):
+        return 0
+    if not 0 <= ticks <= TICKS_MAX:
+        raise BadAnswer(f"a cost lies between 0 and {TICKS_MAX} ticks, unlike {_shown(ticks)}")
+    return ticks
 
 
 # --- chat

@@ -22,6 +22,7 @@ from emulator.domain.batches_jsonl import BadFile, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
 from emulator.domain.transitions import step
 from emulator.errors import Kind
+from emulator.functions import words_of
 from emulator.jobs.batches_media import add_media
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
@@ -57,8 +58,8 @@ async def expire_batch(world: World, job: Job) -> None:
 
 async def read_batch_file(world: World, job: Job) -> None:
     """Read a slice of an input file. Its requests count when all of it has been read, all at once."""
-    await asyncio.sleep(0)
     team = world.team(job.team)
+    await asyncio.sleep(0)
     batch = world.store.batches.get(job.team, job.subject)
     if batch is None or batch.phase is not Phase.VALIDATING:
         _discard(world, team, job)
@@ -159,8 +160,8 @@ def _discard(world: World, team: Team, job: Job) -> None:
 
 async def process_batch(world: World, job: Job) -> None:
     """Answer a slice of what is due. What was cancelled while it was being answered stays cancelled."""
-    await asyncio.sleep(0)
     team = world.team(job.team)
+    await asyncio.sleep(0)
     batch, responder = _alive(world, job), _responder(world, team)
     requests: list[Request] = []
     if batch is not None:
@@ -174,9 +175,9 @@ async def process_batch(world: World, job: Job) -> None:
     answers = await _answers(world, team, responder, job.due_at, asked)
     batch = _alive(world, job)
     with world.store.transaction():
+        world.store.jobs.done(job)
         if batch is not None:
             _settle(world, team, batch, job.due_at, list(zip(requests, asked, answers, strict=True)))
-        world.store.jobs.done(job)
         _go_on(world, team, job)
 
 
@@ -274,11 +275,12 @@ def _outcome(
     if isinstance(said, Failure):
         return said, 0
     if isinstance(said, Exception):
-        return Failure(Kind.INTERNAL, str(said) or type(said).__name__), 0
+        return Failure(Kind.INTERNAL, words_of(said)), 0
     id = ids.fixed_uuid(world.seed, team.name, f"result {asked.batch_id} {request.id}")
     try:
         result = result_of(asked, said, id=id, created=seconds(at))
+        cost = cost_of(result)
         add_media(world, team, asked, result, at)
-        return msgspec.json.encode(result), cost_of(result)
+        return msgspec.json.encode(result), cost
     except (BadAnswer, TypeError, ValueError, RecursionError) as error:
         return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}"), 0

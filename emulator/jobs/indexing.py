@@ -12,6 +12,7 @@ from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
+from emulator.functions import words_of
 from emulator.search.embedders import EmbedderError
 from emulator.search.extracted import ExtractionError
 from emulator.store.jobs import Job
@@ -22,22 +23,22 @@ _CHUNKS_AT_ONCE = 128  # embedded and written between two chances for other call
 
 
 class Dropped(Exception):
-    """The document is no longer the one whose indexing began: removed, expired, or begun anew."""
+    """The document is no longer the one whose indexing began: removed, expired, begun anew, or of another team."""
 
 
 class _Work:
     """One indexing, as far as it is taken without a pause."""
 
     def __init__(self, world: World, team: Team, job: Job) -> None:
-        self._world, self._team, self._job = world, team, job
+        self._world, self.team, self._job = world, team, job
         self._indexing = Indexing.of(job.subject)
         self._chunks: list[IndexedChunk] | None = None
 
     def document(self) -> Document:
         """The document as it is now. Raises Dropped."""
         indexing, store = self._indexing, self._world.store
-        document = store.documents.get(self._team.name, indexing.collection_id, indexing.file_id, self._job.due_at)
-        if document is None or document.revision != indexing.revision:
+        document = store.documents.get(self.team.name, indexing.collection_id, indexing.file_id, self._job.due_at)
+        if document is None or document.revision != indexing.revision or not store.jobs.is_there(self._job):
             raise Dropped
         return document
 
@@ -45,7 +46,7 @@ class _Work:
         """The chunks of the document, cut once. Raises what the extraction raises."""
         if self._chunks is None:
             document, store = self.document(), self._world.store
-            collection = store.collections.get(self._team.name, document.collection_id, self._job.due_at)
+            collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
             assert collection is not None
             path = store.blobs.path(document.file.blob)
             [answer] = await each_in_threads(lambda document: cut(path, document, collection), [document])
@@ -58,18 +59,18 @@ class _Work:
     async def embed(self) -> None:
         """Write every chunk with its vector; nobody finds them yet."""
         document, chunks = self.document(), await self.chunks()
-        place = (self._team.name, document.collection_id, document.file.id)
+        place = (self.team.name, document.collection_id, document.file.id)
         self._world.store.chunks.remove(*place)  # what an earlier process may have left
         for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
             batch = chunks[start : start + _CHUNKS_AT_ONCE]
-            vectors = await self._world.embed(self._team, [chunk.indexed_text for chunk in batch])
+            vectors = await self._world.embed(self.team, [chunk.indexed_text for chunk in batch])
             self.document()
             with self._world.store.transaction():
                 self._world.store.chunks.add(*place, batch, vectors)
 
     def take(self, target: DocumentStatus) -> None:
         """Note that the document has come to a status. In a transaction."""
-        document, store, team = self.document(), self._world.store, self._team.name
+        document, store, team = self.document(), self._world.store, self.team.name
         step(STATUS_TRANSITIONS, document.status, target)
         if target is DocumentStatus.PROCESSED:
             store.chunks.publish(team, document.collection_id, document.file.id)
@@ -82,14 +83,14 @@ class _Work:
         """Note why the document cannot be indexed. In a transaction."""
         document, store = self.document(), self._world.store
         step(STATUS_TRANSITIONS, document.status, DocumentStatus.FAILED)
-        store.chunks.remove(self._team.name, document.collection_id, document.file.id)
-        store.documents.set_failed(self._team.name, document, message)
+        store.chunks.remove(self.team.name, document.collection_id, document.file.id)
+        store.documents.set_failed(self.team.name, document, message)
 
     def failure(self, error: Exception) -> str:
         """What a document says of an error; one that nobody has foreseen is told to the log as well."""
         if isinstance(error, ExtractionError | EmbedderError):
-            return str(error)
-        self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {error}")
+            return words_of(error)
+        self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {words_of(error)}")
         return f"The document cannot be indexed: {type(error).__name__}."
 
 
@@ -136,14 +137,14 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
             work.fail(work.failure(error))
             world.store.jobs.done(job)
         return True
-    delay = pause(world.team(job.team).indexing)
+    delay = pause(work.team.indexing)
     with world.store.transaction():
         work.take(target)
         if target in STAGES and not delay:
             return False
         world.store.jobs.done(job)
         if delay and target in STAGES:
-            world.add_job(world.team(job.team), job.kind, job.subject, later(job.due_at, delay))
+            world.add_job(work.team, job.kind, job.subject, later(job.due_at, delay))
     return True
 
 

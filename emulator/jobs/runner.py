@@ -15,7 +15,7 @@ from emulator.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches import expire_batch, process_batch, read_batch_file
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import index_document
-from emulator.store.jobs import Job
+from emulator.store.jobs import Job, Withdrawn
 from emulator.world import Team, World
 
 Handler = Callable[[World, Job], Awaitable[None]]
@@ -112,11 +112,14 @@ class Runner:
     async def _run_job(self, handle: Handler, job: Job) -> None:
         try:
             await handle(self._world, job)
+        except Withdrawn:
+            pass
         except Exception as error:
             if isinstance(error, OSError) and is_of_disk(error):
                 raise
             # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
-            self._world.store.jobs.done(job)
+            with suppress(Withdrawn):
+                self._world.store.jobs.done(job)
             message = f"the job {job.kind} of {job.subject} failed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 

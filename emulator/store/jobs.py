@@ -12,6 +12,10 @@ from emulator.store.database import Database
 HELD = LATEST + 1  # when a job is due that waits to be released: no clock comes there
 
 
+class Withdrawn(Exception):
+    """A job is not planned any more: while it ran, its team was reset, restored or deleted."""
+
+
 class Job(msgspec.Struct, frozen=True):
     """Something to do to `subject` at `due_at`."""
 
@@ -86,9 +90,14 @@ class Jobs:
         """Let the jobs that are held be due."""
         self._db.write("UPDATE jobs SET due_at = ? WHERE team = ? AND due_at = ?", (due_at, team, HELD))
 
+    def is_there(self, job: Job) -> bool:
+        """Whether a job is still planned; what looks like the things it is about may be others with the same ids."""
+        return self._db.row("SELECT 1 FROM jobs WHERE seq = ?", (job.seq,)) is not None
+
     def done(self, job: Job) -> None:
-        """Remove a job; belongs in the transaction that does its work."""
-        self._db.write("DELETE FROM jobs WHERE seq = ?", (job.seq,))
+        """Remove a job; belongs in the transaction that does its work. Raises Withdrawn."""
+        if not self._db.write("DELETE FROM jobs WHERE seq = ?", (job.seq,)):
+            raise Withdrawn
 
     def cancel(self, team: str, kind: str, subject: str) -> None:
         """Remove the planned jobs of a kind for a subject."""

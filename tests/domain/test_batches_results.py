@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.batches import RequestKind, ResultKind
 from emulator.domain.batches_chat import from_responses
-from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of, tokens
+from emulator.domain.batches_results import TICKS_MAX, BadAnswer, BatchRequest, cost_of, result_of, tokens
 
 # Assumed prices, in ticks of 1e-10 US dollar.
 PROMPT, COMPLETION, PICTURE, SECOND = 24_000, 120_000, 160_000_000, 400_000_000
@@ -263,6 +263,8 @@ def test_a_request_shows_what_it_asks() -> None:
     ("usage", "ticks"),
     [
         ({"cost_in_usd_ticks": 5}, 5),
+        ({"cost_in_usd_ticks": 0}, 0),
+        ({"cost_in_usd_ticks": TICKS_MAX}, TICKS_MAX),
         ({"cost_in_usd_ticks": True}, 0),
         ({"cost_in_usd_ticks": "5"}, 0),
         (5, 0),
@@ -272,3 +274,11 @@ def test_a_request_shows_what_it_asks() -> None:
 def test_a_cost_is_a_number_of_ticks(usage: Any, ticks: int) -> None:
     """What says no number costs nothing."""
     assert cost_of({"usage": usage}) == ticks
+
+
+@pytest.mark.parametrize("ticks", [-1, TICKS_MAX + 1, 2**63, 10**30])
+def test_a_cost_that_cannot_be_summed_up_is_no_answer(ticks: int) -> None:
+    """A batch of 900,000 such requests still has a sum."""
+    assert TICKS_MAX * 900_000 < 2**63
+    with pytest.raises(BadAnswer, match="a cost lies between 0 and"):
+        cost_of({"usage": {"cost_in_usd_ticks": ticks}})

@@ -21,6 +21,7 @@ from emulator.jobs.responders.instances import PARTS_MAX, instance
 from emulator.settings import BadSetting
 from emulator.threads import THREADS
 from tests.rest.batching import Batches, Json, chat_body, request
+from tests.serving import until
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"
 Responder = str | Callable[[BatchRequest], Any]
@@ -291,6 +292,17 @@ def test_a_function_answers(batches: Batches) -> None:
     assert next(each for each in seen if each.kind == "responses").chat["messages"][0]["content"] == "question"
 
 
+class Speechless(Exception):
+    """Cannot even say what is wrong."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def _chat(**usage: int) -> dict[str, Any]:
+    return {"choices": [{"message": {"content": "x"}}], "usage": usage}
+
+
 @pytest.mark.parametrize(
     ("said", "error"),
     [
@@ -302,6 +314,10 @@ def test_a_function_answers(batches: Batches) -> None:
         (5, "the responder's answer is none: a chat answer is a text"),
         ({"choices": ["x"]}, "the responder's answer is none: a choice has a message"),
         ({"content": object()}, "the responder's answer is none: "),
+        (ValueError("half \ud800"), "half ?"),
+        (Speechless(), "Speechless"),
+        (_chat(cost_in_usd_ticks=10**30), "the responder's answer is none: a cost lies between"),
+        (_chat(prompt_tokens=2**62), "the responder's answer is none: a cost lies between"),
         ({"tool_calls": [{}]}, "the responder's answer is none: a tool call has a name"),
     ],
 )
@@ -366,6 +382,52 @@ def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches
     batches.advance(1)
     assert batches.counters(id) == (1, 0, 0, 0, 1)
     assert batches.contents(id) == {"a": "error: Batch cancelled"}
+
+
+@pytest.mark.parametrize("how", ["reset", "delete"])
+def test_what_is_answered_after_a_reset_is_nobody_s_answer(batches: Batches, how: str) -> None:
+    """Ids come again then: the answer is not one to a batch of the same id, nor is that batch begun before its time."""
+    asked_for, go_on = threading.Event(), threading.Event()
+
+    def answer(asked: BatchRequest) -> str:
+        asked_for.set()
+        assert go_on.wait(20)
+        return "too late"
+
+    world = batches.emulator._running().world
+    world.set_responder(world.team("default"), answer)
+    id = batches.filled(request("a"))
+    assert asked_for.wait(20)
+    gone = batches.http.delete("/_emulator/teams/default") if how == "delete" else batches.http.post("/_emulator/reset")
+    assert gone.status_code == 200
+    batches.configure(batches="manual")
+    assert batches.filled(request("a")) == id
+    go_on.set()
+    batches.advance(1)
+    assert batches.counters(id) == (1, 1, 0, 0, 0)
+    batches.emulator.run_jobs()
+    assert batches.counters(id) == (1, 0, 1, 0, 0)
+
+
+def test_a_deleted_team_does_not_come_back_by_itself(batches: Batches) -> None:
+    """What was under way for it ends without it."""
+    asked_for, go_on = threading.Event(), threading.Event()
+
+    def answer(asked: BatchRequest) -> str:
+        asked_for.set()
+        assert go_on.wait(20)
+        return "too late"
+
+    world = batches.emulator._running().world
+    world.set_responder(world.team("default"), answer)
+    batches.filled(request("a"))
+    assert asked_for.wait(20)
+    batches.http.delete("/_emulator/teams/default")
+    go_on.set()
+    batches.emulator.run_jobs("another")
+    until(lambda: not batches.emulator._running().runner._tasks)
+    assert world.store.teams.names() == ["another"]
+    assert world.store.jobs.teams() == []
 
 
 def test_a_function_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

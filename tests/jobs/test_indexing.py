@@ -159,7 +159,7 @@ def test_an_embedder_that_fails_fails_the_document() -> None:
 
     def embedder(texts: list[str]) -> list[list[float]]:
         if broken:
-            raise ConnectionError("nobody answers")
+            raise ConnectionError("nobody answers \ud800")  # half a character cannot be kept
         return [[1.0, 0.0] for _ in texts]
 
     with place(embedder=embedder) as here:
@@ -238,6 +238,39 @@ def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPa
             status, chunks, _ = here.progress(id)
             assert (status, chunks == 1) == ("PROCESSED", overtaking == "new content")
             assert here.found(id) == chunks
+
+
+@pytest.mark.parametrize("how", ["reset", "restore", "delete"])
+def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a reset ids come again, and after a deletion or a restore; what was begun before is not for them."""
+    real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
+
+    def slow(path: Path, *arguments: Any) -> Any:
+        chunks = real(path, *arguments)
+        entered.set()
+        assert go_on.wait(30)
+        return chunks
+
+    with place(indexing="manual") as here, ThreadPoolExecutor() as pool:
+        control = f"{here.emulator.url}/_emulator"
+        assert httpx.post(f"{control}/snapshots", json={"name": "before"}).status_code == 200
+        first = here.add()
+        monkeypatch.setattr(indexing, "cut", slow)
+        running = pool.submit(here.emulator.run_jobs)
+        assert entered.wait(30)
+        monkeypatch.setattr(indexing, "cut", real)
+        if how == "restore":
+            assert httpx.post(f"{control}/snapshots/before/restore").status_code == 200
+        else:
+            gone = httpx.delete(f"{control}/teams/default") if how == "delete" else httpx.post(f"{control}/reset")
+            assert gone.status_code == 200
+            here.management.post("/v1/collections", json={"collection_name": "a"})
+        assert here.add(b"another text") == first
+        go_on.set()
+        running.result(30)
+        assert here.progress(first) == ("PROCESSING", 0, "0")
+        here.emulator.run_jobs()
+        assert here.progress(first) == ("PROCESSED", 1, "1")
 
 
 def test_a_caller_who_leaves_is_indexed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
