@@ -107,6 +107,16 @@ def test_an_answer_is_described_as_whole(shape: str, always: set[str], sometimes
     assert sometimes <= set(schema["properties"]) - set(schema["required"])
 
 
+def test_content_of_one_type_is_described_as_such() -> None:
+    """Files are octets, as xAI's own document says; a public URL shows each file with its own type."""
+    paths = described()["paths"]
+    for path, type in (
+        ("/v1/files/{file_id}/content", "application/octet-stream"),
+        ("/_files-cdn/{token}/{name}", "*/*"),
+    ):
+        assert list(paths[path]["get"]["responses"]["200"]["content"]) == [type]
+
+
 def test_a_member_of_a_body_that_may_be_left_out_is_not_required() -> None:
     """Requests have defaults, which is what a client may leave to them."""
     schemas = described()["components"]["schemas"]

@@ -16,6 +16,7 @@ _FILE_ID = FromPath(lambda path: FileId(path["file_id"]))
 _FILE = AsJson(shapes.FileJson, shapes.file_json)
 _METADATA = AsJson(shapes.FileMetadataJson, shapes.metadata_json)
 _UPLOADED = AsJson(shapes.FileJson, shapes.uploaded_json)
+_CONTENT = AsBytes("application/octet-stream")
 _FILES = AsJson(shapes.FilesJson, shapes.files_json)
 _BATCH_UPLOAD = AsJson(shapes.BatchUploadJson, shapes.batch_upload_json)
 _KEY = FromPath(lambda path: DescribeKey())
@@ -32,9 +33,9 @@ ROUTES: tuple[Route, ...] = (
         "/v1/files/{file_id}/content",
         "files.content",
         FromQuery(shapes.ContentQuery, shapes.read_file),
-        AsBytes(),
+        _CONTENT,
     ),
-    Route("POST", "/v1/files:download", "files.content", FromJson(shapes.DownloadBody, shapes.download), AsBytes()),
+    Route("POST", "/v1/files:download", "files.content", FromJson(shapes.DownloadBody, shapes.download), _CONTENT),
     Route(
         "POST",
         "/v1/files:initialize",

@@ -24,7 +24,7 @@ from emulator.rest.openapi_links import links, operation_id, path_parameters
 from emulator.rest.reading import FromJson, FromQuery, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
-from emulator.rest.writing import AsJson
+from emulator.rest.writing import AsBytes, AsJson
 from emulator.version import VERSION
 from emulator.world import Team
 
@@ -242,7 +242,8 @@ def _success(route: Route) -> dict[str, Schema]:
         reference = {"type": "null"} if empty else {"$ref": _REF.format(name=route.write.shape.__name__)}
         reply: Schema = {"description": "Success.", "content": {"application/json": {"schema": reference}}}
         return {"200": {**reply, "links": followed} if (followed := links(route)) else reply}
-    content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    assert isinstance(route.write, AsBytes)  # there is no third way to answer
+    content = {route.write.media_type: {"schema": {"type": "string", "format": "binary"}}}
     replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}
     if route.method == "GET":
         replies["206"] = {"description": "The bytes of a `Range`.", "content": content}

@@ -33,7 +33,9 @@ class AsJson(msgspec.Struct, frozen=True):
 
 
 class AsBytes(msgspec.Struct, frozen=True):
-    """Content, whole or, over GET, one byte range of it (RFC 9110 §14)."""
+    """Content, whole or, over GET, one byte range of it (RFC 9110 §14). Where its type is always the same, that one."""
+
+    media_type: str = "*/*"
 
     def __call__(self, exchange: Exchange, result: Content) -> Reply:
         headers = [(b"accept-ranges", b"bytes")]
