@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,6 +29,7 @@ from emulator.operations.uploads import (
     UploadFile,
 )
 from emulator.settings import Settings
+from emulator.store import blobs as stored
 from emulator.world import World
 from tests.operations.calling import advance, pieces, planned, refusal, rows, run, uploaded
 
@@ -182,6 +185,25 @@ async def test_chunks_that_fail_leave_the_file_as_it_was(world: World) -> None:
     assert blobs(world) == 2
 
 
+async def test_others_have_their_turn_while_a_file_grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the pieces of what it was, which are copied."""
+    id = (await run(world, "files.initialize", NEW)).id
+    await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"0123456789")))
+    monkeypatch.setattr(stored, "READ_BYTES", 4)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"!")))
+    task.cancel()
+    assert (turns, await content(world, id)) == (3, b"0123456789!")
+
+
 # --- several files
 
 
@@ -198,6 +220,7 @@ async def test_a_batch_upload_is_all_or_nothing(world: World) -> None:
     assert (blobs(world), rows(world, "SELECT 1 FROM files"), planned(world, "expire_file")) == (0, [], 0)
     made = await run(world, "files.batch_upload", CreateBatchUpload([NEW, NEW]))
     assert (len(made.files), made.complete, blobs(world)) == (2, False, 2)
+    assert re.fullmatch("batch_upload_[0-9a-f-]{36}", made.batch_job_id)
 
 
 async def test_a_batch_upload_is_complete_when_its_files_are(world: World) -> None:
@@ -216,7 +239,8 @@ async def test_a_batch_upload_is_complete_when_its_files_are(world: World) -> No
     await run(world, "files.upload_chunks", UploadChunks(chunks(third, b"3")))
     answer = await run(world, "files.complete_batch_upload", complete)
     assert ([file.id for file in answer.files], answer.complete) == ([first, third], True)
-    before = rows(world, "SELECT * FROM file_batch_uploads")
+    before = rows(world, "SELECT completed_at FROM file_batch_uploads")
+    assert before == [(world.team("default").clock.now(),)]
     for id in (first, third):
         assert await refusal(run(world, "files.upload_chunks", UploadChunks(chunks(id, b"4")))) == (
             *("open_for_chunks", None),
@@ -224,5 +248,5 @@ async def test_a_batch_upload_is_complete_when_its_files_are(world: World) -> No
     advance(world, 1)
     again = await run(world, "files.complete_batch_upload", complete)
     assert (again.batch_job_id, again.complete) == (upload.batch_job_id, True)
-    assert rows(world, "SELECT * FROM file_batch_uploads") == before
+    assert rows(world, "SELECT completed_at FROM file_batch_uploads") == before
     assert await content(world, first) == b"12"

@@ -46,6 +46,9 @@ class Team:
         self.collection = f"/collections/{made.json()['collection_id']}"
         self.documents = f"{self.collection}/documents"
         self.management.post(f"{self.documents}/{self.file}", json={"fields": {"isbn": "1"}})
+        self.growing = self.pair["files"][0]["file_id"]
+        self.inference.post("/files:uploadChunks", json={"file_id": self.growing, "chunk": "d29yZHM="})
+        self.management.post(f"{self.documents}/{self.growing}", json={})
         self.inference.post(f"/files/{self.file}/public-url", json={})
         self.batch = f"/batches/{self.inference.post('/batches', json={'name': 'b'}).json()['batch_id']}"
         self.inference.post(f"{self.batch}/requests", json={"batch_requests": [request("there")]})
@@ -79,7 +82,7 @@ CALLS: dict[str, Callable[[Team], httpx.Response]] = {
         "/files:initialize", json={"name": "d", "content_type": "text/plain", "expires_after": 3600}
     ),
     "upload chunks": lambda t: t.inference.post(
-        "/files:uploadChunks", json={"file_id": t.pair["files"][0]["file_id"], "chunk": "d29yZHM="}
+        "/files:uploadChunks", json={"file_id": t.growing, "chunk": "d29yZHM="}
     ),
     "begin a batch upload": lambda t: t.inference.post(
         "/files/batch_upload", json={"files": [{"name": "d", "content_type": "text/plain"}] * 2}
