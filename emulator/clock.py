@@ -70,7 +70,7 @@ class Clock(msgspec.Struct):
 
     def now(self) -> Instant:
         """The team's present instant."""
-        return min(wall() + self.offset, LATEST) if self.frozen_at is None else self.frozen_at
+        return later(wall(), self.offset) if self.frozen_at is None else self.frozen_at
 
     def advance(self, microseconds: int) -> None:
         """Move forward; a frozen clock stays frozen at the later instant."""

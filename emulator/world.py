@@ -20,6 +20,7 @@ from emulator.search.embedders import STAND_IN, check_embedder, embed
 from emulator.settings import STAY_HERE, BadSetting, Settings, of_team
 from emulator.store import Store
 from emulator.store.jobs import HELD
+from emulator.store.snapshot_files import BadSnapshot
 from emulator.store.snapshots import Opened
 from emulator.threads import each_in_threads
 
@@ -144,8 +145,9 @@ class World:
                     check(getattr(settings, name))
             except ValueError as error:
                 raise BadSetting(f"{name}: {error}") from None
+        self._check_written(team)
+        self.store.teams.set_overrides(team.name, overrides)
         team.configure(self.settings, overrides)
-        self.store.teams.set_overrides(team.name, team.overrides)
 
     def responder(self, team: Team) -> Responder:
         """What answers the batch requests of a team. Raises ValueError where there is no such thing any more."""
@@ -184,10 +186,16 @@ class World:
         return ids.url_token(self.seed, team.name, self._next_number(team))
 
     def _next_number(self, team: Team) -> int:
+        self._check_written(team)
         try:
             return self.store.teams.next_id(team.name)
         except LookupError:
-            raise team.unwritten or ApiError(Kind.ABORTED, DELETED, rule="team_deleted") from None
+            raise ApiError(Kind.ABORTED, DELETED, rule="team_deleted") from None
+
+    def _check_written(self, team: Team) -> None:
+        """Raise the OSError because of which there is no row of a team that could be changed."""
+        if team.unwritten is not None:
+            raise team.unwritten
 
     async def embed(self, team: Team, texts: Sequence[str]) -> NDArray[float32]:
         """A vector for each text by the team's embedder, which works off the loop. Raises EmbedderError."""
@@ -207,14 +215,16 @@ class World:
 
     def change_clock(self, team: Team, change: Callable[[Clock], None]) -> None:
         """Change a team's clock, keep that for a restart, and let the job loop know."""
-        change(team.clock)
-        team.moved_at = team.clock.now()
-        self.store.teams.set_clock(team.name, team.clock.offset, team.clock.frozen_at)
+        self._check_written(team)
+        clock = Clock(team.clock.offset, team.clock.frozen_at)
+        change(clock)
+        self.store.teams.set_clock(team.name, clock.offset, clock.frozen_at)
+        team.clock, team.moved_at = clock, clock.now()
         self.wake()
 
     def reset(self, team: Team) -> dict[str, int]:
         """Back to how the team was at first; how many things of each kind went."""
-        counts = self._clear(team)
+        counts = self._forget_calls(team, self.store.clear(team.name))
         team.clock.reset()
         team.moved_at, team.function, team.cancel_reverts = 0, None, False
         team.configure(self.settings, {})
@@ -229,27 +239,32 @@ class World:
         this machine. With `own_urls` its public URLs are its own, not those of whom the snapshot is from. Raises
         BadSnapshot, and changes nothing then.
         """
-        stay = {name: value for name, value in team.overrides.items() if name in STAY_HERE}
-        self.store.restore(team.name, snapshot, partial(self.new_url_token, team) if own_urls else None)
-        row = self.store.teams.open(team.name)
-        team.clock = Clock(row.clock_offset, row.frozen_at)
+        overrides = {name: value for name, value in snapshot.team.overrides.items() if name not in STAY_HERE}
+        overrides |= {name: value for name, value in team.overrides.items() if name in STAY_HERE}
+        try:
+            of_team(self.settings, overrides)
+        except BadSetting as error:
+            self.store.blobs.remove(snapshot.blobs.values())
+            raise BadSnapshot(f"the snapshot does not fit: {error}") from None
+        new_token = partial(self.new_url_token, team) if own_urls else None
+        self.store.restore(team.name, snapshot, overrides, new_token)
+        team.clock = Clock(snapshot.team.clock_offset, snapshot.team.frozen_at)
         team.moved_at = team.clock.now()
-        brought = {name: value for name, value in row.overrides.items() if name not in STAY_HERE}
-        team.configure(self.settings, {**brought, **stay})
-        self.store.teams.set_overrides(team.name, team.overrides)
+        team.configure(self.settings, overrides)
         self.wake()
 
     def delete(self, team: Team) -> dict[str, int]:
         """Forget a team; how many things of each kind went. A call with its key makes it anew."""
-        counts = self._clear(team)
+        with self.store.transaction():
+            counts = self.store.clear(team.name)
+            self.store.teams.delete(team.name)
+        counts = self._forget_calls(team, counts)
         self.journal.forget(team.name)
         self.store.snapshots.remove_all(team.name)
-        self.store.teams.delete(team.name)
         del self.teams[team.name]
         return counts
 
-    def _clear(self, team: Team) -> dict[str, int]:
-        counts = self.store.clear(team.name)
+    def _forget_calls(self, team: Team, counts: dict[str, int]) -> dict[str, int]:
         return {**counts, "faults": self.faults.clear(team.name), "requests": self.journal.clear(team.name)}
 
     def set_limits(self, team: Team, changes: Mapping[str, int | None]) -> None:

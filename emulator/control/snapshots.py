@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -68,9 +69,12 @@ def _existing(asked: Asked, team: str) -> Path:
 
 
 async def list_all(asked: Asked) -> AllSnapshots:
-    """List the snapshots of a team."""
-    store, team = asked.world.store.snapshots, asked.team.name
-    return AllSnapshots(snapshots=[_shown(store.describe(team, name)) for name in store.names(team)])
+    """List the snapshots of a team that can be restored here; to restore another one tells why it cannot."""
+    store, team, snapshots = asked.world.store.snapshots, asked.team.name, list[SnapshotShown]()
+    for name in store.names(team):
+        with suppress(BadSnapshot):
+            snapshots.append(_shown(store.describe(team, name)))
+    return AllSnapshots(snapshots=snapshots)
 
 
 async def save(asked: Asked) -> OneSnapshot:
@@ -86,11 +90,12 @@ async def restore(asked: Asked) -> OneSnapshot:
     source = asked.body.from_team or asked.team.name
     path = _existing(asked, source)
     try:
+        snapshot = _shown(asked.world.store.snapshots.describe(source, asked.path["name"]))
         opened = await asyncio.to_thread(asked.world.store.snapshots.open, path)
         asked.world.restore(asked.team, opened)
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
-    return OneSnapshot(snapshot=_shown(asked.world.store.snapshots.describe(source, asked.path["name"])))
+    return OneSnapshot(snapshot=snapshot)
 
 
 async def fetch(asked: Asked) -> Download:

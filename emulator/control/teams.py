@@ -93,7 +93,7 @@ async def create(asked: Asked) -> OneTeam:
         raise ControlError(409, f"there is a team {name!r} already")
     team = asked.world.team(name)
     try:
-        _configure(asked, team, changes)
+        _configure(asked, team, changes)  # also where there are none: it tells whether the team could be made
     except ControlError:
         asked.world.delete(team)
         raise

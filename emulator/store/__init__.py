@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from emulator import ids
 from emulator.clock import Instant
@@ -135,14 +136,17 @@ class Store:
             self.indexes.forget_team(team)
             return self.teams.clear(team)
 
-    def restore(self, team: str, snapshot: Opened, new_token: Callable[[], str] | None = None) -> None:
-        """Let a team have what a snapshot holds, and nothing else; with new tokens for its public URLs, if asked for.
+    def restore(
+        self, team: str, snapshot: Opened, overrides: Mapping[str, Any], new_token: Callable[[], str] | None = None
+    ) -> None:
+        """Let a team have what a snapshot holds, and nothing else, but for the settings that are to be its own.
 
-        Raises BadSnapshot, and changes nothing then.
+        With new tokens for its public URLs, if asked for. Raises BadSnapshot, and changes nothing then.
         """
         with self.snapshots.restoring(snapshot), self.transaction():
             self.clear(team)
             self.snapshots.insert(team, snapshot)
+            self.teams.set_overrides(team, overrides)
             if new_token is not None:
                 self.files.renew_public_urls(team, new_token)
 

@@ -41,7 +41,7 @@ _DISK_ERRORS = {
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
-def _told(error: Exception) -> Exception:
+def told(error: Exception) -> Exception:
     """An error as the rest of the house knows it, where no SQL is known: one of the disk as an OSError."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
@@ -130,7 +130,7 @@ class Database:
         try:
             return self._connection.execute(sql, parameters)
         except _ERRORS as error:
-            raise _told(error) from error
+            raise told(error) from error
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement and return the number of rows it changed. Raises OSError when the disk is full."""
@@ -144,14 +144,14 @@ class Database:
         try:
             return self._connection.executemany(sql, rows).rowcount
         except _ERRORS as error:
-            raise _told(error) from error
+            raise told(error) from error
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         except _ERRORS as error:
-            raise _told(error) from error
+            raise told(error) from error
         return row
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -159,7 +159,7 @@ class Database:
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except _ERRORS as error:
-            raise _told(error) from error
+            raise told(error) from error
 
     def keyset(
         self,

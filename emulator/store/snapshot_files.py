@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from emulator.clock import LATEST
 from emulator.store.blobs import Blobs
 from emulator.store.database import SCHEMA_VERSION
 
@@ -47,9 +48,11 @@ def _check(file: sqlite3.Connection) -> None:
         raise BadSnapshot(f"the snapshot has format {version}, this xai-emulator reads format {FORMAT_VERSION}")
     if file.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone() is not None:
         raise BadSnapshot("this is no snapshot of an xai-emulator: it holds more than tables")
-    schema = file.execute("SELECT schema_version FROM snapshot").fetchone()[0]
+    schema, team, at = file.execute("SELECT schema_version, team, at FROM snapshot").fetchone()
     if schema != SCHEMA_VERSION:
         raise BadSnapshot(f"the snapshot has schema {schema}, this xai-emulator reads schema {SCHEMA_VERSION}")
+    if not isinstance(team, str) or not isinstance(at, int) or not 0 <= at <= LATEST:
+        raise BadSnapshot("the snapshot does not say whose it is, or from when")
 
 
 def put_blob(file: sqlite3.Connection, path: Path) -> None:

@@ -6,6 +6,7 @@ bytes they refer to. It is written under a temporary name and renamed, so a snap
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,13 +14,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from emulator import ids
-from emulator.clock import Instant
+from emulator.clock import LATEST, Instant
 from emulator.store.blobs import Blobs
-from emulator.store.database import SCHEMA_VERSION, Database
+from emulator.store.database import SCHEMA_VERSION, Database, told
 from emulator.store.snapshot_files import (
     APPLICATION_ID,
     FORMAT_VERSION,
@@ -29,6 +32,7 @@ from emulator.store.snapshot_files import (
     put_blob,
     take_blob,
 )
+from emulator.store.teams import TeamRow
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _SUFFIX = ".xai-snapshot"
@@ -44,6 +48,11 @@ class SnapshotRow(msgspec.Struct, frozen=True):
     size: int
 
 
+_Team = tuple[  # what a clock and the settings can be made of
+    Annotated[int, Meta(ge=-LATEST, le=LATEST)], Annotated[int, Meta(ge=0, le=LATEST)] | None, dict[str, Any]
+]
+
+
 class Saving:
     """A snapshot on its way: its rows are written, its bytes are held by hard links."""
 
@@ -51,12 +60,17 @@ class Saving:
         self._part, self._target, self._links = part, target, links
 
     def finish(self) -> None:
-        """Add the bytes and give the file its name. Touches nothing that the loop owns: meant for a thread."""
+        """Add the bytes and give the file its name. Touches nothing that the loop owns: meant for a thread.
+
+        Raises OSError when the disk is full.
+        """
         try:
             with closing(open_part(self._part)) as file, file:
                 for entry in sorted(os.scandir(self._links), key=lambda entry: entry.name):
                     put_blob(file, Path(entry.path))
             os.replace(self._part, self._target)
+        except sqlite3.Error as error:
+            raise told(error) from error
         finally:
             self._part.unlink(missing_ok=True)
             shutil.rmtree(self._links, ignore_errors=True)
@@ -67,6 +81,7 @@ class Opened(msgspec.Struct, frozen=True):
 
     path: Path
     blobs: dict[str, str]  # from the name in the snapshot
+    team: TeamRow
 
 
 class Snapshots:
@@ -151,12 +166,16 @@ class Snapshots:
         names: dict[str, str] = {}
         try:
             with closing(open_whole(path)) as file:
+                row = file.execute("SELECT clock_offset, frozen_at, overrides FROM teams").fetchone()
+                team = msgspec.convert((row[0], row[1], json.loads(row[2])), _Team)
                 for rowid, name in file.execute("SELECT rowid, name FROM blobs"):
                     names[name] = take_blob(file, rowid, self._blobs)
-        except (sqlite3.Error, TypeError) as error:
+        except BaseException as error:
             self._blobs.remove(names.values())
-            raise BadSnapshot(f"the snapshot is damaged: {error}") from None
-        return Opened(path, names)
+            if isinstance(error, sqlite3.Error | TypeError | json.JSONDecodeError | msgspec.ValidationError):
+                raise BadSnapshot(f"the snapshot is damaged: {error}") from None
+            raise
+        return Opened(path, names, TeamRow(*team))
 
     @contextmanager
     def restoring(self, snapshot: Opened) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,47 @@ def test_a_damaged_snapshot_changes_nothing(
     assert control.put("/snapshots/bad", content=path.read_bytes()).status_code == 200
     assert control.post("/snapshots/bad/restore").status_code == 409
     assert everything(emulator) == before
+
+
+DAMAGE = {
+    "UPDATE teams SET overrides='{'": "damaged",
+    "UPDATE teams SET overrides='[1]'": "damaged",
+    """UPDATE teams SET overrides='{"limits": {"nope": 1}}'""": "does not fit: .* no limit named 'nope'",
+    """UPDATE teams SET overrides='{"nope": 1}'""": "does not fit: nope: there is no such setting",
+    "UPDATE teams SET clock_offset='x'": "damaged",
+    f"UPDATE teams SET clock_offset={-(2**62)}": "damaged",
+    f"UPDATE teams SET frozen_at={2**62}": "damaged",
+    "DELETE FROM teams": "damaged",
+    "UPDATE snapshot SET at='x'": "from when",
+    f"UPDATE snapshot SET at={2**62}": "from when",
+    "UPDATE snapshot SET team=NULL": "from when",
+    "DELETE FROM snapshot": "no snapshot",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_snapshot_of_what_cannot_be_is_refused(
+    emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client, damage: str
+) -> None:
+    """By another version, or by hand: a clock out of this world, settings that there are not. Nothing changes."""
+    fill(rest, management)
+    save(control)
+    before = everything(emulator)
+    assert emulator._server is not None
+    path = emulator._server.world.store.snapshots.path("default", "other")
+    path.write_bytes(control.get("/snapshots/one").content)
+    database = sqlite3.connect(path)
+    database.execute(damage)
+    database.commit()
+    database.close()
+    assert "one" in [snapshot["name"] for snapshot in control.get("/snapshots").json()["snapshots"]]
+    refused = control.post("/snapshots/other/restore")
+    assert refused.status_code == 409, refused.text
+    assert re.search(DAMAGE[damage], refused.json()["error"])
+    assert everything(emulator) == before
+    assert control.get("/clock").status_code == 200
+    store = emulator._server.world.store
+    assert {path.name for path in (store.blobs.directory / "blobs").iterdir()} == store.files.blobs()
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a%2Fb", "%2e%2e", "x" * 65, "", "a%0A"])

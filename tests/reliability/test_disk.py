@@ -101,6 +101,51 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
         assert [file["id"] for file in served.files()] == [kept]
 
 
+def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> None:
+    """A snapshot that finds no room for its bytes leaves nothing, and so does one that is restored.
+
+    A change of a team that is refused for want of room is not in force either, and a team that cannot be written is
+    not said to be there.
+    """
+    with (
+        Served("--data-dir", small_disk) as served,
+        httpx.Client(base_url=f"{served.url}/_emulator", timeout=60) as control,
+    ):
+        for name in ("a.bin", "b.bin"):
+            served.upload(name, bytes(MIB // 2))
+        assert control.post("/snapshots", json={"name": "one"}).is_success
+        reserve = small_disk / "reserve"
+        reserve.write_bytes(bytes(3 * MIB // 10))
+        for path, body in (("/snapshots", {"name": "two"}), ("/snapshots/one/restore", {})):
+            refused = control.post(path, json=body)
+            assert (refused.status_code, refused.json()["error"]) == (503, FULL)
+        assert [each["name"] for each in control.get("/snapshots").json()["snapshots"]] == ["one"]
+        assert list((small_disk / "snapshots" / "parts").iterdir()) == []
+        assert len(list((small_disk / "blobs").iterdir())) == len(served.files()) == 2
+        fill(small_disk)
+        with httpx.Client(base_url=served.url, headers=KEY) as http:
+            while http.post("/v1/batches", json={"name": "b" * 4000}).is_success:
+                pass
+        before = [control.get(path).json() for path in ("/limits", "/teams/default", "/snapshots")]
+        clock = control.get("/clock").json()
+        for method, path, body in (
+            ("PUT", "/limits", {"file_bytes_max": 7}),
+            ("PATCH", "/teams/default", {"profile": "strict"}),
+            ("POST", "/clock/freeze", {"at": "2030-01-01T00:00:00Z"}),
+            ("POST", "/teams", {"name": "new"}),
+            ("DELETE", "/teams/default", None),
+        ):
+            refused = control.request(method, path, json=body)
+            assert (refused.status_code, refused.json()["error"]) == (503, FULL), path
+        assert control.get("/teams/new").status_code == 404
+        after = [control.get(path).json() for path in ("/limits", "/teams/default", "/snapshots")]
+        after[1]["team"]["now"] = before[1]["team"]["now"]
+        assert after == before
+        assert control.get("/clock").json()["offset_seconds"] == clock["offset_seconds"]
+        assert len(served.files()) == 2
+    assert "Traceback" not in "".join(served.said)
+
+
 def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
     """A limit on the size of files is the same refusal, and a refused upload leaves no bytes."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); "
