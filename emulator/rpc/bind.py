@@ -26,6 +26,7 @@ from emulator.version import VERSION
 from emulator.world import World
 
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024  # xai-sdk sends messages of up to 20 MiB, grpcio's default refuses 4 MiB
+DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that are told more than 8 KiB may drop the whole answer
 THREADS = 256  # started on demand; a slow upload holds one
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -295,8 +296,18 @@ class _Work:
 
 
 def _abort(context: grpc.ServicerContext, code: str, details: str) -> NoReturn:
-    context.abort(grpc.StatusCode[code], details)
+    context.abort(grpc.StatusCode[code], _within_a_header(details))
     raise AssertionError("abort raises")
+
+
+def _within_a_header(details: str) -> str:
+    """A message that a client takes: it travels as a header, in which all but printable ASCII needs three bytes."""
+    left = DETAILS_BYTES_MAX
+    for place, byte in enumerate(raw := details.encode()):
+        left -= 1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3
+        if left < 0:
+            return raw[:place].decode("utf-8", "ignore") + "…"
+    return details
 
 
 async def _close(pieces: Any) -> None:

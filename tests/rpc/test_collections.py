@@ -92,6 +92,16 @@ def test_what_a_collection_cannot_be(call: Stub, fields: dict[str, Any], words: 
     assert words in details
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "\u20ac", "😀", "%"])
+def test_a_refusal_that_quotes_much_arrives(call: Stub, letter: str) -> None:
+    """A message travels as a header, and a client drops an answer with long ones: it is cut, wherever that falls."""
+    key = letter * 10_000
+    request = {"collection_name": "c", "field_definitions": [{"key": key}, {"key": key}]}
+    code, details = refused(lambda: call("CreateCollection", **request))
+    assert (code, letter * 300 in details) == ("INVALID_ARGUMENT", True)
+    assert details.endswith(f"{letter}…")
+
+
 @pytest.mark.parametrize("field", ["order", "sort_by"])
 def test_an_unknown_order_is_refused(call: Stub, field: str) -> None:
     """Enums are open on the wire: a number that nobody knows is refused by the name of its field."""
