@@ -159,8 +159,8 @@ def test_list(client: Client, name: str) -> None:
 @case(
     "batches.unknown-with-clients",
     *("batches.get",),
-    evidence="documented",
-    source="Batch reference; batch.proto",
+    evidence="assumed",
+    source="as for files; xai-sdk reads NOT_FOUND",
     refusal="not found",
 )
 def test_unknown(client: Client) -> None:
