@@ -80,9 +80,10 @@ async def list_all(asked: Asked) -> AllSnapshots:
 async def save(asked: Asked) -> OneSnapshot:
     """Save everything a team has, with its clock and its own settings, under a name."""
     store, team, name = asked.world.store.snapshots, asked.team, asked.body.name
-    saving = store.save(team.name, store.path(team.name, name), team.clock.now())
-    await asyncio.to_thread(saving.finish)
-    return OneSnapshot(snapshot=_shown(store.describe(team.name, name)))
+    at = team.clock.now()
+    saving = store.save(team.name, store.path(team.name, name), at)
+    size = await asyncio.to_thread(saving.finish)
+    return OneSnapshot(snapshot=_shown(SnapshotRow(name, team.name, at, size)))
 
 
 async def restore(asked: Asked) -> OneSnapshot:
@@ -123,11 +124,11 @@ async def send(asked: Asked) -> OneSnapshot:
                 if size > UPLOAD_BYTES_MAX:
                     raise ControlError(413, f"a snapshot has at most {UPLOAD_BYTES_MAX} bytes")
         store.take_in(part, team, name)
+        return OneSnapshot(snapshot=_shown(store.describe(team, name)))
     except BadSnapshot as error:
         raise ControlError(422, str(error)) from None
     finally:
         part.unlink(missing_ok=True)
-    return OneSnapshot(snapshot=_shown(store.describe(team, name)))
 
 
 async def remove(asked: Asked) -> Cleared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,16 +29,18 @@ def open_part(path: Path) -> sqlite3.Connection:
 
 def open_whole(path: Path) -> sqlite3.Connection:
     """Open a snapshot to be read. Raises BadSnapshot."""
-    file = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
-    try:
-        _check(file)
-    except (sqlite3.Error, TypeError) as error:
-        file.close()
-        raise BadSnapshot(f"this is no snapshot of an xai-emulator ({error})") from None
-    except BadSnapshot:
-        file.close()
-        raise
-    return file
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(closing(sqlite3.connect(_address(path), uri=True)))
+            _check(file)
+        except (sqlite3.Error, TypeError) as error:
+            raise BadSnapshot(f"this is no snapshot of an xai-emulator ({error})") from None
+        opened.pop_all()
+        return file
+
+
+def _address(path: Path) -> str:
+    return f"file:{quote(str(path))}?mode=ro&immutable=1"
 
 
 def _check(file: sqlite3.Connection) -> None:

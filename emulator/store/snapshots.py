@@ -59,8 +59,8 @@ class Saving:
     def __init__(self, part: Path, target: Path, links: Path) -> None:
         self._part, self._target, self._links = part, target, links
 
-    def finish(self) -> None:
-        """Add the bytes and give the file its name. Touches nothing that the loop owns: meant for a thread.
+    def finish(self) -> int:
+        """Add the bytes and give the file its name; its size. Touches nothing that the loop owns: meant for a thread.
 
         Raises OSError when the disk is full.
         """
@@ -68,7 +68,9 @@ class Saving:
             with closing(open_part(self._part)) as file, file:
                 for entry in sorted(os.scandir(self._links), key=lambda entry: entry.name):
                     put_blob(file, Path(entry.path))
+            size = self._part.stat().st_size
             os.replace(self._part, self._target)
+            return size
         except sqlite3.Error as error:
             raise told(error) from error
         finally:
@@ -107,7 +109,8 @@ class Snapshots:
         path = self.path(team, name)
         with closing(open_whole(path)) as file:
             origin, at = file.execute("SELECT team, at FROM snapshot").fetchone()
-        return SnapshotRow(name, origin, at, path.stat().st_size)
+            [size] = file.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
+        return SnapshotRow(name, origin, at, size)
 
     def new_part(self) -> Path:
         """A place for a file that is not whole yet."""

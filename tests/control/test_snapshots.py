@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -217,6 +218,22 @@ def test_a_name_is_no_path(control: httpx.Client, name: str) -> None:
     assert control.put(f"/snapshots/{name}", content=b"x").status_code in (404, 405, 422)
     assert control.post("/snapshots", json={"name": unquote(name)}).status_code == 400
     assert control.post(f"/snapshots/{name}/restore").status_code in (404, 405)
+
+
+def test_a_snapshot_may_be_removed_while_it_is_made(emulator: Emulator, control: httpx.Client) -> None:
+    """Each of the calls is answered by itself, whichever comes first."""
+
+    def repeated(*method: str, body: Any = None) -> set[int]:
+        with httpx.Client(base_url=control.base_url) as client:
+            return {client.request(*method, json=body).status_code for _ in range(60)}
+
+    with ThreadPoolExecutor() as pool:
+        made = [pool.submit(repeated, "POST", "/snapshots", body={"name": "one"}) for _ in range(2)]
+        removed = [pool.submit(repeated, "DELETE", "/snapshots/one") for _ in range(2)]
+        listed = pool.submit(repeated, "GET", "/snapshots")
+        assert [each.result() for each in made] == [{200}, {200}]
+        assert all(each.result() <= {200, 404} for each in removed)
+        assert listed.result() == {200}
 
 
 def test_snapshots_survive_a_restart(tmp_path: Path) -> None:
