@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -12,6 +11,7 @@ import msgspec
 
 from emulator.errors import invalid
 
+WEIGHT_MAX = 1e38  # the sum of two still is a 32-bit float, as scores are over gRPC
 SCORE = "#score"  # the relevance, where a group is ordered by metadata keys (OpenAPI: GroupByAggregate)
 
 _PHRASE = re.compile(r'"([^"]*)"')
@@ -63,9 +63,9 @@ class Fusion(msgspec.Struct, frozen=True):
             raise invalid(f"retrieval_mode.reranker.k must be at least 0, got {self.k}.", rule="rrf", param="k")
         for name in ("embedding_weight", "text_weight"):
             weight: float = getattr(self, name)
-            if not 0 <= weight < math.inf:
+            if not 0 <= weight <= WEIGHT_MAX:
                 raise invalid(
-                    f"retrieval_mode.reranker.{name} must be at least 0 and finite, got {weight}.",
+                    f"retrieval_mode.reranker.{name} must be at least 0 and at most {WEIGHT_MAX:g}, got {weight}.",
                     rule="rrf",
                     param=name,
                 )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
+_DEPTH_MAX = 2**31  # of a ranking where the limits are off: more than there are
 _SLICE = 200  # rows read between two chances for other calls
 
 
@@ -132,7 +133,7 @@ def _depth(request: SearchDocuments, limit: int) -> int | None:
     """How many chunks of each ranking to look at; a group may need any of them."""
     if request.group_by is not None:
         return None
-    return limit * max(1, request.search_multiplier or 1)
+    return min(limit * max(1, request.search_multiplier or 1), _DEPTH_MAX)
 
 
 async def _accepted(

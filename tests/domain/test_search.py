@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import dataclass
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from emulator.domain.search import SCORE, Aggregate, Fusion, GroupBy, KeywordQuery, grouped, keyword_query
+from emulator.domain.search import SCORE, WEIGHT_MAX, Aggregate, Fusion, GroupBy, KeywordQuery, grouped, keyword_query
 from emulator.errors import ApiError
 
 
@@ -80,6 +82,7 @@ def test_a_better_rank_never_scores_less(rank: int, other: int, k: int) -> None:
         (Fusion(k=-1), "k"),
         (Fusion(text_weight=-0.1), "text_weight"),
         (Fusion(embedding_weight=float("inf")), "embedding_weight"),
+        (Fusion(text_weight=math.nextafter(WEIGHT_MAX, math.inf)), "text_weight"),
         (Fusion(text_weight=float("nan")), "text_weight"),
     ],
 )
@@ -107,6 +110,9 @@ def test_the_least_is_enough() -> None:
     """Bounds are inclusive; a ranking may count for nothing, or for more than one."""
     Fusion(k=0).check()
     Fusion(embedding_weight=0, text_weight=2.5).check()
+    most = Fusion(k=0, embedding_weight=WEIGHT_MAX, text_weight=WEIGHT_MAX)
+    most.check()
+    assert struct.unpack("f", struct.pack("f", most.score(1, 1)))[0] == pytest.approx(2 * WEIGHT_MAX)
     GroupBy(("a",), k=1).check()
 
 

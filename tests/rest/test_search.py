@@ -488,6 +488,18 @@ def test_a_value_at_the_edge_of_a_rule_is_accepted(library: Library, body: dict[
     assert library.search(library.collection(), **body).status_code == 200
 
 
+def test_a_limit_beyond_all_numbers_finds_all_there_is(library: Library, control: httpx.Client) -> None:
+    """Whoever switches the limits off, and gives a default that no ranking can have, gets what there is."""
+    collection = library.collection()
+    library.document(collection, "a text with words")
+    off = {"search_limit_max": None, "search_multiplier_max": None, "search_limit_default": 2**62}
+    assert control.put("/limits", json=off).status_code == 200
+    mode = {**HYBRID, "search_multiplier": 2**31 - 1}
+    found = library.search(library.collection(), retrieval_mode=mode, query="words")
+    assert found.status_code == 200, found.text
+    control.put("/limits", json=dict.fromkeys(off, 100))
+
+
 def test_the_bounds_are_in_the_openapi_document(rest: httpx.Client) -> None:
     """Also that of the multiplier, which lies deeper in the body."""
     schemas = rest.get("/api-docs/openapi.json").json()["components"]["schemas"]
