@@ -247,14 +247,16 @@ def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, An
         raise BadSetting(f"{unknown[0]}: there is no such setting; known are {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
     for name, value in keywords.items():
+        if value is None:  # as if it were not given
+            continue
         if name == "limits":
             if not isinstance(value, Mapping):
                 raise BadSetting(f"limits: {str(value)[:40]!r} is not limits by their names")
             items = [f"{row}={'none' if number is None else number}" for row, number in dict(value).items()]
             values[name] = collect(name, [parse(name, item, name) for item in items])
         elif ROWS[name].repeat:
-            values[name] = tuple(parse(name, item, name) if isinstance(item, str) else item for item in value)
-        elif value is None or isinstance(value, Path) or callable(value):
+            values[name] = tuple(item if isinstance(item, Key) else parse(name, str(item), name) for item in value)
+        elif isinstance(value, Path) or callable(value):
             values[name] = value
         else:
             values[name] = parse(name, str(value), name)

@@ -15,7 +15,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.port import PortTaken
-from emulator.settings import BadSetting
+from emulator.settings import ROWS, BadSetting, Settings, from_keywords
 from tests.rpc.client import Rpc, message
 
 MIB = 1024 * 1024
@@ -147,6 +147,8 @@ async def test_an_upload_through_the_application_can_be_given_up() -> None:
         ({"limits": {"file_bytes_max": "lots"}}, "file_bytes_max"),
         ({"limits": {"page_items_default": None}}, "page_items_default"),
         ({"keys": ["abc"]}, "KEY=inference"),
+        ({"keys": [1]}, "KEY=inference"),
+        ({"limits": [1]}, "limits by their names"),
         ({"public_url": "localhost"}, "public_url"),
     ],
 )
@@ -155,6 +157,11 @@ def test_a_bad_setting_is_refused_as_on_the_command_line(settings: dict[str, Any
     with pytest.raises(BadSetting) as refused:
         Emulator(**settings)
     assert words in str(refused.value)
+
+
+def test_a_setting_of_none_is_the_default() -> None:
+    """As a fixture passes it that does not care."""
+    assert from_keywords(dict.fromkeys(ROWS)) == from_keywords({}) == Settings()
 
 
 def test_a_taken_port_leaves_nothing_running() -> None:
