@@ -147,7 +147,8 @@ def not_found(what: str) -> ApiError:
 # many files and connections open as it may.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
-_DISK_ERRORS = _FULL | _DESCRIPTORS | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})  # a directory was taken away
+_DISK_ERRORS = _FULL | _DESCRIPTORS | _GONE | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def is_of_disk(error: OSError) -> bool:

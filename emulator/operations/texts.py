@@ -15,7 +15,11 @@ from emulator.world import World
 
 
 async def text_of(world: World, file: File) -> Content:
-    """The text of a file as content; a file that has none is refused, in the words of the extraction."""
+    """The text of a file as content; a file that has none is refused, in the words of the extraction.
+
+    Raises OSError where the disk has lost it.
+    """
+    world.store.blobs.present(file.blob, file.size)
     try:
         text = await asyncio.to_thread(_extract, world, file)
     except ExtractionError as error:

@@ -263,7 +263,7 @@ def test_lost_bytes_are_a_broken_disk(
     with Emulator(data_dir=copy.directory) as emulator, httpx.Client(base_url=emulator.url, headers=KEY) as http:
         public = http.post(f"/v1/files/{copy.pdf}/public-url", json={}).json()["public_url"]
         damage(blob_of(copy, copy.pdf))
-        for url in (f"/v1/files/{copy.pdf}/content", public):
+        for url in (f"/v1/files/{copy.pdf}/content", f"/v1/files/{copy.pdf}/content?format=text", public):
             assert assert_refused_or_served(http.get(url))
         with Rpc(emulator.grpc_target, emulator.api_key) as rpc:
             asked = message("xai_api.RetrieveFileContentRequest", file_id=copy.pdf)
@@ -272,6 +272,25 @@ def test_lost_bytes_are_a_broken_disk(
         path = f"/v1/collections/{copy.collection}/documents/{copy.pdf}"
         assert http.post(path, json={}, headers=MANAGEMENT).status_code in (200, 503)
         assert http.delete(f"/v1/files/{copy.pdf}").is_success
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_a_directory_that_is_taken_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What needs the directory of the files is refused while that is away, as a cleaner of /tmp may see to."""
+    with Emulator(data_dir=tmp_path) as emulator, httpx.Client(base_url=emulator.url, headers=KEY) as http:
+        kept = http.post("/v1/files", files={"file": ("a.txt", b"kept")}).json()["id"]
+        (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+        for refused in (
+            http.post("/v1/files", files={"file": ("b.txt", b"new")}),
+            http.post("/v1/files:initialize", json={"name": "c.txt", "content_type": "text/plain"}),
+            http.get(f"/v1/files/{kept}/content"),
+        ):
+            assert (refused.status_code, refused.headers["x-emulator-rule"]) == (503, "disk")
+        assert http.post("/_emulator/snapshots", json={"name": "s"}).status_code == 503
+        assert [file["id"] for file in http.get("/v1/files").json()["data"]] == [kept]
+        (tmp_path / "elsewhere").rename(tmp_path / "blobs")
+        assert http.get(f"/v1/files/{kept}/content").content == b"kept"
+        assert http.post("/v1/files", files={"file": ("b.txt", b"new")}).is_success
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
