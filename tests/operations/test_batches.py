@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from emulator.clock import MICROSECONDS
 from emulator.domain.batches import NewRequest, RequestKind
 from emulator.errors import ApiError
 from emulator.operations import batches
 from emulator.world import World
-from tests.operations.calling import call_of, planned, run
+from tests.operations.calling import call_of, planned, rows, run
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -127,3 +128,19 @@ async def test_others_have_their_turn_while_requests_are_prepared(world: World) 
     task.cancel()
     once, all_of_them = batches.ITEMS_AT_ONCE, len(rows)
     assert turns == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]
+
+
+@pytest.mark.parametrize("asked_by", [None, "team", "fault"])
+async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(world: World, asked_by: str | None) -> None:
+    """By the team or for the call; then a little later, so that it can be seen to be cancelled first."""
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+    await run(world, "batches.add_requests", batches.AddRequests(id, [asked("one")]))
+    world.store.database.write("DELETE FROM jobs", ())
+    call = call_of(world, "batches.cancel")
+    call.behaviour = "cancel_reverts" if asked_by == "fault" else None
+    call.team.cancel_reverts = asked_by == "team"
+    for _ in range(2):
+        view = await call.operation.run(world, call, batches.BatchId(id))
+        assert (view.batch.closed, view.batch.cancel_reverts) == (True, asked_by is not None)
+    due = [due_at - call.at for (due_at,) in rows(world, "SELECT due_at FROM jobs")]
+    assert due == ([batches.CANCEL_RACE_SECONDS * MICROSECONDS] if asked_by else [])

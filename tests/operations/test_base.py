@@ -1,0 +1,47 @@
+"""A call, as every operation gets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call, Envelope
+from emulator.world import World
+from tests.operations.calling import call_of
+
+
+def test_what_a_call_met_is_told_in_one_line_each(world: World) -> None:
+    """The faults together, each warning by itself and as a header can hold it."""
+    call = call_of(world, "files.get")
+    assert call.labels == []
+    call.faults += ["rule-1", "latency"]
+    call.warn("clamped")
+    call.warn("ü\r\n")
+    assert call.labels == [
+        ("x-emulator-fault", "rule-1, latency"),
+        ("x-emulator-warning", "clamped"),
+        ("x-emulator-warning", r"\xfc\r\n"),
+    ]
+
+
+def test_calls_share_nothing(world: World) -> None:
+    """What one has met or was warned of, another has not."""
+    calls = [
+        Call(OPERATIONS["files.get"], "grpc", None, "", read=None)  # type: ignore[arg-type]  # nobody reads it
+        for _ in range(2)
+    ]
+    calls[0].warn("it is late")
+    calls[0].faults.append("rule-1")
+    calls[0].unread.append("name")
+    assert (calls[1].warnings, calls[1].faults, calls[1].unread) == ([], [], [])
+    assert calls[0].envelope is not calls[1].envelope
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_an_onlooker_meets_no_trap(world: World, aside: bool) -> None:
+    """The console, which only looks on, sees things as they are in hostile mode too."""
+    call = call_of(world, "files.get")
+    call.team.configure(world.settings, {"hostile": "7"})
+    call.envelope = Envelope(aside=aside)
+    assert (call.mischief is None) is aside
+    assert call.team.mischief is not None
