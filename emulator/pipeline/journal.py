@@ -74,6 +74,7 @@ class Entry:
     unread: Iterable[str] = ()
     warnings: Iterable[str] = ()
     size: int = _ENTRY_BYTES
+    ring: Ring  # that it is in, or was: a team of the same name may have another by the time the call is over
 
     def __init__(self, number: int, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> None:
         self.number, self.at, self.door, self.operation = number, at, door, operation
@@ -163,14 +164,14 @@ class Journal:
             _scrub(entry, secret)
         entry.status = status
         entry.end(kind.name)
-        self._publish(self.ring(team), entry)
+        self._publish(entry.ring, entry)
 
     def replied(self, call: Call, status: int | str | None, reply: bytes | None, size: int | None = None) -> None:
         """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
         if call.envelope.aside:
             return
         entry: Entry = call.entry
-        envelope, ring, secret = call.envelope, self.ring(call.team.name), call.secret
+        envelope, ring, secret = call.envelope, entry.ring, call.secret
         entry.status = status
         if call.faults or call.unread or call.warnings:
             entry.faults, entry.unread, entry.warnings = tuple(call.faults), tuple(call.unread), tuple(call.warnings)
@@ -195,9 +196,10 @@ class Journal:
         return count
 
     def forget(self, team: str) -> None:
-        """Forget that there was a team."""
+        """Forget that there was a team; who watches goes on to watch for the next of its name."""
         self.clear(team)
-        del self._rings[team]
+        if not self._rings[team].watchers:
+            del self._rings[team]
 
     @contextmanager
     def watch(self, team: str) -> Iterator[asyncio.Queue[Entry]]:
@@ -214,6 +216,7 @@ class Journal:
         ring = self.ring(team)
         ring.last += 1
         entry = Entry(ring.last, at, door, operation, envelope)
+        entry.ring = ring
         ring.entries.append(entry)
         ring.bytes += entry.size
         self._bytes += entry.size

@@ -108,3 +108,30 @@ def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
         assert queue.qsize() == 3
     note(journal, make_call())
     assert queue.qsize() == 3
+
+
+def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[..., Call]) -> None:
+    """The next team of that name is not charged for a reply that was never its own."""
+    journal = Journal(bytes_max=100_000)
+    old = [make_call() for _ in range(50)]
+    for call in old:
+        call.entry = journal.begin(call)
+    journal.forget("default")
+    note(journal, make_call())
+    size = journal.ring("default").bytes
+    for call in old:
+        journal.replied(call, 200, b"x" * 8000)
+    assert journal.ring("default").bytes == size
+    note(journal, make_call())
+    assert len(journal.ring("default").entries) == 2
+
+
+def test_who_watches_a_team_watches_the_next_of_its_name(make_call: Callable[..., Call]) -> None:
+    """A deletion between them does not make the stream silent for ever."""
+    journal = Journal()
+    with journal.watch("default") as queue:
+        journal.forget("default")
+        note(journal, make_call())
+        assert queue.qsize() == 1
+    journal.forget("default")
+    assert journal.ring("default").last == 0
