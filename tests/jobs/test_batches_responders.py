@@ -316,6 +316,7 @@ def _chat(**usage: int) -> dict[str, Any]:
         ({"content": object()}, "the responder's answer is none: "),
         (ValueError("half \ud800"), "half ?"),
         (Speechless(), "Speechless"),
+        ({"content": "x", "more": json.loads("[" * 500 + "]" * 500)}, "the responder's answer is none: it is nested"),
         (_chat(cost_in_usd_ticks=10**30), "the responder's answer is none: a cost lies between"),
         (_chat(prompt_tokens=2**62), "the responder's answer is none: a cost lies between"),
         ({"tool_calls": [{}]}, "the responder's answer is none: a tool call has a name"),
