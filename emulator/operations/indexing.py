@@ -23,9 +23,11 @@ def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:
 
 
 def begin_all(world: World, call: Call, file_id: str) -> None:
-    """Index every document anew that a file is."""
-    for collection_id in world.store.documents.collections_of(call.team.name, file_id):
-        begin(world, call, collection_id, file_id)
+    """Index every document anew that a file is: none where its end has come with this very change."""
+    documents, team = world.store.documents, call.team.name
+    for collection_id in documents.collections_of(team, file_id):
+        if documents.get(team, collection_id, file_id, call.at) is not None:
+            begin(world, call, collection_id, file_id)
 
 
 async def settled(world: World, call: Call) -> None:

@@ -69,6 +69,18 @@ def test_a_new_end_is_the_only_one(
     assert world.store.files.get_even_expired("default", file["id"]) is None  # not only hidden
 
 
+@pytest.mark.parametrize("body", [{"json": {"filename": "b.pdf", "expires_after": 0}}, {"new": "content"}])
+def test_a_file_may_end_with_the_change(
+    control: httpx.Client, rest: httpx.Client, file: dict[str, Any], documents: str, body: Any
+) -> None:
+    """Where the limit for that is off, it is gone with its documents when the call is answered."""
+    control.put("/limits", json={"expires_after_seconds_min": None})
+    if "new" in body:
+        body = {"files": {"expires_after": (None, "0"), "file": ("a.txt", b"new", "text/plain")}}
+    assert rest.put(f"/v1/files/{file['id']}", **body).status_code == 404
+    assert rest.get(f"/v1/files/{file['id']}").status_code == 404
+
+
 def test_a_file_may_get_its_first_end(emulator: Emulator, rest: httpx.Client) -> None:
     """And one that has none and gets none has no job."""
     id = rest.post("/v1/files", files={"file": ("a.txt", b"x")}).json()["id"]
