@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from emulator.clock import Clock, from_datetime
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
-from emulator.settings import BadSetting, parse
+from emulator.settings import STAY_HERE, BadSetting, parse
 from emulator.store.snapshot_files import BadSnapshot
 from emulator.world import Team, World
 
@@ -153,7 +153,7 @@ class Seed:
             await _Sower(self._app, self._path, where, world.log).sow(part)
             snapshots = world.store.snapshots
             path = snapshots.new_part()
-            snapshots.save(team.name, path, team.clock.now()).finish()
+            snapshots.save(team.name, path, team.clock.now(), without=STAY_HERE).finish()
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {where}settings: {error}") from None
         finally:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Download, TeamName
 from emulator.control.server import Cleared
+from emulator.settings import STAY_HERE
 from emulator.store.blobs import READ_BYTES
 from emulator.store.snapshot_files import BadSnapshot
 from emulator.store.snapshots import NAME, SnapshotRow
@@ -78,10 +79,13 @@ async def list_all(asked: Asked) -> AllSnapshots:
 
 
 async def save(asked: Asked) -> OneSnapshot:
-    """Save everything a team has, with its clock and its own settings, under a name."""
+    """Save everything a team has, with its clock and its own settings, under a name.
+
+    Settings that name code or servers, and may hold their keys, are left out: a restore would not bring them along.
+    """
     store, team, name = asked.world.store.snapshots, asked.team, asked.body.name
     at = team.clock.now()
-    saving = store.save(team.name, store.path(team.name, name), at)
+    saving = store.save(team.name, store.path(team.name, name), at, without=STAY_HERE)
     size = await asyncio.to_thread(saving.finish)
     return OneSnapshot(snapshot=_shown(SnapshotRow(name, team.name, at, size)))
 

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,14 +135,14 @@ class Snapshots:
 
     # --- rows
 
-    def save(self, team: str, target: Path, at: Instant) -> Saving:
-        """Write the rows of a team as they are now; `finish` then adds the bytes."""
+    def save(self, team: str, target: Path, at: Instant, *, without: Iterable[str]) -> Saving:
+        """Write the rows of a team as they are now, without some settings of its own; `finish` then adds the bytes."""
         part, links = self.new_part(), self.new_part()
         links.mkdir()
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._attached(part):
-                self._write_rows(team, at)
+                self._write_rows(team, at, without)
             for name in self._blob_names(team):
                 os.link(self._blobs.path(name), links / name)
         except BaseException:
@@ -151,7 +151,7 @@ class Snapshots:
             raise
         return Saving(part, target, links)
 
-    def _write_rows(self, team: str, at: Instant) -> None:
+    def _write_rows(self, team: str, at: Instant, without: Iterable[str]) -> None:
         # The file is not whole before it is renamed, so there is nothing that a journal could save.
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"application_id={APPLICATION_ID}"):
             self._db.write(f"PRAGMA snapshot.{pragma}")
@@ -160,7 +160,12 @@ class Snapshots:
             self._db.write("CREATE TABLE snapshot.snapshot (schema_version INTEGER, team TEXT, at INTEGER)")
             self._db.write("INSERT INTO snapshot.snapshot VALUES (?, ?, ?)", (SCHEMA_VERSION, team, at))
             self._db.write("CREATE TABLE snapshot.blobs (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
-            self._db.write("CREATE TABLE snapshot.teams AS SELECT * FROM main.teams WHERE name = ?", (team,))
+            # Left out as they are read: what is written once can be read in the file, even when it is changed after.
+            paths = ", ".join(f"'$.{name}'" for name in without)
+            read = {"overrides": f"json_remove(overrides, {paths}) AS overrides"}
+            columns = [read.get(name, name) for name in self._columns("teams")]
+            selected = f"SELECT {', '.join(columns)} FROM main.teams WHERE name = ?"
+            self._db.write(f"CREATE TABLE snapshot.teams AS {selected}", (team,))
             for table in self._tables():
                 self._db.write(f"CREATE TABLE snapshot.{table} AS SELECT * FROM main.{table} WHERE team = ?", (team,))
 
@@ -204,7 +209,7 @@ class Snapshots:
             self._db.write("DROP TABLE temp.blob_names")
 
     def _insert_rows(self, table: str, team: str, shift: int) -> None:
-        columns = [row[0] for row in self._db.rows("SELECT name FROM pragma_table_info(?)", (table,))]
+        columns = self._columns(table)
         unique = self._unique_beyond_teams(table)
         values, where = [], []
         for column in columns:
@@ -230,7 +235,7 @@ class Snapshots:
         )
 
     def _insert_team(self, team: str) -> None:
-        columns = [row[0] for row in self._db.rows("SELECT name FROM pragma_table_info('teams')") if row[0] != "name"]
+        columns = [name for name in self._columns("teams") if name != "name"]
         self._db.write(
             f"UPDATE main.teams SET ({', '.join(columns)}) = (SELECT {', '.join(columns)} FROM snapshot.teams) "
             "WHERE name = ?",
@@ -268,10 +273,13 @@ class Snapshots:
         )
         return [row[0] for row in rows]
 
+    def _columns(self, table: str) -> list[str]:
+        return [row[0] for row in self._db.rows("SELECT name FROM pragma_table_info(?, 'main')", (table,))]
+
     def _blob_names(self, team: str) -> set[str]:
         names: set[str] = set()
         for table in self._tables():
-            for (column,) in self._db.rows("SELECT name FROM pragma_table_info(?)", (table,)):
+            for column in self._columns(table):
                 if _BLOB_COLUMN.fullmatch(column):
                     rows = self._db.rows(f"SELECT {column} FROM main.{table} WHERE team = ?", (team,))
                     names |= {row[0] for row in rows if row[0] is not None}

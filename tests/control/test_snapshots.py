@@ -236,6 +236,19 @@ def test_a_snapshot_may_be_removed_while_it_is_made(emulator: Emulator, control:
         assert listed.result() == {200}
 
 
+def test_a_snapshot_holds_no_key_of_a_server(control: httpx.Client, rest: httpx.Client) -> None:
+    """It may be given away, and the responder of a team may be a server that wants a key."""
+    rest.get("/v1/files")
+    upstream = "http://sk-upstream-secret@localhost:1/v1"
+    settings = {"responder": upstream, "embedder": f"{upstream}/embeddings", "profile": "strict"}
+    assert control.patch("/teams/default", json=settings).status_code == 200
+    save(control)
+    file = control.get("/snapshots/one").content
+    assert b"upstream-secret" not in file
+    assert control.post("/snapshots/one/restore").status_code == 200
+    assert control.get("/teams/default").json()["team"]["overrides"] == settings
+
+
 def test_snapshots_survive_a_restart(tmp_path: Path) -> None:
     """Below a data directory they are there again."""
     with Emulator(data_dir=tmp_path) as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
