@@ -118,7 +118,9 @@ async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
     await run(world, "batches.add_requests", AddRequests(id, [asked("a")]))
     row = world.store.batch_requests.get("default", id, "a")
     assert row is not None
-    kept = rb'{"url":"/_media/x/a.png","public_url":"/_files-cdn/y/b.png","text":"\"url\":\"/_media/x\"","a":"/_media/z"}'
+    kept = (
+        rb'{"url":"/_media/x/a.png","public_url":"/_files-cdn/y/b.png","text":"\"url\":\"/_media/x\"","a":"/_media/z"}'
+    )
     world.store.batch_requests.finish(row, kept, 0)
     [view] = (await run(world, "batches.list_results", ListResults(id, 1))).items
     whole = kept.replace(b'"url":"/_', f'"url":"{base}/_'.encode()).replace(
