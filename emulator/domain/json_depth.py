@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+WALKED_MAX = 128  # levels of what is shown or handed on: clients and pages go through it level by level
+
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 

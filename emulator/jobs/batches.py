@@ -20,7 +20,7 @@ from emulator.domain.batches import KINDS, PHASES, Batch, Failure, Phase, Reques
 from emulator.domain.batches_checks import complaint, file_ids
 from emulator.domain.batches_jsonl import BadFile, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
-from emulator.domain.json_depth import is_deeper
+from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.transitions import step
 from emulator.errors import Kind
 from emulator.functions import words_of
@@ -30,7 +30,6 @@ from emulator.store.batches import Cost
 from emulator.store.jobs import Job
 from emulator.world import Responder, Team, World
 
-DEPTH_MAX = 128  # of a result: clients, and what shows it to people, go through it level by level
 SLICE_BYTES = 128 * 1024  # of an input file, or of the bodies of requests
 DISCARDED_AT_ONCE = 2000  # rows
 
@@ -284,8 +283,8 @@ def _outcome(
         cost = cost_of(result)
         add_media(world, team, asked, result, at)
         outcome = msgspec.json.encode(result)
-        if is_deeper(outcome, DEPTH_MAX):
-            raise BadAnswer(f"it is nested more than {DEPTH_MAX} levels deep")
+        if is_deeper(outcome, WALKED_MAX):
+            raise BadAnswer(f"it is nested more than {WALKED_MAX} levels deep")
         return outcome, cost
     except (BadAnswer, TypeError, ValueError, RecursionError) as error:
         return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}"), 0

@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 
-from emulator.domain.json_depth import is_deeper
+from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.operations.base import Envelope
 from emulator.port import TRANSPORT, Transport
 
 Scope = Mapping[str, Any]
 
-DEPTH_MAX = 128  # of a body that is shown as JSON: one that was refused may be deeper than anything can be walked
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
@@ -22,7 +21,7 @@ class JsonCodec:
     """Bodies of HTTP in the journal: they are JSON already. What nobody reads is known when a call was served."""
 
     def request(self, body: bytes) -> Any:
-        if is_deeper(body, DEPTH_MAX):
+        if is_deeper(body, WALKED_MAX):  # as one that was refused may be
             raise ValueError("too deep to be shown as JSON")
         return msgspec.json.decode(body)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from emulator.control.near_misses import edits, near_misses
-from emulator.rest.envelope import DEPTH_MAX
+from emulator.domain.json_depth import WALKED_MAX
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 
@@ -114,7 +114,7 @@ def test_a_deep_body_is_told_as_far_as_it_can_be(control: httpx.Client, rest: ht
     assert refused.status_code in (400, 422)
     told = last(control)["request"]
     assert told["bytes"] == len(body)
-    assert ("json" if depth < DEPTH_MAX else "text") in told
+    assert ("json" if depth < WALKED_MAX else "text") in told
     assert control.post("/requests/count", json={"body": {"name": []}}).json()["count"] == 0
 
 
