@@ -20,12 +20,14 @@ from .clients.seen import Unsupported
 from .clients.wire import Transport
 from .driven import Driven
 from .known import KnownFailing
-from .options import add_options, clients_of, target_of
+from .options import add_options, clients_of, known_of, packages_of, record_of, target_of
 from .report import Report, Verdict
 from .target import BudgetSpent, Target, as_team
 
 TARGET = pytest.StashKey[Target]()
 CLIENTS = pytest.StashKey[Clients]()
+KNOWN = pytest.StashKey[KnownFailing]()
+RECORD = pytest.StashKey[Path | None]()
 REPORT = pytest.StashKey[Report]()
 _numbers = itertools.count(1)
 
@@ -33,9 +35,11 @@ pytest_addoption = add_options
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find the server and the clients."""
-    target = config.stash[TARGET] = target_of(config)
-    clients = config.stash[CLIENTS] = Clients(target, Path(config.getoption("--node-packages") or "."))
+    """Read what is asked for, and find the server and the clients."""
+    config.stash[KNOWN], config.stash[RECORD] = known_of(config), record_of(config)
+    packages, target = packages_of(config), target_of(config)
+    config.stash[TARGET] = target
+    clients = config.stash[CLIENTS] = Clients(target, packages)
     config.stash[REPORT] = Report()
     for name in clients_of(config):
         clients.open(name)
@@ -75,10 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _check(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse tests that are no cases, two cases of one id, and a list of known failures that is stale."""
-    try:
-        known = KnownFailing.read(config.getoption("--known-failing"))
-    except (ValueError, OSError) as error:
-        raise pytest.UsageError(str(error)) from None
+    known = config.stash[KNOWN]
     cases: dict[str, Case] = {}
     for item in items:
         case = _case(item)
@@ -140,10 +141,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     target, clients, report = config.stash[TARGET], config.stash[CLIENTS], config.stash[REPORT]
     if report.verdicts:
         report.left_behind = clean_up(target)
-    path = config.getoption("--record")
+    path = config.stash[RECORD]
     if path is not None:
         record = json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False)
-        Path(path).write_text(f"{record}\n", "utf-8")
+        path.write_text(f"{record}\n", "utf-8")
     if session.exitstatus == 0 and report.verdicts and (target.budget.is_spent or not report.has_passed):
         session.exitstatus = 1
 

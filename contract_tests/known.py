@@ -23,12 +23,14 @@ class KnownFailing:
     @classmethod
     def read(cls, file: str | None) -> KnownFailing:
         """The list in a file. Raises ValueError and OSError."""
-        path = DEFAULT if file is None else Path(file)
-        entries = tomllib.loads(path.read_text("utf-8")).get("case", [])
+        listed = tomllib.loads((DEFAULT if file is None else Path(file)).read_text("utf-8"))
+        entries = listed.pop("case", [])
+        if listed or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ValueError("it is made of [[case]] entries with an id and a reason, and nothing else")
         try:
             reasons = {(entry["id"], entry.get("client", "*")): entry["reason"] for entry in entries}
         except KeyError as missing:
-            raise ValueError(f"{path}: an entry has no {missing}") from None
+            raise ValueError(f"an entry has no {missing}") from None
         return cls(reasons)
 
     def mark(self, case: Case, client: str) -> pytest.MarkDecorator | None:

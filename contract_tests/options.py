@@ -12,6 +12,7 @@ import pytest
 
 from .case import EVIDENCE, FEATURES
 from .clients import OPENERS
+from .known import KnownFailing
 from .target import CALLS_MAX, BadTarget, Budget, Target, find_target
 
 OPTIONS = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))
@@ -58,6 +59,35 @@ def clients_of(config: pytest.Config) -> list[str]:
     """The clients that are asked for, in their order."""
     wanted = _words(config, "--clients", OPENERS)
     return [name for name in OPENERS if name in wanted]
+
+
+def known_of(config: pytest.Config) -> KnownFailing:
+    """The list of known failures. Raises UsageError."""
+    file: str | None = config.getoption("--known-failing")
+    try:
+        return KnownFailing.read(file)
+    except OSError as error:
+        raise pytest.UsageError(f"--known-failing: {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise pytest.UsageError(f"--known-failing: {file}: {error}") from None
+
+
+def packages_of(config: pytest.Config) -> Path:
+    """The folder of the JavaScript packages. Raises UsageError."""
+    folder = Path(config.getoption("--node-packages") or ".")
+    if not folder.is_dir():
+        raise pytest.UsageError(f"--node-packages: {folder} is not a folder")
+    return folder
+
+
+def record_of(config: pytest.Config) -> Path | None:
+    """Where the record goes: looked at before the run, which may be long. Raises UsageError."""
+    if (name := config.getoption("--record")) is None:
+        return None
+    file = Path(name)
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise pytest.UsageError(f"--record: {file} cannot be written: it is a folder, or in one that does not exist")
+    return file
 
 
 def _words(config: pytest.Config, option: str, known: Iterable[str]) -> frozenset[str]:

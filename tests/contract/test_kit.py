@@ -102,6 +102,7 @@ def test_a_mutant_is_found(tmp_path: Path) -> None:
         ('id = "auth.me"\nclient = "openai"\nreason = "not yet"', 0, "3 passed"),
         ('id = "auth.you"\nreason = "not yet"', 4, "cases that do not exist: auth.you"),
         ('id = "auth.me"', 4, "an entry has no 'reason'"),
+        ('[other]\nid = "auth.me"', 4, "made of [[case]] entries"),
     ],
 )
 def test_known_failures(judged: Emulator, tmp_path: Path, listed: str, code: int, says: str) -> None:
@@ -196,6 +197,17 @@ def test_verify_says_what_is_missing() -> None:
         done = verify(*options)
         assert done.returncode == 2, done.stdout
         assert says in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--record", "--known-failing", "--node-packages"])
+def test_a_path_that_leads_nowhere_is_said_before_the_run(judged: Emulator, tmp_path: Path, option: str) -> None:
+    """A run may be long: the option that names what is not there is told in one line before it, as wrong use."""
+    nowhere = tmp_path / "nowhere" / "file"
+    done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", option, str(nowhere))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith(f"ERROR: {option}: {nowhere}")
+    assert done.stderr.strip().count("\n") == 0
+    assert "collected" not in done.stdout
 
 
 def test_another_server_needs_a_key() -> None:
