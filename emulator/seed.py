@@ -32,7 +32,7 @@ _BOUNDARY = b"xai-emulator-seed-boundary"
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class BadSeed(Exception):
+class BadSeed(ValueError):
     """A seed file that cannot be used; the message says which part of it, and why."""
 
 
