@@ -23,7 +23,8 @@ FILES_WANTED = 512  # open at once: a thousand idle connections need more, a tes
 _REAL_KEY = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}")
 _PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "grpc_proxy")
 _KEYS = ("XAI_API_KEY", "XAI_MANAGEMENT_KEY", "XAI_MANAGEMENT_API_KEY", "OPENAI_API_KEY")
-_EXTRAS = {"pypdf": "PDF", "docx": "DOCX", "openpyxl": "XLSX", "pptx": "PPTX", "striprtf": "RTF"}
+# The modules of the extra `extract`, and what each reads.
+EXTRACTS = {"pypdf": "PDF", "defusedxml": "DOCX, PPTX, ODT, EPUB", "openpyxl": "XLSX", "striprtf": "RTF"}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -73,12 +74,12 @@ def _libraries(options: argparse.Namespace) -> Iterator[Finding]:
             yield Finding(BAD, module, f"is not installed: {what}")
         else:
             yield Finding(NOTE, module, "is not installed: small requests are slower")
-    missing = [kind for module, kind in _EXTRAS.items() if importlib.util.find_spec(module) is None]
+    missing = [kinds for module, kinds in EXTRACTS.items() if importlib.util.find_spec(module) is None]
     if missing:
         hint = 'pip install "xai-emulator[extract]"'
         yield Finding(NOTE, "extraction", f"documents that are {', '.join(missing)} will be FAILED; {hint}")
     else:
-        yield Finding(GOOD, "extraction", "PDF, DOCX, XLSX, PPTX and RTF can be read")
+        yield Finding(GOOD, "extraction", f"documents that are {', '.join(EXTRACTS.values())} can be read")
 
 
 def _environment(options: argparse.Namespace) -> Iterator[Finding]:
@@ -128,29 +129,33 @@ def _network(options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _disk(options: argparse.Namespace) -> Iterator[Finding]:
+    """What is not there yet is not made: the folder that it would be made in is tried instead."""
     directory = options.data_dir or Path(tempfile.gettempdir())
+    tried = next(each for each in (directory, *directory.absolute().parents) if each.exists())
     where = "data directory" if options.data_dir else "temporary directory"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
+        with tempfile.TemporaryFile(dir=tried):
             pass
-        stat = os.statvfs(directory)
+        stat = os.statvfs(tried)
         free = stat.f_bavail * stat.f_frsize // 1024**2
         state = GOOD if free > 1024 else NOTE
-        yield Finding(state, where, f"{directory} is writable and has {free} MiB left")
+        can = "is writable" if tried == directory else "is not there, can be made,"
+        yield Finding(state, where, f"{directory} {can} and has {free} MiB left")
     except OSError as error:
         yield Finding(BAD, where, f"{directory}: {error.strerror}")
-    if options.data_dir:
-        yield _lock(options.data_dir)
+    if options.data_dir and tried == directory:
+        yield _lock(directory)
 
 
 def _lock(directory: Path) -> Finding:
     from emulator.directories import DirectoryLock, LockTaken
 
     try:
-        DirectoryLock(directory).release()
+        DirectoryLock(directory, create=False).release()
     except LockTaken as error:
         return Finding(BAD, "lock", str(error))
+    except FileNotFoundError:  # no emulator has worked here yet
+        pass
     except OSError as error:
         return Finding(BAD, "lock", f"{directory}: {error.strerror}")
     return Finding(GOOD, "lock", "nobody else works in the data directory")

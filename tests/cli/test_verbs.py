@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.cli import VERBS, build_parser, main
+from emulator.cli.doctor import EXTRACTS
 from emulator.cli.environment import environment
 from emulator.limits import ROWS
 from emulator.operations import OPERATIONS
@@ -258,6 +260,23 @@ def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.Monke
     assert code == 1
     bad = [line for line in out.splitlines() if line.startswith("bad")]
     assert [line.split()[1] for line in bad] == ["settings:", "proxy:", "lock:"], out
+
+
+def test_the_doctor_leaves_nothing_behind(run: Any, tmp_path: Path) -> None:
+    """A directory that is not there is not made by the question, nor a lock in one that is."""
+    code, out, _ = run("doctor", "--data-dir", str(tmp_path / "new" / "er"))
+    assert f"ok    data directory: {tmp_path / 'new' / 'er'} is not there, can be made," in out
+    run("doctor", "--data-dir", str(tmp_path))
+    (tmp_path / "file").touch()
+    assert run("doctor", "--data-dir", str(tmp_path / "file" / "new"))[0] == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_doctor_looks_for_what_the_extra_brings() -> None:
+    """Each module it asks for comes with `[extract]`, and none of the extra is left out."""
+    listed = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    names = {re.split(r"\W", each)[0] for each in listed["project"]["optional-dependencies"]["extract"]}
+    assert set(EXTRACTS) == names
 
 
 def test_exec_runs_a_command_against_an_emulator_of_its_own() -> None:
