@@ -33,32 +33,61 @@ VERBS: dict[str, str] = {
 }
 
 
+class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic in the stubs alone
+    """Verbs, or actions of a verb: the help of each begins with what the help of all says of it."""
+
+    def add_parser(self, name: str, **options: Any) -> Any:
+        help = options["help"]
+        return super().add_parser(name, description=f"{help[0].upper()}{help[1:]}.", **options)
+
+
 class _Parser(argparse.ArgumentParser):
     """Refuses with one line, and no abbreviations."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
 
+    def add_subparsers(self, **options: Any) -> Any:
+        return super().add_subparsers(action=_Verbs, **options)
+
     def error(self, message: str) -> Any:
-        self.exit(2, f"xai-emulator: {message}{_meant(message)} (see `{self.prog} --help`)\n")
+        self.exit(2, f"xai-emulator: {message}{self._meant(message)} (see `{self.prog} --help`)\n")
 
+    def _meant(self, message: str) -> str:
+        """The flag or word that a wrong one comes near to, as a question."""
+        import difflib
 
-def _meant(message: str) -> str:
-    """The verb or flag that a wrong word comes near to, as a question."""
-    import difflib
+        wrong = re.search(r"arguments: (--[\w-]+)|invalid choice: '([\w-]+)' \(choose from (.*)\)", message)
+        if wrong is None:
+            return ""
+        flags = [flag for each in self._actions for flag in each.option_strings]
+        near = difflib.get_close_matches(
+            wrong[1] or wrong[2], flags if wrong[1] else re.findall(r"[\w-]+", wrong[3]), n=1
+        )
+        return f"; did you mean {near[0]}?" if near else ""
 
-    wrong = re.search(r"arguments: (--[\w-]+)|invalid choice: '([\w-]+)'", message)
-    if wrong is None:
-        return ""
-    verbs = next(each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction)).choices
-    flags = {word for verb in verbs.values() for each in verb._actions for word in each.option_strings}
-    near = difflib.get_close_matches(wrong[1] or wrong[2], flags if wrong[1] else verbs, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    def parse_args(self, words: Any = None, namespace: Any = None) -> Any:
+        """As ever, but it is the verb, or its action, that refuses a flag it does not know."""
+        options, unknown = self.parse_known_args(words, namespace)
+        if unknown:
+            self._of(options).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options
+
+    def _of(self, options: argparse.Namespace) -> _Parser:
+        for each in self._actions:
+            if isinstance(each, _Verbs):
+                parser: _Parser = each.choices[getattr(options, each.dest)]
+                return parser._of(options)
+        return self
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     """The parser of the command line, with every verb, or with those of one verb's room."""
-    parser = _Parser(prog="xai-emulator", description=__doc__)
+    parser = _Parser(
+        prog="xai-emulator",
+        description="A local stand-in for xAI's Files, Collections, Documents-search and Batch APIs.",
+        epilog="`xai-emulator VERB --help` tells more.",
+    )
     parser.add_argument("--version", action="version", version=f"xai-emulator {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for room in dict.fromkeys(VERBS.values() if verb is None else [VERBS[verb]]):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from emulator.domain.keys import check_team_name
+
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
@@ -21,11 +23,21 @@ class ControlFailed(Exception):
     """A call that was refused, or that nobody answered; the message is one clear line."""
 
 
-def add_target(parser: Any, *, team: bool = True) -> None:
+def add_target(parser: Any, *, of_team: bool = True) -> None:
     """Give a verb the flags that say which emulator, and which team of it, is meant."""
     parser.add_argument("--url", help=f"where the emulator listens [{URL_NAME}]; default {DEFAULT_URL}")
-    if team:
-        parser.add_argument("--team", default="default", metavar="NAME", help="whose state; default: default")
+    if of_team:
+        parser.add_argument(
+            "--team", type=team, default="default", metavar="NAME", help="whose state; default: default"
+        )
+
+
+def team(text: str) -> str:
+    """The name of a team, as a type of argparse."""
+    try:
+        return check_team_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def target_url(options: argparse.Namespace) -> str:
@@ -52,10 +64,10 @@ def opened(
     from urllib.request import ProxyHandler, Request, build_opener
 
     url = target_url(options)
-    team = f"?team={quote(options.team, safe='')}" if hasattr(options, "team") else ""
+    whose = f"?team={quote(options.team, safe='')}" if hasattr(options, "team") else ""
     headers = {"content-length": str(size)} if size else {}
     try:
-        request = Request(f"{url}/_emulator{path}{team}", data, headers, method=method)
+        request = Request(f"{url}/_emulator{path}{whose}", data, headers, method=method)
         # This machine is called, whatever proxy the environment names.
         with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as reply:
             yield reply

@@ -25,7 +25,7 @@ SIGNALLED = 128  # what a shell adds to the number of the signal that ended a co
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
     env = verbs.add_parser("env", help='print the environment for clients: eval "$(xai-emulator env)"')
-    env.add_argument("--format", choices=tuple(_FORMATS), default="shell")
+    env.add_argument("--format", choices=tuple(_FORMATS), default="shell", help="default: shell")
     add_target(env)
     env.set_defaults(run=_env)
 
@@ -40,7 +40,7 @@ def add_verbs(verbs: Any) -> None:
 
     wait = verbs.add_parser("wait", help="return when an emulator answers")
     wait.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="default: 10")
-    add_target(wait, team=False)
+    add_target(wait, of_team=False)
     wait.set_defaults(run=_wait)
 
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from emulator.cli.client import add_target, call
 
-_EFFECTS = {  # flag: field, how it is read, what it does
-    "--error": ("error", str, "refuse with an error; `faults words` lists them"),
-    "--status": ("status", int, "refuse with an HTTP status"),
-    "--message": ("message", str, "the refusal's sentence, instead of its own"),
-    "--retry-after": ("retry_after_seconds", int, "seconds to send with the refusal"),
-    "--delay": ("delay_seconds", float, "seconds to wait before all else"),
-    "--drop": ("drop", str, "reset the connection, `before` or `after` the operation runs"),
-    "--cut-upload": ("cut_upload_after_bytes", int, "end an upload after so many bytes"),
-    "--cut-download": ("cut_download_after_bytes", int, "end a download after so many bytes"),
-    "--behaviour": ("behaviour", str, "what the operation does otherwise than usual"),
-    "--drip": ("drip_bytes_per_second", int, "slow uploads and downloads down"),
+_EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (small: the words), help
+    "--error": ("error", str, "NAME", "refuse with an error; `faults words` lists them"),
+    "--status": ("status", int, "STATUS", "refuse with an HTTP status"),
+    "--message": ("message", str, "TEXT", "the refusal's sentence, instead of its own"),
+    "--retry-after": ("retry_after_seconds", int, "SECONDS", "to send with the refusal"),
+    "--delay": ("delay_seconds", float, "SECONDS", "to wait before all else"),
+    "--drop": ("drop", str, "before|after", "reset the connection, before or after the operation runs"),
+    "--cut-upload": ("cut_upload_after_bytes", int, "BYTES", "end an upload after so many"),
+    "--cut-download": ("cut_download_after_bytes", int, "BYTES", "end a download after so many"),
+    "--behaviour": ("behaviour", str, "cancel_reverts", "what the operation does otherwise than usual"),
+    "--drip": ("drip_bytes_per_second", int, "BYTES", "let uploads and downloads have so many a second"),
 }
 
 
@@ -31,8 +31,9 @@ def add_verbs(verbs: Any) -> None:
         "add", help="plan a fault: xai-emulator faults add 'files.*' --error unavailable --times 2"
     )
     add.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
-    for flag, (field, kind, help) in _EFFECTS.items():
-        add.add_argument(flag, dest=field, type=kind, metavar=flag.strip("-").upper(), help=help)
+    for flag, (field, kind, value, help) in _EFFECTS.items():
+        words = value.split("|") if value.islower() else None
+        add.add_argument(flag, dest=field, type=kind, choices=words, metavar=value, help=help)
     add.add_argument("--nth", type=int, default=1, metavar="N", help="the first call that meets it; default 1")
     add.add_argument("--times", type=number, default=1, metavar="N", help="how often, or `always`; default 1")
     add.add_argument("--door", choices=("rest", "grpc"))
@@ -45,7 +46,7 @@ def add_verbs(verbs: Any) -> None:
     script.add_argument("--door", choices=("rest", "grpc"))
     script.set_defaults(run=_script)
     clear = actions.add_parser("clear", help="forget a rule or a script, or all of them")
-    clear.add_argument("id", nargs="?", metavar="ID")
+    clear.add_argument("id", nargs="?", metavar="ID", help="as `faults list` shows it; default: all")
     clear.set_defaults(run=_clear)
     words = actions.add_parser("words", help="the operations and errors that a fault can name")
     words.set_defaults(run=_words)
@@ -73,15 +74,16 @@ def _list(options: argparse.Namespace) -> int:
 
 def _effect(rule: dict[str, Any]) -> str:
     """A rule in one line."""
-    parts = [f"{name}={rule[name]}" for name, _, _ in _EFFECTS.values() if name in rule]
+    parts = [f"{name}={rule[name]}" for name, *_ in _EFFECTS.values() if name in rule]
     return f"{rule['operation']} {' '.join(parts)}"
 
 
 def _add(options: argparse.Namespace) -> int:
-    names = [field for field, _, _ in _EFFECTS.values()] + ["operation", "nth", "door"]
+    names = [field for field, *_ in _EFFECTS.values()] + ["operation", "nth", "door"]
     body = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     rule = call(options, "POST", "/faults", {**body, "times": options.times})["rule"]
-    print(f"{rule['id']}: {len(rule['operations'])} operations, first {rule['operations'][0]}")
+    first, *others = rule["operations"]
+    print(f"{rule['id']}: {first}{f' and {len(others)} more' if others else ''}")
     return 0
 
 
@@ -113,5 +115,5 @@ def _words(options: argparse.Namespace) -> int:
         print(f"  {operation['name']:32} {' '.join(moves)}")
     print("errors:")
     for error in words["errors"]:
-        print(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence'][:80]}")
+        print(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence']}")
     return 0

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator.cli.client import ControlFailed, add_target, call, opened
+from emulator.cli.client import ControlFailed, add_target, call, opened, team
 
 PIECE_BYTES = 1024 * 1024
 
@@ -33,14 +33,17 @@ def add_verbs(verbs: Any) -> None:
         for argument in arguments:
             action.add_argument(argument, metavar=argument.upper())
         if name == "restore":
-            action.add_argument("--from-team", metavar="NAME", help="restore a snapshot of another team")
+            action.add_argument("--from-team", type=team, metavar="NAME", help="restore a snapshot of another team")
         add_target(action)
         action.set_defaults(run=run)
 
 
 def _list(options: argparse.Namespace) -> int:
-    for snapshot in call(options, "GET", "/snapshots")["snapshots"]:
+    snapshots = call(options, "GET", "/snapshots")["snapshots"]
+    for snapshot in snapshots:
         print(_line(snapshot))
+    if not snapshots:
+        print("no snapshots are saved")
     return 0
 
 

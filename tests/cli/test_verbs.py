@@ -25,6 +25,7 @@ from emulator.cli.doctor import EXTRACTS
 from emulator.cli.environment import environment
 from emulator.limits import ROWS
 from emulator.operations import OPERATIONS
+from emulator.pipeline.effects import BEHAVIOURS
 from emulator.settings import CLIENT_NAMES, from_environment
 from emulator.version import VERSION
 
@@ -66,6 +67,45 @@ def verbs_of(parser: argparse.ArgumentParser) -> dict[str, Any]:
     return next(dict(each.choices) for each in parser._actions if isinstance(each, argparse._SubParsersAction))
 
 
+def test_the_help_of_each_verb_says_what_it_does(run: Any) -> None:
+    """In the words of the list of verbs; so does the help of each action of a verb."""
+    for verb, parser in verbs_of(build_parser()).items():
+        code, out, _ = run(verb, "--help")
+        assert code == 0
+        assert "".join(parser.description.split()) in "".join(out.split())  # it wraps where the terminal ends
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                assert all(each.description for each in action.choices.values())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (("serv",), "; did you mean serve? (see `xai-emulator --help`)"),
+        (("faults", "lst"), "; did you mean list? (see `xai-emulator faults --help`)"),
+        (
+            ("faults", "add", "x", "--stats", "5"),
+            "--stats 5; did you mean --status? (see `xai-emulator faults add --help`)",
+        ),
+        (("env", "--format", "jsn"), "; did you mean json? (see `xai-emulator env --help`)"),
+        (("limits", "--hosts"), "--hosts (see `xai-emulator limits --help`)"),  # --host belongs to other verbs
+    ],
+)
+def test_a_word_that_is_nearly_right_is_guessed(run: Any, wrong: tuple[str, ...], says: str) -> None:
+    """From what would have been right in its place, and the help of that place is named."""
+    code, _, err = run(*wrong)
+    assert code == 2
+    assert err.endswith(f"{says}\n")
+
+
+def test_the_words_of_a_fault_are_those_of_the_emulator(run: Any) -> None:
+    """A fault can be planned with each behaviour there is."""
+    (behaviour,) = (
+        each for each in verbs_of(verbs_of(build_parser())["faults"])["add"]._actions if each.dest == "behaviour"
+    )
+    assert set(behaviour.choices) == set(BEHAVIOURS)
+
+
 def test_version_is_printed(run: Any) -> None:
     """By the verb and by the flag."""
     assert run("version") == (0, f"{VERSION}\n", "")
@@ -82,6 +122,9 @@ def test_version_is_printed(run: Any) -> None:
         ("serve", "--hostile", "7:nope"),
         ("serve", "--limit", "nope=1"),
         ("env", "--format", "xml"),
+        ("env", "--team", "a b"),
+        ("snapshot", "restore", "x", "--from-team", "a/b"),
+        ("faults", "add", "files.list", "--drop", "sideways"),
         ("faults",),
         ("faults", "add"),
         ("faults", "add", "x", "--times", "often"),
@@ -264,7 +307,7 @@ def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.Monke
 
 def test_the_doctor_leaves_nothing_behind(run: Any, tmp_path: Path) -> None:
     """A directory that is not there is not made by the question, nor a lock in one that is."""
-    code, out, _ = run("doctor", "--data-dir", str(tmp_path / "new" / "er"))
+    _, out, _ = run("doctor", "--data-dir", str(tmp_path / "new" / "er"))
     assert f"ok    data directory: {tmp_path / 'new' / 'er'} is not there, can be made," in out
     run("doctor", "--data-dir", str(tmp_path))
     (tmp_path / "file").touch()
