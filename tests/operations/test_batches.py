@@ -13,7 +13,7 @@ from emulator.domain.batches import NewRequest, RequestKind
 from emulator.errors import ApiError
 from emulator.operations import batches
 from emulator.world import World
-from tests.operations.calling import call_of, planned, rows, run
+from tests.operations.calling import advance, call_of, planned, refusal, rows, run
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -144,3 +144,41 @@ async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(world: Wo
         assert (view.batch.closed, view.batch.cancel_reverts) == (True, asked_by is not None)
     due = [due_at - call.at for (due_at,) in rows(world, "SELECT due_at FROM jobs")]
     assert due == ([batches.CANCEL_RACE_SECONDS * MICROSECONDS] if asked_by else [])
+
+
+@pytest.mark.parametrize(("speed", "jobs"), [("instant", 1), ("realistic", 1), ("manual", 3)])
+async def test_one_job_answers_what_is_added_at_a_time(world: World, speed: str, jobs: int) -> None:
+    """However often something is added; only what waits to be released waits by itself."""
+    world.team("default").configure(world.settings, {"batches": speed})
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+    for number in range(3):
+        await run(world, "batches.add_requests", batches.AddRequests(id, [asked(f"{number}")]))
+    assert planned(world, "process_batch") == jobs
+
+
+async def test_a_quarter_of_the_requests_is_due_at_a_time(world: World) -> None:
+    """At the realistic speed, whichever call has added them."""
+    team = world.team("default")
+    team.configure(world.settings, {"batches": "realistic"})
+    id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
+    for first, count in ((0, 3), (3, 6)):
+        added = [asked(f"{number}") for number in range(first, first + count)]
+        await run(world, "batches.add_requests", batches.AddRequests(id, added))
+    due = [at - team.clock.now() for (at,) in rows(world, "SELECT due_at FROM batch_requests ORDER BY seq")]
+    assert due == [MICROSECONDS // 4 * (number % 4 + 1) for number in range(9)]
+
+
+@pytest.mark.parametrize("most", [2, None])
+async def test_batches_are_made_as_often_as_the_rate_allows(world: World, most: int | None) -> None:
+    """In any second; without a rate, and outside of the strict profile, as often as one likes."""
+    team = world.team("default")
+    for profile in ("strict", "documented"):
+        team.configure(world.settings, {"profile": profile, "limits": {"batch_creates_per_second": most}})
+        for number in range(5):
+            call = run(world, "batches.create", batches.CreateBatch("b"))
+            if profile == "strict" and most is not None and number >= most:
+                assert await refusal(call) == ("batch_creates_per_second", None)
+            else:
+                await call
+        advance(world, 1)
+    await run(world, "batches.create", batches.CreateBatch("b"))

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from emulator.app import build_world
+from emulator.clock import MICROSECONDS
 from emulator.domain.batches import Failure, NewRequest, RequestKind, State
 from emulator.errors import Kind
 from emulator.operations.batches import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
-from emulator.operations.batches_results import RequestId, absolute
+from emulator.operations.batches_results import ReadMedium, RequestId, absolute
 from emulator.settings import Settings
 from emulator.store.batch_requests import NewRow
+from emulator.store.batches import Medium
 from emulator.world import World
 from tests.operations.calling import advance, refusal, run
 
@@ -129,3 +131,18 @@ async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
     assert view.outcome == whole
     assert absolute(FAILED, b"") == FAILED
     world.store.close()
+
+
+async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(world: World) -> None:
+    """Whole or in part, to anybody who has its address."""
+    at = world.team("default").clock.now()
+    medium = Medium("token", "a.png", "image/png", b"0123456789", at + MICROSECONDS)
+    id = (await run(world, "batches.create", CreateBatch("b"))).id
+    world.store.batches.insert_medium("default", id, medium)
+    shown = await run(world, "batches.media", ReadMedium("token", "a.png"))
+    assert (shown.size, shown.content_type) == (10, "image/png")
+    for part, expected in {(): b"0123456789", (3,): b"3456789", (3, 5): b"34"}.items():
+        assert b"".join([piece async for piece in shown.read(*part)]) == expected
+    assert await refusal(run(world, "batches.media", ReadMedium("token", "b.png"))) == ("not_found", None)
+    advance(world, 1)
+    assert await refusal(run(world, "batches.media", ReadMedium("token", "a.png"))) == ("not_found", None)
