@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.rig import NARROW, PANELS, Console, expect, new_console
+from tests.console.rig import NARROW, PANELS, WIDE, Console, expect, new_console
 
 HOSTILE = "<img src=x onerror=hit()><script>hit()</script>"
 # Each control a person can reach, that a screen reader could not name.
@@ -143,7 +143,30 @@ def test_nothing_is_cut_off_on_a_telephone(furnished: Console) -> None:
             widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             assert widths[0] <= widths[1], address
     finally:
-        furnished.page.set_viewport_size({"width": 1280, "height": 832})
+        furnished.page.set_viewport_size(WIDE)
+
+
+def test_words_are_not_cut_in_two_on_a_telephone(furnished: Console) -> None:
+    """On a narrow screen short names stay whole, and names of the emulator's own break between their words only."""
+    furnished.rest.get("/files/file_nobody")  # refused by the rule not_found
+    batch = furnished.rest.post("/batches", json={"name": "nightly"}).json()["batch_id"]
+    wrong = {"batch_request_id": "1", "batch_request": {"chat_get_completion": {"model": "grok-4.3", "messages": []}}}
+    furnished.rest.post(f"/batches/{batch}/requests", json={"batch_requests": [wrong]})
+    broken = """() => [...document.querySelectorAll("td:first-child, td .key")].flatMap((place) => {
+      const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT), found = [];
+      for (let text; (text = walker.nextNode());) {
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        if (/^\\w{1,8}$/.test(text.data) && range.getClientRects().length > 1) found.push(text.data);
+      }
+      return found;
+    })"""
+    furnished.page.set_viewport_size(NARROW)
+    try:
+        for address in addresses(furnished):
+            assert visit(furnished, address).evaluate(broken) == [], address
+    finally:
+        furnished.page.set_viewport_size(WIDE)
 
 
 def test_the_keyboard_is_enough(console: Console) -> None:

@@ -97,6 +97,11 @@ function followLink(event) {
   event.currentTarget.querySelector("a[href^='#']")?.click();
 }
 
+/** A name of the emulator's own, such as `not_found`: where a line ends, it breaks between its words. */
+export function named(text, look = "") {
+  return h("code", { class: `key ${look}` }, text.split("_").map((word, index) => index ? ["_", h("wbr"), word] : word));
+}
+
 /** What stands where nothing is. */
 export function emptiness(...children) {
   return h("div.emptiness", children);

@@ -2,7 +2,7 @@
 
 import { h, replace } from "../dom.js";
 import { clockTime, count, duration } from "../format.js";
-import { badge, button, complain, emptiness, facts, field, guarded, heading, moment, notice, select, table } from "../widgets.js";
+import { badge, button, complain, emptiness, facts, field, guarded, heading, moment, named, notice, select, table } from "../widgets.js";
 
 const UNITS = [["1", "seconds"], ["60", "minutes"], ["3600", "hours"], ["86400", "days"]];
 
@@ -70,8 +70,7 @@ function drawPlanned({ jobs, planned }, api, live, team) {
   return [
     held && h("div.actions", button("Run what waits to be released", release, { sign: "play" })),
     table("Planned jobs", [
-      ["What", (job) => job.kind],
-      ["Of", (job) => h("code", job.subject)],
+      ["What", (job) => [named(job.kind), h("div.faint.target", job.subject)]],
       ["Due", (job) => job.at ? moment(job.at) : badge("waits to be released", "warn")],
       ["", (job) => job.at && button("Move on to it", until(job), { look: "quiet", label: `Move on to ${job.kind} of ${job.subject}` }), "end"],
     ], jobs, { empty: emptiness(h("p", "Nothing is planned."), h("p.faint", "Upload a file that expires, and see it here.")) }),

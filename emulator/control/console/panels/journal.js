@@ -5,7 +5,7 @@ import { bytes, count, milliseconds } from "../format.js";
 import { filterBox } from "../listing.js";
 import { remedy } from "../remedies.js";
 import { address } from "../router.js";
-import { badge, button, complain, confirmLoss, detail, emptiness, facts, guarded, heading, jsonView, moment, select,
+import { badge, button, complain, confirmLoss, detail, emptiness, facts, guarded, heading, jsonView, moment, named, select,
   table } from "../widgets.js";
 
 const SHOWN_MAX = 500;
@@ -118,7 +118,7 @@ function drawRows(calls, current, known) {
 
 function outcomeOf(call) {
   const tone = call.outcome === "ok" ? "ok" : call.outcome === null ? "busy" : "bad";
-  return [badge(call.status ?? call.outcome ?? "running", tone), call.rule && [" ", h("code.rule", call.rule)],
+  return [badge(call.status ?? call.outcome ?? "running", tone), call.rule && [" ", named(call.rule, "rule")],
     call.faults.map((fault) => [" ", badge(fault, "warn")])];
 }
 

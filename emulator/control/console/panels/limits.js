@@ -3,7 +3,7 @@
 import { h, replace } from "../dom.js";
 import { bytes, duration, number } from "../format.js";
 import { filterBox } from "../listing.js";
-import { ask, badge, button, complain, field, guarded, heading, table } from "../widgets.js";
+import { ask, badge, button, complain, field, guarded, heading, named, table } from "../widgets.js";
 
 const TONES = { documented: "ok", recorded: "busy", assumed: "warn" };
 
@@ -38,7 +38,7 @@ function mount(outlet, { api, live, signal }) {
 
 function drawRows(rows, change) {
   return table("Limits", [
-    ["Name", (row) => h("code.key", row.name.split("_").map((word, index) => index ? ["_", h("wbr"), word] : word))],
+    ["Name", (row) => named(row.name)],
     ["Value", (row) => [h("span", { class: row.value === row.default ? "" : "changed" }, shown(row.name, row.value)),
       row.value !== row.default && h("div.faint", `default ${shown(row.name, row.default)}`)], "number"],
     ["Source", (row) => [row.source, " ", badge(row.confidence, TONES[row.confidence])], "prose"],
