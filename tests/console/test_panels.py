@@ -84,6 +84,12 @@ def test_look_into_a_file_make_it_public_and_delete_it(console: Console) -> None
     assert [file["id"] for file in console.rest.get("/files").json()["data"]] == [text]
 
 
+def test_what_is_empty_says_so_once(console: Console) -> None:
+    """A panel without rows has one box that tells how to get some."""
+    for panel in ("files", "collections", "batches", "snapshots", "journal", "clock"):
+        expect(console.open(panel).locator(".emptiness")).to_have_count(1)
+
+
 def test_filter_files_and_learn_from_a_bad_filter(console: Console) -> None:
     """A filter of the API filters the list, stays in the address, and a bad one is shown with its place."""
     console.upload("report.txt"), console.upload("other.txt")
@@ -94,6 +100,13 @@ def test_filter_files_and_learn_from_a_bad_filter(console: Console) -> None:
     assert "filter=name" in page.url
     page.get_by_role("searchbox").fill("name = (")
     expect(page.get_by_role("alert")).to_contain_text("Invalid filter")
+    drawn = (
+        page.get_by_role("alert")
+        .locator("strong")
+        .evaluate("each => [getComputedStyle(each).whiteSpace, getComputedStyle(each).fontFamily]")
+    )
+    assert drawn[0] == "pre-wrap"  # the caret stands below the mistake
+    assert "mono" in drawn[1]
 
 
 def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path) -> None:

@@ -121,7 +121,8 @@ function teamSwitch({ api, live, team }) {
 }
 
 async function newTeam(api) {
-  const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9._\\-]{1,64}", autocomplete: "off" });
+  const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9._\\-]{1,64}", autocomplete: "off",
+    title: "1 to 64 characters of A-Z a-z 0-9 . _ -" });
   const profile = select([["", "as the server"], ["documented", "documented"], ["strict", "strict"], ["relaxed", "relaxed"]], "", { name: "profile" });
   return ask("Another team", [
     h("p", "A team has its own files, clock, faults and journal. Its keys end in ", h("code", "@"), " and its name."),

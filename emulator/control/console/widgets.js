@@ -82,7 +82,7 @@ export function select(options, value, properties = {}) {
 
 /** A table. Columns are `[heading, cell(row), look?]`; a click on a row follows the first link in it. */
 export function table(caption, columns, rows, { empty, current } = {}) {
-  if (rows.length === 0 && empty) return emptiness(empty);
+  if (rows.length === 0 && empty) return empty;
   const head = h("tr", columns.map(([heading, , look]) => h("th", { scope: "col", class: look ?? "" }, heading)));
   const body = rows.map((row) => {
     const cells = columns.map(([, cell, look]) => h("td", { class: look ?? "" }, cell(row)));
@@ -150,7 +150,7 @@ export function notice(text, tone = "none", ...more) {
 
 /** A refusal as a sentence with the rule that refused. */
 export function refusalBox(refusal) {
-  return h("div.refusal", { role: "alert" }, h("strong", refusal.message),
+  return h("div.refusal", { role: "alert" }, h(refusal.message.includes("\n") ? "strong.drawn" : "strong", refusal.message),
     (refusal.rule || refusal.fault) && h("div", refusal.rule && ["rule ", h("code", refusal.rule)], " ",
       refusal.fault && ["planned fault ", h("code", refusal.fault)]),
     refusal.rule && remedy(refusal.rule));

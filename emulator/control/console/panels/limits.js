@@ -3,7 +3,7 @@
 import { h, replace } from "../dom.js";
 import { bytes, duration, number } from "../format.js";
 import { filterBox } from "../listing.js";
-import { ask, badge, button, complain, field, guarded, heading, named, table } from "../widgets.js";
+import { ask, badge, button, complain, emptiness, field, guarded, heading, named, table } from "../widgets.js";
 
 const TONES = { documented: "ok", recorded: "busy", assumed: "warn" };
 
@@ -43,7 +43,7 @@ function drawRows(rows, change) {
       row.value !== row.default && h("div.faint", `default ${shown(row.name, row.default)}`)], "number"],
     ["Source", (row) => [row.source, " ", badge(row.confidence, TONES[row.confidence])], "prose"],
     ["", (row) => button("Change", change, { look: "quiet", key: row.name, label: `Change ${row.name}` }), "end"],
-  ], rows, { empty: h("p", "No limit matches.") });
+  ], rows, { empty: emptiness(h("p", "No limit matches.")) });
 }
 
 /** A value with its unit, which the name of its row ends with. */

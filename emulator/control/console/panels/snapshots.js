@@ -8,7 +8,8 @@ export const snapshots = { name: "snapshots", title: "Snapshots", icon: "snapsho
 
 function mount(outlet, { api, clock, live, signal, team }) {
   const rows = h("div.list");
-  const name = h("input", { required: true, pattern: "[A-Za-z0-9._\\-]{1,64}", autocomplete: "off", placeholder: "before-the-import" });
+  const name = h("input", { required: true, pattern: "[A-Za-z0-9_\\-][A-Za-z0-9._\\-]{0,63}", autocomplete: "off", placeholder: "before-the-import",
+    title: "1 to 64 characters of A-Z a-z 0-9 . _ - that do not begin with a dot" });
 
   const draw = async () => {
     const answer = await api.control("GET", "/snapshots");
