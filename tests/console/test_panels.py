@@ -84,6 +84,16 @@ def test_look_into_a_file_make_it_public_and_delete_it(console: Console) -> None
     assert [file["id"] for file in console.rest.get("/files").json()["data"]] == [text]
 
 
+def test_sizes_of_chunks_are_asked_where_they_count(console: Console) -> None:
+    """Under the default they would be read by nobody, so they are not shown."""
+    page = console.open("collections")
+    page.get_by_role("button", name="New collection").click()
+    size = page.get_by_label("Size of a chunk")
+    expect(size).to_be_hidden()
+    page.get_by_label("Chunks").select_option(index=1)
+    expect(size).to_be_visible()
+
+
 def test_what_is_empty_says_so_once(console: Console) -> None:
     """A panel without rows has one box that tells how to get some."""
     for panel in ("files", "collections", "batches", "snapshots", "journal", "clock"):
