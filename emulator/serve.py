@@ -62,7 +62,7 @@ async def _serve(settings: Settings) -> int:
         server = Server(settings, log)
         await server.start()
     except BadSeed as error:
-        log(f"xai-emulator: {error}")
+        log(f"xai-emulator: --seed: {error}")
         return 2
     except (CannotListen, LockTaken, DatabaseUnusable) as error:
         log(f"xai-emulator: {error}{REMEDIES.get(type(error), '')}")

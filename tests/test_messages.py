@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve --responder canned:/nope": ("responder: /nope", "No such file"),
     "serve --responder call:nope:f": ("responder: nope:f", "No module named 'nope'"),
     "serve --embedder nope": ("embedder: 'nope'", "stand-in, MODULE:FUNCTION or the URL"),
-    "serve --seed /nope.yaml": ("/nope.yaml", "No such file"),
+    "serve --seed /nope.yaml": ("--seed: /nope.yaml", "No such file"),
     "serve --data-dir /dev/null/x": ("--data-dir: /dev/null/x", "Not a directory"),
     "serve --host 203.0.113.7": ("203.0.113.7", "Give --host an address of this machine"),
     "serve --port {taken}": ("Port {taken} is taken", "choose another with --port"),

@@ -57,4 +57,4 @@ def test_a_bad_seed_ends_with_code_2(tmp_path: object) -> None:
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"xai-emulator: {path}: No such file or directory\n"
+    assert done.stderr == f"xai-emulator: --seed: {path}: No such file or directory\n"
