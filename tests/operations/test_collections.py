@@ -173,6 +173,17 @@ async def test_a_field_cannot_become_what_documents_are_not(world: World) -> Non
     assert await fits(world, collection, "1", "2") == [False, True]
 
 
+async def test_a_field_may_be_unique_again(world: World) -> None:
+    """As long as no two documents have one value by then."""
+    collection = await create(world, FieldDefinition("a", unique=True))
+    first, second = await add(world, collection, {"a": "1"}), await add(world, collection, {"a": "2"})
+    await update(world, collection, adding("a"))
+    for file, value in ((first, "2"), (second, "1")):
+        await run(world, "documents.add", AddDocument(collection.id, file, {"a": value}))
+    again = await update(world, collection, adding("a", unique=True))
+    assert await fits(world, again, "1", "2", "3") == [False, False, True]
+
+
 async def test_what_was_required_may_stay_so(world: World) -> None:
     """However it is said."""
     collection = await create(world, FieldDefinition("a", required=True))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emulator.app import build_world
+from emulator.clock import MICROSECONDS, to_datetime
 from emulator.domain.collections import Collection
 from emulator.domain.documents import DocumentStatus
 from emulator.domain.files import ContentFormat, FileView, SortBy
@@ -264,3 +265,22 @@ async def test_a_team_has_so_many_public_urls_at_a_time(world: World) -> None:
     assert await refusal(run(world, "files.create_public_url", CreatePublicUrl(other))) == ("public_urls_max", None)
     advance(world, 2 * HOUR)
     await published(world, other)
+
+
+# --- filters
+
+
+async def test_a_list_can_be_filtered_by_the_public_url_and_its_end(world: World) -> None:
+    """Both are null where there is none."""
+    none, short, long = [await uploaded(world, f"{name}.png", PNG) for name in "abc"]
+    for id, expires_after in ((short, HOUR), (long, 3 * HOUR)):
+        await published(world, id, expires_after)
+    between = to_datetime(world.team("default").clock.now() + 2 * HOUR * MICROSECONDS).isoformat()
+    for filter, expected in {
+        "public_url = null": [none],
+        "public_url:*": [short, long],
+        "public_url_expires_at = null": [none],
+        f'public_url_expires_at < "{between}"': [short],
+        f'public_url_expires_at > "{between}"': [long],
+    }.items():
+        assert [view.file.id for view in (await listed(world, filter=filter)).items] == expected, filter

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from emulator.domain.batches import NewRequest, RequestKind
-from emulator.domain.collections import FieldDefinition
+from emulator.domain.collections import CollectionsSortBy, FieldDefinition
 from emulator.domain.documents import DocumentsSortBy
 from emulator.domain.files import ContentFormat, SortBy
 from emulator.errors import ApiError, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.batches import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
 from emulator.operations.batches_results import ReadMedium, RequestId
-from emulator.operations.collections import CollectionId, CreateCollection, UpdateCollection
+from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import (
     AddDocument,
     BatchGetDocuments,
@@ -86,6 +86,35 @@ def document(things: Things, **fields: str) -> AddDocument:
 
 def head(name: str, **fields: str) -> Callable[[], DocumentHead]:
     return lambda: DocumentHead(name, None, fields)
+
+
+# Filters by what each list always has: nothing there is null, so who asks for it has mistaken something.
+NEVER_NULL = {
+    "files.list": ("size_bytes", "created_at"),
+    "collections.list": ("created_at", "documents_count"),
+    "documents.list": ("size_bytes", "created_at", "status"),
+}
+NULLABLE = {"files.list": "expires_at", "documents.list": "name"}
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, all in NEVER_NULL.items() for field in all])
+async def test_what_is_always_there_is_not_compared_with_null(world: World, name: str, field: str) -> None:
+    """A filter that can match nothing is a mistake, and is told."""
+    things = await Things.made(world)
+
+    def listing(filter: str) -> Any:
+        requests = {
+            "files.list": ListFiles(10, True, SortBy.CREATED_AT, filter=filter),
+            "collections.list": ListCollections(10, True, CollectionsSortBy.NAME, filter=filter),
+            "documents.list": ListDocuments(things.collection, 10, True, DocumentsSortBy.NAME, filter=filter),
+        }
+        return run(world, name, requests[name])
+
+    with pytest.raises(ApiError) as refused:
+        await listing(f"{field} = null")
+    assert (refused.value.rule, refused.value.param) == ("filter", "filter")
+    if name in NULLABLE:
+        await listing(f"{NULLABLE[name]} = null")
 
 
 Asked = Callable[[Things], tuple[str, Any]]
