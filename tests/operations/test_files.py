@@ -158,9 +158,8 @@ async def test_content_can_be_read_whole_and_in_part(world: World, format: Conte
     ]
     for path in world.store.blobs._blobs.iterdir():
         path.write_bytes(b"some")
-    if format is ContentFormat.ORIGINAL:
-        with pytest.raises(OSError, match="cut short"):
-            await run(world, "files.content", ReadFile(id, format))
+    with pytest.raises(OSError, match="cut short"):
+        await run(world, "files.content", ReadFile(id, format))
 
 
 async def test_a_text_comes_in_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,8 +117,9 @@ async def test_a_team_that_is_full_is_told_before_bytes_are_read(world: World) -
         *("total_bytes_per_team_max", None),
     )
     await run(world, "files.upload", UploadFile("a.txt", pieces(b"123")))
+    await run(world, "files.upload", UploadFile("a.txt", pieces(b"")))  # which takes no room
     assert await refusal(run(world, "files.upload", UploadFile("..", gone()))) == ("filename", "filename")
-    assert blobs(world) == len(rows(world, "SELECT 1 FROM files")) == 2
+    assert blobs(world) == len(rows(world, "SELECT 1 FROM files")) == 3
 
 
 @pytest.mark.parametrize("made_by", ["files.upload", "files.initialize", "files.batch_upload"])
