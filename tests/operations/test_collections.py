@@ -177,7 +177,8 @@ async def test_a_field_may_be_unique_again(world: World) -> None:
     """As long as no two documents have one value by then."""
     collection = await create(world, FieldDefinition("a", unique=True))
     first, second = await add(world, collection, {"a": "1"}), await add(world, collection, {"a": "2"})
-    await update(world, collection, adding("a"))
+    for unique in (False, True, False):
+        collection = await update(world, collection, adding("a", unique=unique))
     for file, value in ((first, "2"), (second, "1")):
         await run(world, "documents.add", AddDocument(collection.id, file, {"a": value}))
     again = await update(world, collection, adding("a", unique=True))
