@@ -230,7 +230,7 @@ def _wrong(node: Any, parent: ast.AST, field: str, at_import: bool) -> Iterable[
                 yield _with(node, keys=keys[:at] + keys[at + 1 :], values=values[:at] + values[at + 1 :])
         case ast.Set(elts) | ast.Tuple(elts, ast.Load()) | ast.List(elts, ast.Load()) if at_import or field == "type":
             yield from (_with(node, elts=rest) for rest in _without_one(elts) if rest)
-        case ast.Lambda(body=body):
+        case ast.Lambda(body=body) if ast.unparse(body) != "None":
             yield _with(node, body=ast.Constant(None))
         case ast.Match(cases=cases) if len(cases) > 1:
             yield from (_with(node, cases=rest) for rest in _without_one(cases))
