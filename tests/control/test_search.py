@@ -112,7 +112,7 @@ def test_the_command_line_prints_json(emulator: Emulator, collection: str, capsy
     [
         (["--collection", "nope"], "Collection not found"),
         (["--collection", "c", "--url", "http://localhost:9"], "no emulator answers at http://localhost:9"),
-        (["--collection", "c", "--team", "no such name"], "query"),
+        (["--collection", "c", "--limit", "0"], "limit"),
     ],
 )
 def test_the_command_line_fails_with_one_line(
