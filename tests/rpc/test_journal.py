@@ -6,6 +6,7 @@ import httpx
 import xai_sdk
 
 from emulator import Emulator
+from tests.rpc.client import Rpc, data, init
 
 
 def test_messages_are_shown_field_by_field(emulator: Emulator, control: httpx.Client) -> None:
@@ -28,3 +29,14 @@ def test_messages_are_shown_field_by_field(emulator: Emulator, control: httpx.Cl
     assert created["metric_space"].endswith("COSINE")
     assert added["fields"] == {"year": "2026"}
     assert calls["collections.create"]["response"]["json"]["collection_id"] == made.collection_id
+
+
+def test_streams_and_empty_messages_are_shown_by_their_length(emulator: Emulator, control: httpx.Client) -> None:
+    """Of an upload all of its messages; a message of nothing is none."""
+    messages = [init("a.txt"), data(b"some"), data(b" words")]
+    with Rpc(emulator.grpc_target, emulator.api_key) as rpc:
+        rpc.call("xai_api.Files/UploadFile", messages)
+        rpc.call("xai_api.Auth/get_api_key_info", b"")
+    calls = {call["operation"]: call["request"] for call in control.get("/requests").json()["requests"]}
+    assert calls["files.upload"]["bytes"] == sum(len(each.SerializeToString()) for each in messages)
+    assert calls["auth.api_key"] is None
