@@ -72,7 +72,7 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew, from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
 
-mutation:  ## Change the code in small ways, and see whether the tests notice (an hour; ARGS="emulator/domain/files.py")
+mutation:  ## Change the code in small ways, and see whether the tests notice (hours; ARGS="emulator/domain/files.py")
 	$(MAKE) VENV=$(VENV)-mutation $(VENV)-mutation/.stamps/mutation
 	$(VENV)-mutation/bin/python -m tests.mutation $(ARGS)
 
