@@ -21,14 +21,16 @@ from tests.serving import KEY, Served, until
 
 SECONDS = float(os.environ.get("XAI_LOAD_SECONDS", "8"))
 IS_LONG = SECONDS >= 60
-WINDOWS = 20 if IS_LONG else 5  # of the time at 70 %; in the first fifth of them the server warms up
+WINDOWS = int(SECONDS // 5) if IS_LONG else 5  # of the time at 70 %; in the first fifth of them the server warms up
 LIMIT_SECONDS = 10.0 if IS_LONG else 2.0
 CLIENTS = {"rest": 12, "grpc": 6}  # that call as fast as they are answered
 SHARE = 0.7
 GROWTH_MAX = 12 * 1024 * 1024
 SPREAD_MAX = 10  # p99 of the small calls, in p50
 DESCRIPTORS_MAX = 60  # of a server whose clients have left
-OTHERS_MAX = 0.2  # how much of the machine others may use where times are judged
+# How much of the machine others may use where times are judged, those included that the machine itself is shared with:
+# at 70 % of the limit of two processors, a tenth for others makes queues.
+OTHERS_MAX = 0.02 if IS_LONG else 0.2
 
 pytestmark = [
     pytest.mark.alone,
@@ -166,6 +168,8 @@ def test_mixed_load_leaves_no_trace(tmp_path: Path) -> None:
     if not calm:
         least = min(window.others for window in windows)
         pytest.skip(f"the rest was shown, but times cannot be judged: others use {least:.0%} of the machine")
+    print(f"{len(calm)} of {len(windows)} windows are calm")
     for door in rates:
         spreads = sorted(spread(window, door) for window in calm)
+        print(f"{door}: p99 is {spreads[len(spreads) // 2]:.1f} times p50, from {spreads[0]:.1f} to {spreads[-1]:.1f}")
         assert spreads[len(spreads) // 2 if IS_LONG else 0] < SPREAD_MAX, (door, spreads)
