@@ -48,9 +48,15 @@ STATES = dict(zip("abcdef", [State.SUCCEEDED, State.FAILED] * 2 + [State.PENDING
 ENDED = {name: State.CANCELLED if state is State.PENDING else state for name, state in STATES.items()}
 
 
-@pytest.mark.parametrize("states", [set(some) for n in range(4) for some in itertools.combinations(State, n)], ids=str)
+@pytest.mark.parametrize(
+    "states",
+    [some for count in range(4) for some in itertools.combinations(State, count)],
+    ids=lambda states: "+".join(state.value for state in states) or "all",
+)
 @pytest.mark.parametrize("ended", [False, True])
-async def test_requests_are_listed_by_their_states(world: World, batch: str, states: set[State], ended: bool) -> None:
+async def test_requests_are_listed_by_their_states(
+    world: World, batch: str, states: tuple[State, ...], ended: bool
+) -> None:
     """No states are all of them; what waits when its batch ends is cancelled at that moment."""
     if ended:
         advance(world, 1)
