@@ -195,7 +195,7 @@ def _wrong(node: Any, parent: ast.AST, field: str, at_import: bool) -> Iterable[
         case ast.Constant(bool(value)):
             yield ast.Constant(not value)
         case ast.Constant(int(value) | float(value)):
-            yield ast.Constant(value + 1)
+            yield ast.Constant(value + 1 if value + 1 != value else value * 2)  # one more is nothing to a large float
         case ast.Constant(str()) if _is_tried_already(parent, field, at_import):
             pass
         case ast.Constant(str(value)) if " " not in value.strip():
