@@ -133,6 +133,11 @@ RELAXED = override(
 # pipeline to check, by the OpenAPI to state the same bounds, and by tests to generate values.
 
 
+def whole(pattern: str) -> str:
+    """A pattern that a text has to be all of. Python's `$` alone would let a line break pass before the end."""
+    return rf"^{pattern}(?!\n)$"
+
+
 class Between(msgspec.Struct, frozen=True):
     """The number lies between two rows, both inclusive."""
 

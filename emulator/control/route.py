@@ -8,18 +8,16 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from emulator.domain.keys import DEFAULT_TEAM
+from emulator.domain.keys import DEFAULT_TEAM, TEAM_NAME
 from emulator.jobs.runner import Runner
+from emulator.limits import whole
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.world import Team, World
 
 SCHEMA_VERSION = 1
 
-# Python's `$` would let a line break pass before the end, which JSON Schema's does not.
-TeamName = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}(?!\n)$", description="As in the suffix of a key: `KEY@team`.")
-]
+TeamName = Annotated[str, Meta(pattern=whole(TEAM_NAME.pattern), description="As in the suffix of a key: `KEY@team`.")]
 
 
 class Answer(Struct, kw_only=True):

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Download, TeamName
 from emulator.control.server import Cleared
+from emulator.limits import whole
 from emulator.settings import STAY_HERE
 from emulator.store.blobs import READ_BYTES
 from emulator.store.snapshot_files import BadSnapshot
@@ -20,8 +21,7 @@ from emulator.store.snapshots import NAME, SnapshotRow
 
 UPLOAD_BYTES_MAX = 16 * 1024**3
 
-# Python's `$` would let a line break pass before the end, and nothing could name such a snapshot again.
-Name = Annotated[str, Meta(pattern=rf"^{NAME.pattern}(?!\n)$")]
+Name = Annotated[str, Meta(pattern=whole(NAME.pattern))]
 
 
 class SnapshotShown(Struct):

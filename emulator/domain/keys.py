@@ -16,7 +16,7 @@ MANAGEMENT_KEY = "xai-token-emulator"
 MANAGEMENT_PREFIX = "xai-token-"
 INFERENCE_PREFIX = "xai-"
 KEYS_KNOWN = 1024  # whose reading is remembered: every call asks for it, and few keys make many calls
-_TEAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TEAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Plane(enum.Enum):
@@ -74,12 +74,12 @@ def bearer(authorization: str | None) -> str | None:
 def team_of(secret: str | None) -> str:
     """The team a key selects with its suffix `@team`; the default team where it has none."""
     _, at, name = (secret or "").rpartition("@")
-    return name if at and _TEAM_NAME.fullmatch(name) else DEFAULT_TEAM
+    return name if at and TEAM_NAME.fullmatch(name) else DEFAULT_TEAM
 
 
 def check_team_name(name: str) -> str:
     """The name, or ValueError for one that no key could select."""
-    if not _TEAM_NAME.fullmatch(name):
+    if not TEAM_NAME.fullmatch(name):
         raise ValueError("a team name has 1 to 64 characters of A-Z a-z 0-9 . _ -")
     return name
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from emulator.clock import Instant, monotonic_ms
+from emulator.limits import whole
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Door, Operation
 from emulator.pipeline.effects import BadFault, Effect, applicable
@@ -22,8 +23,9 @@ PLANS_MAX = 1000  # rules and scripts of a team
 Glob = Annotated[
     str, Meta(min_length=1, max_length=200, description="The name of an operation, or a pattern: `files.*`.")
 ]
-# Python's `$` would let a line break pass before the end, and an id goes into a header.
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}(?!\n)$", description="Given, or made up where it is missing.")]
+Id = Annotated[  # which goes into a header
+    str, Meta(pattern=whole("[A-Za-z0-9._-]{1,64}"), description="Given, or made up where it is missing.")
+]
 
 
 class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
