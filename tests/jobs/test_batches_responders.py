@@ -365,21 +365,31 @@ def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches:
     assert batches.counters(id)[2] == THREADS
 
 
-def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches) -> None:
-    """Its result is dropped."""
-    asked_for, go_on = threading.Event(), threading.Event()
+class Late:
+    """A responder that does not answer before it is let."""
 
-    def answer(asked: BatchRequest) -> str:
-        asked_for.set()
-        assert go_on.wait(20)
+    def __init__(self, batches: Batches) -> None:
+        self.go_on, self._asked = threading.Event(), threading.Event()
+        world = batches.emulator._running().world
+        world.set_responder(world.team("default"), self._answer)
+
+    def _answer(self, asked: BatchRequest) -> str:
+        self._asked.set()
+        assert self.go_on.wait(20)
         return "too late"
 
-    world = batches.emulator._running().world
-    world.set_responder(world.team("default"), answer)
+    def wait_until_asked(self) -> None:
+        """Wait until it has begun."""
+        assert self._asked.wait(20)
+
+
+def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches) -> None:
+    """Its result is dropped."""
+    late = Late(batches)
     id = batches.filled(request("a"))
-    assert asked_for.wait(20)
+    late.wait_until_asked()
     assert tuple(batches.cancel(id)["state"].values()) == (1, 0, 0, 0, 1)
-    go_on.set()
+    late.go_on.set()
     batches.advance(1)
     assert batches.counters(id) == (1, 0, 0, 0, 1)
     assert batches.contents(id) == {"a": "error: Batch cancelled"}
@@ -388,22 +398,14 @@ def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches
 @pytest.mark.parametrize("how", ["reset", "delete"])
 def test_what_is_answered_after_a_reset_is_nobody_s_answer(batches: Batches, how: str) -> None:
     """Ids come again then: the answer is not one to a batch of the same id, nor is that batch begun before its time."""
-    asked_for, go_on = threading.Event(), threading.Event()
-
-    def answer(asked: BatchRequest) -> str:
-        asked_for.set()
-        assert go_on.wait(20)
-        return "too late"
-
-    world = batches.emulator._running().world
-    world.set_responder(world.team("default"), answer)
+    late = Late(batches)
     id = batches.filled(request("a"))
-    assert asked_for.wait(20)
+    late.wait_until_asked()
     gone = batches.http.delete("/_emulator/teams/default") if how == "delete" else batches.http.post("/_emulator/reset")
     assert gone.status_code == 200
     batches.configure(batches="manual")
     assert batches.filled(request("a")) == id
-    go_on.set()
+    late.go_on.set()
     batches.advance(1)
     assert batches.counters(id) == (1, 1, 0, 0, 0)
     batches.emulator.run_jobs()
@@ -412,23 +414,16 @@ def test_what_is_answered_after_a_reset_is_nobody_s_answer(batches: Batches, how
 
 def test_a_deleted_team_does_not_come_back_by_itself(batches: Batches) -> None:
     """What was under way for it ends without it."""
-    asked_for, go_on = threading.Event(), threading.Event()
-
-    def answer(asked: BatchRequest) -> str:
-        asked_for.set()
-        assert go_on.wait(20)
-        return "too late"
-
-    world = batches.emulator._running().world
-    world.set_responder(world.team("default"), answer)
+    late = Late(batches)
     batches.filled(request("a"))
-    assert asked_for.wait(20)
+    late.wait_until_asked()
     batches.http.delete("/_emulator/teams/default")
-    go_on.set()
+    late.go_on.set()
     batches.emulator.run_jobs("another")
     until(lambda: not batches.emulator._running().runner._tasks)
-    assert world.store.teams.names() == ["another"]
-    assert world.store.jobs.teams() == []
+    store = batches.emulator._running().world.store
+    assert store.teams.names() == ["another"]
+    assert store.jobs.teams() == []
 
 
 def test_a_function_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -211,9 +211,10 @@ OVERTAKEN: dict[str, Callable[[Place, str], httpx.Response]] = {
 }
 
 
-@pytest.mark.parametrize("overtaking", OVERTAKEN)
-def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found out of a document that is gone meanwhile, or was begun anew, changes nothing."""
+def held_up(
+    here: Place, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Future[Any], threading.Event]:
+    """The run of jobs, of which one has cut a document and waits; and what lets it go on."""
     real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
 
     def slow(path: Path, *arguments: Any) -> Any:
@@ -222,12 +223,19 @@ def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPa
         assert go_on.wait(30)
         return chunks
 
+    monkeypatch.setattr(indexing, "cut", slow)
+    running = pool.submit(here.emulator.run_jobs)
+    assert entered.wait(30)
+    monkeypatch.setattr(indexing, "cut", real)
+    return running, go_on
+
+
+@pytest.mark.parametrize("overtaking", OVERTAKEN)
+def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found out of a document that is gone meanwhile, or was begun anew, changes nothing."""
     with place(indexing="manual") as here, ThreadPoolExecutor() as pool:
         id = here.add()
-        monkeypatch.setattr(indexing, "cut", slow)
-        running = pool.submit(here.emulator.run_jobs)
-        assert entered.wait(30)
-        monkeypatch.setattr(indexing, "cut", real)
+        running, go_on = held_up(here, pool, monkeypatch)
         assert OVERTAKEN[overtaking](here, id).status_code == 200
         go_on.set()
         running.result(30)
@@ -243,22 +251,11 @@ def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("how", ["reset", "restore", "delete"])
 def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a reset ids come again, and after a deletion or a restore; what was begun before is not for them."""
-    real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
-
-    def slow(path: Path, *arguments: Any) -> Any:
-        chunks = real(path, *arguments)
-        entered.set()
-        assert go_on.wait(30)
-        return chunks
-
     with place(indexing="manual") as here, ThreadPoolExecutor() as pool:
         control = f"{here.emulator.url}/_emulator"
         assert httpx.post(f"{control}/snapshots", json={"name": "before"}).status_code == 200
         first = here.add()
-        monkeypatch.setattr(indexing, "cut", slow)
-        running = pool.submit(here.emulator.run_jobs)
-        assert entered.wait(30)
-        monkeypatch.setattr(indexing, "cut", real)
+        running, go_on = held_up(here, pool, monkeypatch)
         if how == "restore":
             assert httpx.post(f"{control}/snapshots/before/restore").status_code == 200
         else:
