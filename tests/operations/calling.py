@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from emulator.clock import MICROSECONDS
 from emulator.domain.keys import Principal
 from emulator.errors import ApiError
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call
+from emulator.operations.base import Call, Content
 from emulator.operations.uploads import UploadFile
 from emulator.world import World
 
@@ -64,3 +66,28 @@ def rows(world: World, sql: str) -> list[Any]:
 def planned(world: World, kind: str) -> int:
     """How many jobs of a kind there are."""
     return len(rows(world, f"SELECT 1 FROM jobs WHERE kind = '{kind}'"))
+
+
+async def bytes_of(content: Content, *part: int) -> bytes:
+    """Content that is read, whole or in part."""
+    return b"".join([piece async for piece in content.read(*part)])
+
+
+def blobs(world: World) -> int:
+    """How many contents there are on the disk."""
+    return len(list(world.store.blobs._blobs.iterdir()))
+
+
+@contextmanager
+def turns(told: Callable[[], Any]) -> Iterator[list[Any]]:
+    """What is told each time that others have their turn."""
+    had: list[Any] = []
+
+    async def other() -> None:
+        while True:
+            had.append(told())
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    yield had
+    task.cancel()

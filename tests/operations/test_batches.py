@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from emulator.domain.batches import NewRequest, RequestKind
 from emulator.errors import ApiError
 from emulator.operations import batches
 from emulator.world import World
-from tests.operations.calling import advance, call_of, planned, refusal, rows, run
+from tests.operations.calling import advance, call_of, planned, refusal, rows, run, turns
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -108,26 +107,20 @@ async def test_others_have_their_turn_while_requests_are_prepared(world: World) 
     id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
     await run(world, "batches.add_requests", batches.AddRequests(id, [asked("there")]))
     call = call_of(world, "batches.add_requests")
-    read, compared, turns = list[int](), list[str](), list[tuple[int, int]]()
+    read, compared = list[int](), list[str]()
 
     def items() -> Iterator[NewRequest]:
         for number in range(2 * batches.ITEMS_AT_ONCE + 50):
             read.append(number)
             yield asked(f"{number}")
 
-    async def other() -> None:
-        while True:
-            turns.append((len(read), len(compared)))
-            await asyncio.sleep(0)
-
     present, get = world.store.batch_requests, world.store.batch_requests.get
     present.get = lambda team, batch, id: (compared.append(id), get(team, batch, id))[1]  # type: ignore[method-assign]
-    task = asyncio.create_task(other())
-    rows = await batches._prepared(world, call, batches.AddRequests(id, items()))
-    assert await batches._new(world, call, id, rows) == rows
-    task.cancel()
+    with turns(lambda: (len(read), len(compared))) as had:
+        rows = await batches._prepared(world, call, batches.AddRequests(id, items()))
+        assert await batches._new(world, call, id, rows) == rows
     once, all_of_them = batches.ITEMS_AT_ONCE, len(rows)
-    assert turns == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]
+    assert had == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]
 
 
 @pytest.mark.parametrize("asked_by", [None, "team", "fault"])

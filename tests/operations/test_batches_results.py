@@ -17,7 +17,7 @@ from emulator.settings import Settings
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Medium
 from emulator.world import World
-from tests.operations.calling import advance, refusal, run
+from tests.operations.calling import advance, bytes_of, refusal, run
 
 ANSWER = b'{"id":"x"}'
 FAILED = Failure(Kind.INTERNAL, "no")
@@ -148,7 +148,7 @@ async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(world: World) -
     shown = await run(world, "batches.media", ReadMedium("token", "a.png"))
     assert (shown.size, shown.content_type) == (10, "image/png")
     for part, expected in {(): b"0123456789", (3,): b"3456789", (3, 5): b"34"}.items():
-        assert b"".join([piece async for piece in shown.read(*part)]) == expected
+        assert await bytes_of(shown, *part) == expected
     assert await refusal(run(world, "batches.media", ReadMedium("token", "b.png"))) == ("not_found", None)
     advance(world, 1)
     assert await refusal(run(world, "batches.media", ReadMedium("token", "a.png"))) == ("not_found", None)

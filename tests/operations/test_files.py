@@ -16,7 +16,6 @@ from emulator.domain.files import ContentFormat, FileView, SortBy
 from emulator.errors import ApiError, CallerGone, Kind
 from emulator.jobs.runner import Runner
 from emulator.operations import texts
-from emulator.operations.base import Content
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files import (
@@ -30,7 +29,7 @@ from emulator.operations.files import (
 )
 from emulator.settings import Settings
 from emulator.world import World
-from tests.operations.calling import advance, pieces, refusal, rows, run, uploaded
+from tests.operations.calling import advance, blobs, bytes_of, pieces, refusal, rows, run, uploaded
 
 HOUR = 3600
 PNG = b"\x89PNG"
@@ -40,11 +39,6 @@ TEXT = ContentFormat.TEXT
 async def listed(world: World, limit: int = 10, **changes: Any) -> Any:
     """A page of files, the oldest first."""
     return await run(world, "files.list", ListFiles(limit, False, SortBy.CREATED_AT, **changes))
-
-
-async def bytes_of(content: Content, *part: int) -> bytes:
-    """Content that is read, whole or in part."""
-    return b"".join([piece async for piece in content.read(*part)])
 
 
 # --- pages
@@ -123,7 +117,7 @@ async def test_bytes_for_a_file_that_changes_meanwhile_are_refused(world: World,
     changed = happens == "files.update"
     assert refused.value.kind is (Kind.ABORTED if changed else Kind.NOT_FOUND)
     assert refused.value.rule == ("concurrent_change" if changed else "not_found")
-    assert len(list(world.store.blobs._blobs.iterdir())) == (1 if changed else 0)
+    assert blobs(world) == (1 if changed else 0)
     if changed:
         assert await bytes_of(await run(world, "files.content", ReadFile(id))) == b"quick"
 

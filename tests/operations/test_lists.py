@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.paging import Cursor, Page
 from emulator.operations import lists
+from tests.operations.calling import turns
 
 QUERY = ("numbers",)
 
@@ -80,27 +81,21 @@ def test_a_page_of_nothing_has_no_position_to_go_on_from() -> None:
 
 def test_others_have_their_turn_while_a_filter_looks() -> None:
     """What passes over many rows lets others go on after each few."""
-    numbers, turns = Numbers(10 * lists.SCAN_ROWS), list[int]()
+    numbers = Numbers(10 * lists.SCAN_ROWS)
 
-    async def other() -> None:
-        while True:
-            turns.append(len(numbers.asked))
-            await asyncio.sleep(0)
+    async def look() -> list[int]:
+        with turns(lambda: len(numbers.asked)) as had:
+            await lists.page(
+                numbers.fetch,
+                lambda row: Cursor(row, row),
+                query=QUERY,
+                token=None,
+                limit=1,
+                accepts=lambda row: False,
+            )
+        return had
 
-    async def both() -> None:
-        task = asyncio.create_task(other())
-        await lists.page(
-            numbers.fetch,
-            lambda row: Cursor(row, row),
-            query=QUERY,
-            token=None,
-            limit=1,
-            accepts=lambda row: False,
-        )
-        task.cancel()
-
-    asyncio.run(both())
-    assert turns == list(range(1, len(numbers.asked)))
+    assert asyncio.run(look()) == list(range(1, len(numbers.asked)))
 
 
 @pytest.mark.parametrize("accepts", [None, lambda row: True])

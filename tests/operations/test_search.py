@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,7 +20,7 @@ from emulator.search.embedders import EmbedderError
 from emulator.settings import Settings
 from emulator.store.index import Question
 from emulator.world import World
-from tests.operations.calling import advance, call_of, refusal, run, uploaded
+from tests.operations.calling import advance, call_of, refusal, run, turns, uploaded
 
 WORDS = ("fox", "hedge", "rain", "wind")
 QUERY = "fox hedge rain"
@@ -142,7 +140,8 @@ async def test_others_have_their_turn_while_fields_are_read(
     at = team.clock.now()
     collection = world.store.collections.get("default", library[0], at)
     assert collection is not None
-    with turns(world.store.documents, "fields", monkeypatch) as had:
+    calls = counted(world.store.documents, "fields", monkeypatch)
+    with turns(lambda: len(calls)) as had:
         found, accepts = await searching._accepted(
             world, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
         )
@@ -161,7 +160,8 @@ async def test_others_have_their_turn_while_matches_are_read(
     team = world.team("default")
     at = team.clock.now()
     collections = [world.store.collections.get("default", id, at) for id in library]
-    with turns(world.store.documents, "get", monkeypatch) as had:
+    calls = counted(world.store.documents, "get", monkeypatch)
+    with turns(lambda: len(calls)) as had:
         again = await searching._matches(
             world, team, at, [each for each in collections if each], [each.candidate for each in matches], 18
         )
@@ -169,25 +169,11 @@ async def test_others_have_their_turn_while_matches_are_read(
     assert had == [5, 10, 15]
 
 
-@contextmanager
-def turns(store: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How often a method of a store had been called by each time that others had their turn."""
-    calls, had, call = 0, list[int](), getattr(store, method)
-
-    def counting(*what: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return call(*what)
-
-    async def other() -> None:
-        while True:
-            had.append(calls)
-            await asyncio.sleep(0)
-
-    monkeypatch.setattr(store, method, counting)
-    task = asyncio.create_task(other())
-    yield had
-    task.cancel()
+def counted(store: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a method of a store has been called with, call by call."""
+    calls, call = list[Any](), getattr(store, method)
+    monkeypatch.setattr(store, method, lambda *what: (calls.append(what), call(*what))[1])
+    return calls
 
 
 # --- what is gone

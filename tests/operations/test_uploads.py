@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,7 +30,7 @@ from emulator.operations.uploads import (
 from emulator.settings import Settings
 from emulator.store import blobs as stored
 from emulator.world import World
-from tests.operations.calling import advance, pieces, planned, refusal, rows, run, uploaded
+from tests.operations.calling import advance, blobs, bytes_of, pieces, planned, refusal, rows, run, turns, uploaded
 
 HOUR = 3600
 NEW = InitializeFile("a.txt", None)
@@ -51,13 +50,7 @@ async def gone() -> AsyncIterator[bytes]:
 
 async def content(world: World, id: str) -> bytes:
     """The bytes of a file."""
-    read = await run(world, "files.content", ReadFile(id))
-    return b"".join([piece async for piece in read.read()])
-
-
-def blobs(world: World) -> int:
-    """How many contents there are on the disk."""
-    return len(list(world.store.blobs._blobs.iterdir()))
+    return await bytes_of(await run(world, "files.content", ReadFile(id)))
 
 
 # --- one file
@@ -191,18 +184,9 @@ async def test_others_have_their_turn_while_a_file_grows(world: World, monkeypat
     id = (await run(world, "files.initialize", NEW)).id
     await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"0123456789")))
     monkeypatch.setattr(stored, "READ_BYTES", 4)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"!")))
-    task.cancel()
-    assert (turns, await content(world, id)) == (3, b"0123456789!")
+    with turns(lambda: None) as had:
+        await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"!")))
+    assert (len(had), await content(world, id)) == (3, b"0123456789!")
 
 
 # --- several files
