@@ -51,6 +51,19 @@ def test_wheel_holds_every_file_of_the_packages_under_its_installed_name(wheel: 
     assert packed == expected
 
 
+def test_wheel_holds_the_licence_of_everything_in_it(wheel: Path) -> None:
+    """The metadata names the licence of the code and that of the fonts, whose text lies beside each font."""
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    assert "License-Expression: Apache-2.0 AND OFL-1.1\n" in metadata
+    fonts = [name for name in archive.namelist() if name.endswith(".woff2")]
+    assert len(fonts) == 2
+    for font in fonts:
+        licence = font.replace(".woff2", "-OFL.txt")
+        assert b"SIL OPEN FONT LICENSE Version 1.1" in archive.read(licence), font
+        assert f"License-File: {licence}\n" in metadata
+
+
 def test_wheel_is_importable_without_the_tree(wheel: Path, tmp_path: Path) -> None:
     """From an unpacked wheel the mapped packages import under emulator, and no top-level `fixtures` appears."""
     zipfile.ZipFile(wheel).extractall(tmp_path)

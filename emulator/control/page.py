@@ -17,7 +17,11 @@ CONTENT_TYPES = {
     ".html": b"text/html; charset=utf-8",
     ".js": b"text/javascript; charset=utf-8",
     ".svg": b"image/svg+xml",
+    ".txt": b"text/plain; charset=utf-8",
+    ".woff2": b"font/woff2",
 }
+# A font is large and does not change between versions; everything else is asked for again.
+CACHED = {".woff2": b"max-age=604800"}
 # File names, metadata and bodies that the page shows come from anywhere: nothing in them may run, load or call out.
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -28,7 +32,6 @@ GUARDED = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-cache"),
 )
 
 
@@ -64,5 +67,9 @@ def _files() -> dict[str, Asset]:
 
 def _file(path: Path) -> Asset:
     content = path.read_bytes()
-    length = (b"content-length", str(len(content)).encode())
-    return Asset(content, headers=((b"content-type", CONTENT_TYPES[path.suffix]), length, *GUARDED))
+    headers = (
+        (b"content-type", CONTENT_TYPES[path.suffix]),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", CACHED.get(path.suffix, b"no-cache")),
+    )
+    return Asset(content, headers=(*headers, *GUARDED))

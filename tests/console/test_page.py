@@ -32,6 +32,29 @@ def test_every_file_is_served(control: httpx.Client, path: Path) -> None:
     assert "unsafe" not in policy
 
 
+FONTS = sorted(FOLDER.glob("fonts/*.woff2"))
+SUBSET = re.compile(r"U\+([0-9A-F]+)(?:-([0-9A-F]+))?")
+
+
+@pytest.mark.parametrize("path", FONTS, ids=name)
+def test_font_is_kept_by_browsers_and_is_small(control: httpx.Client, path: Path) -> None:
+    """A font is not asked for again with every page; the code of the page is."""
+    reply = control.get(f"/console/{name(path)}")
+    assert reply.headers["content-type"] == "font/woff2"
+    assert reply.headers["cache-control"] == "max-age=604800"
+    assert control.get("/console/main.js").headers["cache-control"] == "no-cache"
+    assert sum(each.stat().st_size for each in FONTS) < 60 * 1024
+
+
+def test_fonts_have_every_character_of_the_page() -> None:
+    """What the page itself says can be drawn with the subset that its fonts were cut to."""
+    style = (FOLDER / "console.css").read_text("utf-8")
+    ranges = [(int(low, 16), int(high or low, 16)) for low, high in SUBSET.findall(style)]
+    written = {letter for path in (*MODULES, FOLDER / "index.html") for letter in path.read_text("utf-8")} - {"\n"}
+    assert len(ranges) > 5
+    assert {each for each in written if not any(low <= ord(each) <= high for low, high in ranges)} == set()
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_modules_import_what_is_there(path: Path) -> None:
     """A module imports files of this folder and nothing from a network."""

@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { bar } from "./bar.js";
 import { TeamClock } from "./clock.js";
 import { h, replace } from "./dom.js";
+import { listenToKeys } from "./keys.js";
 import { Live } from "./live.js";
 import { batches } from "./panels/batches.js";
 import { clock as clockPanel } from "./panels/clock.js";
@@ -61,8 +62,10 @@ function show() {
 function enter(panel, route) {
   shown?.leave.abort();
   for (const link of document.querySelectorAll("#panels a")) {
-    if (link.dataset.panel === panel.name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.panel === panel.name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" }); // on a narrow page the panels are a row that scrolls
+    } else link.removeAttribute("aria-current");
   }
   const leave = new AbortController();
   const outlet = h("section.panel", { "data-panel": panel.name, "aria-label": panel.title });
@@ -78,6 +81,7 @@ function enter(panel, route) {
 applyTheme();
 drawPanelList();
 bar(document.getElementById("bar"), context);
+listenToKeys();
 show();
 addEventListener("hashchange", show);
 addEventListener("pagehide", () => context.live.close());

@@ -80,12 +80,16 @@ export function select(options, value, properties = {}) {
   return element;
 }
 
-/** A table. Columns are `[heading, cell(row), look?]`; a click on a row follows the first link in it. */
+/**
+ * A table. Columns are `[heading, cell(row), look?]`; a click on a row follows the first link in it. Where it is narrow
+ * each row becomes a card: the cell of look `lead` is its first line, and the other cells say their heading.
+ */
 export function table(caption, columns, rows, { empty, current } = {}) {
   if (rows.length === 0 && empty) return empty;
   const head = h("tr", columns.map(([heading, , look]) => h("th", { scope: "col", class: look ?? "" }, heading)));
   const body = rows.map((row) => {
-    const cells = columns.map(([, cell, look]) => h("td", { class: look ?? "" }, cell(row)));
+    const cells = columns.map(([heading, cell, look]) =>
+      h("td", { class: look ?? "", "data-label": typeof heading === "string" && heading ? heading : undefined }, cell(row)));
     return h("tr", { "aria-current": current?.(row) ? "true" : undefined, on: { click: followLink } }, cells);
   });
   return h("div.scroll", { tabindex: "0", role: "region", "aria-label": caption },
@@ -99,7 +103,12 @@ function followLink(event) {
 
 /** A name of the emulator's own, such as `not_found`: where a line ends, it breaks between its words. */
 export function named(text, look = "") {
-  return h("code", { class: `key ${look}` }, text.split("_").map((word, index) => index ? ["_", h("wbr"), word] : word));
+  return h("code", { class: `key ${look}` }, breakable(text, "_"));
+}
+
+/** A text in which a line may also end after each of these characters. */
+export function breakable(text, separator) {
+  return text.split(separator).map((part, index) => index ? [separator, h("wbr"), part] : part);
 }
 
 /** What stands where nothing is. */

@@ -3,6 +3,7 @@
 import { h, replace } from "../dom.js";
 import { count, number } from "../format.js";
 import { listing } from "../listing.js";
+import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
 import { ask, badge, button, emptiness, field, guarded, heading, progress, select, table } from "../widgets.js";
 import { batchDetail } from "./batch.js";
@@ -36,6 +37,7 @@ function mount(outlet, context, first) {
       button("From a JSONL file", guarded(() => fromFile(api, live)), { sign: "files" }),
       button("New batch", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
     h("div.split", rows, side));
+  const showInPane = sidePane(outlet, rows, side);
 
   const list = listing(rows, {
     signal,
@@ -52,11 +54,7 @@ function mount(outlet, context, first) {
   const show = (next) => {
     route = next;
     const id = next.segments[1];
-    outlet.classList.toggle("with-detail", id !== undefined);
-    replace(side, id !== undefined && batchDetail(id, { ...context, changed: list.refresh }));
-    for (const row of rows.querySelectorAll("tr")) {
-      row.toggleAttribute("aria-current", id !== undefined && row.querySelector("a")?.dataset.key === id);
-    }
+    showInPane(id, () => batchDetail(id, { ...context, changed: list.refresh }));
   };
   show(first);
   return show;
@@ -64,7 +62,7 @@ function mount(outlet, context, first) {
 
 function drawRows(rows, current) {
   return table("Batches", [
-    ["Name", (batch) => h("a.strong", { href: address(["batches", batch.batch_id]), "data-key": batch.batch_id }, batch.name || "without a name")],
+    ["Name", (batch) => h("a.strong", { href: address(["batches", batch.batch_id]), "data-key": batch.batch_id }, batch.name || "without a name"), "lead"],
     ["State", (batch) => badge(...standing(batch))],
     ["Done", (batch) => done(batch)],
     ["Requests", (batch) => number(batch.state.num_requests), "number"],

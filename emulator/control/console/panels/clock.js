@@ -70,7 +70,7 @@ function drawPlanned({ jobs, planned }, api, live, team) {
   return [
     held && h("div.actions", button("Run what waits to be released", release, { sign: "play" })),
     table("Planned jobs", [
-      ["What", (job) => [named(job.kind), h("div.faint.target", job.subject)]],
+      ["What", (job) => [named(job.kind), h("div.faint.target", job.subject)], "lead"],
       ["Due", (job) => job.at ? moment(job.at) : badge("waits to be released", "warn")],
       ["", (job) => job.at && button("Move on to it", until(job), { look: "quiet", label: `Move on to ${job.kind} of ${job.subject}` }), "end"],
     ], jobs, { empty: emptiness(h("p", "Nothing is planned."), h("p.faint", "Upload a file that expires, and see it here.")) }),

@@ -3,6 +3,7 @@
 import { append, h, replace } from "../dom.js";
 import { bytes, number } from "../format.js";
 import { filterBox, listing } from "../listing.js";
+import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
 import { chooser, takeDrops, uploadList } from "../uploads.js";
 import { ask, badge, button, complain, confirmLoss, emptiness, facts, field, guarded, icon, identifier, moment, refusalBox,
@@ -24,9 +25,10 @@ export function collectionView(outlet, context, id) {
   let shown; // the file id of the document on the side
 
   replace(outlet,
-    h("a.faint", { href: address(["collections"]) }, "← All collections"), head, uploads.element,
+    h("a.faint.up", { href: address(["collections"]) }, icon("back", 16), "All collections"), head, uploads.element,
     h("div.tools", filter), h("div.split", rows, side));
   takeDrops(outlet, uploads.start, signal);
+  const showInPane = sidePane(outlet, rows, side);
 
   const list = listing(rows, {
     signal,
@@ -58,11 +60,7 @@ export function collectionView(outlet, context, id) {
 
   return (fileId) => {
     shown = fileId;
-    outlet.classList.toggle("with-detail", fileId !== undefined);
-    replace(side, fileId !== undefined && documentDetail(id, fileId, context));
-    for (const row of rows.querySelectorAll("tr")) {
-      row.toggleAttribute("aria-current", fileId !== undefined && row.querySelector("a")?.dataset.key === fileId);
-    }
+    showInPane(fileId, () => documentDetail(id, fileId, context));
   };
 }
 
@@ -101,7 +99,7 @@ function chunkingText(configuration) {
 function drawDocuments(documents, collectionId, current, filtered) {
   return table("Documents", [
     ["Name", (each) => h("a.strong", { href: address(["collections", collectionId, each.file_metadata.file_id]), "data-key": each.file_metadata.file_id },
-      each.file_metadata.name)],
+      each.file_metadata.name), "lead"],
     ["Status", (each) => statusOf(each)],
     ["Chunks", (each) => number(each.chunk_count), "number"],
     ["Size", (each) => bytes(each.file_metadata.size_bytes), "number"],

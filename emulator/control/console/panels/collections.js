@@ -66,7 +66,7 @@ function drawList(outlet, { api, live, signal }, route) {
 function drawRows(rows, filtered) {
   return table("Collections", [
     ["Name", (each) => [h("a.strong", { href: address(["collections", each.collection_id]), "data-key": each.collection_id }, each.collection_name),
-      each.collection_description && h("div.faint", each.collection_description)]],
+      each.collection_description && h("div.faint", each.collection_description)], "lead"],
     ["Documents", (each) => number(each.documents_count), "number"],
     ["Size", (each) => bytes(each.total_file_size), "number"],
     ["Fields", (each) => each.field_definitions.map((definition) => definition.key).join(", ") || h("span.faint", "–"), "wide-only"],

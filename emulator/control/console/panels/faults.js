@@ -106,7 +106,7 @@ function drawPlanned({ rules, scripts }, api, live) {
   }), { look: "quiet", label: `Forget ${id}` });
   return [
     rules.length > 0 && [h("h2", "Rules"), table("Rules", [
-      ["Id", (rule) => h("code", rule.id)],
+      ["Id", (rule) => h("code", rule.id), "lead"],
       ["Operations", (rule) => h("code", rule.rule.operation)],
       ["Effect", (rule) => effectText(rule.rule), "prose"],
       ["Met", (rule) => [badge(rule.exhausted ? "done" : "waits", rule.exhausted ? "none" : "warn"), ` ${rule.hits} of ${count(rule.calls, "call")}`]],

@@ -3,6 +3,7 @@
 import { h, replace } from "../dom.js";
 import { bytes } from "../format.js";
 import { filterBox, listing } from "../listing.js";
+import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
 import { chooser, takeDrops, uploadList } from "../uploads.js";
 import { badge, emptiness, heading, moment, select, table } from "../widgets.js";
@@ -36,6 +37,7 @@ function mount(outlet, context, first) {
     h("div.tools", filter, sort),
     h("div.split", rows, side));
   takeDrops(outlet, taken, signal);
+  const showInPane = sidePane(outlet, rows, side);
 
   const list = listing(rows, {
     signal,
@@ -51,11 +53,7 @@ function mount(outlet, context, first) {
   const show = (next) => {
     route = next;
     const id = next.segments[1];
-    outlet.classList.toggle("with-detail", id !== undefined);
-    replace(side, id !== undefined && fileDetail(id, { ...context, back: address(["files"], { filter: filter.value }) }));
-    for (const row of rows.querySelectorAll("tr")) {
-      row.toggleAttribute("aria-current", row.querySelector("a")?.dataset.key === id && id !== undefined);
-    }
+    showInPane(id, () => fileDetail(id, { ...context, back: address(["files"], { filter: filter.value }) }));
   };
   live.onChange(["files", "documents"], list.refresh, signal);
   list.refresh();
@@ -65,7 +63,7 @@ function mount(outlet, context, first) {
 
 function drawRows(rows, current, filtered) {
   return table("Files", [
-    ["Name", (file) => h("a.strong", { href: address(["files", file.id]), "data-key": file.id }, file.filename)],
+    ["Name", (file) => h("a.strong", { href: address(["files", file.id]), "data-key": file.id }, file.filename), "lead"],
     ["Size", (file) => bytes(file.bytes), "number"],
     ["Created", (file) => moment(file.created_at)],
     ["Expires", (file) => moment(file.expires_at), "wide-only"],

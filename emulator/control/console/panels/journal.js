@@ -3,6 +3,7 @@
 import { h, replace } from "../dom.js";
 import { bytes, count, milliseconds } from "../format.js";
 import { filterBox } from "../listing.js";
+import { sidePane } from "../pane.js";
 import { remedy } from "../remedies.js";
 import { address } from "../router.js";
 import { badge, button, complain, confirmLoss, detail, emptiness, facts, guarded, heading, jsonView, moment, named, select,
@@ -46,6 +47,7 @@ function mount(outlet, context, first) {
     h("div.tools", filter, outcome),
     note,
     h("div.split", rows, side));
+  const showInPane = sidePane(outlet, rows, side);
 
   function drawSoon() {
     if (planned) return;
@@ -81,8 +83,7 @@ function mount(outlet, context, first) {
   function show(next) {
     route = next;
     const number = next.segments[1];
-    outlet.classList.toggle("with-detail", number !== undefined);
-    replace(side, number !== undefined && drawCall(calls.get(Number(number)), number, api));
+    showInPane(number, () => drawCall(calls.get(Number(number)), number, api));
     drawSoon();
   }
 
@@ -103,7 +104,7 @@ function matches(call, outcome, text) {
 function drawRows(calls, current, known) {
   return table("Calls", [
     ["#", (call) => h("a", { href: address(["journal", call.number].map(String)), "data-key": call.number }, call.number), "number"],
-    ["Operation", (call) => [h("span.strong", call.operation ?? "no such path"), h("div.faint.target", `${call.method} ${call.target}`)]],
+    ["Operation", (call) => [h("span.strong", call.operation ?? "no such path"), h("div.faint.target", `${call.method} ${call.target}`)], "lead"],
     ["Outcome", (call) => outcomeOf(call)],
     ["Door", (call) => badge(call.door === "grpc" ? "gRPC" : "REST"), "wide-only"],
     ["Time", (call) => milliseconds(call.ms), "number wide-only"],

@@ -38,7 +38,7 @@ function mount(outlet, { api, live, signal }) {
 
 function drawRows(rows, change) {
   return table("Limits", [
-    ["Name", (row) => named(row.name)],
+    ["Name", (row) => named(row.name), "lead"],
     ["Value", (row) => [h("span", { class: row.value === row.default ? "" : "changed" }, shown(row.name, row.value)),
       row.value !== row.default && h("div.faint", `default ${shown(row.name, row.default)}`)], "number"],
     ["Source", (row) => [row.source, " ", badge(row.confidence, TONES[row.confidence])], "prose"],

@@ -54,7 +54,7 @@ function mount(outlet, { api, clock, live, signal, team }) {
 
 function drawRows(rows, { restore, remove, address }) {
   return table("Snapshots", [
-    ["Name", (each) => h("span.strong", each.name)],
+    ["Name", (each) => h("span.strong", each.name), "lead"],
     ["Of", (each) => moment(each.at)],
     ["Size", (each) => bytes(each.bytes), "number"],
     ["", (each) => [

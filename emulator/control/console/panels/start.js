@@ -1,7 +1,7 @@
 // Where to begin: the addresses, the keys, and the first lines of each client.
 
 import { h, replace } from "../dom.js";
-import { complain, copyButton, facts, heading, identifier, jsonView, select } from "../widgets.js";
+import { breakable, complain, copyButton, facts, heading, identifier, jsonView, select } from "../widgets.js";
 import { keysOf } from "../session.js";
 
 export const start = { name: "start", title: "Start", icon: "start", mount };
@@ -66,10 +66,12 @@ async function drawAddresses(element, api, { base, inference, management }) {
     ["gRPC", identifier(health.grpc)],
     ["Inference key", identifier(inference)],
     ["Management key", identifier(management)],
-    ["OpenAPI of /v1", h("a", { href: "/_emulator/openapi.json" }, "/_emulator/openapi.json")],
-    ["OpenAPI of the control", h("a", { href: "/_emulator/control/openapi.json" }, "/_emulator/control/openapi.json")],
+    ["OpenAPI of /v1", pathLink("/_emulator/openapi.json")],
+    ["OpenAPI of the control API", pathLink("/_emulator/control/openapi.json")],
   ]));
 }
+
+const pathLink = (path) => h("a", { href: path }, breakable(path, "/"));
 
 function tour(team) {
   const step = (href, title, text) => h("li", h("a", { href }, title), ": ", text);
