@@ -41,6 +41,9 @@ class Transport(Protocol):
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         """Send a whole response at once. False, and nothing is sent, where the client has to catch up with others."""
 
+    def on_lost(self, callback: Callable[[], None] | None) -> None:
+        """Call back when the connection is lost from now on; None withdraws an earlier callback."""
+
     def abort(self) -> None:
         """Reset the connection, so that the client sees it drop."""
 
@@ -104,6 +107,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = 0  # of the request head being read, as far as the parser has reported it
         self._unreported_bytes = 0  # the most that it may hold back beyond that
         self._refused = False
+        self._on_lost: Callable[[], None] | None = None  # of the running request: pipelined ones run one by one
         self._requests: deque[RequestResponseCycle] = deque()  # oldest first; more than one when they are pipelined
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -117,6 +121,8 @@ class HttpConnection(HttpToolsProtocol):
             _disconnect(request)
         self._unset_keepalive_if_required()
         self._register.closed(self)
+        if self._on_lost is not None:
+            self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -204,6 +210,9 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
         request.on_response()
         return True
+
+    def on_lost(self, callback: Callable[[], None] | None) -> None:
+        self._on_lost = callback
 
     def hang_up(self) -> None:
         unanswered = self._unanswered()

@@ -20,7 +20,7 @@ from emulator.pipeline.run import perform
 from emulator.profiles import Reaction
 from emulator.rest.bodies import JSON, PREFLIGHT, Headers, Reply, encoded, head, refusal
 from emulator.rest.dispatch import Dispatch, Match
-from emulator.rest.envelope import Scope, envelope_of, headers_of, transport_of
+from emulator.rest.envelope import Scope, cancelled_on_disconnect, envelope_of, headers_of, transport_of
 from emulator.rest.protojson import FromProtoJson
 from emulator.rest.reading import Exchange, FromJson, FromStream
 from emulator.rest.route import Route
@@ -91,7 +91,11 @@ class Rest:
             envelope=envelope_of(scope, headers),
         )
         try:
-            result = await perform(self._world, call)
+            if isinstance(route.read, FromStream):  # which sees the disconnect where it reads the body
+                result = await perform(self._world, call)
+            else:
+                with cancelled_on_disconnect(scope):
+                    result = await perform(self._world, call)
             reply = route.write(exchange, result)
             if call.mischief is not None and reply.content_type == JSON:
                 reply.body = msgspec.json.encode(mangle(call, msgspec.json.decode(reply.body)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
+from emulator.errors import CallerGone
 from emulator.operations.base import Envelope
 from emulator.port import TRANSPORT, Transport
 
@@ -83,3 +86,31 @@ def transport_of(scope: Scope) -> Transport | None:
     """The connection of a request."""
     transport: Transport | None = scope.get("extensions", {}).get(TRANSPORT)
     return transport
+
+
+@contextmanager
+def cancelled_on_disconnect(scope: Scope) -> Iterator[None]:
+    """Cancel the current task when the client of a request disconnects. Raises CallerGone where that has happened.
+
+    A cancellation by somebody else, such as the stop of the server, stays a CancelledError.
+    """
+    transport, task = transport_of(scope), asyncio.current_task()
+    if transport is None or task is None:
+        yield
+        return
+    disconnected = False
+
+    def cancel() -> None:
+        nonlocal disconnected
+        disconnected = True
+        task.cancel()
+
+    transport.on_lost(cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if disconnected and not task.uncancel():
+            raise CallerGone from None
+        raise
+    finally:
+        transport.on_lost(None)
