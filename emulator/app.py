@@ -21,7 +21,7 @@ from emulator.rest.bind import Rest
 from emulator.search.embedders import check_embedder
 from emulator.settings import BadSetting, Settings, from_keywords
 from emulator.store import Store
-from emulator.world import Responder, World
+from emulator.world import World
 
 if TYPE_CHECKING:
     from emulator.control.routes import Control
@@ -31,11 +31,11 @@ DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.M
 
 def build_world(settings: Settings) -> World:
     """The state of a new emulator. Raises BadSetting, and what `Store` raises."""
-    responders = {settings.responder: _responder(settings)}
-    try:
-        check_embedder(settings.embedder)
-    except ValueError as error:
-        raise BadSetting(f"embedder: {error}") from None
+    responders = {settings.responder: _checked("responder", make_responder, settings.responder)}
+    _checked("embedder", check_embedder, settings.embedder)
+    for allowed in settings.allow:
+        check = make_responder if allowed.setting == "responder" else check_embedder
+        _checked(f"allow {allowed.setting}", check, allowed.value)
     store = Store(settings.data_dir, settings.random_seed)
     return World(
         settings=settings,
@@ -50,11 +50,12 @@ def build_world(settings: Settings) -> World:
     )
 
 
-def _responder(settings: Settings) -> Responder:
+def _checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
+    """What `check` makes of a setting. Raises BadSetting where it raises ValueError."""
     try:
-        return make_responder(settings.responder)
+        return check(value)
     except ValueError as error:
-        raise BadSetting(f"responder: {error}") from None
+        raise BadSetting(f"{name}: {error}") from None
 
 
 class Server:
@@ -270,7 +271,7 @@ class Emulator:
             if callable(responder):  # which no setting can name
                 world.set_responder(world.team(team), responder)
             texts = {name: value for name, value in settings.items() if not callable(value)}
-            world.configure(world.team(team), texts)
+            world.configure(world.team(team), texts, trusted=True)
 
         self._run(configure())
 

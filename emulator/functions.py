@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from emulator.redaction import redact_url
+
 
 def load(name: str) -> Callable[..., Any]:
     """The function of a module, which may lie in the working directory. Raises ValueError with one clear sentence."""
     module, colon, attribute = name.partition(":")
-    if not colon or not module or not attribute:
-        raise ValueError(f"{name!r} is not MODULE:FUNCTION, such as my_module:my_function")
+    if not colon or not module or not attribute or "@" in name:  # a mistyped URL, with its key before the `@`
+        raise ValueError(f"{redact_url(name)!r} is not MODULE:FUNCTION, such as my_module:my_function")
     if os.getcwd() not in sys.path and "" not in sys.path:  # a console script has its own directory there
         sys.path.insert(0, os.getcwd())
     try:

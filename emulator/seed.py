@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from emulator.clock import Clock, from_datetime
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
-from emulator.settings import STAY_HERE, BadSetting, parse
+from emulator.settings import GUARDED, BadSetting, parse
 from emulator.store.snapshot_files import BadSnapshot
 from emulator.world import Team, World
 
@@ -115,7 +115,7 @@ class Seed:
             # Many teams grow from one part of a file, again after each restart: a public URL leads to one of them.
             is_grown = part in self._settings
             self._world.restore(team, self._world.store.snapshots.open(self._snapshots[part]), own_urls=is_grown)
-            self._world.configure(team, self._settings.get(part, {}))
+            self._world.configure(team, self._settings.get(part, {}), trusted=True)
 
     async def _grow(self, root: SeedRoot) -> None:
         """Fill a team for each part of the file, and keep it."""
@@ -144,7 +144,7 @@ class Seed:
             world.delete(world.team(_NURSERY))
         team = world.team(_NURSERY)
         try:
-            world.configure(team, part.settings)
+            world.configure(team, part.settings, trusted=True)
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
             try:
                 world.change_clock(team, lambda clock: _set(clock, part.clock))
@@ -153,7 +153,7 @@ class Seed:
             await _Sower(self._app, self._path, where, world.log).sow(part)
             snapshots = world.store.snapshots
             path = snapshots.new_part()
-            snapshots.save(team.name, path, team.clock.now(), without=STAY_HERE).finish()
+            snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {where}settings: {error}") from None
         finally:

@@ -13,6 +13,7 @@ from emulator.domain.hostility import Hostility
 from emulator.domain.keys import AuthMode, Key, Plane
 from emulator.limits import parse_value
 from emulator.profiles import PROFILES
+from emulator.redaction import redact_url
 
 SPEEDS = ("instant", "realistic", "manual")
 ENVIRONMENT_PREFIX = "XAI_EMULATOR_"
@@ -90,8 +91,25 @@ def _hostility(text: str) -> Hostility | None:
 def _responder(text: str) -> str:
     kind, _, rest = text.partition(":")
     if text != "echo" and (kind not in ("canned", "call", "http", "https") or not rest):
-        raise BadSetting(f"{text!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
+        raise BadSetting(f"{redact_url(text)!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
     return text
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """A value given with `--allow SETTING=VALUE`: the control plane may choose it for a team."""
+
+    setting: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Allowed({self.setting}={redact_url(self.value)})"
+
+
+def _allowed(text: str) -> Allowed:
+    name, equals, value = text.partition("=")
+    if not equals or name not in GUARDED:
+        raise BadSetting(f"{redact_url(text)!r} is not {' or '.join(f'{name}=VALUE' for name in GUARDED)}")
+    return Allowed(name, ROWS[name].parse(value))
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -103,6 +121,10 @@ class Row(msgspec.Struct, frozen=True):
     help: str
     repeat: bool  # its flag may be given more than once
     per_team: bool
+    # For a setting that names code, files or servers: the values that name none of these. The control plane may choose
+    # them and what was given at the start; any other value comes from the command line, the environment, the seed file
+    # or Python alone. Empty for a setting that anyone may set.
+    built_in: tuple[str, ...]
 
 
 _rows: list[Row] = []  # of the fields below, in their order
@@ -116,8 +138,9 @@ def _setting(
     *,
     repeat: bool = False,
     per_team: bool = False,
+    built_in: tuple[str, ...] = (),
 ) -> Any:
-    _rows.append(Row(default, parse, metavar, help, repeat, per_team))
+    _rows.append(Row(default, parse, metavar, help, repeat, per_team, built_in))
     return default
 
 
@@ -160,6 +183,7 @@ class Settings(msgspec.Struct, frozen=True):
         "RESPONDER",
         "what answers batch requests: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in Python a function, too)",
         per_team=True,
+        built_in=("echo",),
     )
     embedder: str | Callable[..., Any] = _setting(
         "stand-in",
@@ -167,18 +191,39 @@ class Settings(msgspec.Struct, frozen=True):
         "EMBEDDER",
         "what makes vectors for search: stand-in, MODULE:FUNCTION or the URL of an /embeddings path as OpenAI's",
         per_team=True,
+        built_in=("stand-in",),
+    )
+    allow: tuple[Allowed, ...] = _setting(
+        (),
+        _allowed,
+        "SETTING=VALUE",
+        "let the control API choose this embedder or responder for a team, for example responder=canned:answers.jsonl; "
+        "may be repeated",
+        repeat=True,
     )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")
 
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={shown(name, getattr(self, name))!r}' for name in ROWS)})"
+
 
 ROWS: dict[str, Row] = dict(zip(Settings.__struct_fields__, _rows, strict=True))
 PER_TEAM: tuple[str, ...] = tuple(name for name, row in ROWS.items() if row.per_team)
+# Settings that name code, files or servers. No snapshot brings them along, for it may come from elsewhere; the control
+# plane chooses among known values; and what is shown of them is redacted, for a URL may hold a key.
+GUARDED: tuple[str, ...] = tuple(name for name, row in ROWS.items() if row.built_in)
 
 
-# These name code and files of this machine, so a snapshot, which may come from elsewhere, does not bring them along.
-STAY_HERE: tuple[str, ...] = ("responder", "embedder")
+def shown(name: str, value: Any) -> Any:
+    """The value of a setting as it may be shown: without the key that the URL of a guarded setting may hold."""
+    return redact_url(value) if name in (*GUARDED, "allow") and isinstance(value, str) else value
+
+
+def shown_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their names, as they may be shown."""
+    return {name: shown(name, value) for name, value in values.items()}
 
 
 def flag(name: str) -> str:
@@ -200,7 +245,7 @@ def parse(name: str, text: str, source: str) -> Any:
             text.encode()
         return read(text)
     except UnicodeEncodeError:
-        raise BadSetting(f"{source}: {text!r} is not valid UTF-8") from None
+        raise BadSetting(f"{source}: {shown(name, text)!r} is not valid UTF-8") from None
     except BadSetting as error:
         raise BadSetting(f"{source}: {error}") from None
 
@@ -255,7 +300,9 @@ def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, An
             items = [f"{row}={'none' if number is None else number}" for row, number in dict(value).items()]
             values[name] = collect(name, [parse(name, item, name) for item in items])
         elif ROWS[name].repeat:
-            values[name] = tuple(item if isinstance(item, Key) else parse(name, str(item), name) for item in value)
+            values[name] = tuple(
+                item if isinstance(item, Key | Allowed) else parse(name, str(item), name) for item in value
+            )
         elif isinstance(value, Path) or callable(value):
             values[name] = value
         else:

@@ -17,7 +17,7 @@ from emulator.errors import ApiError, Kind
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
 from emulator.search.embedders import STAND_IN, check_embedder, embed
-from emulator.settings import STAY_HERE, BadSetting, Settings, of_team
+from emulator.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
 from emulator.store.jobs import HELD
 from emulator.store.snapshot_files import BadSnapshot
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DELETED = "The team was deleted while the call was under way."
+
+
+class NotAllowed(BadSetting):
+    """A setting that names code, files or servers, from a caller that may only choose among known ones."""
 
 
 @dataclass(slots=True)
@@ -109,6 +113,7 @@ class World:
     auth_mode: AuthMode
     keys: dict[str, Key]
     make_responder: Callable[[str | Callable[..., Any]], Responder]  # raises ValueError
+    choices: dict[str, list[str]] = field(init=False)  # by GUARDED setting: values that any caller may choose
     origin: str = "http://localhost"  # where the emulator listens, for callers whose own view is not known
     teams: dict[str, Team] = field(default_factory=dict)
     responders: dict[str | Callable[..., Any], Responder] = field(default_factory=dict)  # those in use
@@ -118,6 +123,13 @@ class World:
     plant: Callable[[Team], None] = lambda team: None  # gives a new team what the seed file says
     # runs what is due by then of a team's files, documents or batches
     run_due: Callable[[Team, str, Instant], Awaitable[object]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        given = [(name, getattr(self.settings, name)) for name in GUARDED]
+        given += [(allowed.setting, allowed.value) for allowed in self.settings.allow]
+        self.choices = {name: list(ROWS[name].built_in) for name in GUARDED}
+        for name, value in given:
+            self._remember({name: value})
 
     def team(self, name: str) -> Team:
         """The team of a name, created on first use with the server's defaults."""
@@ -135,8 +147,16 @@ class World:
                 self.plant(team)
         return team
 
-    def configure(self, team: Team, changes: Mapping[str, Any]) -> None:
-        """Give a team settings of its own; None takes one back. Raises BadSetting."""
+    def configure(self, team: Team, changes: Mapping[str, Any], *, trusted: bool = False) -> None:
+        """Give a team settings of its own; None takes one back. Raises BadSetting, or NotAllowed.
+
+        Settings that name code, files or servers take any value from a trusted caller: the seed file and Python. Any
+        other caller, such as the control plane, chooses among what was given and what is built in.
+        """
+        if trusted:
+            self._remember(changes)
+        else:
+            changes = {name: self._known(team, name, value) for name, value in changes.items()}
         overrides = {name: value for name, value in {**team.overrides, **changes}.items() if value is not None}
         settings = of_team(self.settings, overrides)
         for name, check in (("responder", self._responder), ("embedder", check_embedder)):
@@ -148,6 +168,27 @@ class World:
         self._check_written(team)
         self.store.teams.set_overrides(team.name, overrides)
         team.configure(self.settings, overrides)
+
+    def _remember(self, changes: Mapping[str, Any]) -> None:
+        """Let any caller choose from now on what a trusted one has given."""
+        for name in GUARDED:
+            value = changes.get(name)
+            if isinstance(value, str) and value not in self.choices[name]:
+                self.choices[name].append(value)
+
+    def _known(self, team: Team, name: str, value: Any) -> Any:
+        """The value that an untrusted caller means, which may name it as it is shown: redacted. Raises NotAllowed."""
+        if name not in GUARDED or value is None:
+            return value
+        known = [*self.choices[name], *(each for each in (team.overrides.get(name),) if each is not None)]
+        for choice in known:
+            if value in (choice, shown(name, choice)):
+                return choice
+        raise NotAllowed(
+            f"{name}: {shown(name, value)!r} is not among the values this emulator was started with: "
+            f"{', '.join(shown(name, choice) for choice in self.choices[name])}. "
+            f"To add it, start the emulator with {flag('allow')} {name}=VALUE."
+        )
 
     def responder(self, team: Team) -> Responder:
         """What answers the batch requests of a team. Raises ValueError where there is no such thing any more."""
@@ -166,7 +207,7 @@ class World:
         as if it were not, a race of the real service.
         """
         if isinstance(responder, str):
-            self.configure(team, {"responder": responder})
+            self.configure(team, {"responder": responder}, trusted=True)
         team.function = None if isinstance(responder, str) else responder
 
     def new_id(self, team: Team, prefix: str) -> str:
@@ -239,8 +280,8 @@ class World:
         this machine. With `own_urls` its public URLs are its own, not those of whom the snapshot is from. Raises
         BadSnapshot, and changes nothing then.
         """
-        overrides = {name: value for name, value in snapshot.team.overrides.items() if name not in STAY_HERE}
-        overrides |= {name: value for name, value in team.overrides.items() if name in STAY_HERE}
+        overrides = {name: value for name, value in snapshot.team.overrides.items() if name not in GUARDED}
+        overrides |= {name: value for name, value in team.overrides.items() if name in GUARDED}
         try:
             of_team(self.settings, overrides)
         except BadSetting as error:

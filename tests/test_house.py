@@ -26,8 +26,9 @@ FLOORS: list[set[str]] = [
     {"store", "search", "settings", "port"},
     {"profiles"},
     {"domain"},
-    {"rules"},
+    {"rules", "upstream"},
     {"errors", "limits", "clock", "ids", "version", "directories", "functions", "threads"},
+    {"redaction"},
 ]
 SIDEWAYS = {
     ("__main__", "cli"),

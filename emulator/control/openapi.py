@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/{name}"
 _STATUSES = {
     400: "The call is not of the documented shape.",
-    403: "The call comes from a page of elsewhere.",
+    403: "The call comes from a foreign page or host, or sets what only the start of the emulator can set.",
     404: "What the call names is not there.",
     409: "It cannot be done as things are now.",
     413: "The body is too large.",

@@ -14,7 +14,7 @@ from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Download, TeamName
 from emulator.control.server import Cleared
 from emulator.limits import whole
-from emulator.settings import STAY_HERE
+from emulator.settings import GUARDED
 from emulator.store.blobs import READ_BYTES
 from emulator.store.snapshot_files import BadSnapshot
 from emulator.store.snapshots import NAME, SnapshotRow
@@ -85,7 +85,7 @@ async def save(asked: Asked) -> OneSnapshot:
     """
     store, team, name = asked.world.store.snapshots, asked.team, asked.body.name
     at = team.clock.now()
-    saving = store.save(team.name, store.path(team.name, name), at, without=STAY_HERE)
+    saving = store.save(team.name, store.path(team.name, name), at, without=GUARDED)
     size = await asyncio.to_thread(saving.finish)
     return OneSnapshot(snapshot=_shown(SnapshotRow(name, team.name, at, size)))
 

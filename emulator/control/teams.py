@@ -11,12 +11,12 @@ from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
 from emulator.control.server import Cleared, NoQuery
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.settings import PER_TEAM, BadSetting
-from emulator.world import Team
+from emulator.settings import PER_TEAM, BadSetting, shown_all
+from emulator.world import NotAllowed, Team
 
 
 class TeamShown(Struct):
-    """A team. `overrides` are its own settings, where they are not the server's.
+    """A team. `overrides` are its own settings, where they are not the server's; keys in URLs are redacted.
 
     The keys are those that everybody knows. Where only other ones are taken, append the same `@name` to yours.
     """
@@ -62,7 +62,7 @@ def _shown(team: Team) -> TeamShown:
         management_key=MANAGEMENT_KEY + suffix,
         now=rfc3339(team.clock.now()),
         frozen=team.clock.frozen,
-        overrides=team.overrides,
+        overrides=shown_all(team.overrides),
     )
 
 
@@ -76,6 +76,8 @@ def _existing(asked: Asked) -> Team:
 def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
     try:
         asked.world.configure(team, changes)
+    except NotAllowed as error:
+        raise ControlError(403, str(error)) from None
     except BadSetting as error:
         raise ControlError(422, str(error)) from None
 
@@ -86,7 +88,10 @@ async def list_all(asked: Asked) -> AllTeams:
 
 
 async def create(asked: Asked) -> OneTeam:
-    """Make a team, with settings of its own if any are given; 409 if there is one of that name."""
+    """Make a team, with settings of its own if any are given; 409 if there is one of that name.
+
+    `responder` and `embedder` take known values only, as when a team is changed.
+    """
     changes = msgspec.to_builtins(asked.body)
     name = changes.pop("name")
     if asked.world.store.teams.exists(name):
@@ -106,7 +111,11 @@ async def get(asked: Asked) -> OneTeam:
 
 
 async def change(asked: Asked) -> OneTeam:
-    """Change the settings of a team; what is not named stays, null goes back to the server's."""
+    """Change the settings of a team; what is not named stays, null goes back to the server's.
+
+    `responder` and `embedder` name code, files or servers: 403 unless the value is `echo` or `stand-in`, or was given
+    at the start with `--responder`, `--embedder`, `--allow`, the seed file or in Python.
+    """
     team = _existing(asked)
     _configure(asked, team, msgspec.to_builtins(asked.body))
     return OneTeam(team=_shown(team))

@@ -42,6 +42,9 @@ class Key(msgspec.Struct, frozen=True):
     plane: Plane
     permissions: frozenset[str] | None = None
 
+    def __repr__(self) -> str:
+        return f"Key({redact(self.secret)!r}, {self.plane.value})"
+
 
 class Principal(msgspec.Struct, frozen=True):
     """Who calls: the team, and what the key may do."""

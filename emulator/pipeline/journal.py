@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from emulator.clock import Instant, monotonic_ms
 from emulator.errors import ApiError, Kind
 from emulator.operations.base import Call, Codec, Door, Envelope
-from emulator.pipeline.redact import REDACTED, presented, strike
+from emulator.pipeline.redact import presented, strike
+from emulator.redaction import REDACTED
 
 ENTRIES_MAX = 2_000  # of one team
 BYTES_MAX = 4 * 1024 * 1024  # of one team

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from emulator.domain.keys import INFERENCE_KEY, KEYS_KNOWN, MANAGEMENT_KEY
+from emulator.redaction import REDACTED
 
-REDACTED = "[redacted]"
 SECRET_CHARS_MIN = 6  # a shorter key is a word, which would be struck out everywhere
 
 _PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at every start

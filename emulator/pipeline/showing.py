@@ -9,7 +9,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from emulator.clock import rfc3339
 from emulator.pipeline.journal import Body, Entry, Length, blake3_of
-from emulator.pipeline.redact import REDACTED, is_secret_name, redact, redact_raw, redact_text
+from emulator.pipeline.redact import is_secret_name, redact, redact_raw, redact_text
+from emulator.redaction import REDACTED
 
 
 class BodyShown(Struct):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from emulator import functions
+from emulator.redaction import redact_url
 from emulator.search import embed as stand_in
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _function(embedder: str | Function) -> Function:
 
         return EmbeddingServer.from_url(embedder).embed
     if ":" not in embedder:
-        raise ValueError(f"{embedder!r} is not stand-in, MODULE:FUNCTION or the URL of an /embeddings path")
+        raise ValueError(f"{redact_url(embedder)!r} is not stand-in, MODULE:FUNCTION or the URL of an /embeddings path")
     return functions.load(embedder)
 
 

@@ -515,7 +515,7 @@ def test_pictures_are_forwarded_and_films_are_made_here(batches: Batches, upstre
     [
         ((429, b'{"error": {"message": "slow down"}}'), "slow down"),
         ((400, b'{"code": "x", "error": "bad data"}'), "bad data"),
-        ((502, b"<html>"), "502 Bad Gateway: <html>"),
+        ((502, b"<html>"), "answered 502: <html>"),
         ((200, b"no JSON"), "Expecting value"),
         ((200, b"[]"), "the responder's answer is none"),
         ((200, b'{"choices": []}'), ""),
@@ -556,7 +556,7 @@ def test_a_bad_responder_refuses_to_start(spec: str) -> None:
 
 
 def test_an_emulator_starts_with_a_responder() -> None:
-    """From its settings: text or function; a team can have one of its own, also through the control plane."""
+    """From its settings: text or function; a team can have one of its own."""
     with Emulator(responder=lambda request: "by function", batches="instant") as emulator:
         first, second = Batches(emulator), Batches(emulator, "other")
         with first.http, second.http:
@@ -567,5 +567,5 @@ def test_an_emulator_starts_with_a_responder() -> None:
             contents = [each.contents(id) for each, id in zip((first, second), ids, strict=True)]
             assert contents == [{"a": "by function"}, {"a": "by echo"}]
             wrong = first.http.patch("/_emulator/teams/other", json={"responder": "canned:/nowhere"})
-            assert (wrong.status_code, "/nowhere" in wrong.json()["error"]) == (422, True)
+            assert (wrong.status_code, "/nowhere" in wrong.json()["error"]) == (403, True)
             assert first.http.get("/_emulator/teams/other").json()["team"]["overrides"] == {"responder": "echo"}

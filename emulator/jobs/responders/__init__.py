@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.functions import load
+from emulator.redaction import redact_url
 from emulator.world import Responder
 
 
@@ -17,7 +18,7 @@ def make_responder(spec: str | Callable[..., Any]) -> Responder:
         return _echo()
     kind, _, rest = spec.partition(":")
     if kind not in _KINDS or not rest:
-        raise ValueError(f"{spec!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
+        raise ValueError(f"{redact_url(spec)!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
     return _KINDS[kind](spec if rest.startswith("//") else rest)
 
 

@@ -1,0 +1,32 @@
+"""What is shown of a setting that may be a URL with a key in it."""
+
+from __future__ import annotations
+
+import re
+
+REDACTED = "[redacted]"
+_SCHEME = re.compile(r"(?:[a-z]+=)?(?:(?:https?:)*[a-z]*:?//|(?:https?:)+)", re.IGNORECASE)
+_PARTS = re.compile(r"([^?#]*)([?#]?)(.*)", re.DOTALL)
+
+
+def redact_url(text: str) -> str:
+    """A setting that may be a URL, without its user and without the values of its query; only `model` stays.
+
+    What does not begin with a scheme, or with `NAME=` and a scheme, stays as it is. A mistyped URL holds its key all
+    the same, so everything before the last `@` goes.
+    """
+    start = _SCHEME.match(text)
+    if start is None:
+        return text
+    scheme, rest = start[0], text[start.end() :]
+    address, mark, query = _PARTS.fullmatch(rest).groups()  # type: ignore[union-attr]  # it matches any text
+    if "@" in query and "@" not in address:  # the key itself may hold a ? or #
+        return f"{scheme}{REDACTED}"
+    _, at, host = address.rpartition("@")
+    pairs = (pair if pair.startswith("model=") else _without_value(pair) for pair in query.split("&"))
+    return f"{scheme}{REDACTED + at if at else ''}{host}{mark}{'&'.join(pairs)}"
+
+
+def _without_value(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={REDACTED}" if equals else REDACTED if pair else ""
