@@ -5,42 +5,69 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .clients.client import Client, counted
 from .clients.rest import RestClient
 from .clients.seen import Page, Refused
 from .clients.wire import Httpx
-from .target import Target
+from .deadline import OutOfTime, deadline
+from .pages import walk
+from .target import BudgetSpent, Target
 
 _PAGE = 100
 
 
-def clean_up(target: Target) -> str | None:
-    """Delete the run's collections and files, cancel its batches, which cannot be deleted; why that failed, if so."""
-    client = RestClient(target, Httpx())
+def clean_up(target: Target) -> list[str]:
+    """Delete the run's collections and files, and cancel its batches, which cannot be deleted.
+
+    Return why something may be left behind: one sentence for each kind. What is listed before a list fails is removed.
+    """
+    rest = RestClient(target, Httpx())
+    target.budget.release_reserve()
+    client = counted(rest, target.budget)
+    features = target.features
+    jobs: list[tuple[str, Callable[[], None]]] = []
+    if target.management_key is not None and features & {"collections", "search", "faults"}:
+        jobs.append(("collections", lambda: _remove(client.list_collections, client.delete_collection, target.run)))
+    if features - {"auth"}:
+        jobs.append(("files", lambda: _remove(client.list_files, client.delete_file, target.run)))
+    if "batches" in features and target.destructive:
+        jobs.append(("batches", lambda: _cancel(client, target.run)))
+    reasons = []
     try:
-        if target.management_key is not None and target.features & {"collections", "search"}:
-            _delete(client.list_collections, client.delete_collection, target.run)
-        if target.features - {"auth"}:
-            _delete(client.list_files, client.delete_file, target.run)
-        if "batches" in target.features and target.destructive:
-            for batch in client.list_batches(limit=_PAGE).items:
-                if batch.name.startswith(target.run) and batch.pending and not batch.was_cancelled:
-                    client.cancel_batch(batch.id)
-    except (Refused, AssertionError, OSError) as error:
-        return str(error)
+        with deadline(target.case_seconds):
+            for what, job in jobs:
+                try:
+                    job()
+                except (Refused, BudgetSpent, AssertionError, OSError, KeyError, TypeError, ValueError) as error:
+                    reasons.append(f"{what}: {str(error) or type(error).__name__}")
+    except OutOfTime as error:
+        reasons.append(str(error))
     finally:
-        client.close()
-    return None
+        rest.close()
+    return reasons
 
 
-def _delete(list_page: Callable[..., Page[Any]], delete: Callable[[str], None], run: str) -> None:
-    ids, token, last = [], None, False
-    while not last:
-        page = list_page(limit=_PAGE, token=token)
-        ids += [each.id for each in page.items if each.name.startswith(run)]
-        token, last = page.token, page.token is None or not page.items
+def _remove(list_page: Callable[..., Page[Any]], delete: Callable[[str], None], run: str) -> None:
+    """Delete what is listed; a list that fails or never ends is reported when what it has shown is deleted."""
+    ids: dict[str, None] = {}
+    problem: Exception | None = None
+    try:
+        for each in walk(lambda token: list_page(limit=_PAGE, token=token)):
+            if each.name.startswith(run):
+                ids[each.id] = None
+    except (AssertionError, Refused) as error:
+        problem = error
     for id in ids:
         try:
             delete(id)
         except Refused as refusal:
             if refusal.kind != "not_found":  # gone meanwhile, as with its time
                 raise
+    if problem is not None:
+        raise problem
+
+
+def _cancel(client: Client, run: str) -> None:
+    for batch in client.list_batches(limit=_PAGE).items:
+        if batch.name.startswith(run) and batch.pending and not batch.was_cancelled:
+            client.cancel_batch(batch.id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import pytest
 from .case import Case, case_of
 from .cleanup import clean_up
 from .clients import TRANSPORTS, Clients
-from .clients.client import Client, counted
+from .clients.client import Client, Step, counted
 from .clients.rest import RestClient
 from .clients.seen import Unsupported
 from .clients.wire import Transport
+from .deadline import OutOfTime, deadline
 from .driven import Driven
 from .known import KnownFailing
+from .left_out import LeftOut
 from .options import add_options, clients_of, known_of, packages_of, record_of, target_of
 from .report import Report, Verdict
 from .target import BudgetSpent, Target, as_team
@@ -29,6 +32,8 @@ CLIENTS = pytest.StashKey[Clients]()
 KNOWN = pytest.StashKey[KnownFailing]()
 RECORD = pytest.StashKey[Path | None]()
 REPORT = pytest.StashKey[Report]()
+LEFT_OUT = pytest.StashKey[LeftOut]()
+STEPS = pytest.StashKey[list[Step]]()  # of a story: what its clients were asked, and what they answered
 _numbers = itertools.count(1)
 
 pytest_addoption = add_options
@@ -41,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TARGET] = target
     clients = config.stash[CLIENTS] = Clients(target, packages)
     config.stash[REPORT] = Report()
+    config.stash[LEFT_OUT] = LeftOut(target)
     for name in clients_of(config):
         clients.open(name)
 
@@ -71,8 +77,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for or has no client here, and mark what is known to fail."""
     _check(config, items)
-    target = config.stash[TARGET]
-    chosen = [item for item in items if target.is_asked_about(_case(item)) and isinstance(_client_of(item), str)]
+    left_out = config.stash[LEFT_OUT]
+    chosen = [item for item in items if left_out.is_chosen(_case(item)) and isinstance(_client_of(item), str)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
@@ -93,24 +99,38 @@ def _check(config: pytest.Config, items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"the list of known failures has cases that do not exist: {', '.join(sorted(stale))}")
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Skip what is not for this run."""
     case = _case(item)
+    item.stash[STEPS] = []
     item.user_properties += [("case", case.id), ("operations", " ".join(case.operations)), ("evidence", case.evidence)]
     reason = item.config.stash[TARGET].refuses(case)
     if reason is not None:
         pytest.skip(reason)
+    with _bounded(item):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Skip what a client cannot do and what the budget does not allow; see that the operations were driven."""
-    driven = Driven(_target_of(item))
-    try:
+    with _bounded(item):
+        driven = Driven(_target_of(item))
         yield
+        driven.check(_case(item))
+
+
+@contextmanager
+def _bounded(item: pytest.Item) -> Iterator[None]:
+    """End what takes too long, and skip what cannot be done."""
+    try:
+        with deadline(item.config.stash[TARGET].case_seconds):
+            yield
+    except OutOfTime as reason:
+        raise AssertionError(str(reason)) from reason
     except (Unsupported, BudgetSpent) as reason:
         pytest.skip(str(reason))
-    driven.check(_case(item))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -127,12 +147,23 @@ def pytest_runtest_makereport(
 def _verdict(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Verdict:
     case, client = _case(item), _client_of(item)
     error = call.excinfo.exconly(tryshort=True) if call.excinfo is not None else str(report.longrepr)
-    reason = error.removeprefix("Skipped: ").strip().partition("\n")[0]
-    if hasattr(report, "wasxfail"):
-        return Verdict(case, client, "known", f"{report.wasxfail}: {reason}")
+    reason, _, detail = error.removeprefix("Skipped: ").removeprefix("AssertionError: ").strip().partition("\n")
     if report.failed and call.excinfo is None:
         return Verdict(case, client, "failed", "it passes, but is on the list of known failures")
-    return Verdict(case, client, report.outcome, "" if report.passed else reason)
+    is_known = hasattr(report, "wasxfail")
+    if not report.failed and not is_known:
+        return Verdict(case, client, report.outcome, "" if report.passed else reason)
+    where, reason = _place(reason)
+    if steps := item.stash.get(STEPS, []):
+        where, detail = f"step {len(steps)} ({steps[-1].call})", steps[-1].outcome
+    why = f"{report.wasxfail}: " if is_known else ""
+    return Verdict(case, client, "known" if is_known else "failed", why + reason, where, detail)
+
+
+def _place(reason: str) -> tuple[str, str]:
+    """The step that a case as data names at the beginning of its reason, and the rest."""
+    where, found, rest = reason.partition(": ")
+    return (where, rest) if found and where.startswith("step ") else ("", reason.removeprefix("Failed: "))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -145,7 +176,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if path is not None:
         record = json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False)
         path.write_text(f"{record}\n", "utf-8")
-    if session.exitstatus == 0 and report.verdicts and (target.budget.is_spent or not report.has_passed):
+    if session.exitstatus == 0 and report.verdicts and (target.budget.shortage or not report.has_passed):
         session.exitstatus = 1
 
 
@@ -156,12 +187,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("operations")
         for line in report.table():
             terminalreporter.write_line(line)
-        if report.left_behind is not None:
-            terminalreporter.write_line(f"Something is left behind: {report.left_behind}")
-        if config.stash[TARGET].budget.is_spent:
-            terminalreporter.write_line("The budget of calls is spent: the judgement is not complete.")
-        for name, reason in config.stash[CLIENTS].missing().items():
-            terminalreporter.write_line(f"Every case is skipped with {name}: {reason}")
+        if failures := report.failures():
+            terminalreporter.section("failures")
+            for line in failures:
+                terminalreporter.write_line(line)
+        terminalreporter.section("not asked")
+        for line in config.stash[LEFT_OUT].lines(report.verdicts, config.stash[CLIENTS].missing()):
+            terminalreporter.write_line(line)
+        for reason in report.left_behind:
+            terminalreporter.write_line(f"Something is left behind: {reason}")
+        if config.stash[TARGET].budget.shortage:
+            terminalreporter.write_line(f"{config.stash[TARGET].budget.shortage}: the judgement is not complete.")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -224,14 +260,15 @@ def name(target: Target) -> str:
 @pytest.fixture
 def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Client:
     """One client library; its calls are counted."""
-    return counted(pytestconfig.stash[CLIENTS].get(request.param), pytestconfig.stash[TARGET].budget)
+    found = pytestconfig.stash[CLIENTS].get(request.param)
+    return counted(found, pytestconfig.stash[TARGET].budget, request.node.stash[STEPS])
 
 
 @pytest.fixture
-def others(pytestconfig: pytest.Config) -> list[Client]:
+def others(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> list[Client]:
     """All client libraries."""
     clients, budget = pytestconfig.stash[CLIENTS], pytestconfig.stash[TARGET].budget
-    return [counted(clients.get(name), budget) for name in clients.versions()]
+    return [counted(clients.get(name), budget, request.node.stash[STEPS]) for name in clients.versions()]
 
 
 @pytest.fixture

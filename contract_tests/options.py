@@ -13,7 +13,17 @@ import pytest
 from .case import EVIDENCE, FEATURES
 from .clients import OPENERS
 from .known import KnownFailing
-from .target import CALLS_MAX, BadTarget, Budget, Target, find_target
+from .target import (
+    CALLS_MAX,
+    CASE_SECONDS,
+    CASE_SECONDS_ELSEWHERE,
+    RUN_SECONDS,
+    RUN_SECONDS_ELSEWHERE,
+    BadTarget,
+    Budget,
+    Target,
+    find_target,
+)
 
 OPTIONS = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))
 
@@ -45,13 +55,17 @@ def target_of(config: pytest.Config) -> Target:
         )
     except BadTarget as error:
         raise pytest.UsageError(str(error)) from None
+    is_emulator = target.team is not None
+    run_seconds = RUN_SECONDS if is_emulator else RUN_SECONDS_ELSEWHERE
+    case_seconds = CASE_SECONDS if is_emulator else CASE_SECONDS_ELSEWHERE
     return replace(
         target,
         features=_words(config, "--features", FEATURES),
         evidence=_words(config, "--evidence", EVIDENCE),
         slow=option("--slow"),
         destructive=option("--destructive"),
-        budget=Budget(_budget(config)),
+        case_seconds=_number(config, "--case-seconds", case_seconds),
+        budget=Budget(_number(config, "--budget", CALLS_MAX), _number(config, "--run-seconds", run_seconds)),
     )
 
 
@@ -101,8 +115,8 @@ def _words(config: pytest.Config, option: str, known: Iterable[str]) -> frozense
     return found
 
 
-def _budget(config: pytest.Config) -> int:
-    text: str | None = config.getoption("--budget")
+def _number(config: pytest.Config, option: str, otherwise: int) -> int:
+    text: str | None = config.getoption(option)
     if text is not None and not (text.isascii() and text.isdigit()):
-        raise pytest.UsageError(f"--budget: {text!r} is not a number of calls")
-    return CALLS_MAX if text is None else int(text)
+        raise pytest.UsageError(f"{option}: {text!r} is not a whole number")
+    return otherwise if text is None else int(text)

@@ -1,14 +1,22 @@
-"""What a run has shown: a table per operation with the reasons, and a record for the evidence."""
+"""What a run has shown: a table per operation, the failures in groups, and a record for the evidence."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from .case import Case
+from .must import UUID
 
-WIDTH = 100
+WIDTH = 200
+GROUPS_MAX = 40
+NAMES_MAX = 5
+DETAIL_LINES_MAX = 6
+# What is different every time and means nothing: ids, and the beginnings of the names of a run.
+_VARYING = re.compile(rf"(\w+_)?{UUID}|contract-[0-9a-f]{{8}}-(\d+-)?")
 
 
 @dataclass
@@ -19,6 +27,8 @@ class Verdict:
     client: str
     outcome: str  # passed, failed, skipped, or known (to fail)
     reason: str = ""
+    where: str = ""  # the step that failed
+    detail: str = ""  # what that step was answered
 
 
 @dataclass
@@ -26,7 +36,7 @@ class Report:
     """All verdicts of a run."""
 
     verdicts: list[Verdict] = field(default_factory=list)
-    left_behind: str | None = None  # why not everything that was made could be removed
+    left_behind: list[str] = field(default_factory=list)  # why not everything that was made could be removed
 
     def add(self, verdict: Verdict) -> None:
         """Take a verdict down."""
@@ -38,7 +48,7 @@ class Report:
         return any(verdict.outcome == "passed" for verdict in self.verdicts)
 
     def table(self) -> list[str]:
-        """A line for each operation, its failures and the reasons of what was skipped below it."""
+        """A line for each operation, the reasons of what was skipped below it."""
         rows: dict[str, list[Verdict]] = defaultdict(list)
         for verdict in self.verdicts:
             for operation in verdict.case.operations:
@@ -47,6 +57,18 @@ class Report:
         for operation in sorted(rows):
             lines += _row(operation, rows[operation])
         return lines
+
+    def failures(self) -> list[str]:
+        """Equal failures as one group, the largest first: the message, the cases, and one of them in full."""
+        groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+        for verdict in self.verdicts:
+            if verdict.outcome in ("failed", "known"):
+                groups[verdict.outcome, _VARYING.sub("…", verdict.reason)].append(verdict)
+        ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+        lines = [line for (_, message), group in ordered[:GROUPS_MAX] for line in _group(message, group)]
+        if rest := ordered[GROUPS_MAX:]:
+            lines.append(f"and {len(rest)} further messages of {sum(len(group) for _, group in rest)} failures")
+        return [_cut(line) for line in lines]
 
     def record(self, clients: dict[str, str]) -> dict[str, Any]:
         """The run as plain values: the versions of the clients, and what each case was seen to do with which."""
@@ -72,14 +94,35 @@ class Report:
         return {"clients": clients, "cases": cases}
 
 
+def _group(message: str, group: list[Verdict]) -> Iterator[str]:
+    """The lines of one group. The case that is shown in full is the first one."""
+    first = group[0]
+    cases = {verdict.case.id: verdict.case for verdict in group}
+    known = " (known to fail)" if first.outcome == "known" else ""
+    yield f"{message}{known}"
+    yield f"    {len(cases)} {'case' if len(cases) == 1 else 'cases'}: {_names(group, list(cases))}"
+    yield f"    {first.case.id} [{first.client}], {first.where or 'outside of its steps'}"
+    yield f"    expected: {first.case.sentence} ({first.case.evidence}: {first.case.source})"
+    detail = [line for line in first.detail.splitlines() if line.strip()][:DETAIL_LINES_MAX]
+    yield from (f"    {'came: ' if number == 0 else '      '}{line}" for number, line in enumerate(detail))
+
+
+def _names(group: Iterable[Verdict], ids: list[str]) -> str:
+    clients: dict[str, list[str]] = defaultdict(list)
+    for verdict in group:
+        clients[verdict.case.id].append(verdict.client)
+    shown = ", ".join(f"{id} [{', '.join(clients[id])}]" for id in ids[:NAMES_MAX])
+    return shown if len(ids) <= NAMES_MAX else f"{shown} and {len(ids) - NAMES_MAX} more"
+
+
 def _row(operation: str, verdicts: list[Verdict]) -> list[str]:
     counts = Counter(verdict.outcome for verdict in verdicts)
     failed = counts["failed"] + counts["known"]
     lines = [f"{operation:32} {counts['passed']:>7} {failed:>7} {counts['skipped']:>8}"]
-    for verdict in verdicts:
-        if verdict.outcome in ("failed", "known"):
-            word = "known to fail" if verdict.outcome == "known" else "failed"
-            lines.append(f"    {verdict.case.id} [{verdict.client}] {word} ({verdict.case.evidence}): {verdict.reason}")
     for reason, count in Counter(each.reason for each in verdicts if each.outcome == "skipped").items():
         lines.append(f"    {count} skipped: {reason}")
-    return [line if len(line) <= WIDTH * 2 else f"{line[: WIDTH * 2]}…" for line in lines]
+    return [_cut(line) for line in lines]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"

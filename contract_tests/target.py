@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +18,11 @@ from .case import EVIDENCE, FEATURES, Case
 API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
 CALLS_MAX = 20_000
+RESERVED_PART = 10  # one in so many calls of the budget is kept for the clean-up
+CASE_SECONDS = 60  # on an emulator; other servers take their time, and the waits of the cases are longer
+CASE_SECONDS_ELSEWHERE = 900
+RUN_SECONDS = 3600
+RUN_SECONDS_ELSEWHERE = 6 * 3600
 
 
 class BadTarget(ValueError):
@@ -23,25 +30,41 @@ class BadTarget(ValueError):
 
 
 class BudgetSpent(Exception):
-    """The run has made all the calls it may make."""
+    """The run has made all the calls it may make, or has taken all the time it may take."""
 
 
 @dataclass
 class Budget:
-    """How many calls a run may make; what a client does by itself (retries, further pages) is not counted."""
+    """How many calls a run may make, and until when. The retries that a client makes by itself are not counted.
+
+    A part of the calls is kept for the clean-up, which has `seconds` of its own.
+    """
 
     calls_max: int = CALLS_MAX
+    seconds: float = RUN_SECONDS
     calls: int = 0
+    reserve: int = field(init=False)
+    shortage: str = field(init=False, default="")  # why a call was not made
+    _end: float = field(init=False)
 
-    @property
-    def is_spent(self) -> bool:
-        return self.calls >= self.calls_max
+    def __post_init__(self) -> None:
+        self.reserve = self.calls_max // RESERVED_PART
+        self._end = time.monotonic() + self.seconds
 
     def spend(self) -> None:
         """Count one call. Raises BudgetSpent."""
-        if self.is_spent:
-            raise BudgetSpent(f"the budget of {self.calls_max} calls is spent")
+        if self.calls >= self.calls_max - self.reserve:
+            kept = f" ({self.reserve} of them are kept for the clean-up)" if self.reserve else ""
+            self.shortage = f"the budget of {self.calls_max} calls is spent{kept}"
+            raise BudgetSpent(self.shortage)
+        if time.monotonic() >= self._end:
+            self.shortage = f"the {self.seconds:g} seconds of the run are over"
+            raise BudgetSpent(self.shortage)
         self.calls += 1
+
+    def release_reserve(self) -> None:
+        """Allow the clean-up its calls, whatever time it is."""
+        self.reserve, self._end = 0, math.inf
 
 
 @dataclass(frozen=True)
@@ -60,12 +83,13 @@ class Target:
     slow: bool = False
     destructive: bool = False
     team: str | None = None  # of an emulator, which has a control plane; None for any other server
+    case_seconds: float = CASE_SECONDS
     budget: Budget = field(default_factory=Budget)
 
     @property
     def patience_seconds(self) -> float:
         """How long to wait at most for what takes its time: an emulator takes none."""
-        return 600 if self.team is None else 10
+        return min(600 if self.team is None else 10, self.case_seconds)
 
     def is_asked_about(self, case: Case) -> bool:
         """Whether a case is among those that the run is about."""

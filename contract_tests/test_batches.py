@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from . import must
+from . import must, pages
 from .case import case
 from .clients.client import Client, jsonl
 from .clients.seen import Batch, BatchResult, Page, Refused
@@ -30,13 +30,7 @@ def done(client: Client, target: Target, batch_id: str) -> Batch:
 
 def walk(list_page: Callable[..., Page[Any]], batch_id: str, limit: int) -> list[Any]:
     """Everything on all pages."""
-    items, token = [], None
-    while True:
-        page = list_page(batch_id, limit=limit, token=token)
-        items += page.items
-        if page.token is None:
-            return items
-        token = page.token
+    return list(pages.walk(lambda token: list_page(batch_id, limit=limit, token=token)))
 
 
 @case(

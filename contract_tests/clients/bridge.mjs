@@ -5,11 +5,14 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
+class EndlessList extends Error {}
+
 const bytes = (base64) => Buffer.from(base64, "base64");
 const base64 = (buffer) => Buffer.from(buffer).toString("base64");
 
 // What the server refused has a status, what the library refused has a name; anything else is a failure.
 function outcome(error) {
+  if (error instanceof EndlessList) return { endless: error.message };
   if (error?.name === "AI_InvalidArgumentError") return { unsent: error.message };
   const status = error?.status ?? error?.statusCode;
   if (typeof status !== "number") return { failed: String(error?.stack ?? error) };
@@ -132,10 +135,14 @@ const calls = {
   },
 };
 
+// Some servers have lists that never end: an item that comes twice tells.
 async function collected(items) {
-  const found = [];
-  for await (const item of items) found.push(item);
-  return found;
+  const found = new Map();
+  for await (const item of items) {
+    if (found.has(item.id)) throw new EndlessList(`${item.id} comes a second time after ${found.size} items`);
+    found.set(item.id, item);
+  }
+  return [...found.values()];
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from ..target import Budget
@@ -224,14 +225,22 @@ class Client:
         self._cannot("results of a batch")
 
 
-def counted(client: Client, budget: Budget) -> Client:
-    """The same client, its calls counted."""
-    return cast(Client, _Counted(client, budget))
+@dataclass
+class Step:
+    """One call of a story, and how it ended."""
+
+    call: str
+    outcome: str = "it did not end"
+
+
+def counted(client: Client, budget: Budget, steps: list[Step] | None = None) -> Client:
+    """The same client, its calls counted, and written down in `steps`."""
+    return cast(Client, _Counted(client, budget, [] if steps is None else steps))
 
 
 class _Counted:
-    def __init__(self, client: Client, budget: Budget) -> None:
-        self._client, self._budget = client, budget
+    def __init__(self, client: Client, budget: Budget, steps: list[Step]) -> None:
+        self._client, self._budget, self._steps = client, budget, steps
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
@@ -241,6 +250,20 @@ class _Counted:
         @functools.wraps(found)
         def call(*values: Any, **options: Any) -> Any:
             self._budget.spend()
-            return found(*values, **options)
+            step = Step(_shown(name, values, options))
+            self._steps.append(step)
+            try:
+                answer = found(*values, **options)
+            except Exception as error:
+                step.outcome = f"{type(error).__name__}: {error}"
+                raise
+            step.outcome = repr(answer)
+            return answer
 
         return call
+
+
+def _shown(name: str, values: tuple[Any, ...], options: Mapping[str, Any]) -> str:
+    given = [repr(value)[:60] for value in values]
+    given += [f"{option}={value!r}"[:80] for option, value in options.items() if value is not None]
+    return f"{name}({', '.join(given)})"

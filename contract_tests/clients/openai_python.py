@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from .. import pages
 from ..target import Target
 from .client import Client
 from .seen import File, Page, refused_over_http
@@ -20,6 +21,7 @@ class OpenAIPython(Client):
     def __init__(self, target: Target) -> None:
         self._openai: Any = import_module("openai")
         self.version = self._openai.__version__
+        self._budget = target.budget
         self._client = self._openai.OpenAI(base_url=f"{target.base_url}/v1", api_key=target.api_key, max_retries=0)
 
     def close(self) -> None:
@@ -65,7 +67,8 @@ class OpenAIPython(Client):
 
     def walk_files(self, limit: int) -> list[str]:
         with self._refusals():
-            return [file.id for file in self._client.files.list(limit=limit)]
+            files = self._client.files.list(limit=limit)
+            return pages.each_once((file.id for file in files), self._budget, limit)
 
     def read_file(self, file_id: str) -> bytes:
         with self._refusals():

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from .. import answers
+from .. import answers, pages
 from ..target import Target
 from .client import Client, chat
 from .seen import (
@@ -93,14 +93,8 @@ class RestClient(Client):
         return Page([_file(each) for each in found["data"]], found.get("pagination_token"))
 
     def walk_files(self, limit: int) -> list[str]:
-        ids: list[str] = []
-        token = None
-        while True:
-            page = self.list_files(limit=limit, token=token)
-            ids += [file.id for file in page.items]
-            if len(page.items) < limit or page.token is None:
-                return ids
-            token = page.token
+        files = pages.walk(lambda token: self.list_files(limit=limit, token=token), page_items=limit)
+        return pages.each_once((file.id for file in files), self._target.budget, limit)
 
     def read_file(self, file_id: str) -> bytes:
         return self.call("GET", f"/v1/files/{quote(file_id, safe='')}/content").body

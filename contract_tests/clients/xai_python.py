@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
+from .. import pages
 from ..target import Target
 from .client import MODEL, Client
 from .seen import (
@@ -42,6 +43,7 @@ class XaiPython(Client):
             "management_api_key": target.management_key,
             "management_api_host": target.management_grpc,
         }
+        self._budget = target.budget
         self._client = self._open(sdk, options)
 
     def _open(self, sdk: Any, options: dict[str, Any]) -> Any:
@@ -100,12 +102,8 @@ class XaiPython(Client):
         return Page([_file(each) for each in found.data], found.pagination_token or None)
 
     def walk_files(self, limit: int) -> list[str]:
-        page = self.list_files(limit=limit)
-        ids = [file.id for file in page.items]
-        while page.token is not None:
-            page = self.list_files(limit=limit, token=page.token)
-            ids += [file.id for file in page.items]
-        return ids
+        files = pages.walk(lambda token: self.list_files(limit=limit, token=token))
+        return pages.each_once((file.id for file in files), self._budget, limit)
 
     def read_file(self, file_id: str) -> bytes:
         return bytes(self._do("files.content", file_id))

@@ -32,7 +32,7 @@ class Run:
 def run_kit(*options: str, record: Path, tree: Path = ROOT, python: str = sys.executable) -> Run:
     """Start the emulator of a tree, judge it, stop it."""
     emulator = [sys.executable, "-m", "emulator", "exec", "--"]
-    pytest = [python, "-m", "pytest", "-c", KIT / "pytest.ini", "--rootdir", KIT, "--tb=line"]
+    pytest = [python, "-m", "pytest", "-c", KIT / "pytest.ini", "--rootdir", KIT]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(

@@ -89,7 +89,15 @@ def test_a_mutant_is_found(tmp_path: Path) -> None:
     )
     assert run.code == 1
     assert mutant.found_by in run.failed
-    assert "failed (documented): AssertionError: step 1 (POST /v1/files): the status is 200, not 400" in run.output
+    failures = run.output.partition(" failures ")[2].splitlines()
+    assert failures[1] == "the status is 200, not 400"
+    assert (
+        failures[2]
+        == "    2 cases: files.upload.expiry-after-file [httpx], files.upload.openai-expiry-after-file [httpx]"
+    )
+    assert failures[3] == "    files.upload.expiry-after-file [httpx], step 1 (POST /v1/files)"
+    assert failures[4].endswith("(documented: OpenAPI: UploadFileMultipartRequest)")
+    assert failures[5] == "    came: 200 application/json"
 
 
 # --- known failures
@@ -128,7 +136,7 @@ def test_a_known_failure_still_runs(tmp_path: Path) -> None:
         record=tmp_path / "record.json",
     )
     assert run.code == 0, run.output
-    assert "[httpx] known to fail (documented): to be mended: AssertionError: step 1" in run.output
+    assert "to be mended: the status is 200, not 400 (known to fail)" in run.output
 
 
 # --- manners: for servers that are not ours
