@@ -7,7 +7,7 @@ A team may override any row; `None` means that the limit is off.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -60,7 +60,30 @@ class Limits(msgspec.Struct, frozen=True):
     )
     # Collections and documents
     collection_document_bytes_max: int | None = _row(100 * MIB, "Collections guide: 100 MB per file")
+    chunk_size_units_max: int | None = _row(
+        1_000_000, "suggested bound, in the unit of the chunk configuration", Confidence.ASSUMED, safety=True
+    )
+    chunks_per_document_max: int | None = _row(
+        50_000, "suggested bound; 100 MiB has 32,768 chunks by default", Confidence.ASSUMED, safety=True
+    )
+    indexed_bytes_per_document_max: int | None = _row(
+        256 * MIB, "suggested bound; of all chunks with what is repeated in them", Confidence.ASSUMED, safety=True
+    )
+    document_fields_bytes_max: int | None = _row(
+        64 * KIB, "suggested bound; keys and values of one document", Confidence.ASSUMED, safety=True
+    )
+    injected_bytes_max: int | None = _row(
+        16 * KIB, "suggested bound; values that are added to each chunk", Confidence.ASSUMED, safety=True
+    )
+    batch_get_documents_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)
     # Search
+    group_by_keys_max: int | None = _row(
+        100, "suggested bound; of groups and of their order", Confidence.ASSUMED, safety=True
+    )
+    search_collections_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)
+    search_response_bytes_max: int | None = _row(
+        64 * MIB, "suggested bound; contents and fields of all matches", Confidence.ASSUMED, safety=True
+    )
     search_limit_default: int = _row(10, "OpenAPI: POST /v1/documents/search, limit")
     search_limit_min: int | None = _row(1, "a number of chunks to return", Confidence.ASSUMED)
     search_limit_max: int | None = _row(10_000, "suggested bound", Confidence.ASSUMED, safety=True)
@@ -151,6 +174,12 @@ class Chars(msgspec.Struct, frozen=True):
     high: str
 
 
+class Items(msgspec.Struct, frozen=True):
+    """The list has no more items than a row allows."""
+
+    high: str
+
+
 class PageSize(msgspec.Struct, frozen=True):
     """A page size: 0 or less, or nothing said, is the default; above the maximum the profile clamps or refuses it."""
 
@@ -160,3 +189,13 @@ class PageSize(msgspec.Struct, frozen=True):
         """The size where none is asked for: it is never above the maximum."""
         most: int | None = getattr(limits, self.high)
         return limits.page_items_default if most is None else min(limits.page_items_default, most)
+
+
+def utf8_bytes(text: str) -> int:
+    """The length of a text in UTF-8; a surrogate without its partner counts as three bytes."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def exceeds(most: int | None, texts: Iterable[str]) -> bool:
+    """Whether texts together have more bytes in UTF-8 than a limit in bytes allows."""
+    return most is not None and sum(map(utf8_bytes, texts)) > most

@@ -10,6 +10,7 @@ import msgspec
 from emulator.clock import Instant
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy, wire_key
 from emulator.errors import ApiError, invalid
+from emulator.limits import Limits, exceeds, utf8_bytes
 
 DEFAULT_MODEL = "grok-embedding-small"  # observed live
 
@@ -135,6 +136,18 @@ def check_required(definitions: Sequence[FieldDefinition], fields: Mapping[str, 
     for definition in definitions:
         if definition.required and definition.key not in fields:
             raise form_error(f"fields.{definition.key}", "Field is missing but required", "required")
+
+
+def check_fields_size(definitions: Sequence[FieldDefinition], fields: Mapping[str, str], limits: Limits) -> None:
+    """Refuse fields that are too large for a document, or for what is added to each of its chunks."""
+    rule = "document_fields_bytes_max"
+    if exceeds(limits.document_fields_bytes_max, (*fields, *fields.values())):
+        raise form_error("fields", f"Fields must have at most {limits.document_fields_bytes_max} bytes", rule)
+    injected = injected_values(definitions, fields)
+    if exceeds(limits.injected_bytes_max, injected.values()):
+        sentence = f"Fields injected into chunks must have at most {limits.injected_bytes_max} bytes together"
+        largest = max(injected, key=lambda key: utf8_bytes(injected[key]))
+        raise form_error(f"fields.{largest}", sentence, "injected_bytes_max")
 
 
 def undefined_keys(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> list[str]:

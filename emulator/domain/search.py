@@ -88,8 +88,13 @@ class GroupBy(msgspec.Struct, frozen=True):
     order_by: tuple[str, ...] = (SCORE,)
     k: int = 1
 
-    def check(self) -> None:
-        """Refuse groups by nothing, and groups of none."""
+    def check(self, keys_max: int | None = None) -> None:
+        """Refuse groups by nothing or by too many keys, and groups of none."""
+        keys = len(self.keys) + len(self.order_by)
+        if keys_max is not None and keys > keys_max:
+            raise invalid(
+                f"group_by must have at most {keys_max} keys, got {keys}.", rule="group_by_keys_max", param="group_by"
+            )
         if not self.keys:
             raise invalid("group_by.keys must name at least one key.", rule="group_by", param="group_by")
         if self.k < 1:
@@ -110,8 +115,10 @@ class KeywordQuery(msgspec.Struct, frozen=True):
 def keyword_query(text: str) -> KeywordQuery:
     """Read a user's text. A quote without its partner is like a blank."""
     phrases = _terms(_PHRASE.findall(text))
-    words = _terms(_BETWEEN.split(_PHRASE.sub(" ", text)))
-    return KeywordQuery(phrases, tuple(word for word in words if word not in phrases))
+    words = dict.fromkeys(_terms(_BETWEEN.split(_PHRASE.sub(" ", text))))
+    for phrase in phrases:
+        words.pop(phrase, None)
+    return KeywordQuery(phrases, tuple(words))
 
 
 def _terms(texts: Iterable[str]) -> tuple[str, ...]:

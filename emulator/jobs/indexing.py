@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +13,16 @@ from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStat
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
 from emulator.functions import words_of
+from emulator.limits import Limits, exceeds, utf8_bytes
 from emulator.search.embedders import EmbedderError
 from emulator.search.extracted import ExtractionError
 from emulator.store.jobs import Job
 from emulator.threads import each_in_threads
 from emulator.world import Team, World
 
-_CHUNKS_AT_ONCE = 128  # embedded and written between two chances for other calls
+# Embedded and written between two chances for other calls; the stand-in takes some 50 bytes for each character.
+_CHUNKS_AT_ONCE = 128
+_CHARS_AT_ONCE = 512 * 1024
 
 
 class Dropped(Exception):
@@ -49,7 +52,8 @@ class _Work:
             collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
             assert collection is not None
             path = store.blobs.path(document.file.blob)
-            [answer] = await each_in_threads(lambda document: cut(path, document, collection), [document])
+            limits = self.team.limits
+            [answer] = await each_in_threads(lambda document: cut(path, document, collection, limits), [document])
             if isinstance(answer, Exception):
                 raise answer
             self._chunks = answer
@@ -61,8 +65,7 @@ class _Work:
         document, chunks = self.document(), await self.chunks()
         place = (self.team.name, document.collection_id, document.file.id)
         self._world.store.chunks.remove(*place)  # what an earlier process may have left
-        for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
-            batch = chunks[start : start + _CHUNKS_AT_ONCE]
+        for batch in _batches(chunks):
             vectors = await self._world.embed(self.team, [chunk.indexed_text for chunk in batch])
             self.document()
             with self._world.store.transaction():
@@ -148,22 +151,53 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
     return True
 
 
-def cut(path: Path, document: Document, collection: Collection) -> list[IndexedChunk]:
-    """The text of a file as chunks, with what the collection injects into each. Raises ExtractionError."""
+def _batches(chunks: list[IndexedChunk]) -> Iterator[list[IndexedChunk]]:
+    """The chunks in batches that are small enough to be embedded at once; a larger chunk is a batch of its own."""
+    batch: list[IndexedChunk] = []
+    chars = 0
+    for chunk in chunks:
+        if batch and (len(batch) == _CHUNKS_AT_ONCE or chars + len(chunk.indexed_text) > _CHARS_AT_ONCE):
+            yield batch
+            batch, chars = [], 0
+        batch.append(chunk)
+        chars += len(chunk.indexed_text)
+    if batch:
+        yield batch
+
+
+def cut(path: Path, document: Document, collection: Collection, limits: Limits) -> list[IndexedChunk]:
+    """The text of a file as chunks, with what the collection injects into each.
+
+    Raises ExtractionError, also as soon as the chunks exceed a limit: overlaps, injected values and the headers of
+    tables multiply a text.
+    """
     from emulator.search.chunks import compose, split
     from emulator.search.extract import extract
 
-    extracted = extract(path, document.file.content_type, document.file.filename)
     file, configuration = document.file, collection.chunk_configuration
     name = file.filename if configuration.inject_name_into_chunks else None
     injected = injected_values(collection.field_definitions, document.fields)
-    return [
-        IndexedChunk(
-            chunk_id=chunk_id(document.collection_id, file.hash, ordinal, chunk.text),
-            ordinal=ordinal,
-            content=chunk.text,
-            indexed_text=compose(chunk.text, name=name, injected=injected),
-            page_number=extracted.page_number(chunk.start, chunk.end),
+    if exceeds(limits.injected_bytes_max, injected.values()):
+        raise ExtractionError(f"The fields injected into chunks have more than {limits.injected_bytes_max} bytes.")
+    extracted = extract(path, file.content_type, file.filename)
+    chunks: list[IndexedChunk] = []
+    room = limits.indexed_bytes_per_document_max
+    for ordinal, chunk in enumerate(split(extracted.text, configuration, chunks_max=limits.chunks_per_document_max)):
+        indexed_text = compose(chunk.text, name=name, injected=injected)
+        if room is not None:
+            room -= utf8_bytes(indexed_text)
+            if room < 0:
+                raise ExtractionError(
+                    f"The chunks of the document have more than {limits.indexed_bytes_per_document_max} bytes in this "
+                    "collection. Use a smaller overlap, or inject less into each chunk."
+                )
+        chunks.append(
+            IndexedChunk(
+                chunk_id=chunk_id(document.collection_id, file.hash, ordinal, chunk.text),
+                ordinal=ordinal,
+                content=chunk.text,
+                indexed_text=indexed_text,
+                page_number=extracted.page_number(chunk.start, chunk.end),
+            )
         )
-        for ordinal, chunk in enumerate(split(extracted.text, configuration))
-    ]
+    return chunks

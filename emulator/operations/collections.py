@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 import msgspec
 
 from emulator.domain import descriptions
-from emulator.domain.chunk_configurations import ChunkConfiguration, ConfigurationError, check
+from emulator.domain.chunk_configurations import STRATEGIES, ChunkConfiguration, ConfigurationError, check
 from emulator.domain.collections import (
     DEFAULT_MODEL,
     Collection,
@@ -100,11 +100,16 @@ def get_collection(world: World, call: Call, request: OfCollection) -> Collectio
     return collection
 
 
-def _check_chunking(configuration: ChunkConfiguration) -> None:
+def _check_chunking(call: Call, configuration: ChunkConfiguration) -> None:
     try:
         check(configuration)
     except ConfigurationError as error:
         raise form_error(f"chunk_configuration.{error.field}", error.sentence, "chunk-configuration") from None
+    most = call.team.limits.chunk_size_units_max
+    if most is not None and configuration.max_size > most:
+        field = STRATEGIES[configuration.strategy].size_field
+        sentence = f"{field} must be at most {most}, not {configuration.max_size}"
+        raise form_error(f"chunk_configuration.{field}", sentence, "chunk_size_units_max")
 
 
 async def create(world: World, call: Call, request: CreateCollection) -> Collection:
@@ -113,7 +118,7 @@ async def create(world: World, call: Call, request: CreateCollection) -> Collect
     check_name(request.collection_name)
     check_definitions(request.field_definitions)
     configuration = request.chunk_configuration or ChunkConfiguration()
-    _check_chunking(configuration)
+    _check_chunking(call, configuration)
     collection = Collection(
         id=world.new_id(call.team, "collection"),
         name=request.collection_name,
@@ -164,7 +169,7 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
     if request.collection_description is not None:
         changes["description"] = request.collection_description or None
     if request.chunk_configuration is not None:
-        _check_chunking(request.chunk_configuration)
+        _check_chunking(call, request.chunk_configuration)
         changes["chunk_configuration"] = request.chunk_configuration
     if request.field_definition_updates:
         definitions = updated_definitions(collection.field_definitions, request.field_definition_updates)

@@ -9,6 +9,7 @@ import msgspec
 
 from emulator.domain.collections import (
     Collection,
+    check_fields_size,
     check_required,
     form_error,
     undefined_keys,
@@ -20,7 +21,7 @@ from emulator.domain.files import File, UploadStatus, check_filename
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.errors import ApiError, Kind, not_found
-from emulator.limits import Confidence, PageSize
+from emulator.limits import Confidence, Items, PageSize
 from emulator.operations import filters, indexing, lists
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.changes import change_file
@@ -84,7 +85,7 @@ class BatchGetDocuments(msgspec.Struct, frozen=True):
     """Several documents of one collection."""
 
     collection_id: str
-    file_ids: Sequence[str]
+    file_ids: Annotated[Sequence[str], Items("batch_get_documents_max")]
     team_id: str | None = None
 
 
@@ -112,6 +113,7 @@ def _put(world: World, call: Call, collection: Collection, file: File, fields: M
     """Make a file a document with these fields, or refuse them. In a transaction."""
     store, team = world.store, call.team.name
     check_required(collection.field_definitions, fields)
+    check_fields_size(collection.field_definitions, fields, call.team.limits)
     _react_to_undefined(call, undefined_keys(collection.field_definitions, fields))
     store.remove_expired(team, collection.id, call.at)  # their unique values are free from this instant on
     values = unique_values(collection.field_definitions, fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.search import Fusion, GroupBy, Mode, RagPipeline, RankingMetric, keyword_query
 from emulator.errors import ApiError, Kind, invalid, not_found
-from emulator.limits import Between, Chars
+from emulator.limits import Between, Chars, Items, Limits, utf8_bytes
 from emulator.operations import filters
 from emulator.operations.base import Call, Operation
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DEPTH_MAX = 2**31  # of a ranking where the limits are off: more than there are
+_KEPT = 2  # candidates for each match, so that others take the places of those that are removed meanwhile
 _SLICE = 200  # rows read between two chances for other calls
 
 
@@ -36,7 +38,7 @@ class SearchDocuments(msgspec.Struct, frozen=True):
     """What to look for, where and how. `limit` counts chunks."""
 
     query: Annotated[str, Chars("search_query_chars_max")]
-    collection_ids: Sequence[str]
+    collection_ids: Annotated[Sequence[str], Items("search_collections_max")]
     limit: Annotated[int | None, Between("search_limit_min", "search_limit_max")] = None
     mode: Mode = Mode.HYBRID
     search_multiplier: Annotated[int | None, Between("search_multiplier_min", "search_multiplier_max")] = None
@@ -77,7 +79,7 @@ async def search(world: World, call: Call, request: SearchDocuments) -> list[Mat
 
 async def find(world: World, team: Team, at: Instant, request: SearchDocuments) -> list[Match]:
     """What `search` answers."""
-    _check(request)
+    _check(request, team.limits)
     passes = filters.metadata(request.filter, team.limits)
     collections = [_collection(world, team, at, id) for id in dict.fromkeys(request.collection_ids)]
     asked = request.limit or 0
@@ -99,18 +101,20 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
         answer = await world.store.indexes.search(team.name, collection.id, question)
         ranked = await asyncio.to_thread(ranker.rank, position, answer, metadata, accepts)
         candidates += ranked[:limit]
+        if len(candidates) > _KEPT * limit:
+            candidates = heapq.nsmallest(_KEPT * limit, candidates, key=lambda candidate: candidate.order)
     candidates.sort(key=lambda candidate: candidate.order)
     return await _matches(world, team, at, collections, candidates, limit)
 
 
-def _check(request: SearchDocuments) -> None:
+def _check(request: SearchDocuments, limits: Limits) -> None:
     if not request.query.strip():
         raise invalid("query must not be empty.", rule="query", param="query")
     if not request.collection_ids:
         raise invalid("source.collection_ids must name a collection.", rule="collection_ids", param="source")
     request.fusion.check()
     if request.group_by is not None:
-        request.group_by.check()
+        request.group_by.check(limits.group_by_keys_max)
 
 
 def _collection(world: World, team: Team, at: Instant, id: str) -> Collection:
@@ -162,6 +166,7 @@ async def _matches(
 ) -> list[Match]:
     """The chunks of the best candidates. What was removed while they were ranked is left out."""
     matches: list[Match] = []
+    room = team.limits.search_response_bytes_max
     for number, candidate in enumerate(candidates):
         if len(matches) == limit:
             break
@@ -169,10 +174,28 @@ async def _matches(
         chunk = world.store.chunks.get(team.name, collection_id, candidate.edition, candidate.ordinal)
         document = world.store.documents.get(team.name, collection_id, file_id, at)
         if chunk is not None and document is not None and document.status is DocumentStatus.PROCESSED:
+            room = _room_beside(chunk, document, room, team.limits)
             matches.append(Match(candidate, chunk, document))
         if number % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
     return matches
+
+
+def _room_beside(chunk: StoredChunk, document: Document, room: int | None, limits: Limits) -> int | None:
+    """How many bytes a response has left beside a match. Refuses one that would be too large: matches repeat fields."""
+    if room is None:
+        return None
+    room -= utf8_bytes(chunk.content) + sum(
+        utf8_bytes(key) + utf8_bytes(value) for key, value in document.fields.items()
+    )
+    if room < 0:
+        most = limits.search_response_bytes_max
+        raise invalid(
+            f"The matches have more than {most} bytes together: ask for fewer.",
+            rule="search_response_bytes_max",
+            param="limit",
+        )
+    return room
 
 
 OPERATIONS = (

@@ -5,18 +5,18 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import msgspec
 
 from emulator.errors import invalid
-from emulator.limits import Between, Chars, Limits, PageSize
+from emulator.limits import Between, Chars, Items, Limits, PageSize
 from emulator.operations.base import Call
 from emulator.pipeline.hostile import SMALL_PAGE_ITEMS, has_small_pages
 from emulator.profiles import Reaction
 
-Rule = Between | Chars | PageSize
+Rule = Between | Chars | Items | PageSize
 
 
 def within_bounds(call: Call, request: Any) -> Any:
@@ -32,6 +32,8 @@ def within_bounds(call: Call, request: Any) -> Any:
             check_between(name, value, rule, call.team.limits)
         elif isinstance(rule, Chars):
             check_chars(name, value, rule, call.team.limits)
+        elif isinstance(rule, Items):
+            check_items(name, value, rule, call.team.limits)
         else:
             changes[name] = page_size(call, name, value, rule)
     for name in lists(type(request)):  # type: ignore[arg-type]
@@ -87,6 +89,13 @@ def check_chars(name: str, value: str, rule: Chars, limits: Limits) -> None:
     most = getattr(limits, rule.high)
     if most is not None and len(value) > most:
         raise invalid(f"{name} must have at most {most} characters, got {len(value)}.", rule=rule.high, param=name)
+
+
+def check_items(name: str, value: Sequence[Any], rule: Items, limits: Limits) -> None:
+    """Refuse a list that is longer than its row."""
+    most = getattr(limits, rule.high)
+    if most is not None and len(value) > most:
+        raise invalid(f"{name} must have at most {most} items, got {len(value)}.", rule=rule.high, param=name)
 
 
 def page_size(call: Call, name: str, value: int, rule: PageSize) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from emulator.domain.keys import Plane
-from emulator.limits import Between, Chars, PageSize
+from emulator.limits import Between, Chars, Items, PageSize
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.receive import rules
@@ -144,6 +144,8 @@ def _bound(properties: dict[str, Schema], operation: Operation, team: Team) -> N
                 _state(schema, "integer", minimum=getattr(team.limits, rule.low), maximum=high)
             elif isinstance(rule, Chars):
                 _state(schema, "string", maxLength=high)
+            elif isinstance(rule, Items):
+                _state(schema, "array", maxItems=high)
             else:
                 _describe_page_size(schema, rule, team)
 
@@ -208,6 +210,8 @@ def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> l
     shape = schemas[route.read.shape.__name__]
     properties = {name: dict(schema) for name, schema in shape["properties"].items()}
     _bound(properties, OPERATIONS[route.operation], team)
+    for schema in properties.values():
+        schema.pop("maxItems", None)  # a target with so many items would be longer than a request head may be
     return [
         {"name": name, "in": "query", "required": name in shape.get("required", []), "schema": _without_null(schema)}
         for name, schema in properties.items()

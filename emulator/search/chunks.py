@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,6 +10,7 @@ import msgspec
 
 from emulator.domain.chunk_configurations import STRATEGIES, Boundaries, ChunkConfiguration, Unit
 from emulator.search.boundaries import BOUNDARIES, Headers
+from emulator.search.extracted import ExtractionError
 from emulator.search.rulers import BytesRuler, CharsRuler, Ruler, TokensRuler
 from emulator.search.tokens import Tokenizer, piece_starts
 
@@ -21,23 +23,37 @@ class Chunk(msgspec.Struct, frozen=True):
     text: str
 
 
-def split(text: str, configuration: ChunkConfiguration, tokenizer: Tokenizer = piece_starts) -> list[Chunk]:
-    """The chunks of `text`, in order. Each is as large as is allowed and repeats the overlap from the last one.
+def split(
+    text: str,
+    configuration: ChunkConfiguration,
+    tokenizer: Tokenizer = piece_starts,
+    *,
+    chunks_max: int | None = None,
+) -> Iterator[Chunk]:
+    """Generate the chunks of `text`, in order. Each is as large as is allowed and repeats the overlap from the last.
 
     - No chunk is larger than `max_size`, but for a single code point that is. No code point is ever split.
     - Markdown and code end at the last of the strongest boundaries within the second half of that size: a heading or a
       top-level definition, else a blank line, else a line, else a word.
     - `table` keeps rows whole and repeats the header of a table that is cut, if that leaves half the size to the rows.
     - Together the chunks cover the text; `strip_whitespace` then trims them and drops those that were white space only.
+    - Raises ExtractionError where there would be more than `chunks_max`, dropped ones included: they cost time as well.
     """
     if not text.strip():
-        return []
+        return
     if STRATEGIES[configuration.strategy].boundaries is Boundaries.ROWS:
         windows = _table_windows(text, configuration, _tokens(text, configuration, tokenizer))
     else:
         windows = _windows(text, configuration, _ruler(text, configuration, tokenizer))
-    chunks = (_chunk(text, *window, strip=configuration.strip_whitespace) for window in windows)
-    return [chunk for chunk in chunks if chunk.end > chunk.start]
+    for count, window in enumerate(windows, 1):
+        if chunks_max is not None and count > chunks_max:
+            raise ExtractionError(
+                f"The document has more than {chunks_max} chunks in this collection. "
+                "Use larger chunks or a smaller overlap."
+            )
+        chunk = _chunk(text, *window, strip=configuration.strip_whitespace)
+        if chunk.end > chunk.start:
+            yield chunk
 
 
 def compose(chunk_text: str, *, name: str | None = None, injected: Mapping[str, str] | None = None) -> str:
@@ -98,7 +114,7 @@ def _table_windows(text: str, configuration: ChunkConfiguration, ruler: TokensRu
 
 def _boundaries(text: str, configuration: ChunkConfiguration, ruler: Ruler) -> list[Sequence[int]]:
     find = BOUNDARIES[STRATEGIES[configuration.strategy].boundaries]
-    return [[offset for offset in offsets if ruler.is_cut(offset)] for offsets in find(text)]
+    return [array("Q", filter(ruler.is_cut, offsets)) for offsets in find(text)]
 
 
 def _last_boundary(boundaries: list[Sequence[int]], low: int, high: int) -> int:

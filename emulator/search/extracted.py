@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
@@ -22,10 +23,10 @@ class Extracted(msgspec.Struct, frozen=True):
             return None
         if len(self.pages) == 1:
             return 0
-        ends = (*self.pages[1:], len(self.text))
         first = max(bisect_right(self.pages, start) - 1, 0)
         last = max(bisect_right(self.pages, end - 1), first + 1)
-        shares = [min(end, ends[page]) - max(start, self.pages[page]) for page in range(first, last)]
+        edges = (*self.pages[first:last], end if last == len(self.pages) else self.pages[last])
+        shares = [min(end, stop) - max(start, begin) for begin, stop in pairwise(edges)]
         return first + shares.index(max(shares)) + 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,9 @@ from emulator.domain.chunk_configurations import (
     check,
     wire_key,
 )
-from emulator.search.chunks import Chunk, compose, split
+from emulator.search import chunks as cutting
+from emulator.search.chunks import Chunk, compose
+from emulator.search.extracted import ExtractionError
 from emulator.search.tokens import piece_starts
 
 CHARACTERS = st.one_of(st.sampled_from('ab \n#`|,;\t"-é漢😀'), st.characters(codec="utf-8"))
@@ -39,6 +42,11 @@ PROSE = (
 LINES = ("def f():\n", "    x = 1\n", "}\n", "a,b\n", '"q,\n",', "|-|-|\n", "c|d\n")
 PARTS = st.sampled_from(PROSE + LINES) | st.text(CHARACTERS, max_size=4)
 TEXTS = (st.lists(PARTS, max_size=5) | st.lists(PARTS, min_size=10, max_size=60)).map("".join)
+
+
+def split(*arguments: Any, **options: Any) -> list[Chunk]:
+    """All chunks of a text."""
+    return list(cutting.split(*arguments, **options))
 
 
 @st.composite
@@ -315,3 +323,22 @@ def test_compose_puts_name_and_values_before_the_chunk() -> None:
     """What is injected stands on lines of its own above the chunk; without it the chunk is indexed as it is."""
     assert compose("body") == "body"
     assert compose("body", name="a.pdf", injected={"title": "Q3", "author": ""}) == "a.pdf\nQ3\n\nbody"
+
+
+@pytest.mark.parametrize(("length", "refused"), [(9, False), (10, False), (11, True)])
+@pytest.mark.parametrize("blank", [False, True])
+def test_split_above_chunks_max_raises(length: int, refused: bool, blank: bool) -> None:
+    """Chunks are counted as they are cut, and those that are dropped as white space count too."""
+    configuration = ChunkConfiguration(Strategy.CHARS, 2, 1)  # n characters make n - 1 chunks
+    text = "x" + (" " if blank else "x") * (length - 2) + "x"
+    if refused:
+        with pytest.raises(ExtractionError, match="more than 9 chunks"):
+            split(text, configuration, chunks_max=9)
+    else:
+        assert len(split(text, configuration, chunks_max=9)) <= 9
+
+
+def test_split_is_lazy() -> None:
+    """The first chunk of a text that would make a million is there without the others."""
+    chunks = cutting.split("x" * 2**20, ChunkConfiguration(Strategy.CHARS, 1000, 999))
+    assert next(chunks).end == 1000

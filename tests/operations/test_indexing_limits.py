@@ -1,0 +1,250 @@
+"""Limits of what multiplies an input: overlaps, injected fields, and contents that a response repeats."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.app import build_world
+from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
+from emulator.domain.collections import FieldDefinition, FieldDefinitionUpdate
+from emulator.domain.documents import Document, DocumentStatus
+from emulator.domain.search import GroupBy, Mode
+from emulator.errors import ApiError
+from emulator.jobs import indexing
+from emulator.jobs.runner import Runner
+from emulator.operations.collections import CreateCollection, UpdateCollection
+from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, UpdateDocument
+from emulator.operations.search import SearchDocuments
+from emulator.pipeline.receive import within_bounds
+from emulator.settings import Settings
+from emulator.world import World
+from tests.operations.calling import call_of, refusal, run, uploaded
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A world in which documents are indexed at once."""
+    world = build_world(Settings(indexing="instant"))
+    Runner(world)
+    world.team("default").clock.freeze()
+    yield world
+    world.store.close()
+
+
+def limit(world: World, **limits: int) -> None:
+    """Override limits of the default team."""
+    world.set_limits(world.team("default"), limits)
+
+
+async def collection_of(world: World, **settings: Any) -> str:
+    """The id of a new collection."""
+    made = await run(world, "collections.create", CreateCollection("c", **settings))
+    id: str = made.id
+    return id
+
+
+async def added(world: World, collection: str, content: bytes, **fields: str) -> Document:
+    """A document that was added and indexed."""
+    file = await uploaded(world, content=content)
+    await run(world, "documents.add", AddDocument(collection, file, fields))
+    document: Document = await run(world, "documents.get", DocumentId(collection, file))
+    return document
+
+
+def stored_chunks(world: World) -> int:
+    """How many rows of chunks there are."""
+    [[count]] = world.store.database.rows("SELECT count(*) FROM chunks")
+    assert isinstance(count, int)
+    return count
+
+
+CHARS = ChunkConfiguration(Strategy.CHARS, 2, 1)  # n characters make n - 1 chunks
+
+
+@pytest.mark.parametrize(("characters", "status"), [(9, "PROCESSED"), (10, "PROCESSED"), (11, "FAILED")])
+async def test_document_with_too_many_chunks_fails(world: World, characters: int, status: str) -> None:
+    """The document says so in its error message, and nothing of it is stored."""
+    limit(world, chunks_per_document_max=9)
+    document = await added(world, await collection_of(world, chunk_configuration=CHARS), b"x" * characters)
+    assert document.status is DocumentStatus[status]
+    assert stored_chunks(world) == document.chunks == (characters - 1 if status == "PROCESSED" else 0)
+    if status == "FAILED":
+        assert document.error_message is not None
+        assert "more than 9 chunks" in document.error_message
+
+
+async def test_a_mebibyte_in_chunks_of_two_fails_before_it_is_cut(world: World) -> None:
+    """With the limits as they are by default: one megabyte must not become a million chunks."""
+    for size, overlap in ((2, 1), (1000, 999)):
+        configuration = ChunkConfiguration(Strategy.CHARS, size, overlap)
+        document = await added(world, await collection_of(world, chunk_configuration=configuration), b"x" * 2**20)
+        assert (document.status, stored_chunks(world)) == (DocumentStatus.FAILED, 0)
+
+
+@pytest.mark.parametrize(("characters", "status"), [(39, "PROCESSED"), (40, "PROCESSED"), (41, "FAILED")])
+@pytest.mark.parametrize("injects", [False, True])
+async def test_document_with_too_many_indexed_bytes_fails(
+    world: World, characters: int, status: str, injects: bool
+) -> None:
+    """Counted in bytes of UTF-8, with what is injected into each of the four chunks of ten characters."""
+    limit(world, indexed_bytes_per_document_max=80 + (4 * len("ab\n\n") if injects else 0))
+    collection = await collection_of(
+        world,
+        chunk_configuration=ChunkConfiguration(Strategy.CHARS, 10, 0),
+        field_definitions=[FieldDefinition("f", inject_into_chunk=True)],
+    )
+    fields = {"f": "ab"} if injects else {}
+    document = await added(world, collection, "é".encode() * characters, **fields)
+    assert document.status is DocumentStatus[status]
+    assert "bytes" in (document.error_message or "bytes")
+
+
+@pytest.mark.parametrize(("length", "refused"), [(9, False), (10, False), (11, True)])
+async def test_injected_fields_above_limit_are_refused(world: World, length: int, refused: bool) -> None:
+    """All injected values of a document count together; other fields do not."""
+    limit(world, injected_bytes_max=12)
+    definitions = [FieldDefinition("a", inject_into_chunk=True), FieldDefinition("b", inject_into_chunk=True)]
+    collection = await collection_of(world, field_definitions=[*definitions, FieldDefinition("c")])
+    file = await uploaded(world)
+    request = AddDocument(collection, file, {"a": "x" * length, "b": "é", "c": "y" * 50})
+    if refused:
+        assert await refusal(run(world, "documents.add", request)) == ("injected_bytes_max", "fields.a")
+    else:
+        await run(world, "documents.add", request)
+
+
+async def test_field_that_becomes_injected_and_is_too_large_fails_the_document(world: World) -> None:
+    """Where the call that stored a field could not know, the indexing says so."""
+    limit(world, injected_bytes_max=10)
+    collection = await collection_of(world, field_definitions=[FieldDefinition("a")])
+    document = await added(world, collection, b"text", a="x" * 11)
+    assert document.status is DocumentStatus.PROCESSED
+    updates = [FieldDefinitionUpdate(FieldDefinition("a", inject_into_chunk=True))]
+    await run(world, "collections.update", UpdateCollection(collection, field_definition_updates=updates))
+    await run(world, "documents.reindex", DocumentId(collection, document.file.id))
+    document = await run(world, "documents.get", DocumentId(collection, document.file.id))
+    assert document.status is DocumentStatus.FAILED
+    assert document.error_message == "The fields injected into chunks have more than 10 bytes."
+
+
+@pytest.mark.parametrize(("length", "refused"), [(7, False), (8, False), (9, True)])
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_fields_above_limit_are_refused(world: World, length: int, refused: bool, in_parts: bool) -> None:
+    """Keys and values count, in bytes; what an update leaves as it was counts too."""
+    limit(world, document_fields_bytes_max=12)
+    collection = await collection_of(world)
+    file = await uploaded(world)
+    if in_parts:
+        await run(world, "documents.add", AddDocument(collection, file, {"a": "é"}))
+        answer = run(world, "documents.update", UpdateDocument(collection, file, fields={"b": "x" * length}))
+    else:
+        answer = run(world, "documents.add", AddDocument(collection, file, {"a": "é", "b": "x" * length}))
+    if refused:
+        assert await refusal(answer) == ("document_fields_bytes_max", "fields")
+    else:
+        await answer
+
+
+@pytest.mark.parametrize(("size", "refused"), [(9, False), (10, False), (11, True)])
+async def test_chunk_size_above_limit_is_refused(world: World, size: int, refused: bool) -> None:
+    """In the unit of the configuration, when a collection is made and when it is changed."""
+    limit(world, chunk_size_units_max=10)
+    configuration = ChunkConfiguration(Strategy.CHARS, size, 0)
+    small = await collection_of(world, chunk_configuration=CHARS)
+    for answer in (
+        run(world, "collections.create", CreateCollection("c", chunk_configuration=configuration)),
+        run(world, "collections.update", UpdateCollection(small, chunk_configuration=configuration)),
+    ):
+        if refused:
+            field = "chunk_configuration.max_chunk_size_chars"
+            assert await refusal(answer) == ("chunk_size_units_max", field)
+        else:
+            await answer
+
+
+@pytest.mark.parametrize(("most", "refused"), [(29, True), (30, False), (31, False)])
+async def test_search_response_above_limit_is_refused(world: World, most: int, refused: bool) -> None:
+    """Each match repeats the fields of its document, so they count once for each."""
+    collection = await collection_of(world, chunk_configuration=ChunkConfiguration(Strategy.CHARS, 5, 0))
+    await added(world, collection, b"alphaalphaalpha", key="va")
+    limit(world, search_response_bytes_max=most)
+    answer = run(world, "documents.search", SearchDocuments("alpha", [collection], mode=Mode.SEMANTIC))
+    if refused:
+        assert await refusal(answer) == ("search_response_bytes_max", "limit")
+    else:
+        assert len(await answer) == 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "row", "request_of"),
+    [
+        ("documents.batch_get", "batch_get_documents_max", lambda ids: BatchGetDocuments("c", ids)),
+        ("documents.search", "search_collections_max", lambda ids: SearchDocuments("x", ids)),
+    ],
+)
+@pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])
+async def test_ids_above_limit_are_refused(
+    world: World, operation: str, row: str, request_of: Any, count: int, refused: bool
+) -> None:
+    """The same id may come again and again, and would be answered each time."""
+    limit(world, **{row: 3})
+    request = request_of(["a"] * count)
+    if refused:
+        with pytest.raises(ApiError) as raised:
+            within_bounds(call_of(world, operation), request)
+        assert raised.value.rule == row
+    else:
+        within_bounds(call_of(world, operation), request)
+
+
+@pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])
+async def test_grouping_keys_above_limit_are_refused(world: World, count: int, refused: bool) -> None:
+    """Keys of the groups and of their order together: each match is looked at once for each of them."""
+    limit(world, group_by_keys_max=4)
+    request = SearchDocuments("x", [await collection_of(world)], group_by=GroupBy(("key",) * count))
+    answer = run(world, "documents.search", request)
+    if refused:
+        assert await refusal(answer) == ("group_by_keys_max", "group_by")
+    else:
+        assert await answer == []
+
+
+async def test_chunks_are_embedded_in_batches_of_bounded_size(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few large chunks at once, or many small ones; none is left out."""
+    seen: list[list[str]] = []
+    real = world.embed
+
+    async def embed(team: Any, texts: Any) -> Any:
+        seen.append(list(texts))
+        return await real(team, texts)
+
+    monkeypatch.setattr(world, "embed", embed)
+    monkeypatch.setattr(indexing, "_CHARS_AT_ONCE", 25)
+    collection = await collection_of(world, chunk_configuration=ChunkConfiguration(Strategy.CHARS, 10, 0))
+    text = "abcdefghijklmnopqrstuvwxyz0123456789"
+    await added(world, collection, text.encode())
+    assert [[len(each) for each in batch] for batch in seen] == [[10, 10], [10, 6]]
+    assert "".join(each for batch in seen for each in batch) == text
+
+
+async def test_limits_hold_after_a_restart(tmp_path: Path) -> None:
+    """A document that was waiting when the process ended fails in the next one in the same words."""
+    settings = Settings(indexing="manual", data_dir=tmp_path, limits={"chunks_per_document_max": 9})
+    world = build_world(settings)
+    Runner(world)
+    collection = await collection_of(world, chunk_configuration=CHARS)
+    waiting = await added(world, collection, b"x" * 11)
+    assert waiting.status is DocumentStatus.PROCESSING
+    world.store.close()
+    world = build_world(settings)
+    try:
+        await Runner(world).release(world.team("default"))
+        failed = await run(world, "documents.get", DocumentId(collection, waiting.file.id))
+        assert (failed.status, stored_chunks(world)) == (DocumentStatus.FAILED, 0)
+        assert "more than 9 chunks" in failed.error_message
+    finally:
+        world.store.close()
