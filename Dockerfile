@@ -4,11 +4,11 @@
 FROM python:3.12-slim AS wheels
 WORKDIR /source
 COPY . .
-RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[extract]'
+RUN pip wheel --no-cache-dir --wheel-dir /wheels .
 
 FROM python:3.12-slim
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels 'xai-emulator[extract]' \
+    pip install --no-cache-dir --no-index --find-links /wheels xai-emulator \
     && useradd --system --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin emulator
 USER emulator
 WORKDIR /data

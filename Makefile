@@ -6,10 +6,13 @@ VENV ?= .venv
 PORT ?= 7878
 WORKERS ?= auto
 KILLS ?= 200
+RUNS ?= 20
 SECONDS ?= 600
 ARGS ?=
 
 SHELL := /bin/bash
+# Where the environment forbids bytecode, each of the many processes of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
@@ -18,7 +21,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test mutation soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test test-shuffled measure mutation soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -26,11 +29,20 @@ help:  ## Show the targets
 run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="--data-dir ./state")
 	@exec $(BIN)/python -m emulator serve --port $(PORT) $(ARGS)
 
-demo: $(STAMPS)/test  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
+demo: $(STAMPS)/demo  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
 	@exec $(BIN)/python -m emulator demo $(ARGS)
 
-test: $(STAMPS)/test $(STAMPS)/node  ## Run every test (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
+test: $(STAMPS)/test $(STAMPS)/node  ## Run every test that judges no time or memory (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
+	$(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, again and again (RUNS=20; ARGS="--randomly-seed=7")
+	@for run in $$(seq $(RUNS)); do \
+	  echo "run $$run of $(RUNS)"; \
+	  $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; \
+	done
+
+measure: $(STAMPS)/test $(STAMPS)/node  ## Run the tests that judge time and memory, one after the other, on an idle machine
+	$(BIN)/python -m pytest -p no:randomly -n 0 -m measure $(ARGS)
 
 bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers, and print the table, in minutes (ARGS="--only search")
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -42,7 +54,7 @@ soak: $(STAMPS)/test  ## Kill a process under load again and again, and look for
 	XAI_KILLS=$(KILLS) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/reliability/test_kill.py $(ARGS)
 
 load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for growth and long waits (SECONDS=600)
-	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s tests/reliability/test_load.py $(ARGS)
+	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)
 
 # The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).
 KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --destructive --node-packages=tests/node
@@ -112,10 +124,15 @@ $(STAMPS)/run: $(STAMPS)/venv pyproject.toml setup.py
 	@$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/venv pyproject.toml setup.py $(wildcard requirements-ci.lock)
-	@echo "Installing the emulator, its extras and the test tools into $(VENV) ..." >&2
-	@$(PIP_INSTALL) --editable '.[extract,test]'
+$(STAMPS)/demo: $(STAMPS)/venv pyproject.toml setup.py
+	@echo "Installing the emulator and the SDKs that the demo calls into $(VENV) ..." >&2
+	@$(PIP_INSTALL) --editable '.[demo]'
 	@touch $@ $(STAMPS)/run
+
+$(STAMPS)/test: $(STAMPS)/venv pyproject.toml setup.py $(wildcard requirements-ci.lock)
+	@echo "Installing the emulator, the clients and the test tools into $(VENV) ..." >&2
+	@$(PIP_INSTALL) --editable '.[test]'
+	@touch $@ $(STAMPS)/run $(STAMPS)/demo
 
 $(STAMPS)/mutation: $(STAMPS)/test
 	@$(PIP_INSTALL) --editable '.[mutation]'

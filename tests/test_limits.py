@@ -18,6 +18,7 @@ from emulator.rpc.methods import METHODS
 from fixtures.team import EmulatedTeam
 from fixtures.worlds import MODEL
 from tests.rpc.client import Rpc, message
+from tests.serving import PATIENCE_SECONDS
 
 MIB = 1024 * 1024
 
@@ -148,7 +149,7 @@ def test_a_file_that_is_too_large_is_refused_before_its_end(small: Emulator, cli
         "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n\r\n"
         '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     )
-    with socket.create_connection(("127.0.0.1", small.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", small.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head.encode() + bytes(SMALL["file_bytes_max"] + 1))
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
     assert client.get("/files").json()["data"] == []

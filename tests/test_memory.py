@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from tests.rpc.client import Rpc, data, init, message
-from tests.serving import KEY, Served
+from tests.serving import KEY, PATIENCE_SECONDS, Served
 
 MIB = 1024 * 1024
 LARGE = 48 * MIB  # the most that a file may have
 GROWTH_MAX = 16 * MIB
 
 pytestmark = [
-    pytest.mark.alone,
+    pytest.mark.measure,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory of a process is read in /proc"),
 ]
 
@@ -48,7 +48,7 @@ def form(size: int) -> Iterator[bytes]:
 def over_rest(served: Served, size: int) -> None:
     """Send a file and get it back."""
     headers = {**KEY, "content-type": "multipart/form-data; boundary=b"}
-    with httpx.Client(base_url=served.url, headers=KEY, timeout=60) as client:
+    with httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS) as client:
         file = client.post("/v1/files", content=form(size), headers=headers).json()
         with client.stream("GET", f"/v1/files/{file['id']}/content") as reply:
             assert sum(len(piece) for piece in reply.iter_raw()) == file["bytes"] == size

@@ -19,6 +19,7 @@ from emulator import Emulator
 from emulator.cli import main
 from emulator.limits import ROWS
 from emulator.rules import RULES, remedy
+from tests.serving import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent
 
@@ -240,7 +241,7 @@ REFUSALS: dict[str, tuple[Send, str, str]] = {
 @pytest.fixture(scope="module")
 def sender() -> Iterator[Sender]:
     """A newcomer on an emulator."""
-    with Emulator() as emulator, httpx.Client(base_url=emulator.url, timeout=30) as client:
+    with Emulator() as emulator, httpx.Client(base_url=emulator.url, timeout=PATIENCE_SECONDS) as client:
         yield Sender(emulator, client)
 
 

@@ -98,7 +98,13 @@ def seconds_to_stop(number: signal.Signals) -> float:
     return seconds
 
 
-@pytest.mark.alone
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_with_clients_connected(number: signal.Signals) -> None:
+    """Exit code 0 and no traceback with an idle client, half a request, half an upload and a running gRPC call."""
+    seconds_to_stop(number)
+
+
+@pytest.mark.measure
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_within_a_second(number: signal.Signals) -> None:
     """Whoever is connected, and whatever goes on."""
@@ -165,7 +171,7 @@ def test_a_flag_beats_the_environment() -> None:
 # --- what it loads, and how fast
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 def test_the_first_answer_comes_within_half_a_second() -> None:
     """From the start of the process to the first answer over REST."""
 
@@ -231,7 +237,7 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     assert done.stdout.split() == ["emulator", "emulator.version"]
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 def test_importing_the_package_takes_milliseconds() -> None:
     """Five at most."""
 

@@ -23,8 +23,8 @@ FILES_WANTED = 512  # open at once: a thousand idle connections need more, a tes
 _REAL_KEY = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}")
 _PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "grpc_proxy")
 _KEYS = ("XAI_API_KEY", "XAI_MANAGEMENT_KEY", "XAI_MANAGEMENT_API_KEY", "OPENAI_API_KEY")
-# The modules of the extra `extract`, and what each reads.
-EXTRACTS = {"pypdf": "PDF", "defusedxml": "DOCX, PPTX, ODT, EPUB", "openpyxl": "XLSX", "striprtf": "RTF"}
+# The modules that extract text from documents, and what each reads.
+EXTRACTORS = {"pypdf": "PDF", "defusedxml": "DOCX, PPTX, ODT, EPUB", "openpyxl": "XLSX", "striprtf": "RTF"}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -74,12 +74,11 @@ def _libraries(options: argparse.Namespace) -> Iterator[Finding]:
             yield Finding(BAD, module, f"is not installed: {what}")
         else:
             yield Finding(NOTE, module, "is not installed: small requests are slower")
-    missing = [kinds for module, kinds in EXTRACTS.items() if importlib.util.find_spec(module) is None]
+    missing = [kinds for module, kinds in EXTRACTORS.items() if importlib.util.find_spec(module) is None]
     if missing:
-        hint = 'pip install "xai-emulator[extract]"'
-        yield Finding(NOTE, "extraction", f"documents that are {', '.join(missing)} will be FAILED; {hint}")
+        yield Finding(BAD, "extraction", f"{', '.join(missing)} documents cannot be read: install xai-emulator again")
     else:
-        yield Finding(GOOD, "extraction", f"documents that are {', '.join(EXTRACTS.values())} can be read")
+        yield Finding(GOOD, "extraction", f"{', '.join(EXTRACTORS.values())} documents can be read")
 
 
 def _environment(options: argparse.Namespace) -> Iterator[Finding]:

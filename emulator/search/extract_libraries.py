@@ -1,4 +1,4 @@
-"""The libraries of the extra `extract`, each loaded when a file needs it."""
+"""The libraries that extract text from documents, each imported when a file needs it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from emulator.search.extracted import ExtractionError
 
 
 def library(name: str) -> Any:
-    """A module of the extra, or the sentence that says how to install it."""
+    """Import a library. Raises ExtractionError, with the way to install it, where it is missing."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ExtractionError(
-            f'{error.name} is missing, which reads files of this type: pip install "xai-emulator[extract]"'
+            f"{error.name}, which reads files of this type, is not installed: install xai-emulator again"
         ) from None

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.serving import PATIENCE_SECONDS
+
 READY = re.compile(r"xai-emulator ready (http://localhost:\d+) grpc=localhost:\d+ pid=(\d+)\n")
 
 
@@ -39,7 +41,7 @@ def test_one_line_on_stdout_and_the_rest_on_stderr(log_format: str) -> None:
         for _ in range(2):
             httpx.get(f"{url}/v1/me", headers={"authorization": f"Bearer {key}"})
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, out) == (0, "")
     assert key not in err
     if log_format == "json":
@@ -55,6 +57,6 @@ def test_a_bad_seed_ends_with_code_2(tmp_path: object) -> None:
     """One line, and nobody listens."""
     path = f"{tmp_path}/none.yaml"
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"xai-emulator: --seed: {path}: No such file or directory\n"

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 NODE = shutil.which("node")
 SCRIPTS = Path(__file__).parent.parent / "node"
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 def test_openai_for_node(emulator: Emulator, rest: httpx.Client) -> None:
     """It uploads, pages, reads and deletes; a file before its expiry is refused with words that name the fix."""
     command = [str(NODE), "files.mjs", emulator.base_url, emulator.api_key]
-    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["expiryFirst"]["expires_at"] == said["expiryFirst"]["created_at"] + 3600

@@ -21,6 +21,7 @@ from emulator.control.near_misses import edits, near_misses
 from emulator.domain.json_depth import WALKED_MAX
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
+from tests.serving import PATIENCE_SECONDS
 
 MIB = 1024 * 1024
 
@@ -145,7 +146,9 @@ def test_many_unread_fields_do_not_fill_the_header(control: httpx.Client, rest: 
 def rpc(emulator: Emulator, method: str, message: bytes, key: str = "xai-emulator") -> bytes:
     """A raw call."""
     with grpc.insecure_channel(emulator.grpc_target) as channel:
-        answer: bytes = channel.unary_unary(method)(message, metadata=[("authorization", f"Bearer {key}")], timeout=10)
+        answer: bytes = channel.unary_unary(method)(
+            message, metadata=[("authorization", f"Bearer {key}")], timeout=PATIENCE_SECONDS
+        )
         return answer
 
 
@@ -178,6 +181,7 @@ def test_letters_are_counted_as_far_as_they_matter(one: str, other: str, most: i
     assert edits(one, other, most) == min(distance(one, other), most + 1)
 
 
+@pytest.mark.measure
 def test_a_long_path_is_compared_in_milliseconds() -> None:
     """Five hundred of them kept the server for two minutes when every letter was held against every other."""
     before = time.process_time()

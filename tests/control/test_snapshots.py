@@ -261,7 +261,7 @@ def test_snapshots_survive_a_restart(tmp_path: Path) -> None:
         assert control.get("/snapshots/kept").status_code == 404
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 def test_a_typical_state_is_restored_in_milliseconds(control: httpx.Client, rest: httpx.Client) -> None:
     """Fifty files are saved and restored in well under a tenth of a second, whatever else the machine does."""
     for number in range(50):

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.serving import until
+from tests.serving import PATIENCE_SECONDS, until
 
 
 def as_team(emulator: Emulator, team: str) -> httpx.Client:
@@ -118,7 +118,7 @@ class SlowUpload:
         there = len(list(blobs.glob("*.part")))
         head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emulator.api_key}@{team}\r\n"
         head += f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(self.FORM)}\r\n\r\n"
-        self.socket = socket.create_connection(("127.0.0.1", emulator.port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", emulator.port), timeout=PATIENCE_SECONDS)
         self.socket.sendall(head.encode() + self.FORM[:-1])
         until(lambda: len(list(blobs.glob("*.part"))) > there)
 
@@ -155,7 +155,7 @@ def test_an_upload_to_a_team_that_is_deleted_is_refused(control: httpx.Client, e
     assert (call["rule"], call["operation"]) != ("defect", "files.upload")
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 def test_a_fresh_team_costs_little() -> None:
     """A millisecond and 50 kB at most, with its rules, its journal and a call in it."""
     with Emulator() as emulator:

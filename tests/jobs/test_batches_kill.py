@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.rest.batching import COUNTERS, chat_body, line, request
+from tests.serving import PATIENCE_SECONDS
 
 LINES = 6_000
 
@@ -30,7 +31,7 @@ def served(directory: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[str
             found = re.search(r"http://\S+", process.stdout.readline())
             assert found is not None
             headers = {"authorization": "Bearer xai-emulator"}
-            with httpx.Client(base_url=found[0], headers=headers, timeout=60) as client:
+            with httpx.Client(base_url=found[0], headers=headers, timeout=PATIENCE_SECONDS) as client:
                 yield client, process
         finally:
             process.kill()
@@ -116,7 +117,7 @@ def test_acknowledged_calls_are_kept(tmp_path: Path) -> None:
     with served(tmp_path) as (client, process):
         thread = threading.Thread(target=until_it_dies, args=(client,))
         thread.start()
-        assert enough.wait(60)
+        assert enough.wait(PATIENCE_SECONDS)
         os.kill(process.pid, signal.SIGKILL)
         thread.join()
         process.wait()

@@ -19,6 +19,7 @@ import pytest
 from emulator import Emulator
 from tests.rest.batching import Batches, chat_body, line, request
 from tests.rpc.client import Rpc, message
+from tests.serving import PATIENCE_SECONDS
 
 LINES, MIB = 50_000, 1024 * 1024
 HEADERS = {"authorization": "Bearer xai-emulator"}
@@ -97,12 +98,12 @@ def longest_step(emulator: Emulator, work: Callable[[], None]) -> float:
         watcher = asyncio.run_coroutine_threadsafe(watch(), loop)
         work()
         over.set()
-        watcher.result(30)
+        watcher.result(PATIENCE_SECONDS)
     gc.unfreeze()
     return min(longest)
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 def test_many_requests_over_rest_let_others_have_their_turn() -> None:
     """Neither a call that adds thousands nor a page of a thousand results takes 50 ms of the loop's time at once."""
     with Emulator() as emulator:
@@ -119,7 +120,7 @@ def test_many_requests_over_rest_let_others_have_their_turn() -> None:
             assert longest_step(emulator, work) < 0.05
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 def test_many_requests_over_grpc_let_others_have_their_turn() -> None:
     """As over REST."""
     chat = message("xai_api.GetCompletionsRequest", model="m", messages=[message("xai_api.Message", role=1)])
@@ -138,13 +139,13 @@ def test_many_requests_over_grpc_let_others_have_their_turn() -> None:
         assert longest_step(emulator, work) < 0.05
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="memory and time are read from /proc")
 def test_fifty_thousand_lines(process: tuple[str, int]) -> None:
     """Twenty seconds of work at most, less than 100 MiB more memory, and a small call takes milliseconds meanwhile."""
     url, pid = process
     content = "\n".join(line(f"r{n:05}", body=chat_body(f"Classify: {n} {'x' * 100}")) for n in range(LINES))
-    with httpx.Client(base_url=url, headers=HEADERS, timeout=60) as client:
+    with httpx.Client(base_url=url, headers=HEADERS, timeout=PATIENCE_SECONDS) as client:
         file = client.post("/v1/files", files={"file": ("a.jsonl", content)}).raise_for_status().json()["id"]
         memory, work = peak(pid), busy(pid)
         id = client.post("/v1/batches", json={"name": "n", "input_file_id": file}).json()["batch_id"]

@@ -21,7 +21,7 @@ from emulator.jobs.responders.instances import PARTS_MAX, instance
 from emulator.settings import BadSetting
 from emulator.threads import THREADS
 from tests.rest.batching import Batches, Json, chat_body, request
-from tests.serving import until
+from tests.serving import PATIENCE_SECONDS, until
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"
 Responder = str | Callable[[BatchRequest], Any]
@@ -349,7 +349,7 @@ def test_an_asynchronous_function_answers(batches: Batches) -> None:
 
 def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches: Batches) -> None:
     """As many calls wait together as there are threads, while the emulator answers others."""
-    barrier = threading.Barrier(THREADS + 1, timeout=20)
+    barrier = threading.Barrier(THREADS + 1, timeout=PATIENCE_SECONDS)
 
     def answer(asked: BatchRequest) -> str:
         barrier.wait()
@@ -375,12 +375,12 @@ class Late:
 
     def _answer(self, asked: BatchRequest) -> str:
         self._asked.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return "too late"
 
     def wait_until_asked(self) -> None:
         """Wait until it has begun."""
-        assert self._asked.wait(20)
+        assert self._asked.wait(PATIENCE_SECONDS)
 
 
 def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.jobs import indexing
+from tests.serving import PATIENCE_SECONDS
 
 TEXT = "\n".join(f"Line {number} of a text that takes several chunks." for number in range(200)).encode()
 
@@ -25,7 +26,7 @@ class Place:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.rest, self.management = (
-            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS)
             for key in (emulator.api_key, emulator.management_key)
         )
         reply = self.management.post("/v1/collections", json={"collection_name": "a"})
@@ -220,12 +221,12 @@ def held_up(
     def slow(path: Path, *arguments: Any) -> Any:
         chunks = real(path, *arguments)
         entered.set()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE_SECONDS)
         return chunks
 
     monkeypatch.setattr(indexing, "cut", slow)
     running = pool.submit(here.emulator.run_jobs)
-    assert entered.wait(30)
+    assert entered.wait(PATIENCE_SECONDS)
     monkeypatch.setattr(indexing, "cut", real)
     return running, go_on
 
@@ -238,7 +239,7 @@ def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPa
         running, go_on = held_up(here, pool, monkeypatch)
         assert OVERTAKEN[overtaking](here, id).status_code == 200
         go_on.set()
-        running.result(30)
+        running.result(PATIENCE_SECONDS)
         assert here.found(id) == 0
         if overtaking in ("indexed anew", "new content"):
             assert here.progress(id) == ("PROCESSING", 0, "0")
@@ -264,7 +265,7 @@ def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: p
             here.management.post("/v1/collections", json={"collection_name": "a"})
         assert here.add(b"another text") == first
         go_on.set()
-        running.result(30)
+        running.result(PATIENCE_SECONDS)
         assert here.progress(first) == ("PROCESSING", 0, "0")
         here.emulator.run_jobs()
         assert here.progress(first) == ("PROCESSED", 1, "1")
@@ -276,7 +277,7 @@ def test_a_caller_who_leaves_is_indexed_all_the_same(monkeypatch: pytest.MonkeyP
 
     def slow(*arguments: Any) -> Any:
         entered.set()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE_SECONDS)
         return real(*arguments)
 
     monkeypatch.setattr(indexing, "cut", slow)
@@ -285,7 +286,7 @@ def test_a_caller_who_leaves_is_indexed_all_the_same(monkeypatch: pytest.MonkeyP
         caller = HTTPConnection(here.emulator.grpc_target)
         headers = {"authorization": f"Bearer {here.emulator.management_key}"}
         caller.request("POST", f"{here.collection}/documents/{id}", headers=headers)
-        assert entered.wait(30)
+        assert entered.wait(PATIENCE_SECONDS)
         caller.close()
         assert here.progress(id)[0] == "PROCESSING"
         go_on.set()

@@ -15,6 +15,7 @@ from emulator.jobs.runner import Runner
 from emulator.settings import Settings
 from emulator.store.jobs import Job
 from emulator.world import World
+from tests.serving import PATIENCE_SECONDS
 
 
 class Probe:
@@ -67,7 +68,7 @@ async def test_a_slow_team_delays_no_other(world: World, probe: Probe) -> None:
     world.add_job(teams[0], "probe", "slow", teams[0].clock.now())
     await probe.started.wait()
     world.add_job(teams[1], "probe", "quick", teams[1].clock.now())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while probe.ran != [("b", "quick")]:
             await asyncio.sleep(0)
         probe.gates["slow"].set()
@@ -84,7 +85,7 @@ async def test_a_slow_job_delays_no_other_lane(world: World, probe: Probe) -> No
     for number, (kind, subject) in enumerate((("probe", "slow"), ("probe", "next"), ("other", "quick"))):
         world.add_job(team, kind, subject, team.clock.now() - 10 + number)
     running = asyncio.create_task(jobs.run_team(team))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while probe.ran != [("a", "quick")]:
             await asyncio.sleep(0)
     probe.gates["slow"].set()

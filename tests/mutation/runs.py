@@ -26,7 +26,7 @@ EXAMPLES = 30  # of a property that does not say how many it wants
 BROKEN = 70  # the exit status of a process that did not come to its tests
 TESTS_MAX = 800  # for a mutant that any test may notice
 MEMORY_MAX = 6 << 30  # bytes; an endless loop ends by this or by its time
-FLAGS = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-m", "not slow and not alone")
+FLAGS = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-m", "not slow and not measure")
 FLAGS += ("--ignore=tests/control/test_openapi.py",)  # which needs a plugin of schemathesis, and minutes
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 TEAMS = itertools.count()
 NAMES = st.sampled_from(["a.txt", "b.md", "c.csv"])
@@ -57,7 +58,8 @@ class Machine(RuleBasedStateMachine):
         url, target = self.emulator.url, self.emulator.grpc_target
         keys = f"{self.emulator.api_key}@{team}", f"{self.emulator.management_key}@{team}"
         self.rest, self.management = (
-            httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30) for key in keys
+            httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS)
+            for key in keys
         )
         self.xai = xai_sdk.Client(
             api_key=keys[0], management_api_key=keys[1], api_host=target, management_api_host=target

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from emulator.operations import lists
+from tests.serving import PATIENCE_SECONDS
 
 FILES = ["Quarterly Report.pdf", "quarterly notes.txt", "data.csv", "picture.png"]
 FIELDS = {"data.csv": {"isbn": "978-1", "year": "2024"}, "picture.png": {"year": "2026", "a b": "c"}}
@@ -25,7 +26,7 @@ class World:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.rest, self.management = (
-            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS)
             for key in (emulator.api_key, emulator.management_key)
         )
         self.xai = xai_sdk.Client(
@@ -208,7 +209,7 @@ def many() -> Iterator[httpx.Client]:
     rows, lists.SCAN_ROWS = lists.SCAN_ROWS, 7
     with Emulator() as emulator:
         headers = {"authorization": f"Bearer {emulator.api_key}"}
-        with httpx.Client(base_url=emulator.url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=emulator.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
             for number in range(40):
                 client.post("/v1/files", files={"file": (f"{number:02}", b"x" * (number * 7 % 5))})
             yield client

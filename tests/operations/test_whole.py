@@ -14,6 +14,7 @@ import pytest
 from emulator import Emulator
 from emulator.world import World
 from tests.rest.batching import line, request
+from tests.serving import PATIENCE_SECONDS
 
 TEAMS = itertools.count()
 PNG = ("a.png", b"\x89PNG", "image/png")
@@ -26,7 +27,9 @@ class Team:
         self.name, self.control = f"whole-{next(TEAMS)}", f"{emulator.url}/_emulator"
         self.inference, self.management = (
             httpx.Client(
-                base_url=f"{emulator.url}/v1", headers={"authorization": f"Bearer {key}@{self.name}"}, timeout=30
+                base_url=f"{emulator.url}/v1",
+                headers={"authorization": f"Bearer {key}@{self.name}"},
+                timeout=PATIENCE_SECONDS,
             )
             for key in (emulator.api_key, emulator.management_key)
         )

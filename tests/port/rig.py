@@ -18,6 +18,7 @@ import pytest
 
 from emulator.port import Port
 from emulator.port.http import TRANSPORT, Message, Receive, Send
+from tests.serving import PATIENCE_SECONDS
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 with suppress(ImportError):
@@ -29,7 +30,6 @@ MIB = 1024 * 1024
 SETTINGS = (
     b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # an empty frame, RFC 9113 §6.5: the client's first after the preface
 )
-PATIENCE_SECONDS = 20  # for what should take milliseconds, on a machine that is busy
 LOCALHOST6 = "::1"
 
 

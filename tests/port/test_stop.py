@@ -25,25 +25,26 @@ from tests.port.rig import (
     until,
 )
 
+# A stop that waits for a client to end by itself takes PATIENCE_SECONDS; half of that tells the two apart at any load.
+BEFORE_GRACE_SECONDS = PATIENCE_SECONDS / 2
+
 
 @on_each_loop
 async def test_an_idle_port_stops_at_once_and_frees_its_number() -> None:
-    """A port with nothing but idle connections stops within 10 ms, closes them, and can be opened again right away."""
-    took = []
+    """A port with nothing but idle connections closes them when it stops, and can be opened again right away."""
     for _ in range(5):
-        async with running(App()) as port:
+        async with running(App(), grace_seconds=PATIENCE_SECONDS) as port:
             idle = [
                 await port.client(b"GET /once HTTP/1.1\r\n\r\n"),
                 await port.client(),
                 await port.client(b"GET / HT"),
             ]
             assert await idle[0].response() == b"/once"
-            took.append(await seconds_of(port.stop()))
+            assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
             assert port.connections == 0
             assert [await client.rest() for client in idle] == [b""] * 3
             async with running(App(), number=port.number) as again:
                 assert (await again.get("/again")).endswith(b"/again")
-    assert min(took) < 0.01
 
 
 @on_each_loop
@@ -82,7 +83,7 @@ async def test_a_request_without_end_is_cut_off_after_the_grace_period() -> None
     async with running(app, grace_seconds=0.05) as port:
         client = await port.client(b"GET /hang HTTP/1.1\r\n\r\n")
         await app.running.wait()
-        assert 0.04 < await seconds_of(port.stop()) < 1
+        assert 0.04 < await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
         assert app.cancelled == ["/hang"]
         assert await client.rest() == b""
 
@@ -94,7 +95,7 @@ async def test_an_event_stream_ends_properly_at_once() -> None:
     async with running(app, grace_seconds=PATIENCE_SECONDS) as port:
         client = await port.client(b"GET /events HTTP/1.1\r\n\r\n")
         await app.running.wait()
-        assert await seconds_of(port.stop()) < 0.5
+        assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
         assert (await client.rest()).endswith(b"\r\n\r\n9\r\ndata: 1\n\n\r\n0\r\n\r\n")
         assert app.disconnected == ["/events"]
 
@@ -116,7 +117,7 @@ async def test_a_stuck_client_does_not_hold_up_the_stop(sent: bytes) -> None:
     async with running(App(), grace_seconds=0.05) as port:
         await port.client(sent)
         await delivered(port)
-        assert await seconds_of(port.stop()) < 1
+        assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
         assert port.connections == 0
 
 
@@ -126,7 +127,7 @@ async def test_an_idle_grpc_connection_does_not_hold_up_the_stop() -> None:
     async with running(App(), Backend().load, grace_seconds=PATIENCE_SECONDS) as port:
         with channel(port) as opened:
             await asyncio.to_thread(opened.unary_unary("/test/echo"), b"", timeout=PATIENCE_SECONDS)
-            assert await seconds_of(port.stop()) < 0.5
+            assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
             assert port.connections == 0
 
 
@@ -154,7 +155,7 @@ async def test_a_client_that_does_not_end_its_side_does_not_hold_up_the_stop(in_
         await port.client(H2_PREFACE)
         assert await asyncio.to_thread(ended.wait, PATIENCE_SECONDS)
         await delivered(port)
-        assert await seconds_of(port.stop()) < 1
+        assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
         assert port.connections == 0
 
 
@@ -175,13 +176,13 @@ async def test_a_grpc_call_may_end_within_the_grace_period() -> None:
 
 @on_each_loop
 async def test_a_grpc_call_without_end_is_cut_off_after_the_grace_period() -> None:
-    """A call that goes on and on ends with an error within a second, and so does the stop."""
+    """A call that goes on and on ends with an error when the port stops."""
     backend = Backend()
     async with running(App(), backend.load) as port:
         with channel(port) as opened:
             held = opened.unary_unary("/test/hold").future(b"", timeout=PATIENCE_SECONDS)
             assert await asyncio.to_thread(backend.calls.held.wait, PATIENCE_SECONDS)
-            assert await seconds_of(port.stop()) < 1
+            assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
             error = await asyncio.to_thread(held.exception)
             assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -207,7 +208,7 @@ async def test_a_stop_while_the_grpc_server_is_loaded_leaves_none_behind() -> No
     async with running(App(), slow_load, log, grace_seconds=0.05) as port:
         client = await port.client(H2_PREFACE)
         assert await asyncio.to_thread(loading.wait, PATIENCE_SECONDS)
-        assert await seconds_of(port.stop()) < 1
+        assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
         assert await client.rest() == b""
         let_load.set()
         assert await asyncio.to_thread(stopped.wait, PATIENCE_SECONDS)
@@ -239,7 +240,7 @@ async def test_restarts_leave_nothing_behind() -> None:
     await until(lambda: all(now <= before for now, before in zip(held(), at_first, strict=True)))  # gRPC needs a moment
 
 
-@pytest.mark.alone
+@pytest.mark.measure
 @on_each_loop
 async def test_a_warm_start_and_stop_take_milliseconds() -> None:
     """In a process that has done it once, to start a port and stop it again takes less than 5 ms."""

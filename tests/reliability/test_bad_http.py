@@ -56,7 +56,9 @@ def clients(served: Served) -> Iterator[dict[str, tuple[httpx.Client, Rpc]]]:
         yield {
             plane: (
                 stack.enter_context(
-                    httpx.Client(base_url=served.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+                    httpx.Client(
+                        base_url=served.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS
+                    )
                 ),
                 stack.enter_context(Rpc(f"localhost:{served.port}", key)),
             )

@@ -21,6 +21,7 @@ from emulator.operations import OPERATIONS
 from tests.reliability.linearizability import Event, linearize
 from tests.rest.batching import chat_body
 from tests.rpc.client import Rpc, data, init, message
+from tests.serving import PATIENCE_SECONDS
 
 TEAMS = itertools.count()
 CLIENTS = 4  # every second one over gRPC
@@ -132,7 +133,8 @@ class OverRest:
         self._things = things
         keys = (f"{emulator.api_key}@{team}", f"{emulator.management_key}@{team}")
         self._inference, self._management = (
-            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=60) for key in keys
+            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS)
+            for key in keys
         )
 
     def close(self) -> None:

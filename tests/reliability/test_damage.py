@@ -21,7 +21,7 @@ from emulator import Emulator
 from emulator.store import DatabaseUnusable
 from tests.rest.batching import line, request
 from tests.rpc.client import Rpc, data, init, message, trailers
-from tests.serving import Served, until
+from tests.serving import PATIENCE_SECONDS, Served, until
 
 MANAGEMENT = {"authorization": "Bearer xai-token-emulator"}
 KEY = {"authorization": "Bearer xai-emulator"}
@@ -203,7 +203,7 @@ def test_a_process_goes_on_when_its_database_breaks(used: Used, tmp_path: Path) 
     copy = used.copied(tmp_path / "copy")
     pages = dict.fromkeys(roots(copy.database), bytes(PAGE_BYTES))
     with Served("--data-dir", copy.directory) as served:
-        http = httpx.Client(base_url=served.url, headers=KEY, timeout=60)
+        http = httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS)
         with http, Rpc(f"localhost:{served.port}", "xai-emulator") as rpc, damaged(copy.database, pages):
             refused = [assert_refused_or_served(reply) for reply in reads(copy, http)]
             assert sum(refused) > len(refused) / 2
@@ -297,7 +297,7 @@ def test_a_directory_that_is_taken_away(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_batch_waits_for_its_input_file(tmp_path: Path) -> None:
     """A batch whose input was lost is not dropped: it is read once the bytes are there again."""
     with Emulator(data_dir=tmp_path, batches="manual") as emulator:
-        http = httpx.Client(base_url=emulator.url, headers=KEY, timeout=60)
+        http = httpx.Client(base_url=emulator.url, headers=KEY, timeout=PATIENCE_SECONDS)
         with http:
             lines = "\n".join(line(str(n)) for n in range(20)).encode()
             file = http.post("/v1/files", files={"file": ("in.jsonl", lines)}).json()["id"]

@@ -65,7 +65,10 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
 
     Reads go on, and with room again so does everything else.
     """
-    with Served("--data-dir", small_disk) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=60) as http:
+    with (
+        Served("--data-dir", small_disk) as served,
+        httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS) as http,
+    ):
         kept = served.upload("a.txt", b"kept " * 1000)["id"]
         assert_full(http.post("/v1/files", files={"file": ("big.bin", bytes(4 * MIB))}))
         collection = http.post("/v1/collections", json={"collection_name": "c"}, headers=MANAGEMENT).json()
@@ -85,7 +88,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
             refusal = rpc.refusal("xai_api.Files/UploadFile", [init(), data(b"x" * 100_000)])
             assert (refusal.code(), refusal.details()) == (grpc.StatusCode.UNAVAILABLE, FULL)
             assert trailers(refusal)["x-emulator-rule"] == "disk"
-        control = http.post("/_emulator/snapshots", json={"name": "s"}, timeout=60)
+        control = http.post("/_emulator/snapshots", json={"name": "s"}, timeout=PATIENCE_SECONDS)
         assert (control.status_code, control.json()["error"]) == (503, FULL)
         assert http.get("/v1/files", headers={"authorization": "Bearer xai-emulator@new"}).status_code == 200
         assert http.get(f"/v1/files/{kept}/content").content == b"kept " * 1000
@@ -109,7 +112,7 @@ def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> Non
     """
     with (
         Served("--data-dir", small_disk) as served,
-        httpx.Client(base_url=f"{served.url}/_emulator", timeout=60) as control,
+        httpx.Client(base_url=f"{served.url}/_emulator", timeout=PATIENCE_SECONDS) as control,
     ):
         for name in ("a.bin", "b.bin"):
             served.upload(name, bytes(MIB // 2))
@@ -166,7 +169,7 @@ def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
 def test_jobs_wait_for_room(small_disk: Path) -> None:
     """A job that cannot be written is not lost: it is tried again, and done once there is room."""
     flags = ("--data-dir", small_disk, "--batches", "manual")
-    with Served(*flags) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=60) as http:
+    with Served(*flags) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS) as http:
         batch = http.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
         items = [request(str(n)) for n in range(500)]
         http.post(f"/v1/batches/{batch}/requests", json={"batch_requests": items}).raise_for_status()

@@ -13,7 +13,7 @@ import pytest
 from emulator import Emulator
 from tests.rest.batching import Batches, line, request
 from tests.rpc.client import Rpc, data, init
-from tests.serving import until
+from tests.serving import PATIENCE_SECONDS, until
 
 STUCK = 40  # of everything: more than any pool of threads that teams share
 SLOW = "slow words"
@@ -28,7 +28,7 @@ class Gate:
 
     def __call__(self) -> None:
         self.waiting += 1
-        assert self._open.wait(60), "nobody opened the gate"
+        assert self._open.wait(PATIENCE_SECONDS), "nobody opened the gate"
 
     def open(self) -> None:
         self._open.set()
@@ -49,7 +49,9 @@ class Team:
         self.name, self.emulator = name, emulator
         keys = {False: f"{emulator.api_key}@{name}", True: f"{emulator.management_key}@{name}"}
         self._http = {
-            plane: httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=60)
+            plane: httpx.Client(
+                base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS
+            )
             for plane, key in keys.items()
         }
         self.rpc_key = keys[False]

@@ -19,7 +19,7 @@ from emulator.operations import OPERATIONS
 from tests.reliability.attacks import ATTEMPTS, Attempt, Ids
 from tests.rest.batching import request
 from tests.rpc.client import Rpc, message
-from tests.serving import Served, until
+from tests.serving import PATIENCE_SECONDS, Served, until
 
 CANARY = "canary-7d1f word"
 PDF = b"%PDF-1.4 " + CANARY.encode()
@@ -65,7 +65,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
     keys = {False: f"{emulator.api_key}@{name}", True: f"{emulator.management_key}@{name}"}
     http = {
         plane: stack.enter_context(
-            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=60)
+            httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS)
         )
         for plane, key in keys.items()
     }
@@ -256,7 +256,7 @@ KEY = "canary-key-5b0c9e"
 def use_everything(url: str, target: str, text: str) -> None:
     """Some of every kind of call, good and bad, over both doors, with a key and contents that nobody may repeat."""
     headers = {"authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=60) as http:
+    with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as http:
         id = http.post("/v1/files", files={"file": ("a.txt", text)}).json()["id"]
         http.get(f"/v1/files/{id}/content").raise_for_status()
         http.post("/v1/files", content=text, headers={"content-type": "multipart/form-data; boundary=b"})
@@ -298,7 +298,7 @@ def test_no_log_has_a_key_or_content(tmp_path: Path, log_format: str) -> None:
         assert "canary-content" in str(found), "what a search finds is an answer in JSON, and shown as such"
         journal = str([entry for entry in entries if entry not in found])
         snapshot = {"name": "all"}
-        httpx.post(f"{served.url}/_emulator/snapshots", json=snapshot, timeout=60).raise_for_status()
+        httpx.post(f"{served.url}/_emulator/snapshots", json=snapshot, timeout=PATIENCE_SECONDS).raise_for_status()
         served.stop()
         until(lambda: not served._listener.is_alive())
     said = "".join(served.said)

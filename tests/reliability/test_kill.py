@@ -19,7 +19,7 @@ import httpx
 
 from tests.rest.batching import chat_body, request
 from tests.rpc.client import Rpc, data, init
-from tests.serving import KEY, Served, until
+from tests.serving import KEY, PATIENCE_SECONDS, Served, until
 
 KILLS = int(os.environ.get("XAI_KILLS", "8"))
 SEED = int(os.environ.get("XAI_KILLS_SEED", "1"))
@@ -72,7 +72,7 @@ class Load:
             self.failures.append(error)
 
     def _http(self) -> httpx.Client:
-        return httpx.Client(base_url=self._url, headers=KEY, timeout=60)
+        return httpx.Client(base_url=self._url, headers=KEY, timeout=PATIENCE_SECONDS)
 
     def _upload(self, http: httpx.Client, name: str) -> str:
         with self._record.lock:
@@ -149,7 +149,7 @@ def every(http: httpx.Client, path: str, key: str, **headers: str) -> list[dict[
 
 def check(served: Served, record: Record, collection: str, directory: Path) -> None:
     """Hold the server against the record."""
-    with httpx.Client(base_url=served.url, headers=KEY, timeout=60) as http:
+    with httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS) as http:
         files = {file["id"]: file for file in every(http, "/v1/files", "data")}
         assert record.files.keys() - record.deleting <= files.keys(), "an acknowledged file is lost"
         assert not record.deleted & files.keys(), "a deleted file is back"
@@ -194,7 +194,7 @@ def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
             for thread in load.threads:
                 thread.start()
             for _ in range(chance.randrange(1, 50)):
-                assert load.done.acquire(timeout=60)
+                assert load.done.acquire(timeout=PATIENCE_SECONDS)
             threading.Event().wait(chance.random() * 0.02)  # so that not every kill comes after an answer
             served.process.kill()
             for thread in load.threads:

@@ -33,7 +33,7 @@ DESCRIPTORS_MAX = 60  # of a server whose clients have left
 OTHERS_MAX = 0.02 if IS_LONG else 0.2
 
 pytestmark = [
-    pytest.mark.alone,
+    pytest.mark.measure,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory and descriptors are read in /proc"),
 ]
 

@@ -10,6 +10,7 @@ import httpx
 
 from emulator import Emulator
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY
+from tests.serving import PATIENCE_SECONDS
 
 Json = dict[str, Any]
 COUNTERS = ("num_requests", "num_pending", "num_success", "num_error", "num_cancelled")
@@ -37,7 +38,9 @@ class Batches:
     def __init__(self, emulator: Emulator, team: str = DEFAULT_TEAM) -> None:
         key = INFERENCE_KEY if team == DEFAULT_TEAM else f"{INFERENCE_KEY}@{team}"
         self.emulator, self.team = emulator, team
-        self.http = httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=60)
+        self.http = httpx.Client(
+            base_url=emulator.url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_SECONDS
+        )
 
     # --- the control plane
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 COLLECTION_ID, FILE_ID = re.compile(f"collection_{ID}"), re.compile(f"file_{ID}")
@@ -431,7 +432,7 @@ def test_an_undefined_field_is_stored_with_a_warning(rest: httpx.Client, managem
     assert (reply.status_code, "colour" in reply.headers["x-emulator-warning"]) == (200, True)
     with Emulator(profile="strict") as strict:
         headers = {"authorization": f"Bearer {strict.management_key}"}
-        with httpx.Client(base_url=strict.url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=strict.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
             path = f"/v1/collections/{create(client)}/documents"
             reply = client.post(path, files={"data": ("a.txt", b"a"), "fields": (None, '{"colour": "red"}')})
             refused(reply, 400, 3, "fields.colour: The collection does not define this field")
@@ -544,7 +545,7 @@ def test_an_upload_has_its_own_size_limit(rest: httpx.Client) -> None:
     limits = {"file_bytes_max": 10, "collection_document_bytes_max": 20}
     with Emulator(limits=limits) as emulator:
         headers = {"authorization": f"Bearer {emulator.management_key}"}
-        with httpx.Client(base_url=emulator.url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=emulator.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
             id = create(client)
             path = f"/v1/collections/{id}/documents"
             for size, status in ((19, 200), (20, 200), (21, 413)):

@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 
 from emulator.rpc.messages import load
+from tests.serving import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 20  # for what should take milliseconds, on a machine that is busy
 Message = Any
 
 

@@ -244,6 +244,7 @@ async def test_a_store_can_be_closed_while_it_builds() -> None:
     assert isinstance((await asyncio.gather(search, return_exceptions=True))[0], asyncio.CancelledError | RuntimeError)
 
 
+@pytest.mark.measure
 async def test_the_loop_is_never_held_up(store: Store) -> None:
     """Neither indexing in pieces nor building, ranking and removing takes it 50 ms of its own time at once."""
     steps = [0.0]
