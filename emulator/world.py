@@ -72,10 +72,25 @@ class Journal(Protocol):
 
     def begin(self, call: Any) -> Any: ...
 
-    def replied(self, call: Any, status: int | str | None, reply: bytes | None, size: int | None = None) -> None: ...
+    def replied(
+        self,
+        call: Any,
+        status: int | str | None,
+        reply: bytes | None,
+        size: int | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None: ...
 
     def unmatched(
-        self, team: str, at: Instant, door: Any, envelope: Any, credentials: str | None, kind: Any, status: int | str
+        self,
+        team: str,
+        at: Instant,
+        door: Any,
+        envelope: Any,
+        credentials: str | None,
+        kind: Any,
+        status: int | str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None: ...
 
     def clear(self, team: str) -> int: ...

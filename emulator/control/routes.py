@@ -11,7 +11,20 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from emulator.control import chunks, clock, faults, hostile, journal, limits, rules, search, server, snapshots, teams
+from emulator.control import (
+    chunks,
+    clock,
+    faults,
+    hostile,
+    journal,
+    limits,
+    overview,
+    rules,
+    search,
+    server,
+    snapshots,
+    teams,
+)
 from emulator.control.guard import foreign_caller
 from emulator.control.openapi import PREFIX, document
 from emulator.control.page import Asset, asset
@@ -27,7 +40,7 @@ Scope = Mapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
-ROOMS = (server, clock, limits, faults, hostile, journal, rules, search, chunks, snapshots, teams)
+ROOMS = (server, clock, limits, faults, hostile, journal, rules, search, chunks, snapshots, teams, overview)
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from emulator.clock import Instant, monotonic_ms
+from emulator.clock import Instant, monotonic_ms, wall
 from emulator.errors import ApiError, Kind
 from emulator.operations.base import Call, Codec, Door, Envelope
 from emulator.pipeline.redact import presented, strike
@@ -25,7 +25,7 @@ TARGET_BYTES_MAX = 2 * 1024
 HEADER_BYTES_MAX = 512
 WATCHED_MAX = 1_000  # entries that wait for somebody who watches too slowly
 
-_ENTRY_BYTES = 1_000  # about what an entry takes besides its bodies
+_ENTRY_BYTES = 1_500  # about what an entry takes besides its bodies
 
 # The only headers and metadata that are kept: what tells clients and their attempts apart.
 HEADERS_KEPT = frozenset(
@@ -72,6 +72,7 @@ class Entry:
     ms: float = 0.0
     request: Body | Length | None = None
     response: Body | Length | None = None
+    response_headers: Sequence[tuple[bytes, bytes]] = ()  # over gRPC the metadata
     unread: Iterable[str] = ()
     warnings: Iterable[str] = ()
     size: int = _ENTRY_BYTES
@@ -79,6 +80,7 @@ class Entry:
 
     def __init__(self, number: int, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> None:
         self.number, self.at, self.door, self.operation = number, at, door, operation
+        self.real_at = wall()
         self.method, self.target = envelope.method, envelope.target[:TARGET_BYTES_MAX]
         self.headers = [(name, value[:HEADER_BYTES_MAX]) for name, value in envelope.headers if name in HEADERS_KEPT]
         self.codec: Codec | None = envelope.codec
@@ -157,25 +159,34 @@ class Journal:
         credentials: str | None,
         kind: Kind,
         status: int | str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Note a request that fits no route, or its path but not its method."""
         entry = self._add(team, at, door, None, envelope)
         secret = presented(credentials)
         if secret is not None:
             _scrub(entry, secret)
-        entry.status = status
+        entry.status, entry.response_headers = status, _struck(headers, secret)
         entry.end(kind.name)
         self._publish(entry.ring, entry)
 
-    def replied(self, call: Call, status: int | str | None, reply: bytes | None, size: int | None = None) -> None:
+    def replied(
+        self,
+        call: Call,
+        status: int | str | None,
+        reply: bytes | None,
+        size: int | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
         if call.envelope.aside:
             return
         entry: Entry = call.entry
         envelope, ring, secret = call.envelope, entry.ring, call.secret
-        entry.status = status
+        entry.status, entry.response_headers = status, _struck(headers, secret)
         if call.faults or call.unread or call.warnings:
-            entry.faults, entry.unread, entry.warnings = tuple(call.faults), tuple(call.unread), tuple(call.warnings)
+            entry.faults = tuple(call.faults)
+            entry.unread, entry.warnings = _without(call.unread, secret), _without(call.warnings, secret)
         if envelope.body:
             entry.request = Body(envelope.body, secret)
         elif envelope.body_bytes:
@@ -252,7 +263,19 @@ class Journal:
 def _scrub(entry: Entry, secret: str) -> None:
     """Take the caller's key out of the places where a client may repeat it."""
     entry.target = strike(entry.target, secret)
-    entry.headers = [(name, strike(value.decode("latin-1"), secret).encode("latin-1")) for name, value in entry.headers]
+    entry.headers = _struck(entry.headers, secret)
+
+
+def _without(texts: Iterable[str], secret: str | None) -> tuple[str, ...]:
+    """Texts without the caller's key, which a field may be named like."""
+    return tuple(texts) if secret is None else tuple(strike(text, secret) for text in texts)
+
+
+def _struck(headers: Sequence[tuple[bytes, bytes]], secret: str | None) -> list[tuple[bytes, bytes]]:
+    """Headers without the caller's key."""
+    if secret is None:
+        return list(headers)
+    return [(name, strike(value.decode("latin-1"), secret).encode("latin-1")) for name, value in headers]
 
 
 def blake3_of(body: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -27,10 +28,15 @@ class BodyShown(Struct):
 
 
 class CallShown(Struct):
-    """One call. `operation` is null for a request that fits no route."""
+    """One call. `operation` is null for a request that fits no route.
+
+    `at` is the team's time and `real_at` the wall clock, both when the call came. Over gRPC `headers` and
+    `response_headers` are metadata.
+    """
 
     number: int
     at: str
+    real_at: str
     team: str
     door: Literal["rest", "grpc"]
     operation: str | None
@@ -44,6 +50,7 @@ class CallShown(Struct):
     ms: float
     request: BodyShown | None
     response: BodyShown | None
+    response_headers: dict[str, str]
     unread_fields: list[str]
     warnings: list[str]
 
@@ -53,12 +60,13 @@ def shown(entry: Entry, team: str) -> CallShown:
     return CallShown(
         number=entry.number,
         at=rfc3339(entry.at),
+        real_at=rfc3339(entry.real_at),
         team=team,
         door=entry.door,
         operation=entry.operation,
         method=entry.method,
         target=_target(entry.target),
-        headers={name.decode("latin-1"): redact_text(value.decode("latin-1")) for name, value in entry.headers},
+        headers=_headers(entry.headers),
         outcome=entry.outcome,
         status=entry.status,
         rule=entry.rule,
@@ -66,6 +74,7 @@ def shown(entry: Entry, team: str) -> CallShown:
         ms=round(entry.ms, 3),
         request=_body(entry, entry.request, is_request=True),
         response=_body(entry, entry.response, is_request=False),
+        response_headers=_headers(entry.response_headers),
         unread_fields=[redact_text(name) for name in unread(entry)],
         warnings=[redact_text(sentence) for sentence in entry.warnings],
     )
@@ -84,6 +93,12 @@ def unread(entry: Entry) -> list[str]:
         return [*entry.unread, *entry.codec.unread(entry.request.kept)]
     except ValueError:
         return list(entry.unread)
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names: what holds a secret by its name is struck out, and all that looks like a key."""
+    texts = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
+    return {name: REDACTED if is_secret_name(name) else redact_text(value) for name, value in texts}
 
 
 def _target(target: str) -> str:

@@ -49,7 +49,7 @@ class Rest:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"{self._request_prefix}{next(self._requests):012x}"  # a UUID's shape at the price of a counter
         try:
-            reply = await self._answer(scope, receive)
+            reply = await self._answer(scope, receive, request_id)
         except CallerGone as gone:
             if isinstance(gone, Dropped) and transport_of(scope) is None:
                 raise ConnectionResetError(NO_CONNECTION) from None
@@ -62,24 +62,23 @@ class Rest:
                 raise ConnectionResetError(NO_CONNECTION) from None
             transport.close()
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         method, path = scope["method"], scope["raw_path"].decode("latin-1").partition("?")[0]
         if method == "OPTIONS":
             return Reply(200, content_type=None, headers=list(PREFLIGHT))
         try:
             match = self._dispatch.find(path)
         except ApiError as error:  # a segment that is no UTF-8
-            return self._unmatched(scope, path, error)
+            return self._unmatched(scope, path, error, request_id)
         if match is None:
-            return self._unmatched(scope, path, _unknown(path))
+            return self._unmatched(scope, path, _unknown(path), request_id)
         route = match.methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            wrong = self._unmatched(scope, path, ApiError(Kind.METHOD_NOT_ALLOWED, "Method Not Allowed", rule="method"))
-            wrong.headers.append((b"allow", _allowed(match)))
-            return wrong
-        return await self._call(route, Exchange(scope, receive, match.parameters))
+            wrong = ApiError(Kind.METHOD_NOT_ALLOWED, "Method Not Allowed", rule="method")
+            return self._unmatched(scope, path, wrong, request_id, (b"allow", _allowed(match)))
+        return await self._call(route, Exchange(scope, receive, match.parameters), request_id)
 
-    async def _call(self, route: Route, exchange: Exchange) -> Reply:
+    async def _call(self, route: Route, exchange: Exchange, request_id: str) -> Reply:
         scope, operation = exchange.scope, OPERATIONS[route.operation]
         headers = headers_of(scope)
         call = Call(
@@ -102,11 +101,10 @@ class Rest:
         except ApiError as error:
             call.entry.refused(error)
             reply = refusal(error, operation.plane)
-        self._note(call, route, exchange, reply)
-        reply.headers += encoded(call.labels)
+        self._note(call, route, exchange, reply, request_id)
         return reply
 
-    def _note(self, call: Call, route: Route, exchange: Exchange, reply: Reply) -> None:
+    def _note(self, call: Call, route: Route, exchange: Exchange, reply: Reply, request_id: str) -> None:
         """Tell the journal what came and what was answered, and the client which fields nobody read."""
         envelope = call.envelope
         envelope.body_bytes = exchange.received_bytes
@@ -117,19 +115,24 @@ class Rest:
                 call.unread = unread_fields(exchange.received, route.read.shape, camel_case=camel_case)
         if call.unread and call.team.profile.unread_fields is not Reaction.ACCEPT:
             call.warn(f"nobody reads {_listed(call.unread)}")
+        reply.headers += encoded(call.labels)
         size = (
             None if reply.content is None else (reply.content.size if reply.stop is None else reply.stop) - reply.start
         )
-        self._world.journal.replied(call, reply.status, reply.body, size)
+        self._world.journal.replied(call, reply.status, reply.body, size, head(reply, request_id))
 
-    def _unmatched(self, scope: Scope, path: str, error: ApiError) -> Reply:
-        """Refuse what fits no route, and let the journal know."""
+    def _unmatched(
+        self, scope: Scope, path: str, error: ApiError, request_id: str, *more: tuple[bytes, bytes]
+    ) -> Reply:
+        """Refuse what fits no route, and let the journal know; `more` are headers of this refusal."""
         reply = refusal(error, plane_of(path))
+        reply.headers += more
         headers = headers_of(scope)
         credentials, envelope = _credentials(headers), envelope_of(scope, headers)
         team = self._world.team(team_of(credentials))
         self._world.journal.unmatched(
-            team.name, team.clock.now(), "rest", envelope, credentials, error.kind, reply.status
+            *(team.name, team.clock.now(), "rest", envelope, credentials, error.kind, reply.status),
+            headers=head(reply, request_id),
         )
         return reply
 

@@ -201,13 +201,13 @@ class RpcServer:
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The answer of a call, of which the journal is told."""
         raw = hostile.serialize(call, method.write(await self._perform(call)))
-        self._world.journal.replied(call, "OK", raw)
+        self._world.journal.replied(call, "OK", raw, headers=_noted(call, None))
         return raw
 
     async def _open(self, call: Call) -> tuple[AsyncIterator[bytes], Any]:
         """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
         content: Content = await self._perform(call)
-        self._world.journal.replied(call, "OK", None, content.size)
+        self._world.journal.replied(call, "OK", None, content.size, _noted(call, None))
         pieces = content.read()
         try:
             return pieces, await anext(pieces, _END)
@@ -219,7 +219,7 @@ class RpcServer:
         try:
             return await perform(self._world, call)
         except ApiError as error:
-            self._world.journal.replied(call, WIRE[error.kind].grpc, None)
+            self._world.journal.replied(call, WIRE[error.kind].grpc, None, headers=_noted(call, error))
             raise
 
     def _unmatched(self, full_name: str, metadata: Any, kind: Kind) -> None:
@@ -369,3 +369,8 @@ def _origin(context: grpc.ServicerContext) -> str | None:
 def _metadata(call: Call, error: ApiError | None) -> tuple[tuple[str, str], ...]:
     """What REST says in headers."""
     return (("x-emulator", VERSION), *call.labels, *(error.labels if error is not None else ()))
+
+
+def _noted(call: Call, error: ApiError | None) -> list[tuple[bytes, bytes]]:
+    """The metadata as the journal notes headers."""
+    return [(name.encode(), value.encode()) for name, value in _metadata(call, error)]

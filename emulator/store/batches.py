@@ -70,6 +70,13 @@ class Batches:
         row = self._db.row(f"SELECT {_COLUMNS} FROM batches WHERE {_ONE}", (team, id))
         return None if row is None else _batch(row)
 
+    def total(self, team: str) -> int:
+        """How many batches a team has."""
+        row = self._db.row("SELECT count(*) FROM batches WHERE team = ?", (team,))
+        assert row is not None
+        count: int = row[0]
+        return count
+
     def page(self, team: str, after: Cursor | None, limit: int) -> list[Batch]:
         """Batches, newest first, starting after a position."""
         return self._db.keyset(

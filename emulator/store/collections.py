@@ -80,6 +80,13 @@ class Collections:
         row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ?", (now, now, team, id))
         return None if row is None else _collection(row)
 
+    def total(self, team: str) -> int:
+        """How many collections a team has."""
+        row = self._db.row("SELECT count(*) FROM collections WHERE team = ?", (team,))
+        assert row is not None
+        count: int = row[0]
+        return count
+
     def page(
         self,
         team: str,

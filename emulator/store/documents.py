@@ -73,6 +73,13 @@ class Documents:
         row = self._db.row(f"{_SELECT} WHERE {_ONE} AND {_ALIVE}", (team, collection_id, file_id, now))
         return None if row is None else _document(row)
 
+    def total(self, team: str) -> int:
+        """How many documents a team has, in all its collections."""
+        row = self._db.row("SELECT count(*) FROM documents WHERE team = ?", (team,))
+        assert row is not None
+        count: int = row[0]
+        return count
+
     def page(
         self,
         team: str,

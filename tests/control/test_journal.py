@@ -6,6 +6,7 @@ import json
 import secrets
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -57,6 +58,47 @@ def test_a_call_is_told_whole(control: httpx.Client, rest: httpx.Client) -> None
     assert len(call["request"]["hash"]) == 64
     assert call["headers"]["x-stainless-retry-count"] == "2"
     assert call["ms"] > 0
+
+
+def test_response_headers_of_rest_calls_are_listed_as_sent(control: httpx.Client, rest: httpx.Client) -> None:
+    """Every header that the emulator set is in the journal, for an answer, a refusal and an unknown path alike."""
+    replies = [rest.get("/v1/files"), rest.get("/v1/files/x"), rest.get("/v1/nothing"), rest.put("/v1/files")]
+    for call, reply in zip(calls(control), replies, strict=True):
+        sent = {name: value for name, value in reply.headers.items() if name not in ("date", "server")}
+        assert call["response_headers"] == sent, call["target"]
+        assert call["response_headers"]["x-request-id"]
+    assert calls(control)[-1]["response_headers"]["allow"]
+
+
+def test_response_metadata_of_grpc_calls_is_listed(control: httpx.Client, emulator: Emulator) -> None:
+    """What REST says in headers is metadata over gRPC, and listed like them."""
+    with pytest.raises(grpc.RpcError) as refused:
+        rpc(emulator, "/xai_api.Files/RetrieveFile", b"")
+    trailing = dict(refused.value.trailing_metadata())
+    assert last(control)["response_headers"] == trailing
+    assert "x-emulator-rule" in trailing
+
+
+def test_response_headers_never_repeat_a_key(control: httpx.Client, emulator: Emulator) -> None:
+    """A header that repeats the caller's key, or anything that looks like one, has it struck out."""
+    key = secrets.token_hex(8)
+    field = f"{key}_field"
+    with httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {key}"}) as client:
+        reply = client.post("/batches", json={"name": "a", field: 1})
+    assert key in reply.headers["x-emulator-warning"]
+    assert key not in control.get("/requests").text
+    assert "[redacted]" in last(control)["response_headers"]["x-emulator-warning"]
+
+
+def test_calls_have_the_real_time_beside_the_time_of_the_team(control: httpx.Client, rest: httpx.Client) -> None:
+    """A moved clock moves `at`, which is the team's time, and not `real_at`."""
+    control.post("/clock/advance", json={"seconds": 86_400})
+    before = datetime.now(UTC)
+    rest.get("/v1/files")
+    call = last(control)
+    real, team = datetime.fromisoformat(call["real_at"]), datetime.fromisoformat(call["at"])
+    assert before <= real <= datetime.now(UTC)
+    assert timedelta(days=1) <= team - before <= timedelta(days=1, minutes=10)
 
 
 def test_a_refusal_names_its_rule(control: httpx.Client, rest: httpx.Client) -> None:

@@ -1,0 +1,131 @@
+"""What a team has and how it is set: totals, one file with what `/v1` does not say of it, the settings in force."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.pipeline.redact import redact_text
+from emulator.settings import ROWS, flag, of_team
+
+
+class Totals(Answer):
+    """How much a team has. `documents` counts a file once for each collection that it is in."""
+
+    files: int
+    file_bytes: int
+    collections: int
+    documents: int
+    batches: int
+
+
+class CollectionNamed(Struct):
+    """A collection by its id and name."""
+
+    collection_id: str
+    collection_name: str
+
+
+class FileDescribed(Struct):
+    """A file: what is sent as its content type, the BLAKE3 of its content, the collections it is a document of."""
+
+    id: str
+    content_type: str
+    hash: str
+    collections: list[CollectionNamed]
+
+
+class OneFile(Answer):
+    """One file."""
+
+    file: FileDescribed
+
+
+class SettingShown(Struct):
+    """A setting as text. A value of null means that it is off. `origin` is who set it."""
+
+    name: str
+    flag: str
+    value: str | None
+    default: str | None
+    origin: Literal["default", "server", "team"]
+    help: str
+
+
+class SettingsShown(Answer):
+    """Every setting in the order of the flags, but for the limits, which have a path of their own."""
+
+    settings: list[SettingShown]
+
+
+async def totals(asked: Asked) -> Totals:
+    """Count the files, collections, documents and batches of a team."""
+    store, team = asked.world.store, asked.team.name
+    files, file_bytes = store.files.usage(team)
+    return Totals(
+        files=files,
+        file_bytes=file_bytes,
+        collections=store.collections.total(team),
+        documents=store.documents.total(team),
+        batches=store.batches.total(team),
+    )
+
+
+async def get_file(asked: Asked) -> OneFile:
+    """Show of a file what the Files API does not: its content type, its hash and the collections it is in."""
+    store, team = asked.world.store, asked.team
+    now = team.clock.now()
+    file = store.files.get(team.name, asked.path["id"], now)
+    if file is None:
+        raise ControlError(404, f"the team has no file {asked.path['id'][:200]!r}")
+    found = (store.collections.get(team.name, id, now) for id in store.documents.collections_of(team.name, file.id))
+    named = [CollectionNamed(each.id, each.name) for each in found if each is not None]
+    return OneFile(file=FileDescribed(file.id, file.content_type, file.hash, named))
+
+
+async def settings(asked: Asked) -> SettingsShown:
+    """List the settings in force for a team, and where each comes from. Keys are counted, never shown."""
+    server, team = asked.world.settings, asked.team
+    effective = of_team(server, team.overrides)
+    rows = []
+    for name, row in ROWS.items():
+        if name == "limits":
+            continue
+        value = team.function if name == "responder" and team.function is not None else getattr(effective, name)
+        origin: Literal["default", "server", "team"] = "team" if name in team.overrides else "server"
+        if value == row.default:
+            origin = "default"
+        rows.append(SettingShown(name, flag(name), _text(value), _text(row.default), origin, row.help))
+    return SettingsShown(settings=rows)
+
+
+def _text(value: Any) -> str | None:
+    """A value as text without secrets; None for nothing."""
+    if value is None:
+        return None
+    if callable(value):
+        return "a Python function"
+    if isinstance(value, tuple):  # keys
+        return str(len(value)) if value else None
+    return redact_text(_without_login(str(value)))
+
+
+def _without_login(text: str) -> str:
+    """A URL without the user name, password and query that may hold a key; any other text as it is."""
+    scheme, _, rest = text.partition(":")
+    if scheme not in ("http", "https"):
+        return text
+    if rest.startswith(("http:", "https:")):  # a responder: `http:URL`
+        return f"{scheme}:{_without_login(rest)}"
+    parts = urlsplit(text)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+ROUTES = (
+    ControlRoute("GET", "/totals", totals, Totals),
+    ControlRoute("GET", "/files/{id}", get_file, OneFile, refusals=(404,)),
+    ControlRoute("GET", "/settings", settings, SettingsShown),
+)
