@@ -93,6 +93,7 @@ class Limits(msgspec.Struct, frozen=True):
     # Batches
     batch_page_items_max: int | None = _row(1000, "Batch reference: requests and results, limit")
     batch_request_bytes_max: int | None = _row(25 * MIB, "Batch guide: 25 MB per request")
+    batch_result_bytes_max: int | None = _row(25 * MIB, "as a request may have", Confidence.ASSUMED, safety=True)
     jsonl_lines_max: int | None = _row(50_000, "Batch guide: 50,000 lines per JSONL file")
     batch_creates_per_second: int | None = _row(2, "Batch guide: rate limits, per team")
     add_calls_per_30s: int | None = _row(1000, "Batch guide: rate limits, per team")

@@ -12,12 +12,12 @@ T = TypeVar("T")
 THREADS = 16
 
 
-async def each_in_threads(work: Callable[[T], Any], items: Sequence[T]) -> list[Any]:
+async def each_in_threads(work: Callable[[T], Any], items: Sequence[T], *, threads: int = THREADS) -> list[Any]:
     """What `work` says to each item, in order; what it raises takes the place of the answer."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     answers: list[Any] = [None] * len(items)
     numbers, lock = iter(range(len(items))), threading.Lock()
-    threads = min(THREADS, len(items))
+    threads = min(threads, len(items))
     left = threads
 
     def run() -> None:

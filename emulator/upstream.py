@@ -24,6 +24,7 @@ import msgspec
 
 from emulator.redaction import REDACTED, redact_url
 
+REPLY_BYTES_MAX = 32 * 1024 * 1024  # assumed: more than any answer or batch of vectors needs
 REPLY_BYTES_READ = 65_536  # of an error reply
 REPLY_CHARS_MAX = 200  # of it, in a message
 
@@ -93,14 +94,17 @@ class Upstream(msgspec.Struct, frozen=True):
         try:
             request = Request(url, json.dumps(body).encode(), headers)
             with self.opener.open(request, timeout=timeout_seconds) as reply:
-                return json.load(reply)
+                text = reply.read(REPLY_BYTES_MAX + 1)
+            if len(text) > REPLY_BYTES_MAX:
+                raise UpstreamError(f"{url}: the reply has more than {REPLY_BYTES_MAX} bytes")
+            return json.loads(text)
         except HTTPError as error:
             with error:
-                text = self._without_key(error.read(REPLY_BYTES_READ).decode("utf-8", "replace"))
+                said = self._without_key(error.read(REPLY_BYTES_READ).decode("utf-8", "replace"))
             refusal = redirect_refusal(url, error)
             if refusal is not None:
                 raise UpstreamError(refusal) from None
-            raise UpstreamError(f"{url} answered {error.code}: {text[:REPLY_CHARS_MAX]}", _message(text)) from None
+            raise UpstreamError(f"{url} answered {error.code}: {said[:REPLY_CHARS_MAX]}", _message(said)) from None
         except (URLError, HTTPException, OSError, ValueError) as error:
             raise UpstreamError(self._without_key(f"{url}: {getattr(error, 'reason', error)}")) from None
 

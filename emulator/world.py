@@ -264,9 +264,9 @@ class World:
             raise vectors
         return vectors
 
-    def add_job(self, team: Team, kind: str, subject: str, due_at: Instant | None) -> None:
+    def add_job(self, team: Team, kind: str, subject: str, due_at: Instant | None, *, careful: int = 0) -> None:
         """Plan something for later and let the job loop know; None waits until somebody releases it."""
-        self.store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at)
+        self.store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)
         self.wake()
 
     def change_clock(self, team: Team, change: Callable[[Clock], None]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from emulator.domain.batches import RequestKind, ResultKind
 from emulator.domain.batches_chat import Json, messages_of, parts_of
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches_results import IMAGES_MAX, BatchRequest
 
-# OpenAPI: GenerateImageRequest.n; for choices it names no bound, 128 is that of OpenAI's API
-_COUNT_MAX = {ResultKind.CHAT: 128, ResultKind.IMAGE: 10}
+# For choices the OpenAPI names no bound; 128 is that of OpenAI's API.
+_COUNT_MAX = {ResultKind.CHAT: 128, ResultKind.IMAGE: IMAGES_MAX}
 _SECONDS_MAX = {RequestKind.VIDEO_GENERATION: 15, RequestKind.VIDEO_EXTENSION: 10}  # OpenAPI: `duration`
 _FILE_SOURCES = ("file_id", "url", "file_data")
 

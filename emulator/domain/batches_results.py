@@ -24,6 +24,7 @@ TICKS_MAX = 10**13  # of one request, 1000 US dollars: the sum of a batch has 63
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 256
+IMAGES_MAX = 10  # OpenAPI: GenerateImageRequest.n
 FINGERPRINT = "fp_emulator"
 DEFAULT_MODELS = {ResultKind.IMAGE: "grok-imagine-image", ResultKind.VIDEO: "grok-imagine-video"}
 _SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION: 6}  # OpenAPI: the default of `duration`
@@ -197,8 +198,15 @@ def _image_result(request: BatchRequest, said: Any, id: str, created: int) -> Js
         whole = {**whole, "data": [{} for _ in range(request.count)]}
     if not all(isinstance(image, dict) for image in whole["data"]):
         raise BadAnswer(f"an image answer is a URL or has data, unlike {_shown(said)}")
+    if sum(is_to_be_made(image) for image in whole["data"]) > IMAGES_MAX:
+        raise BadAnswer(f"at most {IMAGES_MAX} images are made for one request")
     cost = TICKS_PER_IMAGE * len(whole["data"])
     return {"model": request.model or DEFAULT_MODELS[ResultKind.IMAGE], **whole, "usage": _media_usage(whole, cost)}
+
+
+def is_to_be_made(image: Json) -> bool:
+    """Whether an image is left to the emulator."""
+    return not image.get("url") and not image.get("b64_json")
 
 
 def _video_result(request: BatchRequest, said: Any, id: str, created: int) -> Json:

@@ -8,40 +8,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from emulator import ids
-from emulator.clock import Instant, seconds
+from emulator.clock import Instant
 from emulator.domain.batches import KINDS, PHASES, Batch, Failure, Phase, Request, due, finish, model_of
-from emulator.domain.batches_checks import complaint, file_ids
 from emulator.domain.batches_jsonl import BadFile, read_line
-from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
-from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.transitions import step
 from emulator.errors import Kind
-from emulator.functions import words_of
-from emulator.jobs.batches_media import add_media
+from emulator.jobs.batches_answers import Result, answer, outcome_of, responder_of
+from emulator.limits import Limits
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
 from emulator.store.jobs import Job
+from emulator.threads import each_in_threads
 from emulator.world import Responder, Team, World
 
 SLICE_BYTES = 128 * 1024  # of an input file, or of the bodies of requests
 DISCARDED_AT_ONCE = 2000  # rows
 
 
-def _go_on(world: World, team: Team, job: Job) -> None:
+def _go_on(world: World, team: Team, job: Job, *, careful: int = 0) -> None:
     """Plan the next slice of a job.
 
     As a rule for now, so that what became due meanwhile comes first. Where the clock stands still or was moved past the
     job, all slices belong to the instant at which the job was due.
     """
     past = team.clock.frozen or job.due_at < team.moved_at
-    world.add_job(team, job.kind, job.subject, job.due_at if past else team.clock.now())
+    world.add_job(team, job.kind, job.subject, job.due_at if past else team.clock.now(), careful=careful)
 
 
 async def expire_batch(world: World, job: Job) -> None:
@@ -66,23 +61,60 @@ async def read_batch_file(world: World, job: Job) -> None:
         _discard(world, team, job)
         return
     try:
+        lines = await _read(world, team, batch, job.due_at)
+        batch = world.store.batches.get(job.team, job.subject)
+        if batch is None or batch.phase is not Phase.VALIDATING:  # it was cancelled meanwhile
+            _discard(world, team, job)
+            return
         with world.store.transaction():
             world.store.jobs.done(job)
-            if _stage(world, team, batch, job.due_at):
+            _stage(world, team, batch, job.due_at, lines)
+            if lines.ended:
                 _admit(world, team, batch)
             else:
                 _go_on(world, team, job)
     except BadFile as error:
-        with world.store.transaction():
+        _reject(world, team, job, error)
+
+
+async def reject_batch_file(world: World, job: Job) -> None:
+    """Reject an input file at which the process ended again and again."""
+    error = BadFile(f"the emulator ended {job.attempts} times while it read the file")
+    _reject(world, world.team(job.team), job, error)
+
+
+def _reject(world: World, team: Team, job: Job, error: BadFile) -> None:
+    """Cancel a batch whose input file is none, and remove what was read of it."""
+    batch = world.store.batches.get(job.team, job.subject)
+    with world.store.transaction():
+        if batch is not None and batch.phase is Phase.VALIDATING:
             phase = step(PHASES, batch.phase, Phase.CANCELLED)
             world.store.batches.close(job.team, batch.id, phase, job.due_at, because=str(error))
-            _discard(world, team, job)
+        _discard(world, team, job)
 
 
-def _stage(world: World, team: Team, batch: Batch, at: Instant) -> bool:
-    """Keep the requests of the next lines; whether these were the last. Raises BadFile."""
+class _Lines(msgspec.Struct, frozen=True):
+    """The requests of the next lines of an input file, where they end, and whether they are the last."""
+
+    rows: list[NewRow]
+    numbers: dict[str, int]  # of the lines, by the ids of their requests
+    bytes: int
+    number: int
+    ended: bool
+
+
+async def _read(world: World, team: Team, batch: Batch, at: Instant) -> _Lines:
+    """Read the next lines in a thread: one of them can be large. Raises BadFile."""
     assert batch.input_blob is not None
     path, limits = world.store.blobs.present(batch.input_blob), team.limits
+    [lines] = await each_in_threads(lambda path: _parse(path, batch, limits, team.batches, at), [path])
+    if isinstance(lines, Exception):
+        raise lines
+    assert isinstance(lines, _Lines)
+    return lines
+
+
+def _parse(path: Path, batch: Batch, limits: Limits, speed: str, at: Instant) -> _Lines:
     if limits.jsonl_file_bytes_max is not None and path.stat().st_size > limits.jsonl_file_bytes_max:
         raise BadFile(f"the file has {path.stat().st_size} bytes, at most {limits.jsonl_file_bytes_max} are allowed")
     data, ended = _next_lines(path, batch.read_bytes, limits.batch_request_bytes_max)
@@ -93,17 +125,23 @@ def _stage(world: World, team: Team, batch: Batch, at: Instant) -> bool:
         number += 1
         if line.strip():
             request = read_line(number, line, limits)
-            id, due_at = request.id or "", due(team.batches, at, number)
+            id, due_at = request.id or "", due(speed, at, number)
             if id in numbers:
                 raise _duplicate(number, id)
             numbers[id] = number
             rows.append(NewRow(id, request.kind, model_of(request.body), due_at, len(line), offset=offset))
         offset += len(line) + 1
-    if not world.store.batch_requests.insert(team.name, batch.id, at, rows):
-        raise next(_duplicate(numbers[row.id], row.id) for row in rows if _is_elsewhere(world, team, batch, row))
-    world.store.batches.set_read(team.name, batch.id, bytes=offset, lines=number)
-    _check_count(world, team, batch, number)
-    return ended
+    return _Lines(rows, numbers, offset, number, ended)
+
+
+def _stage(world: World, team: Team, batch: Batch, at: Instant, lines: _Lines) -> None:
+    """Keep the requests of some lines. Raises BadFile."""
+    if not world.store.batch_requests.insert(team.name, batch.id, at, lines.rows):
+        raise next(
+            _duplicate(lines.numbers[row.id], row.id) for row in lines.rows if _is_elsewhere(world, team, batch, row)
+        )
+    world.store.batches.set_read(team.name, batch.id, bytes=lines.bytes, lines=lines.number)
+    _check_count(world, team, batch, lines.number)
 
 
 def _duplicate(number: int, id: str) -> BadFile:
@@ -163,23 +201,35 @@ async def process_batch(world: World, job: Job) -> None:
     """Answer a slice of what is due. What was cancelled while it was being answered stays cancelled."""
     team = world.team(job.team)
     await asyncio.sleep(0)
-    batch, responder = _alive(world, job), _responder(world, team)
-    requests: list[Request] = []
-    if batch is not None:
-        requests = world.store.batch_requests.due(
-            team.name, batch.id, job.due_at, limit=responder.requests_max, bytes=SLICE_BYTES
-        )
+    batch, responder = _alive(world, job), responder_of(world, team)
+    careful = _careful(job, responder)
+    limit = 1 if careful else responder.requests_max
+    requests = _due(world, batch, job, limit)
     if batch is None or not requests:
         _plan_next(world, team, job)
         return
-    asked = _asked(world, batch, requests)
-    answers = await _answers(world, team, responder, job.due_at, asked)
-    batch = _alive(world, job)
-    with world.store.transaction():
-        world.store.jobs.done(job)
-        if batch is not None:
-            _settle(world, team, batch, job.due_at, list(zip(requests, asked, answers, strict=True)))
-        _go_on(world, team, job)
+    answers = await answer(world, team, responder, batch, requests, job.due_at)
+    _settle(world, team, job, list(zip(requests, answers, strict=True)), careful - 1)
+
+
+async def fail_request(world: World, job: Job) -> None:
+    """Let the request fail at which the process ended again and again, so that the others are answered."""
+    team = world.team(job.team)
+    batch, careful = _alive(world, job), _careful(job, responder_of(world, team))
+    failure = Failure(Kind.INTERNAL, f"the emulator ended {job.attempts} times while it answered this request")
+    failed: list[tuple[Request, Result | Failure]] = [(request, failure) for request in _due(world, batch, job, 1)]
+    _settle(world, team, job, failed, careful - 1)
+
+
+def _careful(job: Job, responder: Responder) -> int:
+    """How many requests are taken one by one from here on, because the process ended while a slice was answered."""
+    return job.careful or (responder.requests_max if job.attempts else 0)
+
+
+def _due(world: World, batch: Batch | None, job: Job, limit: int) -> list[Request]:
+    if batch is None:
+        return []
+    return world.store.batch_requests.due(job.team, batch.id, job.due_at, limit=limit, bytes=SLICE_BYTES)
 
 
 def _alive(world: World, job: Job) -> Batch | None:
@@ -198,62 +248,24 @@ def _plan_next(world: World, team: Team, job: Job) -> None:
             world.add_job(team, job.kind, job.subject, due_at)
 
 
-def _asked(world: World, batch: Batch, requests: list[Request]) -> list[BatchRequest]:
-    bodies = world.store.batch_requests.bodies(batch, requests)
-    return [
-        BatchRequest(batch.id, request.id, request.kind.value, request.model, msgspec.json.decode(body))
-        for request, body in zip(requests, bodies, strict=True)
-    ]
+def _settle(world: World, team: Team, job: Job, answered: list[tuple[Request, Result | Failure]], careful: int) -> None:
+    """Write down results and failures, count them, and plan the next slice."""
+    batch = _alive(world, job)
+    with world.store.transaction():
+        world.store.jobs.done(job)
+        if batch is not None:
+            _finish(world, team, batch, job.due_at, answered)
+        _go_on(world, team, job, careful=max(0, careful))
 
 
-class _Nobody:
-    """Answers for a responder that is not there any more: a file that is gone since the last start."""
-
-    requests_max = 100
-
-    def __init__(self, error: ValueError) -> None:
-        self._error = error
-
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
-        return [self._error for _ in requests]
-
-
-def _responder(world: World, team: Team) -> Responder:
-    try:
-        return world.responder(team)
-    except ValueError as error:
-        return _Nobody(error)
-
-
-async def _answers(world: World, team: Team, responder: Responder, at: Instant, asked: list[BatchRequest]) -> list[Any]:
-    """What is said to each request: by the responder, unless it asks for what cannot be."""
-    answers: list[Any] = [_refused(world, team, at, request) for request in asked]
-    open = [number for number, answer in enumerate(answers) if answer is None]
-    said = await responder.answer([asked[number] for number in open])
-    for number, answer in zip(open, said, strict=True):
-        answers[number] = answer
-    return answers
-
-
-def _refused(world: World, team: Team, at: Instant, request: BatchRequest) -> Failure | None:
-    wrong = complaint(request)
-    if wrong is not None:
-        return Failure(Kind.INVALID_ARGUMENT, wrong)
-    for id in file_ids(request.body):
-        if world.store.files.get(team.name, id, at) is None:
-            return Failure(Kind.NOT_FOUND, f"File {id} not found")
-    return None
-
-
-def _settle(
-    world: World, team: Team, batch: Batch, at: Instant, answered: list[tuple[Request, BatchRequest, Any]]
+def _finish(
+    world: World, team: Team, batch: Batch, at: Instant, answered: list[tuple[Request, Result | Failure]]
 ) -> None:
-    """Write down results and failures, and count them."""
     success = error = 0
     ticks: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for request, asked, said in answered:
-        outcome, cost = _outcome(world, team, request, asked, said, at)
+    for request, result in answered:
+        outcome, cost = outcome_of(world, team, result, at)
         finish(batch, request, outcome)
         if not world.store.batch_requests.finish(request, outcome, at):
             continue
@@ -267,24 +279,3 @@ def _settle(
     world.store.batches.count(team.name, batch.id, success=success, error=error)
     for endpoint, count in counts.items():
         world.store.batches.add_cost(team.name, batch.id, Cost(endpoint, ticks[endpoint], count))
-
-
-def _outcome(
-    world: World, team: Team, request: Request, asked: BatchRequest, said: Any, at: Instant
-) -> tuple[bytes | Failure, int]:
-    """A request's result in JSON and its cost, or its failure."""
-    if isinstance(said, Failure):
-        return said, 0
-    if isinstance(said, Exception):
-        return Failure(Kind.INTERNAL, words_of(said)), 0
-    id = ids.fixed_uuid(world.seed, team.name, f"result {asked.batch_id} {request.id}")
-    try:
-        result = result_of(asked, said, id=id, created=seconds(at))
-        cost = cost_of(result)
-        add_media(world, team, asked, result, at)
-        outcome = msgspec.json.encode(result)
-        if is_deeper(outcome, WALKED_MAX):
-            raise BadAnswer(f"it is nested more than {WALKED_MAX} levels deep")
-        return outcome, cost
-    except (BadAnswer, TypeError, ValueError, RecursionError) as error:
-        return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}"), 0

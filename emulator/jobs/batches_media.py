@@ -10,7 +10,7 @@ from emulator.clock import MICROSECONDS, Instant, later, seconds
 from emulator.domain.batches import ResultKind
 from emulator.domain.batches_bodies import PublicUrlOptions, StorageOptions
 from emulator.domain.batches_chat import Json
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches_results import BatchRequest, is_to_be_made
 from emulator.domain.files import (
     File,
     PublicUrl,
@@ -38,7 +38,7 @@ def add_media(world: World, team: Team, request: BatchRequest, result: Json, at:
     size = size_of(ratio if isinstance(ratio, str) else None)
     if request.result_kind is ResultKind.IMAGE:
         for number, image in enumerate(result["data"]):
-            if not image.get("url") and not image.get("b64_json"):
+            if is_to_be_made(image):
                 colour = colour_of(f"{request.prompt} {request.batch_request_id} {number}")
                 content = png(*size, colour)
                 image["mime_type"] = PNG

@@ -126,6 +126,17 @@ async def index_document(world: World, job: Job) -> None:
         world.store.jobs.done(job)
 
 
+async def fail_indexing(world: World, job: Job) -> None:
+    """Let a document fail at whose indexing the process ended again and again."""
+    work = _Work(world, world.team(job.team), job)
+    try:
+        with world.store.transaction():
+            work.fail(f"The document cannot be indexed: the emulator ended {job.attempts} times while it was indexed.")
+            world.store.jobs.done(job)
+    except Dropped:
+        world.store.jobs.done(job)
+
+
 async def _over(world: World, job: Job, work: _Work) -> bool:
     """Take one stage; whether that was all for this job."""
     target, act = STAGES[work.document().status]

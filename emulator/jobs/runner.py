@@ -6,16 +6,16 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
 from emulator.clock import MICROSECONDS, Instant
 from emulator.errors import disk_unusable, is_of_disk
-from emulator.jobs.batches import expire_batch, process_batch, read_batch_file
+from emulator.jobs.batches import expire_batch, fail_request, process_batch, read_batch_file, reject_batch_file
 from emulator.jobs.expiry import expire_file
-from emulator.jobs.indexing import index_document
-from emulator.store.jobs import Job, Withdrawn
+from emulator.jobs.indexing import fail_indexing, index_document
+from emulator.store.jobs import ATTEMPTS_MAX, Job, Withdrawn
 from emulator.world import Team, World
 
 Handler = Callable[[World, Job], Awaitable[None]]
@@ -32,6 +32,14 @@ LANES: dict[str, dict[str, Handler]] = {
     },
 }
 
+# What is done instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write
+# rows: nothing that a client sends makes them end the process.
+GIVE_UP: dict[str, Handler] = {
+    "index_document": fail_indexing,
+    "read_batch_file": reject_batch_file,
+    "process_batch": fail_request,
+}
+
 _DISK_PAUSE = 1.0  # seconds until what the disk refused is tried again
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 
@@ -45,6 +53,7 @@ class Runner:
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._busy: set[tuple[str, str]] = set()  # lanes of teams that are run because the time of a job has come
         self._paused: set[tuple[str, str]] = set()  # those that could not be written, and are tried again
+        self._suspected = asyncio.Lock()  # held by the one job that runs of those that never ended before
         self._tasks: set[asyncio.Task[list[Job]]] = set()
         self._knows_teams = False  # whether those of an earlier process, that have jobs, are there
         self._blind = False  # whether what is due could not be read
@@ -102,6 +111,7 @@ class Runner:
                 while (job := self._world.store.jobs.next_due(team.name, LANES[lane], until)) is not None:
                     await self._run_job(LANES[lane][job.kind], job)
                     ran.append(job)
+                    await asyncio.sleep(0)  # thousands may be due at once, and many never wait
                 self._paused.discard((team.name, lane))
             except OSError as error:  # what could not be written now may be written once there is room
                 if (team.name, lane) not in self._paused:
@@ -110,12 +120,29 @@ class Runner:
         return ran
 
     async def _run_job(self, handle: Handler, job: Job) -> None:
+        # One at a time of those that never ended: if the process ends again, only the one that runs is to blame.
+        async with self._suspected if job.attempts else nullcontext():
+            if job.attempts >= ATTEMPTS_MAX:
+                self._world.log(f"The job {job.kind} of {job.subject} is given up: it never ended.")
+                await self._run_handler(GIVE_UP[job.kind], job)
+                return
+            if job.kind in GIVE_UP:
+                self._world.store.jobs.begin(job)
+            await self._run_handler(handle, job)
+
+    async def _run_handler(self, handle: Handler, job: Job) -> None:
         try:
             await handle(self._world, job)
         except Withdrawn:
             pass
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                self._world.store.jobs.interrupt(job)
+            raise
         except Exception as error:
             if isinstance(error, OSError) and is_of_disk(error):
+                with suppress(OSError):
+                    self._world.store.jobs.interrupt(job)
                 raise
             # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
             with suppress(Withdrawn):

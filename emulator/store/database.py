@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 2
 _SCHEMA = Path(__file__).with_name("schema.sql")
+_ADDED = Path(__file__).with_name("schema_added.sql")
 
 
 class DatabaseUnusable(Exception):
@@ -83,6 +84,7 @@ class Database:
                 f"the database {where} has schema version {version}, this xai-emulator reads version "
                 f"{SCHEMA_VERSION}; use another --data-dir or the xai-emulator version that wrote it"
             )
+        connection.executescript(_ADDED.read_text())
 
     def close(self) -> None:
         if self._checkpoints is not None:

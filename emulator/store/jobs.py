@@ -9,6 +9,7 @@ import msgspec
 from emulator.clock import LATEST, Instant
 from emulator.store.database import Database
 
+ATTEMPTS_MAX = 3  # begun and never ended: then a job is given up, for it may be what ends the process
 HELD = LATEST + 1  # when a job is due that waits to be released: no clock comes there
 
 
@@ -24,6 +25,8 @@ class Job(msgspec.Struct, frozen=True):
     due_at: Instant
     kind: str
     subject: str
+    attempts: int = 0  # that were begun and did not end: the process ended first
+    careful: int = 0  # how many more pieces of the work are to be done one by one
 
 
 class Jobs:
@@ -32,7 +35,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, team: str, kind: str, subject: str, due_at: Instant) -> int:
+    def add(self, team: str, kind: str, subject: str, due_at: Instant, *, careful: int = 0) -> int:
         """Plan a job and return its number."""
         row = self._db.row(
             "INSERT INTO jobs (team, due_at, kind, subject) VALUES (?, ?, ?, ?) RETURNING seq",
@@ -40,7 +43,21 @@ class Jobs:
         )
         assert row is not None
         seq: int = row[0]
+        if careful:
+            self._db.write("INSERT INTO job_attempts (job, careful) VALUES (?, ?)", (seq, careful))
         return seq
+
+    def begin(self, job: Job) -> None:
+        """Note that a job is begun. What is noted is still there if the process ends before the job does."""
+        self._db.write(
+            "INSERT INTO job_attempts (job, attempts) SELECT seq, 1 FROM jobs WHERE seq = ? "
+            "ON CONFLICT DO UPDATE SET attempts = attempts + 1",
+            (job.seq,),
+        )
+
+    def interrupt(self, job: Job) -> None:
+        """Note that a job was stopped in good order and is to be begun anew: none of its attempts counts."""
+        self._db.write("UPDATE job_attempts SET attempts = 0 WHERE job = ?", (job.seq,))
 
     def is_planned(self, team: str, kind: str, subject: str, by: Instant) -> bool:
         """Whether a job of a kind for a subject is due at an instant or earlier."""
@@ -55,7 +72,8 @@ class Jobs:
         found: list[Job] = []
         for kind in kinds:  # one after the other: the index has an order for each kind
             row = self._db.row(
-                "SELECT seq, team, due_at, kind, subject FROM jobs WHERE team = ? AND kind = ? AND due_at <= ? "
+                "SELECT seq, team, due_at, kind, subject, coalesce(attempts, 0), coalesce(careful, 0) "
+                "FROM jobs LEFT JOIN job_attempts ON job = seq WHERE team = ? AND kind = ? AND due_at <= ? "
                 "ORDER BY due_at, seq LIMIT 1",
                 (team, kind, until),
             )

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from hypothesis import strategies as st
 from emulator import Emulator
 from emulator.domain.batches_results import BatchRequest
 from emulator.jobs.responders import make_responder
-from emulator.jobs.responders.instances import PARTS_MAX, instance
+from emulator.jobs.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
 from emulator.settings import BadSetting
 from emulator.threads import THREADS
+from emulator.upstream import REPLY_BYTES_MAX
 from tests.rest.batching import Batches, Json, chat_body, request
 from tests.serving import PATIENCE_SECONDS, until
 
@@ -171,8 +173,9 @@ JSON = st.recursive(
 @given(schema=JSON)
 @settings(max_examples=50)
 def test_no_schema_breaks_the_plainest_instance(schema: Any) -> None:
-    """Whatever it is, there is a value."""
-    json.dumps(instance(schema))
+    """Whatever it is, there is a value, or it is refused."""
+    with suppress(TooLarge):
+        json.dumps(instance(schema))
 
 
 @pytest.mark.parametrize(
@@ -191,12 +194,165 @@ def test_the_plainest_instance_is_of_its_schema(schema: Any, value: Any) -> None
 
 
 @pytest.mark.parametrize("width", [1, 2, 9])
-def test_a_schema_that_refers_to_itself_has_an_instance(width: int) -> None:
-    """A finite one, soon; and an array is not as long as somebody demands."""
+def test_schema_that_refers_to_itself_gets_finite_instance(width: int) -> None:
+    """What refers back to what is being written is left empty."""
     properties = {f"p{n}": {"$ref": "#/$defs/T"} for n in range(width)}
     tree: Json = {"$defs": {"T": {"type": "object", "properties": properties}}, "$ref": "#/$defs/T"}
-    assert json.dumps(instance(tree)).count("p0") <= PARTS_MAX
-    assert len(instance({"type": "array", "minItems": 10**12})) == 100
+    assert instance(tree) == {f"p{n}": {} for n in range(width)}
+
+
+def nested_arrays(depth: int, items: int) -> Json:
+    """A schema of some hundred bytes whose smallest instance has items ** depth numbers."""
+    schema: Json = {"type": "integer"}
+    for _ in range(depth):
+        schema = {"type": "array", "minItems": items, "items": schema}
+    return schema
+
+
+def doubled(depth: int) -> Json:
+    """A schema in which each definition has the next one twice."""
+    definitions: Json = {}
+    for n in range(depth):
+        member = {"$ref": f"#/$defs/T{n + 1}"}
+        definitions[f"T{n}"] = {"required": ["a", "b"], "properties": {"a": member, "b": member}}
+    return {"$defs": definitions, "$ref": "#/$defs/T0"}
+
+
+TOO_LARGE = {
+    "nested arrays": (nested_arrays(6, 100), "parts"),
+    "one long array": ({"type": "array", "minItems": 10**30}, "parts"),
+    "doubled references": (doubled(40), "parts"),
+    "many required members": ({"required": [str(n) for n in range(PARTS_MAX + 1)]}, "parts"),
+    "a constant many times": ({"type": "array", "minItems": 1000, "items": {"const": "x" * 1000}}, "bytes"),
+    "a default many times": ({"type": "array", "minItems": 1000, "items": {"default": ["x" * 999]}}, "bytes"),
+    "a choice many times": ({"type": "array", "minItems": 1000, "items": {"enum": ["x" * 1000]}}, "bytes"),
+    "a long name many times": (
+        {"type": "array", "minItems": 1000, "items": {"required": ["x" * 1000]}},
+        "bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LARGE)
+def test_instance_over_bounds_is_refused_without_being_written(case: str) -> None:
+    """The message says which bound; every part counts each time it comes up."""
+    schema, unit = TOO_LARGE[case]
+    bound = {"parts": PARTS_MAX, "bytes": BYTES_MAX}[unit]
+    with pytest.raises(TooLarge, match=f"more than {bound} {unit}"):
+        instance(schema)
+
+
+@pytest.mark.parametrize(("items", "fits"), [(PARTS_MAX - 2, True), (PARTS_MAX - 1, True), (PARTS_MAX, False)])
+def test_array_of_parts_max_with_its_own_part_is_the_largest(items: int, fits: bool) -> None:
+    """The array counts, and each of its items."""
+    schema = {"type": "array", "minItems": items}
+    if fits:
+        assert len(instance(schema)) == items
+    else:
+        with pytest.raises(TooLarge):
+            instance(schema)
+
+
+def test_request_for_huge_answer_fails_alone(batches: Batches) -> None:
+    """With a sentence, in a response format, a tool's parameters or many choices; the others of the batch succeed."""
+    schema = nested_arrays(6, 100)
+    formatted = {"type": "json_schema", "json_schema": {"name": "m", "schema": schema}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    wide = {"type": "json_schema", "json_schema": {"schema": {"type": "array", "minItems": 9000}}}
+    results = answered(
+        batches,
+        "echo",
+        request("format", body=chat_body(response_format=formatted)),
+        request("tool", body=chat_body(tools=[tool], tool_choice="required")),
+        request("choices", body=chat_body(response_format=wide, n=128)),
+        request("fine"),
+    )
+    parts = f"The schema demands an answer of more than {PARTS_MAX} parts."
+    assert [results[id]["error"] for id in ("format", "tool")] == [parts, parts]
+    assert results["choices"]["error"].startswith("All choices of an answer have at most 1048576 characters")
+    assert choice(results["fine"])["message"]["content"] == "hi"
+
+
+def test_echo_as_json_object_of_long_prompt_is_cut() -> None:
+    """As the plain echo is."""
+    body = {"response_format": {"type": "json_object"}}
+    [said] = asyncio.run(make_responder("echo").answer([asked("x" * 10_000, **body)]))
+    assert len(json.loads(said)["echo"]) == 500
+
+
+@pytest.mark.parametrize("spec", ["echo", f"canned:{SAMPLES / 'canned.jsonl'}"])
+def test_built_in_responder_answers_off_the_event_loop(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a schema demands, the loop does not wait for it."""
+    threads: list[threading.Thread] = []
+
+    def note(schema: Any) -> Any:
+        threads.append(threading.current_thread())
+        return instance(schema)
+
+    monkeypatch.setattr("emulator.jobs.responders.echo.instance", note)
+    formatted = {"type": "json_schema", "json_schema": {"schema": {"type": "string"}}}
+    asyncio.run(make_responder(spec).answer([asked(id="none fits", response_format=formatted)]))
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
+
+
+def shared(depth: int) -> Any:
+    """A value of some hundred bytes in memory that has 100 ** depth parts as JSON."""
+    value: Any = "x"
+    for _ in range(depth):
+        value = [value] * 100
+    return value
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"content": "x", "more": shared(6)}, "chat_get_completion"),
+        ({"tool_calls": [{"name": "f", "arguments": shared(6)}]}, "chat_get_completion"),
+        ({"choices": [{"message": {"content": "x"}}], "more": shared(6)}, "chat_get_completion"),
+        ({"data": [{"url": "u", "more": shared(6)}]}, "image_generation"),
+        ({"video": {"url": "u"}, "more": shared(6)}, "video_generation"),
+    ],
+)
+def test_huge_answer_of_function_fails_that_request_only(batches: Batches, said: Any, kind: str) -> None:
+    """It is measured before anything of it is written."""
+    world = batches.emulator._running().world
+    world.set_limits(world.team("default"), {"batch_result_bytes_max": 10_000})
+    body = None if kind == "chat_get_completion" else {"prompt": "a"}
+    results = answered(
+        batches,
+        lambda asked: said if asked.batch_request_id == "bad" else "fine",
+        request("bad", kind, body),
+        request("good"),
+    )
+    assert results["bad"]["error"] == "the responder's answer is none: it has more than 10000 bytes"
+    assert choice(results["good"])["message"]["content"] == "fine"
+
+
+def test_more_images_than_a_request_may_ask_for_are_not_made(batches: Batches) -> None:
+    """A responder's list of empty images has the length that it has."""
+    results = answered(
+        batches,
+        lambda asked: {"data": [{}] * int(asked.batch_request_id)},
+        *(request(str(n), "image_generation", {"prompt": "a"}) for n in (10, 11)),
+    )
+    assert len(results["10"]["response"]["image_generation"]["data"]) == 10
+    assert results["11"]["error"] == "the responder's answer is none: at most 10 images are made for one request"
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_result_over_limit_fails_its_request(batches: Batches, off: int) -> None:
+    """Counted in bytes of the JSON that is kept."""
+    world = batches.emulator._running().world
+    results = answered(batches, lambda asked: "x" * 100, request("a"))
+    [[size]] = world.store.database.rows("SELECT length(result) FROM batch_requests")
+    world.set_limits(world.team("default"), {"batch_result_bytes_max": size})
+    results = answered(batches, lambda asked: "x" * (100 + off), request("a"))
+    if off > 0:
+        expected = f"the responder's answer is none: it has {size + 1} bytes, at most {size} are allowed"
+        assert results["a"]["error"] == expected
+    else:
+        assert "response" in results["a"]
 
 
 # --- canned
@@ -517,6 +673,7 @@ def test_pictures_are_forwarded_and_films_are_made_here(batches: Batches, upstre
         ((400, b'{"code": "x", "error": "bad data"}'), "bad data"),
         ((502, b"<html>"), "answered 502: <html>"),
         ((200, b"no JSON"), "Expecting value"),
+        ((200, b" " * (REPLY_BYTES_MAX + 1)), f"the reply has more than {REPLY_BYTES_MAX} bytes"),
         ((200, b"[]"), "the responder's answer is none"),
         ((200, b'{"choices": []}'), ""),
     ],

@@ -20,6 +20,7 @@ from msgspec import UNSET, Struct
 
 from emulator.domain.batches_results import BatchRequest
 from emulator.jobs.responders.echo import echo
+from emulator.threads import each_in_threads
 
 
 class Line(Struct, forbid_unknown_fields=True):
@@ -43,7 +44,7 @@ class Line(Struct, forbid_unknown_fields=True):
 
 
 class Canned:
-    """Answers without waiting, on the loop."""
+    """Answers in a thread: the file may have many lines, and an echo may take its time."""
 
     requests_max = 40
 
@@ -61,7 +62,7 @@ class Canned:
 
     async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
         """The answer of the first line that fits, or an echo, for each."""
-        return [self._answer(request) for request in requests]
+        return await each_in_threads(self._answer, requests, threads=1)
 
     def _answer(self, request: BatchRequest) -> Any:
         line = next((line for line in self._lines if line.fits(request)), None)

@@ -6,33 +6,57 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.domain.batches import ResultKind
+from emulator.domain.batches import Failure, ResultKind
 from emulator.domain.batches_chat import Json, server_tools
 from emulator.domain.batches_results import BatchRequest
-from emulator.jobs.responders.instances import instance
+from emulator.errors import Kind
+from emulator.jobs.responders.instances import TooLarge, instance
+from emulator.threads import each_in_threads
 
 CHARACTERS_MAX = 500  # of an echo: no answer is as long as the longest prompts, and all results are kept
+ALL_CHOICES_CHARACTERS_MAX = 1024 * 1024  # of all choices together; assumed
 
 
 class Echo:
-    """Answers without waiting, on the loop."""
+    """Answers in a thread: a schema may demand a large answer."""
 
     requests_max = 40
 
     async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
         """An echo for each."""
-        return [echo(request) for request in requests]
+        return await each_in_threads(echo, requests, threads=1)
 
 
 def echo(request: BatchRequest) -> Any:
-    """The prompt; as JSON or as a tool call where that is demanded. Media are left to the emulator's own."""
+    """Return the prompt; as JSON or as a tool call where that is demanded. Media are left to the emulator's own.
+
+    A demand for more than the bounds allow is a failure that says so.
+    """
     if request.result_kind is not ResultKind.CHAT:
         return {}
+    try:
+        return _chat(request)
+    except TooLarge as error:
+        return Failure(Kind.INVALID_ARGUMENT, str(error))
+
+
+def _chat(request: BatchRequest) -> Any:
     forced = _forced_tool(request.chat)
-    if forced is not None:
-        arguments = instance(forced.get("parameters"))
-        return {"tool_calls": [{"name": forced.get("name"), "arguments": arguments}]}
-    return _formatted(request) + _not_run(request.chat)
+    if forced is None:
+        text = _formatted(request) + _not_run(request.chat)
+        _check_choices(len(text), request.count)
+        return text
+    name, arguments = forced["name"], json.dumps(instance(forced.get("parameters")))
+    _check_choices(len(name) + len(arguments), request.count)
+    return {"tool_calls": [{"name": name, "arguments": arguments}]}
+
+
+def _check_choices(characters: int, count: int) -> None:
+    """Refuse choices that are too long together: each holds the whole answer."""
+    if characters * count > ALL_CHOICES_CHARACTERS_MAX:
+        raise TooLarge(
+            f"All choices of an answer have at most {ALL_CHOICES_CHARACTERS_MAX} characters, not {characters * count}."
+        )
 
 
 def _forced_tool(chat: Json) -> Json | None:
@@ -53,13 +77,16 @@ def _formatted(request: BatchRequest) -> str:
     wanted = request.chat.get("response_format")
     wanted = wanted if isinstance(wanted, dict) else {}
     if wanted.get("type") == "json_object":
-        return json.dumps({"echo": request.prompt})
+        return json.dumps({"echo": _shortened(request.prompt)})
     if wanted.get("type") == "json_schema":
         described = wanted.get("json_schema")
         schema = described.get("schema", described) if isinstance(described, dict) else None
         return json.dumps(instance(schema))
-    long = len(request.prompt) > CHARACTERS_MAX
-    return f"{request.prompt[: CHARACTERS_MAX - 1]}…" if long else request.prompt
+    return _shortened(request.prompt)
+
+
+def _shortened(prompt: str) -> str:
+    return f"{prompt[: CHARACTERS_MAX - 1]}…" if len(prompt) > CHARACTERS_MAX else prompt
 
 
 def _not_run(chat: Json) -> str:

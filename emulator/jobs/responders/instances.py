@@ -1,39 +1,51 @@
-"""The plainest value that a JSON Schema admits."""
+"""The plainest value that a JSON Schema admits, within bounds: a small schema can demand a value of any size."""
 
 from __future__ import annotations
 
+from itertools import islice, repeat
 from typing import Any
 
+import msgspec
+
 _PLAIN: dict[str, Any] = {"string": "", "boolean": False, "null": None}
-PARTS_MAX, DEPTH_MAX = 1000, 50  # of a value: a schema that refers to itself has no end
-ITEMS_MAX = 100  # of an array
+# Assumed: more than any answer needs that is made up.
+PARTS_MAX = 10_000  # of a value: its members and items, and theirs
+BYTES_MAX = 256 * 1024  # of what the schema brings along: names of members, constants, defaults
+DEPTH_MAX = 50
+
+
+class TooLarge(ValueError):
+    """No value within the bounds satisfies the schema; the message says which bound."""
 
 
 def instance(schema: Any) -> Any:
-    """A value of a schema: its default, its first choice, or the emptiest of its type."""
+    """Return a value of a schema: its default, its first choice, or the emptiest of its type. Raises TooLarge."""
     return _Writer(schema).value(schema)
 
 
 class _Writer:
-    """Writes one value; when it has become too large, what is left is empty."""
+    """Writes one value. Every part and byte is counted each time it is written, also where it is written again."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
-        self._left = PARTS_MAX
+        self._parts, self._bytes = PARTS_MAX, BYTES_MAX
+        self._sizes: dict[int, int] = {}  # of constants, by the identity of what the schema holds
+        self._resolved: dict[str, Any] = {}
+        self._open: set[str] = set()  # references that are being followed
 
     def value(self, schema: Any, depth: int = 0) -> Any:
-        self._left -= 1
-        if not isinstance(schema, dict) or self._left < 0 or depth > DEPTH_MAX:
+        self._spend(parts=1)
+        if not isinstance(schema, dict) or depth > DEPTH_MAX:
             return {}
         for key in ("const", "default"):
             if key in schema:
-                return schema[key]
+                return self._constant(schema[key])
         for key in ("enum", "allOf", "anyOf", "oneOf"):
             choices = schema.get(key)
             if isinstance(choices, list) and choices:
-                return choices[0] if key == "enum" else self.value(choices[0], depth + 1)
+                return self._constant(choices[0]) if key == "enum" else self.value(choices[0], depth + 1)
         if isinstance(schema.get("$ref"), str):
-            return self.value(self._resolve(schema["$ref"]), depth + 1)
+            return self._referred(schema["$ref"], depth)
         return self._of_type(schema, depth)
 
     def _of_type(self, schema: dict[str, Any], depth: int) -> Any:
@@ -41,21 +53,52 @@ class _Writer:
         type = type[0] if isinstance(type, list) and type else type
         if type == "array":
             least = schema.get("minItems")
-            item = self.value(schema.get("items"), depth + 1)
-            return [item] * min(least, ITEMS_MAX) if isinstance(least, int) else []
+            count = min(least, self._parts + 1) if isinstance(least, int) else 0  # no more than is refused
+            return [self.value(items, depth + 1) for items in repeat(schema.get("items"), max(0, count))]
         if type == "object":
             properties, required = schema.get("properties"), schema.get("required")
             properties = properties if isinstance(properties, dict) else {}
-            names = required if isinstance(required, list) else list(properties)
-            return {name: self.value(properties.get(name), depth + 1) for name in names if isinstance(name, str)}
+            names = required if isinstance(required, list) else properties
+            some = islice(names, self._parts + 1)
+            return {name: self._member(name, properties, depth) for name in some if isinstance(name, str)}
         if type in ("integer", "number"):
             least = schema.get("minimum")
             return least if isinstance(least, int | float) else 0
         return _PLAIN.get(type) if isinstance(type, str) else None
 
+    def _member(self, name: str, properties: dict[str, Any], depth: int) -> Any:
+        self._spend(bytes=len(name))
+        return self.value(properties.get(name), depth + 1)
+
+    def _constant(self, value: Any) -> Any:
+        if id(value) not in self._sizes:
+            self._sizes[id(value)] = len(msgspec.json.encode(value))
+        self._spend(bytes=self._sizes[id(value)])
+        return value
+
+    def _referred(self, reference: str, depth: int) -> Any:
+        """The value of what a reference leads to; one that leads back to itself has no end, and is left empty."""
+        if reference in self._open:
+            return {}
+        self._open.add(reference)
+        try:
+            return self.value(self._resolve(reference), depth + 1)
+        finally:
+            self._open.discard(reference)
+
     def _resolve(self, reference: str) -> Any:
         """What `#/$defs/Name` refers to."""
-        found = self._root
-        for name in reference.removeprefix("#/").split("/"):
-            found = found.get(name) if isinstance(found, dict) else None
-        return found
+        if reference not in self._resolved:
+            found = self._root
+            for name in reference.removeprefix("#/").split("/"):
+                found = found.get(name) if isinstance(found, dict) else None
+            self._resolved[reference] = found
+        return self._resolved[reference]
+
+    def _spend(self, *, parts: int = 0, bytes: int = 0) -> None:
+        self._parts -= parts
+        self._bytes -= bytes
+        if self._parts < 0:
+            raise TooLarge(f"The schema demands an answer of more than {PARTS_MAX} parts.")
+        if self._bytes < 0:
+            raise TooLarge(f"The schema demands an answer of more than {BYTES_MAX} bytes.")

@@ -1,0 +1,8 @@
+-- Tables that came after version 2 of the schema. Databases of that version get them when they are opened.
+
+-- What is known of a job beside its row: only of one that was begun, or goes on with what another one began.
+CREATE TABLE IF NOT EXISTS job_attempts (
+    job      INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,
+    attempts INTEGER NOT NULL DEFAULT 0,  -- begun, and not ended by the process that began them
+    careful  INTEGER NOT NULL DEFAULT 0   -- pieces of the work that are done one by one from here on
+);
