@@ -103,6 +103,9 @@ class Limits(msgspec.Struct, frozen=True):
     filter_chars_max: int | None = _row(8192, "suggested bound", Confidence.ASSUMED, safety=True)
     filter_depth_max: int | None = _row(64, "suggested bound", Confidence.ASSUMED, safety=True)
     filter_terms_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)
+    filter_comparisons_max: int | None = _row(
+        20_000_000, "suggested bound; terms times items looked at in one call", Confidence.ASSUMED, safety=True
+    )
     json_body_bytes_max: int | None = _row(32 * MIB, "suggested bound", Confidence.ASSUMED, safety=True)
     json_depth_max: int | None = _row(128, "serde_json's recursion limit", Confidence.ASSUMED, safety=True)
     multipart_field_bytes_max: int | None = _row(64 * KIB, "suggested bound", Confidence.ASSUMED, safety=True)

@@ -3,7 +3,7 @@
 Usable alone: it needs lark, and imports it when the first filter is parsed.
 """
 
-from filter_grammar.ast import And, Comparison, Expr, Not, Null, Number, Or, Present, Text
+from filter_grammar.ast import And, Comparison, Expr, Not, Null, Number, Or, Present, Text, comparisons
 from filter_grammar.check import Checked, Field, Fields, Matching, Type, Value, check
 from filter_grammar.errors import FilterError
 from filter_grammar.evaluate import matches, predicate
@@ -31,6 +31,7 @@ __all__ = [
     "Type",
     "Value",
     "check",
+    "comparisons",
     "matches",
     "parse",
     "predicate",

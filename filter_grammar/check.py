@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from filter_grammar.ast import Comparison, Expr, Null, Number, Present, Text, comparisons
 from filter_grammar.errors import FilterError, quoted
-from filter_grammar.evaluate import COMPARE, assemble, metadata_test, null_test, numeral
+from filter_grammar.evaluate import COMPARE, assemble, folded, metadata_test, null_test, numeral
 from filter_grammar.lexis import Operator
 from filter_grammar.render import render
 
@@ -159,10 +159,16 @@ def _bind_text(field: Field, sign: Operator, text: str) -> ValueTest | None:
     if field.matching is Matching.EXACT or sign in ORDER:
         return lambda value: compare(value, text)
     wanted = text.casefold().split() if field.matching is Matching.FUZZY else [text.casefold()]
+    if len(wanted) == 1:
+        [only] = wanted
 
-    def holds(value: str) -> bool:
-        folded = value.casefold()
-        return all(part in folded for part in wanted)
+        def holds(value: str) -> bool:
+            return only in folded(value)
+    else:
+
+        def holds(value: str) -> bool:
+            text = folded(value)
+            return all(part in text for part in wanted)
 
     return (lambda value: not holds(value)) if sign == "!=" else holds
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from filter_grammar.ast import And, Comparison, Expr, Not, Null, Number, Predicate, Present, Text
@@ -44,6 +45,11 @@ def predicate(expr: Expr) -> Predicate:
     return expr.predicate
 
 
+# Every comparison of a filter with one field asks for the same value: what it spells is found out once.
+_VALUES_KEPT = 16
+
+
+@lru_cache(_VALUES_KEPT)
 def numeral(text: str) -> Decimal | None:
     """The number that a text spells, exactly, if it spells one."""
     # Whole numbers are the usual case, and known as such faster than by a pattern.
@@ -86,6 +92,9 @@ def assemble(expr: Expr, test_of: Callable[[Comparison], Callable[[T], bool]]) -
         return at == _ACCEPT
 
     return run
+
+
+folded = lru_cache(_VALUES_KEPT)(str.casefold)
 
 
 def metadata_test(comparison: Comparison, key: str) -> Callable[[Mapping[str, str]], bool]:

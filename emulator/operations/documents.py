@@ -29,6 +29,7 @@ from emulator.operations.collections import get_collection
 from emulator.operations.uploads import Filename, InitializeFile, get_file, incoming, insert_file
 from emulator.profiles import Reaction
 from emulator.store.blobs import BlobWriter
+from emulator.time_slices import TimeSlices
 from emulator.world import World
 
 ADD_PERMISSION = "AddFileToCollection"  # Collections guide: the permission that adding documents needs
@@ -199,8 +200,13 @@ async def get(world: World, call: Call, request: DocumentId) -> Document:
 async def batch_get(world: World, call: Call, request: BatchGetDocuments) -> list[Document]:
     """The metadata of several documents, in the order of the request; what is not there is left out."""
     collection = get_collection(world, call, request)
-    found = (world.store.documents.get(call.team.name, collection.id, id, call.at) for id in request.file_ids)
-    return [document for document in found if document is not None]
+    found: list[Document] = []
+    slices = TimeSlices()
+    for id in request.file_ids:
+        document = world.store.documents.get(call.team.name, collection.id, id, call.at)
+        found += [] if document is None else [document]
+        await slices.pause()
+    return found
 
 
 async def update(world: World, call: Call, request: UpdateDocument) -> Document:

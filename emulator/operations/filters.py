@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 from emulator.clock import Instant, to_datetime
 from emulator.domain.collections import Collection
@@ -12,7 +11,7 @@ from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.files import FileView
 from emulator.errors import ApiError, invalid
 from emulator.limits import Limits
-from filter_grammar import Field, Fields, FilterError, Matching, Type, Value, check, parse, predicate
+from filter_grammar import Expr, Field, Fields, FilterError, Matching, Type, Value, check, comparisons, parse, predicate
 from filter_grammar import Limits as FilterLimits
 
 T = TypeVar("T")
@@ -34,11 +33,18 @@ class Columns(Generic[T]):
         if not text or not text.strip():
             return None
         try:
-            matches = check(parse(text, _filter_limits(limits)), self.fields).matches
+            checked = check(parse(text, _filter_limits(limits)), self.fields)
         except FilterError as error:
             raise refusal(error) from None
-        values = self._values
-        return lambda item: matches(_Row(item, values))
+        named = {self._column(node.key) for node in comparisons(checked.expr)}
+        values = [(name, self._values[name]) for name in named]
+        matches = checked.matches
+        return _counted(lambda item: matches({name: value(item) for name, value in values}), checked.expr, limits)
+
+    def _column(self, key: str) -> str:
+        """The name of the column that a filter means by a key."""
+        field = self.fields.find(key)
+        return field.name if field is not None else self.fields.free or key
 
 
 def metadata(text: str | None, limits: Limits) -> Callable[[Mapping[str, str]], bool] | None:
@@ -46,9 +52,32 @@ def metadata(text: str | None, limits: Limits) -> Callable[[Mapping[str, str]], 
     if not text or not text.strip():
         return None
     try:
-        return predicate(parse(text, _filter_limits(limits)))
+        expr = parse(text, _filter_limits(limits))
     except FilterError as error:
         raise refusal(error) from None
+    return _counted(predicate(expr), expr, limits)
+
+
+def _counted(test: Callable[[T], bool], expr: Expr, limits: Limits) -> Callable[[T], bool]:
+    """The test, which refuses to go on when a call has compared too much: so many items times so many terms."""
+    terms, most = max(1, sum(1 for _ in comparisons(expr))), limits.filter_comparisons_max
+    if most is None:
+        return test
+    left = most
+
+    def counting(item: T) -> bool:
+        nonlocal left
+        left -= terms
+        if left < 0:
+            raise invalid(
+                f"The filter needs more than {most} comparisons: {terms} for each item that it looks at. "
+                "Use fewer terms, or keep fewer items in one list.",
+                rule="filter_comparisons_max",
+                param="filter",
+            )
+        return test(item)
+
+    return counting
 
 
 def refusal(error: FilterError) -> ApiError:
@@ -59,23 +88,6 @@ def refusal(error: FilterError) -> ApiError:
 
 def _filter_limits(limits: Limits) -> FilterLimits:
     return FilterLimits(limits.filter_chars_max, limits.filter_depth_max, limits.filter_terms_max)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row(Mapping[str, Value]):
-    """An item as the values of its fields, each made when it is asked for."""
-
-    item: Any
-    columns: Mapping[str, Callable[[Any], Value]]
-
-    def __getitem__(self, name: str) -> Value:
-        return self.columns[name](self.item)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
 
 
 def _moment(instant: Instant | None) -> Value:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from emulator.domain.paging import Cursor, Page, decode_token, encode_token
+from emulator.time_slices import TimeSlices
 
 T = TypeVar("T")
 
-SCAN_ROWS = 500  # looked at between two chances for other calls, where a filter passes over many
+SCAN_ROWS = 100  # read at once where a filter passes over many: some hold 64 KiB of fields
 
 Fetch = Callable[[Cursor | None, int], list[T]]
 
@@ -43,14 +43,19 @@ async def page(
 async def _scan(
     fetch: Fetch[T], cursor: Callable[[T], Cursor], after: Cursor | None, wanted: int, accepts: Callable[[T], bool]
 ) -> list[T]:
-    """The next accepted items. Others may call between two batches: a position stays right whatever they change."""
+    """The next accepted items. Others may call between two rows: a position stays right whatever they change."""
     found: list[T] = []
+    slices = TimeSlices()
     count = min(wanted, SCAN_ROWS)  # as if the filter accepted everything; where it does not, look further each time
     while True:
         rows = fetch(after, count)
-        found += [row for row in rows if accepts(row)][: wanted - len(found)]
+        for row in rows:
+            if accepts(row):
+                found.append(row)
+            if len(found) == wanted:
+                break
+            await slices.pause()
         if len(found) == wanted or len(rows) < count:
             return found
         after = cursor(rows[-1])
         count = min(2 * count, SCAN_ROWS)
-        await asyncio.sleep(0)

@@ -23,6 +23,7 @@ from emulator.profiles import Reaction
 from emulator.search.embedders import EmbedderError
 from emulator.store.chunks import StoredChunk
 from emulator.store.index import Question
+from emulator.time_slices import TimeSlices
 from emulator.world import Team, World
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _DEPTH_MAX = 2**31  # of a ranking where the limits are off: more than there are
 _KEPT = 2  # candidates for each match, so that others take the places of those that are removed meanwhile
-_SLICE = 200  # rows read between two chances for other calls
+_SLICE = 200  # documents whose fields are read at once
 
 
 class SearchDocuments(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
     """What `search` answers."""
     _check(request, team.limits)
     passes = filters.metadata(request.filter, team.limits)
-    collections = [_collection(world, team, at, id) for id in dict.fromkeys(request.collection_ids)]
+    collections = await _collections(world, team, at, request.collection_ids)
     asked = request.limit or 0
     limit = asked if asked > 0 else team.limits.search_limit_default
     vector = None if request.mode is Mode.KEYWORD else await _embed(world, team, request.query)
@@ -117,11 +118,17 @@ def _check(request: SearchDocuments, limits: Limits) -> None:
         request.group_by.check(limits.group_by_keys_max)
 
 
-def _collection(world: World, team: Team, at: Instant, id: str) -> Collection:
-    collection = world.store.collections.get(team.name, id, at)
-    if collection is None:
-        raise not_found("Collection")
-    return collection
+async def _collections(world: World, team: Team, at: Instant, ids: Sequence[str]) -> list[Collection]:
+    """The collections that a search names, each once, or the refusal."""
+    found: list[Collection] = []
+    slices = TimeSlices()
+    for id in dict.fromkeys(ids):
+        collection = world.store.collections.get(team.name, id, at)
+        if collection is None:
+            raise not_found("Collection")
+        found.append(collection)
+        await slices.pause()
+    return found
 
 
 async def _embed(world: World, team: Team, query: str) -> NDArray[float32]:
@@ -154,10 +161,13 @@ async def _accepted(
         return {}, (lambda file_id: file_id not in expired) if expired else None
     found: dict[str, Fields] = {}
     after = ""
+    slices = TimeSlices()
     while rows := world.store.documents.fields(team.name, collection.id, at, after, _SLICE):
-        found |= {file_id: fields for file_id, fields in rows if passes is None or passes(fields)}
+        for file_id, fields in rows:
+            if passes is None or passes(fields):
+                found[file_id] = fields
+            await slices.pause()
         after = rows[-1][0]
-        await asyncio.sleep(0)
     return found, found.__contains__
 
 
@@ -167,7 +177,8 @@ async def _matches(
     """The chunks of the best candidates. What was removed while they were ranked is left out."""
     matches: list[Match] = []
     room = team.limits.search_response_bytes_max
-    for number, candidate in enumerate(candidates):
+    slices = TimeSlices()
+    for candidate in candidates:
         if len(matches) == limit:
             break
         collection_id, file_id = collections[candidate.collection].id, candidate.edition.file_id
@@ -176,8 +187,7 @@ async def _matches(
         if chunk is not None and document is not None and document.status is DocumentStatus.PROCESSED:
             room = _room_beside(chunk, document, room, team.limits)
             matches.append(Match(candidate, chunk, document))
-        if number % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
+        await slices.pause()
     return matches
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from emulator import time_slices
 from emulator.clock import MICROSECONDS
 from emulator.domain.keys import Principal
 from emulator.errors import ApiError
@@ -76,6 +80,13 @@ async def bytes_of(content: Content, *part: int) -> bytes:
 def blobs(world: World) -> int:
     """How many contents there are on the disk."""
     return len(list(world.store.blobs._blobs.iterdir()))
+
+
+def end_slices_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a slice of processor time be so many steps of a loop, so that nothing depends on the machine."""
+    passed = itertools.count()
+    monkeypatch.setattr(time_slices, "processor_seconds", lambda: next(passed))
+    monkeypatch.setattr(time_slices, "SLICE_SECONDS", steps)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from emulator.operations import lists
+from fixtures.team import EmulatedTeam
 from tests.serving import PATIENCE_SECONDS
 
 FILES = ["Quarterly Report.pdf", "quarterly notes.txt", "data.csv", "picture.png"]
@@ -268,3 +269,26 @@ def test_a_filter_goes_with_after(many: httpx.Client) -> None:
     files = many.get("/v1/files", params={"order": "asc", "filter": "size_bytes = 4"}).json()["data"]
     query = {"order": "asc", "filter": "size_bytes = 4", "after": files[2]["id"]}
     assert many.get("/v1/files", params=query).json()["data"] == files[3:]
+
+
+@pytest.mark.parametrize(("most", "refused"), [(7, True), (8, False), (9, False)])
+@pytest.mark.parametrize("where", ["files", "search"])
+def test_filter_with_too_many_comparisons_is_refused(most: int, refused: bool, where: str) -> None:
+    """Four items times two terms; the first page of a list is full before all are looked at."""
+    with Emulator(limits={"filter_comparisons_max": most}) as emulator:
+        team = EmulatedTeam(emulator, "default")
+        collection = team.call("POST", "/v1/collections", {"collection_name": "c"})["collection_id"]
+        for name in FILES:
+            team.call("POST", f"/v1/collections/{collection}/documents/{team.upload(name, b'text')}", {})
+        headers = {"authorization": f"Bearer {team.api_key}"}
+        if where == "files":
+            params = {"filter": 'name = "data" OR size_bytes > 1000', "limit": "2"}
+            reply = httpx.get(f"{emulator.base_url}/files", params=params, headers=headers)
+            assert httpx.get(f"{emulator.base_url}/files?limit=1&filter=size_bytes>0", headers=headers).is_success
+        else:
+            asked = {"query": "x", "source": {"collection_ids": [collection]}, "filter": "a = 1 OR b = 2"}
+            reply = httpx.post(f"{emulator.base_url}/documents/search", json=asked, headers=headers)
+        assert reply.status_code == (400 if refused else 200)
+        assert reply.headers.get("x-emulator-rule") == ("filter_comparisons_max" if refused else None)
+        if refused:
+            assert f"more than {most} comparisons: 2 for each item" in reply.text

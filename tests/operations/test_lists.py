@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.paging import Cursor, Page
 from emulator.operations import lists
-from tests.operations.calling import turns
+from tests.operations.calling import end_slices_after, turns
 
 QUERY = ("numbers",)
 
@@ -61,7 +61,7 @@ def test_pages_are_full_and_together_the_list(count: int, limit: int, accepted: 
 def test_a_filter_looks_no_further_than_it_has_to(limit: int, every: int) -> None:
     """It begins with as many rows as are wanted, and then doubles that: never far beyond the last row of the page.
 
-    Nor does it look at more at a time than leaves others their turn.
+    Nor does it read more at a time than leaves others their turn.
     """
     numbers = Numbers(limit * every * 3 + lists.SCAN_ROWS)
     page = numbers.page(limit, accepts=lambda row: row % every == 0)
@@ -79,23 +79,58 @@ def test_a_page_of_nothing_has_no_position_to_go_on_from() -> None:
         assert (page.items, page.next_token, page.more) == ([], None, True)
 
 
-def test_others_have_their_turn_while_a_filter_looks() -> None:
-    """What passes over many rows lets others go on after each few."""
-    numbers = Numbers(10 * lists.SCAN_ROWS)
+@pytest.mark.parametrize("wanted", [1, 40])
+def test_scan_that_uses_up_its_slice_yields_between_rows(monkeypatch: pytest.MonkeyPatch, wanted: int) -> None:
+    """One row may take long: others have their turn before the next one, not after all that were read with it."""
+    end_slices_after(3, monkeypatch)
+    looked: list[int] = []
+
+    def accepts(row: int) -> bool:
+        looked.append(row)
+        return row >= 20
 
     async def look() -> list[int]:
-        with turns(lambda: len(numbers.asked)) as had:
+        with turns(lambda: len(looked)) as had:
             await lists.page(
-                numbers.fetch,
+                Numbers(30).fetch,
+                lambda row: Cursor(row, row),
+                query=QUERY,
+                token=None,
+                limit=wanted,
+                accepts=accepts,
+            )
+        return had
+
+    assert {*range(3, 20, 3)} <= {*asyncio.run(look())}
+
+
+def test_scan_that_is_cancelled_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that leaves cancels its call: no further row is looked at."""
+    end_slices_after(1, monkeypatch)
+    looked: list[int] = []
+
+    def accepts(row: int) -> bool:
+        looked.append(row)
+        return False
+
+    async def look() -> None:
+        scan = asyncio.ensure_future(
+            lists.page(
+                Numbers(1000).fetch,
                 lambda row: Cursor(row, row),
                 query=QUERY,
                 token=None,
                 limit=1,
-                accepts=lambda row: False,
+                accepts=accepts,
             )
-        return had
+        )
+        while len(looked) < 5:
+            await asyncio.sleep(0)
+        scan.cancel()
+        await asyncio.wait([scan])
 
-    assert asyncio.run(look()) == list(range(1, len(numbers.asked)))
+    asyncio.run(look())
+    assert len(looked) == 5
 
 
 @pytest.mark.parametrize("accepts", [None, lambda row: True])

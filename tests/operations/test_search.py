@@ -20,7 +20,7 @@ from emulator.search.embedders import EmbedderError
 from emulator.settings import Settings
 from emulator.store.index import Question
 from emulator.world import World
-from tests.operations.calling import advance, call_of, refusal, run, turns, uploaded
+from tests.operations.calling import advance, call_of, end_slices_after, refusal, run, turns, uploaded
 
 WORDS = ("fox", "hedge", "rain", "wind")
 QUERY = "fox hedge rain"
@@ -134,8 +134,9 @@ async def test_a_filter_only_takes_away(world: World, library: list[str], mode: 
 async def test_others_have_their_turn_while_fields_are_read(
     world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each few documents."""
+    """After each few documents that are read, and while they are looked at."""
     monkeypatch.setattr(searching, "_SLICE", 5)
+    end_slices_after(2, monkeypatch)
     team = world.team("default")
     at = team.clock.now()
     collection = world.store.collections.get("default", library[0], at)
@@ -145,7 +146,7 @@ async def test_others_have_their_turn_while_fields_are_read(
         found, accepts = await searching._accepted(
             world, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
         )
-    assert had == [1, 2, 3]
+    assert had == [1, 1, 2, 2, 2, 3]
     assert accepts is not None
     assert {file_id for file_id in found if accepts(file_id)} == found.keys()
     assert len(found) == 6
@@ -156,7 +157,7 @@ async def test_others_have_their_turn_while_matches_are_read(
 ) -> None:
     """After each few of them."""
     matches = await search(world, library, limit=MANY)
-    monkeypatch.setattr(searching, "_SLICE", 5)
+    end_slices_after(5, monkeypatch)
     team = world.team("default")
     at = team.clock.now()
     collections = [world.store.collections.get("default", id, at) for id in library]
