@@ -73,7 +73,7 @@ def render() -> str:
 
 def render_readme(text: str) -> str:
     """README.md with its two tables written anew, each between its markers."""
-    return _filled(_filled(text, "limits", _limits_table()), "profiles", _profiles_table())
+    return _filled(_filled(text, "limits", _limits_table(safety=False)), "profiles", _profiles_table())
 
 
 def render_contributing(text: str) -> str:
@@ -210,7 +210,8 @@ def _limits() -> Iterator[str]:
     yield from _limits_table()
 
 
-def _limits_table() -> Iterator[str]:
+def _limits_table(*, safety: bool = True) -> Iterator[str]:
+    """All rows, or those without the bounds that protect the emulator itself."""
     return table(
         ("Name", "Value", "Known from", "How sure", ""),
         (
@@ -222,6 +223,7 @@ def _limits_table() -> Iterator[str]:
                 "always" if getattr(RELAXED, name) is not None else None,
             )
             for name, row in ROWS.items()
+            if safety or not row.safety
         ),
     )
 
