@@ -95,6 +95,7 @@ lint: $(STAMPS)/test  ## Check style and formatting (ruff), and types (mypy, str
 
 docs: $(STAMPS)/test  ## Write the reference, the page of evidence and the tables of README and CONTRIBUTING anew, from the code
 	$(BIN)/python -m tools.reference
+	$(BIN)/python -m tools.pages
 	$(BIN)/python -m tools.evidence
 	$(BIN)/python -m tools.promises
 

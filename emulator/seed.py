@@ -12,10 +12,10 @@ import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from emulator.clock import Clock, from_datetime
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
@@ -37,50 +37,60 @@ class BadSeed(ValueError):
 
 
 class SeedFile(Struct, forbid_unknown_fields=True):
-    """A file: its content as text, in base64, or by a path beside the seed file."""
+    """A file. Give exactly one of `content`, `base64` and `path`."""
 
-    filename: str
-    content: str | None = None
-    base64: str | None = None
-    path: str | None = None
-    content_type: str | None = None
-    expires_after: int | None = None
-    public_url: bool = False
+    filename: Annotated[str, Meta(description="Its name; documents and batches refer to it.")]
+    content: Annotated[str, Meta(description="The content as text, stored in UTF-8.")] | None = None
+    base64: Annotated[str, Meta(description="The content in base64.")] | None = None
+    path: Annotated[str, Meta(description="A file with the content, relative to the seed file.")] | None = None
+    content_type: Annotated[str, Meta(description="By default that of the filename extension.")] | None = None
+    expires_after: Annotated[int, Meta(description="Seconds; by default the file does not expire.")] | None = None
+    public_url: Annotated[bool, Meta(description="Whether the file has a public URL.")] = False
 
 
 class SeedDocument(Struct, forbid_unknown_fields=True):
-    """A file as a member of a collection; `file` is the filename."""
+    """A file in a collection."""
 
-    file: str
-    fields: dict[str, str] = {}
+    file: Annotated[str, Meta(description="The `filename` of one of the files.")]
+    fields: Annotated[dict[str, str], Meta(description="Metadata by field name.")] = {}
 
 
 class SeedClock(Struct, forbid_unknown_fields=True):
-    """Where a team's clock stands at first."""
+    """The initial time of a team."""
 
-    at: datetime
-    frozen: bool = True
+    at: Annotated[datetime, Meta(description="RFC 3339; UTC where no offset is given.")]
+    frozen: Annotated[bool, Meta(description="Whether the clock stands still until you move it.")] = True
 
 
 class SeedTeam(Struct, forbid_unknown_fields=True):
-    """What a team has. Collections and batches are bodies of POST, with their `documents` or `requests` in them.
+    """The initial state of a team."""
 
-    `settings` are those that a team can have of its own, by their names: `{"limits": {"file_bytes_max": 1024}}`.
-    """
-
-    settings: dict[str, Any] = {}
-    clock: SeedClock | None = None
-    files: list[SeedFile] = []
-    collections: list[dict[str, Any]] = []
-    batches: list[dict[str, Any]] = []
+    settings: Annotated[
+        dict[str, Any], Meta(description="Settings that a team can override: `limits: {file_bytes_max: 1024}`.")
+    ] = {}
+    clock: Annotated[SeedClock, Meta(description="By default the wall clock.")] | None = None
+    files: Annotated[list[SeedFile], Meta(description="Uploaded in this order.")] = []
+    collections: Annotated[
+        list[dict[str, Any]],
+        Meta(description="Each the body of `POST /v1/collections`, and `documents`, a list of SeedDocument."),
+    ] = []
+    batches: Annotated[
+        list[dict[str, Any]],
+        Meta(
+            description="Each the body of `POST /v1/batches`, and `requests`, a list of batch requests, or "
+            "`input_file`, the `filename` of a JSONL file."
+        ),
+    ] = []
 
 
 class SeedRoot(SeedTeam, forbid_unknown_fields=True, kw_only=True):
-    """A seed file. Its parts are those of every new team; `teams` names the ones that have others instead."""
+    """The file: the initial state of every team, and what differs for some of them."""
 
-    xai_emulator_seed: int
-    keys: dict[str, str] = {}
-    teams: dict[str, SeedTeam] = {}
+    xai_emulator_seed: Annotated[int, Meta(description="The version of this format: 1.")]
+    keys: Annotated[dict[str, str], Meta(description="Known keys, `KEY: PLANE[:PERMISSION,…]`, as for `--key`.")] = {}
+    teams: Annotated[
+        dict[str, SeedTeam], Meta(description="Teams, by name, that have this initial state instead.")
+    ] = {}
 
 
 class Seed:

@@ -14,12 +14,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from emulator import Emulator
 from emulator.cli import build_parser
 from emulator.settings import ROWS, environment_name, flag
+from tools.pages import PAGES as GENERATED
+from tools.pages import render as render_page
 from tools.reference import CONTRIBUTING, FILE, README, render, render_contributing, render_readme
 
 ROOT = Path(__file__).parent.parent
@@ -78,17 +81,17 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("pieces", pages_with(lambda block: block.note != "pytest", "python"))
-def test_python_runs(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
-    """The Python of a page runs from its first line to its last, but for what needs a library that is not here."""
-    emulator.reset()
-    namespace: dict[str, Any] = {"__name__": "docs"}
+def test_each_python_block_runs_alone_as_printed(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
+    """Each block of Python on a page runs in a new namespace, but for what needs a library that is not installed."""
     for block in pieces:
-        code = compile(block.code.replace(ADDRESS, emulator.grpc_target), block.place, "exec")
-        if block.needs is None or find_spec(block.needs) is not None:
-            exec(code, namespace)
-    for thing in namespace.values():
-        if hasattr(thing, "close") and not isinstance(thing, type):
-            thing.close()
+        if block.needs is not None and find_spec(block.needs) is None:
+            continue
+        emulator.reset()
+        namespace: dict[str, Any] = {"__name__": "docs"}
+        exec(compile(block.code.replace(ADDRESS, emulator.grpc_target), block.place, "exec"), namespace)
+        for thing in namespace.values():
+            if hasattr(thing, "close") and not isinstance(thing, type):
+                thing.close()
 
 
 @pytest.mark.parametrize("pieces", pages_with(lambda block: block.note == "pytest", "python"))
@@ -139,7 +142,36 @@ def _write_command(path: Path, line: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize("pieces", pages_with(lambda block: True, "yaml"))
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.stem)
+def test_generated_tables_of_a_page_are_up_to_date(page: Path) -> None:
+    """The tables of fields and members say what the code declares; `make docs` writes them."""
+    text = page.read_text("utf-8")
+    assert text == render_page(text), "run `make docs`"
+
+
+def test_every_field_of_faults_and_seeds_is_described() -> None:
+    """A field without a description would be an empty cell of the table."""
+    cells = [line.split(" | ") for page in GENERATED for line in page.read_text("utf-8").splitlines()]
+    assert not [row for row in cells if row[0].startswith("| `") and row[-1].strip(" |") == ""]
+
+
+@pytest.mark.parametrize("block", blocks(ROOT / "docs" / "seed-file.md", "yaml"), ids=lambda block: block.place)
+def test_seed_file_of_the_page_is_loaded(block: Block, tmp_path: Path) -> None:
+    """The example gives a new team what it says."""
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(block.code)
+    (tmp_path / "logo.png").write_bytes(b"PNG")
+    with Emulator(seed=seed) as emulator, httpx.Client(base_url=emulator.base_url) as client:
+        key = {"authorization": f"Bearer {emulator.api_key}"}
+        files = client.get("/files", headers=key).json()["data"]
+        assert sorted(file["filename"] for file in files) == ["logo.png", "notes.md"]
+        batch = client.get("/batches", headers=key).json()["batches"][0]
+        assert batch["name"] == "nightly"
+        empty = client.get("/files", headers={"authorization": f"Bearer {emulator.api_key}@empty"})
+        assert empty.json()["data"] == []
+
+
+@pytest.mark.parametrize("pieces", pages_with(lambda block: block.page != "seed-file.md", "yaml"))
 def test_files_that_are_shown_are_there(pieces: list[Block]) -> None:
     """A file that a page shows lies in examples/, and can be read; no container and no CI is run here."""
     for block in pieces:

@@ -40,7 +40,7 @@ def _options() -> dict[str, dict[str, Any]]:
 def _verify(options: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        print(f"xai-emulator: verify needs {', '.join(missing)}: pip install 'xai-emulator[contract]'", file=sys.stderr)
+        print(f"xai-emulator: verify needs {', '.join(missing)}, of the extra xai-emulator[contract]", file=sys.stderr)
         return 2
     folder = kit()
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder)]

@@ -17,13 +17,14 @@ DELAY_SECONDS_MAX = 60
 Status = Annotated[int, Meta(ge=400, le=599, description="A refusal with this HTTP status.")]
 ErrorName = Annotated[str, Meta(description="A refusal by name; GET /_emulator/faults/vocabulary lists them.")]
 Sentence = Annotated[str, Meta(max_length=2000, description="The refusal's message, instead of its own.")]
-RetryAfter = Annotated[int, Meta(ge=0, le=86_400, description="Sent along with the refusal.")]
-Delay = Annotated[float, Meta(ge=0, le=DELAY_SECONDS_MAX, description="Real time that passes before all else.")]
+RetryAfter = Annotated[int, Meta(ge=0, le=86_400, description="Seconds for the refusal's Retry-After header.")]
+Delay = Annotated[float, Meta(ge=0, le=DELAY_SECONDS_MAX, description="Real seconds to wait before anything else.")]
 Drop = Annotated[
     Literal["before", "after"], Meta(description="The connection is reset, before or after the operation runs.")
 ]
-Bytes = Annotated[int, Meta(ge=0, le=2**40)]
-Rate = Annotated[int, Meta(ge=1, le=2**30, description="Slows uploads and downloads down, each for a minute at most.")]
+CutUpload = Annotated[int, Meta(ge=0, le=2**40, description="The connection ends once so many bytes were received.")]
+CutDownload = Annotated[int, Meta(ge=0, le=2**40, description="The connection ends once so many bytes were sent.")]
+Rate = Annotated[int, Meta(ge=1, le=2**30, description="The rate of uploads and downloads, for a minute at most.")]
 
 
 # What an operation can be told to do otherwise than usual, and which one that is.
@@ -48,8 +49,8 @@ class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     retry_after_seconds: RetryAfter | None = None
     delay_seconds: Delay | None = None
     drop: Drop | None = None
-    cut_upload_after_bytes: Bytes | None = None
-    cut_download_after_bytes: Bytes | None = None
+    cut_upload_after_bytes: CutUpload | None = None
+    cut_download_after_bytes: CutDownload | None = None
     drip_bytes_per_second: Rate | None = None
     behaviour: Behaviour | None = None
 

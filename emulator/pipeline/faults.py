@@ -24,8 +24,10 @@ Glob = Annotated[
     str, Meta(min_length=1, max_length=200, description="The name of an operation, or a pattern: `files.*`.")
 ]
 Id = Annotated[  # which goes into a header
-    str, Meta(pattern=whole("[A-Za-z0-9._-]{1,64}"), description="Given, or made up where it is missing.")
+    str, Meta(pattern=whole("[A-Za-z0-9._-]{1,64}"), description="Its id; generated when missing.")
 ]
+
+OneDoor = Annotated[Literal["rest", "grpc"], Meta(description="Only calls over this transport; both when missing.")]
 
 
 class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,18 +35,21 @@ class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 
     operation: Glob
     id: Id | None = None
-    door: Literal["rest", "grpc"] | None = None
-    nth: Annotated[int, Meta(ge=1, description="The first call that meets it, counted from when it was set.")] = 1
-    times: Annotated[int, Meta(ge=1)] | None = 1  # null: every time
+    door: OneDoor | None = None
+    nth: Annotated[int, Meta(ge=1, description="The first of the calls from now on that meets it.")] = 1
+    times: Annotated[int, Meta(ge=1, description="How many calls meet it; null means every one.")] | None = 1
 
 
 class Script(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """What the next calls of an operation meet, one step each. After the last step calls go through."""
 
     operation: Glob
-    steps: Annotated[list[Effect | Literal["ok"]], Meta(min_length=1, max_length=1000)]
+    steps: Annotated[
+        list[Effect | Literal["ok"]],
+        Meta(min_length=1, max_length=1000, description='An effect for each call, or "ok" for none.'),
+    ]
     id: Id | None = None
-    door: Literal["rest", "grpc"] | None = None
+    door: OneDoor | None = None
 
 
 class Attempt(msgspec.Struct):

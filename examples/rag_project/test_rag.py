@@ -1,4 +1,4 @@
-"""The tests of rag.py: `pip install xai-emulator xai-sdk pytest` is all they need, no key, no network, no server."""
+"""The tests of rag.py: they need xai-emulator, xai-sdk and pytest, and no key, network or server."""
 
 from __future__ import annotations
 
