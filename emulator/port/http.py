@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -25,12 +26,16 @@ BODY = "xai_emulator.body"  # likewise of its Body, which the app does not get t
 HEAD_BYTES_MAX = 128 * 1024
 KEEP_ALIVE_SECONDS = 75
 REFUSAL_SECONDS = 1.0  # how long a refused client may go on sending before its connection is closed
-NOT_HTTP, HEAD_TOO_LARGE = (
+NOT_HTTP, HEAD_TOO_LARGE, NO_TUNNEL, TWO_HOSTS, OTHER_CODING, OTHER_VERSION = (
     f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
     f"connection: close\r\n\r\n{text}".encode()
     for status, text in (
         ("400 Bad Request", "This is not an HTTP request."),
         ("431 Request Header Fields Too Large", f"The request's head is longer than {HEAD_BYTES_MAX} bytes."),
+        ("501 Not Implemented", "CONNECT is not supported: this server is no proxy."),
+        ("400 Bad Request", "The request has more than one Host header."),
+        ("501 Not Implemented", "The only transfer coding supported is chunked, once."),
+        ("400 Bad Request", "This server speaks HTTP/1.1 and HTTP/1.0."),
     )
 )
 
@@ -104,9 +109,12 @@ class HttpConnection(HttpToolsProtocol):
         self.streams_events = False
         self._register = server.register
         self._in_head = False
+        self._upgrading = False  # the head just read asks for another protocol, and is read again without that
         self._head_bytes = 0  # of the request head being read, as far as the parser has reported it
-        self._unreported_bytes = 0  # the most that it may hold back beyond that
+        self._progressed = False  # the parser has reported something of the bytes that it is given now
+        self._unreported_bytes = 0  # that it has taken since it last reported something
         self._refused = False
+        self._refusal = NOT_HTTP  # what is answered when the parser gives up
         self._on_lost: Callable[[], None] | None = None  # of the running request: pipelined ones run one by one
         self._requests: deque[RequestResponseCycle] = deque()  # oldest first; more than one when they are pipelined
 
@@ -127,39 +135,99 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        reported = self._head_bytes
-        super().data_received(data)
-        # The parser reports a header when it is complete, and keeps what it has of an unfinished one.
-        if self._in_head and not self._refused:
-            self._unreported_bytes = self._unreported_bytes + len(data) if self._head_bytes == reported else 0
-            if self._unreported_bytes > HEAD_BYTES_MAX:
-                self._refuse(HEAD_TOO_LARGE)
+        self._unset_keepalive_if_required()
+        self._progressed = False
+        try:
+            self._parse(data)
+        except HttpParserError:
+            self._refuse(self._refusal)
+            return
+        # The parser keeps what it has of an unfinished header, which must not grow for ever. Where something was
+        # reported, the unfinished rest is shorter than one read, and what came before it may be another request.
+        self._unreported_bytes = 0 if self._progressed else self._unreported_bytes + len(data)
+        if self._unreported_bytes > HEAD_BYTES_MAX:
+            self._refuse(HEAD_TOO_LARGE)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser, and decline every offer to change the protocol (RFC 9110 section 7.8: it may be ignored).
+
+        After a head with `Upgrade` the parser takes the body, or what follows, for the other protocol's. That head is
+        therefore parsed again without the offer, which makes it an ordinary request with an ordinary body.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            head = self._head_without_upgrade()
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does for its own
+            self.parser.feed_data(head)
+
+    def _head_without_upgrade(self) -> bytes:
+        parser = self.parser
+        lines = [b"%b %b HTTP/%b" % (parser.get_method(), self.url, parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._body = Body()
         self.scope["extensions"] = {TRANSPORT: self, BODY: self._body}  # type: ignore[dict-item]
-        self._in_head, self._head_bytes, self._unreported_bytes = True, 0, 0
+        self._in_head, self._upgrading, self._head_bytes, self._progressed = True, False, 0, True
 
     def on_url(self, url: bytes) -> None:
         self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
         self._count_head(len(name) + len(value))
+        if not self._in_head:
+            return  # a trailer: never a header, or it could bring what was checked, such as a key (RFC 9110 § 6.5.1)
+        super().on_header(name, value)
+        name = self.headers[-1][0]
+        if name == b"host":
+            self._refuse_if(any(other == name for other, _ in self.headers[:-1]), TWO_HOSTS)
+        elif name == b"transfer-encoding":
+            again = any(other == name for other, _ in self.headers[:-1])
+            self._refuse_if(again or value.strip().lower() != b"chunked", OTHER_CODING)
 
     def _count_head(self, count: int) -> None:
+        self._progressed = True
         self._head_bytes += count  # trailers, which come after the body, are counted with the head
-        if self._head_bytes > HEAD_BYTES_MAX:
-            raise ValueError("The request's head is too long.")  # becomes an error of the parser
+        self._refuse_if(self._head_bytes > HEAD_BYTES_MAX, HEAD_TOO_LARGE)
+
+    def _refuse_if(self, condition: bool, answer: bytes) -> None:
+        if condition:
+            self._refusal = answer
+            raise ValueError("The request is refused.")  # becomes an error of the parser
 
     def on_headers_complete(self) -> None:
+        self._refuse_if(self.parser.get_method() == b"CONNECT", NO_TUNNEL)
+        self._refuse_if(self.parser.get_http_version() not in ("1.1", "1.0"), OTHER_VERSION)
+        self._upgrading = self.parser.should_upgrade()
+        if self._upgrading:
+            return
         super().on_headers_complete()
         self._in_head = False
         self._unanswered().append(self.cycle)
 
+    def on_chunk_header(self) -> None:
+        self._progressed = True
+
+    def on_message_complete(self) -> None:
+        self._progressed = True
+        if self._upgrading:
+            return
+        super().on_message_complete()
+        if not self.parser.should_keep_alive():  # a trailer may say so too, and the parser ignores what follows
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
+
     def on_body(self, body: bytes) -> None:
+        self._progressed = True
         if self.cycle.response_complete:
             return
         self._body.add(body)
@@ -172,16 +240,17 @@ class HttpConnection(HttpToolsProtocol):
             self._requests.popleft()
         return self._requests
 
-    def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when its parser gives up."""
-        self._refuse(HEAD_TOO_LARGE if self._head_bytes > HEAD_BYTES_MAX else NOT_HTTP)
-
     def _refuse(self, answer: bytes) -> None:
         """Answer what is no HTTP request, and leave the client time to read that before the connection closes."""
         self._refused = True
         unanswered = self._unanswered()
-        if len(unanswered) > 1 or any(request.response_started for request in unanswered):
-            self.transport.close()  # another response comes first, and the refusal cannot be written into it
+        is_broken = bool(unanswered) and not self._in_head and unanswered[-1].more_body
+        whole = list(unanswered)[:-1] if is_broken else list(unanswered)
+        if whole and not (whole[0].response_started and self.streams_events):
+            whole[-1].keep_alive = False  # their responses come first, and then the connection closes
+            return
+        if whole or (is_broken and unanswered[0].response_started):
+            self.transport.close()  # the refusal cannot be written into another response
             return
         for request in unanswered:
             _disconnect(request)
@@ -216,7 +285,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def hang_up(self) -> None:
         unanswered = self._unanswered()
-        if self._refused:
+        if self._refused and (not unanswered or unanswered[0].disconnected):
             self.transport.close()
         elif unanswered and unanswered[0].response_started and self.streams_events:
             _disconnect(unanswered[0])

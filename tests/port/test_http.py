@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from emulator.port.http import HEAD_BYTES_MAX, HttpConnection
+from emulator.port.http import HEAD_BYTES_MAX, HttpConnection, Message, Receive, Send
 from tests.port.rig import MIB, App, delivered, on_each_loop, running, until
 
 
@@ -72,6 +72,87 @@ async def test_an_offered_upgrade_to_h2c_is_declined_in_silence() -> None:
         client = await port.client(upgrade)
         assert await client.response() == b"/up"
         assert await (await client.send(b"GET /on HTTP/1.1\r\n\r\n")).response() == b"/on"
+
+
+@on_each_loop
+async def test_long_pipeline_does_not_exceed_the_head_limit() -> None:
+    """Every request has the whole limit to itself, also where reads end in the same place of many equal heads."""
+    request = b"GET /head HTTP/1.1\r\na: %b\r\n\r\n" % (b"x" * 60_000)
+    cut = len(b"GET /head HTTP/1.1\r\na: xxx")
+    async with running(App()) as port:
+        client = await port.client(request[:cut])
+        for _ in range(6):  # each piece is the rest of one request and the begin of the next
+            await delivered(port)
+            await client.send(request[cut:] + request[:cut])
+            assert await client.response() == b"/head"
+        await client.send(request[cut:])
+        assert await client.response() == b"/head"
+
+
+@on_each_loop
+@pytest.mark.parametrize("filler", [b"x", b"\r\n"], ids=["trailer without end", "lines without a request"])
+async def test_input_that_never_becomes_a_request_is_refused(filler: bytes) -> None:
+    """A client cannot send for ever what the parser has to keep or to skip."""
+    begin = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na: " if filler == b"x" else b""
+    async with running(App()) as port:
+        client = await port.client(begin)
+        for _ in range(2 * HEAD_BYTES_MAX // 50_000):
+            await client.send(filler * (50_000 // len(filler)))
+            await delivered(port)
+        assert (await client.rest()).startswith(b"HTTP/1.1 431")
+
+
+@on_each_loop
+async def test_trailers_are_no_headers() -> None:
+    """Trailers reach neither their own request nor the next one on the connection, whatever they are called."""
+    seen: list[dict[bytes, bytes]] = []
+
+    class Headers(App):
+        async def echo(self, scope: Message, receive: Receive, send: Send) -> None:
+            await super().echo(scope, receive, send)
+            seen.append(dict(scope["headers"]))
+
+    trailers = b"Authorization: Bearer k\r\nHost: y\r\nUpgrade: h2c\r\nConnection: upgrade\r\n"
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with running(Headers()) as port:
+        client = await port.client(head + b"1\r\nb\r\n0\r\n" + trailers + b"\r\nGET /c HTTP/1.1\r\n\r\n")
+        assert [await client.response() for _ in range(2)] == [b"b", b"/c"]
+    assert seen == [{b"host": b"x", b"transfer-encoding": b"chunked"}, {}]
+
+
+@on_each_loop
+async def test_connection_close_in_a_trailer_closes_after_the_response() -> None:
+    """The parser reads nothing more after it, so the connection must not seem to be open."""
+    head = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with running(App()) as port:
+        client = await port.client(head + b"1\r\nb\r\n0\r\nConnection: close\r\n\r\nGET /c HTTP/1.1\r\n\r\n")
+        assert await client.response() == b"b"
+        assert await client.rest() == b""
+
+
+@on_each_loop
+async def test_nonsense_behind_whole_requests_leaves_them_their_responses() -> None:
+    """A refusal never stands in the place of another request's response."""
+    app = App()
+    async with running(app) as port:
+        client = await port.client(b"GET /wait HTTP/1.1\r\n\r\nGET /next HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
+        await app.running.wait()
+        app.go_on.set()
+        assert [await client.response() for _ in range(2)] == [b"waited", b"/next"]
+        assert await client.rest() == b""
+
+
+@on_each_loop
+async def test_broken_body_behind_a_whole_request_leaves_that_its_response() -> None:
+    app = App()
+    async with running(app) as port:
+        client = await port.client(b"GET /wait HTTP/1.1\r\n\r\n")
+        await app.running.wait()
+        await client.send(b"POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnonsense")
+        await delivered(port)
+        app.go_on.set()
+        assert await client.response() == b"waited"
+        assert await client.rest() == b""
 
 
 @on_each_loop

@@ -159,6 +159,121 @@ BROKEN = {
 }
 
 
+DOCUMENT = b'{"name":"a.txt","content_type":"text/plain"}'
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(DOCUMENT), DOCUMENT)
+LENGTH, CHUNKED = b"Content-Length: %d" % len(DOCUMENT), b"Transfer-Encoding: chunked"
+H2C = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c")
+
+
+def initialize(*headers: bytes, body: bytes = DOCUMENT, version: bytes = b"HTTP/1.1") -> bytes:
+    """A request with a JSON body and more headers, followed by a request that would be seen if it were served."""
+    lines = [b"POST /v1/files:initialize " + version, *HEAD.splitlines(), b"Content-Type: application/json", *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body + SMUGGLED
+
+
+def chunked(body: bytes) -> bytes:
+    """The same with a body in chunks."""
+    return initialize(CHUNKED, body=body)
+
+
+# How a request is framed, and the statuses of the responses. 404 is what SMUGGLED gets where it is a request of its
+# own, as it is behind every body that is whole.
+FRAMING = {
+    "a length": (initialize(LENGTH), [200, 404]),
+    "a length with spaces": (initialize(LENGTH + b"  "), [200, 404]),
+    "a length with zeros": (initialize(LENGTH.replace(b" ", b" 000")), [200, 404]),
+    "the same length twice": (initialize(LENGTH, LENGTH), [400]),
+    "a length with a sign": (initialize(b"Content-Length: +44"), [400]),
+    "a length in hexadecimal": (initialize(b"Content-Length: 0x2c"), [400]),
+    "a length with a space in it": (initialize(b"Content-Length: 4 4"), [400]),
+    "a length with an underscore": (initialize(b"Content-Length: 4_4"), [400]),
+    "a length with a vertical tab": (initialize(b"Content-Length: \x0b44"), [400]),
+    "a length with a no-break space": (initialize(b"Content-Length: 44\xa0"), [400]),
+    "a length on a folded line": (initialize(b"Content-Length:\r\n 44"), [400]),
+    "no length": (initialize(b"Content-Length: "), [400]),
+    "a longer length in a trailer": (chunked(CHUNKS[:-2] + b"Content-Length: 99\r\n\r\n"), [400]),
+    "chunks": (chunked(CHUNKS), [200, 404]),
+    "chunks in capitals": (initialize(b"transfer-encoding: CHUNKED", body=CHUNKS), [200, 404]),
+    "chunks twice": (initialize(CHUNKED, CHUNKED, body=CHUNKS), [400]),
+    "chunks, listed twice": (initialize(CHUNKED + b", chunked", body=CHUNKS), [400]),
+    "chunks and an empty coding": (initialize(CHUNKED + b",", body=CHUNKS), [400]),
+    "identity": (initialize(b"Transfer-Encoding: identity", body=CHUNKS), [501]),
+    "identity, then chunks": (initialize(b"Transfer-Encoding: identity", CHUNKED, body=CHUNKS), [501]),
+    "gzip in chunks": (initialize(b"Transfer-Encoding: gzip, chunked", body=CHUNKS), [501]),
+    "chunks with a parameter": (initialize(CHUNKED + b";q=1", body=CHUNKS), [501]),
+    "chunks in quotes": (initialize(b'Transfer-Encoding: "chunked"', body=CHUNKS), [501]),
+    "no coding": (initialize(b"Transfer-Encoding: ", body=CHUNKS), [400]),
+    "a vertical tab before chunks": (initialize(b"Transfer-Encoding: \x0bchunked", body=CHUNKS), [400]),
+    "a coding on a folded line": (initialize(b"Transfer-Encoding:\r\n chunked", body=CHUNKS), [400]),
+    "a space before the colon": (initialize(b"Transfer-Encoding : chunked", body=CHUNKS), [400]),
+    "a space before the name": (initialize(b" Transfer-Encoding: chunked", body=CHUNKS), [400]),
+    "a coding in a trailer": (chunked(CHUNKS[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"), [400]),
+    "an upgrade in a trailer": (chunked(CHUNKS[:-2] + b"\r\n".join(H2C) + b"\r\n\r\n"), [200, 404]),
+    "an end of the connection in a trailer": (chunked(CHUNKS[:-2] + b"Connection: close\r\n\r\n"), [200]),
+    "chunk extensions": (chunked(CHUNKS.replace(b"\r\n", b';a=b;c="d"\r\n', 1)), [200, 404]),
+    "a chunk extension with a bare line feed": (chunked(CHUNKS.replace(b"\r\n", b";a\n", 1)), [400]),
+    "chunks with bare line feeds": (chunked(CHUNKS.replace(b"\r\n", b"\n")), [400]),
+    "chunks with bare carriage returns": (chunked(CHUNKS.replace(b"\r\n", b"\r")), [400]),
+    "chunk data that end with a line feed": (chunked(CHUNKS.replace(b"}\r\n", b"}\n")), [400]),
+    "a chunk size with 0x": (chunked(b"0x" + CHUNKS), [400]),
+    "a chunk size after a space": (chunked(b" " + CHUNKS), [400]),
+    "a chunk size before a space": (chunked(CHUNKS.replace(b"\r\n", b" \r\n", 1)), [400]),
+    "a chunk size with zeros": (chunked(b"0" * 20 + CHUNKS), [200, 404]),
+    "a chunk size beyond 64 bits that wraps": (chunked(b"1" + b"0" * 14 + CHUNKS), [400]),
+    "a chunk without a size": (chunked(CHUNKS.removeprefix(b"2c")), [400]),
+    "chunks in HTTP/1.0": (initialize(CHUNKED, body=CHUNKS, version=b"HTTP/1.0"), [200]),
+    "HTTP/0.9": (initialize(LENGTH, version=b""), [400]),
+    "HTTP/1.2": (initialize(LENGTH, version=b"HTTP/1.2"), [400]),
+    "HTTP/2.0": (initialize(LENGTH, version=b"HTTP/2.0"), [400]),
+    "two hosts": (initialize(b"Host: x", LENGTH), [400]),
+    "a bare carriage return in a header": (initialize(b"x: a\rTransfer-Encoding: chunked", LENGTH), [400]),
+    "a bare line feed in a header": (initialize(b"x: a\nTransfer-Encoding: chunked", LENGTH), [400]),
+    "an end of the connection": (initialize(b"Connection: close", LENGTH), [200]),
+    "an upgrade with a length": (initialize(*H2C, LENGTH), [200, 404]),
+    "an upgrade with chunks": (initialize(*H2C, CHUNKED, body=CHUNKS), [200, 404]),
+    "an upgrade to a WebSocket": (initialize(b"Connection: upgrade", b"Upgrade: websocket", LENGTH), [200, 404]),
+    "an upgrade and an end": (initialize(b"Connection: upgrade, close", b"Upgrade: h2c", LENGTH), [200]),
+    "an upgrade in HTTP/1.0": (initialize(*H2C, LENGTH, version=b"HTTP/1.0"), [200]),
+    "an upgrade with a length and chunks": (initialize(*H2C, LENGTH, CHUNKED, body=CHUNKS), [400]),
+    "a tunnel": (b"CONNECT x:443 HTTP/1.1\r\n" + HEAD + b"\r\n" + SMUGGLED, [501]),
+    "a tunnel with a body": (b"CONNECT x:443 HTTP/1.1\r\n" + HEAD + LENGTH + b"\r\n\r\n" + SMUGGLED, [501]),
+}
+
+
+@pytest.mark.parametrize(("sent", "expected"), FRAMING.values(), ids=FRAMING)
+def test_request_with_odd_framing_is_refused_or_served_in_full(
+    served: Served, sent: bytes, expected: list[int]
+) -> None:
+    """A request whose length is ambiguous is refused, and its connection closed.
+
+    That is: several or malformed lengths, other transfer codings than chunked, malformed chunks, bare line ends, folded
+    lines. A body never becomes a request of its own, and an offer to change the protocol changes nothing.
+    """
+    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_SECONDS) as client:
+        client.sendall(sent)
+        said = b""
+        while len(statuses(said)) < len(expected):
+            received = client.recv(65536)
+            assert received, said
+            said += received
+        if expected[-1] != 404:  # the connection ends without another response
+            with suppress(ConnectionResetError):
+                while received := client.recv(65536):
+                    said += received
+    assert statuses(said) == expected, said
+
+
+def test_key_in_a_trailer_does_not_authenticate(served: Served) -> None:
+    """A trailer never counts as a header, least of all with a key."""
+    head = b"POST /v1/files:initialize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    request = head + CHUNKED + b"\r\n\r\n" + CHUNKS[:-2] + b"Authorization: Bearer xai-emulator\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_SECONDS) as client:
+        client.sendall(request)
+        assert statuses(client.recv(65536)) == [401]
+        client.sendall(b"GET /v1/files HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert statuses(client.recv(65536)) == [401], "nor for the next request"
+
+
 @pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
 def test_a_broken_request_is_refused_and_the_next_is_served(served: Served, sent: bytes) -> None:
     """Broken chunks, lengths, heads and targets, the shapes of request smuggling, noise, and HTTP/2 that is none.
