@@ -80,6 +80,7 @@ class Server:
                 await Seed(self.world, self._rest, self.world.settings.seed).prepare()
             await self.port.start()
         except BaseException:
+            self.world.readers.close()
             self.world.store.close()
             raise
         host = self.world.settings.host
@@ -94,6 +95,7 @@ class Server:
         await self.port.stop()
         if self._jobs is not None:
             await asyncio.wait([self._jobs])
+        self.world.readers.close()  # after the jobs, none of which shall fail a document because of that
         self.world.store.close()
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:

@@ -17,6 +17,7 @@ from emulator.errors import ApiError, Kind
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
 from emulator.search.embedders import STAND_IN, check_embedder, embed
+from emulator.search.readers import Readers
 from emulator.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
 from emulator.store.jobs import HELD
@@ -132,6 +133,7 @@ class World:
     origin: str = "http://localhost"  # where the emulator listens, for callers whose own view is not known
     teams: dict[str, Team] = field(default_factory=dict)
     responders: dict[str | Callable[..., Any], Responder] = field(default_factory=dict)  # those in use
+    readers: Readers = field(default_factory=Readers)
     log: Callable[[str], None] = lambda line: None
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
     wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed

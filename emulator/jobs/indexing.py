@@ -16,8 +16,8 @@ from emulator.functions import words_of
 from emulator.limits import Limits, exceeds, utf8_bytes
 from emulator.search.embedders import EmbedderError
 from emulator.search.extracted import ExtractionError
+from emulator.search.readers import Processes
 from emulator.store.jobs import Job
-from emulator.threads import each_in_threads
 from emulator.world import Team, World
 
 # Embedded and written between two chances for other calls; the stand-in takes some 50 bytes for each character.
@@ -51,13 +51,7 @@ class _Work:
             document, store = self.document(), self._world.store
             collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
             assert collection is not None
-            path = store.blobs.path(document.file.blob)
-            limits = self.team.limits
-            [answer] = await each_in_threads(lambda document: cut(path, document, collection, limits), [document])
-            if isinstance(answer, Exception):
-                raise answer
-            self._chunks = answer
-        assert self._chunks is not None
+            self._chunks = await read(self._world, self.team, document, collection)
         return self._chunks
 
     async def embed(self) -> None:
@@ -176,7 +170,21 @@ def _batches(chunks: list[IndexedChunk]) -> Iterator[list[IndexedChunk]]:
         yield batch
 
 
-def cut(path: Path, document: Document, collection: Collection, limits: Limits) -> list[IndexedChunk]:
+async def read(world: World, team: Team, document: Document, collection: Collection) -> list[IndexedChunk]:
+    """What `cut` returns or raises, in a thread."""
+    from emulator.search.extract import is_large
+
+    file, readers, limits = document.file, world.readers, team.limits
+    path = world.store.blobs.path(file.blob)
+    return await readers.run(
+        lambda: cut(path, document, collection, limits, readers.processes),
+        large=is_large(file.size, file.content_type, file.filename),
+    )
+
+
+def cut(
+    path: Path, document: Document, collection: Collection, limits: Limits, processes: Processes
+) -> list[IndexedChunk]:
     """The text of a file as chunks, with what the collection injects into each.
 
     Raises ExtractionError, also as soon as the chunks exceed a limit: overlaps, injected values and the headers of
@@ -190,7 +198,7 @@ def cut(path: Path, document: Document, collection: Collection, limits: Limits) 
     injected = injected_values(collection.field_definitions, document.fields)
     if exceeds(limits.injected_bytes_max, injected.values()):
         raise ExtractionError(f"The fields injected into chunks have more than {limits.injected_bytes_max} bytes.")
-    extracted = extract(path, file.content_type, file.filename)
+    extracted = extract(path, file.content_type, file.filename, processes=processes)
     chunks: list[IndexedChunk] = []
     room = limits.indexed_bytes_per_document_max
     for ordinal, chunk in enumerate(split(extracted.text, configuration, chunks_max=limits.chunks_per_document_max)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from emulator.domain import content_types
@@ -21,7 +20,7 @@ async def text_of(world: World, file: File) -> Content:
     """
     world.store.blobs.present(file.blob, file.size)
     try:
-        text = await asyncio.to_thread(_extract, world, file)
+        text = await _extract(world, file)
     except ExtractionError as error:
         sentence = f"Text extraction is not supported for this file. {error}"
         raise invalid(sentence, rule="format_text", param="format") from None
@@ -36,7 +35,11 @@ async def text_of(world: World, file: File) -> Content:
     return Content(len(text), content_types.UNKNOWN, read)  # OpenAPI: the content is octets in either format
 
 
-def _extract(world: World, file: File) -> bytes:
-    from emulator.search.extract import extract
+async def _extract(world: World, file: File) -> bytes:
+    from emulator.search.extract import extract, is_large
 
-    return extract(world.store.blobs.path(file.blob), file.content_type, file.filename).text.encode()
+    path, processes = world.store.blobs.path(file.blob), world.readers.processes
+    large = is_large(file.size, file.content_type, file.filename)
+    return await world.readers.run(
+        lambda: extract(path, file.content_type, file.filename, processes=processes).text.encode(), large=large
+    )

@@ -10,11 +10,20 @@ from emulator.search.extract_formats import HOW, Format, How, row
 from emulator.search.extract_process import extract_isolated
 from emulator.search.extract_text import decode, html_text, notebook_text
 from emulator.search.extracted import BOUNDS, Bounds, Extracted, ExtractionError, readable, within
+from emulator.search.readers import Processes
+
+SMALL_BYTES_MAX = 1024 * 1024  # of what is read at once with any number of others
 
 _IN_PROCESS: dict[How, Callable[[str], str]] = {How.TEXT: str, How.HTML: html_text, How.NOTEBOOK: notebook_text}
 
 
-def extract(data: bytes | Path, content_type: str, filename: str, bounds: Bounds = BOUNDS) -> Extracted:
+def extract(
+    data: bytes | Path,
+    content_type: str,
+    filename: str,
+    bounds: Bounds = BOUNDS,
+    processes: Processes | None = None,
+) -> Extracted:
     """The text of a file, or an ExtractionError that says in a sentence why there is none.
 
     A content type that is not known, or that stands for files which cannot be read, gives way to the filename's
@@ -23,10 +32,20 @@ def extract(data: bytes | Path, content_type: str, filename: str, bounds: Bounds
     how = choose(content_type, filename).how
     if how is None:
         return Extracted(_decode_unknown(data, content_type, filename, bounds))
-    in_process_bytes_max = HOW[how].in_process_bytes_max
-    if in_process_bytes_max is None or _size(data) <= in_process_bytes_max:
+    if not _is_isolated(how, _size(data)):
         return Extracted(within(readable(_IN_PROCESS[how](decode(_bytes(data)))), bounds))
-    return extract_isolated(data, how, bounds)
+    return extract_isolated(data, how, bounds, processes or Processes())
+
+
+def is_large(size: int, content_type: str, filename: str) -> bool:
+    """Whether a file needs much memory to be read: a process of its own, or many times its size in this one."""
+    how = choose(content_type, filename).how
+    return size > SMALL_BYTES_MAX or (how is not None and _is_isolated(how, size))
+
+
+def _is_isolated(how: How, size: int) -> bool:
+    in_process_bytes_max = HOW[how].in_process_bytes_max
+    return in_process_bytes_max is not None and size > in_process_bytes_max
 
 
 def choose(content_type: str, filename: str) -> Format:

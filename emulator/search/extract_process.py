@@ -7,8 +7,9 @@ input, and reads one JSON object from its standard output.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,34 +18,24 @@ import msgspec
 
 from emulator.search.extract_formats import HOW, How
 from emulator.search.extracted import Bounds, Extracted, ExtractionError
+from emulator.search.readers import Processes
 
 _ROOT = Path(__file__).parents[2]  # where the package `emulator` is, wherever the emulator was started
 _NO_MEMORY = "The file needs more than {memory_bytes_max} bytes of memory to be read."
 
 
-def extract_isolated(data: bytes | Path, how: How, bounds: Bounds) -> Extracted:
+def extract_isolated(data: bytes | Path, how: How, bounds: Bounds, processes: Processes) -> Extracted:
     """The text of a file, read by another process; whatever happens to that one is an ExtractionError here."""
     command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(msgspec.structs.asdict(bounds))]
-    run = functools.partial(
-        subprocess.run,
-        command,
-        cwd=_ROOT,
-        timeout=bounds.seconds_max,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    command.append(str(os.getpid()))
     try:
-        if isinstance(data, Path):
-            with data.open("rb") as file:
-                done = run(stdin=file)
-        else:
-            done = run(input=data)
+        code, output = processes.run(command, data, _ROOT, bounds.seconds_max)
     except subprocess.TimeoutExpired:
         raise ExtractionError(f"The file took more than {bounds.seconds_max} seconds to read.") from None
-    if done.returncode:
+    if code:
         label = HOW[how].label
-        raise ExtractionError(f"The file could not be read as {label}: its reader ended with {done.returncode}.")
-    answer = json.loads(done.stdout)
+        raise ExtractionError(f"The file could not be read as {label}: its reader ended with {code}.")
+    answer = json.loads(output)
     if "error" in answer:
         raise ExtractionError(answer["error"])
     return Extracted(answer["text"], None if answer["pages"] is None else tuple(answer["pages"]))
@@ -60,6 +51,20 @@ def _limit(bounds: Bounds) -> None:
     for limit, value in limits:
         with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses to set it
             resource.setrlimit(limit, (value, value))
+
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process when the one that started it ends, however that is killed itself."""
+    if sys.platform != "linux":  # elsewhere the limits end it
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
 
 
 def answer(data: bytes, how: How, bounds: Bounds) -> dict[str, object]:
@@ -81,6 +86,7 @@ def answer(data: bytes, how: How, bounds: Bounds) -> dict[str, object]:
 def main() -> None:
     """Read standard input as it says on the command line, and reply on standard output."""
     how, bounds = How(sys.argv[1]), Bounds(**json.loads(sys.argv[2]))
+    _end_with(int(sys.argv[3]))
     output, sys.stdout = sys.stdout, sys.stderr  # a reader that prints does not talk into the reply
     _limit(bounds)
     json.dump(answer(sys.stdin.buffer.read(), how, bounds), output)

@@ -19,6 +19,7 @@ from emulator.search.extract import extract
 from emulator.search.extract_formats import How
 from emulator.search.extract_process import answer, extract_isolated
 from emulator.search.extracted import BOUNDS, Bounds, Extracted, ExtractionError
+from emulator.search.readers import Processes
 
 MIB = 1024**2
 
@@ -375,7 +376,7 @@ def test_time_is_bounded() -> None:
     """A file that keeps its reader busy is given up when its seconds are over."""
     endless = epub(spine="<itemref idref='b'/>" * 100_000, chapter="<i></i>" * 10_000)
     with pytest.raises(ExtractionError, match=r"more than 1 seconds"):
-        extract_isolated(endless, How.EPUB, Bounds(seconds_max=1))
+        extract_isolated(endless, How.EPUB, Bounds(seconds_max=1), Processes())
 
 
 def test_a_page_of_open_markup_is_given_up() -> None:
@@ -391,10 +392,10 @@ def test_memory_is_bounded() -> None:
     """A file that needs more memory than it is given fails alone, and this process does not notice."""
     cells = b'{"cells": [{"source": "' + b"x" * 40 * MIB + b'"}]}'
     with pytest.raises(ExtractionError, match=r"bytes of memory|ended with"):
-        extract_isolated(cells, How.NOTEBOOK, Bounds(memory_bytes_max=100 * MIB))
+        extract_isolated(cells, How.NOTEBOOK, Bounds(memory_bytes_max=100 * MIB), Processes())
 
 
 def test_a_reader_that_dies_is_an_error() -> None:
     """Whatever ends the process, the document fails with a sentence."""
     with pytest.raises(ExtractionError, match="its reader ended with"):
-        extract_isolated(b"", How.PDF, Bounds(memory_bytes_max=1 * MIB))
+        extract_isolated(b"", How.PDF, Bounds(memory_bytes_max=1 * MIB), Processes())

@@ -1,0 +1,110 @@
+"""Reads the files of all teams in threads: the ones that need much memory a few at a time, and none beyond the end.
+
+A reader of one file may take up to `Bounds.memory_bytes_max`, in a process of its own or in this one. `READERS_MAX`
+bounds what all of them take together: teams wait for each other here, in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
+
+READERS_MAX = 4  # with a process of 1 GiB each
+
+
+class Processes:
+    """The processes of one emulator's readers, which end with it."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, command: Sequence[str], data: bytes | Path, cwd: Path, seconds_max: float) -> tuple[int, bytes]:
+        """Run a command with the data on its standard input; return its exit code and its standard output.
+
+        Raises subprocess.TimeoutExpired after `seconds_max`.
+        """
+        if isinstance(data, Path):
+            with data.open("rb") as file:
+                return self._run(command, file, None, cwd, seconds_max)
+        return self._run(command, subprocess.PIPE, data, cwd, seconds_max)
+
+    def _run(
+        self, command: Sequence[str], stdin: int | IO[bytes], data: bytes | None, cwd: Path, seconds_max: float
+    ) -> tuple[int, bytes]:
+        with subprocess.Popen(
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cwd
+        ) as process:
+            try:
+                with self._lock:
+                    self._running.add(process)
+                    if self._closed:
+                        process.kill()
+                output, _ = process.communicate(data, seconds_max)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                with self._lock:
+                    self._running.discard(process)
+            return process.returncode, output
+
+    def close(self) -> None:
+        """Kill what runs, and from now on whatever starts."""
+        with self._lock:
+            self._closed = True
+            for process in self._running:
+                process.kill()
+
+
+class Readers:
+    """Runs the readers of one emulator. Called on the event loop."""
+
+    def __init__(self, at_once: int = READERS_MAX) -> None:
+        self.processes = Processes()
+        self._slots = asyncio.Semaphore(at_once)
+
+    async def run(self, read: Callable[[], T], *, large: bool) -> T:
+        """What `read` returns or raises in a thread of its own; a large one waits for one of the slots.
+
+        A slot is free again when the reading has ended, not when its caller has left.
+        """
+        if large:
+            await self._slots.acquire()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[tuple[Any, Exception | None]] = loop.create_future()
+
+        def end(answer: Any, error: Exception | None) -> None:
+            if large:
+                self._slots.release()
+            if not ended.done():
+                ended.set_result((answer, error))
+
+        def work() -> None:
+            answer, error = None, None
+            try:
+                answer = read()
+            except Exception as raised:
+                error = raised
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                loop.call_soon_threadsafe(end, answer, error)
+
+        # Not a thread of a pool: the loop and the process would wait for its end, and others for a free one.
+        threading.Thread(target=work, name="xai-emulator-reader", daemon=True).start()
+        answer, error = await ended
+        if error is not None:
+            raise error
+        result: T = answer
+        return result
+
+    def close(self) -> None:
+        """End the processes of readers that are still at work."""
+        self.processes.close()
