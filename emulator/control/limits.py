@@ -8,9 +8,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
-from emulator.limits import DEFAULTS, DOCUMENTED, ROWS, override
+from emulator.limits import DEFAULTS, DOCUMENTED, ROWS, override, parse_value
 
-Value = Annotated[int, Meta(ge=0, le=2**62)]
+Number = Annotated[int, Meta(ge=0, le=2**62)]
+Quantity = Annotated[str, Meta(max_length=40, description="A number with a unit, such as `512MiB`, or `none`.")]
 
 
 class LimitShown(Struct):
@@ -34,9 +35,9 @@ def _change_shape() -> type[Struct]:
     for name in ROWS:
         try:
             override(DOCUMENTED, {name: None})
-            fields.append((name, Value | None | UnsetType, UNSET))
+            fields.append((name, Number | Quantity | None | UnsetType, UNSET))
         except ValueError:
-            fields.append((name, Value | UnsetType, UNSET))
+            fields.append((name, Number | Quantity | UnsetType, UNSET))
     return msgspec.defstruct("LimitsChange", fields, forbid_unknown_fields=True, module=__name__)
 
 
@@ -55,9 +56,13 @@ async def read(asked: Asked) -> LimitsShown:
 
 
 async def change(asked: Asked) -> LimitsShown:
-    """Override limits of a team: `{"file_bytes_max": 1024}`, null for none."""
+    """Override limits of a team: `{"file_bytes_max": "512MiB"}` or a number, null for none."""
+    given: dict[str, int | str | None] = msgspec.to_builtins(asked.body)
     try:
-        asked.world.set_limits(asked.team, msgspec.to_builtins(asked.body))
+        changes = {
+            name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()
+        }
+        asked.world.set_limits(asked.team, changes)
     except ValueError as error:
         raise ControlError(422, str(error)) from None
     return await read(asked)

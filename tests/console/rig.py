@@ -23,7 +23,19 @@ FLAGS = [
 ]
 PATIENCE_MS = 20_000
 WIDE, NARROW = {"width": 1280, "height": 832}, {"width": 360, "height": 740}
-PANELS = ("start", "files", "collections", "search", "batches", "journal", "faults", "clock", "snapshots", "limits")
+PANELS = (
+    "start",
+    "files",
+    "collections",
+    "search",
+    "batches",
+    "journal",
+    "faults",
+    "clock",
+    "snapshots",
+    "limits",
+    "settings",
+)
 
 
 def found_browser() -> str | None:
@@ -62,6 +74,12 @@ class Console:
         reply = httpx.request(method, f"{self.url}/_emulator{path}", **options)
         assert reply.status_code == 200, reply.text
         return reply.json()
+
+    def configure(self, **settings: Any) -> None:
+        """Give the team settings of its own."""
+        self.control("GET", "/clock")  # a team is made when it is first named
+        reply = httpx.patch(f"{self.url}/_emulator/teams/{self.team}", json=settings)
+        assert reply.status_code == 200, reply.text
 
     def upload(self, name: str, content: bytes = b"Some text.", **fields: str) -> str:
         """A file of the team, uploaded from outside; its id."""

@@ -128,7 +128,7 @@ def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path
     dialog.get_by_role("button", name="Add a field").click()
     dialog.get_by_label("Key of the field").fill("author")
     dialog.get_by_label("required").check()
-    dialog.get_by_role("button", name="Make it").click()
+    dialog.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="papers")).to_be_visible()
     (tmp_path / "solar.md").write_text("Solar panels turn light into electricity.")
     page.locator("input[type=file]").set_input_files(tmp_path / "solar.md")
@@ -141,8 +141,8 @@ def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path
     expect(detail).to_contain_text("1 chunk")
     expect(detail).to_contain_text("text/markdown")
     expect(detail.locator(".chunk")).to_have_text("Solar panels turn light into electricity.")
-    detail.get_by_role("button", name="Take it out").click()
-    page.get_by_role("dialog").get_by_role("button", name="Take it out").click()
+    detail.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.get_by_text("This collection is empty.")).to_be_visible()
     assert len(console.rest.get("/files").json()["data"]) == 1, "the file itself stays"
 
@@ -163,11 +163,53 @@ def test_a_search_tells_why(console: Console) -> None:
     answered = console.rest.post("/documents/search", json=asked).json()["matches"]
     assert len(parts) == 2
     assert sum(parts) == pytest.approx(answered[0]["score"], rel=1e-3)
-    page.get_by_label("By", exact=True).select_option("keyword")
+    page.get_by_label("Mode", exact=True).select_option("keyword")
     page.get_by_role("button", name="Search").click()
     expect(matches).to_have_count(1)
-    expect(matches.first).to_contain_text("not asked")
+    expect(matches.first).to_contain_text("not part of this mode")
     assert "mode=keyword" in page.url
+
+
+def test_search_ticks_the_only_collection_or_those_used_last(console: Console) -> None:
+    """Who comes to the panel can ask at once, unless there are several collections and none was used yet."""
+    ticked = "[...document.querySelectorAll('.places input:checked')].map((each) => each.parentElement.textContent)"
+    first = console.collection("first")
+    page = console.open("search")
+    expect(page.locator(".places input")).to_be_checked()
+    console.collection("second")
+    expect(page.locator(".places input")).to_have_count(2)
+    console.open(f"collections/{first}")
+    expect(page.get_by_role("heading", name="first")).to_be_visible()
+    console.open("search")
+    expect(page.locator(".places input")).to_have_count(2)
+    assert page.evaluate(ticked) == ["first0"]
+    page.get_by_label("first").uncheck()
+    page.get_by_label("second").check()
+    page.get_by_label("Query").fill("anything")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+    console.open("files")
+    console.open("search")
+    expect(page.locator(".places input")).to_have_count(2)
+    assert page.evaluate(ticked) == ["second0"]
+
+
+def test_batches_show_how_far_they_are_and_can_be_filtered_by_state(console: Console) -> None:
+    """Finished requests of all requests as numbers, and a state that the list is narrowed to."""
+    request = {"chat_get_completion": {"model": "grok-4.3", "messages": [{"role": "user", "content": "Say it"}]}}
+    made = {name: console.rest.post("/batches", json={"name": name}).json()["batch_id"] for name in ("full", "empty")}
+    requests = [{"batch_request_id": str(number), "batch_request": request} for number in range(3)]
+    console.rest.post(f"/batches/{made['full']}/requests", json={"batch_requests": requests})
+    page = console.open("batches")
+    expect(row(page, "full")).to_contain_text("3 / 3")
+    expect(row(page, "empty")).to_contain_text("0 / 0")
+    page.get_by_label("State").select_option("open")
+    expect(row(page, "full")).to_have_count(0)
+    expect(row(page, "empty")).to_be_visible()
+    expect(page.locator(".counter")).to_have_text("1 of 2 batches matches")
+    page.reload()
+    expect(page.get_by_label("State")).to_have_value("open")
+    expect(row(page, "full")).to_have_count(0)
 
 
 def test_send_a_batch_and_watch_it(console: Console) -> None:
@@ -202,12 +244,40 @@ def test_the_journal_is_live_and_names_the_rule(console: Console) -> None:
     expect(page.get_by_text("No call matches.")).to_be_visible()
 
 
+def test_journal_tells_real_time_when_the_clock_was_moved(console: Console) -> None:
+    """A call of just now is not a day old; the time of the team stands beside it, and both in full on hover."""
+    console.rest.get("/files")
+    console.control("POST", "/clock/advance", json={"seconds": 86_400})
+    call = console.control("GET", "/requests")["requests"][0]
+    real, team = (call[name][:19].replace("T", " ") + " UTC" for name in ("real_at", "at"))
+    page = console.open("journal/1")
+    when = row(page, "files.list").locator("time")
+    expect(when).to_have_text(re.compile("now|seconds? ago|minutes? ago"))
+    expect(when).to_have_attribute("title", f"{real}; the team's clock showed {team}")
+    pane = page.get_by_role("complementary", name="Call 1")
+    expect(pane.get_by_text(real, exact=True).first).to_be_visible()
+    expect(pane).to_contain_text("Time of the team")
+
+
+def test_journal_shows_response_headers_and_what_a_501_is(console: Console) -> None:
+    """A path that is documented and not emulated is called so, and no other path is suggested for it."""
+    reply = console.rest.post("/chat/completions", json={"model": "grok-4.3"})
+    assert reply.status_code == 501
+    page = console.open("journal/1")
+    pane = page.get_by_role("complementary", name="Call 1")
+    expect(row(page, "501")).to_contain_text("not emulated")
+    expect(pane).to_contain_text("not emulated")
+    expect(pane).not_to_contain_text("Similar paths")
+    expect(pane).to_contain_text("Response headers")
+    expect(pane).to_contain_text(reply.headers["x-request-id"])
+
+
 def test_two_clicks_let_the_next_call_fail(console: Console) -> None:
     """A fault is set from the bar in two clicks, meets the next call of a client, and is used up then."""
     page = console.open("files")
     expect(page.get_by_text("This team has no files yet.")).to_be_visible()
     page.get_by_role("button", name="Planned faults").click()
-    page.get_by_role("button", name="be refused: unavailable (503)").click()
+    page.get_by_role("button", name="fails: unavailable (503)").click()
     expect(page.get_by_role("button", name="Planned faults: 1")).to_be_visible()
     page.reload()
     expect(page.get_by_text("This team has no files yet.")).to_be_visible()
@@ -221,16 +291,23 @@ def test_plan_a_rule_and_see_what_it_met(console: Console) -> None:
     form = page.locator("form")
     form.get_by_label("A call of").select_option("files.list")
     form.get_by_label("What happens: it").select_option("cut_upload_after_bytes")
-    form.get_by_role("button", name="Plan it").click()
+    form.get_by_role("button", name="Add the rule").click()
     expect(page.get_by_role("alert")).to_contain_text("files.list")
     form.get_by_label("What happens: it").select_option("error")
     form.get_by_label("With").select_option("out_of_credits")
-    form.get_by_label("How often").fill("")
-    form.get_by_role("button", name="Plan it").click()
+    form.get_by_label("How many times").fill("")
+    form.get_by_role("button", name="Add the rule").click()
     expect(row(page, "rule-1")).to_contain_text("error out_of_credits")
     assert [console.rest.get("/files").status_code for _ in range(2)] == [429, 429]
     expect(row(page, "rule-1")).to_contain_text("2 of 2 calls")
-    page.get_by_role("button", name="Forget rule-1").click()
+    expect(row(page, "rule-1")).to_contain_text("every call")
+    form.get_by_label("From call number").fill("2")
+    form.get_by_label("How many times").fill("3")
+    form.get_by_label("Transport").select_option("grpc")
+    form.get_by_role("button", name="Add the rule").click()
+    expect(row(page, "rule-2")).to_contain_text("calls 2 to 4 over gRPC")
+    page.get_by_role("button", name="Remove rule-2").click()
+    page.get_by_role("button", name="Remove rule-1").click()
     expect(page.get_by_text("No fault is planned.")).to_be_visible()
 
 
@@ -252,8 +329,8 @@ def test_freeze_the_clock_and_move_on_to_a_planned_job(console: Console) -> None
     page = console.open("clock")
     page.get_by_role("button", name="Freeze").click()
     expect(page.locator(".card").get_by_text("frozen")).to_be_visible()
-    page.get_by_role("button", name=f"Move on to expire_file of {file_id}").click()
-    expect(page.get_by_text("Nothing is planned.")).to_be_visible()
+    page.get_by_role("button", name=f"Advance to expire_file of {file_id}").click()
+    expect(page.get_by_text("No job is planned.")).to_be_visible()
     assert console.rest.get(f"/files/{file_id}").status_code == 404
     assert console.control("GET", "/clock")["frozen"]
 
@@ -264,11 +341,24 @@ def test_limits_show_their_sources_and_can_be_changed(console: Console) -> None:
     expect(row(page, "file_bytes_max").first).to_contain_text("Files guide")
     page.get_by_role("searchbox").fill("files_per_team")
     page.get_by_role("button", name="Change files_per_team_max").click()
+    page.get_by_label("Value").fill("some")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_role("alert")).to_contain_text("whole number")
     page.get_by_label("Value").fill("0")
     page.get_by_role("button", name="Set").click()
     expect(row(page, "files_per_team_max")).to_contain_text("default 100,000")
     refused = console.rest.post("/files", files={"file": ("a.txt", b"a")})
     assert refused.headers["x-emulator-rule"] == "files_per_team_max"
+    page.get_by_role("searchbox").fill("total_bytes")
+    page.get_by_role("button", name="Change total_bytes_per_team_max").click()
+    expect(page.get_by_label("Value")).to_have_value("100GiB")
+    page.get_by_label("Value").fill("512MiB")
+    page.get_by_role("button", name="Set").click()
+    expect(row(page, "total_bytes_per_team_max")).to_contain_text("512 MiB")
+    assert console.control("GET", "/limits")["limits"]["total_bytes_per_team_max"]["value"] == 512 * 1024**2
+    page.get_by_role("searchbox").fill("")
+    page.get_by_label("Changed only").check()
+    expect(page.locator(".counter")).to_contain_text("2 of ")
 
 
 def test_save_a_state_and_come_back(console: Console) -> None:
@@ -279,9 +369,32 @@ def test_save_a_state_and_come_back(console: Console) -> None:
     page.get_by_role("button", name="Save").click()
     expect(row(page, "before")).to_be_visible()
     console.rest.delete(f"/files/{file_id}")
-    page.get_by_role("button", name="Go back to before").click()
-    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
-    expect(page.get_by_text("is as it was in")).to_be_visible()
+    page.get_by_role("button", name="Restore before").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("was restored from")).to_be_visible()
+    assert console.rest.get(f"/files/{file_id}").status_code == 200
+
+
+def test_snapshot_of_another_emulator_can_be_imported(console: Console, tmp_path: Path) -> None:
+    """Its file is chosen, named, listed, and can be restored; what is no snapshot is refused in the dialog."""
+    file_id = console.upload("kept.txt")
+    console.control("POST", "/snapshots", json={"name": "before"})
+    saved = console.rest.get(f"{console.url}/_emulator/snapshots/before", params={"team": console.team})
+    (tmp_path / "from elsewhere.snapshot").write_bytes(saved.content)
+    (tmp_path / "no.snapshot").write_bytes(b"no database")
+    console.rest.delete(f"/files/{file_id}")
+    page = console.open("snapshots")
+    dialog = page.get_by_role("dialog")
+    page.locator("input[type=file]").set_input_files(tmp_path / "no.snapshot")
+    dialog.get_by_role("button", name="Import").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "from elsewhere.snapshot")
+    expect(dialog.get_by_label("Name")).to_have_value("from-elsewhere")
+    dialog.get_by_role("button", name="Import").click()
+    page.get_by_role("button", name="Restore from-elsewhere").click()
+    dialog.get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("was restored from")).to_be_visible()
     assert console.rest.get(f"/files/{file_id}").status_code == 200
 
 

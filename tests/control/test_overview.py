@@ -84,3 +84,16 @@ def test_settings_show_no_secret() -> None:
     assert listed["embedder"] == "http://localhost:9/v1/embeddings"
     assert listed["keys"] == "2"
     assert listed["responder"] == "a Python function"
+
+
+def test_limits_take_a_number_a_quantity_or_null(control: httpx.Client) -> None:
+    """A quantity is read as on the command line; what is none is refused and changes nothing."""
+    assert control.put("/limits", json={"file_bytes_max": "512MiB", "filename_chars_max": 9}).status_code == 200
+    for wrong in ("512 apples", "", "-1", "1.5MiB", "9" * 30):
+        refused = control.put("/limits", json={"file_bytes_max": wrong, "filename_chars_max": 8})
+        assert refused.status_code == 422, wrong
+        assert refused.json()["error"].startswith("file_bytes_max")
+    limits = control.get("/limits").json()["limits"]
+    assert (limits["file_bytes_max"]["value"], limits["filename_chars_max"]["value"]) == (512 * 1024**2, 9)
+    control.put("/limits", json={"file_bytes_max": "none"})
+    assert control.get("/limits").json()["limits"]["file_bytes_max"]["value"] is None

@@ -2,7 +2,7 @@
 
 import { keysOf } from "./session.js";
 
-/** A call that was not carried out; `rule` is the limit or rule that refused it. */
+/** A call that was refused; `rule` is the limit or rule that refused it. */
 class Refusal extends Error {
   constructor(message, { status = 0, rule = null, fault = null } = {}) {
     super(message);
@@ -30,6 +30,11 @@ export class Api {
     return json(await send(address, { method, ...content(body) }));
   }
 
+  /** A control call whose body is a file; its JSON. */
+  async controlUpload(method, path, file) {
+    return json(await send(this.controlAddress(path), { method, body: file }));
+  }
+
   /** A call to `/v1` on the inference plane; its JSON. */
   async inference(method, path, { body, query } = {}) {
     return json(await this.v1("inference", method, path, { body, query }));
@@ -44,7 +49,7 @@ export class Api {
   async v1(plane, method, path, { body, query } = {}) {
     const tail = query ? `?${new URLSearchParams(query)}` : "";
     const { headers, ...rest } = content(body);
-    // Whoever looks at the page must not be counted, nor use up a fault that waits for a client.
+    // What the page reads is not in the journal, and uses up no fault that is planned for a client.
     const aside = method === "GET" ? { "x-emulator-aside": "console" } : {};
     return this.#withKeys(() =>
       send(`/v1${path}${tail}`, { method, headers: { ...headers, ...aside, ...this.#credentials(plane) }, ...rest }));

@@ -56,7 +56,7 @@ function clockChip({ clock, live }) {
   const { opener, box, text } = chip("clock", "The team's clock", [
     h("h2", "The team's clock"), state,
     h("div.grid", STEPS.map(([label, seconds]) => button(label, set("advance", { seconds }, `Moved on by ${duration(seconds)}`)))),
-    h("div.grid", freeze, button("Back to now", set("reset", undefined, "The clock is the wall clock again"))),
+    h("div.grid", freeze, button("Back to the real time", set("reset", undefined, "The clock shows the real time again"))),
     h("a", { href: "#/clock", on: { click: () => box.hidePopover() } }, "More about time"),
   ]);
   const draw = () => {
@@ -67,11 +67,11 @@ function clockChip({ clock, live }) {
     opener.classList.toggle("active", clock.frozen || Math.abs(clock.offset) > 1);
   };
   const drawState = () => {
-    const ahead = Math.abs(clock.offset) > 1 ? `${duration(clock.offset)} ahead of the wall clock` : "the wall clock";
+    const ahead = Math.abs(clock.offset) > 1 ? `${duration(clock.offset)} ahead of the real time` : "the real time";
     replace(state, clock.frozen ? badge("frozen", "warn") : badge("running", "ok"), " ", clock.frozen ? "" : ahead);
     replace(freeze, clock.frozen
       ? button("Resume", set("resume", undefined, "The clock runs again"))
-      : button("Freeze", set("freeze", undefined, "The clock stands still")));
+      : button("Freeze", set("freeze", undefined, "The clock is frozen")));
     draw();
   };
   clock.addEventListener("set", drawState);
@@ -83,7 +83,7 @@ function clockChip({ clock, live }) {
 
 function faultsChip({ api, live }) {
   const { opener, box, text } = chip("faults", "Planned faults", [
-    h("h2", "Let the next call…"),
+    h("h2", "The next call…"),
     h("div.stack", EFFECTS.map(({ label, rule }) => button(label, guarded(async () => {
       await plan(api, live, { operation: "*", ...rule });
       box.hidePopover();
@@ -107,7 +107,7 @@ function teamSwitch({ api, live, team }) {
   const draw = async () => {
     const { teams } = await api.control("GET", "/teams", { server: true });
     const names = [...new Set([...teams.map((each) => each.name), team])].sort();
-    replace(element, names.map((name) => h("option", { value: name }, name)), h("option", { value: OTHER }, "Another team…"));
+    replace(element, names.map((name) => h("option", { value: name }, name)), h("option", { value: OTHER }, "New team…"));
     element.value = team;
   };
   const choose = async (name) => {
@@ -123,13 +123,13 @@ function teamSwitch({ api, live, team }) {
 async function newTeam(api) {
   const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9._\\-]{1,64}", autocomplete: "off",
     title: "1 to 64 characters of A-Z a-z 0-9 . _ -" });
-  const profile = select([["", "as the server"], ["documented", "documented"], ["strict", "strict"], ["relaxed", "relaxed"]], "", { name: "profile" });
-  return ask("Another team", [
+  const profile = select([["", "that of the server"], ["documented", "documented"], ["strict", "strict"], ["relaxed", "relaxed"]], "", { name: "profile" });
+  return ask("New team", [
     h("p", "A team has its own files, clock, faults and journal. Its keys end in ", h("code", "@"), " and its name."),
     field("Name", name, "Letters, digits, dot, dash and underscore."),
-    field("Profile", profile, "How strictly it takes what the documents leave open."),
+    field("Profile", profile, "How it handles what the documentation leaves open."),
   ], {
-    action: "Make it",
+    action: "Create",
     submit: async (data) => {
       const body = { name: data.get("name"), ...(data.get("profile") && { profile: data.get("profile") }) };
       await api.control("POST", "/teams", { body, server: true });

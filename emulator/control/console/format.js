@@ -13,13 +13,24 @@ export function bytes(count) {
   return `${unit && value < 100 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }
 
+/** A number of bytes in the largest unit in which it is whole, as limits are written: `48MiB`. */
+export function withUnit(count) {
+  let value = count;
+  let unit = 0;
+  while (value > 0 && value % 1024 === 0 && unit < UNITS.indexOf("GiB")) {
+    value /= 1024;
+    unit += 1;
+  }
+  return unit ? `${value}${UNITS[unit]}` : String(value);
+}
+
 /** A whole number with thousands set apart. */
 export function number(value) {
   return Number(value).toLocaleString("en");
 }
 
-/** `1 file`, `2 files`. */
-export function count(value, noun, plural = `${noun}s`) {
+/** `1 file`, `2 files`, `2 batches`. */
+export function count(value, noun, plural = noun.endsWith("ch") ? `${noun}es` : `${noun}s`) {
   return `${number(value)} ${Number(value) === 1 ? noun : plural}`;
 }
 

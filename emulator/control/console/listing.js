@@ -1,12 +1,17 @@
 // A list that is loaded page by page, and drawn anew whenever it changed.
 
 import { append, h, replace } from "./dom.js";
+import { count, number } from "./format.js";
 import { button, complain, guarded, refusalBox } from "./widgets.js";
 
 const WAIT_MS = 700; // between two looks at rows that change by themselves
 
-/** `load(token)` gives `{ rows, token }`; `draw(rows)` what to show; while `busy(rows)`, it looks again and again. */
-export function listing(outlet, { load, draw, signal, busy = () => false }) {
+/**
+ * A list. `load(token)` gives `{ rows, token }`; `draw(rows)` what to show; while `busy(rows)`, it is loaded again and
+ * again. `total()` gives how many there are in all, and `noun` what they are; `filtered()` whether not all are wanted.
+ */
+export function listing(outlet, { load, draw, signal, total, noun, filtered = () => false, busy = () => false }) {
+  const counter = h("span.faint.counter", { role: "status" });
   let pages = 1;
   let turn = 0;
   let timer;
@@ -16,6 +21,7 @@ export function listing(outlet, { load, draw, signal, busy = () => false }) {
     clearTimeout(timer);
     const rows = [];
     let token;
+    let all;
     try {
       for (let page = 0; page < pages; page += 1) {
         const loaded = await load(token);
@@ -23,11 +29,16 @@ export function listing(outlet, { load, draw, signal, busy = () => false }) {
         token = loaded.token;
         if (!token) break;
       }
+      all = await total?.();
     } catch (error) {
-      if (mine === turn && !signal.aborted) replace(outlet, refusalBox(error));
+      if (mine === turn && !signal.aborted) {
+        replace(outlet, refusalBox(error));
+        replace(counter);
+      }
       return;
     }
-    if (mine !== turn || signal.aborted) return; // a newer one is under way, or nobody looks any more
+    if (mine !== turn || signal.aborted) return; // a newer one is under way, or the panel was left
+    if (all !== undefined) replace(counter, counted(rows.length, all, noun, filtered(), Boolean(token)));
     replace(outlet, draw(rows), token && h("div.more", button("Show more", guarded(more), { key: "more" })));
     if (busy(rows)) timer = setTimeout(refresh, WAIT_MS);
   }
@@ -40,12 +51,26 @@ export function listing(outlet, { load, draw, signal, busy = () => false }) {
   signal.addEventListener("abort", () => clearTimeout(timer));
   append(outlet, [h("p.faint", "Loading…")]);
   return {
+    counter,
     refresh: () => refresh().catch(complain),
     restart: () => {
       pages = 1;
       return refresh().catch(complain);
     },
   };
+}
+
+/** `2 of 61 files match`: how many rows are shown, and of how many. */
+function counted(shown, all, noun, isFiltered, isMore) {
+  const text = `${number(shown)} of ${count(Math.max(all, shown), noun)}`;
+  if (!isFiltered) return text;
+  return isMore ? `${text}, more match` : `${text} ${shown === 1 ? "matches" : "match"}`;
+}
+
+/** The filter that a text means: one of the API as it is, any other text as a part of the name, whatever its case. */
+export function filterOf(text, nameField) {
+  if (text === "" || /[:=<>()"]/.test(text)) return text;
+  return `${nameField}:"${text.replaceAll("\\", "\\\\")}"`;
 }
 
 /** A field whose text filters a list, some moments after the last key. */

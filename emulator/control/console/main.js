@@ -14,13 +14,14 @@ import { files } from "./panels/files.js";
 import { journal } from "./panels/journal.js";
 import { limits } from "./panels/limits.js";
 import { search } from "./panels/search.js";
+import { settings } from "./panels/settings.js";
 import { snapshots } from "./panels/snapshots.js";
 import { start } from "./panels/start.js";
 import { parse } from "./router.js";
 import { applyTheme, currentTeam, keepKeys, keysOf } from "./session.js";
 import { ask, complain, field, icon, keepTime, notice, tick } from "./widgets.js";
 
-const PANELS = [start, files, collections, search, batches, journal, faults, clockPanel, snapshots, limits];
+const PANELS = [start, files, collections, search, batches, journal, faults, clockPanel, snapshots, limits, settings];
 const TICK_MS = 1_000;
 
 const team = currentTeam();
@@ -32,13 +33,13 @@ let shown = null; // the panel on the page: { panel, show, leave }
 async function askForKeys(refusal) {
   const known = keysOf(team);
   const typed = (name) => h("input", { name, required: true, autocomplete: "off", spellcheck: "false", value: known[name] });
-  const data = await ask("Which keys does this emulator take?", [
+  const data = await ask("Enter the keys of this emulator", [
     h("p", refusal.message),
-    h("p", "It was started with keys of its own (", h("code", "--auth strict"), " or ", h("code", "--key"),
-      "). They stay in this tab."),
+    h("p", "It accepts only the keys that it was started with (", h("code", "--auth strict"), " or ", h("code", "--key"),
+      "). The keys are kept in this tab only."),
     field("Inference key", typed("inference"), "For files, search and batches."),
     field("Management key", typed("management"), "For collections."),
-  ], { action: "Use these" });
+  ], { action: "Use these keys" });
   if (data === null) return false;
   keepKeys(team, { inference: data.get("inference"), management: data.get("management") });
   return true;

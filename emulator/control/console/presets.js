@@ -2,13 +2,13 @@
 
 import { notice } from "./widgets.js";
 
-/** What a click can let happen; `rule` is what `POST /_emulator/faults` takes, but for the operation. */
+/** What one click can plan; `rule` is the body of `POST /_emulator/faults` without the operation. */
 export const EFFECTS = [
-  { label: "be refused: unavailable (503)", rule: { error: "unavailable" } },
-  { label: "be refused: too many requests (429)", rule: { error: "rate_limited", retry_after_seconds: 1 } },
-  { label: "be refused: out of credits", rule: { error: "out_of_credits" } },
-  { label: "take two seconds longer", rule: { delay_seconds: 2 } },
-  { label: "lose its connection", rule: { drop: "before" } },
+  { label: "fails: unavailable (503)", rule: { error: "unavailable" } },
+  { label: "fails: too many requests (429)", rule: { error: "rate_limited", retry_after_seconds: 1 } },
+  { label: "fails: out of credits", rule: { error: "out_of_credits" } },
+  { label: "takes two seconds longer", rule: { delay_seconds: 2 } },
+  { label: "loses its connection", rule: { drop: "before" } },
 ];
 
 /** Plans a rule and says so. */

@@ -1,4 +1,4 @@
-// What this browser tab remembers: the team (in the address), its keys, the colours.
+// What this browser tab remembers: the team (in the address), its keys, the collections used last, the colours.
 
 const INFERENCE_KEY = "xai-emulator";
 const MANAGEMENT_KEY = "xai-token-emulator";
@@ -23,9 +23,19 @@ export function keysOf(team) {
   return { inference: INFERENCE_KEY + suffix, management: MANAGEMENT_KEY + suffix };
 }
 
-/** Keeps the keys that somebody typed in, for as long as the tab is open. */
+/** Keeps the keys that were typed in, for as long as the tab is open. */
 export function keepKeys(team, keys) {
   sessionStorage.setItem(`keys:${team}`, JSON.stringify(keys));
+}
+
+/** The collections of a team that were used last. */
+export function lastCollections(team) {
+  return JSON.parse(sessionStorage.getItem(`collections:${team}`) ?? "[]");
+}
+
+/** Keeps which collections of a team were used last, for as long as the tab is open. */
+export function rememberCollections(team, ids) {
+  sessionStorage.setItem(`collections:${team}`, JSON.stringify(ids));
 }
 
 /** Which colours are wanted. */

@@ -4,7 +4,7 @@ import { append, h, replace } from "./dom.js";
 import { bytes } from "./format.js";
 import { button, icon, progress, refusalBox } from "./widgets.js";
 
-/** Makes an element take dropped files, and shows that it does. */
+/** Makes an element accept dropped files, and shows that it does. */
 export function takeDrops(element, taken, signal) {
   let depth = 0; // dragenter and dragleave also come from children
   const over = (change) => {
@@ -27,9 +27,9 @@ export function takeDrops(element, taken, signal) {
   });
 }
 
-/** A button that lets somebody choose files. */
-export function chooser(text, taken, { look = "primary", accept } = {}) {
-  const input = h("input.unseen", { type: "file", multiple: true, accept, tabindex: "-1", "aria-hidden": "true" });
+/** A button that opens the file dialog of the browser. */
+export function chooser(text, taken, { look = "primary", accept, multiple = true } = {}) {
+  const input = h("input.unseen", { type: "file", multiple, accept, tabindex: "-1", "aria-hidden": "true" });
   input.addEventListener("change", () => {
     taken([...input.files]);
     input.value = "";
@@ -37,7 +37,7 @@ export function chooser(text, taken, { look = "primary", accept } = {}) {
   return [button(text, () => input.click(), { look, sign: "upload" }), input];
 }
 
-/** The uploads under way. `send(file, watch)` uploads one; a finished one goes away, a refused one says why. */
+/** The uploads under way. `send(file, watch)` uploads one; a finished one is removed, a refused one says why. */
 export function uploadList(send) {
   const element = h("ul.uploads", { "aria-label": "Uploads" });
 

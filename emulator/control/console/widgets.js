@@ -23,24 +23,31 @@ export function badge(text, tone = "none") {
 
 let teamNow = Date.now;
 
-/** Tells moments whose time they are relative to. */
+/** Sets the clock that moments are relative to. */
 export function keepTime(now) {
   teamNow = now;
 }
 
-/** A moment: relative to the team's clock, exact when pointed at. */
-export function moment(value, { exactly = false } = {}) {
+const CLOCKS = { team: () => teamNow(), real: () => Date.now() };
+
+/** A moment relative to a clock, the team's or the real one; its title, by default the exact time, is shown on hover. */
+export function moment(value, { exactly = false, clock = "team", title } = {}) {
   const at = date(value);
   if (at === undefined) return h("span.faint", "–");
-  const exact = `${clockTime(at)} UTC`;
-  if (exactly) return h("time", { datetime: at.toISOString() }, exact);
-  return h("time", { datetime: at.toISOString(), title: exact, "data-relative": true }, relative(at, teamNow()));
+  if (exactly) return h("time", { datetime: at.toISOString() }, exactTime(value));
+  const properties = { datetime: at.toISOString(), title: title ?? exactTime(value), "data-relative": clock };
+  return h("time", properties, relative(at, CLOCKS[clock]()));
+}
+
+/** A moment in full: `2026-04-09 14:03:07 UTC`. */
+export function exactTime(value) {
+  return `${clockTime(date(value))} UTC`;
 }
 
 /** Brings every relative moment of the page up to date. */
 export function tick() {
   for (const element of document.querySelectorAll("time[data-relative]")) {
-    const text = relative(Date.parse(element.dateTime), teamNow());
+    const text = relative(Date.parse(element.dateTime), CLOCKS[element.dataset.relative]());
     if (element.textContent !== text) element.textContent = text;
   }
 }
@@ -165,11 +172,17 @@ export function refusalBox(refusal) {
     refusal.rule && remedy(refusal.rule));
 }
 
-/** Opens a dialog with a form; resolves with its data, or null when it was dismissed. `submit` may refuse. */
+/**
+ * Opens a dialog with a form; resolves with its data, or null when it was dismissed, as it is when the address of the
+ * page changes. `submit` may refuse.
+ */
 export function ask(title, content, { action = "OK", look = "primary", submit } = {}) {
   return new Promise((resolve) => {
     const problem = h("div");
+    const left = new AbortController();
+    addEventListener("hashchange", () => close(null), { signal: left.signal });
     const close = (value) => {
+      left.abort();
       element.close();
       element.remove();
       resolve(value);

@@ -1,8 +1,8 @@
 // The batches of a team: how far each has come, and new ones.
 
-import { h, replace } from "../dom.js";
+import { append, h, replace } from "../dom.js";
 import { count, number } from "../format.js";
-import { listing } from "../listing.js";
+import { filterBox, listing } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
 import { ask, badge, button, emptiness, field, guarded, heading, progress, select, table } from "../widgets.js";
@@ -13,7 +13,9 @@ const MODEL = "grok-4.3";
 
 export const batches = { name: "batches", title: "Batches", icon: "batches", mount };
 
-/** Where a batch stands, in one word and its tone: the API itself has no such word. */
+const STATES = ["open", "validating", "running", "done", "done, with errors", "cancelled"];
+
+/** The state of a batch, one of `STATES`, and its tone. The API itself has counters, but no such word. */
 export function standing({ state, cancel_time: cancelled, input_file_id: fromFile }) {
   if (cancelled) return ["cancelled", "bad"];
   if (state.num_requests === 0) return fromFile ? ["validating", "busy"] : ["open", "none"];
@@ -21,7 +23,7 @@ export function standing({ state, cancel_time: cancelled, input_file_id: fromFil
   return state.num_error > 0 ? ["done, with errors", "warn"] : ["done", "ok"];
 }
 
-/** Whether a batch is about to change by itself. */
+/** Whether a batch will change by itself. */
 export function isBusy(batch) {
   return standing(batch)[1] === "busy";
 }
@@ -30,24 +32,40 @@ function mount(outlet, context, first) {
   const { api, live, signal } = context;
   const rows = h("div.list");
   const side = h("div.side");
+  const filter = filterBox("Filter", "Part of a name", "", () => list.restart());
+  const state = select([["", "Every state"], ...STATES.map((each) => [each, each])], first.query.get("state") ?? "", {
+    "aria-label": "State",
+    on: { change: () => {
+      go(address(route.segments, { state: state.value }), { quietly: true });
+      list.restart();
+    } },
+  });
   let route = first;
 
   replace(outlet,
-    heading("Batches", "Requests that are answered later.",
+    heading("Batches", "Requests that are answered in the background.",
       button("From a JSONL file", guarded(() => fromFile(api, live)), { sign: "files" }),
-      button("New batch", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
-    h("div.split", rows, side));
-  const showInPane = sidePane(outlet, rows, side);
-
+      button("New batch", guarded(() => create(api, live)), { look: "primary", sign: "plus" })));
   const list = listing(rows, {
     signal,
+    noun: "batch",
+    // The API filters no batches: pages are asked for until enough of them fit.
     load: async (token) => {
-      const page = await api.inference("GET", "/batches", { query: { limit: PAGE, ...(token && { pagination_token: token }) } });
-      return { rows: page.batches, token: page.pagination_token };
+      const fitting = [];
+      do {
+        const page = await api.inference("GET", "/batches", { query: { limit: PAGE, ...(token && { pagination_token: token }) } });
+        fitting.push(...page.batches.filter((batch) => fits(batch, state.value, filter.value)));
+        token = page.pagination_token;
+      } while (token && fitting.length < PAGE);
+      return { rows: fitting, token };
     },
-    draw: (loaded) => drawRows(loaded, route.segments[1]),
+    total: async () => (await api.control("GET", "/totals")).batches,
+    filtered: () => state.value + filter.value !== "",
+    draw: (loaded) => drawRows(loaded, route.segments[1], state.value + filter.value),
     busy: (loaded) => loaded.some(isBusy),
   });
+  append(outlet, [h("div.tools", filter, state, list.counter), h("div.split", rows, side)]);
+  const showInPane = sidePane(outlet, rows, side);
   live.onChange(["batches", "files"], list.refresh, signal);
   list.refresh();
 
@@ -60,24 +78,30 @@ function mount(outlet, context, first) {
   return show;
 }
 
-function drawRows(rows, current) {
+function fits(batch, state, text) {
+  return (!state || standing(batch)[0] === state) && batch.name.toLowerCase().includes(text.toLowerCase());
+}
+
+function drawRows(rows, current, filtered) {
   return table("Batches", [
     ["Name", (batch) => h("a.strong", { href: address(["batches", batch.batch_id]), "data-key": batch.batch_id }, batch.name || "without a name"), "lead"],
     ["State", (batch) => badge(...standing(batch))],
     ["Done", (batch) => done(batch)],
-    ["Requests", (batch) => number(batch.state.num_requests), "number"],
     ["Created", (batch) => batch.create_time, "wide-only"],
   ], rows, {
     current: (batch) => batch.batch_id === current,
-    empty: emptiness(h("p", "This team has no batches yet."), h("p.faint", "Make one of a few prompts, or of a JSONL file.")),
+    empty: filtered
+      ? emptiness(h("p", "No batch matches."))
+      : emptiness(h("p", "This team has no batches yet."), h("p.faint", "Create one from a few prompts, or from a JSONL file.")),
   });
 }
 
-/** A bar of the requests that are finished. */
+/** How many requests are finished, as a number and as a bar. */
 export function done({ state }) {
   const finished = state.num_requests - state.num_pending;
   const label = `${number(finished)} of ${count(state.num_requests, "request")}`;
-  return h("div.gauge", { title: label }, progress(label, finished, state.num_requests, state.num_error ? "warn" : ""));
+  return h("div.gauge", h("span.fraction", `${number(finished)} / ${number(state.num_requests)}`),
+    progress(label, finished, state.num_requests, state.num_error ? "warn" : ""));
 }
 
 async function create(api, live) {

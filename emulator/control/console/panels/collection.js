@@ -1,10 +1,12 @@
-// One collection: how it is cut and indexed, its fields, its documents.
+// One collection: its chunk configuration, its fields, its documents.
 
 import { append, h, replace } from "../dom.js";
 import { bytes, number } from "../format.js";
-import { filterBox, listing } from "../listing.js";
+import { filterBox, filterOf, listing } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
+import { selection } from "../selection.js";
+import { rememberCollections } from "../session.js";
 import { chooser, takeDrops, uploadList } from "../uploads.js";
 import { ask, badge, button, complain, confirmLoss, emptiness, facts, field, guarded, icon, identifier, moment, refusalBox,
   select, table } from "../widgets.js";
@@ -20,30 +22,42 @@ export function collectionView(outlet, context, id) {
   const rows = h("div.list");
   const side = h("div.side");
   const uploads = uploadList((file, watch) => upload(api, path, file, collection, watch));
-  const filter = filterBox("Filter the documents", 'status:DOCUMENT_STATUS_PROCESSED AND fields.year > 2020', "", () => list.restart());
+  const filter = filterBox("Filter the documents", "Part of a name, or a filter: status:DOCUMENT_STATUS_PROCESSED AND fields.year > 2020", "", () => list.restart());
+  const chosen = selection({
+    noun: "document", verb: "Remove", warning: "They leave this collection; their files stay.",
+    remove: (fileId) => api.management("DELETE", `${path}/documents/${encodeURIComponent(fileId)}`),
+    done: (ids) => {
+      live.changed("documents");
+      if (ids.includes(shown)) go(address(["collections", id]));
+    },
+  });
   let collection = null;
   let shown; // the file id of the document on the side
-
-  replace(outlet,
-    h("a.faint.up", { href: address(["collections"]) }, icon("back", 16), "All collections"), head, uploads.element,
-    h("div.tools", filter), h("div.split", rows, side));
-  takeDrops(outlet, uploads.start, signal);
-  const showInPane = sidePane(outlet, rows, side);
 
   const list = listing(rows, {
     signal,
     load: async (token) => {
-      const query = { limit: PAGE, order: "ORDERING_ASCENDING", ...(filter.value && { filter: filter.value }), ...(token && { pagination_token: token }) };
+      const wanted = filterOf(filter.value, "name");
+      const query = { limit: PAGE, order: "ORDERING_ASCENDING", ...(wanted && { filter: wanted }), ...(token && { pagination_token: token }) };
       const page = await api.management("GET", `${path}/documents`, { query });
       return { rows: page.documents, token: page.pagination_token };
     },
-    draw: (loaded) => drawDocuments(loaded, id, shown, filter.value),
+    total: async () => (await api.management("GET", path)).documents_count,
+    noun: "document",
+    filtered: () => filter.value !== "",
+    draw: (loaded) => drawDocuments(loaded, id, shown, filter.value, chosen),
     busy: (loaded) => loaded.some(isIndexing),
   });
+  replace(outlet,
+    h("a.faint.up", { href: address(["collections"]) }, icon("back", 16), "All collections"), head, uploads.element,
+    h("div.tools", filter, list.counter), chosen.bar, h("div.split", rows, side));
+  takeDrops(outlet, uploads.start, signal);
+  const showInPane = sidePane(outlet, rows, side);
 
   const drawHead = async () => {
     collection = await api.management("GET", path);
     if (signal.aborted) return;
+    rememberCollections(api.team, [id]);
     replace(head, describe(collection, {
       remove: guarded(() => remove(api, live, path, collection)),
       edit: guarded(() => edit(api, live, path, collection, drawHead)),
@@ -96,8 +110,9 @@ function chunkingText(configuration) {
   return `${unit}: ${number(size)}${overlap ? `, ${number(overlap)} overlapping` : ""}`;
 }
 
-function drawDocuments(documents, collectionId, current, filtered) {
+function drawDocuments(documents, collectionId, current, filtered, chosen) {
   return table("Documents", [
+    chosen.column(documents, (each) => each.file_metadata.file_id, (each) => each.file_metadata.name),
     ["Name", (each) => h("a.strong", { href: address(["collections", collectionId, each.file_metadata.file_id]), "data-key": each.file_metadata.file_id },
       each.file_metadata.name), "lead"],
     ["Status", (each) => statusOf(each)],
@@ -108,7 +123,7 @@ function drawDocuments(documents, collectionId, current, filtered) {
     current: (each) => each.file_metadata.file_id === current,
     empty: filtered
       ? emptiness(h("p", "No document matches this filter."))
-      : emptiness(h("p", "This collection is empty."), h("p.faint", "Drop files here, or add one that was uploaded before.")),
+      : emptiness(h("p", "This collection is empty."), h("p.faint", "Drop files here, or add one that is already uploaded.")),
   });
 }
 
@@ -121,7 +136,7 @@ async function upload(api, path, file, collection, watch) {
   const fields = collection?.field_definitions.length
     ? await ask(`Fields of ${file.name}`, fieldInputs(collection), { action: "Upload", submit: readFields })
     : {};
-  if (fields === null) throw new Error("Not uploaded: its fields were not given.");
+  if (fields === null) throw new Error("Not uploaded: you closed the dialog for its fields.");
   const form = new FormData();
   form.append("name", file.name);
   form.append("fields", JSON.stringify(fields));
@@ -174,7 +189,7 @@ async function edit(api, live, path, collection, done) {
 }
 
 async function remove(api, live, path, collection) {
-  const gone = await confirmLoss("Delete this collection?", `“${collection.collection_name}” goes; its files stay.`, "Delete",
+  const gone = await confirmLoss("Delete this collection?", `“${collection.collection_name}” is deleted with its index; its files stay.`, "Delete",
     () => api.management("DELETE", path));
   if (gone === null) return;
   live.changed("collections");

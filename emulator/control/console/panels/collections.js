@@ -2,8 +2,9 @@
 
 import { h, replace } from "../dom.js";
 import { bytes, number } from "../format.js";
-import { filterBox, listing } from "../listing.js";
+import { filterBox, filterOf, listing } from "../listing.js";
 import { address, go } from "../router.js";
+import { selection } from "../selection.js";
 import { ask, button, emptiness, field, guarded, heading, moment, select, table } from "../widgets.js";
 import { collectionView } from "./collection.js";
 
@@ -41,30 +42,39 @@ function mount(outlet, context, first) {
 
 function drawList(outlet, { api, live, signal }, route) {
   const rows = h("div.list");
-  const filter = filterBox("Filter", 'collection_name:"papers" AND documents_count > 2', route.query.get("filter") ?? "", (text) => {
+  const filter = filterBox("Filter", 'Part of a name, or a filter: collection_name:"papers" AND documents_count > 2', route.query.get("filter") ?? "", (text) => {
     go(address(["collections"], { filter: text }), { quietly: true });
     list.restart();
   });
-  replace(outlet,
-    heading("Collections", "Documents that are cut into chunks and can be searched.",
-      button("New collection", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
-    h("div.tools", filter), rows);
-
+  const chosen = selection({
+    noun: "collection", verb: "Delete", warning: "Their files stay.",
+    remove: (id) => api.management("DELETE", `/collections/${encodeURIComponent(id)}`),
+    done: () => live.changed("collections"),
+  });
   const list = listing(rows, {
     signal,
     load: async (token) => {
-      const query = { limit: PAGE, order: "ORDERING_ASCENDING", ...(filter.value && { filter: filter.value }), ...(token && { pagination_token: token }) };
+      const wanted = filterOf(filter.value, "collection_name");
+      const query = { limit: PAGE, order: "ORDERING_ASCENDING", ...(wanted && { filter: wanted }), ...(token && { pagination_token: token }) };
       const page = await api.management("GET", "/collections", { query });
       return { rows: page.collections, token: page.pagination_token };
     },
-    draw: (loaded) => drawRows(loaded, filter.value),
+    total: async () => (await api.control("GET", "/totals")).collections,
+    noun: "collection",
+    filtered: () => filter.value !== "",
+    draw: (loaded) => drawRows(loaded, filter.value, chosen),
   });
+  replace(outlet,
+    heading("Collections", "Documents, cut into chunks and indexed for search.",
+      button("New collection", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
+    h("div.tools", filter, list.counter), chosen.bar, rows);
   live.onChange(["collections", "documents", "files"], list.refresh, signal);
   list.refresh();
 }
 
-function drawRows(rows, filtered) {
+function drawRows(rows, filtered, chosen) {
   return table("Collections", [
+    chosen.column(rows, (each) => each.collection_id, (each) => each.collection_name),
     ["Name", (each) => [h("a.strong", { href: address(["collections", each.collection_id]), "data-key": each.collection_id }, each.collection_name),
       each.collection_description && h("div.faint", each.collection_description)], "lead"],
     ["Documents", (each) => number(each.documents_count), "number"],
@@ -75,7 +85,7 @@ function drawRows(rows, filtered) {
   ], rows, {
     empty: filtered
       ? emptiness(h("p", "No collection matches this filter."))
-      : emptiness(h("p", "This team has no collections yet."), h("p.faint", "Make one, and put documents into it.")),
+      : emptiness(h("p", "This team has no collections yet."), h("p.faint", "Create one, and add documents to it.")),
   });
 }
 
@@ -92,7 +102,7 @@ async function create(api, live) {
     h("fieldset", h("legend", "Metadata fields"), fields,
       button("Add a field", () => fields.append(fieldRow()), { sign: "plus", look: "quiet" })),
   ], {
-    action: "Make it",
+    action: "Create",
     submit: (data) => api.management("POST", "/collections", {
       body: {
         collection_name: data.get("name"),
@@ -124,7 +134,7 @@ function fieldRow() {
   const flags = Object.entries(FLAGS).map(([name, label]) =>
     h("label.check", h("input", { type: "checkbox", "data-flag": name }), label));
   const row = h("div.row", h("input", { "aria-label": "Key of the field", placeholder: "key", "data-name": "key" }), flags,
-    button("", () => row.remove(), { look: "quiet", sign: "close", label: "Leave this field out" }));
+    button("", () => row.remove(), { look: "quiet", sign: "close", label: "Remove this field" }));
   return row;
 }
 

@@ -63,7 +63,7 @@ async function drawChunks(element, document, path, { api }) {
 }
 
 function drawChunk(chunk) {
-  const injected = chunk.indexed_text !== chunk.content && [" ", badge("more is searched than shown")];
+  const injected = chunk.indexed_text !== chunk.content && [" ", badge("indexed with injected fields")];
   return h("li", { title: chunk.chunk_id }, h("span.faint", chunk.number + 1,
     chunk.page_number !== null && ` · page ${chunk.page_number}`, injected), h("p.chunk", chunk.content));
 }
@@ -76,7 +76,7 @@ function describe(document, path, back, { api, live }) {
     live.changed("documents");
   });
   const remove = guarded(async () => {
-    const gone = await confirmLoss("Take it out of the collection?", `The file “${file.name}” itself stays.`, "Take it out",
+    const gone = await confirmLoss("Remove it from the collection?", `The file “${file.name}” itself stays.`, "Remove",
       () => api.management("DELETE", path));
     if (gone === null) return;
     live.changed("documents");
@@ -92,13 +92,13 @@ function describe(document, path, back, { api, live }) {
       ["Indexed", moment(document.last_indexed_at)],
       ["Content type", h("code", file.content_type)],
       ["Size", bytes(file.size_bytes)],
-      ["File", h("a", { href: address(["files", file.file_id]) }, "Look into the file")],
+      ["File", h("a", { href: address(["files", file.file_id]) }, "Open the file")],
       ["Id", identifier(file.file_id)],
       ["Hash", h("code.hash", { title: "BLAKE3" }, file.hash)],
       ["Expires", file.expires_at ? moment(file.expires_at) : "never"],
     ]),
     h("h3", "Fields"),
-    Object.keys(document.fields).length ? facts(Object.entries(document.fields)) : h("p.faint", "None were given."),
-    h("div.actions", button("Index again", reindex, { sign: "refresh" }), button("Take it out", remove, { look: "danger", sign: "trash" })),
+    Object.keys(document.fields).length ? facts(Object.entries(document.fields)) : h("p.faint", "This document has none."),
+    h("div.actions", button("Index again", reindex, { sign: "refresh" }), button("Remove", remove, { look: "danger", sign: "trash" })),
   ];
 }

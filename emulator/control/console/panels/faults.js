@@ -1,4 +1,4 @@
-// Planned faults: rules and scripts, what they met, and a form for new ones.
+// Planned faults: rules and scripts, the calls they hit, and a form for new rules.
 
 import { h, replace } from "../dom.js";
 import { count } from "../format.js";
@@ -10,14 +10,14 @@ export const faults = { name: "faults", title: "Faults", icon: "faults", mount }
 
 // The effects of a rule that the form offers: name, label, what its field looks like.
 const EFFECT_FIELDS = {
-  error: ["is refused with an error", (vocabulary) => select(vocabulary.errors.map((each) => [each.name, `${each.name} (${each.status}, ${each.grpc})`]))],
-  status: ["is refused with a status", (vocabulary) => select(vocabulary.statuses.map((each) => [each, each]), "503")],
-  delay_seconds: ["waits before all else (seconds)", () => numeric(2, "any")],
-  drop: ["loses its connection", () => select([["before", "before the operation runs"], ["after", "after it ran: nobody hears"]])],
+  error: ["fails with an error", (vocabulary) => select(vocabulary.errors.map((each) => [each.name, `${each.name} (${each.status}, ${each.grpc})`]))],
+  status: ["fails with a status", (vocabulary) => select(vocabulary.statuses.map((each) => [each, each]), "503")],
+  delay_seconds: ["is delayed (seconds)", () => numeric(2, "any")],
+  drop: ["loses its connection", () => select([["before", "before the operation runs"], ["after", "after it ran, without a response"]])],
   cut_upload_after_bytes: ["has its upload cut after (bytes)", () => numeric(1024)],
   cut_download_after_bytes: ["has its download cut after (bytes)", () => numeric(1024)],
-  drip_bytes_per_second: ["moves only so many bytes per second", () => numeric(1024)],
-  behaviour: ["loses the race of the real service", () => select([["cancel_reverts", "batches.cancel: what was cancelled ends as if it were not"]])],
+  drip_bytes_per_second: ["is slow (bytes per second)", () => numeric(1024)],
+  behaviour: ["shows a race of the real service", () => select([["cancel_reverts", "batches.cancel: cancelled requests finish nevertheless"]])],
 };
 const NUMBERS = new Set(["status", "delay_seconds", "cut_upload_after_bytes", "cut_download_after_bytes", "drip_bytes_per_second"]);
 
@@ -30,14 +30,14 @@ function mount(outlet, context) {
   const operation = select([["*", "any operation"]], "*", { "aria-label": "Operation" });
 
   replace(outlet,
-    heading("Faults", "Let calls fail on purpose, and see what your client makes of it.",
-      button("Forget all", guarded(async () => {
+    heading("Faults", "Make calls fail on purpose, and see how your client handles it.",
+      button("Remove all", guarded(async () => {
         await api.control("DELETE", "/faults");
         live.changed("faults");
       }), { sign: "trash" })),
     h("div.cards",
       h("div.card", h("h2", "One click"), field("The next call of", operation), h("div.stack", EFFECTS.map(({ label, rule }) =>
-        button(`shall ${label}`, guarded(() => plan(api, live, { operation: operation.value, ...rule })))))),
+        button(label, guarded(() => plan(api, live, { operation: operation.value, ...rule })))))),
       form),
     planned);
 
@@ -64,7 +64,7 @@ function ruleForm(vocabulary, options, api, live) {
   const effect = select(Object.entries(EFFECT_FIELDS).map(([name, [label]]) => [name, label]), "error", { on: { change: () => drawValue() } });
   const nth = numeric(1);
   const times = numeric(1);
-  const door = select([["", "both doors"], ["rest", "REST only"], ["grpc", "gRPC only"]], "");
+  const door = select([["", "REST and gRPC"], ["rest", "REST only"], ["grpc", "gRPC only"]], "");
   const problem = h("div");
   const slot = h("div");
   let value;
@@ -92,28 +92,36 @@ function ruleForm(vocabulary, options, api, live) {
   drawValue();
   return h("form", { on: { submit } }, h("h2", "A rule"),
     h("div.row", field("A call of", operation), field("What happens: it", effect)), slot,
-    h("div.row", field("From the call number", nth), field("How often", times, "Empty: every time"), field("Door", door)),
-    problem, h("div.actions", button("Plan it", null, { look: "primary", type: "submit" })));
+    h("div.row", field("From call number", nth), field("How many times", times, "Empty: every time"), field("Transport", door)),
+    problem, h("div.actions", button("Add the rule", null, { look: "primary", type: "submit" })));
 }
 
 function drawPlanned({ rules, scripts }, api, live) {
   if (rules.length + scripts.length === 0) {
-    return emptiness(h("p", "No fault is planned."), h("p.faint", "One click above is enough for a first one."));
+    return emptiness(h("p", "No fault is planned."), h("p.faint", "Click one above, or write a rule."));
   }
-  const forget = (id) => button("Forget", guarded(async () => {
+  const forget = (id) => button("Remove", guarded(async () => {
     await api.control("DELETE", `/faults/${encodeURIComponent(id)}`);
     live.changed("faults");
-  }), { look: "quiet", label: `Forget ${id}` });
+  }), { look: "quiet", label: `Remove ${id}` });
   return [
     rules.length > 0 && [h("h2", "Rules"), table("Rules", [
       ["Id", (rule) => h("code", rule.id), "lead"],
       ["Operations", (rule) => h("code", rule.rule.operation)],
       ["Effect", (rule) => effectText(rule.rule), "prose"],
-      ["Met", (rule) => [badge(rule.exhausted ? "done" : "waits", rule.exhausted ? "none" : "warn"), ` ${rule.hits} of ${count(rule.calls, "call")}`]],
+      ["Calls", (rule) => callsText(rule.rule)],
+      ["Hit", (rule) => [badge(rule.exhausted ? "done" : "waiting", rule.exhausted ? "none" : "warn"), ` ${rule.hits} of ${count(rule.calls, "call")}`]],
       ["", (rule) => forget(rule.id), "end"],
     ], rules)],
     scripts.length > 0 && [h("h2", "Scripts"), scripts.map((script) => drawScript(script, forget))],
   ];
+}
+
+/** Which calls a rule hits: `call 2`, `calls 2 to 4`, `every call from 2 on`; and over which transport. */
+function callsText({ nth, times, door }) {
+  const over = door ? ` over ${door === "grpc" ? "gRPC" : "REST"}` : "";
+  if (times === null) return (nth === 1 ? "every call" : `every call from ${nth} on`) + over;
+  return (times === 1 ? `call ${nth}` : `calls ${nth} to ${nth + times - 1}`) + over;
 }
 
 const RULE_WORDS = new Set(["operation", "id", "door", "nth", "times"]);
@@ -136,5 +144,5 @@ function drawScript(script, forget) {
       ["After a gap of", (attempt) => attempt.gap_seconds === null ? "–" : `${attempt.gap_seconds.toFixed(3)} s`, "number"],
       ["Deadline", (attempt) => attempt.deadline_seconds === null ? "–" : `${attempt.deadline_seconds} s`, "number"],
       ["Outcome", (attempt) => attempt.outcome ?? "runs"],
-    ], script.attempts, { empty: emptiness(h("p", "No call has met it yet.")) }));
+    ], script.attempts, { empty: emptiness(h("p", "No call has reached it yet.")) }));
 }

@@ -1,8 +1,8 @@
 // One file: what it is, what is in it, its public URL.
 
 import { h, replace } from "../dom.js";
-import { bytes } from "../format.js";
-import { go } from "../router.js";
+import { bytes, number } from "../format.js";
+import { address, go } from "../router.js";
 import { ask, button, complain, confirmLoss, copyButton, detail, facts, field, guarded, identifier, jsonView, moment,
   refusalBox, select } from "../widgets.js";
 
@@ -17,17 +17,19 @@ export function fileDetail(id, context) {
   const preview = h("div.preview");
 
   async function draw() {
-    const file = await api.inference("GET", `/files/${encodeURIComponent(id)}`);
-    replace(body, describe(file, context, draw));
+    const path = `/files/${encodeURIComponent(id)}`;
+    const file = await api.inference("GET", path);
+    const known = (await api.control("GET", path)).file;
+    replace(body, describe(file, known, context, draw));
     return file;
   }
 
-  live.onChange(["files"], () => body.isConnected && draw().catch((error) => replace(body, refusalBox(error))), signal);
+  live.onChange(["files", "documents", "collections"], () => body.isConnected && draw().catch((error) => replace(body, refusalBox(error))), signal);
   draw().then((file) => showPreview(preview, file, context), (error) => replace(body, refusalBox(error)));
   return detail("File", back, body, preview);
 }
 
-function describe(file, context, draw) {
+function describe(file, known, context, draw) {
   const { api, live, back } = context;
   const path = `/files/${encodeURIComponent(file.id)}`;
   const revoke = guarded(async () => {
@@ -45,7 +47,10 @@ function describe(file, context, draw) {
     h("h3.filename", file.filename),
     facts([
       ["Id", identifier(file.id)],
-      ["Size", `${bytes(file.bytes)} (${file.bytes} bytes)`],
+      ["Size", file.bytes < 1024 ? bytes(file.bytes) : `${bytes(file.bytes)} (${number(file.bytes)} bytes)`],
+      ["Content type", h("code", known.content_type)],
+      ["Collections", known.collections.length === 0 ? "none" : known.collections.map((each) =>
+        h("div", h("a", { href: address(["collections", each.collection_id, file.id]) }, each.collection_name)))],
       ["Created", moment(file.created_at)],
       ["Expires", file.expires_at === null ? "never" : moment(file.expires_at)],
       ["Public URL", file.public_url && publicUrl(file)],
@@ -66,7 +71,7 @@ function publicUrl(file) {
 
 async function makePublic(api, path, draw) {
   await ask("Make this file public", [
-    h("p", "Whoever knows the URL can read the file. The real service allows it for PNG, JPEG, MP4 and PDF."),
+    h("p", "Anyone who knows the URL can read the file. The real service allows it for PNG, JPEG, MP4 and PDF."),
     field("For how long", select(LIFETIMES, "", { name: "expires_after" })),
   ], {
     action: "Make public",
@@ -90,14 +95,14 @@ async function showPreview(element, file, { api, signal }) {
   const query = IMAGES[extension] ? {} : { format: "text" };
   try {
     if (IMAGES[extension] ? file.bytes > 8 * PREVIEW_BYTES_MAX : file.bytes > 64 * PREVIEW_BYTES_MAX) {
-      replace(element, h("p.faint", "Too large to look into here."));
+      replace(element, h("p.faint", "Too large for a preview."));
       return;
     }
     const response = await api.v1("inference", "GET", `/files/${encodeURIComponent(file.id)}/content`, { query });
     if (IMAGES[extension]) showImage(element, await response.arrayBuffer(), IMAGES[extension], file.filename, signal);
     else showText(element, await response.text(), extension);
   } catch (error) {
-    if (error.status === 400) replace(element, h("p.faint", "There is no text in this file to look at."));
+    if (error.status === 400) replace(element, h("p.faint", "This file has no text to preview."));
     else complain(error);
   }
 }

@@ -2,9 +2,10 @@
 
 import { h, replace } from "../dom.js";
 import { bytes } from "../format.js";
-import { filterBox, listing } from "../listing.js";
+import { filterBox, filterOf, listing } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
+import { selection } from "../selection.js";
 import { chooser, takeDrops, uploadList } from "../uploads.js";
 import { badge, emptiness, heading, moment, select, table } from "../widgets.js";
 import { fileDetail } from "./file.js";
@@ -24,31 +25,42 @@ function mount(outlet, context, first) {
   const sort = select(SORTS, "created_at desc", { "aria-label": "Order", on: { change: () => list.restart() } });
   const uploads = uploadList((file, watch) => upload(api, file, lifetime.value, watch));
   const taken = (chosen) => uploads.start(chosen);
-  const filter = filterBox("Filter", 'name:"report" AND size_bytes > 1024', first.query.get("filter") ?? "", (text) => {
+  const filter = filterBox("Filter", 'Part of a name, or a filter: name:"report" AND size_bytes > 1024', first.query.get("filter") ?? "", (text) => {
     go(address(route.segments, { filter: text }), { quietly: true });
     list.restart();
   });
   const rows = h("div.list");
   const side = h("div.side");
+  const chosen = selection({
+    noun: "file", verb: "Delete", warning: "They also leave every collection that they are in.",
+    remove: (id) => api.inference("DELETE", `/files/${encodeURIComponent(id)}`),
+    done: (ids) => {
+      live.changed("files");
+      if (ids.includes(route.segments[1])) go(address(["files"], { filter: filter.value }));
+    },
+  });
+  const list = listing(rows, {
+    signal,
+    noun: "file",
+    load: async (token) => {
+      const [sort_by, order] = sort.value.split(" ");
+      const wanted = filterOf(filter.value, "name");
+      const query = { limit: PAGE, sort_by, order, ...(wanted && { filter: wanted }), ...(token && { pagination_token: token }) };
+      const page = await api.inference("GET", "/files", { query });
+      return { rows: page.data, token: page.pagination_token };
+    },
+    total: async () => (await api.control("GET", "/totals")).files,
+    filtered: () => filter.value !== "",
+    draw: (loaded) => drawRows(loaded, route.segments[1], filter.value, chosen),
+  });
 
   replace(outlet,
     heading("Files", "Drop files anywhere on this page, or choose them.", lifetime, chooser("Upload", taken)),
     uploads.element,
-    h("div.tools", filter, sort),
+    h("div.tools", filter, sort, list.counter), chosen.bar,
     h("div.split", rows, side));
   takeDrops(outlet, taken, signal);
   const showInPane = sidePane(outlet, rows, side);
-
-  const list = listing(rows, {
-    signal,
-    load: async (token) => {
-      const [sort_by, order] = sort.value.split(" ");
-      const query = { limit: PAGE, sort_by, order, ...(filter.value && { filter: filter.value }), ...(token && { pagination_token: token }) };
-      const page = await api.inference("GET", "/files", { query });
-      return { rows: page.data, token: page.pagination_token };
-    },
-    draw: (loaded) => drawRows(loaded, route.segments[1], filter.value),
-  });
 
   const show = (next) => {
     route = next;
@@ -61,8 +73,9 @@ function mount(outlet, context, first) {
   return show;
 }
 
-function drawRows(rows, current, filtered) {
+function drawRows(rows, current, filtered, chosen) {
   return table("Files", [
+    chosen.column(rows, (file) => file.id, (file) => file.filename),
     ["Name", (file) => h("a.strong", { href: address(["files", file.id]), "data-key": file.id }, file.filename), "lead"],
     ["Size", (file) => bytes(file.bytes), "number"],
     ["Created", (file) => moment(file.created_at)],
@@ -78,7 +91,7 @@ function drawRows(rows, current, filtered) {
 
 async function upload(api, file, lifetime, watch) {
   const form = new FormData();
-  if (lifetime) form.append("expires_after", lifetime); // it has to come before the file
+  if (lifetime) form.append("expires_after", lifetime); // the API requires it before the file
   form.append("file", file, file.name);
   await api.upload("inference", "/files", form, watch);
 }

@@ -1,16 +1,16 @@
-// The calls of a team as they come: what was asked, what came of it, which rule refused it.
+// The calls of a team as they come in: request, response, and the rule that refused it.
 
 import { h, replace } from "../dom.js";
-import { bytes, count, milliseconds } from "../format.js";
+import { bytes, count, milliseconds, number } from "../format.js";
 import { filterBox } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { remedy } from "../remedies.js";
 import { address } from "../router.js";
-import { badge, button, complain, confirmLoss, detail, emptiness, facts, guarded, heading, jsonView, moment, named, select,
-  table } from "../widgets.js";
+import { badge, button, complain, confirmLoss, detail, emptiness, exactTime, facts, guarded, heading, jsonView, moment, named,
+  select, table } from "../widgets.js";
 
 const SHOWN_MAX = 500;
-const OUTCOMES = [["", "Every outcome"], ["ok", "Done"], ["refused", "Refused"], ["fault", "Met by a fault"]];
+const OUTCOMES = [["", "Every outcome"], ["ok", "Succeeded"], ["refused", "Refused"], ["fault", "Hit by a fault"]];
 
 export const journal = { name: "journal", title: "Journal", icon: "journal", mount };
 
@@ -26,16 +26,17 @@ function mount(outlet, context, first) {
   const side = h("div.side");
   const note = h("p.faint", { role: "status" });
   const draw = () => drawSoon();
+  const counter = h("span.faint.counter", { role: "status" });
   const outcome = select(OUTCOMES, first.query.get("outcome") ?? "", { "aria-label": "Outcome", on: { change: draw } });
-  const filter = filterBox("Filter the calls", "operation, path or rule", first.query.get("filter") ?? "", draw);
+  const filter = filterBox("Filter the calls", "Part of an operation, path or rule", first.query.get("filter") ?? "", draw);
   const pause = button("Pause", () => {
     paused = !paused;
-    pause.lastChild.textContent = paused ? "Go on" : "Pause";
+    pause.lastChild.textContent = paused ? "Resume" : "Pause";
     pause.setAttribute("aria-pressed", String(paused));
     draw();
   }, { sign: "pause" });
   const clear = button("Clear", guarded(async () => {
-    const done = await confirmLoss("Forget every call?", "Tests that count calls start from zero then.", "Forget them",
+    const done = await confirmLoss("Clear the journal?", "Tests that count calls then start from zero.", "Clear",
       () => api.control("DELETE", "/requests"));
     if (done === null) return;
     calls.clear();
@@ -44,7 +45,7 @@ function mount(outlet, context, first) {
 
   replace(outlet,
     heading("Journal", "Every call that reached this team, newest first.", pause, clear),
-    h("div.tools", filter, outcome),
+    h("div.tools", filter, outcome, counter),
     note,
     h("div.split", rows, side));
   const showInPane = sidePane(outlet, rows, side);
@@ -61,8 +62,9 @@ function mount(outlet, context, first) {
   function drawNow() {
     const wanted = [...calls.values()].filter((call) => matches(call, outcome.value, filter.value.toLowerCase())).reverse();
     replace(rows, drawRows(wanted, route.segments[1], calls.size));
-    replace(note, paused && "Paused: new calls are kept, and shown when you go on. ",
-      evicted > 0 && `${count(evicted, "older call")} had to be forgotten.`);
+    replace(counter, calls.size > 0 && `${number(wanted.length)} of ${count(calls.size, "call")}`);
+    replace(note, paused && "Paused: new calls are shown when you resume. ",
+      evicted > 0 && `${count(evicted, "older call")} had to be dropped to save memory.`);
   }
 
   function take(call) {
@@ -104,17 +106,26 @@ function matches(call, outcome, text) {
 function drawRows(calls, current, known) {
   return table("Calls", [
     ["#", (call) => h("a", { href: address(["journal", call.number].map(String)), "data-key": call.number }, call.number), "number"],
-    ["Operation", (call) => [h("span.strong", call.operation ?? "no such path"), h("div.faint.target", `${call.method} ${call.target}`)], "lead"],
+    ["Operation", (call) => [h("span.strong", call.operation ?? withoutOperation(call)), h("div.faint.target", `${call.method} ${call.target}`)], "lead"],
     ["Outcome", (call) => outcomeOf(call)],
-    ["Door", (call) => badge(call.door === "grpc" ? "gRPC" : "REST"), "wide-only"],
+    ["Transport", (call) => badge(call.door === "grpc" ? "gRPC" : "REST"), "wide-only"],
     ["Time", (call) => milliseconds(call.ms), "number wide-only"],
-    ["When", (call) => moment(call.at), "wide-only"],
+    ["When", (call) => moment(call.real_at, { clock: "real", title: bothTimes(call) }), "wide-only"],
   ], calls, {
     current: (call) => String(call.number) === current,
     empty: known
       ? emptiness(h("p", "No call matches."))
-      : emptiness(h("p", "No call yet."), h("p.faint", "They appear here as they come.")),
+      : emptiness(h("p", "No call yet."), h("p.faint", "Calls appear here as they come in.")),
   });
+}
+
+/** What a call is that has no operation. */
+function withoutOperation(call) {
+  return { NOT_EMULATED: "not emulated", METHOD_NOT_ALLOWED: "no such method" }[call.outcome] ?? "no such path";
+}
+
+function bothTimes(call) {
+  return `${exactTime(call.real_at)}; the team's clock showed ${exactTime(call.at)}`;
 }
 
 function outcomeOf(call) {
@@ -123,35 +134,38 @@ function outcomeOf(call) {
     call.faults.map((fault) => [" ", badge(fault, "warn")])];
 }
 
-function drawCall(call, number, api) {
+function drawCall(call, id, api) {
   const back = address(["journal"]);
-  if (!call) return detail(`Call ${number}`, back, h("p", "This call is not remembered, or no longer."));
+  if (!call) return detail(`Call ${id}`, back, h("p", "The journal does not hold this call, or no longer."));
   const part = (title, content) => content && [h("h3", title), content];
-  return detail(`Call ${number}`, back,
+  return detail(`Call ${id}`, back,
     h("p.target", h("code", `${call.method} ${call.target}`)),
     facts([
-      ["Operation", call.operation ?? "none: no route fits"],
+      ["Operation", call.operation ?? withoutOperation(call)],
+      ["Reason", call.reason],
       ["Outcome", [badge(call.outcome ?? "running", call.outcome === "ok" ? "ok" : "bad"), " ", String(call.status ?? "")]],
       ["Rule", call.rule && [h("code", call.rule), remedy(call.rule)]],
       ["Planned faults", call.faults.length > 0 && call.faults.map((fault) => [h("code", fault), " "])],
-      ["Door", call.door === "grpc" ? "gRPC" : "REST"],
+      ["Transport", call.door === "grpc" ? "gRPC" : "REST"],
       ["Took", milliseconds(call.ms)],
-      ["When", moment(call.at, { exactly: true })],
+      ["Time", moment(call.real_at, { exactly: true })],
+      ["Time of the team", moment(call.at, { exactly: true })],
     ]),
-    call.operation === null && nearMisses(call, api),
+    call.operation === null && call.outcome !== "NOT_EMULATED" && nearMisses(call, api),
     part("Warnings", call.warnings.length > 0 && h("ul", call.warnings.map((text) => h("li", text)))),
-    part("Sent, but read by nobody", call.unread_fields.length > 0 && h("ul", call.unread_fields.map((name) => h("li", h("code", name))))),
+    part("Unknown fields, which were ignored", call.unread_fields.length > 0 && h("ul", call.unread_fields.map((name) => h("li", h("code", name))))),
     part("Request", drawBody(call.request)),
     part("Response", drawBody(call.response)),
-    part("Headers", Object.keys(call.headers).length > 0 && jsonView(call.headers)));
+    part("Request headers", Object.keys(call.headers).length > 0 && jsonView(call.headers)),
+    part("Response headers", Object.keys(call.response_headers).length > 0 && jsonView(call.response_headers)));
 }
 
-/** The paths that a call may have meant which fits none; they come when the emulator has told. */
+/** The paths that a call may have meant which matches none; they are loaded. */
 function nearMisses(call, api) {
   const element = h("div");
   api.control("GET", "/requests/unmatched").then(({ requests }) => {
     const found = requests.find(({ request }) => request.number === call.number)?.near_misses ?? [];
-    if (found.length) replace(element, h("h3", "Meant, perhaps"), h("ul", found.map((each) => h("li", h("code", `${each.method} ${each.path}`)))));
+    if (found.length) replace(element, h("h3", "Similar paths"), h("ul", found.map((each) => h("li", h("code", `${each.method} ${each.path}`)))));
   }).catch(complain);
   return element;
 }
@@ -159,6 +173,6 @@ function nearMisses(call, api) {
 function drawBody(body) {
   if (!body) return null;
   const size = body.bytes === null ? "of unknown length" : bytes(body.bytes);
-  return [h("p.faint", size, body.truncated && ", only the beginning is kept", body.hash && [" · ", h("code.hash", { title: "BLAKE3" }, body.hash.slice(0, 16))]),
+  return [h("p.faint", size, body.truncated && ", of which only the beginning is kept", body.hash && [" · ", h("code.hash", { title: "BLAKE3" }, body.hash.slice(0, 16))]),
     body.json !== undefined ? jsonView(body.json) : body.text !== undefined && jsonView(body.text)];
 }

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { address } from "../router.js";
 import { badge } from "../widgets.js";
 
-const RANKINGS = { keyword: ["Words", "text_weight"], vector: ["Vectors", "embedding_weight"] };
+const RANKINGS = { keyword: ["Keywords", "text_weight"], vector: ["Vectors", "embedding_weight"] };
 const WORD = /[\p{L}\p{N}]+/gu;
 
 /** A match: its text with the words that were asked for, and its place in each ranking. */
@@ -13,7 +13,7 @@ export function drawMatch(match, { mode, asked, best }) {
   return h("article.match",
     h("header", h("span.rank", match.rank), h("a.strong", { href }, match.filename), h("span.faint", `chunk ${match.chunk_number + 1}`),
       Object.entries(match.fields).map(([key, value]) => badge(`${key}: ${value}`)),
-      h("span.score", { title: "The score that the API answers" }, significant(match.score))),
+      h("span.score", { title: "The score in the response of the API" }, significant(match.score))),
     h("p.chunk", marked(match.chunk_content, asked.query)),
     why(match, mode, asked.retrieval_mode.reranker, best));
 }
@@ -35,7 +35,7 @@ function why(match, mode, fusion, best) {
 }
 
 function absence(name, mode) {
-  if ((mode === "keyword" && name === "vector") || (mode === "semantic" && name === "keyword")) return "not asked";
+  if ((mode === "keyword" && name === "vector") || (mode === "semantic" && name === "keyword")) return "not part of this mode";
   return "not among the candidates of this ranking";
 }
 

@@ -2,17 +2,18 @@
 
 import { h, replace } from "../dom.js";
 import { address, go } from "../router.js";
+import { lastCollections, rememberCollections } from "../session.js";
 import { button, complain, copyButton, emptiness, field, heading, jsonView, refusalBox, select } from "../widgets.js";
 import { drawMatch } from "./match.js";
 
-const MODES = [["hybrid", "Hybrid: words and vectors"], ["keyword", "Keyword: words alone"], ["semantic", "Semantic: vectors alone"]];
+const MODES = [["hybrid", "Hybrid: keywords and vectors"], ["keyword", "Keyword: BM25 only"], ["semantic", "Semantic: vectors only"]];
 const COLLECTIONS_SHOWN = 100;
 
 export const search = { name: "search", title: "Search", icon: "search", mount };
 
 function mount(outlet, { api, live, signal }, first) {
   const given = first.query;
-  const query = h("input", { type: "search", name: "q", required: true, value: given.get("q") ?? "", placeholder: "What do you look for?", "aria-label": "Query" });
+  const query = h("input", { type: "search", name: "q", required: true, value: given.get("q") ?? "", placeholder: "Your question", "aria-label": "Query" });
   const mode = select(MODES, given.get("mode") ?? "hybrid", { on: { change: () => (fusion.hidden = mode.value !== "hybrid") } });
   const limit = whole(given.get("limit") ?? 10, 1);
   const filter = h("input", { value: given.get("filter") ?? "", placeholder: 'author = "Ada" AND year >= 2020', spellcheck: "false" });
@@ -20,7 +21,7 @@ function mount(outlet, { api, live, signal }, first) {
   const k = whole(60, 0);
   const text = weight();
   const embedding = weight();
-  const fusion = h("div.row", field("k", k, "The larger, the less the first ranks count."), field("Weight of words", text),
+  const fusion = h("div.row", field("k", k, "The larger k, the smaller the lead of the first ranks."), field("Weight of keywords", text),
     field("Weight of vectors", embedding), field("Multiplier", multiplier, "Candidates per ranking: limit × this."));
   fusion.hidden = mode.value !== "hybrid";
   const places = h("div.places");
@@ -48,6 +49,7 @@ function mount(outlet, { api, live, signal }, first) {
     const target = new URLSearchParams({ q: asked.query, mode: mode.value, limit: limit.value, ...(filter.value && { filter: filter.value }) });
     for (const id of asked.source.collection_ids) target.append("collection", id);
     go(`#/search?${target}`, { quietly: true });
+    rememberCollections(api.team, asked.source.collection_ids);
     try {
       const report = await api.control("POST", "/search", { body: asked });
       if (!signal.aborted) replace(results, drawReport(report, asked));
@@ -62,21 +64,22 @@ function mount(outlet, { api, live, signal }, first) {
   } } },
   h("div.tools", query, button("Search", null, { look: "primary", type: "submit", sign: "search" })),
   h("fieldset", h("legend", "In"), places),
-  h("div.row", field("By", mode), field("Matches at most", limit), field("Filter by fields", filter)),
+  h("div.row", field("Mode", mode), field("Limit", limit), field("Filter by fields", filter)),
   h("details", h("summary", "How rankings are fused"), fusion));
 
-  replace(outlet, heading("Search", "The same search as POST /v1/documents/search, with the ranks that led to each match."), form, results);
+  replace(outlet, heading("Search", "Runs POST /v1/documents/search and shows how each match got its rank."), form, results);
 
   const drawPlaces = async () => {
     const page = await api.management("GET", "/collections", { query: { limit: COLLECTIONS_SHOWN, order: "ORDERING_ASCENDING" } });
     if (signal.aborted) return;
     const marked = new Set([...places.querySelectorAll("input:checked")].map((box) => box.value));
     const only = page.collections.length === 1;
+    const last = new Set(chosen.size + marked.size === 0 && places.childElementCount === 0 ? lastCollections(api.team) : []);
     replace(places, page.collections.length === 0
-      ? h("p.faint", "This team has no collections yet: ", h("a", { href: address(["collections"]) }, "make one"), ".")
+      ? h("p.faint", "This team has no collections yet: ", h("a", { href: address(["collections"]) }, "create one"), ".")
       : page.collections.map((each) => h("label.check.choice", h("input", {
         type: "checkbox", value: each.collection_id, "data-key": each.collection_id,
-        checked: only || marked.has(each.collection_id) || chosen.has(each.collection_id),
+        checked: only || [marked, chosen, last].some((ids) => ids.has(each.collection_id)),
       }), each.collection_name, h("span.faint", each.documents_count))));
     chosen.clear();
   };
@@ -98,7 +101,7 @@ function drawReport({ matches, mode, warnings }, asked) {
   const best = Math.max(...matches.map((match) => match.score), Number.MIN_VALUE);
   return [
     warnings.map((text) => h("p.faint", text)),
-    matches.length === 0 && emptiness(h("p", "Nothing matches."), h("p.faint", "Only documents that are indexed are searched.")),
+    matches.length === 0 && emptiness(h("p", "Nothing matches."), h("p.faint", "Only indexed documents are searched.")),
     matches.length > 0 && h("ol.matches", matches.map((match) => h("li", drawMatch(match, { mode, asked, best })))),
     h("details", h("summary", "The request as JSON"), h("div.snippet", jsonView(asked), copyButton(JSON.stringify(asked, null, 2), "Copy the request"))),
   ];

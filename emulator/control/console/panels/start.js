@@ -51,9 +51,9 @@ function mount(outlet, { api, team }) {
   };
 
   replace(outlet,
-    heading("A local xAI API", "Files, collections, search and batches, with a clock and faults of your own."),
+    heading("A local xAI API", "Files, collections, search and batches, with a clock that you can move and faults that you can plan."),
     h("div.cards", addresses, tour(team)),
-    h("div.card", h("div.heading", h("h2", "First lines"), client), code));
+    h("div.card", h("div.heading", h("h2", "First call"), client), code));
   draw();
   drawAddresses(addresses, api, values).catch(complain);
 }
@@ -75,14 +75,14 @@ const pathLink = (path) => h("a", { href: path }, breakable(path, "/"));
 
 function tour(team) {
   const step = (href, title, text) => h("li", h("a", { href }, title), ": ", text);
-  return h("div.card", h("h2", "What to look at"), h("ol.tour",
+  return h("div.card", h("h2", "Where to go"), h("ol.tour",
     step("#/files", "Files", "drop one onto the page"),
-    step("#/collections", "Collections", "make one and put the file in"),
-    step("#/search", "Search", "ask, and see why a match ranks where it does"),
+    step("#/collections", "Collections", "create one and add the file"),
+    step("#/search", "Search", "ask a question, and see why each match got its rank"),
     step("#/batches", "Batches", "send requests and watch them finish"),
     step("#/journal", "Journal", "every call, with the rule that refused it"),
-    step("#/faults", "Faults", "let the next call fail, and see what your client does"),
-    step("#/clock", "Clock", "let a file expire in a millisecond"),
-    step("#/snapshots", "Snapshots", "save a state, try something, come back")),
+    step("#/faults", "Faults", "make the next call fail, and see how your client handles it"),
+    step("#/clock", "Clock", "advance it to let a file expire now"),
+    step("#/snapshots", "Snapshots", "save the state, try something, restore it")),
   h("p.faint", "Everything here belongs to the team ", h("strong", team), ". Switch at the top."));
 }
