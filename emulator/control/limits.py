@@ -59,9 +59,7 @@ async def change(asked: Asked) -> LimitsShown:
     """Override limits of a team: `{"file_bytes_max": "512MiB"}` or a number, null for none."""
     given: dict[str, int | str | None] = msgspec.to_builtins(asked.body)
     try:
-        changes = {
-            name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()
-        }
+        changes = {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
         asked.world.set_limits(asked.team, changes)
     except ValueError as error:
         raise ControlError(422, str(error)) from None
