@@ -10,16 +10,18 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from emulator import ids
 from emulator.clock import MICROSECONDS
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
+from emulator.pipeline.origin_check import is_loopback
 from emulator.port import Port
 from emulator.rest.bind import Rest
 from emulator.search.embedders import check_embedder
-from emulator.settings import BadSetting, Settings, from_keywords
+from emulator.settings import BadSetting, Settings, flag, from_keywords
 from emulator.store import Store
 from emulator.world import World
 
@@ -47,6 +49,7 @@ def build_world(settings: Settings) -> World:
         keys={key.secret: key for key in settings.keys or DEFAULT_KEYS},
         make_responder=make_responder,
         responders=responders,
+        control_token=_control_token(settings),
     )
 
 
@@ -56,6 +59,13 @@ def _checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
         return check(value)
     except ValueError as error:
         raise BadSetting(f"{name}: {error}") from None
+
+
+def _control_token(settings: Settings) -> str | None:
+    """The token that was given; a new one where other machines can call."""
+    if settings.control_token is not None or is_loopback(settings.host):
+        return settings.control_token
+    return ids.fresh_name()
 
 
 class Server:
@@ -86,6 +96,11 @@ class Server:
         host = self.world.settings.host
         shown = f"[{host}]" if ":" in host else "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
         self.world.origin = f"http://{shown}:{self.port.number}"
+        if self.world.control_token != self.world.settings.control_token:
+            self.world.log(
+                f"control token: {self.world.control_token} (made for this start; the control API and the console need "
+                f"it, since {host} lets other machines call; choose one with {flag('control_token')})"
+            )
         self._jobs = asyncio.create_task(self.runner.run())
 
     async def stop(self) -> None:
@@ -231,6 +246,11 @@ class Emulator:
     def management_key(self) -> str:
         """A management key of the default team."""
         return self._key(Plane.MANAGEMENT, MANAGEMENT_KEY)
+
+    @property
+    def control_token(self) -> str | None:
+        """What calls below `/_emulator/` carry as `Authorization: Bearer`; None where no token is needed."""
+        return self._running().world.control_token
 
     def _key(self, plane: Plane, default: str) -> str:
         return next((key.secret for key in self._running().world.keys.values() if key.plane is plane), default)

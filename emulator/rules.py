@@ -14,6 +14,7 @@ RULES: dict[str, str] = {
     "permission": "Give the key the permission: --key KEY=PLANE:PERMISSION,…; a key without a list has them all.",
     "team_id": "Leave team_id out, or name the team of the key: GET /v1/me tells it.",
     # Paths and bodies
+    "host": "Call it by an address, localhost or a name without a dot, or start it with --allow-host NAME.",
     "unknown_route": "Compare the path with the OpenAPI document at /_emulator/openapi.json; "
     "GET /_emulator/requests/unmatched shows the paths that come nearest.",
     "method": "The header Allow names the methods of this path.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from emulator.domain.hostility import Hostility
 from emulator.domain.keys import AuthMode, Key, Plane
 from emulator.limits import parse_value
 from emulator.profiles import PROFILES
-from emulator.redaction import redact_url
+from emulator.redaction import REDACTED, redact_url
 
 SPEEDS = ("instant", "realistic", "manual")
 ENVIRONMENT_PREFIX = "XAI_EMULATOR_"
@@ -92,6 +93,19 @@ def _responder(text: str) -> str:
     kind, _, rest = text.partition(":")
     if text != "echo" and (kind not in ("canned", "call", "http", "https") or not rest):
         raise BadSetting(f"{redact_url(text)!r} is not echo, canned:FILE, call:MODULE:FUNCTION or http:URL")
+    return text
+
+
+def _host_name(text: str) -> str:
+    name = text.lower().removesuffix(".")
+    if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) and not re.fullmatch(r"[0-9a-f:.]*:[0-9a-f:.]*", name):
+        raise BadSetting(f"{text!r} is not a host such as devbox.lan, or .devbox.lan for all names below it")
+    return name
+
+
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):  # and is not quoted: it is a secret
+        raise BadSetting("a token is one word of visible ASCII characters")
     return text
 
 
@@ -201,6 +215,26 @@ class Settings(msgspec.Struct, frozen=True):
         "may be repeated",
         repeat=True,
     )
+    control_token: str | None = _setting(
+        None,
+        _token,
+        "TOKEN",
+        "what calls of the control API and its console must carry; when --host lets other machines in, it is made up "
+        "and printed if it is not given",
+    )
+    allow_hosts: tuple[str, ...] = _setting(
+        (),
+        _host_name,
+        "NAME",
+        "answer to this host name too, or to all names below it if it begins with a dot; may be repeated",
+        repeat=True,
+    )
+    cors: str = _setting(
+        "loopback",
+        _one_of("off", "loopback", "any"),
+        "PAGES",
+        "which web pages may call /v1: off, loopback (those served by this machine) or any, as the real service does",
+    )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")
@@ -217,8 +251,12 @@ GUARDED: tuple[str, ...] = tuple(name for name, row in ROWS.items() if row.built
 
 
 def shown(name: str, value: Any) -> Any:
-    """The value of a setting as it may be shown: without the key that the URL of a guarded setting may hold."""
-    return redact_url(value) if name in (*GUARDED, "allow") and isinstance(value, str) else value
+    """The value of a setting as it may be shown: without a key, a token or what of a URL may hold a key."""
+    if not isinstance(value, str):
+        return value
+    if name in ("control_token", "keys"):
+        return REDACTED
+    return redact_url(value) if name in (*GUARDED, "allow") else value
 
 
 def shown_all(values: Mapping[str, Any]) -> dict[str, Any]:

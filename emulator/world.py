@@ -130,6 +130,7 @@ class World:
     keys: dict[str, Key]
     make_responder: Callable[[str | Callable[..., Any]], Responder]  # raises ValueError
     choices: dict[str, list[str]] = field(init=False)  # by GUARDED setting: values that any caller may choose
+    control_token: str | None = None  # what calls of the control plane must carry, if anything
     origin: str = "http://localhost"  # where the emulator listens, for callers whose own view is not known
     teams: dict[str, Team] = field(default_factory=dict)
     responders: dict[str | Callable[..., Any], Responder] = field(default_factory=dict)  # those in use

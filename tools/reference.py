@@ -173,7 +173,9 @@ def _headers() -> Iterator[str]:
 
 def _control() -> Iterator[str]:
     yield "## Control API\n"
-    yield f"Below `{PREFIX}`, JSON, for local callers only. A call about a team takes `?team=NAME`; else the team is"
+    yield f"Below `{PREFIX}`, JSON, for local callers; where the emulator has a control token, all calls but those that"
+    yield "cannot answer 401 carry it as `Authorization: Bearer TOKEN`, and a browser opens"
+    yield f"`{PREFIX}/?token=TOKEN` once. A call about a team takes `?team=NAME`; else the team is"
     yield f"`default`. The same in OpenAPI: `{PREFIX}/control/openapi.json`.\n"
     schemas = document(CONTROL_ROUTES, "http://localhost:7878")["components"]["schemas"]
     yield from table(
@@ -183,7 +185,7 @@ def _control() -> Iterator[str]:
                 f"`{route.method} {PREFIX}{route.path}`",
                 _first_line(route.run),
                 "a file" if route.uploads else _body(route, schemas),
-                ", ".join(map(str, sorted({400, 403, *route.refusals}))),
+                ", ".join(map(str, sorted({400, *(() if route.public else (401,)), 403, *route.refusals}))),
             )
             for route in CONTROL_ROUTES
         ),

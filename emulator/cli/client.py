@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emulator.domain.keys import check_team_name
+from emulator.settings import environment_name, parse
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 DEFAULT_URL = "http://localhost:7878"
 URL_NAME = "XAI_EMULATOR_URL"  # in the environment, as `xai-emulator env` writes it
+TOKEN_NAME = environment_name("control_token")
 TIMEOUT_SECONDS = 120  # a snapshot may be large
 
 
@@ -26,6 +28,9 @@ class ControlFailed(Exception):
 def add_target(parser: Any, *, of_team: bool = True) -> None:
     """Give a verb the flags that say which emulator, and which team of it, is meant."""
     parser.add_argument("--url", help=f"where the emulator listens [{URL_NAME}]; default {DEFAULT_URL}")
+    parser.add_argument(
+        "--control-token", metavar="TOKEN", help=f"the token of its control API, if it has one [{TOKEN_NAME}]"
+    )
     if of_team:
         parser.add_argument(
             "--team", type=team, default="default", metavar="NAME", help="whose state; default: default"
@@ -46,6 +51,12 @@ def target_url(options: argparse.Namespace) -> str:
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
+def control_token(options: argparse.Namespace) -> str | None:
+    """The token of the emulator that is meant. Raises BadSetting."""
+    text: str | None = options.control_token or os.environ.get(TOKEN_NAME)
+    return None if text is None else parse("control_token", text, "--control-token")
+
+
 def call(options: argparse.Namespace, method: str, path: str, body: Any = None) -> Any:
     """The JSON reply of a control path. Raises ControlFailed."""
     data = None if body is None else json.dumps(body).encode()
@@ -61,18 +72,24 @@ def opened(
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.parse import quote
-    from urllib.request import ProxyHandler, Request, build_opener
+    from urllib.request import Request
+
+    from emulator.upstream import direct_opener, redirect_refusal
 
     url = target_url(options)
     whose = f"?team={quote(options.team, safe='')}" if hasattr(options, "team") else ""
     headers = {"content-length": str(size)} if size else {}
+    token = control_token(options)
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
     try:
         request = Request(f"{url}/_emulator{path}{whose}", data, headers, method=method)
         # This machine is called, whatever proxy the environment names.
-        with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as reply:
+        with direct_opener().open(request, timeout=TIMEOUT_SECONDS) as reply:
             yield reply
     except HTTPError as error:
-        raise ControlFailed(_reason(error.read()) or f"{url} answered {error.code}") from None
+        said = _reason(error.read()) or redirect_refusal(url, error)
+        raise ControlFailed(said or f"{url} answered {error.code}") from None
     except HTTPException as error:
         raise ControlFailed(f"{url} broke off ({error})") from None
     except (URLError, OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.cli.client import ControlFailed, add_target, call, target_url
+from emulator.cli.client import TOKEN_NAME, ControlFailed, add_target, call, control_token, target_url
 from emulator.cli.flags import add_settings, settings_from
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
 from emulator.settings import environment_name
@@ -44,9 +44,9 @@ def add_verbs(verbs: Any) -> None:
     wait.set_defaults(run=_wait)
 
 
-def environment(url: str, api_key: str, management_key: str) -> dict[str, str]:
+def environment(url: str, api_key: str, management_key: str, token: str | None) -> dict[str, str]:
     """What the clients read, so that they find an emulator and none of them finds the real service."""
-    return {
+    values = {
         "XAI_API_KEY": api_key,
         "XAI_MANAGEMENT_KEY": management_key,  # xai-sdk reads this name
         "XAI_MANAGEMENT_API_KEY": management_key,  # the guides and most other clients this one
@@ -55,6 +55,7 @@ def environment(url: str, api_key: str, management_key: str) -> dict[str, str]:
         "XAI_EMULATOR_URL": url,
         "XAI_EMULATOR_GRPC": url.partition("://")[2],  # api_host and management_api_host of xai-sdk
     }
+    return values if token is None else {**values, TOKEN_NAME: token}
 
 
 def _shell(values: Mapping[str, str]) -> str:
@@ -75,7 +76,7 @@ _FORMATS = {"shell": _shell, "dotenv": _dotenv, "json": _json}
 def _env(options: argparse.Namespace) -> int:
     """Only the assignments go to stdout; whether anybody listens there is said on stderr."""
     suffix = "" if options.team == DEFAULT_TEAM else f"@{options.team}"
-    values = environment(target_url(options), INFERENCE_KEY + suffix, MANAGEMENT_KEY + suffix)
+    values = environment(target_url(options), INFERENCE_KEY + suffix, MANAGEMENT_KEY + suffix, control_token(options))
     print(_FORMATS[options.format](values))
     try:
         call(options, "GET", "/clock")
@@ -92,7 +93,7 @@ def _exec(options: argparse.Namespace) -> int:
     if options.port is None and environment_name("port") not in os.environ:
         values["port"] = 0
     with Emulator(**values) as emulator:
-        variables = environment(emulator.url, emulator.api_key, emulator.management_key)
+        variables = environment(emulator.url, emulator.api_key, emulator.management_key, emulator.control_token)
         return _run(options.command, {**os.environ, **variables})
 
 

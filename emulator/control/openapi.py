@@ -17,6 +17,7 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/{name}"
 _STATUSES = {
     400: "The call is not of the documented shape.",
+    401: "The call does not carry the control token that this emulator asks for.",
     403: "The call comes from a foreign page or host, or sets what only the start of the emulator can set.",
     404: "What the call names is not there.",
     409: "It cannot be done as things are now.",
@@ -38,11 +39,15 @@ def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
         "info": {
             "title": "xai-emulator control",
             "version": VERSION,
-            "description": "Time, failure and memory of an emulator, per team. Local callers only.",
+            "description": "Time, failure and memory of an emulator, per team. Local callers, or those with the token.",
         },
         "servers": [{"url": origin}],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"control_token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"control_token": []}],  # the token is needed where the emulator has one
     }
 
 
@@ -85,8 +90,10 @@ def _content(route: ControlRoute) -> Schema:
 
 def _refusals(route: ControlRoute) -> Schema:
     content = {"application/json": {"schema": {"$ref": _REF.format(name=Refusal.__name__)}}}
-    statuses = sorted({400, 403, *route.refusals, *((413,) if route.body or route.uploads else ())})
-    return {str(status): {"description": _STATUSES[status], "content": content} for status in statuses}
+    statuses = sorted(
+        {400, *(() if route.public else (401,)), 403, *route.refusals, *((413,) if route.body or route.uploads else ())}
+    )
+    return {str(status): {"description": _STATUSES[status], "content": content} for status in sorted(statuses)}
 
 
 def _path_parameters(route: ControlRoute) -> list[Schema]:

@@ -41,7 +41,8 @@ class TeamQuery(Struct, forbid_unknown_fields=True):
 class ControlError(Exception):
     """A control call that cannot be carried out.
 
-    400: it is not of the shape that is documented. 404: what it names is not there. 409: not as things are now.
+    400: it is not of the shape that is documented. 401: without the token. 403: from elsewhere, or about a setting that
+    only the start of the emulator can set. 404: what it names is not there. 409: not as things are now.
     422: the shape is right, but it can never be done.
     """
 
@@ -104,4 +105,5 @@ class ControlRoute(msgspec.Struct, frozen=True):
     query: type = TeamQuery
     optional_body: bool = False
     uploads: bool = False  # the body is a file
-    refusals: tuple[int, ...] = ()  # beside 400
+    refusals: tuple[int, ...] = ()  # beside 400, 401 and 403
+    public: bool = False  # needs no control token

@@ -25,7 +25,7 @@ from emulator.control import (
     snapshots,
     teams,
 )
-from emulator.control.guard import foreign_caller
+from emulator.control.access import NEEDED, ControlToken
 from emulator.control.openapi import PREFIX, document
 from emulator.control.page import Asset, asset
 from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal
@@ -33,6 +33,8 @@ from emulator.errors import disk_unusable, is_of_disk
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
+from emulator.pipeline.origin_check import OriginCheck
+from emulator.rest.envelope import header
 from emulator.version import VERSION
 from emulator.world import World
 
@@ -60,6 +62,8 @@ class Control:
     def __init__(self, world: World, runner: Runner) -> None:
         # app has put the pipeline's own kinds into the world, which knows them by their protocols
         self._parts = Parts(world, runner, cast(Journal, world.journal), cast(Faults, world.faults))
+        self._origin_check = OriginCheck.of(world.settings)
+        self._token = None if world.control_token is None else ControlToken(world.control_token)
         self._paths: dict[str, dict[str, ControlRoute]] = {}
         for route in ROUTES:
             self._paths.setdefault(route.path, {})[route.method] = route
@@ -94,13 +98,14 @@ class Control:
             await _send_json(send, 200, reply, headers, body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Any) -> Any:
-        host, origin = _header(scope, b"host"), _header(scope, b"origin")
-        refused = foreign_caller(host, origin, self._parts.world.settings.host)
+        refused = self._origin_check.control_refusal(header(scope, b"host"), header(scope, b"origin"))
         if refused is not None:
             raise ControlError(403, refused)
-        page = asset(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
+        page = self._page(scope) if scope["method"] in ("GET", "HEAD") else None
         if page is not None:
             return page
+        if not (self._is_public(scope) or self._token is None or self._token.admits(scope["headers"])):
+            raise ControlError(401, NEEDED, [(b"www-authenticate", b"Bearer")])
         route, path = self._find(scope)
         asked = Asked(
             self._parts,
@@ -110,6 +115,17 @@ class Control:
             lambda: _stream(receive),
         )
         return await route.run(asked)
+
+    def _page(self, scope: Scope) -> Asset | None:
+        """A part of the console. Its scripts and styles are no secret; the page itself asks for the token."""
+        question = None
+        if self._token is not None and scope["path"] == f"{PREFIX}/":
+            question = self._token.page(scope["query_string"], scope["headers"])
+        return question or asset(scope["path"])
+
+    def _is_public(self, scope: Scope) -> bool:
+        route = self._paths.get(scope["path"].removeprefix(PREFIX), {}).get("GET")
+        return route is not None and route.public and scope["method"] in ("GET", "HEAD")
 
     def _find(self, scope: Scope) -> tuple[ControlRoute, dict[str, str]]:
         """The route of a request and its path parameters, which are decoded after the path is split."""
@@ -171,10 +187,6 @@ async def _stream(receive: Any) -> AsyncIterator[bytes]:
             raise ControlError(400, "the body ended too soon")
         more = message.get("more_body", False)
         yield message.get("body", b"")
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 def _download_headers(file: Download) -> Headers:

@@ -134,11 +134,11 @@ async def openapi(asked: Asked) -> dict[str, Any]:
 
 
 ROUTES = (
-    ControlRoute("GET", "/health", health, Health, query=NoQuery),
-    ControlRoute("GET", "/ready", health, Health, query=NoQuery),
+    ControlRoute("GET", "/health", health, Health, query=NoQuery, public=True),
+    ControlRoute("GET", "/ready", health, Health, query=NoQuery, public=True),
     ControlRoute("POST", "/reset", reset, Cleared),
     ControlRoute("GET", "/jobs", jobs, PlannedJobs),
     ControlRoute("POST", "/jobs/run", run_jobs, Jobs),
     ControlRoute("GET", "/evidence", evidence, Evidence, query=NoQuery),
-    ControlRoute("GET", "/openapi.json", openapi, dict),
+    ControlRoute("GET", "/openapi.json", openapi, dict, public=True),
 )

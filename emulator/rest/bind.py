@@ -16,11 +16,12 @@ from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.hostile import mangle
+from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.run import perform
 from emulator.profiles import Reaction
-from emulator.rest.bodies import JSON, PREFLIGHT, Headers, Reply, encoded, head, refusal
+from emulator.rest.bodies import JSON, Headers, Reply, cors, encoded, head, refusal
 from emulator.rest.dispatch import Dispatch, Match
-from emulator.rest.envelope import Scope, cancelled_on_disconnect, envelope_of, headers_of, transport_of
+from emulator.rest.envelope import Scope, cancelled_on_disconnect, envelope_of, header, headers_of, transport_of
 from emulator.rest.protojson import FromProtoJson
 from emulator.rest.reading import Exchange, FromJson, FromStream
 from emulator.rest.route import Route
@@ -40,6 +41,7 @@ class Rest:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._origin_check = OriginCheck.of(world.settings)
         self._requests = itertools.count(1)
         self._request_prefix = ids.fixed_uuid(world.seed, "", "requests")[:24]
         self._dispatch: Dispatch[Route] = Dispatch()
@@ -49,23 +51,34 @@ class Rest:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"{self._request_prefix}{next(self._requests):012x}"  # a UUID's shape at the price of a counter
         try:
-            reply = await self._answer(scope, receive, request_id)
+            reply = self._refuse_host(scope) or await self._answer(scope, receive, request_id)
         except CallerGone as gone:
             if isinstance(gone, Dropped) and transport_of(scope) is None:
                 raise ConnectionResetError(NO_CONNECTION) from None
             return
         try:
-            await _send(scope, reply, head(reply, request_id), send)
+            await _send(scope, reply, head(reply, request_id, self._cors(scope)), send)
         except ApiError:  # too late for a refusal: the response ends in the middle
             transport = transport_of(scope)
             if transport is None:
                 raise ConnectionResetError(NO_CONNECTION) from None
             transport.close()
 
+    def _refuse_host(self, scope: Scope) -> Reply | None:
+        """Refuse a call to a name that may be rebound. A call within the process, to `Emulator.app`, has no browser."""
+        refused = self._origin_check.api_refusal(header(scope, b"host"))
+        if refused is None or transport_of(scope) is None:
+            return None
+        return refusal(ApiError(Kind.PERMISSION_DENIED, refused, rule="host"), plane_of(scope["path"]))
+
+    def _cors(self, scope: Scope) -> Headers:
+        allowed = self._origin_check.cors_origin(header(scope, b"origin"))
+        return cors(allowed, preflight=scope["method"] == "OPTIONS")
+
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         method, path = scope["method"], scope["raw_path"].decode("latin-1").partition("?")[0]
         if method == "OPTIONS":
-            return Reply(200, content_type=None, headers=list(PREFLIGHT))
+            return Reply(200, content_type=None)
         try:
             match = self._dispatch.find(path)
         except ApiError as error:  # a segment that is no UTF-8

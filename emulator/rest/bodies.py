@@ -13,9 +13,9 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
-# Observed live on both planes: any origin may call, and read every header.
-CORS: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
-PREFLIGHT: Headers = [(b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]  # beside CORS
+# Observed live on both planes: any origin may call, with any method and header, and read every header.
+_EXPOSED: Headers = [(b"access-control-expose-headers", b"*")]
+_PREFLIGHT: Headers = [(b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]
 _LABEL: Headers = [(b"x-emulator", VERSION.encode())]
 
 
@@ -55,9 +55,19 @@ def encoded(labels: list[tuple[str, str]]) -> Headers:
     return [(name.encode(), value.encode()) for name, value in labels]
 
 
-def head(reply: Reply, request_id: str) -> Headers:
+def cors(origin: str | None, *, preflight: bool) -> Headers:
+    """The CORS headers for the origin that may read a reply: `*`, one origin, or None for no page of elsewhere."""
+    if origin is None:
+        return []
+    headers = [(b"access-control-allow-origin", origin.encode("latin-1")), *_EXPOSED]
+    if preflight:
+        headers += _PREFLIGHT
+    return headers if origin == "*" else [*headers, (b"vary", b"origin")]
+
+
+def head(reply: Reply, request_id: str, cors: Headers) -> Headers:
     """All headers of a reply."""
-    headers = [*CORS, *_LABEL, (b"x-request-id", request_id.encode()), *reply.headers]
+    headers = [*cors, *_LABEL, (b"x-request-id", request_id.encode()), *reply.headers]
     if reply.content_type is not None:
         headers.append((b"content-type", reply.content_type))
     if reply.content is None:

@@ -67,6 +67,14 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return dict(reversed(scope["headers"]))
 
 
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first value of a header, whose name is in lower case."""
+    for each, value in scope["headers"]:
+        if each == name:
+            return str(value, "latin-1")
+    return None
+
+
 def envelope_of(scope: Scope, headers: Mapping[bytes, bytes]) -> HttpEnvelope:
     """The envelope of a request."""
     target, query = scope["raw_path"].partition(b"?")[0], scope["query_string"]

@@ -446,10 +446,10 @@ def test_addresses_are_those_of_the_caller(batches: Batches) -> None:
     """Results are kept without an address, so whoever asks sees the one under which it asks."""
     id = batches.filled(request("m", "image_generation", {"prompt": "a", "n": 2}))
     batches.advance(1)
-    reply = batches.http.get(f"/v1/batches/{id}/results", headers={"host": "emulator.example:99"})
+    reply = batches.http.get(f"/v1/batches/{id}/results", headers={"host": "emulator.internal:99"})
     data = reply.json()["results"][0]["batch_result"]["response"]["image_generation"]["data"]
     assert len({image["url"] for image in data}) == 2
-    assert all(image["url"].startswith("http://emulator.example:99/_media/") for image in data)
+    assert all(image["url"].startswith("http://emulator.internal:99/_media/") for image in data)
 
 
 def test_a_text_that_looks_like_an_address_stays_what_it_is(batches: Batches) -> None:

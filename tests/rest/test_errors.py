@@ -159,20 +159,6 @@ def test_a_bad_query_names_its_parameter(rest: httpx.Client, query: str, word: s
     assert word in reply.json()["error"]
 
 
-def test_cors_is_open_on_v1_and_closed_on_the_control_plane(rest: httpx.Client) -> None:
-    """As recorded: any origin, all headers, and a preflight that answers 200; a header said twice fails in browsers."""
-    preflight = rest.options("/v1/files", headers={"origin": "https://example.org"})
-    assert preflight.status_code == 200
-    for name in ("allow-origin", "allow-methods", "allow-headers", "expose-headers"):
-        assert preflight.headers.get_list(f"access-control-{name}") == ["*"]
-    assert rest.get("/v1/files").headers["access-control-allow-origin"] == "*"
-    assert rest.get("/v1/nothing").headers["access-control-allow-origin"] == "*"
-    control = rest.get("/_emulator/health")
-    assert "access-control-allow-origin" not in control.headers
-    assert rest.get("/_emulator/health", headers={"origin": "https://example.org"}).status_code == 403
-    assert rest.get("/_emulator/health", headers={"host": "evil.example"}).status_code == 403
-
-
 def test_every_reply_is_labelled(rest: httpx.Client) -> None:
     """Every reply says that the emulator made it, and carries an id of its own."""
     replies = [rest.get("/v1/files"), rest.get("/v1/nothing"), rest.get("/v1/files/x")]
