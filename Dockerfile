@@ -13,7 +13,8 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
 USER emulator
 WORKDIR /data
 VOLUME /data
-# A container is reached from outside of it, so it listens on every address.
+# A container is reached from outside of it, so it listens on every address. Its control API and console then ask for a
+# token: give it with -e XAI_EMULATOR_CONTROL_TOKEN=…, or read the one that is printed at the start in the logs.
 ENV XAI_EMULATOR_HOST=0.0.0.0
 EXPOSE 7878
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["xai-emulator", "wait", "--timeout", "2"]

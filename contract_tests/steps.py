@@ -78,7 +78,7 @@ def build(step: Mapping[str, Any], known: Mapping[str, Any], target: Target) -> 
         query.append(("team", str(target.team)))
     management = path.startswith("/v1/collections")
     headers = dict(_filled(step.get("headers", {}), known))
-    key = None if control else _key(step.get("key", "own"), management, target)
+    key = target.control_token if control else _key(step.get("key", "own"), management, target)
     if key is not None:
         headers["authorization"] = f"Bearer {key}"
     body = _body(step, known, headers)

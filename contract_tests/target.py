@@ -17,6 +17,7 @@ from .case import EVIDENCE, FEATURES, Case
 
 API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
+CONTROL_TOKEN = "XAI_EMULATOR_CONTROL_TOKEN"
 CALLS_MAX = 20_000
 RESERVED_PART = 10  # one in so many calls of the budget is kept for the clean-up
 CASE_SECONDS = 60  # on an emulator; other servers take their time, and the waits of the cases are longer
@@ -84,6 +85,7 @@ class Target:
     destructive: bool = False
     team: str | None = None  # of an emulator, which has a control plane; None for any other server
     case_seconds: float = CASE_SECONDS
+    control_token: str | None = None  # what that control plane asks for, where it asks for one
     budget: Budget = field(default_factory=Budget)
 
     @property
@@ -111,7 +113,10 @@ class Target:
         """Ask the control plane of an emulator."""
         query = {"team": self.team, **query}
         data = None if body is None else json.dumps(body).encode()
-        with _DIRECT.open(_request(method, f"{self.base_url}/_emulator{path}?{urlencode(query)}", data)) as answer:
+        request = _request(method, f"{self.base_url}/_emulator{path}?{urlencode(query)}", data)
+        if self.control_token is not None:
+            request.add_header("authorization", f"Bearer {self.control_token}")
+        with _DIRECT.open(request) as answer:
             return json.load(answer)
 
 
@@ -146,10 +151,24 @@ def find_target(
     )
     if _is_emulator(base_url):
         # Its own keys, for a team of this run's own: those of the environment may be real.
-        return as_team(target, target.run.rstrip("-"))
+        emulator = as_team(target, target.run.rstrip("-"))
+        emulator = replace(emulator, control_token=environment.get(CONTROL_TOKEN) or None)
+        _check_control(emulator)
+        return emulator
     if not target.api_key:
         raise BadTarget(f"{base_url} is not an emulator, so it needs a key: set {API_KEY}")
     return target
+
+
+def _check_control(emulator: Target) -> None:
+    """Raise BadTarget where the control plane asks for another token."""
+    try:
+        emulator.control("GET", "/clock")
+    except HTTPError as refusal:
+        with refusal:
+            if refusal.code == 401:
+                raise BadTarget(f"{emulator.base_url} asks for its control token: set {CONTROL_TOKEN}") from None
+            raise
 
 
 def as_team(target: Target, team: str) -> Target:

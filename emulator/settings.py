@@ -115,8 +115,10 @@ class Allowed(msgspec.Struct, frozen=True):
     setting: str
     value: str
 
-    def __repr__(self) -> str:
-        return f"Allowed({self.setting}={redact_url(self.value)})"
+    def __str__(self) -> str:
+        return f"{self.setting}={redact_url(self.value)}"
+
+    __repr__ = __str__
 
 
 def _allowed(text: str) -> Allowed:

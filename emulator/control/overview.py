@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.pipeline.redact import redact_text
-from emulator.settings import ROWS, flag, of_team
+from emulator.settings import ROWS, flag, of_team, shown
 
 
 class Totals(Answer):
@@ -98,30 +97,21 @@ async def settings(asked: Asked) -> SettingsShown:
         origin: Literal["default", "server", "team"] = "team" if name in team.overrides else "server"
         if value == row.default:
             origin = "default"
-        rows.append(SettingShown(name, flag(name), _text(value), _text(row.default), origin, row.help))
+        rows.append(SettingShown(name, flag(name), _text(name, value), _text(name, row.default), origin, row.help))
     return SettingsShown(settings=rows)
 
 
-def _text(value: Any) -> str | None:
+def _text(name: str, value: Any) -> str | None:
     """A value as text without secrets; None for nothing."""
     if value is None:
         return None
     if callable(value):
         return "a Python function"
-    if isinstance(value, tuple):  # keys
+    if name == "keys":
         return str(len(value)) if value else None
-    return redact_text(_without_login(str(value)))
-
-
-def _without_login(text: str) -> str:
-    """A URL without the user name, password and query that may hold a key; any other text as it is."""
-    scheme, _, rest = text.partition(":")
-    if scheme not in ("http", "https"):
-        return text
-    if rest.startswith(("http:", "https:")):  # a responder: `http:URL`
-        return f"{scheme}:{_without_login(rest)}"
-    parts = urlsplit(text)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or None
+    return redact_text(str(shown(name, value)))
 
 
 ROUTES = (

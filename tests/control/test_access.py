@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from contract_tests.target import BadTarget, find_target
 from emulator import Emulator
 from emulator.control.openapi import PREFIX
 from emulator.control.route import ControlRoute
@@ -222,3 +223,11 @@ def test_pytest_fixtures_send_the_token(guarded: Emulator) -> None:
     with EmulatedTeam.fresh(guarded, "tests::a") as team:
         team.advance(1)
         assert team.requests() == []
+
+
+def test_contract_kit_sends_the_token(guarded: Emulator) -> None:
+    """From the environment; without it the run is refused with a sentence."""
+    target = find_target(guarded.url, {"XAI_EMULATOR_CONTROL_TOKEN": TOKEN})
+    assert target.control("GET", "/requests")["requests"] == []
+    with pytest.raises(BadTarget, match="asks for its control token: set XAI_EMULATOR_CONTROL_TOKEN"):
+        find_target(guarded.url, {})

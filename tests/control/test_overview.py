@@ -74,14 +74,17 @@ def test_settings_say_who_set_them(tmp_path: Path) -> None:
 
 
 def test_settings_show_no_secret() -> None:
-    """Keys are counted; a login and a query are left out of URLs; a function is only said to be one."""
+    """Keys are counted; tokens, logins and queries are redacted; a function is only said to be one."""
     url = "http://name:s3cr3t-word@localhost:9/v1/embeddings?token=s3cr3t-word"
     keys = ("s3cr3t-word=inference", "another-s3cr3t-word=management")
-    with Emulator(embedder=url, responder=lambda requests: requests, keys=keys, auth="strict") as emulator:
-        reply = httpx.get(f"{emulator.url}/_emulator/settings")
+    given = {"embedder": url, "allow": [f"embedder={url}"], "keys": keys, "control_token": "s3cr3t-token"}
+    with Emulator(responder=lambda requests: requests, auth="strict", **given) as emulator:
+        reply = httpx.get(f"{emulator.url}/_emulator/settings", headers={"authorization": "Bearer s3cr3t-token"})
         listed = {row["name"]: row["value"] for row in reply.json()["settings"]}
     assert "s3cr3t" not in reply.text
-    assert listed["embedder"] == "http://localhost:9/v1/embeddings"
+    assert listed["embedder"] == "http://[redacted]@localhost:9/v1/embeddings?token=[redacted]"
+    assert listed["allow"] == f"embedder={listed['embedder']}"
+    assert listed["control_token"] == "[redacted]"
     assert listed["keys"] == "2"
     assert listed["responder"] == "a Python function"
 
