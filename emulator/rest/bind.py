@@ -57,7 +57,7 @@ class Rest:
                 raise ConnectionResetError(NO_CONNECTION) from None
             return
         try:
-            await _send(scope, reply, head(reply, request_id, self._cors(scope)), send)
+            await _send(scope, reply, self._head(scope, reply, request_id), send)
         except ApiError:  # too late for a refusal: the response ends in the middle
             transport = transport_of(scope)
             if transport is None:
@@ -71,9 +71,10 @@ class Rest:
             return None
         return refusal(ApiError(Kind.PERMISSION_DENIED, refused, rule="host"), plane_of(scope["path"]))
 
-    def _cors(self, scope: Scope) -> Headers:
-        allowed = self._origin_check.cors_origin(header(scope, b"origin"))
-        return cors(allowed, preflight=scope["method"] == "OPTIONS")
+    def _head(self, scope: Scope, reply: Reply, request_id: str) -> Headers:
+        """All headers of a reply to a request, with those that tell a browser whether its page may read it."""
+        origin = self._origin_check.cors_origin(header(scope, b"origin"))
+        return head(reply, request_id, cors(origin, preflight=scope["method"] == "OPTIONS"))
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         method, path = scope["method"], scope["raw_path"].decode("latin-1").partition("?")[0]
@@ -132,7 +133,7 @@ class Rest:
         size = (
             None if reply.content is None else (reply.content.size if reply.stop is None else reply.stop) - reply.start
         )
-        self._world.journal.replied(call, reply.status, reply.body, size, head(reply, request_id))
+        self._world.journal.replied(call, reply.status, reply.body, size, self._head(exchange.scope, reply, request_id))
 
     def _unmatched(
         self, scope: Scope, path: str, error: ApiError, request_id: str, *more: tuple[bytes, bytes]
@@ -145,7 +146,7 @@ class Rest:
         team = self._world.team(team_of(credentials))
         self._world.journal.unmatched(
             *(team.name, team.clock.now(), "rest", envelope, credentials, error.kind, reply.status),
-            headers=head(reply, request_id),
+            headers=self._head(scope, reply, request_id),
         )
         return reply
 
