@@ -17,6 +17,8 @@ RULES: dict[str, str] = {
     "host": "Call it by an address, localhost or a name without a dot, or start it with --allow-host NAME.",
     "unknown_route": "Compare the path with the OpenAPI document at /_emulator/openapi.json; "
     "GET /_emulator/requests/unmatched shows the paths that come nearest.",
+    "unknown_method": "Compare the name with the services that reflection lists (`grpcurl -plaintext HOST:PORT list`).",
+    "grpc_streams": "Read and write the streams that are open, or cancel them: each holds a place until it ends.",
     "method": "The header Allow names the methods of this path.",
     "not_emulated": "This part of the API is left out; the sentence says why.",
     "path": "Percent-encode ids as UTF-8.",

@@ -1,33 +1,44 @@
-"""The gRPC door: handlers built from descriptors, whose calls hop onto the one event loop that owns the state."""
+"""The gRPC door: handlers built from descriptors, whose calls hop onto the one event loop that owns the state.
+
+To grpcio every method streams its requests: a unary one differs on the wire in nothing, and like this the wait for its
+one message is ours, so that a call whose message never comes can be told from one that works (`call_threads.py`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
 
 import grpc
 
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
-from emulator.errors import WIRE, ApiError, CallerGone, Kind, invalid
+from emulator.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.pipeline.run import perform
-from emulator.rpc import hostile
+from emulator.rpc import health, hostile, reflection
+from emulator.rpc.call_threads import CallThreads, ReceivedBytes
 from emulator.rpc.envelope import MessageCodec, envelope_of
+from emulator.rpc.loop_work import LoopWork
 from emulator.rpc.messages import load
-from emulator.rpc.methods import METHODS, NOT_EMULATED
-from emulator.rpc.reading import Message, Method
-from emulator.version import VERSION
+from emulator.rpc.methods import METHODS
+from emulator.rpc.reading import Method, parse
+from emulator.rpc.status import abort, metadata, noted
+from emulator.rpc.unserved import Unserved
 from emulator.world import World
 
-MESSAGE_BYTES_MAX = 32 * 1024 * 1024  # xai-sdk sends messages of up to 20 MiB, grpcio's default refuses 4 MiB
-DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that are told more than 8 KiB may drop the whole answer
-THREADS = 256  # started on demand; a slow upload holds one
+MIB = 1024 * 1024
+# The largest request that is documented is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and
+# grpcio's default refuses 4 MiB.
+MESSAGE_BYTES_MAX = 26 * MIB
+RECEIVED_BYTES_MAX = 64 * MIB  # of the messages of all uploads that are not written yet
+UNARY_THREADS, STREAM_THREADS = 256, 128  # started on demand
+UNARY_PATIENCE_SECONDS, STREAM_PATIENCE_SECONDS = 5, 30
+STREAMS_MAX = 4096  # that run or queue
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
@@ -55,56 +66,77 @@ class RpcServer:
         """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
         self._world, self._loop, self._drop_peer = world, loop, drop_peer
         self._last_team: OrderedDict[str, str] = OrderedDict()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="xai-emulator-grpc")
-        self._server = grpc.server(self._threads, options=OPTIONS)
-        self._server.add_generic_rpc_handlers((*self._handlers(), _Unknown(self._unmatched)))
+        self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, world.log)
+        self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, world.log)
+        self._received = ReceivedBytes(RECEIVED_BYTES_MAX)
+        self._server = grpc.server(self._unary, options=OPTIONS)
+        self._server.add_generic_rpc_handlers((_Methods(self._handlers(), Unserved(world, loop)),))
         self._server.add_insecure_port(f"unix:{socket_path}")
         self._server.start()
 
     def stop(self) -> None:
         """End every call and return when that is done."""
         self._server.stop(grace=0.2).wait()
-        self._threads.shutdown(wait=False)  # grpc leaves that to the garbage collector
+        for threads in (self._unary, self._streams):
+            threads.shutdown(wait=False)  # grpc leaves that to the garbage collector
 
     # --- handlers
 
-    def _handlers(self) -> Iterator[grpc.GenericRpcHandler]:
-        services: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
-        for method in METHODS:
-            services.setdefault(method.service, {})[method.name] = self._handler(method)
-        for full_name, reason in NOT_EMULATED.items():
-            service, name = full_name.rsplit("/", 1)
-            services.setdefault(service, {})[name] = self._refuse(full_name, reason)
-        for service, handlers in services.items():
-            yield grpc.method_handlers_generic_handler(service, handlers)
+    def _handlers(self) -> dict[str, Callable[[], grpc.RpcMethodHandler]]:
+        """What gives the handler of a call, by the full name of its method."""
+        found = {f"{method.service}/{method.name}": self._handler(method) for method in METHODS}
+        for name, handler in {
+            **health.handlers(self._unary, self._streams),
+            **reflection.handlers(self._streams),
+        }.items():
+            found[name] = partial(_same, handler)
+        return found
 
-    def _handler(self, method: Method) -> grpc.RpcMethodHandler:
+    def _handler(self, method: Method) -> Callable[[], grpc.RpcMethodHandler]:
         """Read the streaming kind off the descriptor. Messages go in and out as bytes: when to decode is not ours."""
         descriptor = load().service(method.service).methods_by_name[method.name]
         codec = MessageCodec(
             load().message(descriptor.input_type.full_name), load().message(descriptor.output_type.full_name)
         )
+        if not (descriptor.client_streaming or descriptor.server_streaming):
+            unary = grpc.stream_unary_rpc_method_handler(
+                lambda raws, context: self._unary_unary(method, codec, raws, context)
+            )
+            return partial(_same, unary)
         if descriptor.client_streaming:
-            return grpc.stream_unary_rpc_method_handler(
-                lambda messages, context: self._stream_unary(method, codec, messages, context)
+            stream = grpc.stream_unary_rpc_method_handler(
+                self._streams.runs(lambda raws, context: self._stream_unary(method, codec, raws, context))
             )
-        if descriptor.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                lambda raw, context: self._unary_stream(method, codec, raw, context)
+        else:
+            stream = grpc.stream_stream_rpc_method_handler(
+                self._streams.runs(lambda raws, context: self._unary_stream(method, codec, raws, context))
             )
-        return grpc.unary_unary_rpc_method_handler(lambda raw, context: self._unary_unary(method, codec, raw, context))
+        refused = grpc.stream_unary_rpc_method_handler(lambda raws, context: self._refuse(method, codec, context))
+        return lambda: stream if self._streams.open_calls < STREAMS_MAX else refused
 
-    def _refuse(self, full_name: str, reason: str) -> grpc.RpcMethodHandler:
-        def refuse(raw: bytes, context: grpc.ServicerContext) -> None:
-            self._unmatched(full_name, context.invocation_metadata(), Kind.NOT_EMULATED)
-            _abort(context, WIRE[Kind.NOT_EMULATED].grpc, reason)
+    def _refuse(self, method: Method, codec: MessageCodec, context: grpc.ServicerContext) -> bytes:
+        """Refuse a stream that is one too many, in the journal as well."""
 
-        return grpc.unary_unary_rpc_method_handler(refuse)
+        async def read(call: Call) -> Any:
+            raise ApiError(
+                Kind.RESOURCE_EXHAUSTED,
+                f"{STREAMS_MAX} streams are open already, and the emulator serves no more at once.",
+                rule="grpc_streams",
+            )
 
-    def _unary_unary(self, method: Method, codec: MessageCodec, raw: bytes, context: grpc.ServicerContext) -> bytes:
+        call = self._call(method, codec, read, context)
+        work = LoopWork(self._loop, context)
+        work.start(self._answer(call, method))
+        answer: bytes = self._result(work, call, context)
+        return answer
+
+    def _unary_unary(
+        self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
+    ) -> bytes:
+        raw = self._unary.only_message(raws, context)
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
-        work = _Work(self._loop, context)
+        work = LoopWork(self._loop, context)
         work.start(self._answer(call, method))
         answer: bytes = self._result(work, call, context)
         return answer
@@ -115,25 +147,25 @@ class RpcServer:
         """Serve the operation's wishes for the next message from this thread, until it needs no more."""
         wishes: queue.SimpleQueue[asyncio.Future[Any] | None] = queue.SimpleQueue()
 
-        async def messages(call: Call) -> AsyncIterator[Message]:
+        async def messages(call: Call) -> AsyncIterator[bytes]:
             while (raw := await self._wish(wishes)) is not _END:
                 call.envelope.body_bytes += len(raw)
-                message = _parse(codec.request_type, raw)
-                del raw  # it may be large, and there it is a second time
-                yield message
+                yield raw
+                del raw  # before the next one is asked for: it may be large
 
         async def read(call: Call) -> Any:
             return await method.read(messages(call))
 
         call = self._call(method, codec, read, context)
-        work = _Work(self._loop, context)
+        work = LoopWork(self._loop, context)
         work.start(self._answer(call, method), lambda: wishes.put(None))
+        size = 0  # of the message that the operation works on
         while (wish := wishes.get()) is not None:
-            try:
-                self._loop.call_soon_threadsafe(_grant, wish, _next(raws), None)
-            except Exception:
-                self._loop.call_soon_threadsafe(_grant, wish, None, CallerGone())
+            self._received.add(-size)
+            self._received.wait()
+            size = self._grant(wish, raws, context)
             del wish
+        self._received.add(-size)
         answer: bytes = self._result(work, call, context)
         return answer
 
@@ -142,12 +174,26 @@ class RpcServer:
         wishes.put(wish)
         return await wish
 
+    def _grant(self, wish: asyncio.Future[Any], raws: Iterator[bytes], context: grpc.ServicerContext) -> int:
+        """Wait for the client's next message and hand it over; its size in bytes."""
+        try:
+            with self._streams.waiting_for_client(context):
+                raw = _next(raws)
+        except Exception:
+            self._loop.call_soon_threadsafe(_fulfil, wish, None, CallerGone())
+            return 0
+        size = 0 if raw is _END else len(raw)
+        self._received.add(size)
+        self._loop.call_soon_threadsafe(_fulfil, wish, raw, None)
+        return size
+
     def _unary_stream(
-        self, method: Method, codec: MessageCodec, raw: bytes, context: grpc.ServicerContext
+        self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
+        raw = self._streams.only_message(raws, context)
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
-        work = _Work(self._loop, context)
+        work = LoopWork(self._loop, context)
         work.start(self._open(call))
         pieces, piece = self._result(work, call, context)
 
@@ -156,7 +202,9 @@ class RpcServer:
 
         try:
             while piece is not _END:
-                yield method.write(piece).SerializeToString()
+                message = method.write(piece).SerializeToString()
+                with self._streams.waiting_for_client(context):
+                    yield message
                 work.start(next_piece())
                 piece = self._result(work, call, context)
         finally:
@@ -201,13 +249,13 @@ class RpcServer:
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The answer of a call, of which the journal is told."""
         raw = hostile.serialize(call, method.write(await self._perform(call)))
-        self._world.journal.replied(call, "OK", raw, headers=_noted(call, None))
+        self._world.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
         return raw
 
     async def _open(self, call: Call) -> tuple[AsyncIterator[bytes], Any]:
         """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
         content: Content = await self._perform(call)
-        self._world.journal.replied(call, "OK", None, content.size, _noted(call, None))
+        self._world.journal.replied(call, "OK", None, content.size, noted(metadata(call, None)))
         pieces = content.read()
         try:
             return pieces, await anext(pieces, _END)
@@ -219,95 +267,20 @@ class RpcServer:
         try:
             return await perform(self._world, call)
         except ApiError as error:
-            self._world.journal.replied(call, WIRE[error.kind].grpc, None, headers=_noted(call, error))
+            self._world.journal.replied(call, WIRE[error.kind].grpc, None, headers=noted(metadata(call, error), error))
             raise
 
-    def _unmatched(self, full_name: str, metadata: Any, kind: Kind) -> None:
-        """Let the journal know of a call that no method serves."""
-        pairs = dict(metadata or ())
-        credentials = bearer(pairs.get("authorization"))
-
-        def note() -> None:
-            team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None)
-            self._world.journal.unmatched(
-                team.name, team.clock.now(), "grpc", envelope, credentials, kind, "UNIMPLEMENTED"
-            )
-
-        self._loop.call_soon_threadsafe(note)
-
-    def _result(self, work: _Work, call: Call, context: grpc.ServicerContext) -> Any:
+    def _result(self, work: LoopWork, call: Call, context: grpc.ServicerContext) -> Any:
         """Wait for a result, or end the call with the refusal."""
         try:
             result = work.result()
         except ApiError as error:
-            context.set_trailing_metadata(_metadata(call, error))
-            return _abort(context, WIRE[error.kind].grpc, error.message)
+            context.set_trailing_metadata(metadata(call, error))
+            return abort(context, WIRE[error.kind].grpc, error.message)
         except (asyncio.CancelledError, CallerGone):
-            return _abort(context, "CANCELLED", "The client has gone.")
-        context.set_trailing_metadata(_metadata(call, None))
+            return abort(context, "CANCELLED", "The client has gone.")
+        context.set_trailing_metadata(metadata(call, None))
         return result
-
-
-class _Work:
-    """What runs on the loop for one call. A client that cancels its call cancels that.
-
-    A way of its own from a thread to the loop and back: `run_coroutine_threadsafe` takes half as long again.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: grpc.ServicerContext) -> None:
-        self._loop = loop
-        self._task: asyncio.Task[None] | None = None  # while it runs: before, to cancel it would end it unseen
-        self._ended: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        self._gone = not context.add_callback(self._cancel)
-
-    def start(self, work: Coroutine[Any, Any, Any], then: Callable[[], None] | None = None) -> None:
-        """Run a coroutine, after the one before it has ended."""
-        self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._run(work, then)))
-
-    def result(self) -> Any:
-        """Wait for what the coroutine returns, or raises."""
-        result, error = self._ended.get()
-        if error is not None:
-            raise error
-        return result
-
-    async def _run(self, work: Coroutine[Any, Any, Any], then: Callable[[], None] | None) -> None:
-        self._task = asyncio.current_task()
-        try:
-            if self._gone:
-                work.close()
-                raise asyncio.CancelledError
-            self._ended.put((await work, None))
-        except BaseException as error:
-            self._ended.put((None, error))
-        finally:
-            self._task = None
-            if then is not None:
-                then()
-
-    def _cancel(self) -> None:
-        self._gone = True
-        with suppress(RuntimeError):  # the loop is closed, and with it the call has ended
-            self._loop.call_soon_threadsafe(self._cancel_task)
-
-    def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-
-def _abort(context: grpc.ServicerContext, code: str, details: str) -> NoReturn:
-    context.abort(grpc.StatusCode[code], _within_a_header(details))
-    raise AssertionError("abort raises")
-
-
-def _within_a_header(details: str) -> str:
-    """A message that a client takes: it travels as a header, in which all but printable ASCII needs three bytes."""
-    left = DETAILS_BYTES_MAX
-    for place, byte in enumerate(raw := details.encode()):
-        left -= 1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3
-        if left < 0:
-            return raw[:place].decode("utf-8", "ignore") + "…"
-    return details
 
 
 async def _close(pieces: Any) -> None:
@@ -326,7 +299,7 @@ def _next(raws: Iterator[bytes]) -> Any:
     return raw
 
 
-def _grant(wish: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+def _fulfil(wish: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
     if wish.done():
         return
     if error is None:
@@ -335,28 +308,25 @@ def _grant(wish: asyncio.Future[Any], value: Any, error: Exception | None) -> No
         wish.set_exception(error)
 
 
-class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Asked last, for a method that nobody serves: tells of it, and leaves the answer to grpc."""
+def _same(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
+    return handler
 
-    def __init__(self, note: Callable[[str, Any, Kind], None]) -> None:
-        self._note = note
 
-    def service(self, details: grpc.HandlerCallDetails) -> None:
-        """Serve nothing."""
-        self._note(details.method.removeprefix("/"), details.invocation_metadata, Kind.NOT_FOUND)
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Every method by its name, served or not."""
+
+    def __init__(self, handlers: dict[str, Callable[[], grpc.RpcMethodHandler]], unserved: Unserved) -> None:
+        self._handlers, self._unserved = handlers, unserved
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Return the handler of a call."""
+        name = details.method.removeprefix("/")
+        handler = self._handlers.get(name)
+        return self._unserved.handler(name) if handler is None else handler()
 
 
 async def _read(method: Method, codec: MessageCodec, raw: bytes) -> Any:
-    return method.read(_parse(codec.request_type, raw))
-
-
-def _parse(message: type, raw: bytes) -> Message:
-    from google.protobuf.message import DecodeError
-
-    try:
-        return message.FromString(raw)  # type: ignore[attr-defined]
-    except DecodeError:
-        raise invalid(f"The message is not a {message.__name__}.", rule="protobuf") from None
+    return method.read(parse(codec.request_type, raw))
 
 
 def _origin(context: grpc.ServicerContext) -> str | None:
@@ -364,13 +334,3 @@ def _origin(context: grpc.ServicerContext) -> str | None:
     details = getattr(getattr(context, "_rpc_event", None), "call_details", None)
     host = getattr(details, "host", None)
     return f"http://{host.decode()}" if isinstance(host, bytes) and host else None
-
-
-def _metadata(call: Call, error: ApiError | None) -> tuple[tuple[str, str], ...]:
-    """What REST says in headers."""
-    return (("x-emulator", VERSION), *call.labels, *(error.labels if error is not None else ()))
-
-
-def _noted(call: Call, error: ApiError | None) -> list[tuple[bytes, bytes]]:
-    """The metadata as the journal notes headers."""
-    return [(name.encode(), value.encode()) for name, value in _metadata(call, error)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from emulator.domain.files import ContentFormat, File, FileView, SortBy
@@ -11,31 +12,58 @@ from emulator.operations.auth import DescribeKey, KeyDescription
 from emulator.operations.files import CreatePublicUrl, FileId, ListFiles, ReadFile, RevokedPublicUrl
 from emulator.operations.uploads import UploadFile
 from emulator.rpc.messages import load
-from emulator.rpc.reading import Message, Method, choice, optional, stamp
+from emulator.rpc.reading import Message, Method, choice, optional, parse, stamp
 
 _message = load().message
+
+SLICE_BYTES = 256 * 1024  # of an upload, written in one go
+_DATA_TAG = 2 << 3 | 2  # UploadFileChunk.data, https://protobuf.dev/programming-guides/encoding
+_VARINT_BYTES_MAX = 10
 
 _DESCENDING = {0: False, 1: True}
 _SORT_BY = {0: SortBy.CREATED_AT, 1: SortBy.FILENAME, 2: SortBy.SIZE}
 _FORMAT = {0: ContentFormat.ORIGINAL, 1: ContentFormat.ORIGINAL, 2: ContentFormat.TEXT}
 
 
-async def read_upload(messages: AsyncIterator[Message]) -> UploadFile:
+async def read_upload(messages: AsyncIterator[bytes]) -> UploadFile:
     """An upload: the first message is the init, every later one is data."""
-    first = await anext(messages, None)
-    if first is None or first.WhichOneof("chunk") != "init":
+    first = parse(_message("xai_api.UploadFileChunk"), await anext(messages, b""))
+    if first.WhichOneof("chunk") != "init":
         raise invalid("Missing init chunk", rule="init_first")
 
-    async def content() -> AsyncIterator[bytes]:
-        async for message in messages:
-            if message.WhichOneof("chunk") == "init":
-                raise invalid("Only the first message may be an init chunk", rule="init_once")
-            data = message.data
-            del message  # which has the data a second time
-            yield data
-            del data
+    async def content() -> AsyncIterator[memoryview]:
+        async for raw in messages:
+            data = _data(raw)
+            del raw
+            for start in range(0, len(data), SLICE_BYTES):
+                yield data[start : start + SLICE_BYTES]
+                await asyncio.sleep(0)  # others get a turn between the slices of a large message
 
     return UploadFile(first.init.name, content(), None, optional(first.init, "expires_after"))
+
+
+def _data(raw: bytes) -> memoryview:
+    """The data of a later message of an upload: as a rule where it lies, for protobuf would copy it twice."""
+    start = _start_of_only_field(raw, _DATA_TAG)
+    if start is not None:
+        return memoryview(raw)[start:]
+    message = parse(_message("xai_api.UploadFileChunk"), raw)
+    if message.WhichOneof("chunk") == "init":
+        raise invalid("Only the first message may be an init chunk", rule="init_once")
+    return memoryview(message.data)
+
+
+def _start_of_only_field(raw: bytes, tag: int) -> int | None:
+    """Where the bytes of a field begin, if a message is nothing but this field, with a length as protobuf writes it."""
+    if raw[:1] != bytes([tag]):
+        return None
+    length = shift = 0
+    for place, byte in enumerate(raw[1 : 1 + _VARINT_BYTES_MAX], 2):
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return place if place + length == len(raw) else None
+    return None
 
 
 def read_list(message: Message) -> ListFiles:

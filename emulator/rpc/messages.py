@@ -18,6 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 DESCRIPTORS = Path(__file__).parent / "proto" / "descriptors.binpb"
+INFRASTRUCTURE = Path(__file__).parent / "proto" / "infrastructure.binpb"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,6 +29,7 @@ class Schema:
         files = FileDescriptorSet.FromString(descriptors).file
         self._pool = DescriptorPool()
         self._classes: dict[str, type[Message]] = {}
+        self.files = {file.name: file for file in files}
         for file in files:
             self._pool.AddSerializedFile(file.SerializeToString())
         self.services = tuple(f"{file.package}.{service.name}" for file in files for service in file.service)
@@ -46,11 +48,22 @@ class Schema:
         """Return a service: its methods know their message types and which sides stream."""
         return self._pool.FindServiceByName(name)
 
+    def file_containing(self, symbol: str) -> str:
+        """Return the name of the file that declares a service, method, message, field, enum or value by full name."""
+        name: str = self._pool.FindFileContainingSymbol(symbol).name
+        return name
+
 
 @cache
 def load() -> Schema:
     """Return the contract the emulator speaks; descriptors never change, so one copy serves the process."""
     return Schema(DESCRIPTORS.read_bytes())
+
+
+@cache
+def infrastructure() -> Schema:
+    """Return what every gRPC server may have beside its contract: health and reflection. Loaded when it is called."""
+    return Schema(INFRASTRUCTURE.read_bytes())
 
 
 def timestamp(instant: int) -> Message:

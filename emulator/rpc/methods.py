@@ -1,4 +1,4 @@
-"""Every RPC of the five services: bound to an operation, or listed with the reason why not."""
+"""Every RPC of the real services: bound to an operation, or listed with the reason why not."""
 
 from __future__ import annotations
 
@@ -7,4 +7,13 @@ from emulator.rpc.reading import Method
 
 METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS, *search.METHODS)
 
-NOT_EMULATED: dict[str, str] = {}
+# What xai-sdk knows besides: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
+NOT_EMULATED: dict[str, str] = {
+    "xai_api.Chat": "chat is not emulated; batches of chat requests are",
+    "xai_api.Embedder": "embeddings are not emulated",
+    "xai_api.Image": "image generation is not emulated; batches of image requests are",
+    "xai_api.Models": "model lists are not emulated",
+    "xai_api.Sample": "text completion is not emulated",
+    "xai_api.Tokenize": "tokenization is not emulated",
+    "xai_api.Video": "video generation is not emulated; batches of video requests are",
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,8 +17,9 @@ Message = Any  # built from descriptors at run time
 class Method(msgspec.Struct, frozen=True):
     """One RPC: the operation behind it, how its message becomes a request, how a result becomes a message.
 
-    `read` takes the message, or for a client stream an iterator of them. `write` makes the answer, or for a server
-    stream the message of one piece. `keyless` marks the one RPC that xai-sdk sends without a key on insecure channels.
+    `read` takes the message, or for a client stream an iterator of the bytes of its messages. `write` makes the answer,
+    or for a server stream the message of one piece. `keyless` marks the one RPC that xai-sdk sends without a key on insecure
+    channels.
     """
 
     service: str
@@ -29,7 +30,14 @@ class Method(msgspec.Struct, frozen=True):
     keyless: bool = False
 
 
-StreamRead = Callable[[AsyncIterator[Message]], Awaitable[Any]]
+def parse(message_type: type[Message], raw: bytes) -> Message:
+    """Decode a message."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message_type.FromString(raw)
+    except DecodeError:
+        raise invalid(f"The message is not a {message_type.__name__}.", rule="protobuf") from None
 
 
 def optional(message: Message, field: str) -> Any:

@@ -1,4 +1,4 @@
-"""Compile the .proto files of this folder into descriptors.binpb.
+"""Compile the .proto files of this folder into descriptor sets, one of the contract and one of the infrastructure.
 
 Run it after every change of a .proto file; it needs grpcio-tools, the running emulator does not:
 
@@ -10,20 +10,24 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+INFRASTRUCTURE_FOLDER = FOLDER / "infrastructure"  # health and reflection, which every gRPC server may have
 COMMITTED = FOLDER / "descriptors.binpb"
+INFRASTRUCTURE = FOLDER / "infrastructure.binpb"
 
 
-def sources() -> list[str]:
-    """Name every .proto file of this folder the way the others import it."""
-    return sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.proto"))
+def sources(folder: Path = FOLDER) -> list[str]:
+    """Name every .proto file of a descriptor set the way the others import it."""
+    paths = (path for path in folder.rglob("*.proto") if folder != FOLDER or INFRASTRUCTURE_FOLDER not in path.parents)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def compile_to(target: Path) -> None:
+def compile_to(target: Path, folder: Path = FOLDER) -> None:
     """Write the sources and all they import into target, as one serialized FileDescriptorSet."""
     protoc = [sys.executable, "-m", "grpc_tools.protoc"]  # it knows where the well-known types are
-    arguments = [f"--proto_path={FOLDER}", "--include_imports", f"--descriptor_set_out={target}"]
-    subprocess.run([*protoc, *arguments, *sources()], check=True)
+    arguments = [f"--proto_path={folder}", "--include_imports", f"--descriptor_set_out={target}"]
+    subprocess.run([*protoc, *arguments, *sources(folder)], check=True)
 
 
 if __name__ == "__main__":
     compile_to(COMMITTED)
+    compile_to(INFRASTRUCTURE, INFRASTRUCTURE_FOLDER)

@@ -1,0 +1,142 @@
+"""The threads that gRPC calls run in, and what ends calls that keep threads from others.
+
+grpcio gives every call a thread and keeps it while the call waits for its client: for a message that does not come, or
+for a client that does not read. So unary calls and streams have a pool each, and stalled streams never hold up a unary
+call. Within a pool a stalled call is left alone as long as every other call finds a thread; when calls queue, those
+that have waited for their clients longer than the pool's patience are cancelled, the longest first, one for each call
+in the queue. grpcio reads the pool off the attribute `experimental_thread_pool` of a handler's function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import grpc
+
+from emulator.clock import monotonic_ms
+from emulator.rpc.status import abort
+
+CHECK_SECONDS = 0.25  # how often a pool with a queue looks for stalled calls
+RECEIVE_SECONDS = 1.0  # a call that queued longer than the patience has still so long to receive its message
+BUDGET_WAIT_SECONDS = 1.0
+
+Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
+
+
+class CallThreads(ThreadPoolExecutor):
+    """A pool of threads, started on demand, for calls of one kind."""
+
+    def __init__(
+        self,
+        kind: str,
+        threads: int,
+        patience_seconds: float,
+        loop: asyncio.AbstractEventLoop,
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(threads, thread_name_prefix=f"xai-emulator-grpc-{kind}")
+        self._kind, self._thread_count, self._patience_seconds = kind, threads, patience_seconds
+        self._loop, self._log = loop, log
+        self._lock = threading.Lock()  # around the next two
+        self._open = 0
+        self._checking = False
+        self._waits: dict[grpc.ServicerContext, float] = {}  # calls that wait for their clients: when they are overdue
+        self._current = threading.local()  # .since: when the client of the call in this thread last did something
+
+    @property
+    def open_calls(self) -> int:
+        """How many calls run or queue."""
+        return self._open
+
+    def runs(self, behaviour: Behaviour) -> Behaviour:
+        """Mark a handler's function to run in this pool."""
+        behaviour.experimental_thread_pool = self  # type: ignore[attr-defined]
+        return behaviour
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        """Run a call in a thread, now or when one is free."""
+        future = super().submit(self._run, monotonic_ms(), function, *arguments, **keywords)
+        with self._lock:
+            self._open += 1
+            begin = self._open > self._thread_count and not self._checking
+            self._checking = self._checking or begin
+        future.add_done_callback(self._ended)
+        if begin:
+            self._loop.call_soon_threadsafe(self._check)
+        return future
+
+    @contextmanager
+    def waiting_for_client(self, context: grpc.ServicerContext) -> Iterator[None]:
+        """Mark a block, in the thread of a call, that does nothing but wait for the client of this call."""
+        now = monotonic_ms()
+        self._waits[context] = max(self._current.since + self._patience_seconds * 1000, now + RECEIVE_SECONDS * 1000)
+        try:
+            yield
+        finally:
+            del self._waits[context]
+            self._current.since = monotonic_ms()
+
+    def only_message(self, raws: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """Wait for the one message of a request that does not stream; without it, end the call."""
+        with self.waiting_for_client(context):
+            raw = next(raws, None)
+        if raw is None:
+            abort(context, "UNIMPLEMENTED", "The call has no request message.")
+        return raw
+
+    def _run(self, arrived: float, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        self._current.since = arrived
+        return function(*arguments, **keywords)
+
+    def _ended(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._open -= 1
+
+    def _check(self) -> None:
+        """Cancel stalled calls as long as others queue. Runs on the loop."""
+        with self._lock:
+            queued = self._open - self._thread_count
+            self._checking = queued > 0
+        if queued <= 0:
+            return
+        now = monotonic_ms()
+        overdue = sorted((due, id(context), context) for context, due in list(self._waits.items()) if due <= now)
+        for _, _, context in overdue[:queued]:
+            context.cancel()
+        if overdue:
+            self._log(
+                f"Stalled gRPC calls were cancelled ({len(overdue[:queued])} of kind {self._kind}): their clients "
+                f"neither sent nor read anything for {self._patience_seconds:g} s, and other calls queued."
+            )
+        self._loop.call_later(CHECK_SECONDS, self._check)
+
+
+class ReceivedBytes:
+    """Bounds the bytes of messages that were received and are not worked off yet, over all uploads.
+
+    A message is known by its size only when it is there, decompressed, so the bound is exceeded by at most the messages
+    that were waited for when it was reached. A planned fault may slow one upload down for long: nobody waits for that
+    longer than a second.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._changed = threading.Condition()
+
+    def wait(self) -> None:
+        """Wait until there is room for a message, but no longer than a second."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._bytes < self._bytes_max, BUDGET_WAIT_SECONDS)
+
+    def add(self, size: int) -> None:
+        """Count a message in or, with its negative size, out."""
+        with self._changed:
+            self._bytes += size
+            if size < 0:
+                self._changed.notify_all()

@@ -1,0 +1,52 @@
+"""How a gRPC call is refused: a status, a sentence of bounded length and, as metadata, what REST says in headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import grpc
+
+from emulator.errors import WIRE, ApiError, printable
+from emulator.operations.base import Call
+from emulator.rpc.reading import Message, parse
+from emulator.version import VERSION
+
+DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that are told more than 8 KiB may drop the whole answer
+
+
+def abort(context: grpc.ServicerContext, code: str, details: str) -> NoReturn:
+    """End a call with a status. Raises, for grpcio to see that the call has ended."""
+    context.abort(grpc.StatusCode[code], within_a_header(details))
+    raise AssertionError("abort raises")
+
+
+def parse_or_abort(message_type: type[Message], raw: bytes, context: grpc.ServicerContext) -> Message:
+    """Decode the request of a call that is no operation, or end the call."""
+    try:
+        return parse(message_type, raw)
+    except ApiError as error:
+        context.set_trailing_metadata(metadata(None, error))
+        abort(context, WIRE[error.kind].grpc, error.message)
+
+
+def within_a_header(details: str) -> str:
+    """A message that a client takes: it travels as a header, in which all but printable ASCII needs three bytes."""
+    left = DETAILS_BYTES_MAX
+    for place, byte in enumerate(raw := details.encode()):
+        left -= 1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3
+        if left < 0:
+            return raw[:place].decode("utf-8", "ignore") + "…"
+    return details
+
+
+def metadata(call: Call | None, error: ApiError | None) -> tuple[tuple[str, str], ...]:
+    """Return the trailing metadata of a call, or of one that no method serves."""
+    labels = [] if call is None else call.labels
+    return (("x-emulator", VERSION), *labels, *(error.labels if error is not None else ()))
+
+
+def noted(pairs: Iterable[tuple[str, str]], error: ApiError | None = None) -> list[tuple[bytes, bytes]]:
+    """Return metadata as the journal notes headers; the sentence of a refusal under its name on the wire."""
+    message = [] if error is None else [("grpc-message", printable(within_a_header(error.message)))]
+    return [(name.encode(), value.encode()) for name, value in (*pairs, *message)]

@@ -1,0 +1,56 @@
+"""Calls of methods that nobody serves: UNIMPLEMENTED with the reason in words, and a note in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NoReturn
+
+import grpc
+
+from emulator.domain.keys import bearer, team_of
+from emulator.errors import ApiError, Kind
+from emulator.rpc.envelope import envelope_of
+from emulator.rpc.messages import infrastructure, load
+from emulator.rpc.methods import NOT_EMULATED
+from emulator.rpc.status import abort, metadata, noted
+from emulator.world import World
+
+NAME_CHARS_MAX = 200  # of a name that the client made up
+
+
+class Unserved:
+    """Answers every call that has no handler."""
+
+    def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
+        self._world, self._loop = world, loop
+
+    def handler(self, full_name: str) -> grpc.RpcMethodHandler:
+        """Return a handler that refuses `Service/Method`, however it streams: it waits for no message."""
+
+        def refuse(raws: Any, context: grpc.ServicerContext) -> NoReturn:
+            error = refusal(full_name)
+            self._loop.call_soon_threadsafe(self._note, full_name, dict(context.invocation_metadata() or ()), error)
+            context.set_trailing_metadata(metadata(None, error))
+            abort(context, "UNIMPLEMENTED", error.message)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+    def _note(self, full_name: str, pairs: dict[str, Any], error: ApiError) -> None:
+        """Let the journal know."""
+        credentials = bearer(pairs.get("authorization"))
+        team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None)
+        self._world.journal.unmatched(
+            *(team.name, team.clock.now(), "grpc", envelope, credentials, error.kind, "UNIMPLEMENTED"),
+            headers=noted(metadata(None, error), error),
+        )
+
+
+def refusal(full_name: str) -> ApiError:
+    """Say why a method is not served: the real service has it, or nobody does."""
+    service, _, name = full_name[:NAME_CHARS_MAX].rpartition("/")
+    reason = NOT_EMULATED.get(full_name) or NOT_EMULATED.get(service)
+    if reason is not None:
+        return ApiError(Kind.NOT_EMULATED, f"{full_name[:NAME_CHARS_MAX]}: {reason}.", rule="not_emulated")
+    if service in load().services or service in infrastructure().services:
+        return ApiError(Kind.NOT_FOUND, f"There is no method {name} in service {service}.", rule="unknown_method")
+    return ApiError(Kind.NOT_FOUND, f"There is no service {service or name} in this API.", rule="unknown_method")
