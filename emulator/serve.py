@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
+from emulator import memory
 from emulator.app import Server, new_event_loop
 from emulator.clock import rfc3339, wall
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
@@ -76,6 +77,7 @@ async def _serve(settings: Settings) -> int:
     print(
         f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}", flush=True
     )  # the only line on stdout: programs wait for it
+    memory.own_process()
     await stop.wait()
     await server.stop()
     return 0

@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"profiles"},
     {"domain"},
     {"rules", "upstream"},
-    {"errors", "limits", "clock", "ids", "version", "directories", "functions", "threads", "time_slices"},
+    {"errors", "limits", "clock", "ids", "version", "directories", "functions", "threads", "time_slices", "memory"},
     {"redaction"},
 ]
 SIDEWAYS = {

@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from emulator import memory
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
 from emulator.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.operations import OPERATIONS
@@ -161,13 +162,18 @@ class RpcServer:
         work.start(self._answer(call, method), lambda: wishes.put(None))
         size = 0  # of the message that the operation works on
         while (wish := wishes.get()) is not None:
-            self._received.add(-size)
+            self._worked_off(size)
             self._received.wait()
             size = self._grant(wish, raws, context)
             del wish
-        self._received.add(-size)
+        self._worked_off(size)
         answer: bytes = self._result(work, call, context)
         return answer
+
+    def _worked_off(self, size: int) -> None:
+        """Count a message of an upload out: the operation holds it no longer."""
+        self._received.add(-size)
+        memory.freed(size)
 
     async def _wish(self, wishes: queue.SimpleQueue[asyncio.Future[Any] | None]) -> Any:
         wish = self._loop.create_future()

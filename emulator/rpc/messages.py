@@ -50,7 +50,12 @@ class Schema:
 
     def file_containing(self, symbol: str) -> str:
         """Return the name of the file that declares a service, method, message, field, enum or value by full name."""
-        name: str = self._pool.FindFileContainingSymbol(symbol).name
+        try:
+            file = self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:  # some implementations of protobuf do not look for methods
+            service, _, method = symbol.rpartition(".")
+            file = self.service(service).methods_by_name[method].containing_service.file
+        name: str = file.name
         return name
 
 

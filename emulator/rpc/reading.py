@@ -18,8 +18,8 @@ class Method(msgspec.Struct, frozen=True):
     """One RPC: the operation behind it, how its message becomes a request, how a result becomes a message.
 
     `read` takes the message, or for a client stream an iterator of the bytes of its messages. `write` makes the answer,
-    or for a server stream the message of one piece. `keyless` marks the one RPC that xai-sdk sends without a key on insecure
-    channels.
+    or for a server stream the message of one piece. `keyless` marks the one RPC that xai-sdk sends without a key on
+    insecure channels.
     """
 
     service: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,6 +73,39 @@ def test_half_open_uploads_hold_nobody_up(served: Served, tmp_path: Path) -> Non
             assert answer(client).startswith(b"HTTP/1.1 200")
         assert len(http.get("/v1/files", params={"limit": 100}).json()["data"]) == 100
     assert blobs(tmp_path) == HALF_OPEN
+
+
+STALLED_STREAMS = 300  # of each kind: far more than there are threads for streams
+
+
+def test_stalled_streams_hold_up_no_other_calls(served: Served, tmp_path: Path) -> None:
+    """300 gRPC uploads that stand still and 300 downloads that nobody reads keep no other call waiting, and when their
+    clients have left, new uploads and downloads are served.
+    """
+    ended = threading.Event()
+
+    def stalled() -> Iterator[object]:
+        yield init()
+        yield data(b"x")
+        ended.wait(PATIENCE_SECONDS)
+
+    content = message(
+        "xai_api.RetrieveFileContentRequest", file_id=served.upload("a.bin", bytes(4 * 1024 * 1024))["id"]
+    )
+    with ExitStack() as stack:
+        rpc, *others = (stack.enter_context(Rpc(f"localhost:{served.port}", "xai-emulator")) for _ in range(11))
+        calls = [each.start("xai_api.Files/UploadFile", stalled()) for each in others for _ in range(30)]
+        until(lambda: blobs(tmp_path) > 100)  # all threads for streams are taken
+        calls += [each.start("xai_api.Files/RetrieveFileContent", content) for each in others for _ in range(30)]
+        for _ in range(20):
+            assert len(rpc.call(LIST, message("xai_api.ListFilesRequest")).data) == 1
+        assert len(served.files()) == 1
+        for call in calls:
+            call.cancel()
+        ended.set()
+        assert rpc.call("xai_api.Files/UploadFile", [init("b"), data(b"new")]).size == 3
+        assert sum(len(piece.data) for piece in rpc.call("xai_api.Files/RetrieveFileContent", content)) == 4 * 1024**2
+    until(lambda: blobs(tmp_path) == 2)
 
 
 def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:

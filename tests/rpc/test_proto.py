@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from emulator.clock import from_datetime
 from emulator.rpc import messages
+from emulator.rpc.methods import NOT_EMULATED
 from emulator.rpc.proto import compile as proto
 
 REPOSITORY = Path(__file__).parents[2]
@@ -105,13 +107,37 @@ def spoken(facts: dict[str, Any]) -> set[str]:
 @pytest.mark.skipif(
     importlib.util.find_spec("grpc_tools") is None, reason="grpcio-tools, the compiler, is not installed"
 )
-def test_the_committed_descriptors_are_what_the_sources_compile_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "target"), [(proto.FOLDER, proto.COMMITTED), (proto.INFRASTRUCTURE_FOLDER, proto.INFRASTRUCTURE)]
+)
+def test_the_committed_descriptors_are_what_the_sources_compile_to(folder: Path, target: Path, tmp_path: Path) -> None:
     """Nobody edits a .proto file without compiling it."""
-    proto.compile_to(tmp_path / "fresh")
-    fresh, committed = read_set(tmp_path / "fresh"), read_set(proto.COMMITTED)
+    proto.compile_to(tmp_path / "fresh", folder)
+    fresh, committed = read_set(tmp_path / "fresh"), read_set(target)
     assert list(fresh) == list(committed)
     # The well-known types come with the compiler and may be worded differently by another version of it.
-    assert {name: fresh[name] for name in proto.sources()} == {name: committed[name] for name in proto.sources()}
+    sources = proto.sources(folder)
+    assert {name: fresh[name] for name in sources} == {name: committed[name] for name in sources}
+
+
+@pytest.mark.parametrize("module", ["grpc_health.v1.health_pb2", "grpc_reflection.v1alpha.reflection_pb2"])
+def test_infrastructure_is_declared_as_in_the_packages_of_grpc(module: str) -> None:
+    """Health and reflection have the names, numbers and types that the clients of other languages know."""
+    published = import_module(module).DESCRIPTOR
+    theirs = dict(declared(iter([FileDescriptorProto.FromString(published.serialized_pb)])))
+    ours = dict(declared(iter([read_set(proto.INFRASTRUCTURE)[published.name.replace("grpc_", "grpc/")]])))
+    assert {name: fact for name, fact in ours.items() if fact[0] != "value"} == {
+        name: fact for name, fact in theirs.items() if fact[0] != "value"
+    }
+
+
+def test_both_versions_of_reflection_are_the_same_but_for_their_names() -> None:
+    """One implementation answers both."""
+    new, old = (
+        str(read_set(proto.INFRASTRUCTURE)[f"grpc/reflection/{version}/reflection.proto"])
+        for version in ("v1", "v1alpha")
+    )
+    assert old.replace("v1alpha", "v1") == new
 
 
 def test_every_sdk_reads_what_we_write() -> None:
@@ -131,6 +157,13 @@ def test_every_declaration_is_the_one_of_the_sdk() -> None:
 def test_nothing_the_five_services_speak_is_missing() -> None:
     """Every RPC, field and enum value that xai-sdk knows of the five services is declared."""
     assert spoken(theirs()) - set(ours()) == set()
+
+
+@sdk_not_older
+def test_every_service_of_the_sdk_is_declared_or_listed_as_not_emulated() -> None:
+    """A client of a service that is not served learns why."""
+    services = {key.rpartition(".")[0] for key, (kind, *_) in theirs().items() if kind == "rpc"}
+    assert services - SERVICES == {name for name in NOT_EMULATED if "/" not in name}
 
 
 @sdk_not_older
@@ -183,8 +216,9 @@ def test_loading_leaves_the_common_pool_alone() -> None:
 import sys
 from google.protobuf import descriptor_pool
 {OURS}
-for name in ("xai_api.File", "collections.CollectionMetadata", "google.rpc.Status"):
-    schema.message(name)
+infrastructure = messages.infrastructure()
+for name in ("xai_api.File", "collections.CollectionMetadata", "google.rpc.Status", "grpc.health.v1.HealthListRequest"):
+    (infrastructure if name.startswith("grpc.") else schema).message(name)
     try:
         descriptor_pool.Default().FindMessageTypeByName(name)
     except KeyError:

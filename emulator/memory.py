@@ -1,0 +1,45 @@
+"""Give memory that was freed back to the system.
+
+glibc keeps what was freed, in an arena for each few threads: after fifty uploads of large compressed messages a process
+held gigabytes that nothing used. So a process of our own (`xai-emulator serve`) maps large blocks one by one, and trims
+its arenas after large messages. A process that the emulator is only embedded in, such as a test run, decides on its
+memory itself; and other C libraries have no such calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+MIB = 1024 * 1024
+MAPPED_BYTES_MIN = MIB  # of a block that is mapped by itself, and unmapped when it is freed
+TRIM_BYTES = 64 * MIB  # freed since the arenas were trimmed last
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
+_trim: Callable[[int], int] | None = None  # of the process, as the arenas are
+_freed = 0
+_lock = threading.Lock()
+
+
+def own_process() -> None:
+    """Let this process give memory back from now on, where its C library is glibc."""
+    global _trim
+    import ctypes  # takes milliseconds, so the caller chooses the moment
+
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES_MIN)
+        _trim = libc.malloc_trim
+
+
+def freed(size: int) -> None:
+    """Count the bytes of a message that was freed; from time to time trim the arenas, which takes milliseconds."""
+    global _freed
+    if _trim is None:
+        return
+    with _lock:
+        _freed += size
+        if _freed < TRIM_BYTES:
+            return
+        _freed = 0
+    _trim(0)

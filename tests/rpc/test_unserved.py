@@ -1,0 +1,92 @@
+"""Methods that are not served, called by the real client and by hand: UNIMPLEMENTED with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+import xai_sdk
+from xai_sdk.chat import user
+
+from emulator import Emulator
+from tests.rpc.client import PATIENCE_SECONDS, trailers
+
+CHAT = "chat is not emulated; batches of chat requests are"
+
+
+@pytest.fixture
+def client(emulator: Emulator, control: httpx.Client) -> Iterator[xai_sdk.Client]:
+    """The real client, on an emulator that was reset."""
+    with xai_sdk.Client(api_host=emulator.grpc_target, api_key=emulator.api_key) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda client: chat(client).sample(), f"xai_api.Chat/GetCompletion: {CHAT}."),
+        (lambda client: list(chat(client).stream()), f"xai_api.Chat/GetCompletionChunk: {CHAT}."),
+        (lambda client: client.models.list_language_models(), "model lists are not emulated."),
+        (lambda client: client.tokenize.tokenize_text("a", "grok-4"), "tokenization is not emulated."),
+        (lambda client: client.image.sample("a kettle", "grok-imagine-image"), "image generation is not emulated"),
+    ],
+    ids=["chat", "chat stream", "models", "tokenize", "image"],
+)
+def test_the_client_learns_why_a_method_is_not_emulated(
+    client: xai_sdk.Client, control: httpx.Client, call: Callable[[xai_sdk.Client], Any], words: str
+) -> None:
+    """UNIMPLEMENTED with the sentence of REST, whether or not the method streams; the journal says NOT_EMULATED."""
+    with pytest.raises(grpc.RpcError) as refused:
+        call(client)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert words in refused.value.details()
+    assert trailers(refused.value)["x-emulator-rule"] == "not_emulated"
+    (entry,) = control.get("/requests").json()["requests"]
+    assert (entry["outcome"], entry["status"], entry["door"]) == ("NOT_EMULATED", "UNIMPLEMENTED", "grpc")
+    assert entry["target"].removeprefix("/").startswith("xai_api.")
+
+
+def chat(client: xai_sdk.Client) -> Any:
+    """A conversation."""
+    return client.chat.create("grok-4", messages=[user("Hello")])
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("/xai_api.Files/Nothing", "There is no method Nothing in service xai_api.Files."),
+        ("/grpc.health.v1.Health/Nothing", "There is no method Nothing in service grpc.health.v1.Health."),
+        ("/xai_api.Chat/Nothing", f"xai_api.Chat/Nothing: {CHAT}."),
+        ("/nope.Nope/Nothing", "There is no service nope.Nope in this API."),
+        ("/nothing", "There is no service nothing in this API."),
+        (f"/nope.{'n' * 5000}/Nothing", f"There is no service nope.{'n' * 195} in this API."),
+        ("/nope.Ä%ö\x7f/Nothing", "There is no service nope.Ä%ö\x7f in this API."),
+    ],
+)
+def test_an_unknown_method_is_unimplemented_in_words_for_every_kind_of_call(
+    emulator: Emulator, kind: str, method: str, words: str
+) -> None:
+    """However the client streams; the name is cut where it is very long."""
+    with grpc.insecure_channel(emulator.grpc_target) as channel:
+        stub = getattr(channel, kind)(method)
+        sent = iter([b"x"] * 3) if kind.startswith("stream") else b"x"
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub(sent, timeout=PATIENCE_SECONDS))
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert refused.value.details() == words
+
+
+def test_an_unknown_method_is_refused_before_the_client_has_sent_anything(emulator: Emulator) -> None:
+    """A client that streams its messages need not end them to be told."""
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(1000)
+
+    with grpc.insecure_channel(emulator.grpc_target) as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.stream_unary("/xai_api.Files/Nothing")(endless(), timeout=PATIENCE_SECONDS)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
