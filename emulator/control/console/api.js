@@ -55,12 +55,12 @@ export class Api {
       send(`/v1${path}${tail}`, { method, headers: { ...headers, ...aside, ...this.#credentials(plane) }, ...rest }));
   }
 
-  /** Uploads a form and tells how far it has come; its JSON. */
+  /** Uploads a form and reports its progress; its JSON. */
   upload(plane, path, form, watch) {
     return this.#withKeys(() => this.#upload(plane, path, form, watch));
   }
 
-  /** Runs a call; when its key is refused, once more with the keys that somebody then types in. */
+  /** Runs a call; when its key is refused, asks for keys and runs it once more with those. */
   async #withKeys(call) {
     try {
       return await call();
@@ -72,7 +72,7 @@ export class Api {
     }
   }
 
-  // fetch cannot tell how far an upload has come
+  // XMLHttpRequest, because fetch reports no progress of an upload
   #upload(plane, path, form, { progress, signal }) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();

@@ -9,7 +9,7 @@ import { ask, badge, button, complain, field, guarded, icon, notice, select } fr
 const STEPS = [["+1 minute", 60], ["+1 hour", 3_600], ["+1 day", 86_400], ["+30 days", 30 * 86_400]];
 const OTHER = "\u0000other";
 
-/** Draws the bar and keeps it true. */
+/** Draws the bar and keeps it up to date. */
 export function bar(element, context) {
   const version = h("small.version");
   replace(element,

@@ -1,6 +1,6 @@
-// The time of the team, going on in the page between one answer and the next.
+// The time of the team, which runs on in the page between two answers of the emulator.
 
-/** A team's clock as the page shows it. Event `set`: it was read anew. */
+/** A team's clock as the page shows it. Event `set`: it was read again. */
 export class TeamClock extends EventTarget {
   #api;
   #base = Date.now();
@@ -30,7 +30,7 @@ export class TeamClock extends EventTarget {
     return answer;
   }
 
-  /** Takes over what the emulator said. */
+  /** Sets the clock to what the emulator answered. */
   take({ now, frozen, offset_seconds }) {
     this.#base = Date.parse(now);
     this.#readAt = performance.now();

@@ -1,10 +1,10 @@
-// A list that is loaded page by page, and drawn anew whenever it changed.
+// A list that is loaded page by page, and drawn again after every change.
 
 import { append, h, replace } from "./dom.js";
 import { count, number } from "./format.js";
 import { button, complain, guarded, refusalBox } from "./widgets.js";
 
-const WAIT_MS = 700; // between two looks at rows that change by themselves
+const WAIT_MS = 700; // between two loads of rows that change by themselves
 
 /**
  * A list. `load(token)` gives `{ rows, token }`; `draw(rows)` what to show; while `busy(rows)`, it is loaded again and

@@ -14,7 +14,7 @@ export class Live extends EventTarget {
   constructor(api) {
     super();
     this.#address = api.controlAddress("/requests/stream");
-    // A browser has six connections to a host, for all its tabs together: one that nobody sees gives its own back.
+    // A browser has six connections to a host, for all its tabs together: a hidden tab closes its own.
     document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.#open()));
     this.#open();
   }
@@ -25,6 +25,7 @@ export class Live extends EventTarget {
     this.#source.addEventListener("open", () => this.#state(true));
     this.#source.addEventListener("error", () => this.#state(false));
     this.#source.addEventListener("call", (event) => this.#call(JSON.parse(event.data)));
+    this.#source.addEventListener("missed", () => this.changed("everything")); // calls that came faster than they were read
   }
 
   /** Stops watching. */
@@ -34,7 +35,7 @@ export class Live extends EventTarget {
     if (this.#connected) this.#connected = false;
   }
 
-  /** Says that something changed which is no call of `/v1`: the clock, faults, limits. */
+  /** Announces a change that is no call of `/v1`: of the clock, faults or limits. */
   changed(...resources) {
     for (const resource of resources) this.#changed.add(resource);
     clearTimeout(this.#timer);
@@ -61,6 +62,6 @@ export class Live extends EventTarget {
     const again = connected && this.#connected === false;
     if (connected || this.#connected) this.#connected = connected;
     this.dispatchEvent(new CustomEvent("state", { detail: connected }));
-    if (again) this.changed("everything"); // whatever happened meanwhile was missed
+    if (again) this.changed("everything"); // the changes in between were missed
   }
 }

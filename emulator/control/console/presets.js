@@ -11,7 +11,7 @@ export const EFFECTS = [
   { label: "loses its connection", rule: { drop: "before" } },
 ];
 
-/** Plans a rule and says so. */
+/** Plans a rule and confirms it in a notice. */
 export async function plan(api, live, rule) {
   const { rule: planned } = await api.control("POST", "/faults", { body: rule });
   live.changed("faults");

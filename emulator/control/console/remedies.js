@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 let known; // asked for once
 
-/** A sentence that says what to do; it comes when the emulator has told. */
+/** A sentence that says what to do; it fills once it is loaded. */
 export function remedy(rule) {
   const element = h("p.remedy");
   known ??= fetch("/_emulator/rules").then((answer) => answer.json());

@@ -118,7 +118,7 @@ export function breakable(text, separator) {
   return text.split(separator).map((part, index) => index ? [separator, h("wbr"), part] : part);
 }
 
-/** What stands where nothing is. */
+/** What is shown in place of an empty list. */
 export function emptiness(...children) {
   return h("div.emptiness", children);
 }
@@ -156,7 +156,7 @@ function colored(text) {
 
 const NOTICE_MS = 5_000;
 
-/** Says something at the edge of the page, and to screen readers. */
+/** Shows a notice at the edge of the page, which screen readers read out. */
 export function notice(text, tone = "none", ...more) {
   const element = h(`div.notice.${tone}`, h("span", text), more,
     button("", () => element.remove(), { look: "quiet", sign: "close", label: "Dismiss" }));
@@ -215,12 +215,12 @@ export function ask(title, content, { action = "OK", look = "primary", submit } 
   });
 }
 
-/** Asks before something is lost. */
+/** Asks for confirmation before something is lost. */
 export function confirmLoss(title, sentence, action, submit) {
   return ask(title, h("p", sentence), { action, look: "danger", submit });
 }
 
-/** Runs a piece of work of a button: it cannot be pressed twice, and a refusal is said. */
+/** The handler of a button: it cannot be pressed twice at a time, and shows a refusal in a notice. */
 export function guarded(work) {
   return async (event) => {
     const control = event?.currentTarget ?? {}; // a disabled one would lose the focus
@@ -236,7 +236,7 @@ export function guarded(work) {
   };
 }
 
-/** Says that something was refused, and by which rule. */
+/** Shows a refusal in a notice, with its rule. */
 export function complain(error) {
   notice(error.message, "bad", error.rule && h("code", error.rule), error.fault && h("code", error.fault));
 }

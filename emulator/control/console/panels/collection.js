@@ -22,7 +22,7 @@ export function collectionView(outlet, context, id) {
   const rows = h("div.list");
   const side = h("div.side");
   const uploads = uploadList((file, watch) => upload(api, path, file, collection, watch));
-  const filter = filterBox("Filter the documents", "Part of a name, or a filter: status:DOCUMENT_STATUS_PROCESSED AND fields.year > 2020", "", () => list.restart());
+  const filter = filterBox("Filter the documents", 'Part of a name, or a filter: fields.author = "Ada" AND size_bytes > 1024', "", () => list.restart());
   const chosen = selection({
     noun: "document", verb: "Remove", warning: "They leave this collection; their files stay.",
     remove: (fileId) => api.management("DELETE", `${path}/documents/${encodeURIComponent(fileId)}`),

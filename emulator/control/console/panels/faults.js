@@ -100,7 +100,7 @@ function drawPlanned({ rules, scripts }, api, live) {
   if (rules.length + scripts.length === 0) {
     return emptiness(h("p", "No fault is planned."), h("p.faint", "Click one above, or write a rule."));
   }
-  const forget = (id) => button("Remove", guarded(async () => {
+  const remove = (id) => button("Remove", guarded(async () => {
     await api.control("DELETE", `/faults/${encodeURIComponent(id)}`);
     live.changed("faults");
   }), { look: "quiet", label: `Remove ${id}` });
@@ -111,9 +111,9 @@ function drawPlanned({ rules, scripts }, api, live) {
       ["Effect", (rule) => effectText(rule.rule), "prose"],
       ["Calls", (rule) => callsText(rule.rule)],
       ["Hit", (rule) => [badge(rule.exhausted ? "done" : "waiting", rule.exhausted ? "none" : "warn"), ` ${rule.hits} of ${count(rule.calls, "call")}`]],
-      ["", (rule) => forget(rule.id), "end"],
+      ["", (rule) => remove(rule.id), "end"],
     ], rules)],
-    scripts.length > 0 && [h("h2", "Scripts"), scripts.map((script) => drawScript(script, forget))],
+    scripts.length > 0 && [h("h2", "Scripts"), scripts.map((script) => drawScript(script, remove))],
   ];
 }
 
@@ -130,9 +130,9 @@ function effectText(rule) {
   return Object.entries(rule).filter(([name]) => !RULE_WORDS.has(name)).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
 }
 
-function drawScript(script, forget) {
+function drawScript(script, remove) {
   const steps = script.script.steps.map((step) => step === "ok" ? "ok" : effectText(step));
-  return h("div.card", h("div.heading", h("h2", h("code", script.id)), forget(script.id)),
+  return h("div.card", h("div.heading", h("h2", h("code", script.id)), remove(script.id)),
     facts([
       ["Operations", h("code", script.script.operation)],
       ["Steps", h("ol.steps", steps.map((text, number) => h("li", { class: number < script.consumed ? "done" : "" }, text)))],

@@ -100,14 +100,14 @@ function matches(call, outcome, text) {
   if (outcome === "ok" && call.outcome !== "ok") return false;
   if (outcome === "refused" && (call.outcome === "ok" || call.outcome === null)) return false;
   if (outcome === "fault" && call.faults.length === 0) return false;
-  return !text || [call.operation, call.target, call.rule, call.outcome, ...call.faults].some((each) => each?.toLowerCase().includes(text));
+  return !text || [call.operation, call.target, ruleOf(call), call.outcome, ...call.faults].some((each) => each?.toLowerCase().includes(text));
 }
 
 function drawRows(calls, current, known) {
   return table("Calls", [
     ["#", (call) => h("a", { href: address(["journal", call.number].map(String)), "data-key": call.number }, call.number), "number"],
     ["Operation", (call) => [h("span.strong", call.operation ?? withoutOperation(call)), h("div.faint.target", `${call.method} ${call.target}`)], "lead"],
-    ["Outcome", (call) => outcomeOf(call)],
+    ["Outcome", (call) => outcomeOf(call), "outcome"],
     ["Transport", (call) => badge(call.door === "grpc" ? "gRPC" : "REST"), "wide-only"],
     ["Time", (call) => milliseconds(call.ms), "number wide-only"],
     ["When", (call) => moment(call.real_at, { clock: "real", title: bothTimes(call) }), "wide-only"],
@@ -128,9 +128,14 @@ function bothTimes(call) {
   return `${exactTime(call.real_at)}; the team's clock showed ${exactTime(call.at)}`;
 }
 
+/** The rule that refused a call: the journal knows it of calls that have an operation, the response headers of all. */
+function ruleOf(call) {
+  return call.rule ?? call.response_headers["x-emulator-rule"];
+}
+
 function outcomeOf(call) {
   const tone = call.outcome === "ok" ? "ok" : call.outcome === null ? "busy" : "bad";
-  return [badge(call.status ?? call.outcome ?? "running", tone), call.rule && [" ", named(call.rule, "rule")],
+  return [badge(call.status ?? call.outcome ?? "running", tone), ruleOf(call) && [" ", named(ruleOf(call), "rule")],
     call.faults.map((fault) => [" ", badge(fault, "warn")])];
 }
 
@@ -144,7 +149,7 @@ function drawCall(call, id, api) {
       ["Operation", call.operation ?? withoutOperation(call)],
       ["Reason", call.reason],
       ["Outcome", [badge(call.outcome ?? "running", call.outcome === "ok" ? "ok" : "bad"), " ", String(call.status ?? "")]],
-      ["Rule", call.rule && [h("code", call.rule), remedy(call.rule)]],
+      ["Rule", ruleOf(call) && [h("code", ruleOf(call)), remedy(ruleOf(call))]],
       ["Planned faults", call.faults.length > 0 && call.faults.map((fault) => [h("code", fault), " "])],
       ["Transport", call.door === "grpc" ? "gRPC" : "REST"],
       ["Took", milliseconds(call.ms)],
@@ -160,7 +165,7 @@ function drawCall(call, id, api) {
     part("Response headers", Object.keys(call.response_headers).length > 0 && jsonView(call.response_headers)));
 }
 
-/** The paths that a call may have meant which matches none; they are loaded. */
+/** The paths that are similar to that of a call that has no operation; the list fills once they are loaded. */
 function nearMisses(call, api) {
   const element = h("div");
   api.control("GET", "/requests/unmatched").then(({ requests }) => {
