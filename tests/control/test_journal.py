@@ -75,7 +75,7 @@ def test_response_metadata_of_grpc_calls_is_listed(control: httpx.Client, emulat
     with pytest.raises(grpc.RpcError) as refused:
         rpc(emulator, "/xai_api.Files/RetrieveFile", b"")
     trailing = dict(refused.value.trailing_metadata())
-    assert last(control)["response_headers"] == trailing
+    assert last(control)["response_headers"] == {**trailing, "grpc-message": refused.value.details()}
     assert "x-emulator-rule" in trailing
 
 
