@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -32,6 +33,9 @@ DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
 # own 5 ms a small call beside an indexing took 22 ms (p99). With 1 ms it is 10, but calls over gRPC, which pass through
 # three threads, take a twentieth longer; with this they do not.
 THREAD_TURN_SECONDS = 0.002
+# How long a stop may take. Connections have half a second; what else runs is cancelled, but not every thread can be: a
+# ranking, or one that a responder's library started, would keep the process for as long as it likes.
+STOP_SECONDS = 5.0
 
 
 def serve(settings: Settings) -> int:
@@ -79,8 +83,27 @@ async def _serve(settings: Settings) -> int:
     )  # the only line on stdout: programs wait for it
     memory.own_process()
     await stop.wait()
+    stopped = _exit_after(STOP_SECONDS, log)
     await server.stop()
+    stopped.set()
     return 0
+
+
+def _exit_after(seconds: float, log: Callable[[str], None]) -> threading.Event:
+    """End the process after so long, whatever still runs in it: with code 0 if the event was set, which is returned.
+
+    Nothing is lost: the state is written with each call, and what is set aside for a crash serves here as well.
+    """
+    stopped = threading.Event()
+
+    def end() -> None:
+        log(f"xai-emulator: a thread still runs {seconds:g} s after the signal; the process ends without it")
+        os._exit(0 if stopped.is_set() else 1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return stopped
 
 
 def _hints(settings: Settings, url: str) -> str:

@@ -155,21 +155,26 @@ async def clear(asked: Asked) -> Cleared:
 
 
 async def stream(asked: Asked) -> Events:
-    """Watch the calls of a team as they end, as server-sent events: `event: call`, the call as JSON in `data`."""
+    """Watch the calls of a team as they end, as server-sent events: `event: call`, the call as JSON in `data`.
+
+    A listener that reads too slowly misses calls: `event: missed` tells how many, in the place where they would be.
+    """
     return Events(lambda: _events(asked))
 
 
 async def _events(asked: Asked) -> AsyncIterator[bytes]:
     team = asked.team.name
-    with asked.parts.journal.watch(team) as queue:
+    with asked.parts.journal.watch(team) as watcher:
         yield b": watching\n\n"
         while True:
-            try:
-                entry = await asyncio.wait_for(queue.get(), ALIVE_SECONDS)
-            except TimeoutError:
+            dropped, entry = await watcher.next(ALIVE_SECONDS)
+            if dropped:
+                yield b'event: missed\ndata: {"calls":%d}\n\n' % dropped
+            if entry is not None:
+                yield b"id: %d\nevent: call\ndata: %b\n\n" % (entry.number, msgspec.json.encode(shown(entry, team)))
+            elif not dropped:
                 yield b": alive\n\n"
-                continue
-            yield b"id: %d\nevent: call\ndata: %b\n\n" % (entry.number, msgspec.json.encode(shown(entry, team)))
+            await asyncio.sleep(0)  # a listener that has much to read keeps nobody waiting, and may be cancelled
 
 
 ROUTES = (

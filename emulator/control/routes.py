@@ -210,14 +210,16 @@ async def _send_json(send: Any, status: int, reply: Any, headers: Headers, *, bo
 
 
 async def _while_connected(receive: Any, work: Coroutine[Any, Any, None]) -> None:
-    """Do work that does not end by itself until the client leaves."""
-    tasks = {asyncio.create_task(work), asyncio.create_task(_disconnected(receive))}
+    """Do work that does not end by itself until the client leaves. Raises what the work raises."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_disconnected(receive))
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+    if not working.cancelled():
+        working.result()
 
 
 async def _disconnected(receive: Any) -> None:

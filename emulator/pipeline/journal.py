@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from emulator.clock import Instant, monotonic_ms, wall
 from emulator.errors import ApiError, Kind
@@ -23,7 +23,7 @@ ALL_BYTES_MAX = 64 * 1024 * 1024  # of all teams; beyond it the team that holds 
 BODY_BYTES_MAX = 8 * 1024
 TARGET_BYTES_MAX = 2 * 1024
 HEADER_BYTES_MAX = 512
-WATCHED_MAX = 1_000  # entries that wait for somebody who watches too slowly
+WATCHED_MAX = 1_000  # entries that wait for a listener that reads too slowly; more are dropped and counted
 
 _ENTRY_BYTES = 1_500  # about what an entry takes besides its bodies
 
@@ -96,6 +96,41 @@ class Entry:
         self.outcome = outcome or self.outcome or "ok"
 
 
+class Watcher:
+    """The completed entries of a team that one listener has still to read: at most so many, and a count beyond that."""
+
+    def __init__(self, waiting_max: int) -> None:
+        self._waiting: deque[tuple[int, Entry]] = deque()  # each with the number of those dropped just before it
+        self._waiting_max = waiting_max
+        self._dropped = 0  # after the last one that waits
+        self._arrived = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def publish(self, entry: Entry) -> None:
+        """Add an entry, or drop it where the listener is too slow."""
+        if len(self._waiting) < self._waiting_max:
+            self._waiting.append((self._dropped, entry))
+            self._dropped = 0
+        else:
+            self._dropped += 1
+        self._arrived.set()
+
+    async def next(self, seconds: float) -> tuple[int, Entry | None]:
+        """Return how many entries were dropped, and the entry that follows them; None where so long nothing came."""
+        if not self._waiting and not self._dropped:
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                # not wait_for: Python 3.11's loses a cancellation that comes together with an entry
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
+        if self._waiting:
+            return self._waiting.popleft()
+        dropped, self._dropped = self._dropped, 0
+        return dropped, None
+
+
 class Ring:
     """What is remembered of one team. Numbers go on for ever; `evicted` tells how many entries were forgotten."""
 
@@ -104,7 +139,7 @@ class Ring:
         self.last = 0  # the number given last
         self.cleared = 0  # the last number that was forgotten on demand
         self.bytes = 0
-        self.watchers: set[asyncio.Queue[Entry]] = set()
+        self.watchers: set[Watcher] = set()
 
     @property
     def evicted(self) -> int:
@@ -214,15 +249,15 @@ class Journal:
             del self._rings[team]
 
     @contextmanager
-    def watch(self, team: str) -> Iterator[asyncio.Queue[Entry]]:
-        """The entries of a team as they are completed; who is too slow misses some."""
-        queue: asyncio.Queue[Entry] = asyncio.Queue(WATCHED_MAX)
+    def watch(self, team: str) -> Iterator[Watcher]:
+        """The entries of a team as they are completed."""
+        watcher = Watcher(WATCHED_MAX)
         watchers = self.ring(team).watchers
-        watchers.add(queue)
+        watchers.add(watcher)
         try:
-            yield queue
+            yield watcher
         finally:
-            watchers.discard(queue)
+            watchers.discard(watcher)
 
     def _add(self, team: str, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> Entry:
         ring = self.ring(team)
@@ -255,9 +290,8 @@ class Journal:
 
     @staticmethod
     def _publish(ring: Ring, entry: Entry) -> None:
-        for queue in ring.watchers:
-            if not queue.full():
-                queue.put_nowait(entry)
+        for watcher in ring.watchers:
+            watcher.publish(entry)
 
 
 def _scrub(entry: Entry, secret: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.operations.base import Call
-from emulator.pipeline.journal import BODY_BYTES_MAX, Journal
+from emulator.pipeline.journal import BODY_BYTES_MAX, Journal, Watcher
 from emulator.pipeline.lookup import CallQuery, Expectation, Unknowable, find, holds
+from tests.serving import PATIENCE_SECONDS
 
 
 def note(journal: Journal, call: Call, reply: bytes = b"{}") -> None:
@@ -98,16 +100,16 @@ def test_a_call_that_outlives_its_entry_is_forgotten(make_call: Callable[..., Ca
 def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
     make_call: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A watcher's queue is bounded; other teams' calls are not in it."""
+    """What waits for a watcher is bounded; other teams' calls are not in it."""
     monkeypatch.setattr("emulator.pipeline.journal.WATCHED_MAX", 3)
     journal = Journal()
-    with journal.watch("default") as queue:
+    with journal.watch("default") as watcher:
         note(journal, make_call(team="other"))
         for _ in range(5):
             note(journal, make_call())
-        assert queue.qsize() == 3
+        assert len(watcher) == 3
     note(journal, make_call())
-    assert queue.qsize() == 3
+    assert len(watcher) == 3
 
 
 def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[..., Call]) -> None:
@@ -129,9 +131,60 @@ def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[.
 def test_who_watches_a_team_watches_the_next_of_its_name(make_call: Callable[..., Call]) -> None:
     """A deletion between them does not make the stream silent for ever."""
     journal = Journal()
-    with journal.watch("default") as queue:
+    with journal.watch("default") as watcher:
         journal.forget("default")
         note(journal, make_call())
-        assert queue.qsize() == 1
+        assert len(watcher) == 1
     journal.forget("default")
     assert journal.ring("default").last == 0
+
+
+async def read(watcher: Watcher, count: int) -> list[tuple[int, int | None]]:
+    """Read so often from a watcher that never has to wait: numbers of dropped calls, and the number of the next."""
+    read = [await watcher.next(PATIENCE_SECONDS) for _ in range(count)]
+    return [(dropped, None if entry is None else entry.number) for dropped, entry in read]
+
+
+def test_listener_that_is_cancelled_as_an_event_comes_ends(make_call: Callable[..., Call]) -> None:
+    """A cancellation that comes together with an event is not lost: Python 3.11's `wait_for` would swallow it."""
+
+    async def run() -> None:
+        journal = Journal()
+        with journal.watch("default") as watcher:
+
+            async def listen() -> None:
+                while True:
+                    await watcher.next(PATIENCE_SECONDS)
+
+            listening = asyncio.create_task(listen())
+            await asyncio.sleep(0)  # it waits
+            note(journal, make_call())
+            await asyncio.sleep(0)  # it is about to go on
+            listening.cancel()
+            await asyncio.wait([listening], timeout=PATIENCE_SECONDS)
+            assert listening.cancelled()
+
+    asyncio.run(run())
+
+
+def test_slow_listener_is_told_how_many_calls_it_missed(make_call: Callable[..., Call]) -> None:
+    """At most so many calls wait for a listener; beyond that they are counted in the place where they would be."""
+
+    async def run() -> None:
+        journal, watcher = Journal(), Watcher(waiting_max=2)
+        journal.ring("default").watchers.add(watcher)
+
+        def numbers(count: int) -> list[int]:
+            for _ in range(count):
+                note(journal, make_call())
+            return [entry.number for entry in list(journal.ring("default").entries)[-count:]]
+
+        assert numbers(5) == [1, 2, 3, 4, 5]
+        assert await read(watcher, 1) == [(0, 1)]
+        assert numbers(1) == [6]
+        assert await read(watcher, 2) == [(0, 2), (3, 6)]
+        assert numbers(3) == [7, 8, 9]
+        assert await read(watcher, 3) == [(0, 7), (0, 8), (1, None)], "told before it waits for more"
+        assert await watcher.next(0) == (0, None)
+
+    asyncio.run(run())
