@@ -1,19 +1,53 @@
-"""Directories that belong to one process: held by a lock that the kernel frees when the process dies."""
+"""Directories that belong to one process: data directories, which users give, and temporary ones, which we make.
+
+Nothing is ever removed that the emulator did not make itself:
+
+- A temporary directory holds a mark, a file that names that very directory and is locked by its process. Only a
+  directory with such a mark and without such a process is swept. A copy, a renamed directory or one that a user made
+  has no valid mark, whatever it is called and wherever it lies; a directory with a database or a lock of a data
+  directory is never swept.
+- Inside it, only names that the emulator gives are removed. A directory that holds anything else stays.
+
+Locks are those of `flock`: the kernel frees them when the process dies.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+import re
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+from emulator.forks import on_fork, replace_by_null
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock; there two processes on one directory are not noticed
+except ImportError:  # Windows has no flock; there two processes on one directory are not noticed, and none is swept
     fcntl = None  # type: ignore[assignment]
 
+PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600  # modes of what we make
+DATABASE = "emulator.sqlite"
+MARK = ".xai-emulator-temporary"
+_LOCK = "lock"
 _PREFIX = "xai-emulator-"
 _SHORT = "/tmp"  # where names are short, whatever TMPDIR says
+
+# The names that the emulator gives to what it makes; nobody else has reason to give them.
+BLOB_NAME = re.compile(r"xai-blob-[0-9a-f]{32}(\.part)?")
+PART_NAME = re.compile(r"xai-part-[0-9a-f]{32}")
+LINKS_NAME = re.compile(r"xai-links-[0-9a-f]{32}")
+SNAPSHOT_SUFFIX = ".xai-snapshot"
+# All that it makes in temporary directories: blobs, snapshots, and the socket of the gRPC server with its clients'.
+_MADE_DIRECTORIES = re.compile(rf"blobs|snapshots(/parts|/team-[^/]+|/links(/{LINKS_NAME.pattern})?)?")
+_MADE_FILES = re.compile(
+    rf"blobs/{BLOB_NAME.pattern}|snapshots/parts/{PART_NAME.pattern}|snapshots/team-[^/]+/[^/]+\.xai-snapshot|"
+    rf"snapshots/links/{LINKS_NAME.pattern}/{BLOB_NAME.pattern}|grpc|c\d+"
+)
+
+_TAKEN = {errno.EWOULDBLOCK, errno.EACCES}  # what flock says of a lock that another process holds
 
 
 class LockTaken(Exception):
@@ -21,24 +55,46 @@ class LockTaken(Exception):
 
 
 class DirectoryLock:
-    """Holds `DIRECTORY/lock`."""
+    """Holds a data directory for this process.
+
+    Both the directory and its file `lock` are locked: deleting the file lets nobody else in, and where a file system
+    cannot lock directories (NFS) the file is enough.
+    """
 
     def __init__(self, directory: Path, *, create: bool = True) -> None:
-        """Take the lock. Raises LockTaken, or OSError where there is no lock file and `create` is false."""
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        self._fd = os.open(directory / "lock", flags, 0o600)
+        """Take the lock. Raises LockTaken, or OSError where there is no file `lock` and `create` is false."""
+        self._directory = directory
+        self._descriptors: list[int] = []
+        try:
+            if fcntl is not None:
+                self._hold(directory, os.O_RDONLY, is_needed=False)
+            flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | (os.O_CREAT if create else 0)
+            self._hold(directory / _LOCK, flags, is_needed=True)
+        except BaseException:
+            self.release()
+            raise
+        on_fork(self)
+
+    def _hold(self, path: Path, flags: int, *, is_needed: bool) -> None:
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), PRIVATE_FILE)
+        self._descriptors.append(descriptor)
         if fcntl is not None:
             try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(self._fd)
-                raise LockTaken(f"{directory} is in use by another xai-emulator") from None
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _TAKEN:
+                    raise LockTaken(f"{self._directory} is in use by another xai-emulator") from None
+                if is_needed:
+                    raise OSError(error.errno, error.strerror, str(path)) from None
 
     def release(self) -> None:
         """Free the lock; a second call does nothing."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def leave_to_parent(self) -> None:
+        """Hold nothing in a forked child."""
+        replace_by_null(self._descriptors)
 
 
 class TemporaryDirectory:
@@ -46,32 +102,91 @@ class TemporaryDirectory:
 
     def __init__(self, path_bytes_max: int | None = None) -> None:
         """Make the directory; its path is no longer than told, for a socket's address has little room."""
-        while True:
-            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
-            if path_bytes_max is not None and len(os.fsencode(self.path)) > path_bytes_max:
-                self.path.rmdir()
-                self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT))
-            try:
-                self._lock = DirectoryLock(self.path)
-            except (LockTaken, FileNotFoundError):
-                continue  # another process is sweeping it, before it could be locked
-            if (self.path / "lock").exists():
-                return
-            self._lock.release()  # it was swept, and what was locked is a file without a name
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
+        if path_bytes_max is not None and len(os.fsencode(self.path)) > path_bytes_max:
+            self.path.rmdir()
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT))
+        self._is_owner, self._mark = True, -1
+        try:
+            self._mark = os.open(self.path / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+            if fcntl is not None:
+                # Before the mark says anything: an empty one is never swept, so no other process can come between.
+                fcntl.flock(self._mark, fcntl.LOCK_EX)
+            os.write(self._mark, _mark_of(self.path))
+        except BaseException:
+            self.remove()
+            raise
+        on_fork(self)
 
     def remove(self) -> None:
-        """Remove the directory with all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.release()
+        """Remove what the emulator made in the directory, and the directory unless it holds anything else."""
+        if self._is_owner:
+            self._is_owner = False
+            with suppress(OSError):
+                _remove_temporary(self.path)
+            if self._mark >= 0:
+                os.close(self._mark)
+                self._mark = -1
+
+    def leave_to_parent(self) -> None:
+        """Neither hold nor remove it in a forked child."""
+        self._is_owner = False
+        replace_by_null([self._mark])
+
+
+def is_temporary(directory: Path) -> bool:
+    """Whether a directory has the mark of a temporary one, valid or not."""
+    return os.path.lexists(directory / MARK)
 
 
 def sweep() -> None:
-    """Remove the temporary directories of processes that have died: nobody holds their lock."""
-    for root in {tempfile.gettempdir(), _SHORT}:
-        for entry in Path(root).glob(f"{_PREFIX}*"):
-            try:
-                lock = DirectoryLock(entry, create=False)
-            except (LockTaken, OSError):
-                continue
-            shutil.rmtree(entry, ignore_errors=True)
-            lock.release()
+    """Remove the temporary directories of processes that have died: nobody holds their mark."""
+    if fcntl is not None:
+        for root in {tempfile.gettempdir(), _SHORT}:
+            for entry in Path(root).glob(f"{_PREFIX}*"):
+                with suppress(OSError):  # it has no mark, or another process holds or removes it
+                    _sweep(entry)
+
+
+def _sweep(directory: Path) -> None:
+    mark = os.open(directory / MARK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_ours = os.read(mark, 1000) == _mark_of(directory)
+        is_given = any(os.path.lexists(directory / name) for name in (DATABASE, _LOCK))
+        if is_ours and not is_given:
+            _remove_temporary(directory)
+    finally:
+        os.close(mark)
+
+
+def _mark_of(directory: Path) -> bytes:
+    """What the mark of a temporary directory says. Raises OSError for one that cannot be this user's."""
+    found = os.lstat(directory)
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    return (
+        f"{directory.name}, number {found.st_ino}, is a temporary directory of an xai-emulator. "
+        "It is removed when its process has ended.\n"
+    ).encode()
+
+
+def _remove_temporary(directory: Path) -> None:
+    _remove_made(directory, "")
+    # Last, so that a removal that is cut off is continued by the next sweep.
+    (directory / MARK).unlink(missing_ok=True)
+    with suppress(OSError):  # something else is in it
+        os.rmdir(directory)
+
+
+def _remove_made(directory: Path, below: str) -> None:
+    with os.scandir(directory) as entries:
+        for entry in list(entries):
+            name = below + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if _MADE_DIRECTORIES.fullmatch(name):
+                    _remove_made(Path(entry.path), f"{name}/")
+                    with suppress(OSError):
+                        os.rmdir(entry.path)
+            elif not entry.is_symlink() and _MADE_FILES.fullmatch(name):
+                os.unlink(entry.path)

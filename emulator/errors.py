@@ -148,7 +148,7 @@ def not_found(what: str) -> ApiError:
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR})  # a directory was taken away
-_DISK_ERRORS = _FULL | _DESCRIPTORS | _GONE | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_DISK_ERRORS = _FULL | _DESCRIPTORS | _GONE | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EBUSY}
 
 
 def is_of_disk(error: OSError) -> bool:
@@ -163,6 +163,8 @@ def disk_unusable(error: OSError) -> ApiError:
         return ApiError(Kind.UNAVAILABLE, sentence, rule="descriptors")
     if error.errno in _FULL:
         return ApiError(Kind.UNAVAILABLE, "The emulator's disk is full.", rule="disk")
+    if error.errno == errno.EBUSY:
+        return ApiError(Kind.UNAVAILABLE, "Another program has locked the emulator's database.", rule="disk")
     return ApiError(Kind.UNAVAILABLE, f"The emulator's disk cannot be used: {error.strerror}.", rule="disk")
 
 

@@ -100,6 +100,9 @@ class Limits(msgspec.Struct, frozen=True):
     batch_expiry_seconds: int = _row(30 * DAY, "observed live: expire_time is 30 days on", Confidence.RECORDED)
     media_url_seconds: int = _row(HOUR, "Batch guide: media URLs die after an hour")
     # Safety of the emulator itself
+    snapshot_bytes_per_team_max: int | None = _row(
+        100 * GIB, "suggested bound: as much as a team's files", Confidence.ASSUMED, safety=True
+    )
     filter_chars_max: int | None = _row(8192, "suggested bound", Confidence.ASSUMED, safety=True)
     filter_depth_max: int | None = _row(64, "suggested bound", Confidence.ASSUMED, safety=True)
     filter_terms_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)

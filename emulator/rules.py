@@ -43,7 +43,8 @@ RULES: dict[str, str] = {
     "upload_status": "Upload the content first: a file that is not complete cannot be used.",
     "concurrent_change": "Another call changed the file meanwhile: read it again, and repeat what is still wanted.",
     "team_deleted": "Send it again if it is still wanted: a call with a key of the team makes it anew.",
-    "disk": "The emulator's disk is full or broken: make room and try again, or choose another --data-dir.",
+    "disk": "The emulator's disk is full or broken, or another program has locked its database: make room or end that "
+    "program, and try again; or choose another --data-dir.",
     "descriptors": "Close connections that are idle, or let the emulator have more: `ulimit -n` tells how many.",
     "public_url_content_type": "Public URLs are for PNG, JPEG, MP4 and PDF; the type comes with the upload.",
     "public_url_empty_file": "Upload a file that is not empty.",

@@ -162,7 +162,7 @@ class Seed:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
             await _Sower(self._app, self._path, where, world.log).sow(part)
             snapshots = world.store.snapshots
-            path = snapshots.new_part()
+            path = snapshots.kept.new_part()
             snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {where}settings: {error}") from None

@@ -319,7 +319,7 @@ class World:
             self.store.teams.delete(team.name)
         counts = self._forget_calls(team, counts)
         self.journal.forget(team.name)
-        self.store.snapshots.remove_all(team.name)
+        self.store.snapshots.kept.remove_all(team.name)
         del self.teams[team.name]
         return counts
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,25 +48,6 @@ def test_a_long_name_is_avoided_where_a_socket_has_to_fit(elsewhere: Path, monke
         directory.remove()
 
 
-def test_a_directory_that_is_swept_while_it_is_made_is_made_anew(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another process may come between the making of a directory and its lock."""
-    lock, swept = directories.fcntl.flock, list[Path]()
-
-    def too_late(file: int, operation: int) -> None:
-        if not swept:
-            swept.extend(elsewhere.iterdir())
-            shutil.rmtree(swept[0])
-        lock(file, operation)
-
-    monkeypatch.setattr(directories.fcntl, "flock", too_late)
-    directory = TemporaryDirectory()
-    assert list(elsewhere.iterdir()) == [directory.path]
-    assert directory.path != swept[0]
-    directory.remove()
-
-
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
     """The second one is refused, and told of what; a lock that was released can be taken, and be released again."""
     lock = DirectoryLock(tmp_path)
@@ -74,14 +58,121 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
     DirectoryLock(tmp_path).release()
 
 
-def test_only_what_the_dead_have_left_is_swept(elsewhere: Path) -> None:
-    """Not what a living process holds, and nothing that has no lock in it."""
-    code = "import os; from emulator.directories import TemporaryDirectory; TemporaryDirectory(); os._exit(9)"
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(elsewhere)}, check=False)
-    (dead,) = elsewhere.iterdir()
+@pytest.mark.parametrize("gone", ["deleted", "replaced"])
+def test_lock_file_removed_keeps_second_process_out(tmp_path: Path, gone: str) -> None:
+    """The directory itself is locked, too."""
+    lock = DirectoryLock(tmp_path)
+    (tmp_path / "lock").unlink()
+    if gone == "replaced":
+        (tmp_path / "lock").touch()
+    with pytest.raises(LockTaken, match=f"{tmp_path} is in use"):
+        DirectoryLock(tmp_path)
+    lock.release()
+    DirectoryLock(tmp_path).release()
+
+
+def test_lock_where_directories_cannot_be_locked_uses_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on NFS, which locks only what is open for writing."""
+    flock = directories.fcntl.flock
+
+    def only_files(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(directories.fcntl, "flock", only_files)
+    lock = DirectoryLock(tmp_path)
+    with pytest.raises(LockTaken):
+        DirectoryLock(tmp_path)
+    lock.release()
+
+
+def test_lock_through_symbolic_link_is_refused(tmp_path: Path) -> None:
+    """The file that it leads to is somebody else's."""
+    (tmp_path / "lock").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic links"):
+        DirectoryLock(tmp_path)
+    assert not (tmp_path / "other").exists()
+
+
+# --- sweeping
+
+
+def left_by_dead_process(root: Path) -> Path:
+    """A temporary directory of a process that was killed."""
+    code = (
+        "import os; from emulator.directories import TemporaryDirectory; "
+        "print(TemporaryDirectory().path, flush=True); os._exit(9)"
+    )
+    environment = {**os.environ, "TMPDIR": str(root)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    return Path(done.stdout.strip())
+
+
+def test_sweep_removes_directory_of_dead_process_only(elsewhere: Path) -> None:
+    """Not what a living process holds, and nothing that has no mark in it."""
+    dead, living = left_by_dead_process(elsewhere), TemporaryDirectory()
     (elsewhere / "xai-emulator-notes").mkdir()
-    living = TemporaryDirectory()
+    assert dead.is_dir()
     sweep()
     assert set(elsewhere.iterdir()) == {living.path, elsewhere / "xai-emulator-notes"}
-    assert dead not in elsewhere.iterdir()
     living.remove()
+
+
+def made_by_older_version(path: Path) -> None:
+    (path / directories.MARK).unlink()
+    (path / "lock").touch()
+
+
+def taken_as_data_directory(path: Path) -> None:
+    (path / "emulator.sqlite").touch()
+
+
+def holds_file_of_user(path: Path) -> None:
+    (path / "blobs").mkdir()
+    (path / "blobs" / "notes.txt").write_text("mine")
+
+
+def half_marked(path: Path) -> None:
+    (path / directories.MARK).write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [made_by_older_version, taken_as_data_directory, holds_file_of_user, half_marked])
+def test_sweep_keeps_what_may_be_of_a_user(elsewhere: Path, change: Callable[[Path], None]) -> None:
+    """Whatever a directory is called: without a valid mark, with a database, or with anything that we did not make."""
+    dead = left_by_dead_process(elsewhere)
+    change(dead)
+    before = {path: path.is_file() and path.read_bytes() for path in dead.rglob("*") if path.name != directories.MARK}
+    assert before or change is half_marked
+    sweep()
+    assert {path: path.is_file() and path.read_bytes() for path in dead.rglob("*") if path in before} == before
+    assert dead.is_dir()
+
+
+@pytest.mark.parametrize("how", ["copied", "renamed", "linked"])
+def test_sweep_keeps_directory_that_is_not_the_marked_one(elsewhere: Path, how: str) -> None:
+    """The mark names its directory: it says nothing of a copy, of one with another name, or of a link to it."""
+    dead, kept = left_by_dead_process(elsewhere), elsewhere / "xai-emulator-mine"
+    (dead / "blobs").mkdir()
+    (dead / "blobs" / f"xai-blob-{'0' * 32}").write_bytes(b"bytes")
+    if how == "copied":
+        shutil.copytree(dead, kept)
+    elif how == "renamed":
+        dead.rename(kept)
+    else:
+        (elsewhere / "below").mkdir()
+        dead.rename(elsewhere / "below" / dead.name)
+        kept.symlink_to(elsewhere / "below" / dead.name)
+    sweep()
+    assert (kept / "blobs" / f"xai-blob-{'0' * 32}").read_bytes() == b"bytes"
+
+
+def test_removal_keeps_what_emulator_did_not_make(elsewhere: Path) -> None:
+    """A file that somebody put into a temporary directory stays, with the directory."""
+    directory = TemporaryDirectory()
+    (directory.path / "blobs").mkdir()
+    (directory.path / "blobs" / f"xai-blob-{'0' * 32}.part").touch()
+    (directory.path / "notes.txt").write_text("mine")
+    directory.remove()
+    assert [path.name for path in directory.path.rglob("*")] == ["notes.txt"]
+    directory.remove()

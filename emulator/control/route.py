@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -87,11 +88,12 @@ class Events(msgspec.Struct, frozen=True):
 
 
 class Download(msgspec.Struct, frozen=True):
-    """A reply that is a file; `read` gives its bytes."""
+    """A reply that is a file; `read` gives its bytes. A copy made for this reply is removed after it."""
 
     name: str
     size: int
     read: Callable[[], AsyncIterator[bytes]]
+    copy: Path | None = None
 
 
 class ControlRoute(msgspec.Struct, frozen=True):

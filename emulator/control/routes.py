@@ -86,16 +86,11 @@ class Control:
             refusal = Refusal(error=disk_unusable(error).message)
             await _send_json(send, 503, refusal, [], body=scope["method"] != "HEAD")
             return
-        if isinstance(reply, Events | Download) and scope["method"] == "HEAD":
-            await _send_head(send, _EVENT_HEADERS if isinstance(reply, Events) else _download_headers(reply))
-        elif isinstance(reply, Events):
-            await _while_connected(receive, _send_stream(send, _EVENT_HEADERS, reply))
-        elif isinstance(reply, Download):
-            await _send_stream(send, _download_headers(reply), reply)
-        elif isinstance(reply, Asset):
-            await _send_asset(send, reply, body=scope["method"] != "HEAD")
-        else:
-            await _send_json(send, 200, reply, headers, body=scope["method"] != "HEAD")
+        try:
+            await _send_reply(scope, receive, send, reply, headers)
+        finally:
+            if isinstance(reply, Download) and reply.copy is not None:
+                reply.copy.unlink(missing_ok=True)
 
     async def _answer(self, scope: Scope, receive: Any) -> Any:
         refused = self._origin_check.control_refusal(header(scope, b"host"), header(scope, b"origin"))
@@ -195,6 +190,19 @@ def _download_headers(file: Download) -> Headers:
         (b"content-length", str(file.size).encode()),
         (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
     ]
+
+
+async def _send_reply(scope: Scope, receive: Any, send: Any, reply: Any, headers: Headers) -> None:
+    if isinstance(reply, Events | Download) and scope["method"] == "HEAD":
+        await _send_head(send, _EVENT_HEADERS if isinstance(reply, Events) else _download_headers(reply))
+    elif isinstance(reply, Events):
+        await _while_connected(receive, _send_stream(send, _EVENT_HEADERS, reply))
+    elif isinstance(reply, Download):
+        await _send_stream(send, _download_headers(reply), reply)
+    elif isinstance(reply, Asset):
+        await _send_asset(send, reply, body=scope["method"] != "HEAD")
+    else:
+        await _send_json(send, 200, reply, headers, body=scope["method"] != "HEAD")
 
 
 async def _send_json(send: Any, status: int, reply: Any, headers: Headers, *, body: bool) -> None:

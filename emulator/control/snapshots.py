@@ -16,8 +16,9 @@ from emulator.control.server import Cleared
 from emulator.limits import whole
 from emulator.settings import GUARDED
 from emulator.store.blobs import READ_BYTES
+from emulator.store.snapshot_directory import NoRoom, SnapshotRow
 from emulator.store.snapshot_files import BadSnapshot
-from emulator.store.snapshots import NAME, SnapshotRow
+from emulator.store.snapshots import NAME
 
 UPLOAD_BYTES_MAX = 16 * 1024**3
 
@@ -25,7 +26,10 @@ Name = Annotated[str, Meta(pattern=whole(NAME.pattern))]
 
 
 class SnapshotShown(Struct):
-    """A snapshot: whose state it is, when that was in the team's time, and how large its file is."""
+    """A snapshot: whose state it is, when that was in the team's time, and how many bytes it has.
+
+    Bytes of files are shared with the team and with other snapshots, and take no room of their own while they are.
+    """
 
     name: str
     team: str
@@ -63,7 +67,7 @@ def _shown(row: SnapshotRow) -> SnapshotShown:
 
 def _existing(asked: Asked, team: str) -> Path:
     name = asked.path["name"]
-    path = asked.world.store.snapshots.path(team, name)
+    path = asked.world.store.snapshots.kept.path(team, name)
     if NAME.fullmatch(name) is None or not path.is_file():
         raise ControlError(404, f"team {team} has no snapshot {name[:200]!r}")
     return path
@@ -71,7 +75,7 @@ def _existing(asked: Asked, team: str) -> Path:
 
 async def list_all(asked: Asked) -> AllSnapshots:
     """List the snapshots of a team that can be restored here; to restore another one tells why it cannot."""
-    store, team, snapshots = asked.world.store.snapshots, asked.team.name, list[SnapshotShown]()
+    store, team, snapshots = asked.world.store.snapshots.kept, asked.team.name, list[SnapshotShown]()
     for name in store.names(team):
         with suppress(BadSnapshot):
             snapshots.append(_shown(store.describe(team, name)))
@@ -85,9 +89,20 @@ async def save(asked: Asked) -> OneSnapshot:
     """
     store, team, name = asked.world.store.snapshots, asked.team, asked.body.name
     at = team.clock.now()
-    saving = store.save(team.name, store.path(team.name, name), at, without=GUARDED)
-    size = await asyncio.to_thread(saving.finish)
+    saving = store.save(team.name, store.kept.path(team.name, name), at, without=GUARDED)
+    most = team.limits.snapshot_bytes_per_team_max
+    try:
+        # A client that leaves does not keep it from being finished, nor from cleaning up.
+        size = await asyncio.shield(asyncio.to_thread(saving.finish, most))
+    except NoRoom as error:
+        raise _no_room(error) from None
     return OneSnapshot(snapshot=_shown(SnapshotRow(name, team.name, at, size)))
+
+
+def _no_room(error: NoRoom) -> ControlError:
+    return ControlError(
+        409, f"a team's snapshots have at most snapshot_bytes_per_team_max ({error}): remove one, or raise the limit"
+    )
 
 
 async def restore(asked: Asked) -> OneSnapshot:
@@ -95,7 +110,7 @@ async def restore(asked: Asked) -> OneSnapshot:
     source = asked.body.from_team or asked.team.name
     path = _existing(asked, source)
     try:
-        snapshot = _shown(asked.world.store.snapshots.describe(source, asked.path["name"]))
+        snapshot = _shown(asked.world.store.snapshots.kept.describe(source, asked.path["name"]))
         opened = await asyncio.to_thread(asked.world.store.snapshots.open, path)
         asked.world.restore(asked.team, opened)
     except BadSnapshot as error:
@@ -106,31 +121,41 @@ async def restore(asked: Asked) -> OneSnapshot:
 async def fetch(asked: Asked) -> Download:
     """Fetch the file of a snapshot: an SQLite database that any xai-emulator of the same schema restores."""
     path = _existing(asked, asked.team.name)
+    try:
+        whole_file = await asyncio.shield(asyncio.to_thread(asked.world.store.snapshots.kept.export, path))
+    except BadSnapshot as error:
+        raise ControlError(409, str(error)) from None
 
     async def read() -> AsyncIterator[bytes]:
-        with path.open("rb", buffering=0) as file:
+        with whole_file.open("rb", buffering=0) as file:
             while piece := file.read(READ_BYTES):
                 yield piece
 
-    return Download(path.name, path.stat().st_size, read)
+    return Download(path.name, whole_file.stat().st_size, read, whole_file)
 
 
 async def send(asked: Asked) -> OneSnapshot:
     """Send the file of a snapshot, to be kept under a name."""
-    store, team, name = asked.world.store.snapshots, asked.team.name, asked.path["name"]
+    store, team, name = asked.world.store.snapshots.kept, asked.team.name, asked.path["name"]
     if NAME.fullmatch(name) is None:
         raise ControlError(422, f"a snapshot cannot be called {name[:200]!r}")
+    most = asked.team.limits.snapshot_bytes_per_team_max
+    room = store.room(store.path(team, name), most)
     part, size = store.new_part(), 0
     try:
-        with part.open("xb", buffering=0) as file:
+        with part.open("wb", buffering=0) as file:
             async for piece in asked.stream():
                 size += file.write(piece)
                 if size > UPLOAD_BYTES_MAX:
                     raise ControlError(413, f"a snapshot has at most {UPLOAD_BYTES_MAX} bytes")
-        store.take_in(part, team, name)
+                if room is not None and size > room:
+                    raise NoRoom(f"more than {max(room, 0)} bytes, and room for that many of {most}")
+        store.take_in(part, team, name, most)
         return OneSnapshot(snapshot=_shown(store.describe(team, name)))
     except BadSnapshot as error:
         raise ControlError(422, str(error)) from None
+    except NoRoom as error:
+        raise _no_room(error) from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -138,15 +163,15 @@ async def send(asked: Asked) -> OneSnapshot:
 async def remove(asked: Asked) -> Cleared:
     """Remove a snapshot."""
     _existing(asked, asked.team.name)
-    asked.world.store.snapshots.remove(asked.team.name, asked.path["name"])
+    asked.world.store.snapshots.kept.remove(asked.team.name, asked.path["name"])
     return Cleared(cleared={"snapshots": 1})
 
 
 ROUTES = (
     ControlRoute("GET", "/snapshots", list_all, AllSnapshots),
-    ControlRoute("POST", "/snapshots", save, OneSnapshot, NewSnapshot),
-    ControlRoute("GET", "/snapshots/{name}", fetch, Download, refusals=(404,)),
-    ControlRoute("PUT", "/snapshots/{name}", send, OneSnapshot, uploads=True, refusals=(422,)),
+    ControlRoute("POST", "/snapshots", save, OneSnapshot, NewSnapshot, refusals=(409,)),
+    ControlRoute("GET", "/snapshots/{name}", fetch, Download, refusals=(404, 409)),
+    ControlRoute("PUT", "/snapshots/{name}", send, OneSnapshot, uploads=True, refusals=(409, 422)),
     ControlRoute("DELETE", "/snapshots/{name}", remove, Cleared, refusals=(404,)),
     ControlRoute(
         "POST",

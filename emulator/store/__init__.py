@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator import ids
 from emulator.clock import Instant
-from emulator.directories import DirectoryLock, LockTaken, sweep
+from emulator.directories import DATABASE, PRIVATE_DIRECTORY, DirectoryLock, LockTaken, is_temporary, sweep
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
 from emulator.store.blobs import BLOBS, Blobs
@@ -20,17 +20,27 @@ from emulator.store.documents import Documents
 from emulator.store.files import Files
 from emulator.store.indexes import Indexes
 from emulator.store.jobs import Jobs
+from emulator.store.snapshot_directory import SNAPSHOTS
 from emulator.store.snapshots import Opened, Snapshots
 from emulator.store.teams import Teams
 
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
 
-_DATABASE = "emulator.sqlite"
-
 
 def _check_whole(directory: Path) -> None:
-    """Refuse to begin anew beside blobs whose database is gone: they would be swept, for no row owns them."""
-    database, blobs = directory / _DATABASE, directory / BLOBS
+    """Refuse a directory in which a start could remove or share what belongs to something else.
+
+    One whose database is gone: its blobs would be swept, for no row owns them. One whose parts are links: two
+    directories could share their blobs, and each would sweep those of the other. A temporary one: it is to be removed.
+    """
+    if is_temporary(directory):
+        raise DatabaseUnusable(f"{directory} is a temporary directory of an xai-emulator: use another --data-dir")
+    for name in (DATABASE, BLOBS, SNAPSHOTS):
+        if (directory / name).is_symlink():
+            raise DatabaseUnusable(
+                f"{directory / name} is a symbolic link: put what it leads to in its place, or link the whole directory"
+            )
+    database, blobs = directory / DATABASE, directory / BLOBS
     is_new = not database.exists() or database.stat().st_size == 0
     if is_new and blobs.is_dir() and any(blobs.iterdir()):
         raise DatabaseUnusable(
@@ -44,13 +54,12 @@ class Store:
 
     def __init__(self, directory: Path | None, seed: str | None = None) -> None:
         """Open the store, perhaps with another seed of ids. Raises LockTaken, DatabaseUnusable or OSError, and why."""
-        sweep()
         with ExitStack() as opened:
             if directory is not None:
-                directory.mkdir(parents=True, exist_ok=True)
+                directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
                 opened.callback(DirectoryLock(directory).release)
                 _check_whole(directory)
-            self.database = Database(None if directory is None else directory / _DATABASE)
+            self.database = Database(None if directory is None else directory / DATABASE)
             opened.callback(self.database.close)
             self.blobs = Blobs(directory)
             opened.callback(self.blobs.close)
@@ -68,6 +77,7 @@ class Store:
             self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
             self.blobs.sweep(self.files.blobs() | self.batches.blobs())
             self.seed = self._keep_seed(seed)
+            sweep()  # last: what belongs to this store is locked by now
             self._opened = opened.pop_all()
 
     def _keep_seed(self, given: str | None) -> str:

@@ -1,5 +1,7 @@
 """The bytes of files: immutable, each in a file of its own, written under a temporary name and then renamed.
 
+What has its name is never written again, so that snapshots can share it by hard links.
+
 Order of an upload: write `*.part`, rename, one transaction, commit, reply. A process that dies before the commit leaves
 an orphan, which the next start sweeps.
 """
@@ -8,12 +10,16 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import sys
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from emulator import ids
-from emulator.directories import TemporaryDirectory
+from emulator.directories import BLOB_NAME, PRIVATE_DIRECTORY, PRIVATE_FILE, TemporaryDirectory
 
 if TYPE_CHECKING:
     from blake3 import blake3
@@ -21,6 +27,43 @@ if TYPE_CHECKING:
 READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop
 BLOBS = "blobs"  # the directory that holds them
 _UNFINISHED = ".part"
+_FICLONE = 0x40049409  # linux/fs.h
+# Why a file cannot have a second name: another file system, one without links, as many as there may be, no permission.
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE_FILE)
+
+
+def clone(source: Path, target: Path) -> None:
+    """Give bytes that never change a second name: a hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, target)
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+    try:
+        with open(source, "rb") as origin, open(target, "xb", opener=_open_private) as copy:
+            if not _share_blocks(origin.fileno(), copy.fileno()):
+                shutil.copyfileobj(origin, copy, READ_BYTES)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _share_blocks(source: int, target: int) -> bool:
+    """Copy a file without copying its bytes, as Btrfs, XFS and others can; whether that was done."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        return False
+    return True
 
 
 class BlobWriter:
@@ -31,7 +74,8 @@ class BlobWriter:
 
         self._path = path
         self._part = path.with_name(path.name + _UNFINISHED)
-        self._file: IO[bytes] = open(self._part, "xb", buffering=0)  # noqa: SIM115 - closed by keep or discard
+        # closed by keep or discard
+        self._file: IO[bytes] = open(self._part, "xb", buffering=0, opener=_open_private)  # noqa: SIM115
         self._hash: blake3 = blake3()
         self.size = 0
 
@@ -73,11 +117,37 @@ class Blobs:
             directory = self._temporary.path
         self.directory = directory
         self._blobs = directory / BLOBS
-        self._blobs.mkdir(exist_ok=True)
+        self._blobs.mkdir(exist_ok=True, mode=PRIVATE_DIRECTORY)
+        self._lock = threading.Lock()  # around the next two
+        self._held: Counter[str] = Counter()
+        self._removed: set[str] = set()  # while they were held
 
     def new(self) -> BlobWriter:
         """Start to write a blob, under a name that no other has: one that is derived as ids are comes again."""
-        return BlobWriter(self._blobs / ids.fresh_name())
+        return BlobWriter(self.path(self._fresh_name()))
+
+    def _fresh_name(self) -> str:
+        return f"xai-blob-{ids.fresh_name()}"
+
+    def adopt(self, source: Path) -> str:
+        """Make the bytes of a file, which never change, a blob; its name. May run in a thread."""
+        name = self._fresh_name()
+        clone(source, self.path(name))
+        return name
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Keep blobs from being removed until as many calls of `let_go` have named them."""
+        with self._lock:
+            self._held.update(names)
+
+    def let_go(self, names: Iterable[str]) -> None:
+        """Remove what was to be removed while it was held. May run in a thread."""
+        with self._lock:
+            self._held.subtract(names)
+            self._held = +self._held
+            removed = {name for name in self._removed if name not in self._held}
+            self._removed -= removed
+        self.remove(removed)
 
     def path(self, name: str) -> Path:
         """Where the bytes of a blob lie."""
@@ -107,11 +177,23 @@ class Blobs:
     def remove(self, names: Iterable[str]) -> None:
         """Remove blobs; one that is missing already is no error."""
         for name in names:
-            (self._blobs / name).unlink(missing_ok=True)
+            with self._lock:
+                if name in self._held:
+                    self._removed.add(name)
+                    continue
+            self.path(name).unlink(missing_ok=True)
 
     def sweep(self, owned: set[str]) -> int:
-        """Remove what no row owns: the rest of uploads that were cut off. Returns how many."""
-        orphans = [entry.name for entry in os.scandir(self._blobs) if entry.name not in owned]
+        """Remove blobs that no row owns: the rest of uploads that were cut off. Returns how many.
+
+        What has any other name was not made here, and stays.
+        """
+        with os.scandir(self._blobs) as entries:
+            orphans = [
+                entry.name
+                for entry in entries
+                if entry.name not in owned and BLOB_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
         self.remove(orphans)
         return len(orphans)
 

@@ -7,12 +7,14 @@ that), so a transaction that contains no `await` is atomic against every other o
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from emulator.directories import PRIVATE_FILE
 from emulator.domain.paging import Cursor
 from emulator.store.checkpoints import LOG_PAGES_MAX, Checkpoints
 
@@ -21,6 +23,9 @@ T = TypeVar("T")
 SCHEMA_VERSION = 2
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _ADDED = Path(__file__).with_name("schema_added.sql")
+# How long a statement waits for another program that has the database locked. The event loop waits with it, so it is
+# short, and only the first statement waits: until one gets through, the others are refused at once.
+BUSY_MILLISECONDS = 50
 
 
 class DatabaseUnusable(Exception):
@@ -35,6 +40,7 @@ _DISK_ERRORS = {
     sqlite3.SQLITE_CORRUPT: errno.EIO,
     sqlite3.SQLITE_NOTADB: errno.EIO,
     sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
 }
 
 
@@ -58,9 +64,14 @@ class Database:
         """Open `path`, or a database in memory. Raises DatabaseUnusable."""
         where = ":memory:" if path is None else str(path)
         self._depth = 0
+        self._is_locked = False  # by another program, when last tried
         self._checkpoints = None if path is None else Checkpoints(path)
         try:
-            self._connection = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+            if path is not None:  # SQLite would make it readable by others
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), PRIVATE_FILE))
+            self._connection = sqlite3.connect(
+                where, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLISECONDS / 1000
+            )
             try:
                 self._prepare(where)
             except BaseException:
@@ -71,19 +82,22 @@ class Database:
 
     def _prepare(self, where: str) -> None:
         connection = self._connection
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        is_empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        if version == 0 and not is_empty:
+            raise DatabaseUnusable(f"the database {where} was not made by an xai-emulator: use another --data-dir")
+        if version not in (0, SCHEMA_VERSION):
+            raise DatabaseUnusable(
+                f"the database {where} has schema version {version}, this xai-emulator reads version "
+                f"{SCHEMA_VERSION}; use another --data-dir or the xai-emulator version that wrote it"
+            )
         # WAL with NORMAL: a commit survives the death of the process, not necessarily a power cut.
         connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
         # Some builds overwrite what is deleted with zeros even where that means more I/O: five times slower.
         connection.execute("PRAGMA secure_delete=FAST")
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES_MAX}")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA.read_text()} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise DatabaseUnusable(
-                f"the database {where} has schema version {version}, this xai-emulator reads version "
-                f"{SCHEMA_VERSION}; use another --data-dir or the xai-emulator version that wrote it"
-            )
         connection.executescript(_ADDED.read_text())
 
     def close(self) -> None:
@@ -128,11 +142,25 @@ class Database:
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
+    def _told(self, error: Exception) -> Exception:
+        """The error as `told` says it; if it is that the database is locked, nobody waits for that a second time."""
+        told_error = told(error)
+        if isinstance(told_error, OSError) and told_error.errno == errno.EBUSY and not self._is_locked:
+            self._wait_for_locks(0)
+        return told_error
+
+    def _wait_for_locks(self, milliseconds: int) -> None:
+        self._is_locked = milliseconds == 0
+        self._connection.execute(f"PRAGMA busy_timeout={milliseconds}")
+
     def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         try:
-            return self._connection.execute(sql, parameters)
+            cursor = self._connection.execute(sql, parameters)
+            if self._is_locked and self._connection.in_transaction:  # it got through
+                self._wait_for_locks(BUSY_MILLISECONDS)
+            return cursor
         except _ERRORS as error:
-            raise told(error) from error
+            raise self._told(error) from error
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement and return the number of rows it changed. Raises OSError when the disk is full."""
@@ -146,14 +174,14 @@ class Database:
         try:
             return self._connection.executemany(sql, rows).rowcount
         except _ERRORS as error:
-            raise told(error) from error
+            raise self._told(error) from error
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         except _ERRORS as error:
-            raise told(error) from error
+            raise self._told(error) from error
         return row
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -161,7 +189,7 @@ class Database:
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except _ERRORS as error:
-            raise told(error) from error
+            raise self._told(error) from error
 
     def keyset(
         self,

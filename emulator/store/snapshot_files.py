@@ -1,4 +1,8 @@
-"""The file of a snapshot: an SQLite database that says what it is, with the bytes of blobs in a table of their own."""
+"""The file of a snapshot: an SQLite database that says what it is.
+
+The bytes of blobs are in its table `blobs`, or, while it is kept where it was made, in a directory of hard links that
+its table `links` names.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from emulator.clock import LATEST
+from emulator.directories import BLOB_NAME, LINKS_NAME
 from emulator.store.blobs import Blobs
 from emulator.store.database import SCHEMA_VERSION
 
@@ -56,16 +61,59 @@ def _check(file: sqlite3.Connection) -> None:
         raise BadSnapshot(f"the snapshot has schema {schema}, this xai-emulator reads schema {SCHEMA_VERSION}")
     if not isinstance(team, str) or not isinstance(at, int) or not 0 <= at <= LATEST:
         raise BadSnapshot("the snapshot does not say whose it is, or from when")
+    _links_row(file)
 
 
-def put_blob(file: sqlite3.Connection, path: Path) -> None:
-    """Add the bytes of a blob, under its name."""
-    size = path.stat().st_size
-    rowid = file.execute("INSERT INTO blobs VALUES (?, zeroblob(?))", (path.name, size)).lastrowid
-    assert rowid is not None
-    with path.open("rb") as source, file.blobopen("blobs", "content", rowid) as target:
-        while piece := source.read(PIECE_BYTES):
-            target.write(piece)
+def _links_row(file: sqlite3.Connection) -> tuple[str, int] | None:
+    if file.execute("SELECT 1 FROM sqlite_master WHERE name = 'links'").fetchone() is None:
+        return None
+    name, size = file.execute("SELECT directory, bytes FROM links").fetchone()
+    if not isinstance(name, str) or LINKS_NAME.fullmatch(name) is None or not isinstance(size, int):
+        raise BadSnapshot("the snapshot does not say where its bytes are")
+    return name, size
+
+
+def links_of(file: sqlite3.Connection) -> str | None:
+    """The name of the directory with a snapshot's bytes; None where they are in the file."""
+    row = _links_row(file)
+    return None if row is None else row[0]
+
+
+def size_of(file: sqlite3.Connection) -> int:
+    """The bytes of a snapshot: those in its file and those in its links."""
+    [own] = file.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
+    row = _links_row(file)
+    return int(own) + (0 if row is None else row[1])
+
+
+def name_links(file: sqlite3.Connection, name: str, size: int) -> None:
+    """Say in a snapshot that is being written where its bytes are, and how many."""
+    file.execute("CREATE TABLE links (directory TEXT, bytes INTEGER)")
+    file.execute("INSERT INTO links VALUES (?, ?)", (name, size))
+
+
+def linked(links: Path, name: object) -> Path:
+    """Where the bytes of a blob of a snapshot are linked. Raises BadSnapshot where they are not there."""
+    path = links / str(name)
+    if BLOB_NAME.fullmatch(str(name)) is None or not path.is_file():  # a file may name anything, a path as well
+        raise BadSnapshot(
+            "the bytes of the snapshot are not there: it was removed meanwhile, or its file was copied by hand "
+            "(use `xai-emulator snapshot fetch`)"
+        )
+    return path
+
+
+def put_blobs(file: sqlite3.Connection, links: Path) -> None:
+    """Copy the bytes of a snapshot into its file. Raises BadSnapshot where they are not there."""
+    for rowid, name in file.execute("SELECT rowid, name FROM blobs").fetchall():
+        with linked(links, name).open("rb") as source:
+            size = source.seek(0, 2)
+            source.seek(0)
+            file.execute("UPDATE blobs SET content = zeroblob(?) WHERE rowid = ?", (size, rowid))
+            with file.blobopen("blobs", "content", rowid) as target:
+                while piece := source.read(PIECE_BYTES):
+                    target.write(piece)
+    file.execute("DROP TABLE links")
 
 
 def take_blob(file: sqlite3.Connection, rowid: int, blobs: Blobs) -> str:

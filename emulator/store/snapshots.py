@@ -1,15 +1,13 @@
 """Snapshots: everything a team has, in one file that can be kept, copied and given to another team.
 
-The file is an SQLite database with the rows of every table that has a column `team`, whatever that table is, and the
-bytes they refer to. It is written under a temporary name and renamed, so a snapshot is whole or not there.
+The file is an SQLite database with the rows of every table that has a column `team`, whatever that table is. Of the
+bytes that they refer to `snapshot_directory` tells.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,33 +17,25 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from emulator import ids
 from emulator.clock import LATEST, Instant
-from emulator.store.blobs import Blobs
+from emulator.store.blobs import Blobs, clone
 from emulator.store.database import SCHEMA_VERSION, Database, told
+from emulator.store.snapshot_directory import SnapshotDirectory, remove_links
 from emulator.store.snapshot_files import (
     APPLICATION_ID,
     FORMAT_VERSION,
     BadSnapshot,
+    linked,
+    links_of,
+    name_links,
     open_part,
     open_whole,
-    put_blob,
     take_blob,
 )
 from emulator.store.teams import TeamRow
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-_SUFFIX = ".xai-snapshot"
 _BLOB_COLUMN = re.compile(r"(?:.*_)?blob")  # holds the name of a blob
-
-
-class SnapshotRow(msgspec.Struct, frozen=True):
-    """A snapshot that is kept."""
-
-    name: str
-    team: str
-    at: Instant  # in the team's time
-    size: int
 
 
 _Team = tuple[  # what a clock and the settings can be made of
@@ -54,28 +44,38 @@ _Team = tuple[  # what a clock and the settings can be made of
 
 
 class Saving:
-    """A snapshot on its way: its rows are written, its bytes are held by hard links."""
+    """A snapshot on its way: its rows are written, and none of the blobs that they name goes before it is finished."""
 
-    def __init__(self, part: Path, target: Path, links: Path) -> None:
-        self._part, self._target, self._links = part, target, links
+    def __init__(self, kept: SnapshotDirectory, blobs: Blobs, part: Path, target: Path, names: set[str]) -> None:
+        self._kept, self._blobs, self._part, self._target, self._names = kept, blobs, part, target, names
+        blobs.hold(names)
 
-    def finish(self) -> int:
-        """Add the bytes and give the file its name; its size. Touches nothing that the loop owns: meant for a thread.
+    def finish(self, bytes_max: int | None = None) -> int:
+        """Link the bytes and give the file its name; the bytes of the snapshot.
 
-        Raises OSError when the disk is full.
+        Touches nothing that the loop owns: meant for a thread.
+        Raises OSError when the disk is full, and NoRoom where the team's snapshots would have more than `bytes_max`.
         """
+        links: Path | None = None
         try:
+            paths = [self._blobs.path(name) for name in sorted(self._names)]
+            size = sum(path.stat().st_size for path in paths)
+            self._kept.check_room(self._target, size + self._part.stat().st_size, bytes_max)  # before a copy fills it
+            links = self._kept.new_links()
+            for path in paths:
+                clone(path, links / path.name)
             with closing(open_part(self._part)) as file, file:
-                for entry in sorted(os.scandir(self._links), key=lambda entry: entry.name):
-                    put_blob(file, Path(entry.path))
-            size = self._part.stat().st_size
-            os.replace(self._part, self._target)
-            return size
-        except sqlite3.Error as error:
-            raise told(error) from error
-        finally:
+                name_links(file, links.name, size)
+            return self._kept.keep(self._part, self._target, bytes_max)
+        except BaseException as error:
             self._part.unlink(missing_ok=True)
-            shutil.rmtree(self._links, ignore_errors=True)
+            if links is not None:
+                remove_links(links)
+            if isinstance(error, sqlite3.Error):
+                raise told(error) from error
+            raise
+        finally:
+            self._blobs.let_go(self._names)
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -87,71 +87,24 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Snapshots:
-    """The snapshots of every team, below the data directory or the temporary one."""
+    """The snapshots of every team."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._db, self._blobs = database, blobs
-        self._directory = blobs.directory / "snapshots"
-        shutil.rmtree(self._directory / "parts", ignore_errors=True)  # left by a process that died
-
-    # --- files
-
-    def path(self, team: str, name: str) -> Path:
-        """Where a snapshot lies, or would."""
-        return self._directory / f"team-{team}" / f"{name}{_SUFFIX}"
-
-    def names(self, team: str) -> list[str]:
-        """The snapshots of a team, in order of name."""
-        return sorted(path.name.removesuffix(_SUFFIX) for path in self.path(team, "").parent.glob(f"*{_SUFFIX}"))
-
-    def describe(self, team: str, name: str) -> SnapshotRow:
-        """What is known of a snapshot. Raises BadSnapshot."""
-        path = self.path(team, name)
-        with closing(open_whole(path)) as file:
-            origin, at = file.execute("SELECT team, at FROM snapshot").fetchone()
-            [size] = file.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
-        return SnapshotRow(name, origin, at, size)
-
-    def new_part(self) -> Path:
-        """A place for a file that is not whole yet."""
-        parts = self._directory / "parts"
-        parts.mkdir(parents=True, exist_ok=True)
-        return parts / ids.fresh_name()
-
-    def take_in(self, part: Path, team: str, name: str) -> None:
-        """Keep a file that was sent. Raises BadSnapshot for one that is none."""
-        open_whole(part).close()
-        target = self.path(team, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(part, target)
-
-    def remove(self, team: str, name: str) -> None:
-        """Forget a snapshot."""
-        self.path(team, name).unlink(missing_ok=True)
-
-    def remove_all(self, team: str) -> None:
-        """Forget the snapshots of a team."""
-        shutil.rmtree(self.path(team, "").parent, ignore_errors=True)
-
-    # --- rows
+        self.kept = SnapshotDirectory(blobs.directory)
 
     def save(self, team: str, target: Path, at: Instant, *, without: Iterable[str]) -> Saving:
-        """Write the rows of a team as they are now, without some settings of its own; `finish` then adds the bytes."""
-        part, links = self.new_part(), self.new_part()
-        links.mkdir()
-        target.parent.mkdir(parents=True, exist_ok=True)
+        """Write the rows of a team as they are now, without some settings of its own; `finish` then links the bytes."""
+        names, part = self._blob_names(team), self.kept.new_part()
         try:
             with self._attached(part):
-                self._write_rows(team, at, without)
-            for name in self._blob_names(team):
-                os.link(self._blobs.path(name), links / name)
+                self._write_rows(team, at, without, names)
         except BaseException:
             part.unlink(missing_ok=True)
-            shutil.rmtree(links, ignore_errors=True)
             raise
-        return Saving(part, target, links)
+        return Saving(self.kept, self._blobs, part, target, names)
 
-    def _write_rows(self, team: str, at: Instant, without: Iterable[str]) -> None:
+    def _write_rows(self, team: str, at: Instant, without: Iterable[str], blobs: Iterable[str]) -> None:
         # The file is not whole before it is renamed, so there is nothing that a journal could save.
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"application_id={APPLICATION_ID}"):
             self._db.write(f"PRAGMA snapshot.{pragma}")
@@ -159,7 +112,8 @@ class Snapshots:
         with self._db.transaction():
             self._db.write("CREATE TABLE snapshot.snapshot (schema_version INTEGER, team TEXT, at INTEGER)")
             self._db.write("INSERT INTO snapshot.snapshot VALUES (?, ?, ?)", (SCHEMA_VERSION, team, at))
-            self._db.write("CREATE TABLE snapshot.blobs (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+            self._db.write("CREATE TABLE snapshot.blobs (name TEXT PRIMARY KEY, content BLOB)")  # null: it is linked
+            self._db.write_many("INSERT INTO snapshot.blobs VALUES (?, NULL)", [(name,) for name in blobs])
             # Left out as they are read: what is written once can be read in the file, even when it is changed after.
             paths = ", ".join(f"'$.{name}'" for name in without)
             read = {"overrides": f"json_remove(overrides, {paths}) AS overrides"}
@@ -176,8 +130,12 @@ class Snapshots:
             with closing(open_whole(path)) as file:
                 row = file.execute("SELECT clock_offset, frozen_at, overrides FROM teams").fetchone()
                 team = msgspec.convert((row[0], row[1], json.loads(row[2])), _Team)
+                links = links_of(file)
                 for rowid, name in file.execute("SELECT rowid, name FROM blobs"):
-                    names[name] = take_blob(file, rowid, self._blobs)
+                    if links is None:
+                        names[name] = take_blob(file, rowid, self._blobs)
+                    else:
+                        names[name] = self._blobs.adopt(linked(self.kept.links / links, name))
         except BaseException as error:
             self._blobs.remove(names.values())
             if isinstance(error, sqlite3.Error | TypeError | json.JSONDecodeError | msgspec.ValidationError):

@@ -197,7 +197,7 @@ def test_a_snapshot_of_what_cannot_be_is_refused(
     save(control)
     before = everything(emulator)
     assert emulator._server is not None
-    path = emulator._server.world.store.snapshots.path("default", "other")
+    path = emulator._server.world.store.snapshots.kept.path("default", "other")
     path.write_bytes(control.get("/snapshots/one").content)
     database = sqlite3.connect(path)
     database.execute(damage)

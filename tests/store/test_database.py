@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from hypothesis import strategies as st
 
 from emulator.domain.files import PublicUrl, SortBy, UploadStatus
 from emulator.domain.paging import Cursor
+from emulator.errors import is_of_disk
 from emulator.store import DatabaseUnusable, LockTaken, Store
 from emulator.store.blobs import BlobWriter
-from emulator.store.database import SCHEMA_VERSION, Database
+from emulator.store.database import BUSY_MILLISECONDS, SCHEMA_VERSION, Database
 
 
 class Interrupted(Exception):
@@ -121,14 +124,118 @@ def interrupted_release(store: Store, name: str) -> None:
 
 
 def test_a_start_sweeps_what_no_row_owns(store: Store, tmp_path: Path) -> None:
-    """An upload that was cut off, renamed or not; what is owned stays."""
+    """An upload that was cut off, renamed or not; what is owned stays, and so does what was not made here."""
     add(store, "1")
     store.close()
-    for name in ("orphan", "orphan.part"):
+    orphans = [f"xai-blob-{'0' * 32}", f"xai-blob-{'1' * 32}.part"]
+    foreign = ["notes.txt", "0" * 32, f"xai-blob-{'0' * 32}.txt"]
+    for name in (*orphans, *foreign):
         (tmp_path / "blobs" / name).write_bytes(b"x")
     again = Store(tmp_path)
-    assert blobs(again) == {"blob-a-1"}
+    assert blobs(again) == {"blob-a-1", *foreign}
     again.close()
+
+
+@pytest.mark.parametrize("name", ["blobs", "snapshots", "emulator.sqlite"])
+def test_data_directory_with_linked_part_is_refused(store: Store, tmp_path: Path, name: str) -> None:
+    """Another directory may have the same part, and each would sweep what the other one owns."""
+    add(store, "1")
+    store.close()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / name).symlink_to(tmp_path / name)
+    with pytest.raises(DatabaseUnusable, match=f"{other / name} is a symbolic link"):
+        Store(other)
+    assert {path.name for path in (tmp_path / "blobs").iterdir()} == {"blob-a-1"}
+
+
+def test_temporary_directory_as_data_directory_is_refused(tmp_path: Path) -> None:
+    """It goes when the process ends to which it belongs."""
+    memory = Store(None)
+    try:
+        with pytest.raises(DatabaseUnusable, match="is a temporary directory of an xai-emulator"):
+            Store(memory.blobs.directory)
+    finally:
+        memory.close()
+
+
+def test_database_of_other_program_is_refused_and_unchanged(tmp_path: Path) -> None:
+    """It may be called as ours is."""
+    path = tmp_path / "emulator.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE games (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseUnusable, match="was not made by an xai-emulator"):
+        Store(tmp_path)
+    assert path.read_bytes() == before
+
+
+def modes(directory: Path) -> dict[str, int]:
+    """The permissions of everything in a directory."""
+    return {str(path.relative_to(directory)): path.stat().st_mode & 0o777 for path in directory.rglob("*")}
+
+
+def test_new_data_directory_is_private(tmp_path: Path) -> None:
+    """Directories 0700 and files 0600, whatever the umask; a directory that exists keeps its mode."""
+    umask = os.umask(0)
+    try:
+        (tmp_path / "given").mkdir(0o755)
+        for directory in (tmp_path / "made", tmp_path / "given"):
+            store = Store(directory)
+            store.teams.open("a")
+            blob = store.blobs.new()
+            blob.write(b"x")
+            blob.keep()
+            insert(store, "1", blob=blob.name)
+            store.snapshots.save("a", store.snapshots.kept.path("a", "s"), 0, without=("responder",)).finish()
+            found = modes(directory)
+            store.close()
+            assert {"emulator.sqlite", "emulator.sqlite-wal", "lock", "blobs", f"blobs/{blob.name}"} <= set(found)
+            assert "snapshots/team-a/s.xai-snapshot" in found
+            assert {name: mode for name, mode in found.items() if mode not in (0o700, 0o600)} == {}
+    finally:
+        os.umask(umask)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("made", "given")] == [0o700, 0o755]
+
+
+# --- a database that another program has locked
+
+
+@pytest.fixture
+def locked(store: Store, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """What locks the database of the store, as the shell of sqlite3 does after BEGIN IMMEDIATE."""
+    with closing(sqlite3.connect(tmp_path / "emulator.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_locked_database_refuses_writes_and_answers_reads(store: Store, locked: sqlite3.Connection) -> None:
+    """An error of the disk, so that it is refused by its rule; after the lock all is as before."""
+    with pytest.raises(OSError, match="locked") as refused:
+        add(store, "1")
+    assert is_of_disk(refused.value)
+    assert store.teams.exists("a")
+    locked.execute("ROLLBACK")
+    add(store, "2")
+    assert store.files.get("a", "2", 0) is not None
+
+
+def test_locked_database_is_waited_for_once(store: Store, locked: sqlite3.Connection) -> None:
+    """The event loop waits with the first statement that is refused; the others are refused at once."""
+
+    def patience() -> int:
+        row = store.database.row("PRAGMA busy_timeout")
+        assert row is not None
+        return int(row[0])
+
+    assert patience() == BUSY_MILLISECONDS
+    for write in (lambda: store.teams.next_id("a"), lambda: add(store, "1")):
+        with pytest.raises(OSError, match="locked"):
+            write()
+        assert patience() == 0
+    locked.execute("ROLLBACK")
+    with store.transaction():
+        assert patience() == BUSY_MILLISECONDS
 
 
 def test_a_team_is_forgotten_alone(store: Store) -> None:

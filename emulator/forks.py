@@ -1,0 +1,50 @@
+"""What a forked child inherits of an emulator and gives up at once: listeners, connections, locks, the event loop.
+
+A fork copies file descriptors, not threads. Without this a child that outlives its parent would keep a port bound that
+nobody answers and a data directory locked that nobody uses. In the child each such descriptor is replaced by one of the
+null device: the numbers stay taken, so that objects which still name them can do no harm to files opened later, and
+nothing is closed or changed in the parent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Inherited(Protocol):
+    """Something that belongs to the process that made it."""
+
+    def leave_to_parent(self) -> None:
+        """Called in a forked child: give up what the parent goes on to use."""
+
+
+_inherited: WeakSet[Inherited] = WeakSet()  # process-wide, for the hook below cannot be taken back
+
+
+def on_fork(owner: Inherited) -> None:
+    """Call `owner.leave_to_parent()` in each child that is forked while the owner exists."""
+    _inherited.add(owner)
+
+
+def replace_by_null(descriptors: Iterable[int]) -> None:
+    """Let descriptors lead to the null device; those that are closed (negative) are skipped."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.dup2(null, descriptor, inheritable=False)
+    os.close(null)
+
+
+def _in_child() -> None:
+    for owner in list(_inherited):
+        with suppress(Exception):  # an exception here would be printed into a program that only forks
+            owner.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_in_child)
