@@ -8,11 +8,12 @@ import threading
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator import ids
 from emulator.clock import MICROSECONDS
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
+from emulator.forks import on_fork, replace_by_null
 from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
@@ -83,6 +84,7 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises emulator.port.CannotListen, and BadSeed for a seed file that cannot be used."""
         self._loop = asyncio.get_running_loop()
+        on_fork(self)
         try:
             if self.world.settings.seed is not None:
                 from emulator.seed import Seed
@@ -112,6 +114,10 @@ class Server:
             await asyncio.wait([self._jobs])
         self.world.readers.close()  # after the jobs, none of which shall fail a document because of that
         self.world.store.close()
+
+    def leave_to_parent(self) -> None:
+        """Let nothing that happens to the loop's objects in a forked child change what the parent's loop waits for."""
+        replace_by_null([_waiting_descriptor(self._loop)])
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """The whole HTTP surface as one ASGI application."""
@@ -144,6 +150,14 @@ class Server:
         return RpcServer(self.world, self._loop, socket_path, self.port.abort_peer)
 
 
+def _waiting_descriptor(loop: Any) -> int:
+    """The file descriptor with which an event loop waits (epoll, kqueue), which a fork shares; -1 where it has none."""
+    if hasattr(loop, "_get_backend_id"):  # uvloop
+        return int(loop._get_backend_id())
+    selector = getattr(loop, "_selector", None)
+    return int(selector.fileno()) if selector is not None and hasattr(selector, "fileno") else -1
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """uvloop's where it is installed: measured 1.6x on small requests."""
     try:
@@ -153,18 +167,42 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+NOT_RUNNING = "this emulator does not run: use `with Emulator() as emulator:`"
+RUNS_IN_PARENT = (
+    "this emulator runs in the process that started it, of which this one is a fork: call it here at its url, or start "
+    "another Emulator"
+)
+
+
+class _Addresses(NamedTuple):
+    """What clients need to know of an emulator."""
+
+    port: int
+    url: str
+    api_key: str
+    management_key: str
+    control_token: str | None
+
+
 class Emulator:
     """An emulator in this process, on a thread of its own, so that it serves synchronous and asynchronous tests alike.
 
     with Emulator(port=0, limits={"file_bytes_max": 1024}) as emulator: ...
 
-    Keywords are the settings of `xai-emulator serve`; the port defaults to a free one.
+    Keywords are the settings of `xai-emulator serve`; the port defaults to a free one. Any thread may call any method.
+
+    In a process that is forked while it runs, the emulator goes on in the parent: there its addresses can still be
+    read, `stop()` does nothing, and everything else raises RuntimeError.
     """
 
     def __init__(self, **settings: Any) -> None:
         self._settings = from_keywords({"port": 0, **settings})
+        self._lifecycle = threading.RLock()  # held while it starts or stops
         self._thread: threading.Thread | None = None
         self._server: Server | None = None
+        self._addresses: _Addresses | None = None
+        self._of_parent: tuple[Any, ...] = ()  # in a forked child, what runs in the parent; nothing may finalize it
+        on_fork(self)
 
     def __enter__(self) -> Emulator:
         self.start()
@@ -176,26 +214,36 @@ class Emulator:
         self.stop()
 
     def start(self) -> None:
-        """Start and return when both doors accept connections."""
-        if self._server is not None:
-            raise RuntimeError("this emulator runs already")
-        self._loop = new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="xai-emulator", daemon=True)
-        self._thread.start()
-        try:
-            self._server = self._run(self._start())
-        except BaseException:
-            self._end_loop()
-            raise
+        """Start and return when both doors accept connections. Raises RuntimeError if it runs already."""
+        with self._lifecycle:
+            if self._server is not None or self._of_parent:
+                raise RuntimeError(RUNS_IN_PARENT if self._of_parent else "this emulator runs already")
+            self._loop = new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="xai-emulator", daemon=True)
+            self._thread.start()
+            try:
+                self._server = self._run(self._start())
+            except BaseException:
+                self._end_loop()
+                raise
+            self._addresses = _addresses(self._server)
 
     def stop(self) -> None:
-        """Stop; a second call does nothing."""
-        server, self._server = self._server, None
-        if server is not None:
-            try:
-                self._run(server.stop())
-            finally:
-                self._end_loop()
+        """Stop; a second call does nothing, nor does one in a process that was forked meanwhile."""
+        with self._lifecycle:
+            server, self._server = self._server, None
+            if server is not None:
+                self._addresses = None
+                try:
+                    self._run(server.stop())
+                finally:
+                    self._end_loop()
+
+    def leave_to_parent(self) -> None:
+        """Know in a forked child that the emulator runs in the parent."""
+        self._lifecycle = threading.RLock()  # another thread, which is not here, may have held it
+        if self._server is not None:
+            self._of_parent, self._server = (self._server, self._loop, self._thread), None
 
     async def _start(self) -> Server:
         server = Server(self._settings, log=lambda line: print(line, file=sys.stderr))
@@ -214,18 +262,23 @@ class Emulator:
 
     def _running(self) -> Server:
         if self._server is None:
-            raise RuntimeError("this emulator does not run: use `with Emulator() as emulator:`")
+            raise RuntimeError(RUNS_IN_PARENT if self._of_parent else NOT_RUNNING)
         return self._server
+
+    def _known(self) -> _Addresses:
+        if self._addresses is None:
+            raise RuntimeError(NOT_RUNNING)
+        return self._addresses
 
     @property
     def port(self) -> int:
         """The number of the one port."""
-        return self._running().port.number
+        return self._known().port
 
     @property
     def url(self) -> str:
         """`http://localhost:PORT`."""
-        return self._running().world.origin
+        return self._known().url
 
     @property
     def base_url(self) -> str:
@@ -240,20 +293,17 @@ class Emulator:
     @property
     def api_key(self) -> str:
         """An inference key of the default team."""
-        return self._key(Plane.INFERENCE, INFERENCE_KEY)
+        return self._known().api_key
 
     @property
     def management_key(self) -> str:
         """A management key of the default team."""
-        return self._key(Plane.MANAGEMENT, MANAGEMENT_KEY)
+        return self._known().management_key
 
     @property
     def control_token(self) -> str | None:
         """What calls below `/_emulator/` carry as `Authorization: Bearer`; None where no token is needed."""
-        return self._running().world.control_token
-
-    def _key(self, plane: Plane, default: str) -> str:
-        return next((key.secret for key in self._running().world.keys.values() if key.plane is plane), default)
+        return self._known().control_token
 
     @property
     def app(self) -> Callable[..., Awaitable[None]]:
@@ -305,3 +355,16 @@ class Emulator:
             world.reset(world.team(team))
 
         self._run(reset())
+
+
+def _addresses(server: Server) -> _Addresses:
+    def key(plane: Plane, default: str) -> str:
+        return next((key.secret for key in server.world.keys.values() if key.plane is plane), default)
+
+    return _Addresses(
+        server.port.number,
+        server.world.origin,
+        key(Plane.INFERENCE, INFERENCE_KEY),
+        key(Plane.MANAGEMENT, MANAGEMENT_KEY),
+        server.world.control_token,
+    )

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from emulator.forks import on_fork, replace_by_null
 from emulator.port.body import BufferedReads, Message, Receive
-from emulator.port.connection import Connection
+from emulator.port.connection import Connection, descriptor
 from emulator.port.http import (
     ASGI,
     HEAD_BYTES_MAX,
@@ -92,6 +93,12 @@ class Port:
         for listener in sockets:
             server = await loop.create_server(lambda: FirstBytes(self), sock=listener, backlog=BACKLOG)
             self._listeners.append(server)
+        on_fork(self)
+
+    def leave_to_parent(self) -> None:
+        """Neither listen nor hold connections open in a forked child."""
+        replace_by_null(socket.fileno() for listener in self._listeners for socket in listener.sockets)
+        replace_by_null(descriptor(connection) for connection in self._open)
 
     async def stop(self) -> None:
         """Stop listening, end every conversation and free what they held; the running ones get the grace period."""
@@ -172,32 +179,32 @@ class FirstBytes(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
         self._port.opened(self)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         if self._received[0] == TLS_HANDSHAKE:
             self._port.refuse_tls()
-            self._transport.close()
+            self.transport.close()
         elif not H2_PREFACE.startswith(self._received[: len(H2_PREFACE)]):
             self._port.closed(self)
             http = self._port.http_connection()
-            self._transport.set_protocol(BufferedReads(http, self._port.read_buffer))
+            self.transport.set_protocol(BufferedReads(http, self._port.read_buffer))
             # uvloop takes up the other way of reading only when it starts to read
-            self._transport.pause_reading()
-            self._transport.resume_reading()
-            http.connection_made(self._transport)
+            self.transport.pause_reading()
+            self.transport.resume_reading()
+            http.connection_made(self.transport)
             http.data_received(self._received)
         elif len(self._received) >= len(H2_PREFACE):
             self._port.closed(self)
-            self._port.pipe(self._transport, self._received)
+            self._port.pipe(self.transport, self._received)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._port.closed(self)
 
     def hang_up(self) -> None:
-        self._transport.abort()
+        self.transport.abort()
 
     def abort(self) -> None:
-        self._transport.abort()
+        self.transport.abort()

@@ -12,6 +12,8 @@ from typing import Protocol
 class Connection(Protocol):
     """An accepted connection, in whichever state it is."""
 
+    transport: asyncio.Transport
+
     def hang_up(self) -> None:
         """Close now if nothing is under way, else as soon as that has ended."""
 
@@ -27,6 +29,12 @@ class Register(Protocol):
 
     def closed(self, connection: Connection) -> None:
         """Count a connection out."""
+
+
+def descriptor(connection: Connection) -> int:
+    """The file descriptor of a connection's socket; -1 once it is being closed, when another file may have it."""
+    number: int = -1 if connection.transport.is_closing() else connection.transport.get_extra_info("socket").fileno()
+    return number
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import grpc
 
+from emulator.directories import MARK
 from emulator.port import H2_PREFACE, Port
 from emulator.port.pipe import ClientEnd
 from tests.port.rig import (
@@ -92,7 +93,7 @@ async def test_every_grpc_connection_has_a_peer_name_of_its_own() -> None:
             ]
         assert peers[0] == peers[2] != peers[1]
         await until(lambda: port.connections == 0)
-        assert sorted(os.listdir(os.path.dirname(backend.paths[0]))) == ["grpc", "lock"]
+        assert sorted(os.listdir(os.path.dirname(backend.paths[0]))) == [MARK, "grpc"]
 
 
 @on_each_loop

@@ -9,12 +9,15 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
 
+from emulator import Emulator
+from emulator.clock import MICROSECONDS, Clock
 from tests.rest.batching import request
 from tests.rpc.client import Rpc, data, init, trailers
 from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, until
@@ -105,7 +108,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
 
 
 def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> None:
-    """A snapshot that finds no room for its bytes leaves nothing, and so does one that is restored.
+    """A snapshot that finds no room leaves nothing, and neither does a copy of one that is to be fetched or sent.
 
     A change of a team that is refused for want of room is not in force either, and a team that cannot be written is
     not said to be there.
@@ -117,11 +120,18 @@ def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> Non
         for name in ("a.bin", "b.bin"):
             served.upload(name, bytes(MIB // 2))
         assert control.post("/snapshots", json={"name": "one"}).is_success
+        copy = control.get("/snapshots/one").content
         reserve = small_disk / "reserve"
-        reserve.write_bytes(bytes(3 * MIB // 10))
-        for path, body in (("/snapshots", {"name": "two"}), ("/snapshots/one/restore", {})):
-            refused = control.post(path, json=body)
+        reserve.write_bytes(bytes(11 * MIB // 10))
+        assert control.post("/snapshots/one/restore").is_success, "its bytes are shared"
+        for method, content in (("GET", None), ("PUT", copy)):
+            refused = control.request(method, "/snapshots/one", content=content)
             assert (refused.status_code, refused.json()["error"]) == (503, FULL)
+        ballast = fill(small_disk)
+        refused = control.post("/snapshots", json={"name": "two"})
+        assert (refused.status_code, refused.json()["error"]) == (503, FULL)
+        ballast.unlink()
+        assert len(list((small_disk / "snapshots" / "links").iterdir())) == 1
         assert [each["name"] for each in control.get("/snapshots").json()["snapshots"]] == ["one"]
         assert list((small_disk / "snapshots" / "parts").iterdir()) == []
         assert len(list((small_disk / "blobs").iterdir())) == len(served.files()) == 2
@@ -186,6 +196,75 @@ def test_jobs_wait_for_room(small_disk: Path) -> None:
         ballast.unlink()
         until(lambda: answered() == len(items))
     assert "Traceback" not in "".join(served.said)
+
+
+# --- a database that another program has locked
+
+
+LOCKED = "Another program has locked the emulator's database."
+
+
+@contextmanager
+def locking(directory: Path) -> Iterator[None]:
+    """Lock the database of a data directory, as the shell of sqlite3 does after BEGIN IMMEDIATE."""
+    with closing(sqlite3.connect(directory / "emulator.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_locked_database_refuses_writes_through_both_transports(tmp_path: Path) -> None:
+    """A database that another program has locked refuses writes: HTTP 503 or `UNAVAILABLE` of the rule `disk`.
+
+    Reads go on, and after the lock so does everything else.
+    """
+    with Served("--data-dir", tmp_path) as served, httpx.Client(base_url=served.url, headers=KEY) as http:
+        kept = served.upload("a.txt", b"kept")["id"]
+        batch = {"name": "b"}
+        with locking(tmp_path), Rpc(f"localhost:{served.port}", "xai-emulator") as rpc:
+            for reply in (
+                http.post("/v1/files", files={"file": ("b.txt", b"x")}),
+                http.post("/v1/batches", json=batch),
+                http.delete(f"/v1/files/{kept}"),
+            ):
+                assert (reply.status_code, reply.headers["x-emulator-rule"]) == (503, "disk")
+                assert reply.json() == {"code": "unavailable", "error": LOCKED}
+            collection = http.post("/v1/collections", json={"collection_name": "c"}, headers=MANAGEMENT)
+            assert (collection.status_code, collection.json()["message"]) == (503, LOCKED)
+            refusal = rpc.refusal("xai_api.Files/UploadFile", [init(), data(b"x")])
+            assert (refusal.code(), refusal.details()) == (grpc.StatusCode.UNAVAILABLE, LOCKED)
+            assert trailers(refusal)["x-emulator-rule"] == "disk"
+            control = http.post("/_emulator/snapshots", json={"name": "s"})
+            assert (control.status_code, control.json()["error"]) == (503, LOCKED)
+            assert http.get(f"/v1/files/{kept}/content").content == b"kept"
+        assert http.post("/v1/batches", json=batch).is_success
+        assert [file["id"] for file in served.files()] == [kept]
+        served.stop()
+    assert "Traceback" not in "".join(served.said)
+    assert len(list((tmp_path / "blobs").iterdir())) == 1
+
+
+def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
+    """A job that meets a database that another program has locked is not lost: it is done after the lock."""
+    said: list[str] = []
+    with Emulator(data_dir=tmp_path) as emulator, httpx.Client(base_url=emulator.base_url, headers=KEY) as http:
+        world = emulator._running().world
+        world.log = said.append
+        http.post(f"{emulator.url}/_emulator/clock/freeze").raise_for_status()
+        http.post("/files", data={"expires_after": "3600"}, files={"file": ("a.txt", b"x")}).raise_for_status()
+
+        def pass_an_hour() -> None:
+            """Without a write, as time passes."""
+            team = world.team("default")
+            team.clock = Clock(team.clock.offset, team.clock.now() + 3600 * MICROSECONDS)
+            world.wake()
+
+        with locking(tmp_path):
+            emulator._loop.call_soon_threadsafe(pass_an_hour)
+            until(lambda: said)
+        assert said == [f"The files of team default have to wait: {LOCKED}"]
+        until(lambda: list((tmp_path / "blobs").iterdir()) == [])
+        assert http.get("/files").json()["data"] == []
 
 
 # --- a start that is refused
