@@ -15,6 +15,7 @@ import pytest
 from emulator import Emulator
 from emulator.settings import shown_all
 
+
 @pytest.fixture(autouse=True)
 def no_snapshots(emulator: Emulator) -> None:
     """Each test begins without the snapshots of those before it, which a reset keeps."""
