@@ -21,6 +21,8 @@ from emulator.operations.base import Operation
 from emulator.pipeline.receive import rules
 from emulator.profiles import Reaction
 from emulator.rest.openapi_links import links, operation_id, path_parameters
+from emulator.rest.openapi_protojson import accept_protojson
+from emulator.rest.protojson import FromProtoJson, FromProtoQuery
 from emulator.rest.reading import FromJson, FromQuery, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
@@ -100,6 +102,9 @@ def _schemas(team: Team) -> dict[str, Schema]:
         shape = _json_shape(route)
         if shape is not None:
             _bound(_properties(shape.__name__, schemas), OPERATIONS[route.operation], team)
+    for kind, in_query in ((FromProtoJson, False), (FromProtoQuery, True)):
+        names = {route.read.shape.__name__ for route in ROUTES if isinstance(route.read, kind)}
+        accept_protojson(names, schemas, in_query=in_query)
     return schemas
 
 
@@ -213,7 +218,12 @@ def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> l
     for schema in properties.values():
         schema.pop("maxItems", None)  # a target with so many items would be longer than a request head may be
     return [
-        {"name": name, "in": "query", "required": name in shape.get("required", []), "schema": _without_null(schema)}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in shape.get("required", []),
+            "schema": _or_empty(_without_null(schema)) if name == "limit" else _without_null(schema),
+        }
         for name, schema in properties.items()
     ]
 
@@ -227,6 +237,12 @@ def _without_null(schema: Schema) -> Schema:
     return schema
 
 
+def _or_empty(schema: Schema) -> Schema:
+    """An empty limit is the same as none (`?limit=`)."""
+    rest = {key: value for key, value in schema.items() if key in ("default", "description")}
+    return {**rest, "anyOf": [{key: value for key, value in schema.items() if key not in rest}, {"const": ""}]}
+
+
 def _body(route: Route, team: Team) -> Schema | None:
     read = route.read
     shape, content = _json_shape(route), {}
@@ -236,7 +252,8 @@ def _body(route: Route, team: Team) -> Schema | None:
         content[read.media_type] = {"schema": schema}
     if shape is not None:
         content["application/json"] = {"schema": {"$ref": _REF.format(name=shape.__name__)}}
-    return {"required": not getattr(read, "optional", False), "content": content} if content else None
+    optional = isinstance(read, FromProtoJson) or getattr(read, "optional", False)
+    return {"required": not optional, "content": content} if content else None
 
 
 def _success(route: Route) -> dict[str, Schema]:

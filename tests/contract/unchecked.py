@@ -12,9 +12,8 @@ from emulator.domain.keys import Plane
 
 # A bad key is a 400 on the inference plane, and in the default mode nearly every key is a good one.
 NEVER_CHECKED = [checks.ignored_auth]
-# The management plane reads ProtoJSON: a number may be a string, an enum its number. What its forms refuse has rules of
-# its own ("form-invalid:…"), which no schema states.
-NOT_CHECKED_ON_THE_MANAGEMENT_PLANE = [checks.negative_data_rejection, checks.positive_data_acceptance]
+# What the forms of the management plane refuse has rules of its own ("form-invalid:…"), which no schema states.
+NOT_CHECKED_ON_THE_MANAGEMENT_PLANE = [checks.positive_data_acceptance]
 # On a walk ids are real: then it is the state of a thing that decides, everywhere (a batch may be cancelled, a document
 # be there already), and an id may take the place of the very value that made a call wrong.
 NOT_CHECKED_ON_WALKS = [checks.positive_data_acceptance, checks.negative_data_rejection]
@@ -56,10 +55,10 @@ def attacked(document: dict[str, Any]) -> schemathesis.schemas.BaseSchema:
 
 def unchecked(case: schemathesis.Case) -> list[Any]:
     """The checks that do not hold for a call."""
-    if is_on_management(case):
-        return [*NEVER_CHECKED, *NOT_CHECKED_ON_THE_MANAGEMENT_PLANE]
     left_out = list(NEVER_CHECKED)
-    if has_float(case.body):
+    if is_on_management(case):
+        left_out += NOT_CHECKED_ON_THE_MANAGEMENT_PLANE
+    elif has_float(case.body):
         left_out.append(checks.positive_data_acceptance)
     if is_wrong_where_nobody_looks(case):
         left_out.append(checks.negative_data_rejection)
