@@ -94,6 +94,9 @@ class Limits(msgspec.Struct, frozen=True):
     batch_page_items_max: int | None = _row(1000, "Batch reference: requests and results, limit")
     batch_request_bytes_max: int | None = _row(25 * MIB, "Batch guide: 25 MB per request")
     batch_result_bytes_max: int | None = _row(25 * MIB, "as a request may have", Confidence.ASSUMED, safety=True)
+    batch_requests_per_call_max: int | None = _row(
+        50_000, "suggested bound; as many as a JSONL file has lines", Confidence.ASSUMED, safety=True
+    )
     jsonl_lines_max: int | None = _row(50_000, "Batch guide: 50,000 lines per JSONL file")
     batch_creates_per_second: int | None = _row(2, "Batch guide: rate limits, per team")
     add_calls_per_30s: int | None = _row(1000, "Batch guide: rate limits, per team")
@@ -110,6 +113,12 @@ class Limits(msgspec.Struct, frozen=True):
         20_000_000, "suggested bound; terms times items looked at in one call", Confidence.ASSUMED, safety=True
     )
     json_body_bytes_max: int | None = _row(32 * MIB, "suggested bound", Confidence.ASSUMED, safety=True)
+    json_items_max: int | None = _row(
+        100_000,
+        "suggested bound; items and members of one JSON body, or of one request for a batch",
+        Confidence.ASSUMED,
+        safety=True,
+    )
     json_depth_max: int | None = _row(128, "serde_json's recursion limit", Confidence.ASSUMED, safety=True)
     multipart_field_bytes_max: int | None = _row(64 * KIB, "suggested bound", Confidence.ASSUMED, safety=True)
     multipart_parts_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)

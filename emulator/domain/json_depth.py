@@ -1,6 +1,8 @@
-"""How deeply JSON is nested, told without parsing it: a parser may be what depth would hurt."""
+"""How deeply JSON is nested and how much it holds, told without parsing it: a parser is what both would hurt."""
 
 from __future__ import annotations
+
+import re
 
 WALKED_MAX = 128  # levels of what is shown or handed on: clients and pages go through it level by level
 
@@ -17,4 +19,24 @@ def is_deeper(raw: bytes, most: int | None) -> bool:
         depth += 1 if bracket in b"[{" else -1
         if depth > most:
             return True
+    return False
+
+
+# Unclosed strings run to the end. Escapes of quotes are taken out before.
+_STRING_OR_ITEM = re.compile(rb'"[^"]*+"?|[,\[{]')
+
+
+def has_more_items(raw: bytes, most: int | None) -> bool:
+    """Whether JSON has more items and members than a limit; a container without any counts as one.
+
+    The time that this takes grows with the limit, and hardly with what is beyond it.
+    """
+    if most is None or raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= most:
+        return False
+    items = 0
+    for found in _STRING_OR_ITEM.finditer(raw.replace(b"\\\\", b"").replace(b'\\"', b"")):
+        if found[0][:1] != b'"':
+            items += 1
+            if items > most:
+                return True
     return False

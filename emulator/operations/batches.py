@@ -31,7 +31,7 @@ from emulator.domain.batches import (
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.domain.transitions import step
-from emulator.errors import ApiError, Kind, not_found
+from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import PageSize
 from emulator.operations.base import Call, Operation
 from emulator.operations.lists import page
@@ -222,7 +222,11 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
     """The requests as they are kept, each id once: it may come again with the same content (Batch guide)."""
     rows: dict[str, NewRow] = {}
     count = get_batch(world, call, request.batch_id).num_requests
+    most = call.team.limits.batch_requests_per_call_max
     for number, item in enumerate(request.requests, 1):
+        if most is not None and number > most:
+            rule = "batch_requests_per_call_max"
+            raise invalid(f"At most {most} requests can be added by one call.", rule=rule, param="batch_requests")
         check_model(model_of(item.body))
         body = msgspec.json.encode(item.body)
         check_size(len(body), call.team.limits)

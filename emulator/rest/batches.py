@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 from types import NoneType
 from typing import Any
 
@@ -13,7 +13,7 @@ from emulator.domain.json_depth import is_deeper
 from emulator.errors import ApiError, Kind
 from emulator.limits import Limits
 from emulator.operations.base import Call
-from emulator.operations.batches import ITEMS_AT_ONCE, BatchId
+from emulator.operations.batches import BatchId
 from emulator.operations.batches_results import ReadMedium
 from emulator.rest import serde
 from emulator.rest.bodies import Headers, Reply
@@ -21,23 +21,29 @@ from emulator.rest.reading import Exchange, FromJson, FromPath, FromQuery
 from emulator.rest.route import Route
 from emulator.rest.shapes import batches as shapes
 from emulator.rest.writing import AsBytes, AsJson
+from emulator.time_slices import TimeSlices
 
 # Observed live on every answer of this API, 2026-08.
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention", b"general")]
+
+
+_SYNTAX = "Failed to parse the request body as JSON: "
+_PATH = re.compile(r"[\w.\[\]]+: ")  # before what is wrong at it
+WHOLE_BYTES_MAX = 1024 * 1024  # of a body that is decoded at once where a request does not fit
 
 
 class RequestsFromJson(FromJson, frozen=True):
     """A body that is held against its shape, and then handed on as it was sent, with what the shape does not know.
 
     It may hold thousands of requests, so they are decoded one by one. Where one does not fit, the whole is decoded at
-    once, to tell in which line.
+    once, to tell in which line; of a large body only that request is, and the line is that within the request.
     """
 
     async def __call__(self, exchange: Exchange, call: Call) -> Any:
         limits = call.team.limits
         body = await exchange.body(limits)
         self.check_type(exchange)
-        requests = await _requests(body, limits.json_depth_max)
+        requests = await _requests(body, limits)
         return self.make(exchange.path, self._whole(body, limits) if requests is None else requests)
 
     def _whole(self, body: bytes, limits: Limits) -> list[bytes]:
@@ -51,20 +57,61 @@ class RequestsFromJson(FromJson, frozen=True):
         return _items(body)[1]
 
 
-async def _requests(body: bytes, depth_max: int | None) -> list[bytes] | None:
-    """The requests of a body, unless there is anything in it that may have to be refused."""
+async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
+    """The requests of a body, unless there is anything in it that may have to be refused and the whole can be decoded.
+
+    Raises the refusal where the body is too large for that.
+    """
     try:
         others, items = _items(body)
-        for number, item in enumerate(items, 1):
-            request = msgspec.json.decode(item, type=_OneKind).batch_request
-            msgspec.json.decode(item, type=shapes.NewRequestBody)
-            if len(request) != 1 or is_deeper(item, None if depth_max is None else depth_max - 2):
-                return None
-            if number % ITEMS_AT_ONCE == 0:
-                await asyncio.sleep(0)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
         return None
-    return None if others else items
+    whole = len(body) <= WHOLE_BYTES_MAX
+    if others and whole:
+        return None
+    for other in others.values():
+        serde.parse(bytes(other), limits)
+    slices = TimeSlices()
+    for number, item in enumerate(items):
+        if not _fits(item, limits):
+            if whole:
+                return None
+            raise _misfit(number, item, limits)
+        await slices.pause()
+    return items
+
+
+def _fits(item: bytes, limits: Limits) -> bool:
+    """Whether a request fits its shape and is of one kind. Refuses one with too many items."""
+    serde.check_items(item, limits)
+    depth_max = limits.json_depth_max
+    try:
+        request = msgspec.json.decode(item, type=_OneKind).batch_request
+        msgspec.json.decode(item, type=shapes.NewRequestBody)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return len(request) == 1 and not is_deeper(item, None if depth_max is None else depth_max - 2)
+
+
+def _misfit(number: int, item: bytes, limits: Limits) -> ApiError:
+    """The refusal of one request of a large body."""
+    refused: ApiError | None = None
+    try:
+        serde.decode(item, shapes.NewRequestBody, limits)
+    except ApiError as error:
+        refused = error
+    try:
+        _check_kinds({"batch_requests": [None] * number + [msgspec.json.decode(item)]})
+    except ApiError as error:
+        return error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    if refused is None:  # the body around the request makes it two levels deeper
+        return ApiError(Kind.MALFORMED_BODY, f"{_SYNTAX}recursion limit exceeded", rule="json_depth_max")
+    start, separator, sentence = refused.message.partition(": ")
+    joint = "." if _PATH.match(sentence) else ": "
+    refused.message = f"{start}{separator}batch_requests[{number}]{joint}{sentence}"
+    return refused
 
 
 def _items(body: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]]:

@@ -56,6 +56,8 @@ def parse(body: bytes, limits: Limits) -> Any:
     try:
         return serde.parse(body, limits)
     except ApiError as error:
+        if error.kind is not Kind.MALFORMED_BODY:
+            raise
         where = error.message.rpartition(" at ")[2]
         raise invalid(f"proto: syntax error ({where})", rule=error.rule) from None
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from emulator.domain.json_depth import is_deeper
+from emulator.domain.json_depth import has_more_items, is_deeper
 from emulator.errors import ApiError, Kind
 from emulator.limits import Limits
 from emulator.rest.expected import expected, variants
@@ -38,7 +38,8 @@ def decode(body: bytes, shape: type[T], limits: Limits) -> T:
 
 
 def parse(body: bytes, limits: Limits) -> Any:
-    """The body as plain JSON values."""
+    """The body as plain JSON values. It is decoded in one go, which keeps the loop from others: hence the bounds."""
+    check_items(body, limits)
     depth = _deeper_than(body, limits.json_depth_max)
     if depth is not None:
         raise ApiError(
@@ -50,6 +51,15 @@ def parse(body: bytes, limits: Limits) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(Kind.MALFORMED_BODY, _SYNTAX + _syntax(str(error), body), rule="json") from None
+
+
+def check_items(body: bytes, limits: Limits) -> None:
+    """Refuse JSON with more items and members than are allowed."""
+    most = limits.json_items_max
+    if has_more_items(body, most):
+        raise ApiError(
+            Kind.PAYLOAD_TOO_LARGE, f"The body has more than {most} items and members of JSON.", rule="json_items_max"
+        )
 
 
 def _deeper_than(body: bytes, most: int | None) -> int | None:

@@ -13,6 +13,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.domain.batches import UNSUPPORTED_MODELS
+from emulator.rest import batches as rest_batches
 from tests.rest.batching import Batches, chat_body, line, request
 
 SHAPE = "Failed to deserialize the JSON body into the target type: "
@@ -142,8 +143,13 @@ def test_a_misshapen_batch(batches: Batches, body: dict[str, Any], sentence: str
         (request("a", "responses", {}), "batch_requests[0].batch_request.responses: missing field `input`"),
     ],
 )
-def test_a_misshapen_request(batches: Batches, item: dict[str, Any], sentence: str) -> None:
-    """Nothing of the call is admitted, and the place is named."""
+@pytest.mark.parametrize("large", [False, True])
+def test_a_misshapen_request(
+    batches: Batches, item: dict[str, Any], sentence: str, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the call is admitted, and the place is named, also where the body is too large to decode at once."""
+    if large:
+        monkeypatch.setattr(rest_batches, "WHOLE_BYTES_MAX", 0)
     id = batches.create()
     reply = batches.add(id, item, request("good"))
     assert reply.status_code == 422
@@ -232,8 +238,11 @@ def test_two_calls_may_add_the_same_at_once(batches: Batches, second: str) -> No
     assert batches.counters(id)[0] == len(kept)
 
 
-def test_a_request_that_is_nested_too_deeply(batches: Batches) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_a_request_that_is_nested_too_deeply(batches: Batches, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is refused at the depth at which any body would be, counted from the outside."""
+    if large:
+        monkeypatch.setattr(rest_batches, "WHOLE_BYTES_MAX", 0)
     batches.configure(limits={"json_depth_max": 12})
     id = batches.create()
 
@@ -246,6 +255,46 @@ def test_a_request_that_is_nested_too_deeply(batches: Batches) -> None:
     assert batches.add(id, nested(12 - 6)).status_code == 200
     reply = batches.add(id, nested(12 - 5))
     assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "json_depth_max")
+
+
+@pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])
+def test_requests_above_the_limit_of_a_call_are_refused(batches: Batches, count: int, refused: bool) -> None:
+    """None of them is added."""
+    batches.configure(limits={"batch_requests_per_call_max": 3})
+    id = batches.create()
+    reply = batches.add(id, *(request(f"{number}") for number in range(count)))
+    assert reply.headers.get("x-emulator-rule") == ("batch_requests_per_call_max" if refused else None)
+    assert (reply.status_code, batches.counters(id)[0]) == ((400, 0) if refused else (200, count))
+
+
+def test_items_of_json_are_counted_for_each_request(batches: Batches) -> None:
+    """A call may hold more items than one body elsewhere: its requests are decoded one by one."""
+    batches.configure(limits={"json_items_max": 40})
+    id = batches.create()
+    stop = [f"{number}" for number in range(10)]
+    many = [request(f"{number}", body=chat_body(stop=stop)) for number in range(10)]
+    assert batches.add(id, *many).status_code == 200
+    reply = batches.add(id, request("a"), request("b", body=chat_body(stop=stop * 4)))
+    assert (reply.status_code, reply.headers["x-emulator-rule"]) == (413, "json_items_max")
+    assert batches.counters(id)[0] == 10
+
+
+def test_members_beside_the_requests_of_a_large_body_are_bounded(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are ignored, unless they hold too much or are nested too deeply."""
+    monkeypatch.setattr(rest_batches, "WHOLE_BYTES_MAX", 0)
+    batches.configure(limits={"json_items_max": 40, "json_depth_max": 20})
+    id = batches.create()
+    for other, rule in (
+        ([0] * 40, None),
+        ([0] * 41, "json_items_max"),
+        (json.loads("[" * 21 + "]" * 21), "json_depth_max"),
+    ):
+        body = {"other": other, "batch_requests": [request("a")]}
+        reply = batches.http.post(f"/v1/batches/{id}/requests", json=body)
+        assert reply.headers.get("x-emulator-rule") == rule
+    assert batches.counters(id)[0] == 1
 
 
 def test_a_batch_grows_after_it_was_done(batches: Batches) -> None:

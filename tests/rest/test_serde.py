@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from emulator.domain.json_depth import has_more_items
 from emulator.errors import ApiError, Kind
-from emulator.limits import DOCUMENTED
+from emulator.limits import DOCUMENTED, override
 from emulator.rest import serde
 
 
@@ -165,3 +167,44 @@ def test_nesting_has_its_limit(depth: int, kind: Kind) -> None:
     """As deep as serde_json goes, brackets in strings not counted."""
     brackets = "[" * depth + '"[[[[\\"{{{{"' + "]" * depth
     assert refusal(brackets.encode()).kind is kind
+
+
+ITEMS = {
+    "numbers": lambda count: [0] * count,
+    "objects": lambda count: [{}] * (count // 2),
+    "members": lambda count: {f"{number}": 0 for number in range(count)},
+    "nested": lambda count: [[0] * (count // 2 - 1), [0] * (count // 2 - 2)],
+}
+
+
+@pytest.mark.parametrize("make", ITEMS.values(), ids=ITEMS)
+@pytest.mark.parametrize(("off", "refused"), [(-1, False), (0, False), (1, True)])
+def test_json_with_too_many_items_is_refused_before_it_is_decoded(
+    make: Callable[[int], Any], off: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items and members count, and each container once; commas and brackets in strings do not."""
+    text = json.dumps([make(10), '"[{,,\\\\,', "x,y\\"], separators=(",", ":"))
+    held = len(re.findall(r"[,\[{]", json.dumps([make(10), "", ""])))
+    if refused:
+        monkeypatch.setattr(serde.msgspec.json, "decode", None)
+        with pytest.raises(ApiError) as raised:
+            serde.parse(text.encode(), override(DOCUMENTED, {"json_items_max": held - off}))
+        assert (raised.value.kind, raised.value.rule) == (Kind.PAYLOAD_TOO_LARGE, "json_items_max")
+    else:
+        assert serde.parse(text.encode(), override(DOCUMENTED, {"json_items_max": held - off})) == json.loads(text)
+
+
+@given(
+    st.recursive(st.integers() | st.text('ab",[{\\'), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+)
+def test_items_are_counted_as_a_parser_would(value: Any) -> None:
+    """Whatever stands in strings, and however it is written."""
+
+    def count(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return (max(1, len(value)) if isinstance(value, dict | list) else 0) + sum(map(count, inner))
+
+    for ascii_only in (False, True):
+        raw = json.dumps(value, ensure_ascii=ascii_only).encode()
+        assert not has_more_items(raw, count(value))
+        assert count(value) == 0 or has_more_items(raw, count(value) - 1)
