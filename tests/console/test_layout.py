@@ -24,6 +24,7 @@ def crowded(emulator: Emulator, browser: Any) -> Iterator[Console]:
     for number in range(ROWS):
         console.document(collection, f"report-{number:02}.txt", "Some text.")
         console.rest.post("/batches", json={"name": f"batch {number:02}"})
+        console.collection(f"shelf {number:02}")
     console.ids = {"collection": collection}
     yield console
     console.close()
@@ -60,6 +61,27 @@ def test_row_below_the_first_screen_when_clicked_opens_its_pane_in_view(crowded:
     assert box(page.locator("#bar"))["bottom"] <= edges["top"] < DESK["height"] / 2
     assert edges["bottom"] <= DESK["height"]
     assert box(last)["bottom"] <= DESK["height"], "the row that was clicked is still on the screen"
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_collection_below_the_first_screen_when_clicked_is_shown_from_its_top(
+    crowded: Console, size: dict[str, int]
+) -> None:
+    """The collection takes the place of the list: its name is in view, and going back returns to the row."""
+    crowded.page.set_viewport_size(size)
+    page = opened(crowded, "collections")
+    last = page.locator("tbody tr").nth(ROWS - 1)
+    last.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > size["height"]
+    name = last.locator("a").first.inner_text()
+    last.locator("a").first.click()
+    title = page.get_by_role("heading", name=name)
+    expect(title).to_be_visible()
+    assert 0 <= box(title)["top"] < size["height"] / 2
+    page.go_back()
+    expect(last).to_be_visible()
+    page.wait_for_function("before => Math.abs(scrollY - before) <= 2", arg=before)
 
 
 @pytest.mark.parametrize("panel", PANES)

@@ -132,6 +132,11 @@ def test_dialog_closes_when_the_page_goes_elsewhere(console: Console) -> None:
     page.go_back()
     expect(page.get_by_role("heading", name="Files")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="The team's clock").click()
+    expect(page.locator("#box-clock")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Batches")).to_be_visible()
+    expect(page.locator("#box-clock")).to_be_hidden()
 
 
 def test_file_shows_its_content_type_and_links_to_its_collections(console: Console) -> None:

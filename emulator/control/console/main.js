@@ -72,6 +72,7 @@ function enter(panel, route) {
   const outlet = h("section.panel", { "data-panel": panel.name, "aria-label": panel.title });
   shown = { panel, leave, show: undefined };
   replace(main, outlet);
+  scrollTo(0, 0);
   try {
     shown.show = panel.mount(outlet, { ...context, signal: leave.signal }, route);
   } catch (error) {
@@ -84,7 +85,10 @@ drawPanelList();
 bar(document.getElementById("bar"), context);
 listenToKeys();
 show();
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => {
+  for (const box of document.querySelectorAll("[popover]:popover-open")) box.hidePopover();
+  show();
+});
 addEventListener("pagehide", () => context.live.close());
 addEventListener("unhandledrejection", ({ reason }) => {
   if (reason instanceof Error) complain(reason);

@@ -22,17 +22,20 @@ function mount(outlet, context, first) {
   let inner = null; // what ends the view on the page
   let current; // the collection on the page; null for the list
   let showDocument;
+  let scrolled = 0; // where the list was when a collection was opened
 
   const show = (route) => {
     const [, id, fileId] = route.segments;
     if (current !== (id ?? null)) {
+      if (current === null) scrolled = scrollY;
       inner?.abort();
       inner = new AbortController();
       current = id ?? null;
       const view = { ...context, signal: AbortSignal.any([context.signal, inner.signal]) };
       replace(outlet);
       outlet.classList.remove("with-detail");
-      showDocument = id === undefined ? drawList(outlet, view, route) : collectionView(outlet, view, id);
+      showDocument = id === undefined ? undefined : collectionView(outlet, view, id);
+      if (id === undefined) drawList(outlet, view, route).then(() => view.signal.aborted || scrollTo(0, scrolled));
     }
     showDocument?.(fileId);
   };
@@ -40,7 +43,8 @@ function mount(outlet, context, first) {
   return show;
 }
 
-function drawList(outlet, { api, live, signal }, route) {
+/** Draws the list; resolves when its rows are there. */
+async function drawList(outlet, { api, live, signal }, route) {
   const rows = h("div.list");
   const filter = filterBox("Filter", 'Part of a name, or a filter: collection_name:"papers" AND documents_count > 2', route.query.get("filter") ?? "", (text) => {
     go(address(["collections"], { filter: text }), { quietly: true });
@@ -69,7 +73,7 @@ function drawList(outlet, { api, live, signal }, route) {
       button("New collection", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
     h("div.tools", filter, list.counter), chosen.bar, rows);
   live.onChange(["collections", "documents", "files"], list.refresh, signal);
-  list.refresh();
+  await list.refresh();
 }
 
 function drawRows(rows, filtered, chosen) {

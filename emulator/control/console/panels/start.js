@@ -84,5 +84,6 @@ function tour(team) {
     step("#/faults", "Faults", "make the next call fail, and see how your client handles it"),
     step("#/clock", "Clock", "advance it to let a file expire now"),
     step("#/snapshots", "Snapshots", "save the state, try something, restore it")),
-  h("p.faint", "Everything here belongs to the team ", h("strong", team), ". Switch at the top."));
+  h("p.faint", "Everything here belongs to the team ", h("strong", team), ". Switch teams at the top."),
+  h("p.faint", "Keys: / goes to the filter, the arrow keys move between rows, Enter opens a row, Escape closes it."));
 }
