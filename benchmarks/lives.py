@@ -113,7 +113,7 @@ class ListedFiles:
 
         self._count = count
         self._store = Store(None)
-        self._store.teams.open("default")
+        self._store.teams.insert("default")
         with self._store.transaction():
             for number in range(count):
                 scattered = number * 7919 % count

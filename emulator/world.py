@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +14,7 @@ from emulator import ids
 from emulator.clock import Clock, Instant
 from emulator.domain.batches_results import BatchRequest
 from emulator.domain.hostility import Mischief
-from emulator.domain.keys import AuthMode, Key
+from emulator.domain.keys import DEFAULT_TEAM, AuthMode, Key
 from emulator.errors import ApiError, Kind
 from emulator.limits import Limits, override
 from emulator.profiles import PROFILES, Profile
@@ -23,12 +25,14 @@ from emulator.store import Store
 from emulator.store.jobs import HELD
 from emulator.store.snapshot_files import BadSnapshot
 from emulator.store.snapshots import Opened
+from emulator.store.teams import TeamRow
 from emulator.threads import each_in_threads
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
+VISITORS_MAX = 256  # teams that have nothing, remembered for a while
 DELETED = "The team was deleted while the call was under way."
 
 
@@ -52,7 +56,9 @@ class Team:
     moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
     cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
     mischief: Mischief | None = field(init=False)  # in hostile mode
-    unwritten: OSError | None = None  # why there is no row of it
+    kept: bool = False  # it has a row; before the first thing is written for it there is none
+    gone: bool = False  # it was deleted: a call that was under way then finds nothing to write to
+    unreadable: OSError | None = None  # why it is not known whether there is a row
     embedder: str | Callable[..., Any] = field(init=False)
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
@@ -137,10 +143,12 @@ class World:
     readers: Readers = field(default_factory=Readers)
     log: Callable[[str], None] = lambda line: None
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
-    wake: Callable[[], None] = lambda: None  # tells the job loop that jobs or clocks changed
-    plant: Callable[[Team], None] = lambda team: None  # gives a new team what the seed file says
+    wake: Callable[[str], None] = lambda name: None  # tells the job loop that jobs or the clock of a team changed
+    plant: Callable[[Team], None] | None = None  # gives a new team what the seed file says
     # runs what is due by then of a team's files, documents or batches
     run_due: Callable[[Team, str, Instant], Awaitable[object]] = field(init=False)
+
+    visitors: OrderedDict[str, Team] = field(default_factory=OrderedDict)  # teams that were only read from, the last
 
     def __post_init__(self) -> None:
         given = [(name, getattr(self.settings, name)) for name in GUARDED]
@@ -150,20 +158,53 @@ class World:
             self._remember({name: value})
 
     def team(self, name: str) -> Team:
-        """The team of a name, created on first use with the server's defaults."""
-        team = self.teams.get(name)
+        """Return the team of a name. A new one has the server's defaults, and nothing of it lasts before `keep`.
+
+        With a seed file a new team has things at once, and the default team is always there: those are kept.
+        """
+        team = self.teams.get(name) or self.visitors.get(name)
         if team is None:
             try:
-                row = self.store.teams.open(name)
-            except OSError as error:  # the disk is full: the team has nothing yet, so it can read, but nothing else
-                team = Team(name, Clock(0, None), {}, unwritten=error)
+                row = self.store.teams.get(name)
+            except OSError as error:  # it has nothing that could be read, and nothing can be written for it
+                team = Team(name, Clock(0, None), {}, unreadable=error)
                 team.configure(self.settings, {})
                 return team
-            team = self.teams[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides)
-            team.configure(self.settings, row.overrides)
-            if row.new:
-                self.plant(team)
+            team = self._stored(name, row) if row is not None else self._visitor(name)
         return team
+
+    def _stored(self, name: str, row: TeamRow) -> Team:
+        team = self.teams[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides, kept=True)
+        team.configure(self.settings, row.overrides)
+        return team
+
+    def _visitor(self, name: str) -> Team:
+        team = self.visitors[name] = Team(name, Clock(0, None), {})
+        team.configure(self.settings, {})
+        if self.plant is not None or name == DEFAULT_TEAM:
+            with suppress(OSError):  # on a full disk it is one that has nothing, and can be read
+                self.keep(team)
+        if len(self.visitors) > VISITORS_MAX:
+            left, _ = self.visitors.popitem(last=False)
+            self.journal.forget(left)
+        return team
+
+    def keep(self, team: Team) -> None:
+        """Let a team last. Called before anything is written for it; raises OSError where that cannot be.
+
+        A transaction that is rolled back takes the row with it; the next call of this makes it anew.
+        """
+        if team.unreadable is not None:
+            raise team.unreadable
+        if team.gone:
+            raise ApiError(Kind.ABORTED, DELETED, rule="team_deleted")
+        self.store.teams.insert(team.name)
+        if not team.kept:
+            team.kept = True
+            self.visitors.pop(team.name, None)
+            self.teams.setdefault(team.name, team)
+            if self.plant is not None:
+                self.plant(team)
 
     def configure(self, team: Team, changes: Mapping[str, Any], *, trusted: bool = False) -> None:
         """Give a team settings of its own; None takes one back. Raises BadSetting, or NotAllowed.
@@ -183,7 +224,7 @@ class World:
                     check(getattr(settings, name))
             except ValueError as error:
                 raise BadSetting(f"{name}: {error}") from None
-        self._check_written(team)
+        self.keep(team)
         self.store.teams.set_overrides(team.name, overrides)
         team.configure(self.settings, overrides)
 
@@ -230,7 +271,7 @@ class World:
 
     def new_id(self, team: Team, prefix: str) -> str:
         """A new identifier such as `file_<uuid4>`."""
-        return f"{prefix}_{ids.uuid4(self.seed, team.name, self._next_number(team))}"
+        return f"{prefix}_{ids.uuid4(self.seed, team.name, self.next_number(team))}"
 
     def team_id(self, team: Team) -> str:
         """The id of a team: a UUID that stays the same for a name."""
@@ -242,19 +283,16 @@ class World:
 
     def new_url_token(self, team: Team) -> str:
         """A new unguessable token for a public URL."""
-        return ids.url_token(self.seed, team.name, self._next_number(team))
+        return ids.url_token(self.seed, team.name, self.next_number(team))
 
-    def _next_number(self, team: Team) -> int:
-        self._check_written(team)
-        try:
-            return self.store.teams.next_id(team.name)
-        except LookupError:
-            raise ApiError(Kind.ABORTED, DELETED, rule="team_deleted") from None
-
-    def _check_written(self, team: Team) -> None:
-        """Raise the OSError because of which there is no row of a team that could be changed."""
-        if team.unwritten is not None:
-            raise team.unwritten
+    def next_number(self, team: Team) -> int:
+        """A number that the team was not given before; ids are derived from them."""
+        number = self.store.teams.next_id(team.name) if team.kept and not team.gone else None
+        if number is None:
+            self.keep(team)
+            number = self.store.teams.next_id(team.name)
+        assert number is not None
+        return number
 
     async def embed(self, team: Team, texts: Sequence[str]) -> NDArray[float32]:
         """A vector for each text by the team's embedder, which works off the loop. Raises EmbedderError."""
@@ -269,17 +307,19 @@ class World:
 
     def add_job(self, team: Team, kind: str, subject: str, due_at: Instant | None, *, careful: int = 0) -> None:
         """Plan something for later and let the job loop know; None waits until somebody releases it."""
+        if not team.kept:
+            self.keep(team)
         self.store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)
-        self.wake()
+        self.wake(team.name)
 
     def change_clock(self, team: Team, change: Callable[[Clock], None]) -> None:
         """Change a team's clock, keep that for a restart, and let the job loop know."""
-        self._check_written(team)
+        self.keep(team)
         clock = Clock(team.clock.offset, team.clock.frozen_at)
         change(clock)
         self.store.teams.set_clock(team.name, clock.offset, clock.frozen_at)
         team.clock, team.moved_at = clock, clock.now()
-        self.wake()
+        self.wake(team.name)
 
     def reset(self, team: Team) -> dict[str, int]:
         """Back to how the team was at first; how many things of each kind went."""
@@ -287,8 +327,9 @@ class World:
         team.clock.reset()
         team.moved_at, team.function, team.cancel_reverts = 0, None, False
         team.configure(self.settings, {})
-        self.plant(team)
-        self.wake()
+        if self.plant is not None:
+            self.plant(team)
+        self.wake(team.name)
         return counts
 
     def restore(self, team: Team, snapshot: Opened, *, own_urls: bool = False) -> None:
@@ -298,6 +339,7 @@ class World:
         this machine. With `own_urls` its public URLs are its own, not those of whom the snapshot is from. Raises
         BadSnapshot, and changes nothing then.
         """
+        self.keep(team)
         overrides = {name: value for name, value in snapshot.team.overrides.items() if name not in GUARDED}
         overrides |= {name: value for name, value in team.overrides.items() if name in GUARDED}
         try:
@@ -310,7 +352,7 @@ class World:
         team.clock = Clock(snapshot.team.clock_offset, snapshot.team.frozen_at)
         team.moved_at = team.clock.now()
         team.configure(self.settings, overrides)
-        self.wake()
+        self.wake(team.name)
 
     def delete(self, team: Team) -> dict[str, int]:
         """Forget a team; how many things of each kind went. A call with its key makes it anew."""
@@ -320,7 +362,9 @@ class World:
         counts = self._forget_calls(team, counts)
         self.journal.forget(team.name)
         self.store.snapshots.kept.remove_all(team.name)
-        del self.teams[team.name]
+        self.teams.pop(team.name, None)
+        self.visitors.pop(team.name, None)
+        team.gone = True
         return counts
 
     def _forget_calls(self, team: Team, counts: dict[str, int]) -> dict[str, int]:

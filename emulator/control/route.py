@@ -109,3 +109,4 @@ class ControlRoute(msgspec.Struct, frozen=True):
     uploads: bool = False  # the body is a file
     refusals: tuple[int, ...] = ()  # beside 400, 401 and 403
     public: bool = False  # needs no control token
+    reads: bool = False  # it changes nothing of the team, although its method is not GET

@@ -28,7 +28,7 @@ from emulator.control import (
 from emulator.control.access import NEEDED, ControlToken
 from emulator.control.openapi import PREFIX, document
 from emulator.control.page import Asset, asset
-from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal
+from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal, TeamQuery
 from emulator.errors import disk_unusable, is_of_disk
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
@@ -109,6 +109,8 @@ class Control:
             await _body(route, receive),
             lambda: _stream(receive),
         )
+        if isinstance(asked.query, TeamQuery) and not (route.reads or route.method == "GET"):
+            asked.world.keep(asked.team)  # what is changed of a team has to last
         return await route.run(asked)
 
     def _page(self, scope: Scope) -> Asset | None:

@@ -85,4 +85,6 @@ def _place(found: Found | None) -> Place | None:
     return None if found is None else Place(found.rank, found.score)
 
 
-ROUTES = (ControlRoute("POST", "/search", explain, SearchReport, body=shapes.SearchRequest, refusals=(404, 422)),)
+ROUTES = (
+    ControlRoute("POST", "/search", explain, SearchReport, body=shapes.SearchRequest, reads=True, refusals=(404, 422)),
+)

@@ -68,7 +68,7 @@ def _shown(team: Team) -> TeamShown:
 
 def _existing(asked: Asked) -> Team:
     name = asked.path["name"]
-    if not asked.world.store.teams.exists(name):
+    if name not in asked.world.visitors and not asked.world.store.teams.exists(name):
         raise ControlError(404, f"there is no team {name[:200]!r}")
     return asked.world.team(name)
 
@@ -83,7 +83,7 @@ def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
 
 
 async def list_all(asked: Asked) -> AllTeams:
-    """List the teams that exist. Any key makes the team that its suffix names."""
+    """List the teams that exist. The first call that stores something makes the team that its key names."""
     return AllTeams(teams=[_shown(asked.world.team(name)) for name in asked.world.store.teams.names()])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import itertools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from emulator.clock import MICROSECONDS, Instant
+from emulator.clock import MICROSECONDS, Clock, Instant
 from emulator.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches import expire_batch, fail_request, process_batch, read_batch_file, reject_batch_file
 from emulator.jobs.expiry import expire_file
@@ -41,6 +42,7 @@ GIVE_UP: dict[str, Handler] = {
 }
 
 _DISK_PAUSE = 1.0  # seconds until what the disk refused is tried again
+_STALE_MAX = 1_000  # entries of the agenda that are not true any more, beside as many as are
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 
 
@@ -57,7 +59,11 @@ class Runner:
         self._tasks: set[asyncio.Task[list[Job]]] = set()
         self._knows_teams = False  # whether those of an earlier process, that have jobs, are there
         self._blind = False  # whether what is due could not be read
-        world.wake = self._changed.set
+        self._wall = Clock(0, None)
+        self._touched: set[str] = set()  # teams whose jobs or clocks changed since they were looked at
+        self._due: dict[str, Instant] = {}  # when the next job of a team is due, by the wall clock
+        self._agenda: list[tuple[Instant, str]] = []  # a heap of the same, and of what was so before
+        world.wake = self._touch
         world.run_due = self.run_lane
 
     async def run(self) -> None:
@@ -150,12 +156,18 @@ class Runner:
             message = f"the job {job.kind} of {job.subject} failed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
+    def _touch(self, name: str) -> None:
+        """Hear that the jobs or the clock of a team changed."""
+        self._touched.add(name)
+        self._changed.set()
+
     def _look(self) -> float:
         """Start what is due; the seconds until there may be more. A database that cannot be read is asked again."""
         try:
             if not self._knows_teams:
                 for name in self._world.store.jobs.teams():
                     self._world.team(name)
+                    self._touched.add(name)
                 self._knows_teams = True
             seconds, self._blind = self._start_due(), False
         except OSError as error:
@@ -165,18 +177,47 @@ class Runner:
         return seconds
 
     def _start_due(self) -> float:
-        """Start every lane that has something to do; the seconds until the next one has."""
-        seconds = _LONGEST_SLEEP
-        for team in self._world.teams.values():
+        """Start every lane that has something to do; the seconds until the next one has.
+
+        Only teams that changed, or whose time has come, are looked at: the others are in the agenda.
+        """
+        now = self._wall.now()
+        while self._agenda and self._agenda[0][0] <= now:
+            due, name = heapq.heappop(self._agenda)
+            if self._due.get(name) == due:
+                del self._due[name]
+                self._touched.add(name)
+        while self._touched:
+            name = next(iter(self._touched))
+            self._look_at(name)
+            self._touched.discard(name)  # not before: what cannot be read now is looked at again
+        if len(self._agenda) > 2 * len(self._due) + _STALE_MAX:
+            self._agenda = [(due, name) for name, due in self._due.items()]
+            heapq.heapify(self._agenda)
+        while self._agenda and self._due.get(self._agenda[0][1]) != self._agenda[0][0]:
+            heapq.heappop(self._agenda)
+        if not self._agenda:
+            return _LONGEST_SLEEP
+        return max(0.0, min(_LONGEST_SLEEP, (self._agenda[0][0] - now) / MICROSECONDS))
+
+    def _look_at(self, name: str) -> None:
+        """Start the lanes of a team that have something to do, and note when the next one has."""
+        team = self._world.teams.get(name)
+        upcoming: list[Instant] = []
+        for lane, kinds in LANES.items() if team is not None else ():
+            assert team is not None
             now = team.clock.now()
-            for lane, kinds in LANES.items():
-                due = None if (team.name, lane) in self._busy else self._world.store.jobs.earliest(team.name, kinds)
-                if due is not None and due <= now:
-                    self._busy.add((team.name, lane))
-                    self._start(team, lane, now).add_done_callback(partial(self._finished, (team.name, lane)))
-                elif due is not None and not team.clock.frozen:
-                    seconds = min(seconds, (due - now) / MICROSECONDS)
-        return seconds
+            due = None if (name, lane) in self._busy else self._world.store.jobs.earliest(name, kinds)
+            if due is not None and due <= now:
+                self._busy.add((name, lane))
+                self._start(team, lane, now).add_done_callback(partial(self._finished, (name, lane)))
+            elif due is not None and not team.clock.frozen:
+                upcoming.append(due - team.clock.offset)
+        before = self._due.pop(name, None)
+        if upcoming:
+            self._due[name] = min(upcoming)
+            if self._due[name] != before:
+                heapq.heappush(self._agenda, (self._due[name], name))
 
     def _finished(self, lane: tuple[str, str], task: asyncio.Task[Any]) -> None:
         if lane in self._paused:
@@ -186,4 +227,4 @@ class Runner:
 
     def _free(self, lane: tuple[str, str]) -> None:
         self._busy.discard(lane)
-        self._changed.set()
+        self._touch(lane[0])

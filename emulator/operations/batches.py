@@ -336,6 +336,7 @@ def _check_rate(world: World, call: Call) -> None:
             f"Your team's rate limit is - {rate.label} (actual/limit): {calls}/{most}.",
             rule=rate.row,
         )
+    world.keep(call.team)
     world.store.batches.note_call(call.team.name, name, call.at)
 
 

@@ -15,7 +15,7 @@ def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:
     document = store.documents.get(team, collection_id, file_id, call.at)
     assert document is not None, file_id
     step(STATUS_TRANSITIONS, document.status, DocumentStatus.PROCESSING)
-    revision = store.teams.next_id(team)
+    revision = world.next_number(call.team)
     store.chunks.remove(team, collection_id, file_id)
     store.documents.begin(team, collection_id, file_id, revision)
     subject = Indexing(collection_id, file_id, revision).subject

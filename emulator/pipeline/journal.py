@@ -139,6 +139,7 @@ class Ring:
         self.last = 0  # the number given last
         self.cleared = 0  # the last number that was forgotten on demand
         self.bytes = 0
+        self.forgotten = False  # there is no such team any more
         self.watchers: set[Watcher] = set()
 
     @property
@@ -244,8 +245,14 @@ class Journal:
 
     def forget(self, team: str) -> None:
         """Forget that there was a team; who watches goes on to watch for the next of its name."""
-        self.clear(team)
-        if not self._rings[team].watchers:
+        if team in self._rings:
+            self.clear(team)
+            self._rings[team].forgotten = True
+            self._drop_if_unused(team)
+
+    def _drop_if_unused(self, team: str) -> None:
+        ring = self._rings.get(team)
+        if ring is not None and ring.forgotten and not ring.entries and not ring.watchers:
             del self._rings[team]
 
     @contextmanager
@@ -258,9 +265,11 @@ class Journal:
             yield watcher
         finally:
             watchers.discard(watcher)
+            self._drop_if_unused(team)
 
     def _add(self, team: str, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> Entry:
         ring = self.ring(team)
+        ring.forgotten = False
         ring.last += 1
         entry = Entry(ring.last, at, door, operation, envelope)
         entry.ring = ring

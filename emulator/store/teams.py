@@ -25,7 +25,6 @@ class TeamRow(msgspec.Struct, frozen=True):
     clock_offset: int
     frozen_at: Instant | None
     overrides: dict[str, Any]  # its own settings, as JSON values
-    new: bool = False  # it was created just now
 
 
 class Teams:
@@ -34,13 +33,14 @@ class Teams:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def open(self, name: str) -> TeamRow:
-        """A team's row; the team is created unless it exists."""
+    def get(self, name: str) -> TeamRow | None:
+        """A team's row, if there is one."""
         row = self._db.row("SELECT clock_offset, frozen_at, overrides FROM teams WHERE name = ?", (name,))
-        if row is None:
-            self._db.write("INSERT INTO teams (name) VALUES (?)", (name,))
-            return TeamRow(0, None, {}, new=True)
-        return TeamRow(row[0], row[1], json.loads(row[2]))
+        return None if row is None else TeamRow(row[0], row[1], json.loads(row[2]))
+
+    def insert(self, name: str) -> None:
+        """Make a team, unless it exists."""
+        self._db.write("INSERT INTO teams (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
 
     def exists(self, name: str) -> bool:
         """Whether there is a team of this name."""
@@ -62,13 +62,10 @@ class Teams:
         """Forget that there was a team, after everything it had."""
         self._db.write("DELETE FROM teams WHERE name = ?", (name,))
 
-    def next_id(self, name: str) -> int:
-        """The next value of the team's id counter, not given before. Raises LookupError where there is no such team."""
+    def next_id(self, name: str) -> int | None:
+        """The next value of the team's id counter, not given before. None where there is no such team."""
         row = self._db.row("UPDATE teams SET id_counter = id_counter + 1 WHERE name = ? RETURNING id_counter", (name,))
-        if row is None:
-            raise LookupError(name)
-        counter: int = row[0]
-        return counter
+        return None if row is None else int(row[0])
 
     def clear(self, name: str) -> dict[str, int]:
         """Forget everything a team has; how many rows of each table went."""

@@ -7,11 +7,13 @@ import socket
 import statistics
 import time
 import tracemalloc
+from typing import Any
 
 import httpx
 import pytest
 
 from emulator import Emulator
+from emulator.world import VISITORS_MAX
 from tests.serving import PATIENCE_SECONDS, until
 
 
@@ -105,6 +107,69 @@ def test_a_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emul
         assert control.delete("/teams/d").status_code == 404
         assert rest.get("/files").json()["data"] == []
     assert control.get("/snapshots?team=d").json()["snapshots"] == []
+
+
+STRANGERS = 1_000
+
+
+def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, emulator: Emulator) -> None:
+    """No row, and no more memory than for the last teams that called: reads, refused calls and control reads alike."""
+    world, runner = emulator._running().world, emulator._running().runner
+    rows, teams = world.store.teams.names(), len(world.teams)
+    with httpx.Client(base_url=emulator.base_url) as client:
+        for number in range(STRANGERS):
+            client.headers["authorization"] = f"Bearer {emulator.api_key}@stranger-{number}"
+            method, path = (("GET", "/files"), ("GET", "/nowhere"), ("DELETE", "/files/x"), ("POST", "/files"))[
+                number % 4
+            ]
+            client.request(method, path)
+            control.get("/requests", params={"team": f"other-{number}"}).raise_for_status()
+    journal: Any = world.journal
+    assert world.store.teams.names() == rows
+    assert len(world.teams) == teams
+    assert len(world.visitors) <= VISITORS_MAX
+    assert len(journal._rings) <= VISITORS_MAX + len(world.teams) + 1
+    assert not any("stranger" in name for name, _ in runner._locks)
+    assert not any("stranger" in name for name in runner._due)
+
+
+def test_team_that_only_read_has_an_id_and_a_journal(control: httpx.Client, emulator: Emulator) -> None:
+    """Its id is the one that it keeps; what it asked can be read, and goes on when it stores something."""
+    with as_team(emulator, "reader") as rest:
+        id = rest.get("/api-key").json()["team_id"]
+        assert "reader" not in [team["name"] for team in control.get("/teams").json()["teams"]]
+        assert rest.post("/files", files={"file": ("a.txt", b"a")}).status_code == 200
+        assert rest.get("/api-key").json()["team_id"] == id
+    assert "reader" in [team["name"] for team in control.get("/teams").json()["teams"]]
+    asked = [call["operation"] for call in control.get("/requests?team=reader").json()["requests"]]
+    assert asked == ["auth.api_key", "files.upload", "auth.api_key"]
+
+
+CHANGES = {
+    "faults": ("POST", "/faults", {"operation": "files.list", "error": "internal"}),
+    "limits": ("PUT", "/limits", {"page_items_max": 5}),
+    "clock": ("POST", "/clock/freeze", {"at": "2030-01-01T00:00:00Z"}),
+    "chaos": ("PUT", "/hostile", {"seed": "1"}),
+    "settings": ("PATCH", "/teams/{}", {"profile": "strict"}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_of_team_that_has_nothing_makes_it_last(control: httpx.Client, emulator: Emulator, name: str) -> None:
+    """Whoever configures a team before its first call finds it so, however many strangers call in between."""
+    method, path, body = CHANGES[name]
+    team = f"changed-{name}"
+    with as_team(emulator, team) as rest:
+        rest.get("/files")
+    changed = control.request(method, path.format(team), params={} if "{}" in path else {"team": team}, json=body)
+    assert changed.status_code == 200, changed.text
+    world = emulator._running().world
+    assert world.store.teams.exists(team)
+    assert team in world.teams
+    assert team not in world.visitors
+    if name == "faults":
+        with as_team(emulator, team) as rest:
+            assert rest.get("/files").status_code == 500
 
 
 class SlowUpload:

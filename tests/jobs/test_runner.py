@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from emulator.jobs.runner import Runner
 from emulator.settings import Settings
 from emulator.store.jobs import Job
 from emulator.world import World
+from tests.operations.calling import turns, uploaded
 from tests.serving import PATIENCE_SECONDS
 
 
@@ -147,3 +149,74 @@ async def test_a_held_job_waits_for_its_release(world: World, probe: Probe) -> N
     assert await jobs.advance(team, 10**6 * MICROSECONDS) == []
     assert [job.due_at for job in await jobs.release(team)] == [team.clock.now()]
     assert probe.ran == [("a", "held")]
+
+
+async def test_planned_job_costs_the_same_among_many_teams(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team is looked at when its jobs or its clock change, or when its time has come, and not for others."""
+    looks: list[str] = []
+    earliest = world.store.jobs.earliest
+
+    def noted(team: str, kinds: Any = None) -> Any:
+        looks.append(team)
+        return earliest(team, kinds)
+
+    monkeypatch.setattr(world.store.jobs, "earliest", noted)
+    jobs = Runner(world)
+    teams = [world.team(f"team-{number}") for number in range(300)]
+    far = 10**6 * MICROSECONDS
+    for team in teams:
+        world.add_job(team, "expire_file", "later", team.clock.now() + far)
+    loop = asyncio.create_task(jobs.run())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(looks) == len(teams) * len(runner.LANES), "each was looked at once, at the start"
+    for change in (
+        lambda: world.add_job(teams[7], "expire_file", "more", teams[7].clock.now() + far),
+        lambda: world.change_clock(teams[7], lambda clock: clock.advance(1)),
+    ):
+        looks.clear()
+        change()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert looks == ["team-7"] * len(runner.LANES)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+
+
+async def test_next_job_follows_changes_of_clock_and_jobs(world: World, probe: Probe) -> None:
+    """The pause until the next job is that of the earliest team whose clock runs, however often that changed."""
+    jobs, (first, second) = Runner(world), (world.team("a"), world.team("b"))
+    for team, seconds in ((first, 40), (second, 50)):
+        world.add_job(team, "probe", "later", team.clock.now() + seconds * MICROSECONDS)
+    assert 30 < jobs._look() <= 40
+    world.change_clock(second, lambda clock: clock.advance(20 * MICROSECONDS))
+    assert 20 < jobs._look() <= 30
+    world.change_clock(second, lambda clock: clock.freeze())
+    assert 30 < jobs._look() <= 40
+    world.store.jobs.cancel("a", "probe", "later")
+    world.change_clock(first, lambda clock: clock.resume())
+    assert jobs._look() == 60
+    for number in range(5000):
+        world.add_job(first, "probe", "sooner", first.clock.now() + (60_000 - number) * MICROSECONDS)
+        jobs._look()
+    assert len(jobs._agenda) <= 2 * len(jobs._due) + runner._STALE_MAX, "what is stale is forgotten"
+
+
+async def test_many_due_jobs_let_others_have_their_turn(world: World, probe: Probe) -> None:
+    """Between two jobs that never wait the loop goes round once."""
+    team = world.team("a")
+    for number in range(500):
+        world.add_job(team, "probe", str(number), team.clock.now())
+    with turns(lambda: len(probe.ran)) as ran:
+        await Runner(world).run_team(team)
+    assert max(after - before for before, after in itertools.pairwise(ran)) <= 1
+
+
+async def test_files_that_expire_at_once_let_others_have_their_turn(world: World) -> None:
+    """One file goes at a time."""
+    team, count = world.team("default"), 50
+    ids = [await uploaded(world, expires_after=3600) for _ in range(count)]
+    with turns(lambda: world.store.files.usage("default")[0]) as left:
+        ran = await Runner(world).advance(team, 3601 * MICROSECONDS)
+    assert [job.subject for job in ran] == ids
+    assert max(before - after for before, after in itertools.pairwise(left)) == 1

@@ -28,7 +28,7 @@ class Interrupted(Exception):
 def store(tmp_path: Path) -> Iterator[Store]:
     """A store with one team."""
     store = Store(tmp_path)
-    store.teams.open("a")
+    store.teams.insert("a")
     yield store
     store.close()
 
@@ -240,7 +240,7 @@ def test_locked_database_is_waited_for_once(store: Store, locked: sqlite3.Connec
 
 def test_a_team_is_forgotten_alone(store: Store) -> None:
     """Its rows and blobs go, and those of the others stay."""
-    store.teams.open("b")
+    store.teams.insert("b")
     add(store, "1")
     add(store, "1", team="b")
     assert store.clear("a")["files"] == 1
@@ -250,7 +250,7 @@ def test_a_team_is_forgotten_alone(store: Store) -> None:
 
 def test_the_places_of_deleted_files_are_kept_for_a_while(store: Store) -> None:
     """Those of the last 10,000 of a team, however many more are deleted, there or in other teams."""
-    store.teams.open("b")
+    store.teams.insert("b")
     add(store, "first")
     add(store, "second", name="m")
     add(store, "only", team="b")
@@ -297,7 +297,7 @@ def test_pages_are_the_list_in_order(
     """Page by page, each file once, by the column and then by age, as Python would sort them."""
     store = Store(None)
     try:
-        store.teams.open("a")
+        store.teams.insert("a")
         for number, (name, size, created_at) in enumerate(rows):
             add(store, str(number), name=name, size=size, created_at=created_at)
         keys = {SortBy.FILENAME: 0, SortBy.SIZE: 1, SortBy.CREATED_AT: 2}
