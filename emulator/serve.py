@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-import msgspec
-
 from emulator import memory
 from emulator.app import Server, new_event_loop
 from emulator.clock import rfc3339, wall
@@ -21,6 +19,7 @@ from emulator.port import CannotListen, PortTaken
 from emulator.seed import BadSeed
 from emulator.settings import Settings
 from emulator.store import DatabaseUnusable, LockTaken
+from emulator.terminal import printable_json, printable_lines
 
 # What to do, where the error itself does not say.
 REMEDIES: dict[type[Exception], str] = {
@@ -121,9 +120,9 @@ def _logger(log_format: str) -> Callable[[str], None]:
     """What writes a line, or several, to stderr: as they are, or each log entry as one JSON object."""
 
     def text(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(printable_lines(line), file=sys.stderr, flush=True)
 
     def json(line: str) -> None:
-        text(msgspec.json.encode({"time": rfc3339(wall()), "message": line}).decode())
+        print(printable_json({"time": rfc3339(wall()), "message": line}, indent=None), file=sys.stderr, flush=True)
 
     return json if log_format == "json" else text

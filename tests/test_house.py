@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
     {"domain"},
     {"rules", "upstream"},
     {"errors", "limits", "clock", "ids", "version", "directories", "functions", "threads", "time_slices", "memory"},
-    {"redaction", "forks"},
+    {"redaction", "terminal", "forks"},
 ]
 SIDEWAYS = {
     ("__main__", "cli"),

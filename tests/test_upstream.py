@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emulator.cli import main
 from emulator.upstream import Upstream, UpstreamError
 
 KEY = "sk-0123456789abcdef"
@@ -103,3 +104,13 @@ def test_key_that_no_header_can_carry_is_refused() -> None:
 def test_repr_of_an_upstream_holds_no_key() -> None:
     """A struct would show all its fields."""
     assert KEY not in repr(Upstream.from_url(f"http://{KEY}@localhost/v1"))
+
+
+def test_command_line_follows_no_redirect(servers: tuple[Server, Server], capsys: pytest.CaptureFixture[str]) -> None:
+    """The control token goes to the emulator that was named, and nowhere else."""
+    first, second = servers
+    first.status, first.location = 302, second.url
+    assert main(["faults", "list", "--url", first.url, "--control-token", KEY]) == 1
+    assert first.seen == [("/_emulator/faults?team=default", f"Bearer {KEY}")]
+    assert second.seen == []
+    assert "a redirect to '127.0.0.1': not followed" in capsys.readouterr().err

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from emulator.cli.client import ControlFailed
+from emulator.cli.output import say
 from emulator.settings import BadSetting
+from emulator.terminal import printable
 from emulator.version import VERSION
 
 # Which room has which verb, in the order of the help. A room is not entered before one of its verbs is wanted.
@@ -51,7 +53,7 @@ class _Parser(argparse.ArgumentParser):
         return super().add_subparsers(action=_Verbs, **options)
 
     def error(self, message: str) -> Any:
-        self.exit(2, f"xai-emulator: {message}{self._meant(message)} (see `{self.prog} --help`)\n")
+        self.exit(2, printable(f"xai-emulator: {message}{self._meant(message)} (see `{self.prog} --help`)") + "\n")
 
     def _meant(self, message: str) -> str:
         """The flag or word that a wrong one comes near to, as a question."""
@@ -103,10 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except BadSetting as error:
-        print(f"xai-emulator: {error}", file=sys.stderr)
+        say(f"xai-emulator: {error}", error=True)
         return 2
     except ControlFailed as error:
-        print(f"xai-emulator: {error}", file=sys.stderr)
+        say(f"xai-emulator: {error}", error=True)
         return 1
     except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

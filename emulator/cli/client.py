@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emulator.domain.keys import check_team_name
-from emulator.settings import environment_name, parse
+from emulator.settings import BadSetting, environment_name, parse
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -46,8 +46,10 @@ def team(text: str) -> str:
 
 
 def target_url(options: argparse.Namespace) -> str:
-    """Which emulator is meant."""
+    """Which emulator is meant. Raises BadSetting."""
     url: str = options.url or os.environ.get(URL_NAME) or DEFAULT_URL
+    if not url.isprintable():
+        raise BadSetting(f"--url: {url!r} is not a URL")
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 

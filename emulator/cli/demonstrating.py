@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
+from emulator.cli.output import say
 from emulator.settings import parse
 
 
@@ -24,7 +24,7 @@ def _demo(options: argparse.Namespace) -> int:
     absent = missing()
     if absent:
         names = " and ".join(absent)
-        print(f"xai-emulator: the demo uses both SDKs, but {names} cannot be imported: ", end="", file=sys.stderr)
-        print(f"pip install {' '.join(absent)}", file=sys.stderr)
+        hint = f"pip install {' '.join(absent)}"
+        say(f"xai-emulator: the demo uses both SDKs, but {names} cannot be imported: {hint}", error=True)
         return 2
     return demo(port, once=options.once)

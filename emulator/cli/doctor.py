@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from emulator.cli.client import DEFAULT_URL
+from emulator.cli.output import say
 from emulator.settings import CLIENT_NAMES, BadSetting, Settings, from_environment
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
@@ -46,7 +47,7 @@ def _doctor(options: argparse.Namespace) -> int:
     """Exit code 1 if something will not work; notes are not counted."""
     findings = [finding for look in LOOKS for finding in look(options)]
     for finding in findings:
-        print(f"{finding.state:5} {finding.subject}: {finding.sentence}")
+        say(f"{finding.state:5} {finding.subject}: {finding.sentence}")
     return 1 if any(finding.state == BAD for finding in findings) else 0
 
 

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shlex
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 
 from emulator.cli.client import TOKEN_NAME, ControlFailed, add_target, call, control_token, target_url
 from emulator.cli.flags import add_settings, settings_from
+from emulator.cli.output import say, say_lines
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
 from emulator.settings import environment_name
 
@@ -44,7 +44,7 @@ def add_verbs(verbs: Any) -> None:
     wait.set_defaults(run=_wait)
 
 
-def environment(url: str, api_key: str, management_key: str, token: str | None) -> dict[str, str]:
+def environment(url: str, api_key: str, management_key: str, token: str | None = None) -> dict[str, str]:
     """What the clients read, so that they find an emulator and none of them finds the real service."""
     values = {
         "XAI_API_KEY": api_key,
@@ -77,11 +77,11 @@ def _env(options: argparse.Namespace) -> int:
     """Only the assignments go to stdout; whether anybody listens there is said on stderr."""
     suffix = "" if options.team == DEFAULT_TEAM else f"@{options.team}"
     values = environment(target_url(options), INFERENCE_KEY + suffix, MANAGEMENT_KEY + suffix, control_token(options))
-    print(_FORMATS[options.format](values))
+    say_lines(_FORMATS[options.format](values))
     try:
         call(options, "GET", "/clock")
     except ControlFailed as error:
-        print(f"# {error}", file=sys.stderr)
+        say(f"# {error}", error=True)
     return 0
 
 
@@ -116,7 +116,7 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
         started.append(subprocess.Popen(command, env=dict(variables)))
         code = started[0].wait()
     except OSError as error:
-        print(f"xai-emulator: {command[0]}: {error.strerror}", file=sys.stderr)
+        say(f"xai-emulator: {command[0]}: {error.strerror}", error=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
     finally:
         for number, handler in before.items():
@@ -132,6 +132,6 @@ def _wait(options: argparse.Namespace) -> int:
             return 0
         except ControlFailed as error:
             if time.monotonic() >= end:
-                print(f"xai-emulator: {error} (waited {options.timeout:g} s)", file=sys.stderr)
+                say(f"xai-emulator: {error} (waited {options.timeout:g} s)", error=True)
                 return 1
         time.sleep(POLL_SECONDS)

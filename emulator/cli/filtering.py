@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
+from emulator.cli.output import say, say_lines
 from emulator.settings import BadSetting
 
 
@@ -25,12 +25,12 @@ def _filter(options: argparse.Namespace) -> int:
     try:
         tree = parse(options.expression)
     except FilterError as error:
-        print(error, file=sys.stderr)
+        say_lines(str(error), error=True)
         return 1
     fields = None if options.fields is None else _fields(options.fields)
-    print(to_sexpr(tree))
+    say_lines(to_sexpr(tree))
     if fields is not None:
-        print("true" if matches(tree, fields) else "false")
+        say("true" if matches(tree, fields) else "false")
     return 0
 
 

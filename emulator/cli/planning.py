@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from emulator.cli.client import add_target, call
+from emulator.cli.output import say
 
 _EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (small: the words), help
     "--error": ("error", str, "NAME", "refuse with an error; `faults words` lists them"),
@@ -63,12 +64,12 @@ def _list(options: argparse.Namespace) -> int:
     planned = call(options, "GET", "/faults")
     for rule in planned["rules"]:
         left = "used up" if rule["exhausted"] else "waiting"
-        print(f"{rule['id']:12} {_effect(rule['rule']):48} met {rule['hits']} of {rule['calls']} calls, {left}")
+        say(f"{rule['id']:12} {_effect(rule['rule']):48} met {rule['hits']} of {rule['calls']} calls, {left}")
     for script in planned["scripts"]:
         steps = f"{script['consumed']} of {len(script['script']['steps'])} steps"
-        print(f"{script['id']:12} {script['script']['operation']:48} {steps}, {script['calls']} calls")
+        say(f"{script['id']:12} {script['script']['operation']:48} {steps}, {script['calls']} calls")
     if not planned["rules"] and not planned["scripts"]:
-        print("no faults are planned")
+        say("no faults are planned")
     return 0
 
 
@@ -83,14 +84,14 @@ def _add(options: argparse.Namespace) -> int:
     body = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     rule = call(options, "POST", "/faults", {**body, "times": options.times})["rule"]
     first, *others = rule["operations"]
-    print(f"{rule['id']}: {first}{f' and {len(others)} more' if others else ''}")
+    say(f"{rule['id']}: {first}{f' and {len(others)} more' if others else ''}")
     return 0
 
 
 def _script(options: argparse.Namespace) -> int:
     body = {"operation": options.operation, "steps": [_step(step) for step in options.steps], "door": options.door}
     script = call(options, "POST", "/scripts", body)["script"]
-    print(f"{script['id']}: {len(options.steps)} steps")
+    say(f"{script['id']}: {len(options.steps)} steps")
     return 0
 
 
@@ -103,17 +104,17 @@ def _step(text: str) -> Any:
 
 def _clear(options: argparse.Namespace) -> int:
     cleared = call(options, "DELETE", f"/faults/{options.id}" if options.id else "/faults")["cleared"]["faults"]
-    print(f"{cleared} forgotten")
+    say(f"{cleared} forgotten")
     return 0
 
 
 def _words(options: argparse.Namespace) -> int:
     words = call(options, "GET", "/faults/vocabulary")
-    print("operations:")
+    say("operations:")
     for operation in words["operations"]:
         moves = [name for name in ("uploads", "downloads") if operation[name]]
-        print(f"  {operation['name']:32} {' '.join(moves)}")
-    print("errors:")
+        say(f"  {operation['name']:32} {' '.join(moves)}")
+    say("errors:")
     for error in words["errors"]:
-        print(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence']}")
+        say(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence']}")
     return 0

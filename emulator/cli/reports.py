@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from typing import Any
 
 import msgspec
 
+from emulator.cli.output import say, say_json
 from emulator.version import VERSION
 
 
@@ -36,26 +36,26 @@ def _limits(options: argparse.Namespace) -> int:
             name: {"value": DEFAULTS[name], "source": row.source, "confidence": row.confidence.value}
             for name, row in ROWS.items()
         }
-        print(json.dumps(rows, indent=2))
+        say_json(rows)
         return 0
     for name, row in ROWS.items():
-        print(f"{name:32} {DEFAULTS[name]:>14}  {row.confidence.value:10}  {row.source}")
+        say(f"{name:32} {DEFAULTS[name]:>14}  {row.confidence.value:10}  {row.source}")
     return 0
 
 
 def _evidence(options: argparse.Namespace) -> int:
     tables = {"operations": _operations(), "limits": _limits_shown()}
     if options.json:
-        print(json.dumps(tables, indent=2, default=msgspec.structs.asdict))
+        say_json(tables, msgspec.structs.asdict)
         return 0
     for rows in tables.values():
         for name, row in rows.items():
-            print(f"{name:32} {row['confidence']:10}  {row['source']}")
+            say(f"{name:32} {row['confidence']:10}  {row['source']}")
             for line in (*row.get("rest", ()), *row.get("grpc", ()), row["shown"]):
-                print(f"{'':32} {'':10}  {line}")
+                say(f"{'':32} {'':10}  {line}")
     for word, rows in tables.items():
         counts = Counter(row["confidence"] for row in rows.values())
-        print(f"{len(rows)} {word}: {', '.join(f'{count} {confidence}' for confidence, count in counts.items())}")
+        say(f"{len(rows)} {word}: {', '.join(f'{count} {confidence}' for confidence, count in counts.items())}")
     return 0
 
 
@@ -103,5 +103,5 @@ def _operations() -> dict[str, dict[str, Any]]:
 
 
 def _version(options: argparse.Namespace) -> int:
-    print(VERSION)
+    say(VERSION)
     return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.cli.client import ControlFailed, add_target, call, opened, team
+from emulator.cli.output import say, say_progress
 
 PIECE_BYTES = 1024 * 1024
 
@@ -41,9 +42,9 @@ def add_verbs(verbs: Any) -> None:
 def _list(options: argparse.Namespace) -> int:
     snapshots = call(options, "GET", "/snapshots")["snapshots"]
     for snapshot in snapshots:
-        print(_line(snapshot))
+        say(_line(snapshot))
     if not snapshots:
-        print("no snapshots are saved")
+        say("no snapshots are saved")
     return 0
 
 
@@ -54,7 +55,7 @@ def _line(snapshot: dict[str, Any]) -> str:
 def _save(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     saved = call(options, "POST", "/snapshots", {"name": options.name})["snapshot"]
-    print(f"{_line(saved)}, saved in {_seconds(began)}")
+    say(f"{_line(saved)}, saved in {_seconds(began)}")
     return 0
 
 
@@ -66,7 +67,7 @@ def _restore(options: argparse.Namespace) -> int:
     body = {} if options.from_team is None else {"from_team": options.from_team}
     began = time.perf_counter()
     restored = call(options, "POST", f"/snapshots/{options.name}/restore", body)["snapshot"]
-    print(f"{_line(restored)}, restored in {_seconds(began)}")
+    say(f"{_line(restored)}, restored in {_seconds(began)}")
     return 0
 
 
@@ -75,7 +76,7 @@ def _fetch(options: argparse.Namespace) -> int:
     with opened(options, "GET", f"/snapshots/{options.name}") as reply:
         size = int(reply.headers["content-length"])
         _keep(Path(options.file), _counted(iter(lambda: reply.read(PIECE_BYTES), b""), size), size)
-    print(f"{options.file}: {size:,} bytes, fetched in {_seconds(began)}")
+    say(f"{options.file}: {size:,} bytes, fetched in {_seconds(began)}")
     return 0
 
 
@@ -103,7 +104,7 @@ def _send(options: argparse.Namespace) -> int:
         size = source.stat().st_size
     with opened(options, "PUT", f"/snapshots/{options.name}", _counted(_read(source), size), size) as reply:
         sent = json.load(reply)["snapshot"]
-    print(f"{_line(sent)}, sent in {_seconds(began)}")
+    say(f"{_line(sent)}, sent in {_seconds(began)}")
     return 0
 
 
@@ -128,7 +129,7 @@ def _counted(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
     for piece in pieces:
         gone += len(piece)
         if watched:
-            print(f"\r{gone:,} of {size:,} bytes", end="" if gone < size else "\n", file=sys.stderr, flush=True)
+            say_progress(f"{gone:,} of {size:,} bytes", last=gone >= size)
         yield piece
 
 

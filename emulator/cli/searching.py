@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from emulator.cli.client import add_target, call
+from emulator.cli.output import say, say_json
 
 COLUMNS = "{rank:>4}  {score:>10}  {keyword:>16}  {vector:>16}  {file:<24}  {text}"
 TEXT_CHARS = 60
@@ -37,11 +37,11 @@ def _search(options: argparse.Namespace) -> int:
     }
     report = call(options, "POST", "/search", body)
     if options.json:
-        print(json.dumps(report, ensure_ascii=False, indent=2))
+        say_json(report)
         return 0
-    print(COLUMNS.format(rank="rank", score="score", keyword="keyword", vector="vector", file="file", text="chunk"))
+    say(COLUMNS.format(rank="rank", score="score", keyword="keyword", vector="vector", file="file", text="chunk"))
     for match in report["matches"]:
-        print(_line(match))
+        say(_line(match))
     return 0
 
 

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from emulator.cli.output import say
+
 NEEDED = ("pytest", "httpx", "jsonschema_rs")
 EXIT_CODES = {0: 0, 4: 2}  # of pytest: all passed, used wrongly; anything else is a server that fails
 
@@ -40,7 +42,7 @@ def _options() -> dict[str, dict[str, Any]]:
 def _verify(options: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        print(f"xai-emulator: verify needs {', '.join(missing)}, of the extra xai-emulator[contract]", file=sys.stderr)
+        say(f"xai-emulator: verify needs {', '.join(missing)}, of the extra xai-emulator[contract]", error=True)
         return 2
     folder = kit()
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder)]

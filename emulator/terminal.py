@@ -1,0 +1,35 @@
+"""Text that came from elsewhere, such as a filename, made safe for a terminal.
+
+A terminal acts on escape sequences: they can hide or forge lines, and some change its settings. Invisible characters
+that change the direction of text are no better.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# C0 and C1 controls, line separators, marks of direction, and halves of characters, which cannot be encoded.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+
+def printable(text: str) -> str:
+    """One line, with control characters as Python would write them: `\\x1b`, `\\n`."""
+    return text if text.isprintable() else _UNSAFE.sub(_escaped, text)
+
+
+def printable_lines(text: str) -> str:
+    """Several lines: line breaks and tabs stay."""
+    return _UNSAFE_IN_LINES.sub(_escaped, text)
+
+
+def printable_json(value: Any, default: Any = None, indent: int | None = 2) -> str:
+    """JSON for people and programs: with control characters as JSON escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=default)
+    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
