@@ -95,7 +95,7 @@ class Journal(Protocol):
         door: Any,
         envelope: Any,
         credentials: str | None,
-        kind: Any,
+        error: ApiError,
         status: int | str,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None: ...

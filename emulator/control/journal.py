@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from emulator.control.near_misses import NearMiss, near_misses
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Events, TeamQuery
 from emulator.control.server import Cleared
+from emulator.errors import Kind
 from emulator.pipeline.journal import Entry, Ring
 from emulator.pipeline.lookup import CallQuery, Expectation, Unknowable, find, holds, nearest
 from emulator.pipeline.showing import CallShown, shown
@@ -72,7 +73,7 @@ class Verified(Answer):
 
 
 class Unmatched(Struct):
-    """A request that fits no route, and the routes that may have been meant."""
+    """A request that fits no route, and the routes that may have been meant: none where it is known and left out."""
 
     request: CallShown
     near_misses: list[NearMiss]
@@ -143,7 +144,8 @@ async def unmatched(asked: Asked) -> AllUnmatched:
     entries = [entry for entry in ring.entries if entry.operation is None]
     answer = AllUnmatched(evicted=ring.evicted, requests=[])
     for entry in entries[-SHOWN:]:
-        near = near_misses(entry.method, entry.target, REST_ROUTES)
+        is_known = entry.outcome == Kind.NOT_EMULATED.name
+        near = [] if is_known else near_misses(entry.method, entry.target, REST_ROUTES)
         answer.requests.append(Unmatched(shown(entry, team), near))
         await asyncio.sleep(0)  # a long path is compared for milliseconds
     return answer

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from emulator.clock import Instant, monotonic_ms, wall
-from emulator.errors import ApiError, Kind
+from emulator.errors import ApiError
 from emulator.operations.base import Call, Codec, Door, Envelope
 from emulator.pipeline.redact import presented, strike
 from emulator.redaction import REDACTED
@@ -23,6 +23,7 @@ ALL_BYTES_MAX = 64 * 1024 * 1024  # of all teams; beyond it the team that holds 
 BODY_BYTES_MAX = 8 * 1024
 TARGET_BYTES_MAX = 2 * 1024
 HEADER_BYTES_MAX = 512
+REASON_CHARS_MAX = 512
 WATCHED_MAX = 1_000  # entries that wait for a listener that reads too slowly; more are dropped and counted
 
 _ENTRY_BYTES = 1_500  # about what an entry takes besides its bodies
@@ -67,6 +68,7 @@ class Entry:
     # What a call does not set stays here, which is cheaper than to set it each time.
     outcome: str | None = None  # "ok" or the kind of the refusal; None while the call runs
     rule: str | None = None
+    reason: str | None = None  # of a request without an operation
     faults: tuple[str, ...] = ()
     status: int | str | None = None  # of HTTP, or the name of a gRPC code; None where nobody was answered
     ms: float = 0.0
@@ -193,7 +195,7 @@ class Journal:
         door: Door,
         envelope: Envelope,
         credentials: str | None,
-        kind: Kind,
+        error: ApiError,
         status: int | str,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
@@ -202,8 +204,11 @@ class Journal:
         secret = presented(credentials)
         if secret is not None:
             _scrub(entry, secret)
+        entry.refused(error)
+        reason = error.message if secret is None else strike(error.message, secret)
+        entry.reason = reason[:REASON_CHARS_MAX]
         entry.status, entry.response_headers = status, _struck(headers, secret)
-        entry.end(kind.name)
+        entry.end()
         self._publish(entry.ring, entry)
 
     def replied(

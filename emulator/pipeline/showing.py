@@ -28,7 +28,7 @@ class BodyShown(Struct):
 
 
 class CallShown(Struct):
-    """One call. `operation` is null for a request that fits no route.
+    """One call. `operation` is null for a request that fits no route, and `reason` says what is wrong with that.
 
     `at` is the team's time and `real_at` the wall clock, both when the call came. Over gRPC `headers` and
     `response_headers` are metadata.
@@ -46,6 +46,7 @@ class CallShown(Struct):
     outcome: str | None
     status: int | str | None
     rule: str | None
+    reason: str | None
     faults: list[str]
     ms: float
     request: BodyShown | None
@@ -70,6 +71,7 @@ def shown(entry: Entry, team: str) -> CallShown:
         outcome=entry.outcome,
         status=entry.status,
         rule=entry.rule,
+        reason=None if entry.reason is None else redact_text(entry.reason),
         faults=list(entry.faults),
         ms=round(entry.ms, 3),
         request=_body(entry, entry.request, is_request=True),

@@ -85,7 +85,10 @@ class Rest:
         except ApiError as error:  # a segment that is no UTF-8
             return self._unmatched(scope, path, error, request_id)
         if match is None:
-            return self._unmatched(scope, path, _unknown(path), request_id)
+            unknown = _unknown(path)
+            # OpenAI's clients try a 5xx again unless they are told not to.
+            more = [(b"x-should-retry", b"false")] if unknown.kind is Kind.NOT_EMULATED else []
+            return self._unmatched(scope, path, unknown, request_id, *more)
         route = match.methods.get("GET" if method == "HEAD" else method)
         if route is None:
             wrong = ApiError(Kind.METHOD_NOT_ALLOWED, "Method Not Allowed", rule="method")
@@ -145,7 +148,7 @@ class Rest:
         credentials, envelope = _credentials(headers), envelope_of(scope, headers)
         team = self._world.team(team_of(credentials))
         self._world.journal.unmatched(
-            *(team.name, team.clock.now(), "rest", envelope, credentials, error.kind, reply.status),
+            *(team.name, team.clock.now(), "rest", envelope, credentials, error, reply.status),
             headers=self._head(scope, reply, request_id),
         )
         return reply
@@ -163,7 +166,7 @@ def _listed(names: list[str]) -> str:
 def _unknown(path: str) -> ApiError:
     for prefix, reason in NOT_EMULATED.items():
         if path == prefix or path.startswith(f"{prefix}/"):
-            return ApiError(Kind.NOT_EMULATED, f"{path}: {reason}.", rule="not_emulated")
+            return ApiError(Kind.NOT_EMULATED, f"{path[:200]}: {reason}.", rule="not_emulated")
     return ApiError(Kind.NOT_FOUND, f"There is no {path[:200]} in this API.", rule="unknown_route")
 
 

@@ -40,7 +40,7 @@ class Unserved:
         credentials = bearer(pairs.get("authorization"))
         team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None)
         self._world.journal.unmatched(
-            *(team.name, team.clock.now(), "grpc", envelope, credentials, error.kind, "UNIMPLEMENTED"),
+            *(team.name, team.clock.now(), "grpc", envelope, credentials, error, "UNIMPLEMENTED"),
             headers=noted(metadata(None, error), error),
         )
 
