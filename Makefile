@@ -6,6 +6,7 @@ VENV ?= .venv
 PORT ?= 7878
 WORKERS ?= auto
 KILLS ?= 200
+CYCLES ?= 50000
 RUNS ?= 20
 SECONDS ?= 600
 ARGS ?=
@@ -50,8 +51,9 @@ bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers,
 bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-soak: $(STAMPS)/test  ## Kill a process under load again and again, and look for what was lost (KILLS=200)
-	XAI_KILLS=$(KILLS) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/reliability/test_kill.py $(ARGS)
+soak: $(STAMPS)/test  ## Kill processes under load, start and stop them, and look for what was lost (KILLS=200 CYCLES=50000)
+	XAI_KILLS=$(KILLS) XAI_CYCLES=$(CYCLES) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
+	  tests/reliability/test_kill.py tests/reliability/test_lifecycles.py $(ARGS)
 
 load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for growth and long waits (SECONDS=600)
 	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)

@@ -44,8 +44,10 @@ SNAPSHOT_SUFFIX = ".xai-snapshot"
 _MADE_DIRECTORIES = re.compile(rf"blobs|snapshots(/parts|/team-[^/]+|/links(/{LINKS_NAME.pattern})?)?")
 _MADE_FILES = re.compile(
     rf"blobs/{BLOB_NAME.pattern}|snapshots/parts/{PART_NAME.pattern}|snapshots/team-[^/]+/[^/]+\.xai-snapshot|"
-    rf"snapshots/links/{LINKS_NAME.pattern}/{BLOB_NAME.pattern}|grpc|c\d+"
+    rf"snapshots/links/{LINKS_NAME.pattern}/{BLOB_NAME.pattern}"
 )
+_NOTHING = re.compile(r"(?!)")
+_MADE_SOCKETS = re.compile(r"grpc|c\d+")
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EACCES}  # what flock says of a lock that another process holds
 
@@ -188,5 +190,10 @@ def _remove_made(directory: Path, below: str) -> None:
                     _remove_made(Path(entry.path), f"{name}/")
                     with suppress(OSError):
                         os.rmdir(entry.path)
-            elif not entry.is_symlink() and _MADE_FILES.fullmatch(name):
+            elif _made_for(entry.stat(follow_symlinks=False).st_mode).fullmatch(name):
                 os.unlink(entry.path)
+
+
+def _made_for(mode: int) -> re.Pattern[str]:
+    """The names that we give to what has such a mode, which is no directory."""
+    return _MADE_FILES if stat.S_ISREG(mode) else _MADE_SOCKETS if stat.S_ISSOCK(mode) else _NOTHING

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emulator import ids
 from emulator.cli.client import ControlFailed, add_target, call, opened, team
 from emulator.cli.output import say, say_progress
 
@@ -82,9 +83,9 @@ def _fetch(options: argparse.Namespace) -> int:
 
 def _keep(target: Path, pieces: Iterable[bytes], size: int) -> None:
     """Write pieces into a file that is whole, or not there. Raises ControlFailed."""
-    part = target.with_name(f"{target.name}.part")
-    with _local(part):
-        file = part.open("wb")
+    part = target.with_name(f"{target.name}.{ids.fresh_name()[:8]}.part")  # which is not there, so nothing is lost
+    with _local(target):
+        file = part.open("xb")
     try:
         with file:
             for piece in pieces:

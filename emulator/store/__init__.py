@@ -27,11 +27,11 @@ from emulator.store.teams import Teams
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
 
 
-def _check_whole(directory: Path) -> None:
-    """Refuse a directory in which a start could remove or share what belongs to something else.
+def _check_own(directory: Path) -> None:
+    """Refuse a directory that is not its own, before anything is written to it.
 
-    One whose database is gone: its blobs would be swept, for no row owns them. One whose parts are links: two
-    directories could share their blobs, and each would sweep those of the other. A temporary one: it is to be removed.
+    A temporary one is to be removed. One whose parts are links may share its blobs with another directory, and each
+    would sweep those of the other.
     """
     if is_temporary(directory):
         raise DatabaseUnusable(f"{directory} is a temporary directory of an xai-emulator: use another --data-dir")
@@ -40,6 +40,10 @@ def _check_whole(directory: Path) -> None:
             raise DatabaseUnusable(
                 f"{directory / name} is a symbolic link: put what it leads to in its place, or link the whole directory"
             )
+
+
+def _check_whole(directory: Path) -> None:
+    """Refuse to begin anew beside blobs whose database is gone: they would be swept, for no row owns them."""
     database, blobs = directory / DATABASE, directory / BLOBS
     is_new = not database.exists() or database.stat().st_size == 0
     if is_new and blobs.is_dir() and any(blobs.iterdir()):
@@ -57,6 +61,7 @@ class Store:
         with ExitStack() as opened:
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+                _check_own(directory)
                 opened.callback(DirectoryLock(directory).release)
                 _check_whole(directory)
             self.database = Database(None if directory is None else directory / DATABASE)

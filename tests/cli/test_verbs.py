@@ -241,6 +241,17 @@ def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> 
     assert run("snapshot", "send", "x", str(tmp_path / "none"), *there)[0] == 1
 
 
+def test_fetched_snapshot_leaves_files_beside_it_alone(run: Any, emulator: Emulator, tmp_path: Path) -> None:
+    """Also one called as a file that is being written might be."""
+    flags = ("--url", emulator.url)
+    (tmp_path / "one.part").write_bytes(b"mine")
+    assert run("snapshot", "save", "one", *flags)[0] == 0
+    assert run("snapshot", "fetch", "one", str(tmp_path / "one"), *flags)[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "one.part"}
+    assert (tmp_path / "one.part").read_bytes() == b"mine"
+    assert run("snapshot", "remove", "one", *flags)[0] == 0
+
+
 def test_a_snapshot_that_breaks_off_is_no_file(run: Any, tmp_path: Path) -> None:
     """What was fetched is whole, or not there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
