@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 NODE_PACKAGES = ROOT / "tests" / "node" / "node_modules"
 ADDRESS = "localhost:7878"
+NAMED_ADDRESS = "xai:7878"  # as in a compose file: a name that is not localhost
 BLOCK = re.compile(
     r"(?:<!-- (?P<note>[^>]*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -88,7 +89,8 @@ def test_each_python_block_runs_alone_as_printed(emulator: Emulator, workshop: P
             continue
         emulator.reset()
         namespace: dict[str, Any] = {"__name__": "docs"}
-        exec(compile(block.code.replace(ADDRESS, emulator.grpc_target), block.place, "exec"), namespace)
+        code = block.code.replace(ADDRESS, emulator.grpc_target).replace(NAMED_ADDRESS, f"127.0.0.1:{emulator.port}")
+        exec(compile(code, block.place, "exec"), namespace)
         for thing in namespace.values():
             if hasattr(thing, "close") and not isinstance(thing, type):
                 thing.close()
