@@ -12,7 +12,7 @@ from emulator.clock import Instant
 from emulator.directories import DATABASE, PRIVATE_DIRECTORY, DirectoryLock, LockTaken, is_temporary, sweep
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
-from emulator.store.blobs import BLOBS, Blobs
+from emulator.store.blobs import BLOBS, REMOVED_AT_ONCE, Blobs
 from emulator.store.chunks import Chunks
 from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
@@ -108,7 +108,10 @@ class Store:
             raise
         if not self.database.in_transaction:
             names, self._unowned = self._unowned, []
-            self.blobs.remove(name for name in names if not self.batches.reads(name))
+            if len(names) > REMOVED_AT_ONCE:
+                self.blobs.remove(set(names) - self.batches.blobs())
+            else:
+                self.blobs.remove(name for name in names if not self.batches.reads(name))
 
     def release_blob(self, name: str) -> None:
         """Let a blob go when the present transaction commits; one that a batch reads stays as long as the batch."""

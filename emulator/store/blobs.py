@@ -15,6 +15,8 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from blake3 import blake3
 
 READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop
+REMOVED_AT_ONCE = 16  # on the event loop: each costs a system call, and some disks take their time
 BLOBS = "blobs"  # the directory that holds them
 _UNFINISHED = ".part"
 _FICLONE = 0x40049409  # linux/fs.h
@@ -121,6 +124,8 @@ class Blobs:
         self._lock = threading.Lock()  # around the next two
         self._held: Counter[str] = Counter()
         self._removed: set[str] = set()  # while they were held
+        self._remover: ThreadPoolExecutor | None = None  # made when it is first needed
+        self._closed = False
 
     def new(self) -> BlobWriter:
         """Start to write a blob, under a name that no other has: one that is derived as ids are comes again."""
@@ -175,13 +180,32 @@ class Blobs:
                 yield piece
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove blobs; one that is missing already is no error."""
+        """Remove blobs; one that is missing already is no error. Many are removed in a thread, after the return.
+
+        Nobody owns them any more: what is still there when the process ends is swept by the next one.
+        """
+        names = list(names)
+        if len(names) <= REMOVED_AT_ONCE:
+            for name in names:
+                self._remove(name)
+            return
+        if self._remover is None:
+            self._remover = ThreadPoolExecutor(1, thread_name_prefix="removal")
+        self._remover.submit(self._remove_many, names)
+
+    def _remove_many(self, names: Iterable[str]) -> None:
         for name in names:
-            with self._lock:
-                if name in self._held:
-                    self._removed.add(name)
-                    continue
-            self.path(name).unlink(missing_ok=True)
+            if self._closed:
+                return
+            with suppress(OSError):
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            if name in self._held:
+                self._removed.add(name)
+                return
+        self.path(name).unlink(missing_ok=True)
 
     def sweep(self, owned: set[str]) -> int:
         """Remove blobs that no row owns: the rest of uploads that were cut off. Returns how many.
@@ -199,5 +223,8 @@ class Blobs:
 
     def close(self) -> None:
         """Remove a temporary directory; leave a data directory as it is."""
+        self._closed = True
+        if self._remover is not None:
+            self._remover.shutdown()
         if self._temporary is not None:
             self._temporary.remove()

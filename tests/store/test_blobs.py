@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,10 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.store.blobs import READ_BYTES, Blobs
+from emulator.domain.files import UploadStatus
+from emulator.store import Store
+from emulator.store.blobs import READ_BYTES, REMOVED_AT_ONCE, Blobs
+from tests.serving import until
 
 
 @pytest.fixture
@@ -90,3 +94,62 @@ def test_a_name_is_used_once(blobs: Blobs) -> None:
     assert len({writer.name for writer in writers}) == 100
     for writer in writers:
         writer.discard()
+
+
+@pytest.mark.parametrize(("count", "here"), [(REMOVED_AT_ONCE, True), (REMOVED_AT_ONCE + 1, False)])
+def test_many_blobs_are_removed_in_a_thread(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch, count: int, here: bool
+) -> None:
+    """A few are gone at once; the caller does not wait for many. What is held stays in both cases."""
+    writers = [blobs.new() for _ in range(count)]
+    for writer in writers:
+        writer.keep()
+    threads = set[threading.Thread]()
+    remove = blobs._remove
+
+    def noted(name: str) -> None:
+        threads.add(threading.current_thread())
+        remove(name)
+
+    monkeypatch.setattr(blobs, "_remove", noted)
+    blobs.hold([writers[0].name])
+    blobs.remove([writer.name for writer in writers])
+    until(lambda: sum(blobs.path(writer.name).exists() for writer in writers) == 1)
+    assert threads == {threading.current_thread()} if here else threading.current_thread() not in threads
+    blobs.let_go([writers[0].name])
+    assert not blobs.path(writers[0].name).exists()
+
+
+def test_reset_of_team_with_many_files_removes_no_blob_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And asks the database once which of them batches read."""
+    store = Store(None)
+    store.teams.insert("a")
+    for number in range(3 * REMOVED_AT_ONCE):
+        blob = store.blobs.new()
+        blob.keep()
+        store.files.insert(
+            "a",
+            id=f"f{number}",
+            filename="n",
+            size=0,
+            content_type="text/plain",
+            hash="",
+            blob=blob.name,
+            created_at=0,
+            expires_at=None,
+            upload_status=UploadStatus.COMPLETE,
+            open_for_chunks=False,
+        )
+    asked, threads, remove = list[str](), set[threading.Thread](), store.blobs._remove
+
+    def noted(name: str) -> None:
+        threads.add(threading.current_thread())
+        remove(name)
+
+    monkeypatch.setattr(store.batches, "reads", asked.append)
+    monkeypatch.setattr(store.blobs, "_remove", noted)
+    assert store.clear("a")["files"] == 3 * REMOVED_AT_ONCE
+    until(lambda: not any(store.blobs._blobs.iterdir()))
+    assert asked == []
+    assert threading.current_thread() not in threads
+    store.close()

@@ -182,7 +182,7 @@ def test_new_data_directory_is_private(tmp_path: Path) -> None:
         (tmp_path / "given").mkdir(0o755)
         for directory in (tmp_path / "made", tmp_path / "given"):
             store = Store(directory)
-            store.teams.open("a")
+            store.teams.insert("a")
             blob = store.blobs.new()
             blob.write(b"x")
             blob.keep()
