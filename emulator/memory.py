@@ -12,8 +12,11 @@ import threading
 from collections.abc import Callable
 
 MIB = 1024 * 1024
-MAPPED_BYTES_MIN = MIB  # of a block that is mapped by itself, and unmapped when it is freed
+# Of a block that is mapped by itself, and unmapped when it is freed. xai-sdk uploads in messages of 3 MiB: to map each
+# of them would cost a quarter of the time of an upload.
+MAPPED_BYTES_MIN = 4 * MIB
 TRIM_BYTES = 64 * MIB  # freed since the arenas were trimmed last
+TRIM_SECONDS = 1.0  # from then on: what is freed meanwhile is given back as well
 _M_MMAP_THRESHOLD = -3  # malloc.h
 
 _trim: Callable[[int], int] | None = None  # of the process, as the arenas are
@@ -33,13 +36,21 @@ def own_process() -> None:
 
 
 def freed(size: int) -> None:
-    """Count the bytes of a message that was freed; from time to time trim the arenas, which takes milliseconds."""
+    """Count the bytes of a message that was freed; after many of them trim the arenas, in a thread of its own."""
     global _freed
     if _trim is None:
         return
     with _lock:
+        begin = _freed < TRIM_BYTES <= _freed + size
         _freed += size
-        if _freed < TRIM_BYTES:
-            return
+    if begin:
+        timer = threading.Timer(TRIM_SECONDS, _trim_arenas, [_trim])
+        timer.daemon = True
+        timer.start()
+
+
+def _trim_arenas(trim: Callable[[int], int]) -> None:
+    global _freed
+    with _lock:
         _freed = 0
-    _trim(0)
+    trim(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from tests.rpc.client import Rpc, data, init, message
-from tests.serving import KEY, PATIENCE_SECONDS, Served
+from tests.serving import KEY, PATIENCE_SECONDS, Served, until
 
 MIB = 1024 * 1024
 LARGE = 48 * MIB  # the most that a file may have
@@ -81,3 +82,32 @@ def test_a_large_file_does_not_lie_in_memory(
     with Served("--data-dir", tmp_path) as served:
         transfer(served, warm_up)
         assert growth(served, lambda: transfer(served, LARGE)) < GROWTH_MAX
+
+
+STALLED = 6
+MESSAGE_BYTES = 25 * MIB
+SETTLED_GROWTH_MAX = 64 * MIB  # less than half of the messages of one moment
+
+
+def test_stalled_uploads_of_large_compressed_messages_give_their_memory_back(tmp_path: Path) -> None:
+    """Six gRPC uploads that stand still after a compressed message of 25 MiB each keep less than 64 MiB in all."""
+    compressed = ("grpc.default_compression_algorithm", 2)  # gzip
+    ended = threading.Event()
+
+    def stalled() -> Iterator[object]:
+        yield init()
+        yield data(bytes(MESSAGE_BYTES))
+        ended.wait(PATIENCE_SECONDS)
+
+    def received() -> bool:
+        return [path.stat().st_size for path in (tmp_path / "blobs").iterdir()] == [MESSAGE_BYTES] * STALLED
+
+    with Served("--data-dir", tmp_path) as served, Rpc(f"localhost:{served.port}", "xai-emulator", compressed) as rpc:
+        rpc.call("xai_api.Auth/get_api_key_info", b"")
+        before = memory(served, "VmRSS")
+        calls = [rpc.start("xai_api.Files/UploadFile", stalled()) for _ in range(STALLED)]
+        until(received)
+        until(lambda: memory(served, "VmRSS") - before < SETTLED_GROWTH_MAX)
+        ended.set()
+        for call in calls:
+            call.cancel()

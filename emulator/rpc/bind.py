@@ -22,12 +22,13 @@ from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.pipeline.run import perform
 from emulator.rpc import health, hostile, reflection
-from emulator.rpc.call_threads import CallThreads, ReceivedBytes
+from emulator.rpc.call_threads import CallThreads
 from emulator.rpc.envelope import MessageCodec, envelope_of
 from emulator.rpc.loop_work import LoopWork
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
 from emulator.rpc.reading import Method, parse
+from emulator.rpc.receiving import Receiving
 from emulator.rpc.status import abort, metadata, noted
 from emulator.rpc.unserved import Unserved
 from emulator.world import World
@@ -69,7 +70,7 @@ class RpcServer:
         self._last_team: OrderedDict[str, str] = OrderedDict()
         self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, world.log)
         self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, world.log)
-        self._received = ReceivedBytes(RECEIVED_BYTES_MAX)
+        self._receiving = Receiving(RECEIVED_BYTES_MAX)
         self._server = grpc.server(self._unary, options=OPTIONS)
         self._server.add_generic_rpc_handlers((_Methods(self._handlers(), Unserved(world, loop)),))
         self._server.add_insecure_port(f"unix:{socket_path}")
@@ -163,7 +164,6 @@ class RpcServer:
         size = 0  # of the message that the operation works on
         while (wish := wishes.get()) is not None:
             self._worked_off(size)
-            self._received.wait()
             size = self._grant(wish, raws, context)
             del wish
         self._worked_off(size)
@@ -172,7 +172,7 @@ class RpcServer:
 
     def _worked_off(self, size: int) -> None:
         """Count a message of an upload out: the operation holds it no longer."""
-        self._received.add(-size)
+        self._receiving.worked_off(size)
         memory.freed(size)
 
     async def _wish(self, wishes: queue.SimpleQueue[asyncio.Future[Any] | None]) -> Any:
@@ -182,15 +182,17 @@ class RpcServer:
 
     def _grant(self, wish: asyncio.Future[Any], raws: Iterator[bytes], context: grpc.ServicerContext) -> int:
         """Wait for the client's next message and hand it over; its size in bytes."""
+        receive, size = self._receiving.begin(), 0
         try:
             with self._streams.waiting_for_client(context):
                 raw = _next(raws)
+            size = 0 if raw is _END else len(raw)
         except Exception:
             self._loop.call_soon_threadsafe(_fulfil, wish, None, CallerGone())
-            return 0
-        size = 0 if raw is _END else len(raw)
-        self._received.add(size)
-        self._loop.call_soon_threadsafe(_fulfil, wish, raw, None)
+        else:
+            self._loop.call_soon_threadsafe(_fulfil, wish, raw, None)
+        finally:
+            self._receiving.end(receive, size)
         return size
 
     def _unary_stream(

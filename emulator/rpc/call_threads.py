@@ -23,7 +23,6 @@ from emulator.rpc.status import abort
 
 CHECK_SECONDS = 0.25  # how often a pool with a queue looks for stalled calls
 RECEIVE_SECONDS = 1.0  # a call that queued longer than the patience has still so long to receive its message
-BUDGET_WAIT_SECONDS = 1.0
 
 Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
 
@@ -114,29 +113,3 @@ class CallThreads(ThreadPoolExecutor):
                 f"neither sent nor read anything for {self._patience_seconds:g} s, and other calls queued."
             )
         self._loop.call_later(CHECK_SECONDS, self._check)
-
-
-class ReceivedBytes:
-    """Bounds the bytes of messages that were received and are not worked off yet, over all uploads.
-
-    A message is known by its size only when it is there, decompressed, so the bound is exceeded by at most the messages
-    that were waited for when it was reached. A planned fault may slow one upload down for long: nobody waits for that
-    longer than a second.
-    """
-
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._changed = threading.Condition()
-
-    def wait(self) -> None:
-        """Wait until there is room for a message, but no longer than a second."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._bytes < self._bytes_max, BUDGET_WAIT_SECONDS)
-
-    def add(self, size: int) -> None:
-        """Count a message in or, with its negative size, out."""
-        with self._changed:
-            self._bytes += size
-            if size < 0:
-                self._changed.notify_all()

@@ -38,6 +38,7 @@ async def read_upload(messages: AsyncIterator[bytes]) -> UploadFile:
             for start in range(0, len(data), SLICE_BYTES):
                 yield data[start : start + SLICE_BYTES]
                 await asyncio.sleep(0)  # others get a turn between the slices of a large message
+            del data  # before the next message is waited for: a stalled upload holds nothing
 
     return UploadFile(first.init.name, content(), None, optional(first.init, "expires_after"))
 

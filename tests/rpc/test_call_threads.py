@@ -13,7 +13,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.rpc import bind, call_threads
-from emulator.rpc.call_threads import CallThreads, ReceivedBytes
+from emulator.rpc.call_threads import CallThreads
 from tests.rpc.client import PATIENCE_SECONDS, Message, Rpc, data, init, message, trailers
 from tests.serving import until
 
@@ -184,27 +184,3 @@ def test_a_stream_over_the_limit_is_refused_until_another_ends(running: tuple[Em
     assert rpc.call(UPLOAD, [init("b")]).filename == "b"
     requests = httpx.get(f"{emulator.url}/_emulator/requests").json()["requests"]
     assert [request["rule"] for request in requests].count("grpc_streams") == 2
-
-
-def test_no_message_is_waited_for_while_received_bytes_are_over_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until enough of them are worked off."""
-    monkeypatch.setattr(call_threads, "BUDGET_WAIT_SECONDS", PATIENCE_SECONDS)
-    received, passed = ReceivedBytes(10), threading.Event()
-    received.add(9)
-    received.wait()
-    received.add(1)
-    waiting = threading.Thread(target=lambda: (received.wait(), passed.set()))
-    waiting.start()
-    until(lambda: received._changed._waiters)
-    assert not passed.is_set()
-    received.add(-1)
-    waiting.join(PATIENCE_SECONDS)
-    assert passed.is_set()
-
-
-def test_a_full_budget_holds_nobody_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upload that is slowed down on purpose does not stop the others."""
-    monkeypatch.setattr(call_threads, "BUDGET_WAIT_SECONDS", 0)
-    received = ReceivedBytes(1)
-    received.add(1)
-    received.wait()

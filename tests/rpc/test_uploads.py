@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,10 @@ from hypothesis import strategies as st
 from emulator.errors import ApiError
 from emulator.rpc.files import SLICE_BYTES, read_upload
 from tests.rpc.client import data, init
+
+
+class Tracked(bytearray):
+    """Bytes of which a test can see when they are freed."""
 
 
 async def pieces(*messages: bytes) -> list[memoryview]:
@@ -32,6 +38,24 @@ async def test_a_large_message_is_written_in_slices_that_are_no_copies() -> None
     found = await pieces(raw)
     assert [len(piece) for piece in found] == [SLICE_BYTES] * 4 + [4]
     assert all(piece.obj is raw for piece in found)
+
+
+async def test_a_message_is_freed_before_the_next_one_is_waited_for() -> None:
+    """What a stalled client sent before takes no memory."""
+    weak: list[weakref.ref[Tracked]] = []
+
+    async def sent() -> AsyncIterator[Any]:
+        yield init().SerializeToString()
+        for _ in range(3):
+            assert [each() for each in weak] == [None] * len(weak)
+            raw = Tracked(data(bytes(2 * SLICE_BYTES)).SerializeToString())
+            weak.append(weakref.ref(raw))
+            yield raw
+            del raw
+
+    async for piece in (await read_upload(sent())).content:
+        del piece
+    assert len(weak) == 3
 
 
 async def test_others_get_a_turn_after_every_slice() -> None:

@@ -1,0 +1,57 @@
+"""Bounds the memory of messages that uploads receive, over all of them.
+
+The size of a message is known only when it is there, decompressed: 25 KiB on the wire may be 25 MiB. So a message is
+not asked for while too many bytes wait to be worked off, nor while too many others were asked for a moment ago. A
+client that has not sent its message after that moment is waited for without being counted: stalled clients hold nobody
+up. Nobody waits longer than a second, whatever the others do: a planned fault may slow an upload down for long.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from emulator.clock import monotonic_ms
+
+RECEIVES_MAX = 8  # begun within the last moment, and not there yet
+MOMENT_SECONDS = 0.1
+WAIT_SECONDS = 1.0
+
+
+class Receiving:
+    """Counts what uploads have received and not worked off yet, and what they wait for. Used by their threads."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._begun: dict[object, float] = {}  # receives without their message: since when, the oldest first
+        self._changed = threading.Condition()
+
+    def begin(self) -> object:
+        """Wait until there is room, and begin to receive a message; what is returned stands for this receive."""
+        receive, end = object(), monotonic_ms() + WAIT_SECONDS * 1000
+        with self._changed:
+            while (now := monotonic_ms()) < end and (wait_ms := self._wait_ms(now, end)) > 0:
+                self._changed.wait(wait_ms / 1000)
+            self._begun[receive] = monotonic_ms()
+        return receive
+
+    def end(self, receive: object, size: int) -> None:
+        """Count the bytes of the message that has come; 0 where none has."""
+        with self._changed:
+            del self._begun[receive]
+            self._bytes += size
+            self._changed.notify_all()
+
+    def worked_off(self, size: int) -> None:
+        """Count the bytes of a message out."""
+        with self._changed:
+            self._bytes -= size
+            self._changed.notify_all()
+
+    def _wait_ms(self, now: float, end: float) -> float:
+        """How long at most to wait before looking again; 0 or less where there is room."""
+        if self._bytes >= self._bytes_max:
+            return end - now
+        moment_ago = now - MOMENT_SECONDS * 1000
+        recent = [begun for begun in self._begun.values() if begun > moment_ago]
+        return recent[0] - moment_ago if len(recent) >= RECEIVES_MAX else 0
