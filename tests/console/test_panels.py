@@ -267,6 +267,7 @@ def test_journal_shows_response_headers_and_what_a_501_is(console: Console) -> N
     pane = page.get_by_role("complementary", name="Call 1")
     expect(row(page, "501")).to_contain_text("not emulated")
     expect(pane).to_contain_text("not emulated")
+    expect(pane).to_contain_text("chat is not emulated")
     expect(pane).not_to_contain_text("Similar paths")
     expect(pane).to_contain_text("Response headers")
     expect(pane).to_contain_text(reply.headers["x-request-id"])
