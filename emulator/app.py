@@ -339,10 +339,13 @@ class Emulator:
         world = self._running().world
 
         async def configure() -> None:
+            texts = {name: value for name, value in settings.items() if not callable(value)}
+            functions = sorted(settings.keys() - texts.keys() - {"responder"})
+            if functions:
+                raise BadSetting(f"{functions[0]}: a function serves all teams: give it to Emulator(…)")
             responder = settings.get("responder")
             if callable(responder):  # which no setting can name
                 world.set_responder(world.team(team), responder)
-            texts = {name: value for name, value in settings.items() if not callable(value)}
             world.configure(world.team(team), texts, trusted=True)
 
         self._run(configure())

@@ -104,7 +104,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 def _settings() -> Iterator[str]:
     yield "## Settings\n"
     yield "Flags of `xai-emulator serve`; in Python they are keywords of `Emulator(…)`. A flag beats the environment."
-    yield "Settings marked *team* can differ from team to team: `PATCH /_emulator/teams/{name}`.\n"
+    yield "Settings marked *team* can differ from team to team: `PATCH /_emulator/teams/{name}`. Those marked"
+    yield "*team, known values* name code, files or servers: such a call sets them to a built-in value, or to one that"
+    yield "was given at the start (`--allow`).\n"
     yield from table(
         ("Flag", "Environment", "Python", "Default", "", "What it does"),
         (
@@ -113,7 +115,7 @@ def _settings() -> Iterator[str]:
                 f"`{environment_name(name)}`",
                 f"`{name}`",
                 _default(row),
-                "team" if row.per_team else None,
+                ("team, known values" if row.built_in else "team") if row.per_team else None,
                 row.help,
             )
             for name, row in SETTINGS.items()

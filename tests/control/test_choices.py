@@ -141,3 +141,9 @@ def test_allowed_value_that_cannot_be_used_refuses_to_start(value: str) -> None:
     """At once, not when somebody chooses it."""
     with pytest.raises(ValueError, match=r"allow (embedder|responder)"), Emulator(allow=[value]):
         pass
+
+
+def test_function_for_the_embedder_of_one_team_is_refused(emulator: Emulator) -> None:
+    """It would be ignored; the sentence says where a function goes."""
+    with pytest.raises(ValueError, match="embedder: a function serves all teams"):
+        emulator.configure("team", embedder=len)
