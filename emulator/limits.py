@@ -69,6 +69,15 @@ class Limits(msgspec.Struct, frozen=True):
     indexed_bytes_per_document_max: int | None = _row(
         256 * MIB, "suggested bound; of all chunks with what is repeated in them", Confidence.ASSUMED, safety=True
     )
+    field_definitions_max: int | None = _row(
+        100, "suggested bound; of one collection, and updates in one call", Confidence.ASSUMED, safety=True
+    )
+    collection_bytes_max: int | None = _row(
+        256 * KIB,
+        "suggested bound; name, description and field definitions of one collection",
+        Confidence.ASSUMED,
+        safety=True,
+    )
     document_fields_bytes_max: int | None = _row(
         64 * KIB, "suggested bound; keys and values of one document", Confidence.ASSUMED, safety=True
     )

@@ -85,6 +85,20 @@ def check_name(name: str) -> None:
         raise form_error("collection_name", "Field is empty but must not be empty", "not-empty")
 
 
+def check_size(collection: Collection, limits: Limits) -> None:
+    """Refuse a collection that is too large to be repeated in lists, or has too many field definitions."""
+    definitions = collection.field_definitions
+    most = limits.field_definitions_max
+    if most is not None and len(definitions) > most:
+        sentence = f"A collection must have at most {most} field definitions"
+        raise form_error("field_definitions", sentence, "field_definitions_max")
+    texts = [collection.name, collection.description or "", collection.model_name]
+    texts += [text for each in definitions for text in (each.key, each.description or "")]
+    if exceeds(limits.collection_bytes_max, texts):
+        sentence = f"Names, descriptions and field definitions must have at most {limits.collection_bytes_max} bytes"
+        raise form_error("collection", sentence, "collection_bytes_max")
+
+
 def one_strategy(strategies: Iterable[Strategy]) -> ApiError:
     """The refusal of a chunk configuration with several strategies, or with none of those that could be given."""
     names = ", ".join(wire_key(strategy) for strategy in strategies)

@@ -18,6 +18,7 @@ from emulator.domain.collections import (
     MetricSpace,
     check_definitions,
     check_name,
+    check_size,
     deleted_keys,
     form_error,
     updated_definitions,
@@ -27,7 +28,7 @@ from emulator.domain.documents import DocumentsSortBy, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.errors import ApiError, Kind, not_found
-from emulator.limits import Confidence, PageSize
+from emulator.limits import Confidence, Items, PageSize
 from emulator.operations import filters, lists
 from emulator.operations.base import Call, Operation
 from emulator.world import World
@@ -41,7 +42,7 @@ class CreateCollection(msgspec.Struct, frozen=True):
     model_name: str | None = None
     chunk_configuration: ChunkConfiguration | None = None
     metric_space: MetricSpace = MetricSpace.UNKNOWN
-    field_definitions: Sequence[FieldDefinition] = ()
+    field_definitions: Annotated[Sequence[FieldDefinition], Items("field_definitions_max")] = ()
     team_id: str | None = None
 
 
@@ -70,7 +71,7 @@ class UpdateCollection(msgspec.Struct, frozen=True):
     collection_name: str | None = None
     collection_description: str | None = None
     chunk_configuration: ChunkConfiguration | None = None
-    field_definition_updates: Sequence[FieldDefinitionUpdate] = ()
+    field_definition_updates: Annotated[Sequence[FieldDefinitionUpdate], Items("field_definitions_max")] = ()
     team_id: str | None = None
 
 
@@ -132,6 +133,7 @@ async def create(world: World, call: Call, request: CreateCollection) -> Collect
         total_file_size=0,
         seq=0,
     )
+    check_size(collection, call.team.limits)
     world.store.collections.insert(call.team.name, collection)
     return collection
 
@@ -175,6 +177,7 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
         definitions = updated_definitions(collection.field_definitions, request.field_definition_updates)
         changes["field_definitions"] = definitions
     changed: Collection = msgspec.structs.replace(collection, **changes)
+    check_size(changed, call.team.limits)
     with world.store.transaction():
         _change_documents(world, call, collection, changed, deleted_keys(request.field_definition_updates))
         world.store.collections.update(call.team.name, changed)
@@ -188,19 +191,26 @@ def _change_documents(world: World, call: Call, present: Collection, changed: Co
     world.store.remove_expired(*one, call.at)
     for key in deleted:
         documents.unclaim(*one, key)
-        documents.drop_field(*one, key)
+    documents.drop_fields(*one, deleted)
+    required: list[str] = []
+    unique: list[str] = []
     for definition in changed.field_definitions:
         key = definition.key
         was = before.get(key, FieldDefinition(key))
-        if definition.required and not was.required and documents.lacking(*one, key):
-            raise form_error(f"fields.{key}", "Some documents lack this field, so it cannot be required", "required")
+        if definition.required and not was.required:
+            required.append(key)
         if definition.unique and not was.unique:
-            value = documents.repeated(*one, key)
-            if value is not None:
-                raise value_taken(key, value)
-            documents.claim(*one, key)
+            unique.append(key)
         elif not definition.unique:
             documents.unclaim(*one, key)
+    lacking = documents.lacking(*one, required)
+    if lacking is not None:
+        sentence = "Some documents lack this field, so it cannot be required"
+        raise form_error(f"fields.{lacking}", sentence, "required")
+    repeated = documents.repeated(*one, unique)
+    if repeated is not None:
+        raise value_taken(*repeated)
+    documents.claim(*one, unique)
 
 
 async def delete(world: World, call: Call, request: CollectionId) -> None:

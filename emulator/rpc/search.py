@@ -24,7 +24,7 @@ def read_search(message: Message) -> SearchDocuments:
     hybrid, semantic, keyword = message.hybrid_retrieval, message.semantic_retrieval, message.keyword_retrieval
     return SearchDocuments(
         query=message.query,
-        collection_ids=tuple(message.source.collection_ids),
+        collection_ids=message.source.collection_ids,  # not copied: there may be millions
         limit=optional(message, "limit"),
         mode=mode,
         search_multiplier=optional(hybrid, "search_multiplier"),

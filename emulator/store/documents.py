@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -196,41 +196,48 @@ class Documents:
             ((team, collection_id, key, value, file_id) for key, value in values.items()),
         )
 
-    # --- one field of all documents of a collection
+    # --- fields of all documents of a collection: these statements look at every document, so each does it once
 
-    def lacking(self, team: str, collection_id: str, key: str) -> bool:
-        """Whether some document does not have a field."""
+    def lacking(self, team: str, collection_id: str, keys: Sequence[str]) -> str | None:
+        """One of the fields that some document does not have."""
+        if not keys:
+            return None
         row = self._db.row(
-            f"SELECT 1 FROM documents WHERE {_ALL} AND NOT EXISTS (SELECT 1 FROM json_each(fields) WHERE key = ?)",
-            (team, collection_id, key),
+            f"SELECT fields FROM documents WHERE {_ALL} AND "
+            "(SELECT count(*) FROM json_each(fields) WHERE json_each.key IN (SELECT value FROM json_each(?))) < ?",
+            (team, collection_id, json.dumps(keys), len(keys)),
         )
-        return row is not None
+        return None if row is None else next(key for key in keys if key not in _FIELDS.decode(row[0]))
 
-    def repeated(self, team: str, collection_id: str, key: str) -> str | None:
-        """A value that several documents have in a field."""
+    def repeated(self, team: str, collection_id: str, keys: Sequence[str]) -> tuple[str, str] | None:
+        """One of the fields in which several documents have the same value, and that value."""
+        if not keys:
+            return None
         row = self._db.row(
-            f"SELECT value FROM documents, json_each(documents.fields) WHERE {_ALL} AND key = ? "
-            "GROUP BY value HAVING count(*) > 1",
-            (team, collection_id, key),
+            f"SELECT key, value FROM documents, json_each(documents.fields) WHERE {_ALL} "
+            "AND key IN (SELECT value FROM json_each(?)) GROUP BY key, value HAVING count(*) > 1",
+            (team, collection_id, json.dumps(keys)),
         )
-        return None if row is None else row[0]
+        return None if row is None else (row[0], row[1])
 
-    def claim(self, team: str, collection_id: str, key: str) -> None:
-        """Let the values that documents have in a field be unique."""
-        self._db.write(
-            "INSERT INTO document_unique_values (team, collection_id, key, value, file_id) "
-            f"SELECT team, collection_id, key, value, file_id FROM documents, json_each(documents.fields) "
-            f"WHERE {_ALL} AND key = ?",
-            (team, collection_id, key),
-        )
+    def claim(self, team: str, collection_id: str, keys: Sequence[str]) -> None:
+        """Let the values that documents have in some fields be unique."""
+        if keys:
+            self._db.write(
+                "INSERT INTO document_unique_values (team, collection_id, key, value, file_id) "
+                f"SELECT team, collection_id, key, value, file_id FROM documents, json_each(documents.fields) "
+                f"WHERE {_ALL} AND key IN (SELECT value FROM json_each(?))",
+                (team, collection_id, json.dumps(keys)),
+            )
 
     def unclaim(self, team: str, collection_id: str, key: str) -> None:
         """Let the values in a field be unique no longer."""
         self._db.write(f"DELETE FROM document_unique_values WHERE {_ALL} AND key = ?", (team, collection_id, key))
 
-    def drop_field(self, team: str, collection_id: str, key: str) -> None:
-        """Take a field away from every document."""
-        self._db.write(  # RFC 7396: a null in a merge patch removes the member
-            f"UPDATE documents SET fields = json_patch(fields, ?) WHERE {_ALL}",
-            (_json({key: None}), team, collection_id),
-        )
+    def drop_fields(self, team: str, collection_id: str, keys: Collection[str]) -> None:
+        """Take fields away from every document."""
+        if keys:
+            self._db.write(  # RFC 7396: a null in a merge patch removes the member
+                f"UPDATE documents SET fields = json_patch(fields, ?) WHERE {_ALL}",
+                (_json(dict.fromkeys(keys)), team, collection_id),
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from emulator.app import build_world
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
-from emulator.domain.collections import FieldDefinition, FieldDefinitionUpdate
+from emulator.domain.collections import FieldDefinition, FieldDefinitionOperation, FieldDefinitionUpdate
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.search import GroupBy, Mode
 from emulator.errors import ApiError
@@ -248,3 +249,74 @@ async def test_limits_hold_after_a_restart(tmp_path: Path) -> None:
         assert "more than 9 chunks" in failed.error_message
     finally:
         world.store.close()
+
+
+@pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_field_definitions_above_limit_are_refused(
+    world: World, count: int, refused: bool, in_parts: bool
+) -> None:
+    """When a collection is made, and when an update adds one more."""
+    limit(world, field_definitions_max=3)
+    definitions = [FieldDefinition(f"f{number}") for number in range(count)]
+    if in_parts:
+        collection = await collection_of(world, field_definitions=definitions[:-1])
+        updates = [FieldDefinitionUpdate(definitions[-1])]
+        answer = run(world, "collections.update", UpdateCollection(collection, field_definition_updates=updates))
+    else:
+        answer = run(world, "collections.create", CreateCollection("c", field_definitions=definitions))
+    if refused:
+        assert await refusal(answer) == ("field_definitions_max", "field_definitions")
+    else:
+        await answer
+
+
+async def test_field_definition_updates_of_one_call_are_bounded(world: World) -> None:
+    """Each of them may change every document, also those that delete what others add."""
+    limit(world, field_definitions_max=3)
+    updates = [FieldDefinitionUpdate(FieldDefinition("a"))] * 4
+    with pytest.raises(ApiError) as raised:
+        within_bounds(call_of(world, "collections.update"), UpdateCollection("c", field_definition_updates=updates))
+    assert raised.value.rule == "field_definitions_max"
+
+
+@pytest.mark.parametrize(("length", "refused"), [(9, False), (10, False), (11, True)])
+@pytest.mark.parametrize("where", ["collection_name", "collection_description", "definition"])
+async def test_collection_above_its_bytes_is_refused(world: World, length: int, refused: bool, where: str) -> None:
+    """A page of a list repeats all of it; names, descriptions and definitions count together."""
+    text = "x" * length
+    limit(world, collection_bytes_max=len("name") + len("grok-embedding-small") + len("key") + 10)
+    description = text if where == "definition" else None
+    asked: dict[str, Any] = {"field_definitions": [FieldDefinition("key", description=description)]}
+    asked["collection_name"] = f"name{text}" if where == "collection_name" else "name"
+    asked["collection_description"] = text if where == "collection_description" else None
+    answer = run(world, "collections.create", CreateCollection(**asked))
+    if refused:
+        assert await refusal(answer) == ("collection_bytes_max", "collection")
+    else:
+        await answer
+
+
+async def test_update_of_many_definitions_reads_the_documents_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks at every document of a collection does so once, however many fields it is about."""
+    keys = [f"f{number}" for number in range(10)]
+    collection = await collection_of(world, field_definitions=[FieldDefinition(key) for key in keys])
+    await added(world, collection, b"text", **dict.fromkeys(keys, "value"))
+    statements: list[str] = []
+    for name in ("row", "write"):
+        real = getattr(world.store.database, name)
+
+        def noted(sql: str, *parameters: Any, real: Any = real) -> Any:
+            statements.append(sql)
+            return real(sql, *parameters)
+
+        monkeypatch.setattr(world.store.database, name, noted)
+    definitions = [FieldDefinition(key, required=True, unique=True) for key in keys[:5]]
+    updates = [FieldDefinitionUpdate(each) for each in definitions]
+    updates += [FieldDefinitionUpdate(FieldDefinition(key), FieldDefinitionOperation.DELETE) for key in keys[5:]]
+    await run(world, "collections.update", UpdateCollection(collection, field_definition_updates=updates))
+    assert sum("json_" in sql for sql in statements) == 4  # drop, lacking, repeated, claim
+    [(fields,)] = world.store.database.rows("SELECT fields FROM documents")
+    assert sorted(json.loads(fields)) == keys[:5]
