@@ -29,6 +29,7 @@ from emulator.port.http import (
 )
 from emulator.port.listen import BACKLOG, CannotListen, PortTaken, listening_sockets
 from emulator.port.pipe import ClientEnd, GrpcBackend, GrpcServer
+from emulator.port.uvicorn_names import check_uvicorn
 
 __all__ = [
     "ASGI",
@@ -86,6 +87,7 @@ class Port:
 
     async def start(self) -> None:
         """Listen, and learn the number if any would do; raise PortTaken or CannotListen if that cannot be."""
+        check_uvicorn()
         self._http.config.load()
         sockets = listening_sockets(self.host, self.number)
         self.number = sockets[0].getsockname()[1]
