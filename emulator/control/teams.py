@@ -102,6 +102,9 @@ async def create(asked: Asked) -> OneTeam:
     except ControlError:
         asked.world.delete(team)
         raise
+    except OSError:
+        asked.world.visitors.pop(name, None)  # what could not be written is not there
+        raise
     return OneTeam(team=_shown(team))
 
 

@@ -257,7 +257,7 @@ def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
             """Without a write, as time passes."""
             team = world.team("default")
             team.clock = Clock(team.clock.offset, team.clock.now() + 3600 * MICROSECONDS)
-            world.wake()
+            world.wake("default")
 
         with locking(tmp_path):
             emulator._loop.call_soon_threadsafe(pass_an_hour)
