@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -66,6 +66,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with every client that is here."""
     clients = metafunc.config.stash[CLIENTS]
     names = list(clients.versions())
+    if metafunc.definition.get_closest_marker("over_grpc"):
+        names = [name for name in names if clients.get(name).door == "grpc"]
     if metafunc.definition.get_closest_marker("one_client_for_each_door"):
         names = list({clients.get(name).door: name for name in reversed(names)}.values())
     if "client" in metafunc.fixturenames:
@@ -249,6 +251,14 @@ def writer(pytestconfig: pytest.Config) -> Client:
     """A client that can do everything, for what a test needs and is not about."""
     clients = pytestconfig.stash[CLIENTS]
     return counted(RestClient(clients.target, clients.transport("httpx")), clients.target.budget)
+
+
+@pytest.fixture
+def rest(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> RestClient:
+    """The REST API, beside which a test holds another client."""
+    clients = pytestconfig.stash[CLIENTS]
+    found = RestClient(clients.target, clients.transport("httpx"))
+    return cast(RestClient, counted(found, clients.target.budget, request.node.stash[STEPS]))
 
 
 @pytest.fixture

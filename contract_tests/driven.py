@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .case import Case
-from .target import Target
+from .target import FOREIGN, Target
 
 _CALLS_MAX = 2_000  # that an emulator shows at once
 _KEYLESS = "default"  # the team of calls whose key names none
@@ -14,7 +14,7 @@ class Driven:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        teams = [] if target.team is None else [target.team, _KEYLESS]
+        teams = [] if target.team is None else [target.team, f"{target.team}{FOREIGN}", _KEYLESS]
         self._last = {team: target.control("GET", "/requests", team=team, limit=1)["last"] for team in teams}
 
     def check(self, case: Case) -> None:

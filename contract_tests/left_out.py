@@ -26,6 +26,9 @@ class LeftOut:
             if word not in words:
                 self._deselected[f"not in {option}: {word}"][case.id] = case
                 return False
+        if not self._target.is_asked_about(case):
+            self._deselected["not in --cases"][case.id] = case
+            return False
         return True
 
     def lines(self, verdicts: Iterable[Verdict], missing: Mapping[str, str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "nothing"})()
@@ -46,6 +47,15 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
+def _seconds_between(start: Any, end: Any) -> int | None:
+    """The whole seconds between two Unix times, dates or timestamps; None where one of them is something else."""
+    try:
+        first, last = (each if _whole(each) else datetime.fromisoformat(each).timestamp() for each in (start, end))
+    except (TypeError, ValueError):
+        return None
+    return round(last - first)
+
+
 def _each(value: Any, expected: Any) -> bool:
     return isinstance(value, list) and all(differs(item, expected) is None for item in value)
 
@@ -57,6 +67,7 @@ RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "$contains": lambda value, part: isinstance(value, str | list | dict) and part in value,
     "$starts": lambda value, start: isinstance(value, str) and value.startswith(start),
     "$matches": lambda value, pattern: isinstance(value, str) and re.search(pattern, value) is not None,
+    "$after": lambda value, since: _seconds_between(since[0], value) in (since[1] - 1, since[1], since[1] + 1),
     "$above": lambda value, low: isinstance(value, int | float) and value > low,
     "$length": lambda value, length: isinstance(value, str | list | dict) and len(value) == length,
     "$each": _each,

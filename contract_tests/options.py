@@ -62,6 +62,7 @@ def target_of(config: pytest.Config) -> Target:
         target,
         features=_words(config, "--features", FEATURES),
         evidence=_words(config, "--evidence", EVIDENCE),
+        cases=tuple(word.strip() for word in (option("--cases") or "").split(",") if word.strip()),
         slow=option("--slow"),
         destructive=option("--destructive"),
         case_seconds=_number(config, "--case-seconds", case_seconds),

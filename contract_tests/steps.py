@@ -5,11 +5,12 @@ A step is a table:
   (`{file}`) are replaced: those a step saved, and `{run}`, with which every name begins. A path under /_emulator goes
   to the control plane of the run's team.
 - `query`: further parameters, encoded here; `headers`: further headers.
-- `key`: `own` (default: that of the plane), `other` (that of the other plane), `wrong`, `none`.
+- `key`: `own` (default: that of the plane), `other` (that of the other plane), `foreign` (that of another team, on an
+  emulator), `wrong`, `none`.
 - one of `json`, `form` (pairs, in order; a file is a table with `name`, `text` or `bytes_count`, and `type`) and
   `body` with `type`.
 - `expect`: `status` (a number or several), `json`, `keys` (exactly these members), `text`, `type`, `headers`.
-- `save`: names for parts of the answer, as paths such as `data.0.id`.
+- `save`: names for parts of the answer, as paths such as `data.0.id`; `.` is the whole answer.
 - `within_seconds`: ask again until the answer is as expected.
 """
 
@@ -24,7 +25,7 @@ from urllib.parse import quote, urlencode
 from . import answers, must
 from .case import Case
 from .clients.wire import Answer, Form, Part, Request, Transport
-from .target import Target
+from .target import FOREIGN, Target, as_team
 
 WORDS = frozenset(
     ("request", "query", "headers", "key", "json", "form", "body", "type", "expect", "save", "within_seconds")
@@ -36,7 +37,7 @@ WRONG_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like
 
 def run(case: Case, target: Target, transport: Transport) -> None:
     """Run every step; fail at the first that is not answered as expected."""
-    known: dict[str, Any] = {"run": target.run, "url": target.base_url}
+    known: dict[str, Any] = {"run": target.run, "url": target.base_url, "team": target.team}
     for number, step in enumerate(case.steps, 1):
         if unknown := set(step) - WORDS:
             raise ValueError(f"{case.id}, step {number}: there is no {', '.join(sorted(unknown))}")
@@ -74,7 +75,7 @@ def build(step: Mapping[str, Any], known: Mapping[str, Any], target: Target) -> 
     path, _, text = _filled_path(place, known).partition("?")
     query = [(name, str(value)) for name, value in _pairs(_filled(step.get("query", {}), known))]
     control = path.startswith("/_emulator")
-    if control:
+    if control and not path.startswith("/_emulator/teams"):  # whose path names the team
         query.append(("team", str(target.team)))
     management = path.startswith("/v1/collections")
     headers = dict(_filled(step.get("headers", {}), known))
@@ -94,9 +95,12 @@ def _key(word: str, management: bool, target: Target) -> str | None:
             return None
         case "wrong":
             return WRONG_KEYS[management]
+        case "foreign":
+            other = as_team(target, f"{target.team}{FOREIGN}")
+            return other.management_key if management else other.api_key
         case "own" | "other":
             return target.management_key if management == (word == "own") else target.api_key
-    raise ValueError(f"key = {word!r} is not own, other, wrong or none")
+    raise ValueError(f"key = {word!r} is not own, other, foreign, wrong or none")
 
 
 def _body(step: Mapping[str, Any], known: Mapping[str, Any], headers: dict[str, str]) -> bytes | None:
@@ -151,7 +155,7 @@ def _part(value: Any, path: str) -> Any:
     if isinstance(value, Answer) or path.startswith("header."):
         assert isinstance(value, Answer)
         return value.headers[path.removeprefix("header.")]
-    for step in path.split("."):
+    for step in path.split(".") if path != "." else ():
         value = value[int(step)] if isinstance(value, list) else value[step]
     return value
 

@@ -19,6 +19,7 @@ API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
 CONTROL_TOKEN = "XAI_EMULATOR_CONTROL_TOKEN"
 CALLS_MAX = 20_000
+FOREIGN = "-foreign"  # at the end of the name of a second team of the run, on an emulator
 RESERVED_PART = 10  # one in so many calls of the budget is kept for the clean-up
 CASE_SECONDS = 60  # on an emulator; other servers take their time, and the waits of the cases are longer
 CASE_SECONDS_ELSEWHERE = 900
@@ -81,6 +82,7 @@ class Target:
     run: str  # begins every name this run gives to something
     features: frozenset[str] = frozenset(FEATURES)
     evidence: frozenset[str] = frozenset(EVIDENCE)
+    cases: tuple[str, ...] = ()  # the ids, or how they begin; none means all
     slow: bool = False
     destructive: bool = False
     team: str | None = None  # of an emulator, which has a control plane; None for any other server
@@ -95,7 +97,8 @@ class Target:
 
     def is_asked_about(self, case: Case) -> bool:
         """Whether a case is among those that the run is about."""
-        return case.feature in self.features and case.evidence in self.evidence
+        is_named = not self.cases or case.id.startswith(self.cases)
+        return is_named and case.feature in self.features and case.evidence in self.evidence
 
     def refuses(self, case: Case) -> str | None:
         """Why a case cannot be a part of this run, or None."""

@@ -150,6 +150,14 @@ def test_list(client: Client, name: str) -> None:
     assert [batch.id for batch in client.list_batches(limit=1, token=first.token).items] == [made[0]]
 
 
+@case("batches.listed", "batches.list", "batches.get", evidence="documented", source=GUIDE, destructive=True)
+def test_listed(client: Client, target: Target, name: str) -> None:
+    """A list shows a batch as the batch itself is shown, with every client."""
+    made = client.submit_chats(f"{name}capitals", PROMPTS)
+    batch = done(client, target, made.id)
+    assert client.list_batches(limit=1).items == [batch]
+
+
 @case(
     "batches.unknown-with-clients",
     *("batches.get",),

@@ -68,6 +68,20 @@ def test_seen_by_others(client: Client, others: list[Client], target: Target, na
             assert other.get_collection(made.id).documents == 1, other.name
 
 
+@case(
+    "collections.listed",
+    *("collections.list", "collections.get"),
+    evidence="documented",
+    source=REFERENCE,
+)
+def test_listed(client: Client, name: str) -> None:
+    """A list shows a collection as the collection itself is shown, with every client."""
+    fields = [{"key": "author"}, {"key": "year"}]
+    made = client.create_collection(f"{name}notes", description="about ferns", fields=fields)
+    assert client.list_collections(filter=f'collection_name:"{name}"').items == [made]
+    assert client.get_collection(made.id) == made
+
+
 @case("collections.pages", "collections.list", evidence="documented", source=REFERENCE)
 def test_pages(client: Client, name: str) -> None:
     """Pages follow each other by name, the last one first, without gaps or repetitions."""

@@ -195,6 +195,20 @@ def test_public_url(client: Client, name: str) -> None:
 
 
 @case(
+    "files.listed",
+    *("files.list", "files.get"),
+    evidence="documented",
+    source="OpenAPI: ListFilesResponse; files.proto",
+)
+def test_listed(client: Client, name: str) -> None:
+    """A list shows a file as the file itself is shown, its expiry included, with every client."""
+    made = client.upload_file(b"hello", f"{name}a.txt", expires_after=7200)
+    shown = client.get_file(made.id)
+    assert shown == made
+    assert client.list_files(filter=f'name:"{name}"').items == [shown]
+
+
+@case(
     "files.large",
     *("files.upload", "files.content"),
     evidence="documented",
@@ -225,3 +239,21 @@ def test_default_page(client: Client, name: str) -> None:
     page = client.list_files(filter=f'name:"{name}"')
     assert len(page.items) == 100
     assert len(client.list_files(filter=f'name:"{name}"', token=page.token).items) == 1
+
+
+@case(
+    "files.list.most",
+    *("files.list",),
+    evidence="assumed",
+    source="files.proto clamps a limit above 100; what REST does is not documented",
+    limit="page_items_max",
+    slow=True,
+)
+@pytest.mark.one_client_for_each_door
+def test_largest_page(client: Client, name: str) -> None:
+    """A page has 100 files at most, however many are asked for, and then goes on."""
+    for number in range(101):
+        client.upload_file(b"x", f"{name}{number}.txt")
+    page = client.list_files(limit=1000, filter=f'name:"{name}"')
+    assert len(page.items) == 100
+    assert len(client.list_files(limit=1000, filter=f'name:"{name}"', token=page.token).items) == 1

@@ -49,6 +49,14 @@ class Client:
     def close(self) -> None:
         """Let go of connections."""
 
+    def ask(self, rpc: str, **fields: Any) -> dict[str, Any]:
+        """The answer of a method of the gRPC services, with all its fields; `fields` are those of the request."""
+        self._cannot("gRPC")
+
+    def with_keys(self, api_key: str, management_key: str) -> Client:
+        """The same library with other keys; to be closed."""
+        self._cannot("other keys")
+
     def _cannot(self, what: str) -> NoReturn:
         raise Unsupported(f"{self.name} {self.version} has no {what}")
 

@@ -63,7 +63,8 @@ class RestClient(Client):
             raise refused_over_http(answer.status, answers.message(answer))
         return answer
 
-    def _json(self, method: str, path: str, **more: Any) -> Any:
+    def json(self, method: str, path: str, **more: Any) -> Any:
+        """The answer to one call. Raises Refused."""
         return self.call(method, path, **more).json()
 
     # --- files
@@ -73,10 +74,10 @@ class RestClient(Client):
     ) -> File:
         expiry = [] if expires_after is None else [("expires_after", str(expires_after))]
         form: Form = [*expiry, ("file", Part(filename, content, content_type))]
-        return _file(self._json("POST", "/v1/files", form=form))
+        return _file(self.json("POST", "/v1/files", form=form))
 
     def get_file(self, file_id: str) -> File:
-        return _file(self._json("GET", f"/v1/files/{quote(file_id, safe='')}"))
+        return _file(self.json("GET", f"/v1/files/{quote(file_id, safe='')}"))
 
     def list_files(
         self,
@@ -89,7 +90,7 @@ class RestClient(Client):
     ) -> Page[File]:
         order = None if ascending is None else "asc" if ascending else "desc"
         query = {"limit": limit, "order": order, "sort_by": sort_by, "pagination_token": token, "filter": filter}
-        found = self._json("GET", "/v1/files", query=query)
+        found = self.json("GET", "/v1/files", query=query)
         return Page([_file(each) for each in found["data"]], found.get("pagination_token"))
 
     def walk_files(self, limit: int) -> list[str]:
@@ -100,21 +101,21 @@ class RestClient(Client):
         return self.call("GET", f"/v1/files/{quote(file_id, safe='')}/content").body
 
     def delete_file(self, file_id: str) -> None:
-        found = self._json("DELETE", f"/v1/files/{quote(file_id, safe='')}")
+        found = self.json("DELETE", f"/v1/files/{quote(file_id, safe='')}")
         assert found["deleted"] is True
 
     def create_public_url(self, file_id: str, *, expires_after: int | None = None) -> PublicUrl:
         body = {} if expires_after is None else {"expires_after": expires_after}
-        found = self._json("POST", f"/v1/files/{file_id}/public-url", json_body=body)
+        found = self.json("POST", f"/v1/files/{file_id}/public-url", json_body=body)
         return PublicUrl(found["public_url"], found.get("expires_at"))
 
     def revoke_public_url(self, file_id: str) -> bool:
-        return bool(self._json("POST", f"/v1/files/{file_id}/public-url/revoke")["revoked"])
+        return bool(self.json("POST", f"/v1/files/{file_id}/public-url/revoke")["revoked"])
 
     # --- keys
 
     def team_of_key(self) -> str:
-        return str(self._json("GET", "/v1/api-key")["team_id"])
+        return str(self.json("GET", "/v1/api-key")["team_id"])
 
     # --- collections and documents
 
@@ -124,21 +125,21 @@ class RestClient(Client):
         body = {"collection_name": name, "field_definitions": list(fields)}
         if description is not None:
             body["collection_description"] = description
-        return _collection(self._json("POST", "/v1/collections", json_body=body))
+        return _collection(self.json("POST", "/v1/collections", json_body=body))
 
     def get_collection(self, collection_id: str) -> Collection:
-        return _collection(self._json("GET", f"/v1/collections/{collection_id}"))
+        return _collection(self.json("GET", f"/v1/collections/{collection_id}"))
 
     def list_collections(
         self, *, limit: int | None = None, token: str | None = None, filter: str | None = None
     ) -> Page[Collection]:
         query = {"limit": limit, "pagination_token": token, "filter": filter}
-        found = self._json("GET", "/v1/collections", query=query)
+        found = self.json("GET", "/v1/collections", query=query)
         return Page([_collection(each) for each in found["collections"]], found.get("pagination_token"))
 
     def rename_collection(self, collection_id: str, name: str) -> Collection:
         body = {"collection_name": name}
-        return _collection(self._json("PUT", f"/v1/collections/{collection_id}", json_body=body))
+        return _collection(self.json("PUT", f"/v1/collections/{collection_id}", json_body=body))
 
     def delete_collection(self, collection_id: str) -> None:
         self.call("DELETE", f"/v1/collections/{collection_id}")
@@ -156,21 +157,21 @@ class RestClient(Client):
             ("content_type", "text/plain"),
             ("fields", json.dumps(dict(fields or {}))),
         ]
-        return _document(self._json("POST", f"/v1/collections/{collection_id}/documents", form=form))
+        return _document(self.json("POST", f"/v1/collections/{collection_id}/documents", form=form))
 
     def get_document(self, collection_id: str, file_id: str) -> Document:
-        return _document(self._json("GET", f"/v1/collections/{collection_id}/documents/{file_id}"))
+        return _document(self.json("GET", f"/v1/collections/{collection_id}/documents/{file_id}"))
 
     def list_documents(
         self, collection_id: str, *, limit: int | None = None, token: str | None = None, filter: str | None = None
     ) -> Page[Document]:
         query = {"limit": limit, "pagination_token": token, "filter": filter}
-        found = self._json("GET", f"/v1/collections/{collection_id}/documents", query=query)
+        found = self.json("GET", f"/v1/collections/{collection_id}/documents", query=query)
         return Page([_document(each) for each in found["documents"]], found.get("pagination_token"))
 
     def batch_get_documents(self, collection_id: str, file_ids: Sequence[str]) -> list[Document]:
         query = [("file_ids", file_id) for file_id in file_ids]
-        found = self._json("GET", f"/v1/collections/{collection_id}/documents:batchGet", query=query)
+        found = self.json("GET", f"/v1/collections/{collection_id}/documents:batchGet", query=query)
         return [_document(each) for each in found["documents"]]
 
     def reindex_document(self, collection_id: str, file_id: str) -> None:
@@ -187,13 +188,13 @@ class RestClient(Client):
             body["limit"] = limit
         if mode is not None:
             body["retrieval_mode"] = {"type": mode}
-        return [_match(each) for each in self._json("POST", "/v1/documents/search", json_body=body)["matches"]]
+        return [_match(each) for each in self.json("POST", "/v1/documents/search", json_body=body)["matches"]]
 
     # --- batches
 
     def create_batch(self, name: str, *, input_file_id: str | None = None) -> Batch:
         body = {"name": name} if input_file_id is None else {"name": name, "input_file_id": input_file_id}
-        return _batch(self._json("POST", "/v1/batches", json_body=body))
+        return _batch(self.json("POST", "/v1/batches", json_body=body))
 
     def add_chats(self, batch_id: str, prompts: Mapping[str, str]) -> None:
         requests = [
@@ -203,20 +204,20 @@ class RestClient(Client):
         self.call("POST", f"/v1/batches/{batch_id}/requests", json_body={"batch_requests": requests})
 
     def get_batch(self, batch_id: str) -> Batch:
-        return _batch(self._json("GET", f"/v1/batches/{quote(batch_id, safe='')}"))
+        return _batch(self.json("GET", f"/v1/batches/{quote(batch_id, safe='')}"))
 
     def list_batches(self, *, limit: int | None = None, token: str | None = None) -> Page[Batch]:
-        found = self._json("GET", "/v1/batches", query={"limit": limit, "pagination_token": token})
+        found = self.json("GET", "/v1/batches", query={"limit": limit, "pagination_token": token})
         return Page([_batch(each) for each in found["batches"]], found.get("pagination_token"))
 
     def cancel_batch(self, batch_id: str) -> Batch:
-        return _batch(self._json("POST", f"/v1/batches/{batch_id}:cancel"))
+        return _batch(self.json("POST", f"/v1/batches/{batch_id}:cancel"))
 
     def list_batch_requests(
         self, batch_id: str, *, limit: int | None = None, token: str | None = None
     ) -> Page[BatchRow]:
         query = {"limit": limit, "pagination_token": token}
-        found = self._json("GET", f"/v1/batches/{batch_id}/requests", query=query)
+        found = self.json("GET", f"/v1/batches/{batch_id}/requests", query=query)
         rows = [BatchRow(each["batch_request_id"], each["state"]) for each in found["batch_request_metadata"]]
         return Page(rows, found.get("pagination_token"))
 
@@ -224,7 +225,7 @@ class RestClient(Client):
         self, batch_id: str, *, limit: int | None = None, token: str | None = None
     ) -> Page[BatchResult]:
         query = {"limit": limit, "pagination_token": token}
-        found = self._json("GET", f"/v1/batches/{batch_id}/results", query=query)
+        found = self.json("GET", f"/v1/batches/{batch_id}/results", query=query)
         return Page([_result(each) for each in found["results"]], found.get("pagination_token"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from .. import pages
 from ..target import Target
 from .client import MODEL, Client
+from .messages import plain
 from .seen import (
     Batch,
     BatchResult,
@@ -43,7 +45,7 @@ class XaiPython(Client):
             "management_api_key": target.management_key,
             "management_api_host": target.management_grpc,
         }
-        self._budget = target.budget
+        self._target, self._budget = target, target.budget
         self._client = self._open(sdk, options)
 
     def _open(self, sdk: Any, options: dict[str, Any]) -> Any:
@@ -67,6 +69,18 @@ class XaiPython(Client):
             return self._answer(function(*values, **given))
         except self._rpc_error as error:
             raise refused_over_grpc(error.code().name, error.details() or "") from None
+
+    def ask(self, rpc: str, **fields: Any) -> dict[str, Any]:
+        stub, module, request = RPCS[rpc]
+        self._find(f"{stub}.{rpc}")
+        asked = getattr(getattr(import_module("xai_sdk.proto"), module), request)
+        unknown = set(fields) - set(asked.DESCRIPTOR.fields_by_name)
+        if unknown:
+            raise Unsupported(f"{self.name} {self.version} has no {rpc} with {min(unknown)}")
+        return plain(self._do(f"{stub}.{rpc}", asked(**fields)))
+
+    def with_keys(self, api_key: str, management_key: str) -> Client:
+        return type(self)(replace(self._target, api_key=api_key, management_key=management_key))
 
     def _find(self, path: str) -> Callable[..., Any]:
         found: Any = self._client
@@ -281,6 +295,34 @@ class XaiPythonAsync(XaiPython):
 
 STATES = ("unknown", "pending", "succeeded", "cancelled", "failed")  # BatchRequestMetadata.State
 STATUSES = ("UNKNOWN", "PROCESSING", "PROCESSED", "FAILED", "CHUNKED", "EMBEDDING", "WRITING")  # DocumentStatus
+
+
+_FILES, _COLLECTIONS, _DOCUMENTS, _BATCH = (
+    ("files._stub", "files_pb2"),
+    ("collections._collections_stub", "collections_pb2"),
+    ("collections._documents_stub", "documents_pb2"),
+    ("batch._stub", "batch_pb2"),
+)
+# The methods that are asked without a function of the SDK: its stub, and the request.
+RPCS = {
+    "RetrieveFile": (*_FILES, "RetrieveFileRequest"),
+    "ListFiles": (*_FILES, "ListFilesRequest"),
+    "GetCollectionMetadata": (*_COLLECTIONS, "GetCollectionMetadataRequest"),
+    "ListCollections": (*_COLLECTIONS, "ListCollectionsRequest"),
+    "CreateCollection": (*_COLLECTIONS, "CreateCollectionRequest"),
+    "UpdateCollection": (*_COLLECTIONS, "UpdateCollectionRequest"),
+    "GetDocumentMetadata": (*_COLLECTIONS, "GetDocumentMetadataRequest"),
+    "ListDocuments": (*_COLLECTIONS, "ListDocumentsRequest"),
+    "BatchGetDocuments": (*_COLLECTIONS, "BatchGetDocumentsRequest"),
+    "UpdateDocument": (*_COLLECTIONS, "UpdateDocumentRequest"),
+    "Search": (*_DOCUMENTS, "SearchRequest"),
+    "GetBatch": (*_BATCH, "GetBatchRequest"),
+    "ListBatches": (*_BATCH, "ListBatchesRequest"),
+    "CancelBatch": (*_BATCH, "CancelBatchRequest"),
+    "ListBatchRequestMetadata": (*_BATCH, "ListBatchRequestMetadataRequest"),
+    "ListBatchResults": (*_BATCH, "ListBatchResultsRequest"),
+    "GetBatchRequestResult": (*_BATCH, "GetBatchRequestResultRequest"),
+}
 
 
 def _file(found: Any) -> File:

@@ -14,7 +14,7 @@ from .mutants import Mutant, read_mutants
 def test_found(mutant: Mutant, tmp_path: Path) -> None:
     """The case that is about what the mutant does wrong fails."""
     run = run_kit(
-        *(f"--features={mutant.feature}", f"--clients={mutant.client}", "--destructive"),
+        *(f"--cases={mutant.found_by}", f"--clients={mutant.client}", "--destructive"),
         tree=mutant.grow(tmp_path / "tree"),
         record=tmp_path / "record.json",
     )

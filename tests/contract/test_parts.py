@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from contract_tests import answers, must, steps
 from contract_tests.case import Case, read_cases
-from contract_tests.clients import wire
+from contract_tests.clients import messages, wire
 from contract_tests.clients.client import jsonl
-from contract_tests.target import Budget, BudgetSpent, Target
+from contract_tests.target import Budget, BudgetSpent, Target, as_team
 from emulator.operations import OPERATIONS
 from emulator.rest.routes import ROUTES
 from emulator.rest.writing import AsJson
@@ -150,7 +151,7 @@ def test_names_begin_with_the_run() -> None:
                     assert part["name"].startswith("{run"), case.id
             for key in ("name", "collection_name", "collectionName", "filename"):
                 value = step.get("json", {}).get(key)
-                assert value is None or value.startswith("{run"), case.id
+                assert not value or value.startswith("{run"), case.id  # the refused name is empty
 
 
 TARGET = Target("http://api", "http://management", None, None, "xai-a", "xai-token-m", "run-")
@@ -175,7 +176,7 @@ def test_requests_are_built_from_steps() -> None:
     assert request(request="POST /v1/collections", key="other").headers["authorization"] == "Bearer xai-a"
     assert "authorization" not in request(request="GET /v1/files", key="none").headers
     assert request({"url": "http://elsewhere/x"}, request="GET {url}") == wire.Request("GET", "http://elsewhere/x")
-    with pytest.raises(ValueError, match="is not own, other, wrong or none"):
+    with pytest.raises(ValueError, match="is not own, other, foreign, wrong or none"):
         request(request="GET /v1/files", key="mine")
 
 
@@ -248,3 +249,67 @@ def test_a_budget_is_spent() -> None:
     budget.spend()
     with pytest.raises(BudgetSpent):
         budget.spend()
+
+
+@pytest.mark.parametrize(
+    ("value", "since", "holds"),
+    [
+        (1_767_225_600, (1_767_222_000, 3600), True),
+        (1_767_225_602, (1_767_222_000, 3600), False),
+        ("2026-01-31", ("2026-01-01", 30 * 86_400), True),
+        ("2026-01-02", ("2026-01-01", 30 * 86_400), False),
+        ("2026-01-01T01:00:00.500000Z", ("2026-01-01T00:00:00.500000Z", 3600), True),
+        ("2026-01-01T01:00:00Z", (1_767_225_600, 3600), True),
+        (None, ("2026-01-01", 0), False),
+        ("soon", ("2026-01-01", 0), False),
+    ],
+)
+def test_after_compares_times_in_all_spellings(value: Any, since: tuple[Any, int], holds: bool) -> None:
+    """`$after` holds for a time so many seconds after another one, give or take a cut-off second."""
+    assert (must.differs(value, {"$after": list(since)}) is None) == holds
+
+
+@pytest.mark.parametrize(
+    ("message", "shown", "agrees"),
+    [
+        ({"size": 5}, {"size": "5", "more": 1}, True),
+        ({"size": 5}, {"size": "6"}, False),
+        ({"text": ""}, {}, True),
+        ({"text": "a"}, {}, False),
+        ({"list": [{"a": 1}]}, {"list": [{"a": 1}]}, True),
+        ({"list": [{"a": 1}]}, {"list": []}, False),
+        ("DOCUMENT_STATUS_FAILED", "DOCUMENT_STATUS_FAILED", True),
+        ("STATE_FAILED", "failed", True),
+        ("STATE_FAILED", "pending", False),
+        ("2026-01-01T00:00:00.500000+00:00", 1_767_225_600, True),
+        ("2026-01-01T00:00:00+00:00", "2026-01-01", True),
+        ("2026-01-01T00:00:00+00:00", "2026-01-02", False),
+        ("2026-01-01T00:00:00.250000+00:00", "2026-01-01T00:00:00.250000Z", True),
+        ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.250000Z", False),
+        (0.016393441706895828, 0.01639344, True),
+        (0.5, 0.25, False),
+        (False, None, True),
+        (True, False, False),
+    ],
+)
+def test_message_agrees_with_json_in_its_spelling(message: Any, shown: Any, agrees: bool) -> None:
+    """What gRPC and REST spell in two ways is the same, and nothing else is."""
+    assert (messages.disagreement(message, shown) is None) == agrees
+
+
+def test_foreign_key_is_that_of_another_team() -> None:
+    """A step with a foreign key asks as a second team of the run, on either plane."""
+    step = {"request": "GET /v1/files", "key": "foreign"}
+    target = as_team(TARGET, "mine")
+    headers = steps.build(step, {}, target).headers
+    assert headers["authorization"] == "Bearer xai-emulator@mine-foreign"
+    headers = steps.build({**step, "request": "GET /v1/collections"}, {}, target).headers
+    assert headers["authorization"] == "Bearer xai-token-emulator@mine-foreign"
+
+
+def test_cases_are_chosen_by_how_their_ids_begin() -> None:
+    """--cases chooses cases by their ids, or by how they begin."""
+    target = replace(TARGET, cases=("auth.m", "files.get"))
+    chosen = [case.id for case in read_cases() if target.is_asked_about(case)]
+    assert {"auth.me", "auth.management-key", "files.get", "files.get.unknown"} <= set(chosen)
+    assert all(id.startswith(("auth.m", "files.get")) for id in chosen)
