@@ -56,6 +56,18 @@ def _seconds_between(start: Any, end: Any) -> int | None:
     return round(last - first)
 
 
+def _sums(value: Any, total: str, *parts: str) -> bool:
+    """Whether a member is the sum of other ones, each named by a path; one that is missing counts nothing."""
+
+    def member(path: str) -> Any:
+        found = value
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found or 0
+
+    return bool(member(total) == sum(map(member, parts)))
+
+
 def _each(value: Any, expected: Any) -> bool:
     return isinstance(value, list) and all(differs(item, expected) is None for item in value)
 
@@ -68,6 +80,7 @@ RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "$starts": lambda value, start: isinstance(value, str) and value.startswith(start),
     "$matches": lambda value, pattern: isinstance(value, str) and re.search(pattern, value) is not None,
     "$after": lambda value, since: _seconds_between(since[0], value) in (since[1] - 1, since[1], since[1] + 1),
+    "$sums": lambda value, paths: _sums(value, *paths),
     "$above": lambda value, low: isinstance(value, int | float) and value > low,
     "$length": lambda value, length: isinstance(value, str | list | dict) and len(value) == length,
     "$each": _each,

@@ -187,3 +187,22 @@ def test_cancelled_takes_nothing(client: Client, name: str) -> None:
     with pytest.raises(Refused) as refused:
         client.add_chats(made.id, PROMPTS)
     assert refused.value.kind == "forbidden"
+
+
+@case(
+    "batches.again-with-clients",
+    *("batches.add_requests",),
+    evidence="recorded",
+    source="observed live, 2026-08: FAILED_PRECONDITION, 412 over REST",
+    refusal="content differs",
+    destructive=True,
+)
+def test_again(client: Client, name: str) -> None:
+    """Another request under an id that is taken arrives as the client's error for a precondition that is not met."""
+    made = client.create_batch(f"{name}capitals")
+    client.add_chats(made.id, {"a": "Say a."})
+    client.add_chats(made.id, {"a": "Say a."})
+    with pytest.raises(Refused) as refused:
+        client.add_chats(made.id, {"a": "Say b."})
+    assert refused.value.kind == "precondition"
+    assert client.get_batch(made.id).requests == 1

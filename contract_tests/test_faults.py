@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from . import steps
-from .case import Case
+from .case import Case, case
 from .clients.client import Client
 from .clients.seen import Refused, Unsupported
 from .clients.wire import Transport
@@ -135,3 +135,39 @@ def request(operation: str) -> Any:
 def test_fault_of_a_request(case: Case, target: Target, transport: Transport) -> None:
     """The sentence of the case."""
     steps.run(case, target, transport)
+
+
+# How each kind of refusal arrives at a client, over either door. UNAVAILABLE is left out: xai-sdk asks again by itself.
+ARRIVES = {
+    "invalid_argument": "invalid",
+    "no_credentials": "unauthenticated",
+    "permission_denied": "forbidden",
+    "not_found": "not_found",
+    "aborted": "conflict",
+    "failed_precondition": "precondition",
+    "resource_exhausted": "exhausted",
+    "deadline_exceeded": "deadline",
+    "internal": "internal",
+}
+
+
+@case(
+    "faults.kinds",
+    *("files.get",),
+    evidence="documented",
+    source="xAI debugging guide: statuses; google.rpc.Code",
+    fault="every kind",
+    control=True,
+)
+@pytest.mark.one_client_for_each_door
+def test_kinds(client: Client, target: Target, things: Things) -> None:
+    """Each kind of refusal has a status over REST and a code over gRPC that mean the same."""
+    for error, kind in ARRIVES.items():
+        plan = {"operation": "files.get", "error": error, "door": client.door}
+        rule = target.control("POST", "/faults", plan)["rule"]["id"]
+        try:
+            with pytest.raises(Refused) as refused:
+                client.get_file(things.file)
+            assert refused.value.kind == kind, error
+        finally:
+            target.control("DELETE", f"/faults/{rule}")

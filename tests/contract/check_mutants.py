@@ -1,4 +1,8 @@
-"""The contract kit finds every mutant. Part of `make contract`: each takes seconds, so `make test` tries a few only."""
+"""The contract kit finds every mutant. Part of `make contract`: each takes seconds, so `make test` tries a few only.
+
+Only the case that has to find a mutant runs. A mutant without such a case is written after the cases, and counts as
+missed until there is one.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from .mutants import Mutant, read_mutants
 def test_found(mutant: Mutant, tmp_path: Path) -> None:
     """The case that is about what the mutant does wrong fails."""
     run = run_kit(
-        *(f"--cases={mutant.found_by}", f"--clients={mutant.client}", "--destructive"),
+        *(f"--cases={mutant.found_by}", f"--clients={mutant.client}", "--destructive", "--slow"),
         tree=mutant.grow(tmp_path / "tree"),
         record=tmp_path / "record.json",
     )
