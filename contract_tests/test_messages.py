@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -271,6 +272,11 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
     assert match["chunk_content"] == TEXT.decode()
 
 
+def costs_at(batch: dict[str, Any]) -> str:
+    """When the costs of a batch were summed up: the time of the call."""
+    return str(batch["cost_breakdown"]["calculation_time"])
+
+
 def without_costs(batch: dict[str, Any]) -> dict[str, Any]:
     """The fields of a batch that REST has too."""
     return {key: each for key, each in batch.items() if key != "cost_breakdown"}
@@ -312,6 +318,8 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
     endpoint = {"endpoint": "$text", "cost_usd_ticks": sum(usages), "request_count": 2}
     costs = {"total_cost_usd_ticks": sum(usages), "endpoint_costs": [endpoint], "calculation_time": "$text"}
     must.be(message["cost_breakdown"], costs)
+    made, costed = (datetime.fromisoformat(each) for each in (message["create_time"], costs_at(message)))
+    assert 0 <= (costed - made).total_seconds() <= target.case_seconds
     [listed] = client.ask("ListBatches", limit=1)["batches"]
     must.be(listed, without_costs(message))
     must.be(listed["cost_breakdown"], costs)
