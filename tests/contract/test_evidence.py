@@ -21,7 +21,7 @@ PUBLISHED = json.loads(evidence.EVIDENCE.read_text("utf-8"))
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """Every case there is, as a run tells of it that calls nothing."""
     record = tmp_path_factory.mktemp("record") / "record.json"
-    run_kit("--clients=httpx", "--budget=0", record=record)
+    run_kit("--clients=httpx,xai-sdk", "--budget=0", record=record)
     return evidence.merge([json.loads(record.read_text("utf-8"))])["cases"]
 
 
