@@ -66,9 +66,11 @@ def _shown(team: Team) -> TeamShown:
     )
 
 
-def _existing(asked: Asked) -> Team:
+def _existing(asked: Asked, *, or_visitor: bool = False) -> Team:
+    """The team of the path; for a change also one that has called, but stored nothing so far."""
     name = asked.path["name"]
-    if name not in asked.world.visitors and not asked.world.store.teams.exists(name):
+    known = or_visitor and name in asked.world.visitors
+    if not known and not asked.world.store.teams.exists(name):
         raise ControlError(404, f"there is no team {name[:200]!r}")
     return asked.world.team(name)
 
@@ -119,14 +121,14 @@ async def change(asked: Asked) -> OneTeam:
     `responder` and `embedder` name code, files or servers: 403 unless the value is `echo` or `stand-in`, or was given
     at the start with `--responder`, `--embedder`, `--allow`, the seed file or in Python.
     """
-    team = _existing(asked)
+    team = _existing(asked, or_visitor=True)
     _configure(asked, team, msgspec.to_builtins(asked.body))
     return OneTeam(team=_shown(team))
 
 
 async def delete(asked: Asked) -> Cleared:
     """Forget a team and everything it has."""
-    return Cleared(cleared=asked.world.delete(_existing(asked)))
+    return Cleared(cleared=asked.world.delete(_existing(asked, or_visitor=True)))
 
 
 ROUTES = (
