@@ -64,7 +64,7 @@ class Work:
 
     def __init__(self, store: Store, rng: random.Random, ids: list[str], tell: Callable[[str], None]) -> None:
         self._store, self._rng, self._ids, self._tell = store, rng, ids, tell
-        store.teams.open(TEAM)
+        store.teams.insert(TEAM)
 
     def some(self) -> None:
         """A few random things."""
