@@ -28,7 +28,7 @@ help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="--data-dir ./state")
-	@exec $(BIN)/python -m emulator serve --port $(PORT) $(ARGS)
+	@exec $(BIN)/python -m emulator serve --log requests --port $(PORT) $(ARGS)
 
 demo: $(STAMPS)/demo  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
 	@exec $(BIN)/python -m emulator demo $(ARGS)

@@ -17,7 +17,7 @@ from emulator.forks import on_fork, replace_by_null
 from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
-from emulator.pipeline.journal import Journal
+from emulator.pipeline.journal import Entry, Journal
 from emulator.pipeline.origin_check import is_loopback
 from emulator.port import Port
 from emulator.rest.bind import Rest
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.MANAGEMENT))
 
 
-def build_world(settings: Settings) -> World:
-    """The state of a new emulator. Raises BadSetting, and what `Store` raises."""
+def build_world(settings: Settings, log: Callable[[str], None] = lambda line: None) -> World:
+    """The state of a new emulator; `log` writes a line to the terminal. Raises BadSetting, and what `Store` raises."""
     responders = {settings.responder: _checked("responder", make_responder, settings.responder)}
     _checked("embedder", check_embedder, settings.embedder)
     for allowed in settings.allow:
@@ -43,7 +43,7 @@ def build_world(settings: Settings) -> World:
     return World(
         settings=settings,
         store=store,
-        journal=Journal(),
+        journal=Journal(on_completed=_request_logger(settings, log)),
         faults=Faults(),
         seed=store.seed,
         auth_mode=AuthMode(settings.auth),
@@ -51,6 +51,7 @@ def build_world(settings: Settings) -> World:
         make_responder=make_responder,
         responders=responders,
         control_token=_control_token(settings),
+        log=log,
     )
 
 
@@ -60,6 +61,14 @@ def _checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
         return check(value)
     except ValueError as error:
         raise BadSetting(f"{name}: {error}") from None
+
+
+def _request_logger(settings: Settings, log: Callable[[str], None]) -> Callable[[str, Entry], None] | None:
+    if settings.log != "requests":
+        return None
+    from emulator.pipeline.request_log import request_logger
+
+    return request_logger(log)
 
 
 def _control_token(settings: Settings) -> str | None:
@@ -74,8 +83,7 @@ class Server:
 
     def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
         """Open the state. Raises LockTaken, DatabaseUnusable or OSError with one clear sentence."""
-        self.world = build_world(settings)
-        self.world.log = log
+        self.world = build_world(settings, log)
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
         self.port = Port(self.app, self._load_grpc, host=settings.host, number=settings.port, log=log)

@@ -21,6 +21,7 @@ from emulator.clock import Clock, from_datetime
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
 from emulator.settings import GUARDED, BadSetting, parse
 from emulator.store.snapshot_files import BadSnapshot
+from emulator.validation_errors import explain
 from emulator.world import Team, World
 
 VERSION = 1
@@ -186,7 +187,7 @@ def _read(path: Path) -> SeedRoot:
         value = msgspec.json.decode(path.read_bytes()) if path.suffix == ".json" else _yaml(path)
         root = msgspec.convert(value, SeedRoot)
     except msgspec.ValidationError as error:
-        raise BadSeed(f"{path}: {error}") from None
+        raise BadSeed(f"{path}: {explain(error)}") from None
     except (ValueError, OSError, RecursionError) as error:
         raise BadSeed(f"{path}: this is neither a snapshot nor YAML or JSON ({error})") from None
     if root.xai_emulator_seed != VERSION:
@@ -252,7 +253,7 @@ class _Sower:
         try:
             documents = msgspec.convert(body.pop("documents", []), list[SeedDocument])
         except msgspec.ValidationError as error:
-            raise self._bad(f"{where}.documents", str(error)) from None
+            raise self._bad(f"{where}.documents", explain(error)) from None
         made = await self._post("/v1/collections", self._json(body, where), where)
         for index, document in enumerate(documents):
             path = f"/v1/collections/{made['collection_id']}/documents/{self._id(document.file, where)}"

@@ -15,18 +15,10 @@ from emulator import memory
 from emulator.app import Server, new_event_loop
 from emulator.clock import rfc3339, wall
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.port import CannotListen, PortTaken
-from emulator.seed import BadSeed
 from emulator.settings import Settings
-from emulator.store import DatabaseUnusable, LockTaken
+from emulator.start_errors import START_ERRORS, explain_start_error
 from emulator.terminal import printable_json, printable_lines
 
-# What to do, where the error itself does not say.
-REMEDIES: dict[type[Exception], str] = {
-    PortTaken: " Stop that, or choose another with --port: 0 picks a free one.",
-    CannotListen: " Give --host an address of this machine: localhost, or 0.0.0.0 for all.",
-    LockTaken: ": stop that, or choose another --data-dir",
-}
 DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
 # How long a thread that extracts, embeds or ranks may keep the loop waiting, each time it wants its turn. With Python's
 # own 5 ms a small call beside an indexing took 22 ms (p99). With 1 ms it is 10, but calls over gRPC, which pass through
@@ -65,18 +57,14 @@ async def _serve(settings: Settings) -> int:
     try:
         server = Server(settings, log)
         await server.start()
-    except BadSeed as error:
-        log(f"xai-emulator: --seed: {error}")
-        return 2
-    except (CannotListen, LockTaken, DatabaseUnusable) as error:
-        log(f"xai-emulator: {error}{REMEDIES.get(type(error), '')}")
-        return 1
-    except OSError as error:
-        log(f"xai-emulator: --data-dir: {error.filename or settings.data_dir}: {error.strerror}")
-        return 1
+    except START_ERRORS as error:
+        code, line = explain_start_error(error, settings)
+        log(line)
+        return code
     gc.freeze()  # what is loaded by now stays: a collection need not look at it, which took 10 ms each time
     url = server.world.origin
-    log(_hints(settings, url))
+    if settings.log != "quiet":
+        log(_hints(settings, url))
     print(
         f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}", flush=True
     )  # the only line on stdout: programs wait for it

@@ -239,6 +239,12 @@ class Settings(msgspec.Struct, frozen=True):
     )
     public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
+    log: str = _setting(
+        "messages",
+        _one_of("quiet", "messages", "requests"),
+        "WHAT",
+        "what to print on stderr: quiet (problems alone), messages, or requests too, a line for each",
+    )
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")
 
     def __repr__(self) -> str:

@@ -193,9 +193,9 @@ def test_keys_of_the_seed_are_the_only_ones(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("xai_emulator_seed: 2", "reads xai_emulator_seed 1, not 2"),
-        ("files: []", "missing required field `xai_emulator_seed`"),
+        ("files: []", "xai_emulator_seed is missing"),
         ("a: [", "neither a snapshot nor YAML or JSON"),
-        ("xai_emulator_seed: 1\nfilez: []", "unknown field `filez`"),
+        ("xai_emulator_seed: 1\nfilez: []", "there is no field 'filez'"),
         ("xai_emulator_seed: 1\nfiles: [{filename: a, content: x, path: y}]", r"files\[0\]: give exactly one of"),
         ("xai_emulator_seed: 1\nfiles: [{filename: a, path: y}]", "No such file"),
         ("xai_emulator_seed: 1\nfiles: [{filename: a, base64: '?'}]", "base64 is not valid"),

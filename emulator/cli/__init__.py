@@ -16,7 +16,7 @@ from emulator.settings import BadSetting
 from emulator.terminal import printable
 from emulator.version import VERSION
 
-# Which room has which verb, in the order of the help. A room is not entered before one of its verbs is wanted.
+# The module of each verb, in the order of the help. A module is imported when its verb runs, to keep the start fast.
 VERBS: dict[str, str] = {
     "serve": "running",
     "demo": "demonstrating",
@@ -24,23 +24,38 @@ VERBS: dict[str, str] = {
     "exec": "environment",
     "wait": "environment",
     "doctor": "doctor",
+    "requests": "requests",
+    "clock": "clock",
     "faults": "planning",
     "snapshot": "saving",
+    "teams": "teams",
+    "reset": "teams",
     "filter": "filtering",
     "search": "searching",
     "limits": "reports",
     "evidence": "reports",
     "version": "reports",
     "verify": "verifying",
+    "completion": "completion",
+    "help": "completion",
 }
+NOT_WINDOWS = "xai-emulator runs on Linux and macOS; on Windows run it in WSL or a container"
 
 
 class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic in the stubs alone
     """Verbs, or actions of a verb: the help of each begins with what the help of all says of it."""
 
-    def add_parser(self, name: str, **options: Any) -> Any:
-        help = options["help"]
-        return super().add_parser(name, description=f"{help[0].upper()}{help[1:]}.", **options)
+    def add_parser(self, name: str, *, examples: Sequence[str] = (), **options: Any) -> Any:
+        """Add a verb; `examples` are arguments of xai-emulator, or whole command lines, for the end of its help."""
+        summary = options["help"]
+        lines = [each if "xai-emulator" in each else f"xai-emulator {each}" for each in examples]
+        return super().add_parser(
+            name,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog="\n  ".join(["examples:", *lines]) if lines else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,14 +98,24 @@ class _Parser(argparse.ArgumentParser):
         return self
 
 
+def find_parser(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser | None:
+    """The parser of a verb, or of an action of one; None where there is no such verb."""
+    for word in words:
+        verbs = next((each for each in parser._actions if isinstance(each, _Verbs)), None)
+        if verbs is None or word not in verbs.choices:
+            return None
+        parser = verbs.choices[word]
+    return parser
+
+
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     """The parser of the command line, with every verb, or with those of one verb's room."""
     parser = _Parser(
         prog="xai-emulator",
-        description="A local stand-in for xAI's Files, Collections, Documents-search and Batch APIs.",
-        epilog="`xai-emulator VERB --help` tells more.",
+        description="A local emulator of xAI's Files, Collections, Documents-search and Batch APIs.",
+        epilog="`xai-emulator help VERB` has the flags and examples of a command.",
     )
-    parser.add_argument("--version", action="version", version=f"xai-emulator {VERSION}")
+    parser.add_argument("-V", "--version", action="version", version=f"xai-emulator {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for room in dict.fromkeys(VERBS.values() if verb is None else [VERBS[verb]]):
         importlib.import_module(f"emulator.cli.{room}").add_verbs(verbs)
@@ -99,6 +124,9 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code: 0 done, 1 failed, 2 used wrongly."""
+    if sys.platform == "win32":
+        say(NOT_WINDOWS, error=True)
+        return 2
     words = sys.argv[1:] if arguments is None else list(arguments)
     verb = words[0] if words and words[0] in VERBS else None
     options = build_parser(verb).parse_args(words)

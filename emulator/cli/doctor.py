@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from emulator.cli.client import DEFAULT_URL
-from emulator.cli.output import say
+from emulator.cli.output import add_json, say, say_json
 from emulator.settings import CLIENT_NAMES, BadSetting, Settings, from_environment
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
+_STYLE_OF = {GOOD: "good", NOTE: "note", BAD: "bad"}
 FILES_WANTED = 512  # open at once: a thousand idle connections need more, a test-suite less
 _REAL_KEY = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}")
 _PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "grpc_proxy")
@@ -38,16 +39,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
-    parser = verbs.add_parser("doctor", help="say what will not work here, and why")
-    parser.add_argument("--data-dir", metavar="DIR", type=Path, help="look at this directory, too")
+    parser = verbs.add_parser("doctor", help="check this machine for problems")
+    parser.add_argument("--data-dir", metavar="DIR", type=Path, help="check this directory, too")
+    add_json(parser)
     parser.set_defaults(run=_doctor)
 
 
 def _doctor(options: argparse.Namespace) -> int:
     """Exit code 1 if something will not work; notes are not counted."""
     findings = [finding for look in LOOKS for finding in look(options)]
-    for finding in findings:
-        say(f"{finding.state:5} {finding.subject}: {finding.sentence}")
+    if options.json:
+        say_json([msgspec.structs.asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.state:5} {finding.subject}: {finding.sentence}", style=_STYLE_OF[finding.state])
     return 1 if any(finding.state == BAD for finding in findings) else 0
 
 

@@ -31,7 +31,7 @@ def add_verbs(verbs: Any) -> None:
 
     run = verbs.add_parser(
         "exec",
-        help="start an emulator, run a command against it, stop it: xai-emulator exec -- pytest",
+        help="run a command against an emulator of its own: exec -- pytest",
         usage="xai-emulator exec [SETTING …] -- COMMAND …",
     )
     add_settings(run)
@@ -88,13 +88,23 @@ def _env(options: argparse.Namespace) -> int:
 def _exec(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     from emulator.app import Emulator
+    from emulator.start_errors import START_ERRORS, explain_start_error
 
     values = msgspec.structs.asdict(settings)
     if options.port is None and environment_name("port") not in os.environ:
         values["port"] = 0
-    with Emulator(**values) as emulator:
+    emulator = Emulator(**values)
+    try:
+        emulator.start()
+    except START_ERRORS as error:
+        code, line = explain_start_error(error, settings)
+        say(line, error=True)
+        return code
+    try:
         variables = environment(emulator.url, emulator.api_key, emulator.management_key, emulator.control_token)
         return _run(options.command, {**os.environ, **variables})
+    finally:
+        emulator.stop()
 
 
 def _run(command: list[str], variables: Mapping[str, str]) -> int:

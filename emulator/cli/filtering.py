@@ -6,15 +6,16 @@ import argparse
 import json
 from typing import Any
 
-from emulator.cli.output import say, say_lines
+from emulator.cli.output import add_json, say, say_json, say_lines
 from emulator.settings import BadSetting
 
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
-    parser = verbs.add_parser("filter", help="print the tree of a filter, or what is wrong with it")
+    parser = verbs.add_parser("filter", help="parse a filter: print its tree or its error")
     parser.add_argument("expression", metavar="EXPR")
-    parser.add_argument("--fields", metavar="JSON", help='metadata to hold it against: \'{"author": "Jane"}\'')
+    parser.add_argument("--fields", metavar="JSON", help='metadata to match it with: \'{"author": "Jane"}\'')
+    add_json(parser)
     parser.set_defaults(run=_filter)
 
 
@@ -25,12 +26,20 @@ def _filter(options: argparse.Namespace) -> int:
     try:
         tree = parse(options.expression)
     except FilterError as error:
-        say_lines(str(error), error=True)
+        if options.json:
+            say_json({"error": error.message, "position": error.position})
+        else:
+            say_lines(str(error), error=True)
         return 1
     fields = None if options.fields is None else _fields(options.fields)
-    say_lines(to_sexpr(tree))
-    if fields is not None:
-        say("true" if matches(tree, fields) else "false")
+    text = to_sexpr(tree)
+    verdict = None if fields is None else matches(tree, fields)
+    if options.json:
+        say_json({"tree": text, "matches": verdict})
+        return 0
+    say_lines(text)
+    if verdict is not None:
+        say("true" if verdict else "false")
     return 0
 
 

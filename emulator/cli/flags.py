@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from emulator.settings import ROWS, Settings, collect, environment_name, flag, from_environment, parse
+from emulator.settings import ROWS, Row, Settings, collect, environment_name, flag, from_environment, parse
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +16,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             dest=name,
             metavar=row.metavar,
             action="append" if row.repeat else "store",
-            help=f"{row.help} [{environment_name(name)}]",
+            help=f"{row.help}{_default(row)} [{environment_name(name)}]",
         )
+
+
+def _default(row: Row) -> str:
+    return f"; default {row.default}" if isinstance(row.default, str | int) else ""
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

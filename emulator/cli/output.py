@@ -1,16 +1,26 @@
-"""What the command line prints: all of it passes here, so that no data reaches the terminal as control characters."""
+"""Print for the command line: all output passes here, so that no data reaches the terminal as control characters."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from emulator.terminal import printable, printable_json, printable_lines
 
+# SGR codes (ECMA-48). Nothing is styled where output is no terminal, or where NO_COLOR is set (no-color.org).
+_STYLES = {"good": "32", "note": "33", "bad": "31", "faint": "2"}
 
-def say(line: str, *, error: bool = False) -> None:
-    """Print one line, on stderr if it is about an error."""
-    print(printable(line), file=sys.stderr if error else sys.stdout)
+
+def say(line: str, *, error: bool = False, style: str | None = None) -> None:
+    """Print one line, on stderr if it is about an error; `style` is one of good, note, bad and faint."""
+    stream = sys.stderr if error else sys.stdout
+    text = printable(line)
+    if style is not None and stream.isatty() and not os.environ.get("NO_COLOR"):
+        text = f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+    print(text, file=stream)
 
 
 def say_lines(text: str, *, error: bool = False) -> None:
@@ -21,6 +31,20 @@ def say_lines(text: str, *, error: bool = False) -> None:
 def say_json(value: Any, default: Any = None) -> None:
     """Print JSON; `default` turns what JSON does not know into what it knows."""
     print(printable_json(value, default))
+
+
+def add_json(parser: Any) -> None:
+    """Give a verb the flag `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def say_result(options: argparse.Namespace, value: Any, lines: Iterable[str]) -> None:
+    """Print a result: the value where `--json` was given, else the lines."""
+    if options.json:
+        say_json(value)
+    else:
+        for line in lines:
+            say(line)
 
 
 def say_progress(line: str, *, last: bool) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emulator.cli.client import add_target, call
-from emulator.cli.output import say
+from emulator.cli.output import add_json, say_result
 
 _EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (small: the words), help
     "--error": ("error", str, "NAME", "refuse with an error; `faults words` lists them"),
@@ -24,13 +24,11 @@ _EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
-    parser = verbs.add_parser("faults", help="plan what a running emulator is to fail at, and see what came of it")
+    parser = verbs.add_parser("faults", help="plan faults of a team, and show which calls met them")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = actions.add_parser("list", help="the rules and scripts of a team, and how often they were met")
+    show = actions.add_parser("list", help="list rules and scripts, and how many calls met them")
     show.set_defaults(run=_list)
-    add = actions.add_parser(
-        "add", help="plan a fault: xai-emulator faults add 'files.*' --error unavailable --times 2"
-    )
+    add = actions.add_parser("add", help="plan a fault: faults add 'files.*' --error unavailable --times 2")
     add.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
     for flag, (field, kind, value, help) in _EFFECTS.items():
         words = value.split("|") if value.islower() else None
@@ -40,19 +38,20 @@ def add_verbs(verbs: Any) -> None:
     add.add_argument("--door", choices=("rest", "grpc"))
     add.set_defaults(run=_add)
     script = actions.add_parser(
-        "script", help="plan the next calls: xai-emulator faults script files.list 503 unavailable ok"
+        "script", help="plan what the next calls meet, one step each: faults script files.list 503 unavailable ok"
     )
     script.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
     script.add_argument("steps", nargs="+", metavar="STEP", help="ok, an HTTP status or an error, one for each call")
     script.add_argument("--door", choices=("rest", "grpc"))
     script.set_defaults(run=_script)
-    clear = actions.add_parser("clear", help="forget a rule or a script, or all of them")
+    clear = actions.add_parser("clear", help="remove a rule or a script, or all of them")
     clear.add_argument("id", nargs="?", metavar="ID", help="as `faults list` shows it; default: all")
     clear.set_defaults(run=_clear)
-    words = actions.add_parser("words", help="the operations and errors that a fault can name")
+    words = actions.add_parser("words", help="list the operations and errors that a fault can name")
     words.set_defaults(run=_words)
     for each in (show, add, script, clear, words):
         add_target(each)
+        add_json(each)
 
 
 def number(text: str) -> int | None:
@@ -62,14 +61,14 @@ def number(text: str) -> int | None:
 
 def _list(options: argparse.Namespace) -> int:
     planned = call(options, "GET", "/faults")
+    lines = []
     for rule in planned["rules"]:
         left = "used up" if rule["exhausted"] else "waiting"
-        say(f"{rule['id']:12} {_effect(rule['rule']):48} met {rule['hits']} of {rule['calls']} calls, {left}")
+        lines.append(f"{rule['id']:12} {_effect(rule['rule']):48} met {rule['hits']} of {rule['calls']} calls, {left}")
     for script in planned["scripts"]:
         steps = f"{script['consumed']} of {len(script['script']['steps'])} steps"
-        say(f"{script['id']:12} {script['script']['operation']:48} {steps}, {script['calls']} calls")
-    if not planned["rules"] and not planned["scripts"]:
-        say("no faults are planned")
+        lines.append(f"{script['id']:12} {script['script']['operation']:48} {steps}, {script['calls']} calls")
+    say_result(options, planned, lines or ["no faults are planned"])
     return 0
 
 
@@ -84,14 +83,14 @@ def _add(options: argparse.Namespace) -> int:
     body = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     rule = call(options, "POST", "/faults", {**body, "times": options.times})["rule"]
     first, *others = rule["operations"]
-    say(f"{rule['id']}: {first}{f' and {len(others)} more' if others else ''}")
+    say_result(options, rule, [f"{rule['id']}: {first}{f' and {len(others)} more' if others else ''}"])
     return 0
 
 
 def _script(options: argparse.Namespace) -> int:
     body = {"operation": options.operation, "steps": [_step(step) for step in options.steps], "door": options.door}
     script = call(options, "POST", "/scripts", body)["script"]
-    say(f"{script['id']}: {len(options.steps)} steps")
+    say_result(options, script, [f"{script['id']}: {len(options.steps)} steps"])
     return 0
 
 
@@ -103,18 +102,19 @@ def _step(text: str) -> Any:
 
 
 def _clear(options: argparse.Namespace) -> int:
-    cleared = call(options, "DELETE", f"/faults/{options.id}" if options.id else "/faults")["cleared"]["faults"]
-    say(f"{cleared} forgotten")
+    cleared = call(options, "DELETE", f"/faults/{options.id}" if options.id else "/faults")["cleared"]
+    say_result(options, cleared, [f"{cleared['faults']} removed"])
     return 0
 
 
 def _words(options: argparse.Namespace) -> int:
     words = call(options, "GET", "/faults/vocabulary")
-    say("operations:")
+    lines = ["operations:"]
     for operation in words["operations"]:
         moves = [name for name in ("uploads", "downloads") if operation[name]]
-        say(f"  {operation['name']:32} {' '.join(moves)}")
-    say("errors:")
+        lines.append(f"  {operation['name']:32} {' '.join(moves)}".rstrip())
+    lines.append("errors:")
     for error in words["errors"]:
-        say(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence']}")
+        lines.append(f"  {error['name']:32} {error['status']} {error['grpc']:20} {error['sentence']}")
+    say_result(options, words, lines)
     return 0

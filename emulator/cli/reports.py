@@ -15,11 +15,11 @@ from emulator.version import VERSION
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
     for name, run, help in (
-        ("limits", _limits, "print every limit, its value and where it is from"),
+        ("limits", _limits, "print every limit with its value and source"),
         (
             "evidence",
             _evidence,
-            "print of every operation and limit how it is known, and what clients have shown of it",
+            "print the source, the confidence and the tested clients of every operation and limit",
         ),
     ):
         parser = verbs.add_parser(name, help=help)

@@ -10,8 +10,19 @@ from emulator.cli.flags import add_settings, settings_from
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
-    parser = verbs.add_parser("serve", help="start an emulator")
+    parser = verbs.add_parser(
+        "serve",
+        help="start an emulator",
+        examples=(
+            "serve --port 0 --log requests",
+            "serve --data-dir ./state --seed seed.yaml",
+            "serve --profile strict --limit file_bytes_max=1MiB",
+        ),
+    )
     add_settings(parser)
+    parser.add_argument(
+        "--quiet", dest="log", action="store_const", const="quiet", help="print problems alone, as --log quiet"
+    )
     parser.set_defaults(run=_serve)
 
 

@@ -14,21 +14,21 @@ from typing import Any
 
 from emulator import ids
 from emulator.cli.client import ControlFailed, add_target, call, opened, team
-from emulator.cli.output import say, say_progress
+from emulator.cli.output import add_json, say_progress, say_result
 
 PIECE_BYTES = 1024 * 1024
 
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this room."""
-    parser = verbs.add_parser("snapshot", help="save, restore, fetch and send what a team of a running emulator has")
+    parser = verbs.add_parser("snapshot", help="save, restore, copy and remove snapshots of a team")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, run, arguments, help in (
-        ("list", _list, (), "the snapshots of a team"),
-        ("save", _save, ("name",), "save everything a team has"),
-        ("restore", _restore, ("name",), "let a team be as it was then"),
-        ("fetch", _fetch, ("name", "file"), "copy a snapshot into a file; also good for --seed"),
-        ("send", _send, ("name", "file"), "give an emulator a snapshot from a file"),
+        ("list", _list, (), "list the snapshots of a team"),
+        ("save", _save, ("name",), "save the state of a team"),
+        ("restore", _restore, ("name",), "return to a saved state"),
+        ("fetch", _fetch, ("name", "file"), "copy a snapshot into a file, which --seed takes too"),
+        ("send", _send, ("name", "file"), "copy a snapshot from a file into an emulator"),
         ("remove", _remove, ("name",), "remove a snapshot"),
     ):
         action = actions.add_parser(name, help=help)
@@ -37,15 +37,13 @@ def add_verbs(verbs: Any) -> None:
         if name == "restore":
             action.add_argument("--from-team", type=team, metavar="NAME", help="restore a snapshot of another team")
         add_target(action)
+        add_json(action)
         action.set_defaults(run=run)
 
 
 def _list(options: argparse.Namespace) -> int:
     snapshots = call(options, "GET", "/snapshots")["snapshots"]
-    for snapshot in snapshots:
-        say(_line(snapshot))
-    if not snapshots:
-        say("no snapshots are saved")
+    say_result(options, snapshots, [_line(each) for each in snapshots] or ["no snapshots are saved"])
     return 0
 
 
@@ -56,7 +54,7 @@ def _line(snapshot: dict[str, Any]) -> str:
 def _save(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     saved = call(options, "POST", "/snapshots", {"name": options.name})["snapshot"]
-    say(f"{_line(saved)}, saved in {_seconds(began)}")
+    say_result(options, saved, [f"{_line(saved)}, saved in {_seconds(began)}"])
     return 0
 
 
@@ -68,7 +66,7 @@ def _restore(options: argparse.Namespace) -> int:
     body = {} if options.from_team is None else {"from_team": options.from_team}
     began = time.perf_counter()
     restored = call(options, "POST", f"/snapshots/{options.name}/restore", body)["snapshot"]
-    say(f"{_line(restored)}, restored in {_seconds(began)}")
+    say_result(options, restored, [f"{_line(restored)}, restored in {_seconds(began)}"])
     return 0
 
 
@@ -77,7 +75,8 @@ def _fetch(options: argparse.Namespace) -> int:
     with opened(options, "GET", f"/snapshots/{options.name}") as reply:
         size = int(reply.headers["content-length"])
         _keep(Path(options.file), _counted(iter(lambda: reply.read(PIECE_BYTES), b""), size), size)
-    say(f"{options.file}: {size:,} bytes, fetched in {_seconds(began)}")
+    fetched = {"file": options.file, "bytes": size}
+    say_result(options, fetched, [f"{options.file}: {size:,} bytes, fetched in {_seconds(began)}"])
     return 0
 
 
@@ -105,7 +104,7 @@ def _send(options: argparse.Namespace) -> int:
         size = source.stat().st_size
     with opened(options, "PUT", f"/snapshots/{options.name}", _counted(_read(source), size), size) as reply:
         sent = json.load(reply)["snapshot"]
-    say(f"{_line(sent)}, sent in {_seconds(began)}")
+    say_result(options, sent, [f"{_line(sent)}, sent in {_seconds(began)}"])
     return 0
 
 
@@ -135,5 +134,6 @@ def _counted(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    call(options, "DELETE", f"/snapshots/{options.name}")
+    cleared = call(options, "DELETE", f"/snapshots/{options.name}")["cleared"]
+    say_result(options, cleared, [f"{options.name} removed"])
     return 0

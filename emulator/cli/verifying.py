@@ -19,7 +19,7 @@ EXIT_CODES = {0: 0, 4: 2}  # of pytest: all passed, used wrongly; anything else 
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verb, with the options of the kit."""
-    parser = verbs.add_parser("verify", help="judge a server against the contract: an emulator, or any other")
+    parser = verbs.add_parser("verify", help="run the contract tests against a server")
     for name, option in _options().items():
         if option.get("flag"):
             parser.add_argument(f"--{name}", action="store_true", help=option["help"])

@@ -35,6 +35,7 @@ from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.rest.envelope import header
+from emulator.validation_errors import explain
 from emulator.version import VERSION
 from emulator.world import World
 
@@ -154,7 +155,9 @@ def _query(raw: bytes, shape: type) -> Any:
         return msgspec.convert(values, shape, strict=False)
     except UnicodeDecodeError:
         raise ControlError(400, "the query is not percent-encoded UTF-8") from None
-    except (msgspec.ValidationError, ValueError) as error:
+    except msgspec.ValidationError as error:
+        raise ControlError(400, f"the query: {explain(error)}") from None
+    except ValueError as error:
         raise ControlError(400, f"the query: {error}") from None
 
 
@@ -171,7 +174,7 @@ async def _body(route: ControlRoute, receive: Any) -> Any:
     try:
         return msgspec.json.decode(raw, type=route.body)
     except msgspec.ValidationError as error:
-        raise ControlError(400, f"the body: {error}") from None
+        raise ControlError(400, f"the body: {explain(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(400, f"the body is not JSON: {error}") from None
 

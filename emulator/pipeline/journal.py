@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from emulator.clock import Instant, monotonic_ms, wall
@@ -165,10 +165,17 @@ class Journal:
     """The last calls of every team."""
 
     def __init__(
-        self, *, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX, all_max: int = ALL_BYTES_MAX
+        self,
+        *,
+        entries_max: int = ENTRIES_MAX,
+        bytes_max: int = BYTES_MAX,
+        all_max: int = ALL_BYTES_MAX,
+        on_completed: Callable[[str, Entry], None] | None = None,
     ) -> None:
+        """Keep entries within these bounds; `on_completed` is called with the team and each completed entry."""
         self._rings: dict[str, Ring] = {}
         self._bytes = 0
+        self._on_completed = on_completed
         self._entries_max, self._bytes_max, self._all_max = entries_max, bytes_max, all_max
 
     def ring(self, team: str) -> Ring:
@@ -209,7 +216,7 @@ class Journal:
         entry.reason = reason[:REASON_CHARS_MAX]
         entry.status, entry.response_headers = status, _struck(headers, secret)
         entry.end()
-        self._publish(entry.ring, entry)
+        self._publish(team, entry.ring, entry)
 
     def replied(
         self,
@@ -237,7 +244,7 @@ class Journal:
         elif size is not None:
             entry.response = Length(size)
         self._grow(ring, entry)
-        self._publish(ring, entry)
+        self._publish(call.team.name, ring, entry)
 
     def clear(self, team: str) -> int:
         """Forget what is remembered of a team; how many entries that were."""
@@ -302,8 +309,9 @@ class Journal:
         while self._bytes > self._all_max:
             self._bytes -= max(self._rings.values(), key=lambda each: each.bytes).evict()
 
-    @staticmethod
-    def _publish(ring: Ring, entry: Entry) -> None:
+    def _publish(self, team: str, ring: Ring, entry: Entry) -> None:
+        if self._on_completed is not None:
+            self._on_completed(team, entry)
         for watcher in ring.watchers:
             watcher.publish(entry)
 

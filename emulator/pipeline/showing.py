@@ -66,7 +66,7 @@ def shown(entry: Entry, team: str) -> CallShown:
         door=entry.door,
         operation=entry.operation,
         method=entry.method,
-        target=_target(entry.target),
+        target=shown_target(entry.target),
         headers=_headers(entry.headers),
         outcome=entry.outcome,
         status=entry.status,
@@ -103,7 +103,7 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name: REDACTED if is_secret_name(name) else redact_text(value) for name, value in texts}
 
 
-def _target(target: str) -> str:
+def shown_target(target: str) -> str:
     """A path and query: parameters that hold a secret by their name are struck out, and all that looks like a key."""
     path, mark, query = target.partition("?")
     pairs = []

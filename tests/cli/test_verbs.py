@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.cli import VERBS, build_parser, main
+from emulator.cli import NOT_WINDOWS, VERBS, build_parser, main
 from emulator.cli.doctor import EXTRACTORS
 from emulator.cli.environment import environment
 from emulator.limits import ROWS
@@ -198,7 +198,7 @@ def test_faults_are_planned_listed_and_forgotten(run: Any, emulator: Emulator) -
     assert httpx.get(f"{emulator.base_url}/files", headers=headers).status_code == 503
     assert "files.list status=503" in run("faults", "list", *flags)[1]
     assert "met 1 of 1 calls, waiting" in run("faults", "list", *flags)[1]
-    assert run("faults", "clear", "rule-1", *flags)[1] == "1 forgotten\n"
+    assert run("faults", "clear", "rule-1", *flags)[1] == "1 removed\n"
     assert run("faults", "clear", "rule-1", *flags)[0] == 1
     words = run("faults", "words", *flags)[1]
     assert all(name in words for name in ("files.upload", "out_of_credits", "uploads", "downloads"))
@@ -235,7 +235,7 @@ def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> 
     files = httpx.get(f"{emulator.base_url}/files", headers=headers).json()["data"]
     assert [file["filename"] for file in files] == ["a.txt"]
     assert run("snapshot", "restore", "one", "--from-team", "from", *there)[0] == 0
-    assert run("snapshot", "remove", "two", *there) == (0, "", "")
+    assert run("snapshot", "remove", "two", *there) == (0, "two removed\n", "")
     code, _, err = run("snapshot", "restore", "two", *there)
     assert (code, err) == (1, "xai-emulator: team to has no snapshot 'two'\n")
     assert run("snapshot", "send", "x", str(tmp_path / "none"), *there)[0] == 1
@@ -332,6 +332,32 @@ def test_doctor_checks_extraction_libraries_of_the_default_install() -> None:
     listed = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
     names = {re.split(r"\W", each)[0] for each in listed["project"]["dependencies"]}
     assert set(EXTRACTORS) <= names
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "sentence"),
+    [
+        (("--port", "{taken}"), 1, "Port {taken} is taken"),
+        (("--seed", "nowhere.yaml"), 2, "--seed: nowhere.yaml: No such file or directory"),
+        (("--host", "192.0.2.1"), 1, "Give --host an address of this machine"),
+        (("--data-dir", "/dev/null/x"), 1, "--data-dir: /dev/null/x: Not a directory"),
+    ],
+)
+def test_exec_that_cannot_start_is_one_line(run: Any, flags: tuple[str, ...], code: int, sentence: str) -> None:
+    """As of `serve`, without a traceback, and the command does not run."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1])
+        given = [flag.format(taken=number) for flag in flags]
+        ended, out, err = run("exec", *given, "--", sys.executable, "-c", "print('ran')")
+    assert (ended, out) == (code, "")
+    assert sentence.format(taken=number) in err
+    assert err.count("\n") == 1
+
+
+def test_windows_is_refused_in_one_sentence(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no support for it, and a traceback would not say so."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert run("version") == (2, "", f"{NOT_WINDOWS}\n")
 
 
 def test_exec_runs_a_command_against_an_emulator_of_its_own() -> None:

@@ -1,0 +1,59 @@
+"""The verb `requests`: the journal of a team of a running emulator."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from emulator.cli.client import add_target, call
+from emulator.cli.output import add_json, say, say_json
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser(
+        "requests",
+        help="show the last requests of a team",
+        examples=("requests --operation files.upload", "requests --outcome NOT_FOUND --json"),
+    )
+    parser.add_argument("--operation", metavar="NAME", help="only requests of this operation, such as files.upload")
+    parser.add_argument("--outcome", metavar="WORD", help="only requests that ended so: ok, NOT_FOUND, DROPPED, ...")
+    parser.add_argument("--door", choices=("rest", "grpc"), help="only requests over this transport")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="the last N; default 50")
+    parser.add_argument("--clear", action="store_true", help="forget them afterwards")
+    add_target(parser)
+    add_json(parser)
+    parser.set_defaults(run=_requests)
+
+
+def _requests(options: argparse.Namespace) -> int:
+    given = {name: getattr(options, name) for name in ("operation", "outcome", "door", "limit")}
+    body = {name: value for name, value in given.items() if value is not None}
+    found = call(options, "POST", "/requests/find", body)
+    if options.json:
+        say_json(found)
+    else:
+        for request in found["requests"]:
+            say(_line(request), style=_style(request["status"]))
+        if found["evicted"]:
+            say(f"{found['evicted']} older ones were forgotten", style="faint")
+        if not found["requests"]:
+            say("no requests")
+    if options.clear:
+        call(options, "DELETE", "/requests")
+    return 0
+
+
+def _line(request: dict[str, Any]) -> str:
+    name = request["operation"] or f"{request['method']} {request['target']}"
+    notes = [f"rule={request['rule']}"] if request["rule"] else []
+    notes += [f"fault={fault}" for fault in request["faults"]]
+    notes += [f"unknown field {field}" for field in request["unread_fields"]]
+    line = f"{request['number']:>5} {request['real_at'][11:23]} {request['door']:4} {request['status']!s:>4} "
+    return f"{line}{request['ms']:>9.1f} ms  {name:28} {' '.join(notes)}".rstrip()
+
+
+def _style(status: int | str | None) -> str | None:
+    if status in ("OK", None) or (isinstance(status, int) and status < 400):
+        return None
+    return "bad" if status in ("INTERNAL", "UNAVAILABLE") or (isinstance(status, int) and status >= 500) else "note"
