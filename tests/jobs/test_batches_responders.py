@@ -578,7 +578,7 @@ def test_a_deleted_team_does_not_come_back_by_itself(batches: Batches) -> None:
     batches.emulator.run_jobs("another")
     until(lambda: not batches.emulator._running().runner._tasks)
     store = batches.emulator._running().world.store
-    assert store.teams.names() == ["another"]
+    assert store.teams.names() == []
     assert store.jobs.teams() == []
 
 
