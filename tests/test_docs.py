@@ -134,9 +134,26 @@ def test_commands_run(emulator: Emulator, workshop: Path, pieces: list[Block]) -
     (workshop / "my-tests").symlink_to(commands / "my-tests")
     environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "XAI_EMULATOR_URL": emulator.url}
     for block in pieces:
+        if block.needs is not None and shutil.which(block.needs) is None:
+            continue
         code = block.code.replace(ADDRESS, emulator.grpc_target)
         ran = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True, env=environment)
         assert ran.returncode == 0, f"{block.place}\n{ran.stdout}\n{ran.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("language", "file", "command"), [("java", "Upload.java", ["java"]), ("go", "main.go", ["go", "run"])]
+)
+def test_programs_of_other_languages_run(
+    emulator: Emulator, tmp_path: Path, language: str, file: str, command: list[str]
+) -> None:
+    """The programs of the recipes run as they are printed, where their toolchain is installed."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"there is no {command[0]} here")
+    for block in blocks(ROOT / "docs" / "recipes.md", language):
+        (tmp_path / file).write_text(block.code.replace(ADDRESS, emulator.grpc_target))
+        ran = subprocess.run([*command, file], capture_output=True, text=True, cwd=tmp_path)
+        assert ran.returncode == 0, f"{block.place}\n{ran.stderr}"
 
 
 def _write_command(path: Path, line: str) -> None:
