@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import batches, doors, filters, lives, search
+from benchmarks import batches, filters, lifecycle, search, transports
 from benchmarks.servers import ROOT
 from benchmarks.table import Figure, Job, rows
 
@@ -17,14 +17,14 @@ QUICK_SLACK = 3.0  # the quick run guards against mistakes, not against a busy m
 FULL_SLACK = 1.15
 
 JOBS = (
-    Job("small-get", doors.small_get, quick=True),
-    Job("upload", doors.large_upload, quick=True),
-    Job("download", doors.large_download, quick=True),
-    Job("grpc", doors.grpc_calls, quick=True),
-    Job("beside-uploads", doors.beside_uploads, quick=True),
-    Job("start", lives.start, quick=True),
-    Job("in-process", lives.in_process, quick=True),
-    Job("lists", lives.list_pages, quick=True),
+    Job("small-get", transports.small_get, quick=True),
+    Job("upload", transports.large_upload, quick=True),
+    Job("download", transports.large_download, quick=True),
+    Job("grpc", transports.grpc_calls, quick=True),
+    Job("beside-uploads", transports.beside_uploads, quick=True),
+    Job("start", lifecycle.start, quick=True),
+    Job("in-process", lifecycle.in_process, quick=True),
+    Job("lists", lifecycle.list_pages, quick=True),
     Job("filters", filters.measure, quick=True),
     Job("search", search.measure, quick=False),
     Job("batches", batches.measure, quick=False),

@@ -9,7 +9,7 @@ import urllib.request
 from functools import partial
 from typing import Any
 
-from benchmarks.beside import Waits
+from benchmarks.interference import Waits
 from benchmarks.search import post
 from benchmarks.servers import AUTH, Process, running, upload, use_load_cpu
 from benchmarks.table import ROUNDS, Figure

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.beside import Waits
+from benchmarks.interference import Waits
 from benchmarks.servers import AUTH, ROOT, running, upload, use_load_cpu
 from benchmarks.table import Figure, percentile, ratio
 

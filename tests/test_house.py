@@ -26,8 +26,19 @@ FLOORS: list[set[str]] = [
     {"store", "search", "settings", "port"},
     {"profiles"},
     {"domain"},
-    {"rules", "upstream"},
-    {"errors", "limits", "clock", "ids", "version", "directories", "functions", "threads", "time_slices", "memory"},
+    {"error_hints", "upstream"},
+    {
+        "errors",
+        "limits",
+        "clock",
+        "ids",
+        "version",
+        "directories",
+        "import_callable",
+        "threads",
+        "time_slices",
+        "memory",
+    },
     {"redaction", "terminal", "forks", "validation_errors"},
 ]
 SIDEWAYS = {

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emulator.cli.shown import Shown, clients_of, in_order, shown_of, shown_of_limit, span
+from emulator.cli.evidence_record import Shown, clients_of, in_order, shown_of, shown_of_limit, span
 from emulator.limits import DEFAULTS, ROWS
 from emulator.operations import OPERATIONS
 

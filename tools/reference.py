@@ -16,6 +16,7 @@ from emulator.cli import build_parser
 from emulator.control.openapi import PREFIX, document
 from emulator.control.routes import ROUTES as CONTROL_ROUTES
 from emulator.domain.hostility import SWITCHES
+from emulator.error_hints import RULES
 from emulator.errors import WIRE
 from emulator.limits import DEFAULTS, GIB, KIB, MIB, RELAXED, ROWS
 from emulator.operations import OPERATIONS
@@ -25,7 +26,6 @@ from emulator.rest.routes import NOT_EMULATED as NO_PATHS
 from emulator.rest.routes import ROUTES as REST_ROUTES
 from emulator.rpc.methods import METHODS
 from emulator.rpc.methods import NOT_EMULATED as NO_METHODS
-from emulator.rules import RULES
 from emulator.settings import ROWS as SETTINGS
 from emulator.settings import Row, environment_name, flag
 

@@ -61,7 +61,7 @@ def _evidence(options: argparse.Namespace) -> int:
 
 def _limits_shown() -> dict[str, dict[str, Any]]:
     """Every limit: its value, how it is known, and what clients have shown of it."""
-    from emulator.cli.shown import record, shown_of_limit
+    from emulator.cli.evidence_record import record, shown_of_limit
     from emulator.limits import DEFAULTS, ROWS
 
     cases = record()["cases"]
@@ -78,7 +78,7 @@ def _limits_shown() -> dict[str, dict[str, Any]]:
 
 def _operations() -> dict[str, dict[str, Any]]:
     """Every operation: how its contract is known, the ways that lead to it, and what clients have shown of it."""
-    from emulator.cli.shown import record, shown_of
+    from emulator.cli.evidence_record import record, shown_of
     from emulator.operations import OPERATIONS
     from emulator.rest.routes import ROUTES
     from emulator.rpc.methods import METHODS

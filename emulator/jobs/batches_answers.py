@@ -20,7 +20,7 @@ from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, re
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.errors import Kind
-from emulator.functions import words_of
+from emulator.import_callable import words_of
 from emulator.jobs.batches_media import add_media
 from emulator.threads import each_in_threads
 from emulator.world import Responder, Team, World

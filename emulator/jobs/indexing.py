@@ -12,10 +12,10 @@ from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
-from emulator.functions import words_of
+from emulator.import_callable import words_of
 from emulator.limits import Limits, exceeds, utf8_bytes
 from emulator.search.embedders import EmbedderError
-from emulator.search.extracted import ExtractionError
+from emulator.search.extraction_result import ExtractionError
 from emulator.search.readers import Processes
 from emulator.store.jobs import Job
 from emulator.world import Team, World

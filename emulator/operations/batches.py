@@ -34,7 +34,7 @@ from emulator.domain.transitions import step
 from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import PageSize
 from emulator.operations.base import Call, Operation
-from emulator.operations.lists import page
+from emulator.operations.pagination import page
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
 from emulator.world import World

@@ -29,7 +29,7 @@ from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.errors import ApiError, Kind, not_found
 from emulator.limits import Confidence, Items, PageSize
-from emulator.operations import filters, lists
+from emulator.operations import filters, pagination
 from emulator.operations.base import Call, Operation
 from emulator.world import World
 
@@ -146,7 +146,7 @@ async def list_collections(world: World, call: Call, request: ListCollections) -
     def fetch(after: Cursor | None, limit: int) -> list[Collection]:
         return store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
 
-    return await lists.page(
+    return await pagination.page(
         fetch,
         lambda collection: store.cursor(collection, sort_by),
         query=("collections", team, sort_by.value, request.descending, request.filter or ""),

@@ -22,10 +22,10 @@ from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.errors import ApiError, Kind, not_found
 from emulator.limits import Confidence, Items, PageSize
-from emulator.operations import filters, indexing, lists
+from emulator.operations import filters, indexing, pagination
 from emulator.operations.base import Bytes, Call, Operation
-from emulator.operations.changes import change_file
 from emulator.operations.collections import get_collection
+from emulator.operations.file_updates import change_file
 from emulator.operations.uploads import Filename, InitializeFile, get_file, incoming, insert_file
 from emulator.profiles import Reaction
 from emulator.store.blobs import BlobWriter
@@ -182,7 +182,7 @@ async def list_documents(world: World, call: Call, request: ListDocuments) -> Pa
         )
 
     query = ("documents", team, collection.id, sort_by.value, request.descending, request.name, request.filter or "")
-    return await lists.page(
+    return await pagination.page(
         fetch,
         lambda document: store.cursor(document, sort_by),
         query=query,

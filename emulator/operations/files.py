@@ -27,10 +27,10 @@ from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.errors import invalid, not_found
 from emulator.limits import Confidence, PageSize
-from emulator.operations import filters, indexing, lists
+from emulator.operations import filters, indexing, pagination
 from emulator.operations.base import Bytes, Call, Content, Operation
-from emulator.operations.changes import change_file
-from emulator.operations.texts import text_of
+from emulator.operations.file_text import text_of
+from emulator.operations.file_updates import change_file
 from emulator.operations.uploads import ExpiresAfter, Filename, check_unchanged, get_file, incoming
 from emulator.store.blobs import BlobWriter
 from emulator.world import World
@@ -116,7 +116,7 @@ async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileV
         files = store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
         return [view(world, call, file) for file in files]
 
-    return await lists.page(
+    return await pagination.page(
         fetch,
         lambda view: store.cursor(view.file, sort_by),
         query=("files", team, sort_by.value, request.descending, request.filter or ""),

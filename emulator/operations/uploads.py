@@ -28,7 +28,7 @@ from emulator.errors import ApiError, Kind, invalid, not_found
 from emulator.limits import Between, Chars, Confidence
 from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
-from emulator.operations.changes import set_content
+from emulator.operations.file_updates import set_content
 from emulator.store.blobs import BlobWriter
 from emulator.world import World
 

@@ -10,8 +10,8 @@ import msgspec
 
 from emulator.domain.chunk_configurations import STRATEGIES, Boundaries, ChunkConfiguration, Unit
 from emulator.search.boundaries import BOUNDARIES, Headers
-from emulator.search.extracted import ExtractionError
-from emulator.search.rulers import BytesRuler, CharsRuler, Ruler, TokensRuler
+from emulator.search.extraction_result import ExtractionError
+from emulator.search.measures import BytesRuler, CharsRuler, Ruler, TokensRuler
 from emulator.search.tokens import Tokenizer, piece_starts
 
 

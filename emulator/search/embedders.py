@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from emulator import functions
+from emulator import import_callable
 from emulator.redaction import redact_url
-from emulator.search import embed as stand_in
+from emulator.search import hashing_embedder as stand_in
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -60,7 +60,7 @@ def _function(embedder: str | Function) -> Function:
         return EmbeddingServer.from_url(embedder).embed
     if ":" not in embedder:
         raise ValueError(f"{redact_url(embedder)!r} is not stand-in, MODULE:FUNCTION or the URL of an /embeddings path")
-    return functions.load(embedder)
+    return import_callable.load(embedder)
 
 
 def _checked(function: Function, texts: list[str]) -> NDArray[float32]:

@@ -9,7 +9,7 @@ from emulator.domain import content_types
 from emulator.search.extract_formats import HOW, Format, How, row
 from emulator.search.extract_process import extract_isolated
 from emulator.search.extract_text import decode, html_text, notebook_text
-from emulator.search.extracted import BOUNDS, Bounds, Extracted, ExtractionError, readable, within
+from emulator.search.extraction_result import BOUNDS, Bounds, Extracted, ExtractionError, readable, within
 from emulator.search.readers import Processes
 
 SMALL_BYTES_MAX = 1024 * 1024  # of what is read at once with any number of others

@@ -16,7 +16,7 @@ import msgspec
 
 from emulator.search.extract_libraries import library
 from emulator.search.extract_text import decode, html_text
-from emulator.search.extracted import Bounds, Extracted, ExtractionError, paged, unpaged
+from emulator.search.extraction_result import Bounds, Extracted, ExtractionError, paged, unpaged
 
 _BLOCK_BYTES = 1 << 16
 

@@ -10,7 +10,7 @@ from emulator.search.extract_archives import Archive, docx, epub, odt, pptx
 from emulator.search.extract_formats import How
 from emulator.search.extract_libraries import library
 from emulator.search.extract_text import decode, html_text, notebook_text
-from emulator.search.extracted import Bounds, Extracted, ExtractionError, paged, unpaged
+from emulator.search.extraction_result import Bounds, Extracted, ExtractionError, paged, unpaged
 
 
 def _pdf(data: bytes, bounds: Bounds) -> Extracted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from emulator.search.extracted import ExtractionError
+from emulator.search.extraction_result import ExtractionError
 
 
 def library(name: str) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from emulator.search.extract_formats import HOW, How
-from emulator.search.extracted import Bounds, Extracted, ExtractionError
+from emulator.search.extraction_result import Bounds, Extracted, ExtractionError
 from emulator.search.readers import Processes
 
 _ROOT = Path(__file__).parents[2]  # where the package `emulator` is, wherever the emulator was started

@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from emulator.search.extracted import ExtractionError
+from emulator.search.extraction_result import ExtractionError
 
 # The longer marks come first: that of UTF-32 begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (

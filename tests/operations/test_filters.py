@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
-from emulator.operations import lists
+from emulator.operations import pagination
 from fixtures.team import EmulatedTeam
 from tests.serving import PATIENCE_SECONDS
 
@@ -207,14 +207,14 @@ def test_a_filter_is_bounded_by_its_rows(row: str, filters: list[str]) -> None:
 @pytest.fixture(scope="module")
 def many() -> Iterator[httpx.Client]:
     """Forty files of sizes 0 to 4, on an emulator whose filters look at seven rows at a time."""
-    rows, lists.SCAN_ROWS = lists.SCAN_ROWS, 7
+    rows, pagination.SCAN_ROWS = pagination.SCAN_ROWS, 7
     with Emulator() as emulator:
         headers = {"authorization": f"Bearer {emulator.api_key}"}
         with httpx.Client(base_url=emulator.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
             for number in range(40):
                 client.post("/v1/files", files={"file": (f"{number:02}", b"x" * (number * 7 % 5))})
             yield client
-    lists.SCAN_ROWS = rows
+    pagination.SCAN_ROWS = rows
 
 
 def walk(client: httpx.Client, **query: Any) -> list[list[dict[str, Any]]]:

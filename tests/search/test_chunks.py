@@ -21,7 +21,7 @@ from emulator.domain.chunk_configurations import (
 )
 from emulator.search import chunks as cutting
 from emulator.search.chunks import Chunk, compose
-from emulator.search.extracted import ExtractionError
+from emulator.search.extraction_result import ExtractionError
 from emulator.search.tokens import piece_starts
 
 CHARACTERS = st.one_of(st.sampled_from('ab \n#`|,;\t"-é漢😀'), st.characters(codec="utf-8"))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.search.embed import DIMENSIONS, embed
+from emulator.search.hashing_embedder import DIMENSIONS, embed
 
 TEXTS = st.lists(
     st.text(max_size=30) | st.sampled_from(["the same words", "", " \n", "漢字 かな", "a_b-c"]), max_size=8
@@ -56,7 +56,7 @@ def digest(vectors: numpy.ndarray) -> str:
 
 def test_the_same_text_has_the_same_vector_everywhere() -> None:
     """Another process, with another hash seed, computes the bytes that were computed when this was written."""
-    script = "import sys; from emulator.search.embed import embed; "
+    script = "import sys; from emulator.search.hashing_embedder import embed; "
     script += f"sys.stdout.buffer.write(embed({SAMPLE}).astype('<f4'))"
     root = Path(__file__).parents[2]
     there = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, check=True).stdout

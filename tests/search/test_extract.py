@@ -14,7 +14,7 @@ from emulator.domain import content_types
 from emulator.search.extract import choose, extract
 from emulator.search.extract_formats import FORMATS, HOW, How, row
 from emulator.search.extract_text import html_text, notebook_text
-from emulator.search.extracted import Bounds, Extracted, ExtractionError, readable
+from emulator.search.extraction_result import Bounds, Extracted, ExtractionError, readable
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=100)
 

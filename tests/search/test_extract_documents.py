@@ -18,7 +18,7 @@ from emulator.search import extract_libraries
 from emulator.search.extract import extract
 from emulator.search.extract_formats import How
 from emulator.search.extract_process import answer, extract_isolated
-from emulator.search.extracted import BOUNDS, Bounds, Extracted, ExtractionError
+from emulator.search.extraction_result import BOUNDS, Bounds, Extracted, ExtractionError
 from emulator.search.readers import Processes
 
 MIB = 1024**2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from emulator.functions import load
+from emulator.import_callable import load
 from emulator.redaction import redact_url
 from emulator.world import Responder
 

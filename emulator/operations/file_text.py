@@ -8,7 +8,7 @@ from emulator.domain import content_types
 from emulator.domain.files import File
 from emulator.errors import invalid, not_found
 from emulator.operations.base import Content
-from emulator.search.extracted import ExtractionError
+from emulator.search.extraction_result import ExtractionError
 from emulator.store.blobs import READ_BYTES
 from emulator.world import World
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.domain.paging import Cursor, Page
-from emulator.operations import lists
+from emulator.operations import pagination
 from tests.operations.calling import end_slices_after, turns
 
 QUERY = ("numbers",)
@@ -30,7 +30,7 @@ class Numbers:
 
     def page(self, limit: int, token: str | None = None, accepts: Callable[[int], bool] | None = None) -> Page[int]:
         """One page of them."""
-        found = lists.page(
+        found = pagination.page(
             self.fetch, lambda row: Cursor(row, row), query=QUERY, token=token, limit=limit, accepts=accepts
         )
         return asyncio.run(found)
@@ -63,9 +63,9 @@ def test_a_filter_looks_no_further_than_it_has_to(limit: int, every: int) -> Non
 
     Nor does it read more at a time than leaves others their turn.
     """
-    numbers = Numbers(limit * every * 3 + lists.SCAN_ROWS)
+    numbers = Numbers(limit * every * 3 + pagination.SCAN_ROWS)
     page = numbers.page(limit, accepts=lambda row: row % every == 0)
-    assert numbers.asked == [min((limit + 1) * 2**n, lists.SCAN_ROWS) for n in range(len(numbers.asked))]
+    assert numbers.asked == [min((limit + 1) * 2**n, pagination.SCAN_ROWS) for n in range(len(numbers.asked))]
     assert sum(numbers.asked[:-1]) <= page.items[-1] + every
     numbers.asked.clear()
     numbers.page(limit)
@@ -91,7 +91,7 @@ def test_scan_that_uses_up_its_slice_yields_between_rows(monkeypatch: pytest.Mon
 
     async def look() -> list[int]:
         with turns(lambda: len(looked)) as had:
-            await lists.page(
+            await pagination.page(
                 Numbers(30).fetch,
                 lambda row: Cursor(row, row),
                 query=QUERY,
@@ -115,7 +115,7 @@ def test_scan_that_is_cancelled_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def look() -> None:
         scan = asyncio.ensure_future(
-            lists.page(
+            pagination.page(
                 Numbers(1000).fetch,
                 lambda row: Cursor(row, row),
                 query=QUERY,
@@ -139,7 +139,7 @@ def test_a_page_starts_after_a_position(accepts: Callable[[int], bool] | None) -
     numbers = Numbers(9)
 
     async def rows(token: str | None, after: Cursor) -> list[int]:
-        page = await lists.page(
+        page = await pagination.page(
             numbers.fetch,
             lambda row: Cursor(row, row),
             query=QUERY,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.cli.verifying import kit
+from emulator.cli.verify import kit
 
 
 class Shown(msgspec.Struct, frozen=True):
