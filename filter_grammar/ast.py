@@ -6,13 +6,17 @@ a filter nested a thousand deep compares, hashes and prints like any other.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from filter_grammar.lexis import Operator
+from filter_grammar.lexis import SEGMENT, Operator
 
 Predicate: TypeAlias = Callable[[Mapping[str, str]], bool]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,6 @@ class Node:
         return hash(tuple(_shape(self)))
 
     def __repr__(self) -> str:
-        from filter_grammar.render import to_sexpr
-
         return f"<{type(self).__name__} {to_sexpr(self)}>"
 
 
@@ -154,3 +156,40 @@ def _shape(root: Node) -> Iterator[object]:
             yield node.path, node.operator, node.argument
         else:
             yield type(node), len(node.operands) if isinstance(node, And | Or) else 1
+
+
+def to_sexpr(expr: Node) -> str:
+    """The tree in prefix notation: `(and (= author "Jane") (not (: draft *)))`; the empty filter is `(and)`."""
+    pieces: list[str] = []
+    todo: list[str | Node] = [expr]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, str):
+            pieces.append(item)
+        elif isinstance(item, Comparison):
+            path = ".".join(segment if SEGMENT.fullmatch(segment) else _json(segment) for segment in item.path)
+            pieces.append(f"({item.operator} {path} {argument_text(item.argument, _json)})")
+        elif isinstance(item, Not):
+            todo.extend((")", item.operand, "(not "))
+        elif isinstance(item, And | Or):
+            parts = [part for operand in item.operands for part in (" ", operand)]
+            todo.extend(reversed([f"({type(item).__name__.lower()}", *parts, ")"]))
+    return "".join(pieces)
+
+
+def argument_text(argument: Argument, quote: Callable[[str], str]) -> str:
+    """Return an argument as text, its strings quoted by a function."""
+    match argument:
+        case Text(value):
+            return quote(value)
+        case Number(lexeme):
+            return lexeme
+        case Null():
+            return "null"
+        case Present():
+            return "*"
+
+
+def _json(text: str) -> str:
+    """A JSON string in readable characters, but with lone surrogates escaped: they cannot be written to a terminal."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -14,7 +14,7 @@ from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
 from emulator.import_callable import words_of
 from emulator.limits import Limits, exceeds, utf8_bytes
-from emulator.search.embedders import EmbedderError
+from emulator.search.embedder_error import EmbedderError
 from emulator.search.extraction_result import ExtractionError
 from emulator.search.readers import Processes
 from emulator.store.jobs import Job

@@ -20,7 +20,7 @@ from emulator.operations import filters
 from emulator.operations.base import Call, Operation
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
 from emulator.profiles import Reaction
-from emulator.search.embedders import EmbedderError
+from emulator.search.embedder_error import EmbedderError
 from emulator.store.chunks import StoredChunk
 from emulator.store.index import Question
 from emulator.time_slices import TimeSlices

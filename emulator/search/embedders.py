@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from emulator import import_callable
 from emulator.redaction import redact_url
 from emulator.search import hashing_embedder as stand_in
+from emulator.search.embedder_error import EmbedderError
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -24,10 +25,6 @@ Function: TypeAlias = Callable[[list[str]], Any]
 
 STAND_IN = "stand-in"
 _CALL = 128  # texts at once
-
-
-class EmbedderError(Exception):
-    """The embedder gave no vectors; the message says why."""
 
 
 def embed(embedder: str | Function, texts: Sequence[str]) -> NDArray[float32]:

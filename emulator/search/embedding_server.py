@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from emulator.redaction import redact_url
-from emulator.search.embedders import EmbedderError
+from emulator.search.embedder_error import EmbedderError
 from emulator.upstream import Upstream, UpstreamError
 
 TIMEOUT_SECONDS = 60

@@ -16,7 +16,7 @@ from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files import FileId
 from emulator.operations.search import Match, SearchDocuments
-from emulator.search.embedders import EmbedderError
+from emulator.search.embedder_error import EmbedderError
 from emulator.settings import Settings
 from emulator.store.index import Question
 from emulator.world import World

@@ -15,7 +15,8 @@ import numpy
 import pytest
 
 from emulator import Emulator
-from emulator.search.embedders import EmbedderError, check_embedder, embed
+from emulator.search.embedder_error import EmbedderError
+from emulator.search.embedders import check_embedder, embed
 from emulator.settings import BadSetting
 
 COLOURS = ["red", "green", "blue"]

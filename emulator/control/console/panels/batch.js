@@ -4,7 +4,7 @@ import { append, h, replace } from "../dom.js";
 import { number } from "../format.js";
 import { address } from "../router.js";
 import { badge, button, confirmLoss, detail, facts, guarded, identifier, jsonView, refusalBox } from "../widgets.js";
-import { done, isBusy, standing } from "./batches.js";
+import { done, isBusy, standing } from "./batch_state.js";
 
 const WAIT_MS = 700;
 const SHOWN = 100;

@@ -1,32 +1,17 @@
 // The batches of a team: how far each has come, and new ones.
 
 import { append, h, replace } from "../dom.js";
-import { count, number } from "../format.js";
 import { filterBox, listing } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
-import { ask, badge, button, emptiness, field, guarded, heading, progress, select, table } from "../widgets.js";
+import { ask, badge, button, emptiness, field, guarded, heading, select, table } from "../widgets.js";
 import { batchDetail } from "./batch.js";
+import { STATES, done, isBusy, standing } from "./batch_state.js";
 
 const PAGE = 50;
 const MODEL = "grok-4.3";
 
 export const batches = { name: "batches", title: "Batches", icon: "batches", mount };
-
-const STATES = ["open", "validating", "running", "done", "done, with errors", "cancelled"];
-
-/** The state of a batch, one of `STATES`, and its tone. The API itself has counters, but no such word. */
-export function standing({ state, cancel_time: cancelled, input_file_id: fromFile }) {
-  if (cancelled) return ["cancelled", "bad"];
-  if (state.num_requests === 0) return fromFile ? ["validating", "busy"] : ["open", "none"];
-  if (state.num_pending > 0) return ["running", "busy"];
-  return state.num_error > 0 ? ["done, with errors", "warn"] : ["done", "ok"];
-}
-
-/** Whether a batch will change by itself. */
-export function isBusy(batch) {
-  return standing(batch)[1] === "busy";
-}
 
 function mount(outlet, context, first) {
   const { api, live, signal } = context;
@@ -94,14 +79,6 @@ function drawRows(rows, current, filtered) {
       ? emptiness(h("p", "No batch matches."))
       : emptiness(h("p", "This team has no batches yet."), h("p.faint", "Create one from a few prompts, or from a JSONL file.")),
   });
-}
-
-/** How many requests are finished, as a number and as a bar. */
-export function done({ state }) {
-  const finished = state.num_requests - state.num_pending;
-  const label = `${number(finished)} of ${count(state.num_requests, "request")}`;
-  return h("div.gauge", h("span.fraction", `${number(finished)} / ${number(state.num_requests)}`),
-    progress(label, finished, state.num_requests, state.num_error ? "warn" : ""));
 }
 
 async function create(api, live) {
