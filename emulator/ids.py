@@ -36,8 +36,8 @@ def fixed_uuid(seed: str, team: str, name: str) -> str:
     return uuid4(seed, f"{team}\0{name}", 0)
 
 
-def roll(seed: str, team: str, counter: int, purpose: str, sides: int) -> int:
-    """A die of so many sides, thrown by nobody: the same arguments give the same number from 0 on."""
+def deterministic_random(seed: str, team: str, counter: int, purpose: str, sides: int) -> int:
+    """Return a deterministic pseudo-random integer in `[0, sides)`."""
     return int.from_bytes(_digest(seed, team, counter, purpose)[:8], "big") % sides
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from emulator.domain import hostility
-from emulator.domain.hostility import Hostility
+from emulator.domain import chaos
+from emulator.domain.chaos import ChaosConfig
 from emulator.domain.keys import AuthMode, Key, Plane
 from emulator.limits import parse_value
 from emulator.profiles import PROFILES
@@ -82,9 +82,9 @@ def _key(text: str) -> Key:
     return Key(secret, Plane(plane), frozenset(filter(None, permissions.split(","))) if colon else None)
 
 
-def _hostility(text: str) -> Hostility | None:
+def _chaos(text: str) -> ChaosConfig | None:
     try:
-        return hostility.parse(text)
+        return chaos.parse(text)
     except ValueError as error:
         raise BadSetting(str(error)) from None
 
@@ -176,11 +176,12 @@ class Settings(msgspec.Struct, frozen=True):
         per_team=True,
     )
     profile: str = _setting("documented", _one_of(*PROFILES), "NAME", "documented, strict or relaxed", per_team=True)
-    hostile: Hostility | None = _setting(
+    chaos: ChaosConfig | None = _setting(
         None,
-        _hostility,
-        "SEED[:SWITCH,…]",
-        f"set traps for clients, all or some of {', '.join(hostility.SWITCHES)}; the seed decides when",
+        _chaos,
+        "SEED[:FLAG,…]",
+        "test clients with behaviours they may not expect, all or some of "
+        f"{', '.join(chaos.CHAOS_FLAGS)}; the same seed repeats the same behaviours",
         per_team=True,
     )
     auth: str = _setting("shape", _one_of(*(m.value for m in AuthMode)), "MODE", "shape, strict or open")

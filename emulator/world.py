@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from emulator import ids
 from emulator.clock import Clock, Instant
 from emulator.domain.batches_results import BatchRequest
-from emulator.domain.hostility import Mischief
+from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import DEFAULT_TEAM, AuthMode, Key
 from emulator.errors import ApiError, Kind
 from emulator.limits import Limits, override
@@ -55,7 +55,7 @@ class Team:
     function: Callable[..., Any] | None = None  # answers batch requests instead
     moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
     cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
-    mischief: Mischief | None = field(init=False)  # in hostile mode
+    chaos: ChaosState | None = field(init=False)
     kept: bool = False  # it has a row; before the first thing is written for it there is none
     gone: bool = False  # it was deleted: a call that was under way then finds nothing to write to
     unreadable: OSError | None = None  # why it is not known whether there is a row
@@ -70,7 +70,7 @@ class Team:
         self.indexing = settings.indexing
         self.batches = settings.batches
         self.responder = settings.responder
-        self.mischief = None if settings.hostile is None else Mischief(settings.hostile, self.name)
+        self.chaos = None if settings.chaos is None else ChaosState(settings.chaos, self.name)
         self.embedder = settings.embedder
 
 

@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve --auth odd": ("--auth: 'odd'", "shape, strict, open"),
     "serve --key secret": ("--key", "KEY=inference or KEY=management"),
     "serve --indexing fast": ("--indexing: 'fast'", "instant, realistic, manual"),
-    "serve --hostile 7:nope": ("--hostile: there is no switch 'nope'", "known are small_pages"),
+    "serve --chaos 7:nope": ("--chaos: unknown chaos flag 'nope'", "known flags: small_pages"),
     "serve --public-url nope": ("--public-url: 'nope'", "such as http://localhost:7878"),
     "serve --responder nope": ("--responder: 'nope'", "echo, canned:FILE"),
     "serve --responder canned:/nope": ("responder: /nope", "No such file"),

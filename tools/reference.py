@@ -15,7 +15,7 @@ from typing import Any
 from emulator.cli import build_parser
 from emulator.control.openapi import PREFIX, document
 from emulator.control.routes import ROUTES as CONTROL_ROUTES
-from emulator.domain.hostility import SWITCHES
+from emulator.domain.chaos import CHAOS_FLAGS
 from emulator.error_hints import RULES
 from emulator.errors import WIRE
 from emulator.limits import DEFAULTS, GIB, KIB, MIB, RELAXED, ROWS
@@ -45,12 +45,12 @@ HEADERS = (
     ("answer", "`x-emulator`", "the version of the emulator: this answer is not from xAI"),
     ("answer", "`x-emulator-rule`", "on a refusal: the limit or rule that refused"),
     ("answer", "`x-emulator-param`", "on a refusal: the field of the request that it is about, where it is about one"),
-    ("answer", "`x-emulator-fault`", "the planned faults and the traps of hostile mode that the call has met"),
+    ("answer", "`x-emulator-fault`", "the planned faults and the chaos flags that affected the call"),
     ("answer", "`x-emulator-warning`", "what was accepted, and what the real service may not accept"),
     (
         "request",
-        "`x-emulator-aside`",
-        "an onlooker: the call is not in the journal and meets no fault (as the console)",
+        "`x-emulator-internal`",
+        "internal calls, such as the console's: not in the journal, exempt from planned faults and chaos",
     ),
 )
 
@@ -68,7 +68,7 @@ def render() -> str:
         *_profiles(),
         *_operations(),
     ]
-    return "\n".join([*parts, *_not_emulated(), *_refusals(), *_traps()])
+    return "\n".join([*parts, *_not_emulated(), *_refusals(), *_chaos()])
 
 
 def render_readme(text: str) -> str:
@@ -321,10 +321,10 @@ def _refusals() -> Iterator[str]:
     )
 
 
-def _traps() -> Iterator[str]:
-    yield "## Traps of hostile mode\n"
-    yield "`--hostile SEED` sets them all, `--hostile SEED:small_pages,lag` some of them.\n"
-    yield from table(("Switch", "What it does"), ((f"`{word}`", switch.value) for word, switch in SWITCHES.items()))
+def _chaos() -> Iterator[str]:
+    yield "## Chaos\n"
+    yield "`--chaos SEED` turns all flags on, `--chaos SEED:small_pages,lag` only those named.\n"
+    yield from table(("Flag", "What it does"), ((f"`{word}`", flag.value) for word, flag in CHAOS_FLAGS.items()))
 
 
 def _sentence(text: str) -> str:

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from emulator.control import (
+    chaos,
     chunks,
     clock,
     faults,
-    hostile,
     journal,
     limits,
     overview,
@@ -43,7 +43,7 @@ Scope = Mapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
-ROOMS = (server, clock, limits, faults, hostile, journal, rules, search, chunks, snapshots, teams, overview)
+ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, chunks, snapshots, teams, overview)
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:

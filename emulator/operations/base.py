@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from emulator.clock import Instant
-from emulator.domain.hostility import Mischief
+from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import Plane, Principal
 from emulator.errors import printable
 from emulator.limits import Confidence
@@ -55,7 +55,7 @@ class Envelope(msgspec.Struct):
     codec: Codec | None = None
     body: bytes = b""  # of the request, unless it is an upload
     body_bytes: int = 0
-    aside: bool = False  # somebody only looks on, as the console does: not noted, and no fault or trap meets it
+    is_internal: bool = False  # such as from the console: not journalled, exempt from faults and chaos
 
     def drop(self) -> None:
         """Reset the connection."""
@@ -92,15 +92,15 @@ class Call(msgspec.Struct):
     unread: list[str] = []  # fields the client sent that nobody reads
     envelope: Envelope = msgspec.field(default_factory=Envelope)
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
-    faults: list[str] = []  # rules, steps of scripts, traps that it met (`x-emulator-fault`)
+    faults: list[str] = []  # planned faults and chaos that it met, for `x-emulator-fault`
     behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
     secret: str | None = None  # the part of the key that is never repeated
     entry: Any = None  # the journal's note of this call
 
     @property
-    def mischief(self) -> Mischief | None:
-        """What sets traps for this call, in hostile mode."""
-        return None if self.envelope.aside else self.team.mischief
+    def chaos(self) -> ChaosState | None:
+        """The chaos of the team; None while it is off, and for internal calls."""
+        return None if self.envelope.is_internal else self.team.chaos
 
     @property
     def labels(self) -> list[tuple[str, str]]:

@@ -186,8 +186,8 @@ class Journal:
         return ring
 
     def begin(self, call: Call) -> Entry:
-        """Note a call that starts, unless it is one of somebody who only looks on."""
-        if call.envelope.aside:
+        """Start the entry of a call; that of an internal call is not kept."""
+        if call.envelope.is_internal:
             return Entry(0, call.at, call.door, call.operation.name, call.envelope)
         entry = self._add(call.team.name, call.at, call.door, call.operation.name, call.envelope)
         call.secret = presented(call.credentials)
@@ -227,7 +227,7 @@ class Journal:
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
-        if call.envelope.aside:
+        if call.envelope.is_internal:
             return
         entry: Entry = call.entry
         envelope, ring, secret = call.envelope, entry.ring, call.secret

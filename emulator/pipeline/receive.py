@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from emulator.domain.chaos import ChaosFlag
 from emulator.errors import invalid
 from emulator.limits import Between, Chars, Items, Limits, PageSize
 from emulator.operations.base import Call
-from emulator.pipeline.hostile import SMALL_PAGE_ITEMS, has_small_pages
+from emulator.pipeline.chaos import has_flag
+from emulator.pipeline.chaos.calls import SMALL_PAGE_ITEMS
 from emulator.profiles import Reaction
 
 Rule = Between | Chars | Items | PageSize
@@ -24,7 +26,7 @@ def within_bounds(call: Call, request: Any) -> Any:
     changes: dict[str, Any] = {}
     for name, rule in rules(type(request)):  # type: ignore[arg-type]  # a class is hashable
         value = getattr(request, name)
-        if isinstance(rule, PageSize) and has_small_pages(call):
+        if isinstance(rule, PageSize) and has_flag(call, ChaosFlag.SMALL_PAGES):
             value = SMALL_PAGE_ITEMS  # whatever was asked for
         if value is None:
             continue

@@ -9,7 +9,8 @@ from emulator.domain.files import File
 from emulator.domain.keys import AuthMode, authenticate, team_of
 from emulator.errors import ApiError, CallerGone, Dropped, Kind, disk_unusable, is_of_disk
 from emulator.operations.base import Call, Content
-from emulator.pipeline import hostile, refusals
+from emulator.pipeline import refusals
+from emulator.pipeline.chaos.calls import alter_result, hide_new_object, reject_at_random
 from emulator.pipeline.effects import Effect, uploads
 from emulator.pipeline.receive import within_bounds
 from emulator.pipeline.redact import looks_real
@@ -32,7 +33,7 @@ async def perform(world: World, call: Call) -> Any:
     call.team = world.team(team_of(call.credentials))
     call.at = call.team.clock.now()
     entry = call.entry = world.journal.begin(call)
-    tickets = [] if call.envelope.aside else world.faults.take(call)
+    tickets = [] if call.envelope.is_internal else world.faults.take(call)
     try:
         return await (_run_with(world, call, tickets) if tickets else _run(world, call, None))
     except ApiError as error:
@@ -65,9 +66,9 @@ async def perform(world: World, call: Call) -> Any:
 
 
 async def _run(world: World, call: Call, effect: Effect | None) -> Any:
-    is_hostile = call.mischief is not None
-    if is_hostile:
-        hostile.refuse(world, call)
+    chaos = call.chaos
+    if chaos is not None:
+        reject_at_random(world, call, chaos)
     if call.operation.decode_first:
         request = await call.read(call)
         _authenticate(world, call)
@@ -75,14 +76,14 @@ async def _run(world: World, call: Call, effect: Effect | None) -> Any:
         _authenticate(world, call)
         request = await call.read(call)
     call.request = within_bounds(call, request)
-    if is_hostile:
-        hostile.hide(call)
+    if chaos is not None:
+        hide_new_object(call, chaos)
     if effect is not None:
         call.request = wrap_request(call.request, effect, lambda: _end(world, call, effect))
     result = await call.operation.run(world, call, call.request)
     if uploads(call.operation.request):
         call.upload_hash = _hash_of(result)
-    return hostile.afterwards(call, result) if is_hostile else result
+    return result if chaos is None else alter_result(call, chaos, result)
 
 
 def _hash_of(result: Any) -> str | None:

@@ -8,14 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-import msgspec
-
 from emulator import ids
 from emulator.domain.keys import bearer, team_of
 from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
-from emulator.pipeline.hostile import mangle
+from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.run import perform
 from emulator.profiles import Reaction
@@ -113,8 +111,8 @@ class Rest:
                 with cancelled_on_disconnect(scope):
                     result = await perform(self._world, call)
             reply = route.write(exchange, result)
-            if call.mischief is not None and reply.content_type == JSON:
-                reply.body = msgspec.json.encode(mangle(call, msgspec.json.decode(reply.body)))
+            if reply.content_type == JSON:
+                reply.body = alter_json(call, reply.body)
         except ApiError as error:
             call.entry.refused(error)
             reply = refusal(error, operation.plane)

@@ -85,7 +85,7 @@ def envelope_of(scope: Scope, headers: Mapping[bytes, bytes]) -> HttpEnvelope:
         target.decode("latin-1"),
         scope["headers"],
         _CODEC,
-        aside=b"x-emulator-aside" in headers,
+        is_internal=b"x-emulator-internal" in headers,
         scope=scope,
     )
 

@@ -20,8 +20,9 @@ from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
 from emulator.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
+from emulator.pipeline.chaos.responses import encode_message
 from emulator.pipeline.run import perform
-from emulator.rpc import health, hostile, reflection
+from emulator.rpc import health, reflection
 from emulator.rpc.call_threads import CallThreads
 from emulator.rpc.envelope import MessageCodec, envelope_of
 from emulator.rpc.loop_work import LoopWork
@@ -256,7 +257,7 @@ class RpcServer:
 
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The answer of a call, of which the journal is told."""
-        raw = hostile.serialize(call, method.write(await self._perform(call)))
+        raw = encode_message(call, method.write(await self._perform(call)))
         self._world.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
         return raw
 

@@ -120,7 +120,7 @@ def test_version_is_printed(run: Any) -> None:
         ("serv",),
         ("serve", "--por", "1"),
         ("serve", "--port", "x"),
-        ("serve", "--hostile", "7:nope"),
+        ("serve", "--chaos", "7:nope"),
         ("serve", "--limit", "nope=1"),
         ("env", "--format", "xml"),
         ("env", "--team", "a b"),

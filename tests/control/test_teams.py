@@ -80,7 +80,7 @@ def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) 
         rest.post("/files", files={"file": ("a.txt", b"a")})
     control.post("/faults?team=r", json={"operation": "*", "error": "internal"})
     control.put("/limits?team=r", json={"file_bytes_max": 1})
-    control.put("/hostile?team=r", json={"seed": "1"})
+    control.put("/chaos?team=r", json={"seed": "1"})
     control.post("/clock/advance?team=r", json={"seconds": 60})
     control.post("/snapshots?team=r", json={"name": "s"})
     cleared = control.post("/reset?team=r").json()["cleared"]
@@ -93,7 +93,7 @@ def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) 
     team = control.get("/teams/r").json()["team"]
     assert (team["overrides"], team["frozen"]) == ({}, False)
     assert control.get("/clock?team=r").json()["offset_seconds"] == 0
-    assert control.get("/hostile?team=r").json()["seed"] is None
+    assert control.get("/chaos?team=r").json()["seed"] is None
     assert len(control.get("/snapshots?team=r").json()["snapshots"]) == 1
 
 
@@ -149,7 +149,7 @@ CHANGES = {
     "faults": ("POST", "/faults", {"operation": "files.list", "error": "internal"}),
     "limits": ("PUT", "/limits", {"page_items_max": 5}),
     "clock": ("POST", "/clock/freeze", {"at": "2030-01-01T00:00:00Z"}),
-    "chaos": ("PUT", "/hostile", {"seed": "1"}),
+    "chaos": ("PUT", "/chaos", {"seed": "1"}),
     "settings": ("PATCH", "/teams/{}", {"profile": "strict"}),
 }
 

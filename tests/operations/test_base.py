@@ -37,11 +37,11 @@ def test_calls_share_nothing(world: World) -> None:
     assert calls[0].envelope is not calls[1].envelope
 
 
-@pytest.mark.parametrize("aside", [True, False])
-def test_an_onlooker_meets_no_trap(world: World, aside: bool) -> None:
-    """The console, which only looks on, sees things as they are in hostile mode too."""
+@pytest.mark.parametrize("is_internal", [True, False])
+def test_internal_call_is_exempt_from_chaos(world: World, is_internal: bool) -> None:
+    """The console shows the state as it is."""
     call = call_of(world, "files.get")
-    call.team.configure(world.settings, {"hostile": "7"})
-    call.envelope = Envelope(aside=aside)
-    assert (call.mischief is None) is aside
-    assert call.team.mischief is not None
+    call.team.configure(world.settings, {"chaos": "7"})
+    call.envelope = Envelope(is_internal=is_internal)
+    assert (call.chaos is None) is is_internal
+    assert call.team.chaos is not None

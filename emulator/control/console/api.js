@@ -50,9 +50,9 @@ export class Api {
     const tail = query ? `?${new URLSearchParams(query)}` : "";
     const { headers, ...rest } = content(body);
     // What the page reads is not in the journal, and uses up no fault that is planned for a client.
-    const aside = method === "GET" ? { "x-emulator-aside": "console" } : {};
+    const internal = method === "GET" ? { "x-emulator-internal": "console" } : {};
     return this.#withKeys(() =>
-      send(`/v1${path}${tail}`, { method, headers: { ...headers, ...aside, ...this.#credentials(plane) }, ...rest }));
+      send(`/v1${path}${tail}`, { method, headers: { ...headers, ...internal, ...this.#credentials(plane) }, ...rest }));
   }
 
   /** Uploads a form and reports its progress; its JSON. */

@@ -1,0 +1,62 @@
+"""Chaos of a team: read and set the flags that are on."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.domain.chaos import ChaosFlag
+from emulator.settings import BadSetting
+
+
+class ChaosFlagView(Struct):
+    """One flag."""
+
+    name: str
+    description: str
+    enabled: bool
+
+
+class ChaosView(Answer):
+    """The seed of all random decisions, null while chaos is off, and all flags."""
+
+    seed: str | None
+    flags: list[ChaosFlagView]
+
+
+class ChaosChange(Struct, forbid_unknown_fields=True):
+    """A seed and the flags to turn on; all of them without a list, none without a seed."""
+
+    seed: str | None = None
+    flags: list[str] | None = None
+
+
+async def read(asked: Asked) -> ChaosView:
+    """List the chaos flags, and which of them are on for a team."""
+    config = None if asked.team.chaos is None else asked.team.chaos.config
+    return ChaosView(
+        seed=None if config is None else config.seed,
+        flags=[
+            ChaosFlagView(flag.word, flag.value, enabled=config is not None and flag in config.flags)
+            for flag in ChaosFlag
+        ],
+    )
+
+
+async def change(asked: Asked) -> ChaosView:
+    """Turn chaos on or off for a team, whatever the server was started with."""
+    body: ChaosChange = asked.body
+    text = "off"
+    if body.seed is not None and body.flags != []:
+        text = body.seed if body.flags is None else f"{body.seed}:{','.join(body.flags)}"
+    try:
+        asked.world.configure(asked.team, {"chaos": text})
+    except BadSetting as error:
+        raise ControlError(422, str(error)) from None
+    return await read(asked)
+
+
+ROUTES = (
+    ControlRoute("GET", "/chaos", read, ChaosView),
+    ControlRoute("PUT", "/chaos", change, ChaosView, ChaosChange, refusals=(422,)),
+)

@@ -1,0 +1,86 @@
+"""Chaos in the course of a call: rejected calls, new objects that are not found at first, slow downloads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from emulator.domain.chaos import ChaosFlag, ChaosState
+from emulator.domain.keys import Plane
+from emulator.errors import not_found
+from emulator.operations.base import Call, Content, Reader
+from emulator.pipeline import refusals
+from emulator.pipeline.chaos import report
+from emulator.world import World
+
+SMALL_PAGE_ITEMS = 3
+ONE_IN_REJECTED = 7
+RETRY_AFTER_SECONDS = 1
+DRIPS = 40  # the number of small pieces at the start of a download; the rest comes at full speed
+DRIP_BYTES_MAX = 700
+DRIP_SECONDS = 0.002
+
+# Operations that create an object: the operation that reads it, and the name of the object in a 404.
+LAGGING: dict[str, tuple[str, str]] = {
+    "files.upload": ("files.get", "File"),
+    "collections.create": ("collections.get", "Collection"),
+    "batches.create": ("batches.get", "Batch"),
+}
+_OBJECT_BY_READER = dict(LAGGING.values())
+
+
+def reject_at_random(world: World, call: Call, state: ChaosState) -> None:
+    """Count a call, and refuse about one in seven with 429, but never two in a row."""
+    state.calls += 1
+    if not state.has(ChaosFlag.RATE_LIMITS) or call.operation.plane is Plane.PUBLIC:
+        return
+    if state.random("reject", ONE_IN_REJECTED) == 0 and state.rejected != state.calls - 1:
+        state.rejected = state.calls
+        report(call, ChaosFlag.RATE_LIMITS)
+        error = refusals.by_name("rate_limited", world, call)
+        error.retry_after = RETRY_AFTER_SECONDS
+        raise error
+
+
+def hide_new_object(call: Call, state: ChaosState) -> None:
+    """Refuse the first call that reads a new object with 404."""
+    if not state.hidden or call.operation.name not in _OBJECT_BY_READER:
+        return
+    id_field = call.request.__struct_fields__[0]  # in each of these requests
+    object_id = getattr(call.request, id_field)
+    if object_id in state.hidden:
+        state.hidden.discard(object_id)
+        report(call, ChaosFlag.LAG)
+        raise not_found(_OBJECT_BY_READER[call.operation.name])
+
+
+def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
+    """Return the result, a download slowed down; remember a new object, to hide it from the next call."""
+    if state.has(ChaosFlag.LAG) and call.operation.name in LAGGING:
+        state.hidden.add(result.id)
+    if state.has(ChaosFlag.DRIPS) and isinstance(result, Content):
+        report(call, ChaosFlag.DRIPS)
+        return msgspec.structs.replace(result, read=_dripping(result.read, state))
+    return result
+
+
+def _dripping(read: Reader, state: ChaosState) -> Reader:
+    sizes = [1 + state.random(f"drip {number}", DRIP_BYTES_MAX) for number in range(DRIPS)]
+
+    async def dripping(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        left = list(sizes)
+        async with aclosing(read(start, stop)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                while left and piece:
+                    size = left.pop()
+                    await asyncio.sleep(DRIP_SECONDS)
+                    yield piece[:size]
+                    piece = piece[size:]
+                if piece:
+                    yield piece
+
+    return dripping
