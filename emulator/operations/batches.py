@@ -133,6 +133,7 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
         file = world.store.files.get(team.name, request.input_file_id, call.at)
         if file is None:
             raise not_found("File")
+        world.store.blobs.share(file.blob)  # the batch reads it later, as it is now
     expires_at = later(call.at, team.limits.batch_expiry_seconds * MICROSECONDS)
     with world.store.transaction():
         id = world.new_id(team, "batch")

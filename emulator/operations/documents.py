@@ -28,7 +28,7 @@ from emulator.operations.collections import get_collection
 from emulator.operations.file_updates import change_file
 from emulator.operations.uploads import Filename, InitializeFile, get_file, incoming, insert_file
 from emulator.profiles import Reaction
-from emulator.store.blobs import BlobWriter
+from emulator.store.blob_writers import BlobWriter
 from emulator.time_slices import TimeSlices
 from emulator.world import World
 

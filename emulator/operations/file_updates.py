@@ -7,7 +7,7 @@ from emulator.domain.files import UPLOAD_TRANSITIONS, File, UploadStatus, check_
 from emulator.domain.transitions import step
 from emulator.operations import indexing
 from emulator.operations.base import Call
-from emulator.store.blobs import BlobWriter
+from emulator.store.blob_writers import BlobWriter
 from emulator.world import World
 
 
@@ -54,5 +54,6 @@ def set_content(world: World, call: Call, file: File, blob: BlobWriter) -> None:
     check_quota(count - 1, total - file.size, blob.size, call.team.limits)
     status = step(UPLOAD_TRANSITIONS, file.upload_status, UploadStatus.COMPLETE)
     files.set_content(team, file.id, size=blob.size, hash=blob.digest(), blob=blob.name, status=status)
-    world.store.release_blob(file.blob)
+    if blob.name != file.blob:  # else it grew in place
+        world.store.release_blob(file.blob)
     indexing.begin_all(world, call, file.id)

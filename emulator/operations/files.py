@@ -32,7 +32,7 @@ from emulator.operations.base import Bytes, Call, Content, Operation
 from emulator.operations.file_text import text_of
 from emulator.operations.file_updates import change_file
 from emulator.operations.uploads import ExpiresAfter, Filename, check_unchanged, get_file, incoming
-from emulator.store.blobs import BlobWriter
+from emulator.store.blob_writers import BlobWriter
 from emulator.world import World
 
 

@@ -6,7 +6,6 @@ nothing behind.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Annotated
@@ -29,7 +28,7 @@ from emulator.limits import Between, Chars, Confidence
 from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.file_updates import set_content
-from emulator.store.blobs import BlobWriter
+from emulator.store.blob_writers import BlobWriter
 from emulator.world import World
 
 Filename = Annotated[str, Chars("filename_chars_max")]
@@ -98,12 +97,15 @@ async def upload(world: World, call: Call, request: UploadFile) -> File:
 
 @asynccontextmanager
 async def incoming(
-    world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None
+    world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
 ) -> AsyncIterator[BlobWriter]:
-    """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind."""
+    """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind.
+
+    `present` are the bytes that its file has already.
+    """
     blob = world.store.blobs.new()
     try:
-        await receive(blob, content, row, most)
+        await receive(blob, content, row, most, present)
         blob.keep()
         yield blob
     except BaseException:
@@ -111,12 +113,14 @@ async def incoming(
         raise
 
 
-async def receive(blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None) -> None:
+async def receive(
+    blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
+) -> None:
     """Write content into a blob, and refuse it as soon as it is known to be too large."""
     # async generators are closed here, not by the garbage collector, so that the door can stop reading at once
     async with aclosing(content) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
-            if most is not None and blob.size + len(piece) > most:
+            if most is not None and present + blob.size + len(piece) > most:
                 raise too_large(row, most)
             blob.write(piece)
             del piece  # before the next one is made: over gRPC it is a few megabytes
@@ -184,20 +188,20 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
                 rule="open_for_chunks",
             )
 
-        async def all_bytes() -> AsyncIterator[Bytes]:
-            async for piece in world.store.blobs.read(file.blob):
-                yield piece
-                await asyncio.sleep(0)  # a copy of a large file must not keep the loop from others
+        async def content() -> AsyncIterator[Bytes]:
             yield first.data
             async for chunk in chunks:
                 if chunk.file_id != file.id:
                     raise invalid("All chunks of one call belong to one file.", rule="chunk", param="file_id")
                 yield chunk.data
 
-        async with incoming(world, call, all_bytes(), *bytes_max(file.filename, call.team.limits)) as blob:
+        row, most = bytes_max(file.filename, call.team.limits)
+        async with incoming(world, call, content(), row, most, file.size) as added:
             check_unchanged(world, call, file)
-            with world.store.transaction():
-                set_content(world, call, file, blob)
+            async with world.store.blobs.appended(file.blob, file.size, added) as blob:
+                check_unchanged(world, call, file)
+                with world.store.transaction():
+                    set_content(world, call, file, blob)
     await indexing.settled(world, call)
     return get_file(world, call, file.id)
 
@@ -212,7 +216,8 @@ def get_file(world: World, call: Call, id: str) -> File:
 
 def check_unchanged(world: World, call: Call, file: File) -> None:
     """Refuse to go on with what was read of a file before its new bytes arrived, if it has others by now."""
-    if get_file(world, call, file.id).blob != file.blob:
+    now = get_file(world, call, file.id)
+    if (now.blob, now.size) != (file.blob, file.size):  # a blob that grew in place is longer
         raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")
 
 

@@ -81,6 +81,7 @@ class Store:
             self.snapshots = Snapshots(self.database, self.blobs)
             self._unowned: list[str] = []  # blobs that lose their owner when the transaction commits
             self.blobs.sweep(self.files.blobs() | self.batches.blobs())
+            self.blobs.trim(self.files.open_blobs())
             self.seed = self._keep_seed(seed)
             sweep()  # last: what belongs to this store is locked by now
             self._opened = opened.pop_all()

@@ -1,6 +1,7 @@
-"""The bytes of files: immutable, each in a file of its own, written under a temporary name and then renamed.
+"""The bytes of files: each blob is a file of its own, written under a temporary name and then renamed.
 
-What has its name is never written again, so that snapshots can share it by hard links.
+What somebody reads is never written again, so that snapshots can share it by hard links. Only a file that is uploaded
+in chunks grows in place, until it is read: `blob_writers` tells how.
 
 Order of an upload: write `*.part`, rename, one transaction, commit, reply. A process that dies before the commit leaves
 an orphan, which the next start sweeps.
@@ -8,35 +9,29 @@ an orphan, which the next start sweeps.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from emulator import ids
-from emulator.directories import BLOB_NAME, PRIVATE_DIRECTORY, PRIVATE_FILE, TemporaryDirectory
-
-if TYPE_CHECKING:
-    from blake3 import blake3
+from emulator.directories import BLOB_NAME, PRIVATE_DIRECTORY, TemporaryDirectory
+from emulator.store.blob_writers import BlobShared, BlobWriter, GrowingBlobs, open_private
 
 READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop
 REMOVED_AT_ONCE = 16  # on the event loop: each costs a system call, and some disks take their time
 BLOBS = "blobs"  # the directory that holds them
-_UNFINISHED = ".part"
 _FICLONE = 0x40049409  # linux/fs.h
 # Why a file cannot have a second name: another file system, one without links, as many as there may be, no permission.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, PRIVATE_FILE)
 
 
 def clone(source: Path, target: Path) -> None:
@@ -48,7 +43,7 @@ def clone(source: Path, target: Path) -> None:
         if error.errno not in _NO_LINK:
             raise
     try:
-        with open(source, "rb") as origin, open(target, "xb", opener=_open_private) as copy:
+        with open(source, "rb") as origin, open(target, "xb", opener=open_private) as copy:
             if not _share_blocks(origin.fileno(), copy.fileno()):
                 shutil.copyfileobj(origin, copy, READ_BYTES)
     except BaseException:
@@ -69,45 +64,31 @@ def _share_blocks(source: int, target: int) -> bool:
     return True
 
 
-class BlobWriter:
-    """Bytes on their way in; hashed as they come."""
+def _lost(path: Path) -> OSError:
+    return OSError(errno.EIO, "a file is gone or cut short", str(path))
 
-    def __init__(self, path: Path) -> None:
-        from blake3 import blake3
 
-        self._path = path
-        self._part = path.with_name(path.name + _UNFINISHED)
-        # closed by keep or discard
-        self._file: IO[bytes] = open(self._part, "xb", buffering=0, opener=_open_private)  # noqa: SIM115
-        self._hash: blake3 = blake3()
-        self.size = 0
+def _pieces(file: FileIO, start: int, stop: int) -> Iterator[bytes]:
+    """The bytes [start, stop) of a file, or those that are there."""
+    file.seek(start)
+    left = stop - start
+    while left > 0 and (piece := file.read(min(READ_BYTES, left))):
+        left -= len(piece)
+        yield piece
 
-    @property
-    def name(self) -> str:
-        return self._path.name
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises OSError when the disk is full; the caller discards."""
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-        self._hash.update(data)
-        self.size += len(data)
-
-    def digest(self) -> str:
-        """BLAKE3-256 of the bytes so far, 64 hex digits."""
-        return self._hash.hexdigest()
-
-    def keep(self) -> None:
-        """The bytes are whole: give them their name."""
-        self._file.close()
-        os.replace(self._part, self._path)
-
-    def discard(self) -> None:
-        """Leave nothing behind, whether or not the bytes were kept before."""
-        self._file.close()
-        self._part.unlink(missing_ok=True)
-        self._path.unlink(missing_ok=True)
+async def _written(writer: BlobWriter, *sources: tuple[FileIO, int]) -> BlobWriter:
+    """Write the first bytes of files, as many as told of each; others have their turn between two pieces."""
+    try:
+        for file, size in sources:
+            for piece in _pieces(file, 0, size):
+                writer.write(piece)
+                await asyncio.sleep(0)
+        writer.keep()
+    except BaseException:
+        writer.discard()
+        raise
+    return writer
 
 
 class Blobs:
@@ -121,6 +102,7 @@ class Blobs:
         self.directory = directory
         self._blobs = directory / BLOBS
         self._blobs.mkdir(exist_ok=True, mode=PRIVATE_DIRECTORY)
+        self._growing = GrowingBlobs(self._place)
         self._lock = threading.Lock()  # around the next two
         self._held: Counter[str] = Counter()
         self._removed: set[str] = set()  # while they were held
@@ -129,7 +111,7 @@ class Blobs:
 
     def new(self) -> BlobWriter:
         """Start to write a blob, under a name that no other has: one that is derived as ids are comes again."""
-        return BlobWriter(self.path(self._fresh_name()))
+        return BlobWriter(self._place(self._fresh_name()))
 
     def _fresh_name(self) -> str:
         return f"xai-blob-{ids.fresh_name()}"
@@ -137,11 +119,14 @@ class Blobs:
     def adopt(self, source: Path) -> str:
         """Make the bytes of a file, which never change, a blob; its name. May run in a thread."""
         name = self._fresh_name()
-        clone(source, self.path(name))
+        clone(source, self._place(name))
         return name
 
     def hold(self, names: Iterable[str]) -> None:
-        """Keep blobs from being removed until as many calls of `let_go` have named them."""
+        """Keep blobs as they are, and from being removed, until as many calls of `let_go` have named them."""
+        names = list(names)
+        for name in names:
+            self.share(name)
         with self._lock:
             self._held.update(names)
 
@@ -154,30 +139,64 @@ class Blobs:
             self._removed -= removed
         self.remove(removed)
 
+    def share(self, name: str) -> None:
+        """Let the bytes of a blob never change again, for one who is going to rely on them."""
+        self._growing.share(name)
+
     def path(self, name: str) -> Path:
-        """Where the bytes of a blob lie."""
+        """Where the bytes of a blob lie, which is shared by that."""
+        self.share(name)
+        return self._place(name)
+
+    def _place(self, name: str) -> Path:
         return self._blobs / name
 
     def present(self, name: str, size: int | None = None) -> Path:
-        """Where the bytes of a blob lie. Raises OSError where they cannot be opened, or some of them are lost."""
-        path = self._blobs / name
+        """As `path`. Raises OSError where the bytes cannot be opened, or some of them are lost."""
+        self.share(name)
+        path = self._place(name)
         try:
             with open(path, "rb", buffering=0) as file:
                 found = os.fstat(file.fileno()).st_size
         except FileNotFoundError:
             found = None
         if found is None or size not in (None, found):
-            raise OSError(errno.EIO, "a file is gone or cut short", str(path))
+            raise _lost(path)
         return path
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The bytes [start, stop) in pieces. The file stays open, so a blob removed meanwhile is still read whole."""
-        with open(self._blobs / name, "rb", buffering=0) as file:
-            file.seek(start)
-            left = os.fstat(file.fileno()).st_size - start if stop is None else stop - start
-            while left > 0 and (piece := file.read(min(READ_BYTES, left))):
-                left -= len(piece)
+        with open(self.path(name), "rb", buffering=0) as file:
+            for piece in _pieces(file, start, os.fstat(file.fileno()).st_size if stop is None else stop):
                 yield piece
+
+    @asynccontextmanager
+    async def appended(self, name: str, size: int, added: BlobWriter) -> AsyncIterator[BlobWriter]:
+        """The `size` bytes of a blob with more after them, for a block that commits their row; else discard them.
+
+        The result has the same name where the blob could grow in place, and can grow itself. `added` is used up.
+        """
+        try:
+            whole = await self._joined(name, size, added) if size else added
+            try:
+                yield whole
+            except BaseException:
+                whole.discard()
+                raise
+            self._growing.add(whole)
+        finally:
+            if size:
+                added.discard()
+
+    async def _joined(self, name: str, size: int, added: BlobWriter) -> BlobWriter:
+        with open(self._place(name), "rb", buffering=0) as old, open(self._place(added.name), "rb", buffering=0) as new:
+            if os.fstat(old.fileno()).st_size < size:
+                raise _lost(self._place(name))
+            appender = self._growing.append(name)
+            if appender is not None:
+                with suppress(BlobShared):
+                    return await _written(appender, (new, added.size))
+            return await _written(self.new(), (old, size), (new, added.size))
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove blobs; one that is missing already is no error. Many are removed in a thread, after the return.
@@ -185,6 +204,8 @@ class Blobs:
         Nobody owns them any more: what is still there when the process ends is swept by the next one.
         """
         names = list(names)
+        for name in names:
+            self.share(name)  # nothing is appended to it any more
         if len(names) <= REMOVED_AT_ONCE:
             for name in names:
                 self._remove(name)
@@ -205,7 +226,15 @@ class Blobs:
             if name in self._held:
                 self._removed.add(name)
                 return
-        self.path(name).unlink(missing_ok=True)
+        self._place(name).unlink(missing_ok=True)
+
+    def trim(self, sizes: Iterable[tuple[str, int]]) -> None:
+        """Cut blobs that could grow to the bytes that their rows claim: the last process may have died in a call."""
+        for name, size in sizes:
+            with suppress(FileNotFoundError):
+                found = self._place(name).stat()
+                if found.st_size > size and found.st_nlink == 1:  # what a snapshot links never grew after that
+                    os.truncate(self._place(name), size)
 
     def sweep(self, owned: set[str]) -> int:
         """Remove blobs that no row owns: the rest of uploads that were cut off. Returns how many.

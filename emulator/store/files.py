@@ -209,6 +209,10 @@ class Files:
         where, parameters = ("", ()) if team is None else (" WHERE team = ?", (team,))
         return {row[0] for row in self._db.rows(f"SELECT blob FROM files{where}", parameters)}
 
+    def open_blobs(self) -> list[tuple[str, int]]:
+        """The blobs of all files that take chunks, and how many bytes the files have."""
+        return [(row[0], row[1]) for row in self._db.rows("SELECT blob, size FROM files WHERE open_for_chunks")]
+
     def insert_batch_upload(self, team: str, id: str, file_ids: list[str], created_at: Instant) -> None:
         """Remember which files a batch upload is made of."""
         self._db.write(

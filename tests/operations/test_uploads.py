@@ -180,13 +180,16 @@ async def test_chunks_that_fail_leave_the_file_as_it_was(world: World) -> None:
 
 
 async def test_others_have_their_turn_while_a_file_grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the pieces of what it was, which are copied."""
+    """Between the pieces of what is added, and of what it was, which is copied after somebody has read it."""
     id = (await run(world, "files.initialize", NEW)).id
-    await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"0123456789")))
+    await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"01")))
     monkeypatch.setattr(stored, "READ_BYTES", 4)
     with turns(lambda: None) as had:
+        await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"23456789")))
+    assert (len(had), await content(world, id)) == (2, b"0123456789")
+    with turns(lambda: None) as had:
         await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"!")))
-    assert (len(had), await content(world, id)) == (3, b"0123456789!")
+    assert (len(had), await content(world, id)) == (4, b"0123456789!")
 
 
 # --- several files

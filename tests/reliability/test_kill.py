@@ -10,6 +10,7 @@ import json
 import os
 import random
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Record:
         self.deleting: set[str] = set()  # asked for; gone for sure once they are in `deleted`
         self.deleted: set[str] = set()
         self.asked: set[str] = set()  # the names of all uploads that were begun
+        self.grown: dict[str, int] = {}  # bytes of files that are uploaded in chunks, by name; others come whole
         self.documents: set[str] = set()  # ids of files that were added to the collection
         self.batches: dict[str, set[str]] = {}  # the ids of requests that were added
         self.asked_requests: dict[str, set[str]] = {}
@@ -56,7 +58,9 @@ class Load:
         self._url, self._target = served.url, f"localhost:{served.port}"
         self._record, self._life, self._collection = record, life, collection
         self.done = threading.Semaphore(0)  # released for every acknowledgement
-        works: tuple[Callable[[], None], ...] = (self._by_rest, self._by_rpc, self._documents, self._batches)
+        works: tuple[Callable[[], None], ...] = (
+            *(self._by_rest, self._by_rpc, self._in_chunks, self._documents, self._batches),
+        )
         self.threads = [threading.Thread(target=self._until_killed, args=(work,)) for work in works]
         self.failures: list[BaseException] = []
 
@@ -106,6 +110,25 @@ class Load:
                 whole = content(name)
                 pieces = [data(whole[start : start + PIECE_BYTES]) for start in range(0, len(whole), PIECE_BYTES)]
                 self._acknowledged(rpc.call("xai_api.Files/UploadFile", [init(name), *pieces]).id, name)
+
+    def _in_chunks(self) -> None:
+        with self._http() as http:
+            for n in range(100_000):
+                name = f"chunks-{self._life}-{n}.bin"
+                with self._record.lock:
+                    self._record.asked.add(name)
+                    self._record.grown[name] = 0
+                new = {"name": name, "content_type": "application/octet-stream"}
+                id = http.post("/v1/files:initialize", json=new).raise_for_status().json()["file_id"]
+                self._acknowledged(id, name)
+                whole = content(name)
+                for start in range(0, len(whole), PIECE_BYTES):
+                    piece = whole[start : start + PIECE_BYTES]
+                    body = {"file_id": id, "chunk": b64encode(piece).decode()}
+                    http.post("/v1/files:uploadChunks", json=body).raise_for_status()
+                    with self._record.lock:
+                        self._record.grown[name] += len(piece)
+                    self.done.release()
 
     def _documents(self) -> None:
         with self._http() as http:
@@ -157,7 +180,10 @@ def check(served: Served, record: Record, collection: str, directory: Path) -> N
             name = file["filename"]
             assert name in record.asked
             assert record.files.get(id, name) == name
-            assert http.get(f"/v1/files/{id}/content").content == content(name), "a file is not what was sent"
+            found = http.get(f"/v1/files/{id}/content").content
+            assert found == content(name)[: len(found)], "a file is not what was sent"
+            assert len(found) >= record.grown.get(name, len(content(name))), "acknowledged bytes are lost"
+            assert len(found) == file["bytes"]
         assert len(list((directory / "blobs").iterdir())) == len(files), "something half-written is left"
         path = f"/v1/collections/{collection}/documents"
 
