@@ -7,6 +7,7 @@ PORT ?= 7878
 WORKERS ?= auto
 KILLS ?= 200
 CYCLES ?= 50000
+COSTS ?= 300
 RUNS ?= 20
 SECONDS ?= 600
 ARGS ?=
@@ -51,9 +52,10 @@ bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers,
 bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-soak: $(STAMPS)/test  ## Kill processes under load, start and stop them, and look for what was lost (KILLS=200 CYCLES=50000)
-	XAI_KILLS=$(KILLS) XAI_CYCLES=$(CYCLES) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
-	  tests/reliability/test_kill.py tests/reliability/test_lifecycles.py $(ARGS)
+soak: $(STAMPS)/test  ## Kill, start and stop processes, look for what was lost and for costly requests (KILLS=200 CYCLES=50000 COSTS=300)
+	XAI_KILLS=$(KILLS) XAI_CYCLES=$(CYCLES) XAI_COSTS=$(COSTS) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
+	  -m "measure or not measure" \
+	  tests/reliability/test_kill.py tests/reliability/test_lifecycles.py tests/reliability/test_costs.py $(ARGS)
 
 load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for growth and long waits (SECONDS=600)
 	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)
