@@ -44,6 +44,8 @@ def is_large(size: int, content_type: str, filename: str) -> bool:
 
 
 def _is_isolated(how: How, size: int) -> bool:
+    if how not in _IN_PROCESS:  # however small: an empty document has to be refused as one
+        return True
     in_process_bytes_max = HOW[how].in_process_bytes_max
     return in_process_bytes_max is not None and size > in_process_bytes_max
 

@@ -36,7 +36,7 @@ class HowRow(msgspec.Struct, frozen=True):
     """
 
     label: str
-    in_process_bytes_max: int | None = -1  # not even an empty file
+    in_process_bytes_max: int | None = 0
 
 
 HOW: dict[How, HowRow] = {

@@ -292,6 +292,16 @@ def test_a_damaged_file_says_so(how: How) -> None:
         assert str(reply.get("error", ".")).endswith(".")
 
 
+@pytest.mark.parametrize("how", [How.PDF, How.DOCX, How.XLSX, How.PPTX, How.EPUB, How.RTF, How.ODT])
+def test_empty_document_is_refused_in_words(how: How, tmp_path: Path) -> None:
+    """An empty file that is called as a document goes to the reader of such documents, from memory and from disk."""
+    path = tmp_path / "blob"
+    path.write_bytes(b"")
+    for data in (b"", path):
+        with pytest.raises(ExtractionError, match=r"\.$"):
+            extract(data, "", f"a.{how}")
+
+
 @pytest.mark.parametrize("how", [How.DOCX, How.PPTX, How.ODT, How.EPUB, How.XLSX])
 def test_an_archive_without_its_parts_says_so(how: How) -> None:
     """An archive of something else is told from a document."""
