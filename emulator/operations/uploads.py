@@ -6,6 +6,7 @@ nothing behind.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Annotated
@@ -29,6 +30,7 @@ from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.file_updates import set_content
 from emulator.store.blob_writers import BlobWriter
+from emulator.store.blobs import READ_BYTES
 from emulator.world import World
 
 Filename = Annotated[str, Chars("filename_chars_max")]
@@ -122,8 +124,17 @@ async def receive(
         async for piece in pieces:
             if most is not None and present + blob.size + len(piece) > most:
                 raise too_large(row, most)
-            blob.write(piece)
+            await _write(blob, piece)
             del piece  # before the next one is made: over gRPC it is a few megabytes
+
+
+async def _write(blob: BlobWriter, piece: Bytes) -> None:
+    """Write a piece in slices: one of megabytes, as a message can be, must not keep the loop from others."""
+    view = memoryview(piece)
+    for start in range(0, len(view), READ_BYTES):
+        if start:
+            await asyncio.sleep(0)
+        blob.write(view[start : start + READ_BYTES])
 
 
 def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:

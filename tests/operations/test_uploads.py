@@ -16,6 +16,7 @@ from emulator.clock import MICROSECONDS
 from emulator.domain.files import File, UploadStatus
 from emulator.errors import ApiError, CallerGone, Kind
 from emulator.jobs.runner import Runner
+from emulator.operations import uploads
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files import FileId, ReadFile
@@ -26,6 +27,7 @@ from emulator.operations.uploads import (
     InitializeFile,
     UploadChunks,
     UploadFile,
+    receive,
 )
 from emulator.settings import Settings
 from emulator.store import blobs as stored
@@ -190,6 +192,16 @@ async def test_others_have_their_turn_while_a_file_grows(world: World, monkeypat
     with turns(lambda: None) as had:
         await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"!")))
     assert (len(had), await content(world, id)) == (4, b"0123456789!")
+
+
+async def test_large_piece_is_written_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other calls have their turn between the slices, as a document that gets new content in one message needs it."""
+    monkeypatch.setattr(uploads, "READ_BYTES", 4)
+    blob = world.store.blobs.new()
+    with turns(lambda: blob.size) as had:
+        await receive(blob, pieces(b"0123456789"), "file_bytes_max", None)
+    assert (had, blob.size) == ([4, 8], 10)
+    blob.discard()
 
 
 # --- several files
