@@ -6,6 +6,7 @@ its cost, and so do the calls that make use of what it made: the file is indexed
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -149,6 +150,9 @@ def test_every_operation_is_tried() -> None:
 def test_small_requests_make_few_rows() -> None:
     """No request of up to 4 KB makes more than 10,000 rows, with all that it plans for the next minute."""
     with serving(1_000) as client:
+        files = [{"name": "a.txt", "content_type": "text/plain"}] * 60
+        request = RestRequest("POST", "/v1/files/batch_upload", json.dumps({"files": files}).encode())
+        assert client.cost(request, Plane.INFERENCE).rows == len(files) + 1, "rows are counted"
 
         @tried(ROWS_EXAMPLES)
         @hypothesis.given(st.data(), st.sampled_from(sorted(TARGETS)))
