@@ -25,6 +25,7 @@ _SHAPE = "Failed to deserialize the JSON body into the target type: "
 _TOKEN = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+)', re.DOTALL)
 _BYTE = re.compile(r" ?\(byte (\d+)\)")
 _PATH = re.compile(r" - at `\$(.*)`$")
+DEPTH_SCAN_BYTES = 64 * 1024
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -39,14 +40,17 @@ def decode(body: bytes, shape: type[T], limits: Limits) -> T:
 
 def parse(body: bytes, limits: Limits) -> Any:
     """The body as plain JSON values. It is decoded in one go, which keeps the loop from others: hence the bounds."""
-    check_items(body, limits)
-    depth = _deeper_than(body, limits.json_depth_max)
+    too_many = has_more_items(body, limits.json_items_max)
+    # A parser meets the depth of a body before its length; of a body that is too long only the beginning is looked at.
+    depth = _deeper_than(body[:DEPTH_SCAN_BYTES] if too_many else body, limits.json_depth_max)
     if depth is not None:
         raise ApiError(
             Kind.MALFORMED_BODY,
             f"{_SYNTAX}recursion limit exceeded at {_position(body, depth)}",
             rule="json_depth_max",
         )
+    if too_many:
+        raise too_many_items(limits)
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -55,11 +59,17 @@ def parse(body: bytes, limits: Limits) -> Any:
 
 def check_items(body: bytes, limits: Limits) -> None:
     """Refuse JSON with more items and members than are allowed."""
-    most = limits.json_items_max
-    if has_more_items(body, most):
-        raise ApiError(
-            Kind.PAYLOAD_TOO_LARGE, f"The body has more than {most} items and members of JSON.", rule="json_items_max"
-        )
+    if has_more_items(body, limits.json_items_max):
+        raise too_many_items(limits)
+
+
+def too_many_items(limits: Limits) -> ApiError:
+    """The refusal of JSON with more items and members than are allowed."""
+    return ApiError(
+        Kind.PAYLOAD_TOO_LARGE,
+        f"The body has more than {limits.json_items_max} items and members of JSON.",
+        rule="json_items_max",
+    )
 
 
 def _deeper_than(body: bytes, most: int | None) -> int | None:
