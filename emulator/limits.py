@@ -223,4 +223,10 @@ def utf8_bytes(text: str) -> int:
 
 def exceeds(most: int | None, texts: Iterable[str]) -> bool:
     """Whether texts together have more bytes in UTF-8 than a limit in bytes allows."""
-    return most is not None and sum(map(utf8_bytes, texts)) > most
+    if most is None:
+        return False
+    for text in texts:  # and no further than to the answer: there may be millions
+        most -= utf8_bytes(text)
+        if most < 0:
+            return True
+    return False

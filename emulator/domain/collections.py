@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -155,7 +156,7 @@ def check_required(definitions: Sequence[FieldDefinition], fields: Mapping[str, 
 def check_fields_size(definitions: Sequence[FieldDefinition], fields: Mapping[str, str], limits: Limits) -> None:
     """Refuse fields that are too large for a document, or for what is added to each of its chunks."""
     rule = "document_fields_bytes_max"
-    if exceeds(limits.document_fields_bytes_max, (*fields, *fields.values())):
+    if exceeds(limits.document_fields_bytes_max, itertools.chain(fields, fields.values())):
         raise form_error("fields", f"Fields must have at most {limits.document_fields_bytes_max} bytes", rule)
     injected = injected_values(definitions, fields)
     if exceeds(limits.injected_bytes_max, injected.values()):

@@ -7,8 +7,8 @@ nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Annotated
 
 import msgspec
@@ -31,6 +31,7 @@ from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.file_updates import set_content
 from emulator.store.blob_writers import BlobWriter
 from emulator.store.blobs import READ_BYTES
+from emulator.time_slices import TimeSlices
 from emulator.world import World
 
 Filename = Annotated[str, Chars("filename_chars_max")]
@@ -161,24 +162,27 @@ def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter
 
 async def initialize(world: World, call: Call, request: InitializeFile) -> File:
     """Make a file without bytes, to be filled by `files:uploadChunks`."""
-    with _initialized(world, call, [request]) as files:
+    async with _initialized(world, call, [request]) as files:
         return files[0]
 
 
-@contextmanager
-def _initialized(world: World, call: Call, files: list[InitializeFile]) -> Iterator[list[File]]:
+@asynccontextmanager
+async def _initialized(world: World, call: Call, files: list[InitializeFile]) -> AsyncIterator[list[File]]:
     """Files without bytes, all or none, in a transaction for a block that does the rest; if that fails, nothing is."""
     blobs: list[BlobWriter] = []
-    rows: list[File] = []
+    slices = TimeSlices()
     try:
+        for file in files:
+            check_filename(file.name)
+            blob = world.store.blobs.new()
+            blobs.append(blob)
+            blob.keep()
+            await slices.pause()
         with world.store.transaction():
-            for file in files:
-                check_filename(file.name)
-                blob = world.store.blobs.new()
-                blobs.append(blob)
-                blob.keep()
-                rows.append(insert_file(world, call, file, blob, UploadStatus.INITIALIZING))
-            yield rows
+            yield [
+                insert_file(world, call, file, blob, UploadStatus.INITIALIZING)
+                for file, blob in zip(files, blobs, strict=True)
+            ]
     except BaseException:
         for blob in blobs:
             blob.discard()
@@ -239,7 +243,7 @@ async def create_batch_upload(world: World, call: Call, request: CreateBatchUplo
         raise invalid("files: at least one file is needed.", rule="missing_file", param="files")
     if most is not None and len(request.files) > most:
         raise invalid(f"files: at most {most} files are allowed.", rule="batch_upload_files_max", param="files")
-    with _initialized(world, call, request.files) as files:
+    async with _initialized(world, call, request.files) as files:
         id = world.new_id(call.team, "batch_upload")
         world.store.files.insert_batch_upload(call.team.name, id, [file.id for file in files], call.at)
     return BatchUpload(id, files, complete=False)

@@ -38,6 +38,7 @@ MIB = 1024 * 1024
 # The largest request that is documented is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and
 # grpcio's default refuses 4 MiB.
 MESSAGE_BYTES_MAX = 26 * MIB
+DECODED_ON_LOOP_BYTES_MAX = 64 * 1024
 RECEIVED_BYTES_MAX = 64 * MIB  # of the messages of all uploads that are not written yet
 UNARY_THREADS, STREAM_THREADS = 256, 128  # started on demand
 UNARY_PATIENCE_SECONDS, STREAM_PATIENCE_SECONDS = 5, 30
@@ -335,7 +336,10 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
 
 
 async def _read(method: Method, codec: MessageCodec, raw: bytes) -> Any:
-    return method.read(parse(codec.request_type, raw))
+    """The request in a message. A large one, which may hold a million items, is decoded off the loop."""
+    if len(raw) <= DECODED_ON_LOOP_BYTES_MAX:
+        return method.read(parse(codec.request_type, raw))
+    return await asyncio.to_thread(lambda: method.read(parse(codec.request_type, raw)))
 
 
 def _origin(context: grpc.ServicerContext) -> str | None:

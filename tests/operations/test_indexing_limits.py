@@ -17,6 +17,7 @@ from emulator.domain.search import GroupBy, Mode
 from emulator.errors import ApiError
 from emulator.jobs import indexing
 from emulator.jobs.runner import Runner
+from emulator.limits import exceeds
 from emulator.operations.collections import CreateCollection, UpdateCollection
 from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, UpdateDocument
 from emulator.operations.search import SearchDocuments
@@ -320,3 +321,12 @@ async def test_update_of_many_definitions_reads_the_documents_once(
     assert sum("json_" in sql for sql in statements) == 4  # drop, lacking, repeated, claim
     [(fields,)] = world.store.database.rows("SELECT fields FROM documents")
     assert sorted(json.loads(fields)) == keys[:5]
+
+
+def test_bytes_are_counted_no_further_than_the_limit() -> None:
+    """A call may bring millions of texts, and the first ones decide."""
+    texts = iter(["ä", "b", "c", "d"])
+    assert exceeds(2, texts)
+    assert list(texts) == ["c", "d"]
+    assert not exceeds(3, ["ä", "b"])
+    assert not exceeds(None, ["ä", "b"])

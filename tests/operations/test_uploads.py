@@ -32,7 +32,19 @@ from emulator.operations.uploads import (
 from emulator.settings import Settings
 from emulator.store import blobs as stored
 from emulator.world import World
-from tests.operations.calling import advance, blobs, bytes_of, pieces, planned, refusal, rows, run, turns, uploaded
+from tests.operations.calling import (
+    advance,
+    blobs,
+    bytes_of,
+    end_slices_after,
+    pieces,
+    planned,
+    refusal,
+    rows,
+    run,
+    turns,
+    uploaded,
+)
 
 HOUR = 3600
 NEW = InitializeFile("a.txt", None)
@@ -205,6 +217,14 @@ async def test_large_piece_is_written_in_slices(world: World, monkeypatch: pytes
 
 
 # --- several files
+
+
+async def test_batch_upload_yields_between_its_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has bytes of its own on the disk, and there may be a thousand; their rows appear at once."""
+    end_slices_after(1, monkeypatch)
+    with turns(lambda: (blobs(world), len(rows(world, "SELECT 1 FROM files")))) as had:
+        await run(world, "files.batch_upload", CreateBatchUpload([NEW] * 3))
+    assert had == [(1, 0), (2, 0), (3, 0)]
 
 
 async def test_a_batch_upload_is_all_or_nothing(world: World) -> None:

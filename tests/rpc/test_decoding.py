@@ -1,0 +1,43 @@
+"""Where the messages of unary calls are decoded."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from emulator.operations import OPERATIONS
+from emulator.rpc import bind
+from emulator.rpc.envelope import MessageCodec
+from emulator.rpc.messages import load
+from emulator.rpc.methods import METHODS
+from tests.rpc.client import message
+
+SEARCH = next(method for method in METHODS if OPERATIONS[method.operation].name == "documents.search")
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """The threads in which messages are decoded."""
+    found: list[threading.Thread] = []
+    parse = bind.parse
+
+    def noted(message_type: type, raw: bytes) -> object:
+        found.append(threading.current_thread())
+        return parse(message_type, raw)
+
+    monkeypatch.setattr(bind, "parse", noted)
+    return found
+
+
+@pytest.mark.parametrize(("excess", "on_loop"), [(0, True), (1, False)])
+async def test_large_message_is_decoded_off_the_loop(
+    threads: list[threading.Thread], monkeypatch: pytest.MonkeyPatch, excess: int, on_loop: bool
+) -> None:
+    """One of megabytes may hold a million items, and other calls do not wait until all are looked at."""
+    raw = message("xai_api.SearchRequest", query="fox", limit=3).SerializeToString()
+    monkeypatch.setattr(bind, "DECODED_ON_LOOP_BYTES_MAX", len(raw) - excess)
+    codec = MessageCodec(load().message("xai_api.SearchRequest"), load().message("xai_api.SearchResponse"))
+    request = await bind._read(SEARCH, codec, raw)
+    assert request.query == "fox"
+    assert [thread is threading.current_thread() for thread in threads] == [on_loop]
