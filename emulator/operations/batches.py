@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Annotated, Any
@@ -37,9 +36,9 @@ from emulator.operations.base import Call, Operation
 from emulator.operations.pagination import page
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
+from emulator.time_slices import TimeSlices
 from emulator.world import World
 
-ITEMS_AT_ONCE = 200  # requests that are prepared between two chances for other calls
 PROCESS = "process_batch"  # the job that answers requests
 CANCEL_RACE_SECONDS = 5  # observed live, 2026-08: within twenty
 
@@ -224,6 +223,7 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
     rows: dict[str, NewRow] = {}
     count = get_batch(world, call, request.batch_id).num_requests
     most = call.team.limits.batch_requests_per_call_max
+    slices = TimeSlices()
     for number, item in enumerate(request.requests, 1):
         if most is not None and number > most:
             rule = "batch_requests_per_call_max"
@@ -237,8 +237,7 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
             rows[id] = NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)
         elif not _same(rows[id], item.kind, body):
             raise differs(id)
-        if number % ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
+        await slices.pause()
     return list(rows.values())
 
 
@@ -248,20 +247,22 @@ async def _new(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> l
     if not batch.num_requests:
         return rows
     new: list[NewRow] = []
-    for number, row in enumerate(rows, 1):
+    slices = TimeSlices()
+    for row in rows:
         present = world.store.batch_requests.get(call.team.name, batch_id, row.id)
         if present is None:
             new.append(row)
         elif not _same(row, present.kind, world.store.batch_requests.bodies(batch, [present])[0]):
             raise differs(row.id)
-        if number % ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
+        await slices.pause()
     return new
 
 
 def _same(row: NewRow, kind: RequestKind, body: bytes) -> bool:
+    if row.body == body:
+        return True
     ours, theirs = msgspec.json.decode(row.body or b"null"), msgspec.json.decode(body)
-    return row.body == body or canonical(row.kind, ours) == canonical(kind, theirs)
+    return canonical(row.kind, ours) == canonical(kind, theirs)
 
 
 async def list_requests(world: World, call: Call, request: ListRequests) -> Page[RequestView]:

@@ -60,6 +60,7 @@ _RESPONSES: dict[ResultKind, tuple[str, Shape]] = {
 _STATES = {1: State.PENDING, 2: State.SUCCEEDED, 3: State.CANCELLED, 4: State.FAILED}
 _STATE_NUMBERS = {state: number for number, state in _STATES.items()}
 CANCELLED = 1  # google.rpc.Code
+SMALL_BYTES_MAX = 64 * 1024  # of a request that is converted when it is asked for, on the event loop
 
 
 # --- requests
@@ -83,16 +84,31 @@ def _read_add(message: Message) -> AddRequests:
 
 
 def _new_requests(messages: list[Message]) -> Iterator[NewRequest]:
-    """Requests in the form in which they are kept: as the JSON bodies of the REST endpoints."""
-    for number, message in enumerate(messages):
-        name = message.WhichOneof("request")
-        if name is None:
-            raise invalid(f"batch_requests[{number}]: no request is set.", rule="protobuf", param="batch_requests")
-        kind = _KINDS[name]
-        body = _REQUESTS[kind][1].to_json(getattr(message, name))
-        if kind is RequestKind.IMAGE_GENERATION and ("image" in body or "images" in body):
-            kind = RequestKind.IMAGE_EDIT
-        yield NewRequest(message.batch_request_id or None, kind, body)
+    """Requests in the form in which they are kept: as the JSON bodies of the REST endpoints.
+
+    Large ones are made at once, which is where a large message is decoded: off the loop. The others are made as they
+    are asked for, so that they are not all in memory.
+    """
+    large = {
+        number: _new_request(number, message)
+        for number, message in enumerate(messages)
+        if message.ByteSize() > SMALL_BYTES_MAX
+    }
+    return (
+        large.pop(number) if number in large else _new_request(number, message)
+        for number, message in enumerate(messages)
+    )
+
+
+def _new_request(number: int, message: Message) -> NewRequest:
+    name = message.WhichOneof("request")
+    if name is None:
+        raise invalid(f"batch_requests[{number}]: no request is set.", rule="protobuf", param="batch_requests")
+    kind = _KINDS[name]
+    body = _REQUESTS[kind][1].to_json(getattr(message, name))
+    if kind is RequestKind.IMAGE_GENERATION and ("image" in body or "images" in body):
+        kind = RequestKind.IMAGE_EDIT
+    return NewRequest(message.batch_request_id or None, kind, body)
 
 
 # --- answers

@@ -12,7 +12,7 @@ from emulator.domain.batches import NewRequest, RequestKind
 from emulator.errors import ApiError
 from emulator.operations import batches
 from emulator.world import World
-from tests.operations.calling import advance, call_of, planned, refusal, rows, run, turns
+from tests.operations.calling import advance, call_of, end_slices_after, planned, refusal, rows, run, turns
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -102,15 +102,19 @@ async def test_adding_nothing_plans_nothing(world: World) -> None:
     assert planned(world, "process_batch") == first
 
 
-async def test_others_have_their_turn_while_requests_are_prepared(world: World) -> None:
-    """Whoever adds many lets others go on after each few, once when they are read and once when they are compared."""
+async def test_others_have_their_turn_while_requests_are_prepared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds many lets others go on after each slice, once when they are read and once when they are compared."""
+    once = 20
+    end_slices_after(once, monkeypatch)
     id = (await run(world, "batches.create", batches.CreateBatch("b"))).id
     await run(world, "batches.add_requests", batches.AddRequests(id, [asked("there")]))
     call = call_of(world, "batches.add_requests")
     read, compared = list[int](), list[str]()
 
     def items() -> Iterator[NewRequest]:
-        for number in range(2 * batches.ITEMS_AT_ONCE + 50):
+        for number in range(2 * once + 5):
             read.append(number)
             yield asked(f"{number}")
 
@@ -119,7 +123,7 @@ async def test_others_have_their_turn_while_requests_are_prepared(world: World) 
     with turns(lambda: (len(read), len(compared))) as had:
         rows = await batches._prepared(world, call, batches.AddRequests(id, items()))
         assert await batches._new(world, call, id, rows) == rows
-    once, all_of_them = batches.ITEMS_AT_ONCE, len(rows)
+    all_of_them = len(rows)
     assert had == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]
 
 

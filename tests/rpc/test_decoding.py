@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from emulator.operations import OPERATIONS
-from emulator.rpc import bind
+from emulator.rpc import batches, bind
 from emulator.rpc.envelope import MessageCodec
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
@@ -41,3 +42,26 @@ async def test_large_message_is_decoded_off_the_loop(
     request = await bind._read(SEARCH, codec, raw)
     assert request.query == "fox"
     assert [thread is threading.current_thread() for thread in threads] == [on_loop]
+
+
+def test_large_batch_request_is_converted_when_its_message_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is off the loop; the small ones are converted as they are asked for, and all keep their order."""
+    converted: list[int] = []
+    convert = batches._new_request
+
+    def noted(number: int, request: Any) -> Any:
+        converted.append(number)
+        return convert(number, request)
+
+    def chat(id: str, text: str) -> Any:
+        content = message("xai_api.Content", text=text)
+        asked = message("xai_api.GetCompletionsRequest", messages=[message("xai_api.Message", content=[content])])
+        return message("xai_api.BatchRequest", batch_request_id=id, completion_request=asked)
+
+    monkeypatch.setattr(batches, "_new_request", noted)
+    large = "x" * batches.SMALL_BYTES_MAX
+    requests = [chat("a", ""), chat("b", large), chat("c", ""), chat("d", large)]
+    read = batches._read_add(message("xai_api.AddBatchRequestsRequest", batch_requests=requests))
+    assert converted == [1, 3]
+    assert [request.id for request in read.requests] == ["a", "b", "c", "d"]
+    assert converted == [1, 3, 0, 2]
