@@ -31,6 +31,7 @@ from emulator.errors import ApiError, Kind, not_found
 from emulator.limits import Confidence, Items, PageSize
 from emulator.operations import filters, pagination
 from emulator.operations.base import Call, Operation
+from emulator.time_slices import TimeSlices
 from emulator.world import World
 
 
@@ -163,6 +164,7 @@ async def get(world: World, call: Call, request: CollectionId) -> Collection:
 
 async def update(world: World, call: Call, request: UpdateCollection) -> Collection:
     """Change a collection. Documents are cut by a new chunk configuration when they are indexed again."""
+    await _remove_expired(world, call, get_collection(world, call, request))
     collection = get_collection(world, call, request)
     changes: dict[str, object] = {}
     if request.collection_name is not None:
@@ -184,11 +186,20 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
     return changed
 
 
+async def _remove_expired(world: World, call: Call, collection: Collection) -> None:
+    """Delete the files of a collection that have expired, before their own jobs do; other calls run in between."""
+    store, team = world.store, call.team.name
+    slices = TimeSlices()
+    for file_id in store.documents.expired(team, collection.id, call.at):
+        if store.files.get(team, file_id, call.at) is None:  # after a reset its id may be that of another one
+            store.remove_file(team, file_id)
+        await slices.pause()
+
+
 def _change_documents(world: World, call: Call, present: Collection, changed: Collection, deleted: set[str]) -> None:
     """Let the documents follow changed field definitions, or refuse what they do not fit. In a transaction."""
     documents, one = world.store.documents, (call.team.name, present.id)
     before = {each.key: each for each in present.field_definitions}
-    world.store.remove_expired(*one, call.at)
     for key in deleted:
         documents.unclaim(*one, key)
     documents.drop_fields(*one, deleted)

@@ -116,11 +116,13 @@ def _put(world: World, call: Call, collection: Collection, file: File, fields: M
     check_required(collection.field_definitions, fields)
     check_fields_size(collection.field_definitions, fields, call.team.limits)
     _react_to_undefined(call, undefined_keys(collection.field_definitions, fields))
-    store.remove_expired(team, collection.id, call.at)  # their unique values are free from this instant on
     values = unique_values(collection.field_definitions, fields)
     for key, value in values.items():
-        if store.documents.holder(team, collection.id, key, value) not in (None, file.id):
-            raise value_taken(key, value)
+        holder = store.documents.holder(team, collection.id, key, value)
+        if holder is not None and holder != file.id:
+            if store.files.get(team, holder, call.at) is not None:
+                raise value_taken(key, value)
+            store.remove_file(team, holder)  # it has expired: its values are free, even before its job removes it
     store.documents.put(team, collection.id, file, fields)
     store.documents.set_unique_values(team, collection.id, file.id, values)
 

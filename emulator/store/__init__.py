@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from emulator import ids
-from emulator.clock import Instant
 from emulator.directories import DATABASE, PRIVATE_DIRECTORY, DirectoryLock, LockTaken, is_temporary, sweep
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
@@ -128,12 +127,6 @@ class Store:
                 self.files.delete(team, id)
                 self.jobs.cancel(team, "expire_file", id)
                 self.release_blob(file.blob)
-
-    def remove_expired(self, team: str, collection_id: str, now: Instant) -> None:
-        """Delete the files of a collection that have expired, before their own jobs do."""
-        with self.transaction():
-            for file_id in self.documents.expired(team, collection_id, now):
-                self.remove_file(team, file_id)
 
     def remove_document(self, team: str, collection_id: str, file_id: str) -> bool:
         """Take a file out of a collection, and what was indexed of it. Whether it was there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from emulator.domain.collections import (
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.world import World
-from tests.operations.calling import advance, refusal, run, uploaded
+from tests.operations.calling import advance, end_slices_after, refusal, rows, run, turns, uploaded
 
 ADD, DELETE = FieldDefinitionOperation.ADD, FieldDefinitionOperation.DELETE
 TINY = ChunkConfiguration(Strategy.CHARS, 5, 5)
@@ -171,6 +172,20 @@ async def test_a_field_cannot_become_what_documents_are_not(world: World) -> Non
     advance(world, 3600)
     await update(world, collection, adding("a", required=True, unique=True))
     assert await fits(world, collection, "1", "2") == [False, True]
+
+
+async def test_update_removes_expired_documents_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many expired at once, other calls run in between; what they see does not change by it."""
+    collection = await create(world, FieldDefinition("a"))
+    for _ in range(6):
+        await add(world, collection, {"a": "1"}, expires_after=3600)
+    advance(world, 3600)
+    end_slices_after(2, monkeypatch)
+    with turns(lambda: len(rows(world, "SELECT 1 FROM files"))) as left:
+        await update(world, collection, adding("a", unique=True))
+    assert len(left) >= 3
+    assert max(before - after for before, after in pairwise([6, *left, 0])) <= 3
+    assert rows(world, "SELECT 1 FROM documents") == []
 
 
 async def test_a_field_may_be_unique_again(world: World) -> None:
