@@ -145,6 +145,11 @@ class GrowingBlobs:
         growing = self._growing.get(name)
         return None if growing is None or growing.is_appended else BlobAppender(self._path_of(name), growing)
 
+    def share_all(self, names: set[str]) -> None:
+        """Let none of the blobs grow again."""
+        for name in self._growing.keys() & names:
+            self.share(name)
+
     def share(self, name: str) -> None:
         """Let a blob never grow again. Bytes that no row claims yet are cut off."""
         growing = self._growing.pop(name, None)

@@ -125,8 +125,7 @@ class Blobs:
     def hold(self, names: Iterable[str]) -> None:
         """Keep blobs as they are, and from being removed, until as many calls of `let_go` have named them."""
         names = list(names)
-        for name in names:
-            self.share(name)
+        self._growing.share_all(set(names))
         with self._lock:
             self._held.update(names)
 
@@ -204,8 +203,7 @@ class Blobs:
         Nobody owns them any more: what is still there when the process ends is swept by the next one.
         """
         names = list(names)
-        for name in names:
-            self.share(name)  # nothing is appended to it any more
+        self._growing.share_all(set(names))  # nothing is appended to them any more
         if len(names) <= REMOVED_AT_ONCE:
             for name in names:
                 self._remove(name)

@@ -158,7 +158,7 @@ class Snapshots:
     def insert(self, team: str, snapshot: Opened) -> None:
         """Give a team, which has nothing, the rows of the snapshot at hand."""
         self._db.write("PRAGMA defer_foreign_keys=ON")
-        with self._without_triggers():
+        with self._db.without_triggers():  # nothing is counted: the counts come with the rows
             self._rename_blobs(snapshot.blobs)
             shift = self._shift()
             for table in self._tables():
@@ -245,8 +245,7 @@ class Snapshots:
 
     def _rename_blobs(self, names: dict[str, str]) -> None:
         self._db.write("CREATE TEMP TABLE blob_names (old TEXT PRIMARY KEY, new TEXT NOT NULL)")
-        for pair in names.items():
-            self._db.write("INSERT INTO temp.blob_names VALUES (?, ?)", pair)
+        self._db.write_many("INSERT INTO temp.blob_names VALUES (?, ?)", names.items())
 
     @contextmanager
     def _attached(self, path: Path) -> Iterator[None]:
@@ -255,13 +254,3 @@ class Snapshots:
             yield
         finally:
             self._db.write("DETACH snapshot")
-
-    @contextmanager
-    def _without_triggers(self) -> Iterator[None]:
-        """Nothing is counted: the counts come with the rows."""
-        triggers = self._db.rows("SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'")
-        for name, _ in triggers:
-            self._db.write(f"DROP TRIGGER main.{name}")
-        yield
-        for _, sql in triggers:
-            self._db.write(sql)

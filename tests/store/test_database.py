@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from emulator.errors import is_of_disk
 from emulator.store import DatabaseUnusable, LockTaken, Store
 from emulator.store.blob_writers import BlobWriter
 from emulator.store.database import BUSY_MILLISECONDS, SCHEMA_VERSION, Database
+from emulator.store.teams import _MANY_FILES
 
 
 class Interrupted(Exception):
@@ -93,6 +94,28 @@ def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
     assert store.files.get("a", "2", 0) is None
     assert store.jobs.earliest("a") is None
     assert "blob-a-1" in blobs(store), "what was let go was not lost"
+
+
+@pytest.mark.parametrize("end", ["commit", "roll back"])
+def test_clearing_many_files_runs_no_trigger_for_each(store: Store, end: str) -> None:
+    """They would count and note what goes as a whole. Before and after, and if it is undone, they count as ever."""
+    with store.transaction():
+        for number in range(_MANY_FILES):
+            insert(store, str(number), blob=f"blob-{number}", size=2)
+    before = store.database.rows_written
+    with suppress(Interrupted), store.transaction():
+        counts = store.clear("a")
+        assert (counts["files"], store.files.usage("a")) == (_MANY_FILES, (0, 0))
+        if end == "roll back":
+            raise Interrupted
+    assert store.database.rows_written - before < _MANY_FILES + 20
+    left = 0 if end == "commit" else _MANY_FILES
+    assert store.files.usage("a") == (left, 2 * left)
+    insert(store, "new", blob="blob-new", size=3)
+    assert store.files.usage("a") == (left + 1, 2 * left + 3)
+    store.remove_file("a", "new")
+    assert store.files.usage("a") == (left, 2 * left)
+    assert store.files.position("a", "new", SortBy.FILENAME) is not None
 
 
 def test_a_blob_goes_when_the_outermost_transaction_is_kept(store: Store) -> None:
