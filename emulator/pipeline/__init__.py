@@ -1,1 +1,25 @@
-"""What wraps every operation, the same for both doors: journal, authentication, decoding, bounds."""
+"""The pipeline between the transports and the operations.
+
+REST and gRPC turn each request into a `Call`, and `perform` passes it through one ordered list of middlewares to its
+operation. The list is `MIDDLEWARES` in `perform.py`; each middleware is a module of `middleware/`.
+
+Guarantees:
+
+- Both transports get the same checks in the same order.
+- `perform` returns a result or raises one of three: ApiError (a refusal; a defect is one of Kind.INTERNAL), CallerGone
+  (nobody to respond to; Dropped where a planned fault reset the connection), asyncio.CancelledError.
+- Each call has one journal entry with an outcome: "ok", the kind of the refusal, "CANCELLED" or "DROPPED"; "CUT" where
+  a planned fault ends a download midway. Internal calls (`x-emulator-internal`) have none.
+- A planned fault is counted, and learns the outcome, for every call that it matches, refused or not.
+
+Invariants:
+
+- `Call.team` and `Call.at` are set before any other middleware runs, `Call.entry` before any that can refuse.
+- The request is decoded once, by `decode`, because the body may be a stream. So an unauthenticated upload is refused
+  before its body is read; operations with `decode_first` are the exception that the real service makes.
+- Nothing between `check_limits` and the operation awaits, so an operation starts with the limits it was checked with.
+
+Why a list of functions: the order of the checks is part of the contract that is emulated, so it has to be readable in
+one place. A middleware that has nothing to do for a call returns what `call_next` returns without awaiting it, so that
+it costs a function call and no coroutine.
+"""

@@ -15,7 +15,7 @@ from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.pipeline.run import perform
+from emulator.pipeline.perform import perform
 from emulator.profiles import Reaction
 from emulator.rest.bodies import JSON, Headers, Reply, cors, encoded, head, refusal
 from emulator.rest.dispatch import Dispatch, Match

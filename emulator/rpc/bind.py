@@ -21,7 +21,7 @@ from emulator.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.pipeline.chaos.responses import encode_message
-from emulator.pipeline.run import perform
+from emulator.pipeline.perform import perform
 from emulator.rpc import health, reflection
 from emulator.rpc.call_threads import CallThreads
 from emulator.rpc.envelope import MessageCodec, envelope_of

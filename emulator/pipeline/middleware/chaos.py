@@ -1,0 +1,31 @@
+"""Apply chaos in the course of a call; `pipeline/chaos/` has the behaviours."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from emulator.domain.chaos import ChaosState
+from emulator.operations.base import Call
+from emulator.pipeline.chaos.calls import alter_result, hide_new_object, reject_at_random
+from emulator.pipeline.middleware import Next
+from emulator.world import World
+
+
+def apply_chaos(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Reject a call at random, or alter its result."""
+    state = call.chaos
+    return call_next(world, call) if state is None else _apply(world, call, call_next, state)
+
+
+async def _apply(world: World, call: Call, call_next: Next, state: ChaosState) -> Any:
+    reject_at_random(world, call, state)
+    return alter_result(call, state, await call_next(world, call))
+
+
+def hide_new_objects(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Refuse the first read of a new object. This needs the id, and so the decoded request."""
+    state = call.chaos
+    if state is not None:
+        hide_new_object(call, state)
+    return call_next(world, call)

@@ -1,0 +1,15 @@
+"""Decode the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Next
+from emulator.world import World
+
+
+async def decode(world: World, call: Call, call_next: Next) -> Any:
+    """Set the request of a call, which waits for its body unless that is a stream of the operation's own."""
+    call.request = await call.read(call)
+    return await call_next(world, call)

@@ -1,0 +1,89 @@
+"""Apply the planned faults that a call matches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, NoReturn
+
+from emulator.errors import ApiError, Dropped, Kind
+from emulator.operations.base import Call, Content
+from emulator.pipeline import refusals
+from emulator.pipeline.effects import Effect
+from emulator.pipeline.faults import Ticket
+from emulator.pipeline.middleware import Next
+from emulator.pipeline.outcomes import outcome_of
+from emulator.pipeline.streams import wrap_content, wrap_request
+from emulator.world import World
+
+CUT = "The connection was cut, as planned."
+
+
+def apply_planned_faults(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Match a call with the planned faults of its team, and apply the first effect. Internal calls match none."""
+    tickets = [] if call.envelope.is_internal else world.faults.take(call)
+    return _count(world, call, call_next, tickets) if tickets else call_next(world, call)
+
+
+async def _count(world: World, call: Call, call_next: Next, tickets: list[Ticket]) -> Any:
+    """Apply the first effect, if any, and tell every match the outcome."""
+    outcome = "ok"
+    try:
+        for ticket in tickets:
+            if ticket.effect is not None:
+                return await _apply(world, call, call_next, ticket, ticket.effect)
+        return await call_next(world, call)
+    except BaseException as error:
+        outcome = outcome_of(error)
+        raise
+    finally:
+        for ticket in tickets:
+            ticket.end(outcome)
+
+
+async def _apply(world: World, call: Call, call_next: Next, ticket: Ticket, effect: Effect) -> Any:
+    """Run a call with an effect: before the operation, on its upload, after it, or on its download."""
+    call.faults.append(ticket.label)
+    call.behaviour = effect.behaviour
+    if effect.delay_seconds is not None:
+        await asyncio.sleep(effect.delay_seconds)
+    if effect.cut_upload_after_bytes is None and (effect.drop == "before" or effect.refuses):
+        _end(world, call, effect)
+    _wrap_upload(world, call, effect)
+    result = await call_next(world, call)
+    if effect.drop == "after":
+        _end(world, call, effect)
+    if isinstance(result, Content):
+        return wrap_content(result, effect, lambda: _cut(call, ticket))
+    return result
+
+
+def _wrap_upload(world: World, call: Call, effect: Effect) -> None:
+    """Slow down or cut the upload that the decoded request will carry."""
+    read = call.read
+
+    async def read_wrapped(call: Call) -> Any:
+        return wrap_request(await read(call), effect, lambda: _end(world, call, effect))
+
+    call.read = read_wrapped
+
+
+def _end(world: World, call: Call, effect: Effect) -> NoReturn:
+    """End a call with the refusal of an effect, or else by resetting the connection."""
+    if effect.error is not None:
+        error = refusals.by_name(effect.error, world, call)
+    elif effect.status is not None:
+        error = refusals.by_status(effect.status, call)
+    else:
+        call.envelope.drop()
+        raise Dropped
+    error.message = effect.message or error.message
+    error.retry_after = effect.retry_after_seconds
+    raise error
+
+
+def _cut(call: Call, ticket: Ticket) -> NoReturn:
+    """End a download midway: over gRPC with a status, over REST with the end of the connection only."""
+    call.entry.end("CUT")
+    ticket.end("CUT")
+    raise ApiError(Kind.UNAVAILABLE, CUT)

@@ -1,0 +1,35 @@
+"""Record the call and its outcome in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from emulator.errors import ApiError, CallerGone
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Next
+from emulator.pipeline.outcomes import outcome_of, refusal_of
+from emulator.world import World
+
+
+async def record(world: World, call: Call, call_next: Next) -> Any:
+    """Start the entry of a call and end it with its outcome; complete it if there will be no response.
+
+    Raises ApiError in place of any other error, so that an entry and its response agree.
+    """
+    entry = call.entry = world.journal.begin(call)
+    try:
+        return await call_next(world, call)
+    except ApiError as error:
+        entry.refused(error)
+        raise
+    except (CallerGone, asyncio.CancelledError) as error:
+        entry.end(outcome_of(error))
+        world.journal.replied(call, None, None)
+        raise
+    except Exception as error:
+        refusal = refusal_of(call, error)
+        entry.refused(refusal)
+        raise refusal from error
+    finally:
+        entry.end()

@@ -1,0 +1,24 @@
+"""Warn the developer of a real xAI key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Next
+from emulator.pipeline.redact import looks_real
+from emulator.world import World
+
+REAL_KEY_HINT = (
+    "A client sent a key that looks real. The emulator takes any key, so use xai-emulator instead: "
+    "a real key that never gets here cannot leak from here."
+)
+
+
+def warn_of_real_key(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Log a warning for the first key that looks real."""
+    if call.secret is not None and not world.real_key_seen and looks_real(call.secret):
+        world.real_key_seen = True
+        world.log(REAL_KEY_HINT)
+    return call_next(world, call)

@@ -1,0 +1,24 @@
+"""Run the operation, at the end of the chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.domain.files import File
+from emulator.operations.base import Call
+from emulator.pipeline.effects import uploads
+from emulator.world import World
+
+
+async def run_operation(world: World, call: Call) -> Any:
+    """Run the operation of a call; note the hash of an uploaded file for the journal, which keeps no content."""
+    result = await call.operation.run(world, call, call.request)
+    if uploads(call.operation.request):
+        call.upload_hash = _hash_of(result)
+    return result
+
+
+def _hash_of(result: Any) -> str | None:
+    """Return the hash of the file that an upload made or changed; the result is the file or has it as a member."""
+    file = result if isinstance(result, File) else getattr(result, "file", None)
+    return file.hash if isinstance(file, File) else None

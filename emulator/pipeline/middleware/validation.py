@@ -1,0 +1,17 @@
+"""Check the decoded request against the limits of its team."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Next
+from emulator.pipeline.receive import within_bounds
+from emulator.world import World
+
+
+def check_limits(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Refuse a value beyond its limit, and settle the page size."""
+    call.request = within_bounds(call, call.request)
+    return call_next(world, call)

@@ -1,0 +1,60 @@
+"""The order of the middlewares, and the one function through which every call goes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from functools import reduce
+from typing import Any
+
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Middleware, Next
+from emulator.pipeline.middleware.authentication import authenticate
+from emulator.pipeline.middleware.chaos import apply_chaos, hide_new_objects
+from emulator.pipeline.middleware.decoding import decode
+from emulator.pipeline.middleware.faults import apply_planned_faults
+from emulator.pipeline.middleware.journal import record
+from emulator.pipeline.middleware.real_keys import warn_of_real_key
+from emulator.pipeline.middleware.run import run_operation
+from emulator.pipeline.middleware.team import identify_team
+from emulator.pipeline.middleware.validation import check_limits
+from emulator.world import World
+
+MIDDLEWARES: tuple[Middleware, ...] = (
+    identify_team,
+    record,
+    warn_of_real_key,
+    apply_planned_faults,
+    apply_chaos,
+    authenticate,
+    decode,
+    check_limits,
+    hide_new_objects,
+)
+
+
+def decode_before_authentication(middlewares: Sequence[Middleware]) -> list[Middleware]:
+    """Return the order for operations of which the real service reads the body before it checks the key."""
+    swapped: dict[Middleware, Middleware] = {authenticate: decode, decode: authenticate}
+    return [swapped.get(middleware, middleware) for middleware in middlewares]
+
+
+def chain(middlewares: Sequence[Middleware], handler: Next) -> Next:
+    """Return a function that passes a call through the middlewares, the first one outermost, to the handler."""
+    return reduce(_wrap, reversed(middlewares), handler)
+
+
+def _wrap(call_next: Next, middleware: Middleware) -> Next:
+    return lambda world, call: middleware(world, call, call_next)
+
+
+_perform = chain(MIDDLEWARES, run_operation)
+_perform_decode_first = chain(decode_before_authentication(MIDDLEWARES), run_operation)
+
+
+def perform(world: World, call: Call) -> Awaitable[Any]:
+    """Run one call; await the result.
+
+    Raises ApiError for a refusal or a defect, CallerGone if the client is gone, and asyncio.CancelledError. The
+    transport reports a response to the journal; without one, the pipeline has done that.
+    """
+    return _perform_decode_first(world, call) if call.operation.decode_first else _perform(world, call)

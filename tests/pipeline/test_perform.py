@@ -1,0 +1,153 @@
+"""The order of the middlewares, and how a call ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from emulator.domain.keys import INFERENCE_KEY
+from emulator.errors import ApiError, CallerGone, Dropped, Kind
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call
+from emulator.pipeline.faults import Rule, Script
+from emulator.pipeline.middleware import Middleware, Next
+from emulator.pipeline.perform import MIDDLEWARES, chain, decode_before_authentication, perform
+from emulator.world import World
+
+ORDER = [
+    *("identify_team", "record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
+    *("authenticate", "decode", "check_limits", "hide_new_objects"),
+]
+NO_FAILURE = None
+
+
+def names(middlewares: tuple[Middleware, ...] | list[Middleware]) -> list[str]:
+    return [middleware.__name__ for middleware in middlewares]  # type: ignore[attr-defined]  # they are functions
+
+
+def test_middlewares_have_documented_order() -> None:
+    """An operation that decodes first swaps authentication and decoding, and nothing else."""
+    assert names(MIDDLEWARES) == ORDER
+    swapped = list(ORDER)
+    swapped[5:7] = ["decode", "authenticate"]
+    assert names(decode_before_authentication(MIDDLEWARES)) == swapped
+
+
+def test_chain_runs_first_middleware_outermost(world: World, make_call: Callable[..., Call]) -> None:
+    """The handler runs last, and each middleware can change what the next one returned."""
+    seen: list[str] = []
+
+    def named(name: str) -> Middleware:
+        async def middleware(world: World, call: Call, call_next: Next) -> Any:
+            seen.append(name)
+            return f"{name}({await call_next(world, call)})"
+
+        return middleware
+
+    async def handler(world: World, call: Call) -> Any:
+        seen.append("handler")
+        return "result"
+
+    async def run() -> Any:
+        return await chain([named("a"), named("b")], handler)(world, make_call())
+
+    assert asyncio.run(run()) == "a(b(result))"
+    assert seen == ["a", "b", "handler"]
+
+
+def failing_call(make_call: Callable[..., Call], team: str, failure: BaseException | None, **changes: Any) -> Call:
+    """Return a call of `auth.api_key` whose operation raises, with a valid key of the team."""
+
+    async def read(call: Call) -> Any:
+        return call.operation.request()
+
+    async def run(world: World, call: Call, request: Any) -> Any:
+        if failure is not None:
+            raise failure
+        return "result"
+
+    operation = msgspec.structs.replace(OPERATIONS["auth.api_key"], run=run, **changes)
+    call = make_call(team=team)
+    return msgspec.structs.replace(call, operation=operation, credentials=f"{INFERENCE_KEY}@{team}", read=read)
+
+
+def run(world: World, call: Call) -> tuple[BaseException | None, list[dict[str, Any]]]:
+    """Perform a call in a loop of its own; return what it raised and what was reported to the loop."""
+    reported: list[dict[str, Any]] = []
+
+    async def work() -> BaseException | None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+        try:
+            await perform(world, call)
+        except BaseException as error:
+            return error
+        return None
+
+    return asyncio.run(work()), reported
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised", "outcome", "rule"),
+    [
+        (NO_FAILURE, type(None), "ok", None),
+        (ApiError(Kind.NOT_FOUND, "no", rule="why"), ApiError, "NOT_FOUND", "why"),
+        (CallerGone(), CallerGone, "CANCELLED", None),
+        (Dropped(), Dropped, "DROPPED", None),
+        (OSError(errno.ENOSPC, "No space left on device"), ApiError, "UNAVAILABLE", "disk"),
+        (ZeroDivisionError(), ApiError, "INTERNAL", "defect"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_outcome_of_call_is_in_journal_and_script(
+    world: World,
+    make_call: Callable[..., Call],
+    failure: BaseException | None,
+    raised: type[BaseException],
+    outcome: str,
+    rule: str | None,
+) -> None:
+    """The entry and the script that counts the call name the same outcome; only a defect is reported to the loop."""
+    team = f"outcome-{outcome.lower()}"
+    script = world.faults.add_script(team, Script(operation="auth.api_key", steps=["ok"]))  # type: ignore[attr-defined]
+    call = failing_call(make_call, team, failure)
+
+    error, reported = run(world, call)
+    assert type(error) is raised
+    assert (call.entry.outcome, call.entry.rule) == (outcome, rule)
+    assert [attempt.outcome for attempt in script.attempts] == [outcome]
+    assert [context["exception"] for context in reported] == ([failure] if rule == "defect" else [])
+
+
+@pytest.mark.parametrize("decode_first", [False, True])
+def test_decode_first_decides_which_refusal_comes_first(
+    world: World, make_call: Callable[..., Call], decode_first: bool
+) -> None:
+    """A bad body with a bad key: the refusal tells which one was checked first."""
+    call = failing_call(make_call, "default", None, decode_first=decode_first)
+    call.credentials = None
+
+    async def read(call: Call) -> Any:
+        raise ApiError(Kind.MISSHAPEN_BODY, "bad body")
+
+    call.read = read
+
+    error, _ = run(world, call)
+    assert isinstance(error, ApiError)
+    assert error.kind is (Kind.MISSHAPEN_BODY if decode_first else Kind.NO_CREDENTIALS)
+
+
+def test_planned_fault_comes_before_authentication(world: World, make_call: Callable[..., Call]) -> None:
+    """A call without a key gets the planned refusal, not a 401."""
+    world.faults.add_rule("early", Rule(operation="auth.api_key", error="unavailable"))  # type: ignore[attr-defined]
+    call = failing_call(make_call, "early", None)
+    call.credentials = "wrong@early"
+
+    error, _ = run(world, call)
+    assert isinstance(error, ApiError)
+    assert error.kind is Kind.UNAVAILABLE
+    assert call.entry.outcome == "UNAVAILABLE"
