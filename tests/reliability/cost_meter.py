@@ -159,6 +159,7 @@ class _Measured:
         self.ids = _fill(emulator, rows)
         self._control.post("/snapshots", json={"name": "full"}).raise_for_status()
         self._full = self._now = self._rows()
+        self._changed = False  # whether calls have written anything since
 
     def _rows(self) -> dict[str, int]:
         """How many rows each table has."""
@@ -170,21 +171,34 @@ class _Measured:
         counted: dict[str, int] = self._emulator._run(count())
         return counted
 
+    def _rows_written(self) -> int:
+        """How many rows were written so far."""
+        database = self._emulator._running().world.store.database
+
+        async def count() -> int:
+            return database.rows_written
+
+        written: int = self._emulator._run(count())
+        return written
+
     def restore(self) -> None:
         """Bring the state back to what it was at first."""
-        self._control.post("/snapshots/full/restore").raise_for_status()
-        self._now = self._rows()
+        if self._changed:
+            self._control.post("/snapshots/full/restore").raise_for_status()
+            self._now = self._rows()
+            self._changed = False
 
     def begin(self) -> None:
         """Begin to measure; first bring the state back where calls have removed or added much."""
         lost = any(self._now[table] < rows for table, rows in self._full.items() if table != "jobs")
         if lost or sum(self._now.values()) > (1 + DRIFT) * sum(self._full.values()):
             self.restore()
-        self._before = self._now
+        self._before, self._written = self._now, self._rows_written()
         self._steps.longest = (0.0, "")
 
     def end(self) -> tuple[float, str, int]:
         """Run what was planned; the longest step, what it was, and how many rows were made."""
+        self._changed |= self._rows_written() != self._written
         self._emulator.advance(FOLLOW_UP_SECONDS)
         longest = self._steps.longest
         self._now = self._rows()
