@@ -11,7 +11,7 @@ import pytest
 from emulator import Emulator
 from emulator.limits import DEFAULTS, DOCUMENTED, RELAXED, ROWS, Confidence, Limits, PageSize, override, parse_value
 from emulator.operations import OPERATIONS
-from emulator.pipeline.receive import rules
+from emulator.pipeline.validation import rules
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS

@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from emulator import Emulator
-from emulator.pipeline.effects import Effect
+from emulator.pipeline.fault_effects import Effect
 from emulator.pipeline.faults import Rule, Script
 from emulator.seed import SeedClock, SeedDocument, SeedFile, SeedRoot, SeedTeam
 from fixtures.team import EmulatedTeam

@@ -20,7 +20,7 @@ from emulator.error_hints import RULES
 from emulator.errors import WIRE
 from emulator.limits import DEFAULTS, GIB, KIB, MIB, RELAXED, ROWS
 from emulator.operations import OPERATIONS
-from emulator.pipeline.refusals import RECORDED
+from emulator.pipeline.error_catalog import RECORDED
 from emulator.profiles import PROFILES, Profile
 from emulator.rest.routes import NOT_EMULATED as NO_PATHS
 from emulator.rest.routes import ROUTES as REST_ROUTES

@@ -12,9 +12,9 @@ from emulator.control.server import Cleared
 from emulator.errors import WIRE
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
-from emulator.pipeline.effects import BadFault, downloads, uploads
+from emulator.pipeline.error_catalog import KINDS, RECORDED, STATUSES
+from emulator.pipeline.fault_effects import BadFault, downloads, uploads
 from emulator.pipeline.faults import Attempt, PlannedRule, PlannedScript, Rule, Script
-from emulator.pipeline.refusals import KINDS, RECORDED, STATUSES
 
 
 class RuleShown(Struct):

@@ -14,8 +14,8 @@ from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Ev
 from emulator.control.server import Cleared
 from emulator.errors import Kind
 from emulator.pipeline.journal import Entry, Ring
-from emulator.pipeline.lookup import CallQuery, Expectation, Unknowable, find, holds, nearest
-from emulator.pipeline.showing import CallShown, shown
+from emulator.pipeline.journal_query import CallQuery, Expectation, Inconclusive, find, holds, nearest
+from emulator.pipeline.journal_views import CallShown, shown
 from emulator.rest.routes import ROUTES as REST_ROUTES
 
 SHOWN = 500
@@ -125,7 +125,7 @@ async def verify(asked: Asked) -> Verified:
     found = find(ring, expected)
     try:
         passed = holds(ring, expected, len(found))
-    except Unknowable:
+    except Inconclusive:
         raise ControlError(
             409, f"{len(found)} calls fit, but {ring.evicted_since(expected.after)} calls were forgotten and might too"
         ) from None

@@ -11,7 +11,7 @@ from emulator.errors import ApiError, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.operations.search import Match, search
-from emulator.pipeline.receive import within_bounds
+from emulator.pipeline.validation import apply_limits
 from emulator.rest.shapes import search as shapes
 from emulator.store.index import Found
 
@@ -52,7 +52,7 @@ async def explain(asked: Asked) -> SearchReport:
     call = Call(OPERATIONS["documents.search"], "rest", None, asked.world.origin, _nothing_to_read)
     call.team, call.at = asked.team, asked.team.clock.now()
     try:
-        request = within_bounds(call, shapes.search({}, asked.body))
+        request = apply_limits(call, shapes.search({}, asked.body))
         matches = await search(asked.world, call, request)
     except ApiError as error:
         raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None

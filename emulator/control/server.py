@@ -9,7 +9,7 @@ from msgspec import Struct
 from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlRoute
 from emulator.operations import OPERATIONS
-from emulator.pipeline.effects import downloads, uploads
+from emulator.pipeline.fault_effects import downloads, uploads
 from emulator.rest.openapi import document
 from emulator.rest.routes import ROUTES as REST_ROUTES
 from emulator.store.jobs import HELD, Job

@@ -1,4 +1,4 @@
-"""Planned faults: rules and scripts of a team, which of them a call meets, and the account of what happened."""
+"""Planned faults: the rules and scripts of each team, which of them a call matches, and what came of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.clock import Instant, monotonic_ms
 from emulator.limits import whole
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Door, Operation
-from emulator.pipeline.effects import BadFault, Effect, applicable
+from emulator.pipeline.fault_effects import BadFault, Effect, applicable
 
 ATTEMPTS_MAX = 1000  # remembered by a script
 PLANS_MAX = 1000  # rules and scripts of a team
@@ -31,7 +31,7 @@ OneDoor = Annotated[Literal["rest", "grpc"], Meta(description="Only calls over t
 
 
 class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """An effect that some calls of some operations meet: from the nth on, so many times."""
+    """An effect on some calls of some operations: from the nth call on, a number of times."""
 
     operation: Glob
     id: Id | None = None
@@ -41,7 +41,7 @@ class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 
 
 class Script(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """What the next calls of an operation meet, one step each. After the last step calls go through."""
+    """Effects on the next calls of an operation, one step per call. Calls after the last step are not affected."""
 
     operation: Glob
     steps: Annotated[
@@ -53,7 +53,7 @@ class Script(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 class Attempt(msgspec.Struct):
-    """One call that a script has seen."""
+    """One call that a script has matched."""
 
     at: Instant
     gap_seconds: float | None  # real time since the previous attempt ended
@@ -66,7 +66,7 @@ class Attempt(msgspec.Struct):
 
 
 class PlannedRule(msgspec.Struct):
-    """A rule and what came of it."""
+    """A planned rule and its counts."""
 
     id: str
     rule: Rule
@@ -74,18 +74,18 @@ class PlannedRule(msgspec.Struct):
     calls: int = 0
     hits: int = 0
 
-    def take(self, call: Call) -> Ticket | None:
-        """Count a call; the ticket of one that meets the rule's effect."""
+    def take(self, call: Call) -> FaultMatch | None:
+        """Count a call that the rule matches; return a match if the effect applies to it."""
         if not _matches(self.operations, self.rule.door, call):
             return None
         self.calls += 1
         if self.calls < self.rule.nth or (self.rule.times is not None and self.hits >= self.rule.times):
             return None
-        return Ticket(self.rule, self.id, rule=self)
+        return FaultMatch(self.rule, self.id, rule=self)
 
 
 class PlannedScript(msgspec.Struct):
-    """A script, how far it has come, and the calls it has seen."""
+    """A planned script, its position and the calls it has matched."""
 
     id: str
     script: Script
@@ -97,11 +97,11 @@ class PlannedScript(msgspec.Struct):
 
     @property
     def completed(self) -> bool:
-        """Whether every step was consumed."""
+        """Return whether every step is consumed."""
         return self.position == len(self.script.steps)
 
-    def take(self, call: Call, *, decided: bool) -> Ticket | None:
-        """Note a call; it consumes a step, unless none is left or another script has decided about the call."""
+    def take(self, call: Call, *, decided: bool) -> FaultMatch | None:
+        """Record a call that the script matches; it consumes a step unless none is left or another script decides."""
         if not _matches(self.operations, self.script.door, call):
             return None
         step = None if self.completed or decided else self.script.steps[self.position]
@@ -118,16 +118,16 @@ class PlannedScript(msgspec.Struct):
         self.seen += 1
         self.attempts.append(attempt)
         effect = step if isinstance(step, Effect) else None
-        return Ticket(effect, f"{self.id}:{self.position}", script=self, attempt=attempt)
+        return FaultMatch(effect, f"{self.id}:{self.position}", script=self, attempt=attempt)
 
     def end(self, attempt: Attempt, outcome: str) -> None:
-        """Note how an attempt ended."""
+        """Record the outcome of an attempt."""
         attempt.outcome = outcome
         self._last_end_ms = monotonic_ms()
 
 
-class Ticket(msgspec.Struct):
-    """What one call meets: an effect, or only somebody who takes notes."""
+class FaultMatch(msgspec.Struct):
+    """A rule or script that matches a call, with the effect on it, if any."""
 
     effect: Effect | None
     label: str
@@ -136,7 +136,7 @@ class Ticket(msgspec.Struct):
     attempt: Attempt | None = None
 
     def end(self, outcome: str) -> None:
-        """The call is over."""
+        """Record the outcome of the call."""
         if self.script is not None and self.attempt is not None:
             self.script.end(self.attempt, outcome)
 
@@ -145,37 +145,37 @@ def _matches(operations: frozenset[str], door: Door | None, call: Call) -> bool:
     return call.operation.name in operations and (door is None or door == call.door)
 
 
-class Plans(msgspec.Struct):
-    """The rules and scripts of one team, each in the order in which they were set."""
+class FaultPlan(msgspec.Struct):
+    """The rules and scripts of one team, each in the order in which they were planned."""
 
     rules: dict[str, PlannedRule] = msgspec.field(default_factory=dict)
     scripts: dict[str, PlannedScript] = msgspec.field(default_factory=dict)
     numbers: Iterator[int] = msgspec.field(default_factory=lambda: itertools.count(1))
 
-    def take(self, call: Call) -> list[Ticket]:
-        """What a call meets. Every rule counts it, every script notes it; the first effect is the one that happens."""
-        tickets, decided = [], False
+    def take(self, call: Call) -> list[FaultMatch]:
+        """Match a call. Every rule counts it, every script records it; the first effect is the one that applies."""
+        matches, decided = [], False
         for script in self.scripts.values():
-            ticket = script.take(call, decided=decided)
-            if ticket is not None:
-                tickets.append(ticket)
-                decided = decided or (ticket.attempt is not None and ticket.attempt.step is not None)
+            match = script.take(call, decided=decided)
+            if match is not None:
+                matches.append(match)
+                decided = decided or (match.attempt is not None and match.attempt.step is not None)
         for rule in self.rules.values():
-            ticket = rule.take(call)
-            if ticket is not None and not decided:
+            match = rule.take(call)
+            if match is not None and not decided:
                 rule.hits += 1
-                tickets.append(ticket)
+                matches.append(match)
                 decided = True
-        return tickets
+        return matches
 
     def new_id(self, kind: str) -> str:
-        """An id that no rule or script of the team has."""
+        """Return an id that no rule or script of the team has."""
         while self.has(id := f"{kind}-{next(self.numbers)}"):
             pass
         return id
 
     def has(self, id: str) -> bool:
-        """Whether a rule or a script has this id."""
+        """Return whether a rule or a script has this id."""
         return id in self.rules or id in self.scripts
 
 
@@ -183,16 +183,16 @@ class Faults:
     """The planned faults of every team."""
 
     def __init__(self) -> None:
-        self._plans: dict[str, Plans] = {}
+        self._plans: dict[str, FaultPlan] = {}
 
-    def take(self, call: Call) -> list[Ticket]:
-        """What a call meets, nearly always nothing."""
+    def take(self, call: Call) -> list[FaultMatch]:
+        """Return the matches of a call, nearly always none."""
         plans = self._plans.get(call.team.name)
         return [] if plans is None else plans.take(call)
 
-    def plans(self, team: str) -> Plans:
+    def plans(self, team: str) -> FaultPlan:
         """The rules and scripts of a team."""
-        return self._plans.get(team) or Plans()
+        return self._plans.get(team) or FaultPlan()
 
     def add_rule(self, team: str, rule: Rule) -> PlannedRule:
         """Plan a rule. Raises BadFault."""
@@ -213,9 +213,9 @@ class Faults:
         plans.scripts[id] = PlannedScript(id, script, frozenset(operation.name for operation in operations))
         return plans.scripts[id]
 
-    def _with_room(self, team: str, id: str | None) -> Plans:
-        """The team's plans, if they can take one more of this id."""
-        plans = self._plans.setdefault(team, Plans())
+    def _with_room(self, team: str, id: str | None) -> FaultPlan:
+        """Return the plan of a team. Raises BadFault if it is full or has the id already."""
+        plans = self._plans.setdefault(team, FaultPlan())
         if len(plans.rules) + len(plans.scripts) >= PLANS_MAX:
             raise BadFault(f"the team has {PLANS_MAX} rules and scripts already: remove some")
         if id is not None and plans.has(id):
@@ -223,18 +223,18 @@ class Faults:
         return plans
 
     def remove(self, team: str, id: str) -> bool:
-        """Forget a rule or a script; whether there was one."""
+        """Remove a rule or a script; return whether there was one."""
         plans = self.plans(team)
         return plans.rules.pop(id, None) is not None or plans.scripts.pop(id, None) is not None
 
     def clear(self, team: str) -> int:
-        """Forget all of a team; how many there were."""
-        plans = self._plans.pop(team, Plans())
+        """Remove all faults of a team; return how many there were."""
+        plans = self._plans.pop(team, FaultPlan())
         return len(plans.rules) + len(plans.scripts)
 
 
 def _matching(glob: str) -> list[Operation]:
-    """The operations whose name fits a pattern. A pattern that fits none is a mistake, so it is refused."""
+    """Return the operations whose name matches a pattern. Raises BadFault if none does, as that is a mistake."""
     found = [operation for name, operation in OPERATIONS.items() if fnmatchcase(name, glob)]
     if not found:
         raise BadFault(f"no operation is called {glob!r}; known are {', '.join(sorted(OPERATIONS))}")

@@ -1,7 +1,7 @@
-"""A bounded memory of calls: who asked what, through which door, and what came of it.
+"""A bounded record of calls: the caller, the request, the transport and the outcome.
 
 To note a call is cheap: what went over the wire is kept as it is, cut to size, and only shown as JSON when somebody
-asks (`pipeline/showing.py`). Keys are never kept, and of uploads and downloads only how long they were.
+asks (`pipeline/journal_views.py`). Keys are never kept, and of uploads and downloads only how long they were.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from emulator.clock import rfc3339
 from emulator.domain.keys import DEFAULT_TEAM
 from emulator.pipeline.journal import Entry
-from emulator.pipeline.showing import shown_target
+from emulator.pipeline.journal_views import shown_target
 
 
 def request_logger(log: Callable[[str], None]) -> Callable[[str, Entry], None]:

@@ -1,6 +1,6 @@
-"""Uploads and downloads that a planned fault slows down or cuts: wrapped once, here, whatever door they go through.
+"""Uploads and downloads that a planned fault slows down or cuts, for both transports.
 
-The pauses are real time, for a team's clock moves no sockets. They are bounded, and nothing else here waits.
+The pauses are real time, because the clock of a team does not affect sockets; each stream has a bound.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from emulator.operations.base import Content, Reader
-from emulator.pipeline.effects import Effect, uploads
+from emulator.pipeline.fault_effects import Effect, uploads
 
 DRIP_SECONDS_MAX = 60
 DRIPS_PER_SECOND = 10
@@ -22,7 +22,7 @@ End = Callable[[], NoReturn]  # raises what ends the call
 
 
 def wrap_request(request: Any, effect: Effect, end: End) -> Any:
-    """The same request with its uploads slowed down or cut."""
+    """Return the request with its uploads slowed down or cut."""
     changes = {
         name: _wrap_upload(stream, effect, end)
         for name in uploads(type(request))  # type: ignore[arg-type]  # a class is hashable
@@ -32,7 +32,7 @@ def wrap_request(request: Any, effect: Effect, end: End) -> Any:
 
 
 async def _wrap_upload(stream: AsyncIterator[Any], effect: Effect, end: End) -> AsyncIterator[Any]:
-    """The pieces of an upload up to the cut: a piece that would go beyond it is not delivered."""
+    """Yield the pieces of an upload up to the cut, without the piece that would exceed it."""
     left, drip = effect.cut_upload_after_bytes, Drip(effect.drip_bytes_per_second)
     async with aclosing(stream) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
@@ -44,7 +44,7 @@ async def _wrap_upload(stream: AsyncIterator[Any], effect: Effect, end: End) -> 
                     end()
             yield piece
     if left is not None:
-        end()  # the upload is shorter than the cut: it is cut at its end, so that a planned fault always happens
+        end()  # an upload shorter than the cut is cut at its end, so that a planned fault always applies
 
 
 def _size(piece: Any) -> int:
@@ -52,7 +52,7 @@ def _size(piece: Any) -> int:
 
 
 def wrap_content(content: Content, effect: Effect, end: End) -> Content:
-    """The same content, slowed down or cut when it is read."""
+    """Return the content, slowed down or cut when it is read."""
     return msgspec.structs.replace(content, read=_wrap_reader(content.read, effect, end))
 
 
@@ -84,14 +84,14 @@ def _parts(piece: bytes, rate: int | None) -> list[bytes]:
 
 
 class Drip:
-    """Holds a stream to so many bytes per second, until it has cost a minute."""
+    """Limits a stream to a rate, until the pauses add up to DRIP_SECONDS_MAX."""
 
     def __init__(self, bytes_per_second: int | None) -> None:
         self._rate = bytes_per_second
         self._left = float(DRIP_SECONDS_MAX)
 
     async def pause(self, size: int) -> None:
-        """Wait as long as so many bytes take."""
+        """Wait as long as this many bytes take at the rate."""
         if self._rate is not None and self._left > 0:
             seconds = min(size / self._rate, self._left)
             self._left -= seconds

@@ -18,7 +18,7 @@ from emulator.domain.keys import Plane
 from emulator.limits import Between, Chars, Items, PageSize
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
-from emulator.pipeline.receive import rules
+from emulator.pipeline.validation import rules
 from emulator.profiles import Reaction
 from emulator.rest.openapi_links import links, operation_id, path_parameters
 from emulator.rest.openapi_protojson import accept_protojson

@@ -25,7 +25,7 @@ from emulator.cli.doctor import EXTRACTORS
 from emulator.cli.environment import environment
 from emulator.limits import ROWS
 from emulator.operations import OPERATIONS
-from emulator.pipeline.effects import BEHAVIOURS
+from emulator.pipeline.fault_effects import BEHAVIOURS
 from emulator.settings import CLIENT_NAMES, from_environment
 from emulator.version import VERSION
 from tests.serving import PATIENCE_SECONDS

@@ -21,7 +21,7 @@ from emulator.limits import exceeds
 from emulator.operations.collections import CreateCollection, UpdateCollection
 from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, UpdateDocument
 from emulator.operations.search import SearchDocuments
-from emulator.pipeline.receive import within_bounds
+from emulator.pipeline.validation import apply_limits
 from emulator.settings import Settings
 from emulator.world import World
 from tests.operations.calling import call_of, refusal, run, uploaded
@@ -197,10 +197,10 @@ async def test_ids_above_limit_are_refused(
     request = request_of(["a"] * count)
     if refused:
         with pytest.raises(ApiError) as raised:
-            within_bounds(call_of(world, operation), request)
+            apply_limits(call_of(world, operation), request)
         assert raised.value.rule == row
     else:
-        within_bounds(call_of(world, operation), request)
+        apply_limits(call_of(world, operation), request)
 
 
 @pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])
@@ -277,7 +277,7 @@ async def test_field_definition_updates_of_one_call_are_bounded(world: World) ->
     limit(world, field_definitions_max=3)
     updates = [FieldDefinitionUpdate(FieldDefinition("a"))] * 4
     with pytest.raises(ApiError) as raised:
-        within_bounds(call_of(world, "collections.update"), UpdateCollection("c", field_definition_updates=updates))
+        apply_limits(call_of(world, "collections.update"), UpdateCollection("c", field_definition_updates=updates))
     assert raised.value.rule == "field_definitions_max"
 
 

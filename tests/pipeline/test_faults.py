@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from emulator.errors import WIRE
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope
-from emulator.pipeline.effects import BadFault, Effect, applicable, downloads, uploads
+from emulator.pipeline.error_catalog import ERRORS, RECORDED, STATUSES, by_name, by_status
+from emulator.pipeline.fault_effects import BadFault, Effect, applicable, downloads, uploads
 from emulator.pipeline.faults import PLANS_MAX, Faults, Rule, Script
-from emulator.pipeline.refusals import ERRORS, RECORDED, STATUSES, by_name, by_status
 from emulator.world import World
 
 UPLOADS = {
@@ -27,10 +27,10 @@ UPLOADS = {
 
 def met(faults: Faults, call: Call) -> list[str]:
     """The labels of the effects that a call meets; each is ended at once."""
-    tickets = faults.take(call)
-    for ticket in tickets:
-        ticket.end("ok")
-    return [ticket.label for ticket in tickets if ticket.effect is not None]
+    matches = faults.take(call)
+    for match in matches:
+        match.end("ok")
+    return [match.label for match in matches if match.effect is not None]
 
 
 def test_streams_are_read_off_the_declarations() -> None:

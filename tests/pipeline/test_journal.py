@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.operations.base import Call
 from emulator.pipeline.journal import BODY_BYTES_MAX, Journal, Watcher
-from emulator.pipeline.lookup import CallQuery, Expectation, Unknowable, find, holds
+from emulator.pipeline.journal_query import CallQuery, Expectation, Inconclusive, find, holds
 from tests.serving import PATIENCE_SECONDS
 
 
@@ -69,7 +69,7 @@ def test_a_verdict_is_never_wrong(
     ring = small.ring("default")
     try:
         assert holds(ring, expected, len(find(ring, expected))) == truth
-    except Unknowable:
+    except Inconclusive:
         assert ring.evicted_since(after) > 0
 
 

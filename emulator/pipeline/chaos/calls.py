@@ -13,7 +13,7 @@ from emulator.domain.chaos import ChaosFlag, ChaosState
 from emulator.domain.keys import Plane
 from emulator.errors import not_found
 from emulator.operations.base import Call, Content, Reader
-from emulator.pipeline import refusals
+from emulator.pipeline import error_catalog
 from emulator.pipeline.chaos import report
 from emulator.world import World
 
@@ -41,7 +41,7 @@ def reject_at_random(world: World, call: Call, state: ChaosState) -> None:
     if state.random("reject", ONE_IN_REJECTED) == 0 and state.rejected != state.calls - 1:
         state.rejected = state.calls
         report(call, ChaosFlag.RATE_LIMITS)
-        error = refusals.by_name("rate_limited", world, call)
+        error = error_catalog.by_name("rate_limited", world, call)
         error.retry_after = RETRY_AFTER_SECONDS
         raise error
 

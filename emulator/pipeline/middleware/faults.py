@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from emulator.errors import ApiError, Dropped, Kind
 from emulator.operations.base import Call, Content
-from emulator.pipeline import refusals
-from emulator.pipeline.effects import Effect
-from emulator.pipeline.faults import Ticket
+from emulator.pipeline import error_catalog
+from emulator.pipeline.fault_effects import Effect
+from emulator.pipeline.faults import FaultMatch
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of
 from emulator.pipeline.streams import wrap_content, wrap_request
@@ -21,29 +21,29 @@ CUT = "The connection was cut, as planned."
 
 def apply_planned_faults(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
     """Match a call with the planned faults of its team, and apply the first effect. Internal calls match none."""
-    tickets = [] if call.envelope.is_internal else world.faults.take(call)
-    return _count(world, call, call_next, tickets) if tickets else call_next(world, call)
+    matches = [] if call.envelope.is_internal else world.faults.take(call)
+    return _count(world, call, call_next, matches) if matches else call_next(world, call)
 
 
-async def _count(world: World, call: Call, call_next: Next, tickets: list[Ticket]) -> Any:
+async def _count(world: World, call: Call, call_next: Next, matches: list[FaultMatch]) -> Any:
     """Apply the first effect, if any, and tell every match the outcome."""
     outcome = "ok"
     try:
-        for ticket in tickets:
-            if ticket.effect is not None:
-                return await _apply(world, call, call_next, ticket, ticket.effect)
+        for match in matches:
+            if match.effect is not None:
+                return await _apply(world, call, call_next, match, match.effect)
         return await call_next(world, call)
     except BaseException as error:
         outcome = outcome_of(error)
         raise
     finally:
-        for ticket in tickets:
-            ticket.end(outcome)
+        for match in matches:
+            match.end(outcome)
 
 
-async def _apply(world: World, call: Call, call_next: Next, ticket: Ticket, effect: Effect) -> Any:
+async def _apply(world: World, call: Call, call_next: Next, match: FaultMatch, effect: Effect) -> Any:
     """Run a call with an effect: before the operation, on its upload, after it, or on its download."""
-    call.faults.append(ticket.label)
+    call.faults.append(match.label)
     call.behaviour = effect.behaviour
     if effect.delay_seconds is not None:
         await asyncio.sleep(effect.delay_seconds)
@@ -54,7 +54,7 @@ async def _apply(world: World, call: Call, call_next: Next, ticket: Ticket, effe
     if effect.drop == "after":
         _end(world, call, effect)
     if isinstance(result, Content):
-        return wrap_content(result, effect, lambda: _cut(call, ticket))
+        return wrap_content(result, effect, lambda: _cut(call, match))
     return result
 
 
@@ -71,9 +71,9 @@ def _wrap_upload(world: World, call: Call, effect: Effect) -> None:
 def _end(world: World, call: Call, effect: Effect) -> NoReturn:
     """End a call with the refusal of an effect, or else by resetting the connection."""
     if effect.error is not None:
-        error = refusals.by_name(effect.error, world, call)
+        error = error_catalog.by_name(effect.error, world, call)
     elif effect.status is not None:
-        error = refusals.by_status(effect.status, call)
+        error = error_catalog.by_status(effect.status, call)
     else:
         call.envelope.drop()
         raise Dropped
@@ -82,8 +82,8 @@ def _end(world: World, call: Call, effect: Effect) -> NoReturn:
     raise error
 
 
-def _cut(call: Call, ticket: Ticket) -> NoReturn:
+def _cut(call: Call, match: FaultMatch) -> NoReturn:
     """End a download midway: over gRPC with a status, over REST with the end of the connection only."""
     call.entry.end("CUT")
-    ticket.end("CUT")
+    match.end("CUT")
     raise ApiError(Kind.UNAVAILABLE, CUT)

@@ -7,11 +7,11 @@ from typing import Any
 
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
-from emulator.pipeline.receive import within_bounds
+from emulator.pipeline.validation import apply_limits
 from emulator.world import World
 
 
 def check_limits(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
     """Refuse a value beyond its limit, and settle the page size."""
-    call.request = within_bounds(call, call.request)
+    call.request = apply_limits(call, call.request)
     return call_next(world, call)

@@ -20,7 +20,7 @@ from emulator.operations.documents import (
     ListDocuments,
     UploadDocument,
 )
-from emulator.pipeline.receive import within_bounds
+from emulator.pipeline.validation import apply_limits
 from emulator.rest import multipart, protojson
 from emulator.rest.reading import Exchange
 from emulator.rest.shapes.collections import Ordering, TeamQuery
@@ -195,7 +195,7 @@ async def upload(exchange: Exchange, call: Call) -> UploadDocument:
             content_type=fields.get("content_type") or data.content_type,
             fields=_metadata(fields.get("fields", ""), call),
         )
-        within_bounds(call, said)
+        apply_limits(call, said)
         return said
 
     return UploadDocument(exchange.path["collection_id"], content(), head, fields.get("team_id") or query.team_id)

@@ -1,4 +1,4 @@
-"""The journal as people read it: entries as JSON, bodies decoded, everything that looks like a key struck out."""
+"""JSON views of journal entries: bodies decoded, everything that looks like a key redacted."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CallShown(Struct):
 
 
 def shown(entry: Entry, team: str) -> CallShown:
-    """An entry of a team's journal."""
+    """Return the view of an entry."""
     return CallShown(
         number=entry.number,
         at=rfc3339(entry.at),
@@ -83,12 +83,12 @@ def shown(entry: Entry, team: str) -> CallShown:
 
 
 def request_json(entry: Entry) -> Any:
-    """The JSON value of a request; None where there is none, or only its beginning is kept."""
+    """Return the JSON value of a request; None if there is none or it is truncated."""
     return _decoded(entry, entry.request, is_request=True)
 
 
 def unread(entry: Entry) -> list[str]:
-    """The fields that the client sent and nobody read."""
+    """Return the names of the request fields that the server ignored."""
     if entry.codec is None or not isinstance(entry.request, Body) or entry.request.truncated:
         return list(entry.unread)
     try:

@@ -1,4 +1,4 @@
-"""What a planned fault does to a call: which effects there are, and which of them can happen to which operation."""
+"""The effects of planned faults, and which of them can apply to which operation."""
 
 from __future__ import annotations
 
@@ -10,38 +10,36 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from emulator.operations.base import Content, Operation
-from emulator.pipeline.refusals import ERRORS, STATUSES
+from emulator.pipeline.error_catalog import ERRORS, STATUSES
 
 DELAY_SECONDS_MAX = 60
 
 Status = Annotated[int, Meta(ge=400, le=599, description="A refusal with this HTTP status.")]
 ErrorName = Annotated[str, Meta(description="A refusal by name; GET /_emulator/faults/vocabulary lists them.")]
-Sentence = Annotated[str, Meta(max_length=2000, description="The refusal's message, instead of its own.")]
+Sentence = Annotated[str, Meta(max_length=2000, description="The message of the refusal, in place of the usual one.")]
 RetryAfter = Annotated[int, Meta(ge=0, le=86_400, description="Seconds for the refusal's Retry-After header.")]
 Delay = Annotated[float, Meta(ge=0, le=DELAY_SECONDS_MAX, description="Real seconds to wait before anything else.")]
 Drop = Annotated[
-    Literal["before", "after"], Meta(description="The connection is reset, before or after the operation runs.")
+    Literal["before", "after"], Meta(description="Reset the connection before or after the operation runs.")
 ]
-CutUpload = Annotated[int, Meta(ge=0, le=2**40, description="The connection ends once so many bytes were received.")]
-CutDownload = Annotated[int, Meta(ge=0, le=2**40, description="The connection ends once so many bytes were sent.")]
+CutUpload = Annotated[int, Meta(ge=0, le=2**40, description="Reset the connection once this many bytes were received.")]
+CutDownload = Annotated[int, Meta(ge=0, le=2**40, description="End the connection once this many bytes were sent.")]
 Rate = Annotated[int, Meta(ge=1, le=2**30, description="The rate of uploads and downloads, for a minute at most.")]
 
 
-# What an operation can be told to do otherwise than usual, and which one that is.
+# Unusual behaviours of the real service, and the operation that each belongs to.
 BEHAVIOURS: dict[str, str] = {
-    "cancel_reverts": "batches.cancel",  # observed live, 2026-08: cancelled requests that end as if they were not
+    "cancel_reverts": "batches.cancel",  # observed live, 2026-08: cancelled requests complete anyway
 }
-Behaviour = Annotated[
-    Literal["cancel_reverts"], Meta(description="What the real service does at times, and the emulator only if told.")
-]
+Behaviour = Annotated[Literal["cancel_reverts"], Meta(description="A behaviour that the real service shows at times.")]
 
 
 class BadFault(ValueError):
-    """A fault that cannot be planned; the message says why."""
+    """A fault that cannot be planned; the message has the reason."""
 
 
 class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What happens to a call."""
+    """What a planned fault does to a call."""
 
     error: ErrorName | None = None
     status: Status | None = None
@@ -56,18 +54,18 @@ class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
     @property
     def refuses(self) -> bool:
-        """Whether the call ends with a refusal."""
+        """Return whether the call ends with a refusal."""
         return self.error is not None or self.status is not None
 
 
-# How a call may end; it ends once. An upload that is cut may end with a refusal, otherwise with the connection.
+# A call ends once, in one of these ways. A cut upload ends with a refusal if one is given, else with the connection.
 _ENDS = ("error", "status", "drop", "cut_upload_after_bytes", "cut_download_after_bytes")
 _TOGETHER = {("error", "cut_upload_after_bytes"), ("status", "cut_upload_after_bytes")}
 _OF_A_REFUSAL = ("message", "retry_after_seconds")
 
 
 def applicable(effect: Effect, operations: Iterable[Operation]) -> list[Operation]:
-    """The operations an effect can happen to. Raises BadFault for one that can happen to none."""
+    """Return the operations that an effect can apply to. Raises BadFault if there is none."""
     _check(effect)
     operations = list(operations)
     reasons = [_lacking(effect, operation) for operation in operations]
@@ -77,7 +75,7 @@ def applicable(effect: Effect, operations: Iterable[Operation]) -> list[Operatio
 
 
 def _check(effect: Effect) -> None:
-    """Refuse unknown words, and effects that exclude each other."""
+    """Reject unknown names, and effects that exclude each other."""
     given = [name for name in Effect.__struct_fields__ if getattr(effect, name) is not None]
     if not set(given) - set(_OF_A_REFUSAL):
         raise BadFault("a fault without an effect does nothing: give at least one")
@@ -96,7 +94,7 @@ def _check(effect: Effect) -> None:
 
 
 def _lacking(effect: Effect, operation: Operation) -> str | None:
-    """Why an effect cannot happen to an operation: the part of it that has no place there."""
+    """Return why an effect cannot apply to an operation; None if it can."""
     up, down = bool(uploads(operation.request)), downloads(operation.run)
     for name, moved in (
         ("cut_upload_after_bytes", up),
@@ -112,7 +110,7 @@ def _lacking(effect: Effect, operation: Operation) -> str | None:
 
 @functools.cache
 def uploads(request: Hashable) -> tuple[str, ...]:
-    """The fields of a request's type that are streams: of bytes, or of pieces that hold bytes."""
+    """Return the names of the fields of a request type that are streams of bytes or of chunks."""
     hints = typing.get_type_hints(request)
     return tuple(name for name, hint in hints.items() if any(_is_stream(part) for part in (hint, *_parts(hint))))
 
@@ -127,5 +125,5 @@ def _is_stream(hint: Any) -> bool:
 
 @functools.cache
 def downloads(run: Hashable) -> bool:
-    """Whether what an operation runs answers with content."""
+    """Return whether an operation returns content."""
     return typing.get_type_hints(run).get("return") is Content

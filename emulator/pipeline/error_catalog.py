@@ -1,4 +1,4 @@
-"""The refusals that a planned fault can name: every kind, every status, and some as the real service words them."""
+"""The errors that a planned fault can name: every kind, every status, and recorded errors of the real service."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from emulator.limits import Confidence
 from emulator.operations.base import Call
 from emulator.world import World
 
-MODEL = "grok-4"  # what a sentence about a model names: a fault comes before the request is read
+MODEL = "grok-4"  # in messages that name a model: a fault applies before the request is read
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A refusal as the real service words it. `{team}` and `{model}` are filled in."""
+    """An error in the words of the real service. `{team}` and `{model}` are placeholders."""
 
     kind: Kind
     sentence: str
@@ -59,7 +59,7 @@ RECORDED: dict[str, Recorded] = {
 }
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 ERRORS: tuple[str, ...] = (*RECORDED, *KINDS)
-STATUSES: dict[int, Kind] = {  # which kind a bare status stands for; gRPC knows kinds only
+STATUSES: dict[int, Kind] = {  # the kind that a status alone stands for; gRPC has kinds only
     400: Kind.INVALID_ARGUMENT,
     401: Kind.NO_CREDENTIALS,
     403: Kind.PERMISSION_DENIED,
@@ -83,7 +83,7 @@ STATUSES: dict[int, Kind] = {  # which kind a bare status stands for; gRPC knows
 
 
 def by_name(name: str, world: World, call: Call) -> ApiError:
-    """The refusal of a name in ERRORS, in the words of the plane of the call."""
+    """Return the refusal for a name in ERRORS, in the words of the plane of the call."""
     if name not in RECORDED:
         return by_kind(KINDS[name], call)
     recorded = RECORDED[name]
@@ -92,14 +92,14 @@ def by_name(name: str, world: World, call: Call) -> ApiError:
 
 
 def by_status(status: int, call: Call) -> ApiError:
-    """The refusal of a status in STATUSES."""
+    """Return the refusal for a status in STATUSES."""
     error = by_kind(STATUSES[status], call)
     error.status = status
     return error
 
 
 def by_kind(kind: Kind, call: Call) -> ApiError:
-    """The refusal of a kind: of a key in the recorded words, otherwise in ours."""
+    """Return the refusal for a kind: recorded words for a bad key, our own otherwise."""
     plane = call.operation.plane
     if kind is Kind.INCORRECT_KEY:
         return incorrect_key(call.credentials or "", plane)

@@ -1,4 +1,4 @@
-"""Hold a decoded request against the limits its fields declare."""
+"""Check a decoded request against the limits that its fields declare."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from emulator.profiles import Reaction
 Rule = Between | Chars | Items | PageSize
 
 
-def within_bounds(call: Call, request: Any) -> Any:
-    """The request, its page size settled. Refuses a value beyond its bounds, also in the requests it is a list of."""
+def apply_limits(call: Call, request: Any) -> Any:
+    """Return the request with the page size in force. Raises ApiError for a value beyond its limit."""
     limited, nested = _checked_fields(type(request))  # type: ignore[arg-type]  # a class is hashable
     changes: dict[str, Any] = {}
     for name, rule in limited:
         value = getattr(request, name)
         if isinstance(rule, PageSize) and has_flag(call, ChaosFlag.SMALL_PAGES):
-            value = SMALL_PAGE_ITEMS  # whatever was asked for
+            value = SMALL_PAGE_ITEMS  # whatever the client asked for
         if value is None:
             continue
         if isinstance(rule, Between):
@@ -40,19 +40,19 @@ def within_bounds(call: Call, request: Any) -> Any:
         else:
             changes[name] = page_size(call, name, value, rule)
     for name in nested:
-        changes[name] = [within_bounds(call, item) for item in getattr(request, name)]
+        changes[name] = [apply_limits(call, item) for item in getattr(request, name)]
     return msgspec.structs.replace(request, **changes) if changes else request
 
 
 @functools.cache
 def _checked_fields(request: Hashable) -> tuple[tuple[tuple[str, Rule], ...], tuple[str, ...]]:
-    """Return both kinds of fields at the price of one look-up for each call."""
+    """Return the fields to check, both kinds with one cache access per call."""
     return rules(request), lists(request)
 
 
 @functools.cache
 def rules(request: Hashable) -> tuple[tuple[str, Rule], ...]:
-    """The rules that a request type declares on its fields."""
+    """Return the rules that a request type declares, with the names of their fields."""
     found: list[tuple[str, Rule]] = []
     for name, hint in typing.get_type_hints(request, include_extras=True).items():
         found += [(name, mark) for mark in _marks(hint) if isinstance(mark, Rule)]
@@ -61,7 +61,7 @@ def rules(request: Hashable) -> tuple[tuple[str, Rule], ...]:
 
 @functools.cache
 def lists(request: Hashable) -> tuple[str, ...]:
-    """The fields of a request type that are lists of requests with rules of their own."""
+    """Return the fields of a request type that are lists of structs with rules of their own."""
     items = {name: typing.get_args(hint) for name, hint in typing.get_type_hints(request).items() if _is_list(hint)}
     return tuple(name for name, (item,) in items.items() if _is_struct(item) and rules(item))
 
@@ -83,7 +83,7 @@ def _marks(hint: Any) -> tuple[Any, ...]:
 
 
 def check_between(name: str, value: int, rule: Between, limits: Limits) -> None:
-    """Refuse a number outside its two rows."""
+    """Refuse a number outside its two limits."""
     low, high = getattr(limits, rule.low), getattr(limits, rule.high)
     outside = rule.low if low is not None and value < low else rule.high if high is not None and value > high else None
     if outside:
@@ -94,21 +94,21 @@ def check_between(name: str, value: int, rule: Between, limits: Limits) -> None:
 
 
 def check_chars(name: str, value: str, rule: Chars, limits: Limits) -> None:
-    """Refuse a text that is longer than its row."""
+    """Refuse a text that is longer than its limit."""
     most = getattr(limits, rule.high)
     if most is not None and len(value) > most:
         raise invalid(f"{name} must have at most {most} characters, got {len(value)}.", rule=rule.high, param=name)
 
 
 def check_items(name: str, value: Sequence[Any], rule: Items, limits: Limits) -> None:
-    """Refuse a list that is longer than its row."""
+    """Refuse a list that is longer than its limit."""
     most = getattr(limits, rule.high)
     if most is not None and len(value) > most:
         raise invalid(f"{name} must have at most {most} items, got {len(value)}.", rule=rule.high, param=name)
 
 
 def page_size(call: Call, name: str, value: int, rule: PageSize) -> int:
-    """The page size in force: 0 or less is the default (files.proto); over the maximum it depends on the profile."""
+    """Return the page size in force: the default for 0 or less (files.proto); over the maximum the profile decides."""
     limits = call.team.limits
     most: int | None = getattr(limits, rule.high)
     if value <= 0:

@@ -1,4 +1,4 @@
-"""Questions about the journal: which calls fit, how many, and whether that is as expected."""
+"""Queries of the journal: which calls match, how many, and whether that is as expected."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.pipeline.journal import Entry, Ring
-from emulator.pipeline.showing import request_json
+from emulator.pipeline.journal_views import request_json
 
 Pattern = Annotated[str, Meta(max_length=2000, description="May hold `*` and `?`.")]
 Count = Annotated[int, Meta(ge=0, le=2**31)]
 
 
 class CallQuery(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which calls are meant: those that fit everything that is given."""
+    """Selects the calls that match every given field."""
 
     operation: Pattern | None = None
     door: Literal["rest", "grpc"] | None = None
@@ -25,14 +25,12 @@ class CallQuery(Struct, forbid_unknown_fields=True, kw_only=True):
     outcome: Annotated[str, Meta(description='"ok", "refused", or a kind such as "NOT_FOUND".')] | None = None
     status: int | str | None = None  # of HTTP, or the name of a gRPC code
     fault: Pattern | None = None
-    body: (
-        Annotated[Any, Meta(description="Values that the request's JSON holds, whatever else it holds.")] | UnsetType
-    ) = UNSET
+    body: Annotated[Any, Meta(description="Values that the JSON of the request contains.")] | UnsetType = UNSET
     after: Annotated[Count, Meta(description="Only calls with a greater number.")] = 0
 
 
 class Expectation(CallQuery, forbid_unknown_fields=True, kw_only=True):
-    """How many calls are expected to fit: so many, or a range; nothing given means at least one."""
+    """How many calls are expected to match: a number or a range; at least one if nothing is given."""
 
     times: Count | None = None
     at_least: Count | None = None
@@ -40,7 +38,7 @@ class Expectation(CallQuery, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def range(self) -> tuple[int, int | None]:
-        """The fewest and the most calls that are expected."""
+        """Return the fewest and the most calls that are expected; None is no maximum."""
         if self.times is not None:
             return self.times, self.times
         if self.at_least is None and self.at_most is None:
@@ -48,28 +46,28 @@ class Expectation(CallQuery, forbid_unknown_fields=True, kw_only=True):
         return self.at_least or 0, self.at_most
 
 
-class Unknowable(Exception):
-    """The calls that could decide were forgotten."""
+class Inconclusive(Exception):
+    """The calls that could decide were evicted from the journal."""
 
 
 def find(ring: Ring, query: CallQuery) -> list[Entry]:
-    """The calls that fit, oldest first."""
+    """Return the calls that match, oldest first."""
     return [entry for entry in ring.entries if entry.number > query.after and not any(differences(entry, query))]
 
 
 def holds(ring: Ring, expected: Expectation, found: int) -> bool:
-    """Whether so many calls are as expected. Raises Unknowable where calls that were forgotten could change that."""
+    """Return whether the number of calls is as expected. Raises Inconclusive if evicted calls could change that."""
     low, high = expected.range
     most = found + ring.evicted_since(expected.after)
     if found >= low and (high is None or most <= high):
         return True
     if most < low or (high is not None and found > high):
         return False
-    raise Unknowable
+    raise Inconclusive
 
 
 def nearest(ring: Ring, query: CallQuery, limit: int) -> list[tuple[Entry, list[str]]]:
-    """The calls that fit in all but a few things, those with the fewest first, each with what does not fit."""
+    """Return the calls that nearly match, the fewest differences first, each with the fields that differ."""
     candidates = [
         (entry, wrong)
         for entry in ring.entries
@@ -79,7 +77,7 @@ def nearest(ring: Ring, query: CallQuery, limit: int) -> list[tuple[Entry, list[
 
 
 def differences(entry: Entry, query: CallQuery) -> Iterator[str]:
-    """The names of what does not fit."""
+    """Yield the names of the fields that do not match."""
     for name, fits in _TESTS.items():
         wanted = getattr(query, name)
         if wanted is not None and wanted is not UNSET and not fits(entry, wanted):
@@ -87,7 +85,7 @@ def differences(entry: Entry, query: CallQuery) -> Iterator[str]:
 
 
 def _contains(value: Any, wanted: Any) -> bool:
-    """Whether a JSON value holds another: objects may hold more fields, everything else is the same."""
+    """Return whether a JSON value contains another: objects may have more members, all else must be equal."""
     if isinstance(wanted, dict) and isinstance(value, dict):
         return all(name in value and _contains(value[name], item) for name, item in wanted.items())
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
