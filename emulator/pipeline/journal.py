@@ -1,7 +1,7 @@
 """A bounded record of calls: the caller, the request, the transport and the outcome.
 
-To note a call is cheap: what went over the wire is kept as it is, cut to size, and only shown as JSON when somebody
-asks (`pipeline/journal_views.py`). Keys are never kept, and of uploads and downloads only how long they were.
+Recording is cheap: bodies are kept as bytes, truncated, and decoded only when the journal is read
+(`pipeline/journal_views.py`). Keys are never kept, and of uploads and downloads only the length and the hash.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from emulator.redaction import REDACTED
 
 ENTRIES_MAX = 2_000  # of one team
 BYTES_MAX = 4 * 1024 * 1024  # of one team
-ALL_BYTES_MAX = 64 * 1024 * 1024  # of all teams; beyond it the team that holds most forgets
+ALL_BYTES_MAX = 64 * 1024 * 1024  # of all teams; beyond it the team with the most evicts entries
 BODY_BYTES_MAX = 8 * 1024
 TARGET_BYTES_MAX = 2 * 1024
 HEADER_BYTES_MAX = 512
 REASON_CHARS_MAX = 512
-WATCHED_MAX = 1_000  # entries that wait for a listener that reads too slowly; more are dropped and counted
+WATCHED_MAX = 1_000  # entries that wait for a slow listener; more are dropped and counted
 
-_ENTRY_BYTES = 1_500  # about what an entry takes besides its bodies
+_ENTRY_BYTES = 1_500  # roughly, without the bodies
 
-# The only headers and metadata that are kept: what tells clients and their attempts apart.
+# The only headers and metadata that are kept: they identify clients and their attempts.
 HEADERS_KEPT = frozenset(
     (
         *(b"user-agent", b"content-type", b"content-length", b"range", b"x-client-request-id"),
@@ -39,12 +39,12 @@ HEADERS_KEPT = frozenset(
 
 
 class Body:
-    """A request's or reply's bytes as far as they are kept. `hash` is the BLAKE3 of all of them."""
+    """The kept bytes of a request or response, maybe truncated. `hash` is the BLAKE3 of all bytes."""
 
     def __init__(self, body: bytes, secret: str | None) -> None:
         self.size = len(body)
         self.truncated = self.size > BODY_BYTES_MAX
-        self.hash: str | None = None  # while what is kept is what came, it need not be known before somebody asks
+        self.hash: str | None = None  # computed here only if the kept bytes will differ from the received ones
         key = b"" if secret is None else secret.encode("utf-8", "surrogateescape")
         if self.truncated or (key and key in body):
             self.hash = blake3_of(body)
@@ -54,7 +54,7 @@ class Body:
 
 
 class Length:
-    """An upload or download: how long it was and, where that is known, its BLAKE3."""
+    """The length of an upload or download and, where known, its BLAKE3."""
 
     kept = b""
 
@@ -63,14 +63,14 @@ class Length:
 
 
 class Entry:
-    """One call, or a request that fits no route: that has no operation."""
+    """One call, or a request that matches no route and so has no operation."""
 
-    # What a call does not set stays here, which is cheaper than to set it each time.
+    # Defaults of the class: cheaper than to set each one on every entry.
     outcome: str | None = None  # "ok" or the kind of the refusal; None while the call runs
     rule: str | None = None
     reason: str | None = None  # of a request without an operation
     faults: tuple[str, ...] = ()
-    status: int | str | None = None  # of HTTP, or the name of a gRPC code; None where nobody was answered
+    status: int | str | None = None  # of HTTP, or the name of a gRPC code; None if there was no response
     ms: float = 0.0
     request: Body | Length | None = None
     response: Body | Length | None = None
@@ -78,7 +78,7 @@ class Entry:
     unread: Iterable[str] = ()
     warnings: Iterable[str] = ()
     size: int = _ENTRY_BYTES
-    ring: Ring  # that it is in, or was: a team of the same name may have another by the time the call is over
+    ring: Ring  # kept here because a new team of the same name may have another ring by the end of the call
 
     def __init__(self, number: int, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> None:
         self.number, self.at, self.door, self.operation = number, at, door, operation
@@ -89,17 +89,17 @@ class Entry:
         self._started = monotonic_ms()
 
     def refused(self, error: ApiError) -> None:
-        """The call ends with a refusal."""
+        """Record that the call ends with a refusal."""
         self.outcome, self.rule = error.kind.name, error.rule
 
     def end(self, outcome: str | None = None) -> None:
-        """The operation is over."""
+        """Record the duration of the operation, and the outcome if there is none yet."""
         self.ms = monotonic_ms() - self._started
         self.outcome = outcome or self.outcome or "ok"
 
 
 class Watcher:
-    """The completed entries of a team that one listener has still to read: at most so many, and a count beyond that."""
+    """A bounded queue of completed entries for one listener, with a count of those dropped."""
 
     def __init__(self, waiting_max: int) -> None:
         self._waiting: deque[tuple[int, Entry]] = deque()  # each with the number of those dropped just before it
@@ -111,7 +111,7 @@ class Watcher:
         return len(self._waiting)
 
     def publish(self, entry: Entry) -> None:
-        """Add an entry, or drop it where the listener is too slow."""
+        """Add an entry, or drop it if the queue is full."""
         if len(self._waiting) < self._waiting_max:
             self._waiting.append((self._dropped, entry))
             self._dropped = 0
@@ -134,35 +134,35 @@ class Watcher:
 
 
 class Ring:
-    """What is remembered of one team. Numbers go on for ever; `evicted` tells how many entries were forgotten."""
+    """The entries of one team. Numbers only increase; `evicted` counts the entries removed for lack of space."""
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.last = 0  # the number given last
-        self.cleared = 0  # the last number that was forgotten on demand
+        self.cleared = 0  # the last number that was removed on request
         self.bytes = 0
-        self.forgotten = False  # there is no such team any more
+        self.forgotten = False  # the team was deleted
         self.watchers: set[Watcher] = set()
 
     @property
     def evicted(self) -> int:
-        """How many entries were forgotten for want of room."""
+        """Return how many entries were removed for lack of space."""
         return self.evicted_since(0)
 
     def evicted_since(self, number: int) -> int:
-        """How many of the entries after a number were forgotten for want of room."""
+        """Return how many of the entries after a number were removed for lack of space."""
         first = self.entries[0].number if self.entries else self.last + 1
         return max(0, first - 1 - max(number, self.cleared))
 
     def evict(self) -> int:
-        """Forget the oldest entry; the bytes that frees."""
+        """Remove the oldest entry; return the bytes freed."""
         size = self.entries.popleft().size
         self.bytes -= size
         return size
 
 
 class Journal:
-    """The last calls of every team."""
+    """The most recent calls of every team."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Journal:
         self._entries_max, self._bytes_max, self._all_max = entries_max, bytes_max, all_max
 
     def ring(self, team: str) -> Ring:
-        """What is remembered of a team."""
+        """Return the entries of a team."""
         ring = self._rings.get(team)
         if ring is None:
             ring = self._rings[team] = Ring()
@@ -206,7 +206,7 @@ class Journal:
         status: int | str,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
-        """Note a request that fits no route, or its path but not its method."""
+        """Record a request that matches no route, or a path but not its method."""
         entry = self._add(team, at, door, None, envelope)
         secret = presented(credentials)
         if secret is not None:
@@ -226,7 +226,7 @@ class Journal:
         size: int | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
-        """Note what was answered: a body, or the size of content; a status of None means that nobody was."""
+        """Complete an entry with the response: a body, or the size of content; a status of None is no response."""
         if call.envelope.is_internal:
             return
         entry: Entry = call.entry
@@ -247,7 +247,7 @@ class Journal:
         self._publish(call.team.name, ring, entry)
 
     def clear(self, team: str) -> int:
-        """Forget what is remembered of a team; how many entries that were."""
+        """Remove the entries of a team; return how many there were."""
         ring = self.ring(team)
         count = len(ring.entries)
         self._bytes -= ring.bytes
@@ -256,7 +256,7 @@ class Journal:
         return count
 
     def forget(self, team: str) -> None:
-        """Forget that there was a team; who watches goes on to watch for the next of its name."""
+        """Remove a team; its listeners wait for the next team of the same name."""
         if team in self._rings:
             self.clear(team)
             self._rings[team].forgotten = True
@@ -269,7 +269,7 @@ class Journal:
 
     @contextmanager
     def watch(self, team: str) -> Iterator[Watcher]:
-        """The entries of a team as they are completed."""
+        """Watch the entries of a team as they are completed."""
         watcher = Watcher(WATCHED_MAX)
         watchers = self.ring(team).watchers
         watchers.add(watcher)
@@ -293,9 +293,9 @@ class Journal:
         return entry
 
     def _grow(self, ring: Ring, entry: Entry) -> None:
-        """Count the bodies of an entry in, and make room for them."""
+        """Add the size of the bodies of an entry, and evict entries if that exceeds a bound."""
         if not ring.entries or entry.number < ring.entries[0].number:
-            return  # forgotten before it was over
+            return  # evicted before the call ended
         bodies = 0
         if entry.request is not None:
             bodies += len(entry.request.kept)
@@ -317,18 +317,18 @@ class Journal:
 
 
 def _scrub(entry: Entry, secret: str) -> None:
-    """Take the caller's key out of the places where a client may repeat it."""
+    """Redact the caller's key where a client may repeat it."""
     entry.target = strike(entry.target, secret)
     entry.headers = _struck(entry.headers, secret)
 
 
 def _without(texts: Iterable[str], secret: str | None) -> tuple[str, ...]:
-    """Texts without the caller's key, which a field may be named like."""
+    """Return texts with the caller's key redacted; a field may be named like it."""
     return tuple(texts) if secret is None else tuple(strike(text, secret) for text in texts)
 
 
 def _struck(headers: Sequence[tuple[bytes, bytes]], secret: str | None) -> list[tuple[bytes, bytes]]:
-    """Headers without the caller's key."""
+    """Return headers with the caller's key redacted."""
     if secret is None:
         return list(headers)
     return [(name, strike(value.decode("latin-1"), secret).encode("latin-1")) for name, value in headers]
