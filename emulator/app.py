@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from emulator import ids
 from emulator.clock import MICROSECONDS
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.forks import on_fork, replace_by_null
+from emulator.http.application import Application
+from emulator.http.routing import Alias
 from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
@@ -21,6 +26,7 @@ from emulator.pipeline.journal import Entry, Journal
 from emulator.pipeline.origin_check import is_loopback
 from emulator.port import Port
 from emulator.rest.bind import Rest
+from emulator.rest.routes import ROUTES
 from emulator.search.embedders import check_embedder
 from emulator.settings import BadSetting, Settings, flag, from_keywords
 from emulator.store import Store
@@ -86,6 +92,7 @@ class Server:
         self.world = build_world(settings, log)
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
+        self.app = self._application()
         self.port = Port(self.app, self._load_grpc, host=settings.host, number=settings.port, log=log)
         self._jobs: asyncio.Task[None] | None = None
 
@@ -97,7 +104,7 @@ class Server:
             if self.world.settings.seed is not None:
                 from emulator.seed import Seed
 
-                await Seed(self.world, self._rest, self.world.settings.seed).prepare()
+                await Seed(self.world, self.app, self.world.settings.seed).prepare()
             await self.port.start()
         except BaseException:
             self.world.readers.close()
@@ -127,35 +134,43 @@ class Server:
         """Let nothing that happens to the loop's objects in a forked child change what the parent's loop waits for."""
         replace_by_null([_waiting_descriptor(self._loop)])
 
-    async def app(self, scope: Any, receive: Any, send: Any) -> None:
-        """The whole HTTP surface as one ASGI application."""
-        if scope["type"] != "http":
-            return
-        if scope["path"] == "/api-docs/openapi.json":  # where the live service has its own
-            scope = {**scope, "path": "/_emulator/openapi.json", "raw_path": b"/_emulator/openapi.json"}
-        if scope["path"] == "/" and self._wants_page(scope):
-            scope = {**scope, "path": "/_emulator", "raw_path": b"/_emulator"}
-        if scope["path"].startswith("/_emulator"):
-            await self._control(scope, receive, send)
-        else:
-            await self._rest(scope, receive, send)
+    def _application(self) -> Application:
+        """The whole HTTP surface."""
+        prefix, control = "/_emulator", self._control
+        return Application(
+            routes=[
+                self._rest.route,
+                Mount(prefix, control),
+                Alias("/_emulator", prefix, "", control),
+                Alias("/api-docs/openapi.json", prefix, "/openapi.json", control),  # where the live service has its own
+                Alias("/", prefix, "", control, _wants_page),
+            ],
+            not_found=self._rest.route.not_found,
+            exception_handlers=self._rest.exception_handlers,
+        )
+
+    async def _control(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._loaded_control.app(scope, receive, send)
 
     @cached_property
-    def _control(self) -> Control:
+    def _loaded_control(self) -> Control:
         """The control plane, loaded when it is first asked for."""
+        from emulator.control.route import Api
         from emulator.control.routes import Control
+        from emulator.rest.openapi import document
 
-        return Control(self.world, self.runner)
-
-    def _wants_page(self, scope: Any) -> bool:
-        from emulator.control.page import wants_page
-
-        return wants_page(scope)
+        return Control(self.world, self.runner, Api(ROUTES, document))
 
     def _load_grpc(self, socket_path: str) -> Any:
         from emulator.rpc.bind import RpcServer
 
         return RpcServer(self.world, self._loop, socket_path, self.port.abort_peer)
+
+
+def _wants_page(scope: Any) -> bool:
+    from emulator.control.page import wants_page
+
+    return wants_page(scope)
 
 
 def _waiting_descriptor(loop: Any) -> int:
@@ -314,25 +329,12 @@ class Emulator:
         return self._known().control_token
 
     @property
-    def app(self) -> Callable[..., Awaitable[None]]:
-        """The HTTP surface as an ASGI application, for `httpx.ASGITransport`: usable from any event loop."""
-        server, loop = self._running(), self._loop
+    def app(self) -> Starlette:
+        """The HTTP surface as a Starlette application, usable from any event loop.
 
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            caller = asyncio.get_running_loop()
-            if caller is loop:
-                await server.app(scope, receive, send)
-                return
-
-            async def elsewhere(function: Any, *arguments: Any) -> Any:
-                return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(*arguments), caller))
-
-            async def run() -> None:
-                await server.app(scope, lambda: elsewhere(receive), lambda message: elsewhere(send, message))
-
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), loop))
-
-        return app
+        To be mounted in another application (`Mount("/xai", emulator.app)`), or for `httpx.ASGITransport`.
+        """
+        return self._running().app
 
     def advance(self, seconds: float, team: str = DEFAULT_TEAM) -> None:
         """Move a team's clock forward and run everything that becomes due on the way."""

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     {"app", "start_errors"},
     {"seed"},
     {"rest", "rpc", "control"},
+    {"http"},
     {"pipeline"},
     {"operations", "jobs"},
     {"world"},
@@ -45,12 +46,11 @@ SIDEWAYS = {
     ("__main__", "cli"),
     ("cli", "serve"),
     ("cli", "demo"),
-    ("control", "rest"),  # the control plane serves the REST door's OpenAPI document
     ("__init__", "app"),
     ("__init__", "version"),
 }
 ONLY_IN = {
-    "starlette": ("rest", "control"),
+    "starlette": ("http", "rest", "control", "app"),
     "grpc": ("rpc",),
     "google": ("rpc",),
     "sqlite3": ("store",),

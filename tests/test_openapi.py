@@ -22,7 +22,7 @@ from emulator.errors import ApiError
 from emulator.operations import OPERATIONS
 from emulator.rest.openapi import document
 from emulator.rest.routes import ROUTES
-from emulator.rest.shapes.search import GroupBy
+from emulator.http.search_json import GroupBy
 from emulator.settings import from_keywords
 from tests.contract.unchecked import attacked, key, unchecked
 

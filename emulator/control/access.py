@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
-from emulator.control.openapi import PREFIX
-from emulator.control.page import Asset
+from emulator.control.page import redirect
 from emulator.domain.keys import bearer
+from emulator.http.responses import HTML, Response
 from emulator.settings import environment_name, flag
 
 NEEDED = (
@@ -30,7 +30,6 @@ _PAGE = """\
 </html>
 """
 _PAGE_HEADERS = (
-    (b"content-type", b"text/html; charset=utf-8"),
     (b"content-security-policy", b"default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -65,7 +64,7 @@ class ControlToken:
             name == self._name and hmac.compare_digest(value.encode(), self._value.encode()) for name, _, value in pairs
         )
 
-    def page(self, query: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Asset | None:
+    def page(self, query: bytes, headers: Iterable[tuple[bytes, bytes]], root_path: str) -> Response | None:
         """What a browser gets instead of the console: a cookie for a token in the query, else a question for one.
 
         None where the browser has the cookie.
@@ -74,16 +73,10 @@ class ControlToken:
         given = next((value for name, value in asked if name == "token"), None)
         if self._is_token(given):
             kept = urlencode([(name, value) for name, value in asked if name != "token"])
-            cookie = f"{self._name}={self._value}; Path={PREFIX}; HttpOnly; SameSite=Strict"
-            location = f"{PREFIX}/{'?' if kept else ''}{kept}"
-            return _asset(303, (b"location", location.encode()), (b"set-cookie", cookie.encode()))
+            cookie = f"{self._name}={self._value}; Path={root_path}; HttpOnly; SameSite=Strict"
+            return redirect(303, f"{root_path}/{'?' if kept else ''}{kept}", (b"set-cookie", cookie.encode()))
         if given is None and self.admits(headers):
             return None
         sentence = NEEDED if given is None else f"This is not the token. {NEEDED}"
         content = _PAGE.format(sentence=escape(f"{sentence[0].upper()}{sentence[1:]}.")).encode()
-        length = (b"content-length", str(len(content)).encode())
-        return Asset(content, 401, (*_PAGE_HEADERS, length, (b"www-authenticate", b"Bearer")))
-
-
-def _asset(status: int, *headers: tuple[bytes, bytes]) -> Asset:
-    return Asset(status=status, headers=(*headers, (b"content-length", b"0"), (b"cache-control", b"no-store")))
+        return Response(content, 401, HTML, [*_PAGE_HEADERS, (b"www-authenticate", b"Bearer")])

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.control.near_misses import NearMiss, near_misses
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Events, TeamQuery
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamQuery
 from emulator.control.server import Cleared
 from emulator.errors import Kind
+from emulator.http.responses import EventStream
 from emulator.pipeline.journal import Entry, Ring
 from emulator.pipeline.journal_query import CallQuery, Expectation, Inconclusive, find, holds, nearest
 from emulator.pipeline.journal_views import CallShown, shown
-from emulator.rest.routes import ROUTES as REST_ROUTES
 
 SHOWN = 500
 NEAREST = 3
@@ -145,7 +145,7 @@ async def unmatched(asked: Asked) -> AllUnmatched:
     answer = AllUnmatched(evicted=ring.evicted, requests=[])
     for entry in entries[-SHOWN:]:
         is_known = entry.outcome == Kind.NOT_EMULATED.name
-        near = [] if is_known else near_misses(entry.method, entry.target, REST_ROUTES)
+        near = [] if is_known else near_misses(entry.method, entry.target, asked.parts.api.routes)
         answer.requests.append(Unmatched(shown(entry, team), near))
         await asyncio.sleep(0)  # a long path is compared for milliseconds
     return answer
@@ -156,15 +156,15 @@ async def clear(asked: Asked) -> Cleared:
     return Cleared(cleared={"requests": asked.parts.journal.clear(asked.team.name)})
 
 
-async def stream(asked: Asked) -> Events:
+async def stream(asked: Asked) -> EventStream:
     """Watch the calls of a team as they end, as server-sent events: `event: call`, the call as JSON in `data`.
 
     A listener that reads too slowly misses calls: `event: missed` tells how many, in the place where they would be.
     """
-    return Events(lambda: _events(asked))
+    return EventStream(_events(asked))
 
 
-async def _events(asked: Asked) -> AsyncIterator[bytes]:
+async def _events(asked: Asked) -> AsyncGenerator[bytes, None]:
     team = asked.team.name
     with asked.parts.journal.watch(team) as watcher:
         yield b": watching\n\n"
@@ -186,5 +186,5 @@ ROUTES = (
     ControlRoute("POST", "/requests/count", count, Counted, CallQuery),
     ControlRoute("POST", "/requests/verify", verify, Verified, Expectation, refusals=(409, 422)),
     ControlRoute("GET", "/requests/unmatched", unmatched, AllUnmatched),
-    ControlRoute("GET", "/requests/stream", stream, Events),
+    ControlRoute("GET", "/requests/stream", stream, EventStream),
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from emulator.rest.route import Route
+from emulator.control.route import ApiRoute
 
 _PARAMETER = re.compile(r"\{\w+\}")
 DISTANCE_MAX = 8
@@ -24,7 +24,7 @@ class NearMiss(Struct):
     distance: int
 
 
-def near_misses(method: str, target: str, routes: Sequence[Route], limit: int = 3) -> list[NearMiss]:
+def near_misses(method: str, target: str, routes: Sequence[ApiRoute], limit: int = 3) -> list[NearMiss]:
     """The routes that a request may have meant, the nearest first."""
     path = target.partition("?")[0][:TARGET_CHARS_MAX]
     most = min(DISTANCE_MAX, len(path) // LETTERS_PER_MISTAKE)

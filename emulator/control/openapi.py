@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from emulator.control.route import Answer, ControlRoute, Download, Events, Refusal
+from emulator.control.route import Answer, ControlRoute, Refusal
+from emulator.http.responses import EventStream, FileDownload
 from emulator.version import VERSION
 
 PREFIX = "/_emulator"
@@ -52,7 +53,7 @@ def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
 
 
 def _is_json(shape: Any) -> bool:
-    return isinstance(shape, type) and issubclass(shape, msgspec.Struct) and shape not in (Events, Download)
+    return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
 
 
 def _operation(route: ControlRoute) -> Schema:
@@ -79,9 +80,9 @@ def _operation(route: ControlRoute) -> Schema:
 
 
 def _content(route: ControlRoute) -> Schema:
-    if route.reply is Events:
+    if route.reply is EventStream:
         return {"text/event-stream": {"schema": {"type": "string"}}}
-    if route.reply is Download:
+    if route.reply is FileDownload:
         return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     if issubclass(route.reply, Answer):
         return {"application/json": {"schema": {"$ref": _REF.format(name=route.reply.__name__)}}}

@@ -2,74 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from emulator.control.openapi import PREFIX
+from emulator.http.requests import Request
+from emulator.http.responses import FileResponse
+from emulator.http.responses import Response as WholeResponse
 
 FOLDER = Path(__file__).parent / "console"
+INDEX = FOLDER / "index.html"
 CONTENT_TYPES = {
-    ".css": b"text/css; charset=utf-8",
-    ".html": b"text/html; charset=utf-8",
-    ".js": b"text/javascript; charset=utf-8",
-    ".svg": b"image/svg+xml",
-    ".txt": b"text/plain; charset=utf-8",
-    ".woff2": b"font/woff2",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
 }
 # A font is large and does not change between versions; everything else is asked for again.
-CACHED = {".woff2": b"max-age=604800"}
+CACHED = {".woff2": "max-age=604800"}
 # File names, metadata and bodies that the page shows come from anywhere: nothing in them may run, load or call out.
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-GUARDED = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
+GUARDED = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
 
 
-class Asset(msgspec.Struct, frozen=True):
-    """A file of the page, or the way to it."""
+class Console(StaticFiles):
+    """The files of the page, with content types of our own table: the machine's may lack one, or say something else."""
 
-    content: bytes = b""
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    def __init__(self) -> None:
+        super().__init__(directory=FOLDER)
+
+    def index(self, scope: Scope) -> Response:
+        """The page itself."""
+        return self.file_response(INDEX, INDEX.stat(), scope)
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        suffix = Path(full_path).suffix
+        headers = {"cache-control": CACHED.get(suffix, "no-cache"), **GUARDED}
+        response = FileResponse(
+            full_path, status_code, headers, media_type=CONTENT_TYPES[suffix], stat_result=stat_result
+        )
+        if not self.is_not_modified(response.headers, Headers(scope=scope)):
+            return response
+        kept = [each for each in response.raw_headers if each[0] not in (b"content-length", b"content-type")]
+        return WholeResponse(b"", 304, None, kept)
 
 
-_WAY = Asset(status=307, headers=((b"location", f"{PREFIX}/".encode()), (b"cache-control", b"no-store")))
+class Page(msgspec.Struct, frozen=True):
+    """A path that a browser opens."""
+
+    path: str
+    respond: Callable[[Request], Response]
+    method: str = "GET"
 
 
-def asset(path: str) -> Asset | None:
-    """What a path below the prefix shows a browser; None where it is no part of the page."""
-    return _WAY if path == PREFIX else _files().get(path)
+def redirect(status: int, location: str, *more: tuple[bytes, bytes]) -> WholeResponse:
+    """The way to another path, which is not to be remembered."""
+    headers = [(b"location", location.encode()), *more, (b"cache-control", b"no-store")]
+    return WholeResponse(b"", status, None, headers)
 
 
-def wants_page(scope: Mapping[str, Any]) -> bool:
+def to_console(request: Request) -> Response:
+    """The way to the page, from a path without its last slash."""
+    return redirect(307, f"{request.scope.get('root_path', '')}/")
+
+
+def wants_page(scope: Scope) -> bool:
     """Whether this is a browser at the front door, for which the page is meant, and not a client that lost its way."""
-    return scope["path"] == "/" and any(
-        name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"]
-    )
-
-
-@cache
-def _files() -> dict[str, Asset]:
-    """Every file of the page by its path. Nothing that is not in the folder can be asked for."""
-    files = {f"{PREFIX}/console/{path.relative_to(FOLDER).as_posix()}": _file(path) for path in FOLDER.rglob("*.*")}
-    return {**files, f"{PREFIX}/": _file(FOLDER / "index.html")}
-
-
-def _file(path: Path) -> Asset:
-    content = path.read_bytes()
-    headers = (
-        (b"content-type", CONTENT_TYPES[path.suffix]),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", CACHED.get(path.suffix, b"no-cache")),
-    )
-    return Asset(content, headers=(*headers, *GUARDED))
+    return any(name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"])

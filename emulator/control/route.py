@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -52,6 +51,26 @@ class ControlError(Exception):
         self.status, self.headers = status, list(headers)
 
 
+class ApiRoute(Protocol):
+    """A route of the REST API, as the control API shows it."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def operation(self) -> str: ...
+
+
+class Api(msgspec.Struct, frozen=True):
+    """What the control API tells of the REST API: its routes, and its OpenAPI document for a team at an origin."""
+
+    routes: Sequence[ApiRoute]
+    describe: Callable[[Team, str], dict[str, Any]]
+
+
 class Parts(msgspec.Struct, frozen=True):
     """What the control plane controls."""
 
@@ -59,6 +78,7 @@ class Parts(msgspec.Struct, frozen=True):
     runner: Runner
     journal: Journal
     faults: Faults
+    api: Api
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -81,28 +101,13 @@ class Asked(msgspec.Struct, frozen=True):
         return self.world.team(self.query.team)
 
 
-class Events(msgspec.Struct, frozen=True):
-    """A reply that goes on: server-sent events."""
-
-    read: Callable[[], AsyncIterator[bytes]]
-
-
-class Download(msgspec.Struct, frozen=True):
-    """A reply that is a file; `read` gives its bytes. A copy made for this reply is removed after it."""
-
-    name: str
-    size: int
-    read: Callable[[], AsyncIterator[bytes]]
-    copy: Path | None = None
-
-
 class ControlRoute(msgspec.Struct, frozen=True):
     """One method of one control path."""
 
     method: str
     path: str  # below /_emulator; `{name}` is a parameter
     run: Callable[[Asked], Awaitable[Any]]
-    reply: type  # an Answer, or Events or Download
+    reply: type  # an Answer, or EventStream or FileDownload
     body: type | None = None
     query: type = TeamQuery
     optional_body: bool = False

@@ -1,15 +1,16 @@
-"""The control plane as an ASGI application: `/_emulator/…`. Unknown paths are 404, never silently OK."""
+"""The control plane as a Starlette application: `/_emulator/…`. Unknown paths are 404, never silently OK."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import aclosing
 from typing import Any, cast
-from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Mount
+from starlette.types import Scope
 
 from emulator.control import (
     chaos,
@@ -27,20 +28,20 @@ from emulator.control import (
 )
 from emulator.control.access import NEEDED, ControlToken
 from emulator.control.openapi import PREFIX, document
-from emulator.control.page import Asset, asset
-from emulator.control.route import Asked, ControlError, ControlRoute, Download, Events, Parts, Refusal, TeamQuery
-from emulator.errors import disk_unusable, is_of_disk
+from emulator.control.page import Console, Page, to_console
+from emulator.control.route import Api, Asked, ControlError, ControlRoute, Parts, Refusal, TeamQuery
+from emulator.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
+from emulator.http.application import Application
+from emulator.http.middleware import CheckMiddleware, LabelMiddleware
+from emulator.http.requests import Request, header, query_pairs
+from emulator.http.responses import JsonResponse, Response
+from emulator.http.routing import MATCH, Match, TableRoute, raw_path
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.rest.envelope import header
 from emulator.validation_errors import explain
-from emulator.version import VERSION
 from emulator.world import World
-
-Scope = Mapping[str, Any]
-Headers = list[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
 ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, chunks, snapshots, teams, overview)
@@ -58,97 +59,66 @@ ROUTES: tuple[ControlRoute, ...] = (
 
 
 class Control:
-    """Serves every control path."""
+    """Serves every control path: `app` is mounted at PREFIX."""
 
-    def __init__(self, world: World, runner: Runner) -> None:
+    def __init__(self, world: World, runner: Runner, api: Api) -> None:
         # app has put the pipeline's own kinds into the world, which knows them by their protocols
-        self._parts = Parts(world, runner, cast(Journal, world.journal), cast(Faults, world.faults))
+        self._parts = Parts(world, runner, cast(Journal, world.journal), cast(Faults, world.faults), api)
         self._origin_check = OriginCheck.of(world.settings)
         self._token = None if world.control_token is None else ControlToken(world.control_token)
-        self._paths: dict[str, dict[str, ControlRoute]] = {}
-        for route in ROUTES:
-            self._paths.setdefault(route.path, {})[route.method] = route
-        self._patterns = [
-            (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))), methods)
-            for path, methods in self._paths.items()
-            if "{" in path
-        ]
-
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        try:
-            reply, headers = await self._answer(scope, receive), []
-        except ControlError as error:
-            reply, headers = Refusal(error=str(error)), error.headers
-            await _send_json(send, error.status, reply, headers, body=scope["method"] != "HEAD")
-            return
-        except OSError as error:
-            if not is_of_disk(error):
-                raise
-            refusal = Refusal(error=disk_unusable(error).message)
-            await _send_json(send, 503, refusal, [], body=scope["method"] != "HEAD")
-            return
-        try:
-            await _send_reply(scope, receive, send, reply, headers)
-        finally:
-            if isinstance(reply, Download) and reply.copy is not None:
-                reply.copy.unlink(missing_ok=True)
-
-    async def _answer(self, scope: Scope, receive: Any) -> Any:
-        refused = self._origin_check.control_refusal(header(scope, b"host"), header(scope, b"origin"))
-        if refused is not None:
-            raise ControlError(403, refused)
-        page = self._page(scope) if scope["method"] in ("GET", "HEAD") else None
-        if page is not None:
-            return page
-        if not (self._is_public(scope) or self._token is None or self._token.admits(scope["headers"])):
-            raise ControlError(401, NEEDED, [(b"www-authenticate", b"Bearer")])
-        route, path = self._find(scope)
-        asked = Asked(
-            self._parts,
-            path,
-            _query(scope["query_string"], route.query),
-            await _body(route, receive),
-            lambda: _stream(receive),
+        self._console = Console()
+        pages = (Page("", to_console), Page("/", self._page))
+        table = TableRoute(ROUTES, self._call, [Middleware(CheckMiddleware, self._refuse_without_token)])
+        self.app = Application(
+            routes=[TableRoute(pages, _open), table, Mount("/console", self._console)],
+            not_found=table.not_found,
+            exception_handlers={
+                HTTPException: _unrouted,
+                ControlError: _refused,
+                ApiError: _refused_by_kit,
+                OSError: _disk_unusable,
+                CallerGone: _gone,
+            },
+            middleware=[Middleware(LabelMiddleware), Middleware(CheckMiddleware, self._refuse_foreign)],
         )
+
+    def _refuse_foreign(self, scope: Scope) -> Response | None:
+        refused = self._origin_check.control_refusal(header(scope, b"host"), header(scope, b"origin"))
+        return None if refused is None else _refusal(ControlError(403, refused))
+
+    def _refuse_without_token(self, scope: Scope) -> Response | None:
+        """Refuse what has no token, also where nothing is to be found; what is public needs none."""
+        match: Any = scope.get(MATCH)
+        route: ControlRoute | None = match.row(scope["method"]) if isinstance(match, Match) else None
+        if self._token is None or (route is not None and route.public) or self._token.admits(scope["headers"]):
+            return None
+        return _refusal(ControlError(401, NEEDED, [(b"www-authenticate", b"Bearer")]))
+
+    def _page(self, request: Request) -> StarletteResponse:
+        """The console. Its scripts and styles are no secret; the page itself asks for the token."""
+        scope, question = request.scope, None
+        if self._token is not None:
+            question = self._token.page(scope["query_string"], scope["headers"], scope["root_path"])
+        return question or self._console.index(scope)
+
+    async def _call(self, route: ControlRoute, request: Request) -> StarletteResponse:
+        query = _query(request.scope["query_string"], route.query)
+        asked = Asked(self._parts, request.path_params, query, await _body(route, request), request.stream)
         if isinstance(asked.query, TeamQuery) and not (route.reads or route.method == "GET"):
             asked.world.keep(asked.team)  # what is changed of a team has to last
-        return await route.run(asked)
+        reply = await route.run(asked)
+        return reply if isinstance(reply, StarletteResponse) else JsonResponse(reply)
 
-    def _page(self, scope: Scope) -> Asset | None:
-        """A part of the console. Its scripts and styles are no secret; the page itself asks for the token."""
-        question = None
-        if self._token is not None and scope["path"] == f"{PREFIX}/":
-            question = self._token.page(scope["query_string"], scope["headers"])
-        return question or asset(scope["path"])
 
-    def _is_public(self, scope: Scope) -> bool:
-        route = self._paths.get(scope["path"].removeprefix(PREFIX), {}).get("GET")
-        return route is not None and route.public and scope["method"] in ("GET", "HEAD")
-
-    def _find(self, scope: Scope) -> tuple[ControlRoute, dict[str, str]]:
-        """The route of a request and its path parameters, which are decoded after the path is split."""
-        raw = scope["raw_path"].partition(b"?")[0].decode("latin-1").removeprefix(PREFIX)
-        methods, path = self._paths.get(raw, {}), {}
-        for pattern, candidate in () if methods else self._patterns:
-            found = pattern.fullmatch(raw)
-            if found is not None:
-                methods, path = candidate, {name: unquote(text) for name, text in found.groupdict().items()}
-        if not methods:
-            raise ControlError(404, f"there is no control path {PREFIX}{raw[:200]}")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        if method not in methods:
-            allowed = sorted({*methods, *(("HEAD",) if "GET" in methods else ())})
-            raise ControlError(
-                405, f"{PREFIX}{raw[:200]} takes {', '.join(allowed)}", [(b"allow", ", ".join(allowed).encode())]
-            )
-        return methods[method], path
+async def _open(page: Page, request: Request) -> StarletteResponse:
+    return page.respond(request)
 
 
 def _query(raw: bytes, shape: type) -> Any:
     """The query as its shape. A parameter that is unknown or given twice is a mistake that would go unnoticed."""
     values: dict[str, str] = {}
     try:
-        for name, value in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
+        for name, value in query_pairs(raw.decode("ascii")):
             if name in values:
                 raise ControlError(400, f"the query has {name!r} twice")
             values[name] = value
@@ -161,14 +131,10 @@ def _query(raw: bytes, shape: type) -> Any:
         raise ControlError(400, f"the query: {error}") from None
 
 
-async def _body(route: ControlRoute, receive: Any) -> Any:
+async def _body(route: ControlRoute, request: Request) -> Any:
     if route.body is None:
         return None
-    raw = b""
-    async for piece in _stream(receive):
-        raw += piece
-        if len(raw) > BODY_BYTES_MAX:
-            raise ControlError(413, f"the body has more than {BODY_BYTES_MAX} bytes")
+    raw = await request.read_body(BODY_BYTES_MAX)
     if route.optional_body and not raw.strip():
         return route.body()
     try:
@@ -179,84 +145,35 @@ async def _body(route: ControlRoute, receive: Any) -> Any:
         raise ControlError(400, f"the body is not JSON: {error}") from None
 
 
-async def _stream(receive: Any) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ControlError(400, "the body ended too soon")
-        more = message.get("more_body", False)
-        yield message.get("body", b"")
+# --- refusals
 
 
-def _download_headers(file: Download) -> Headers:
-    return [
-        (b"content-type", b"application/octet-stream"),
-        (b"content-length", str(file.size).encode()),
-        (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
-    ]
+def _refusal(error: ControlError) -> Response:
+    return JsonResponse(Refusal(error=str(error)), error.status, error.headers)
 
 
-async def _send_reply(scope: Scope, receive: Any, send: Any, reply: Any, headers: Headers) -> None:
-    if isinstance(reply, Events | Download) and scope["method"] == "HEAD":
-        await _send_head(send, _EVENT_HEADERS if isinstance(reply, Events) else _download_headers(reply))
-    elif isinstance(reply, Events):
-        await _while_connected(receive, _send_stream(send, _EVENT_HEADERS, reply))
-    elif isinstance(reply, Download):
-        await _send_stream(send, _download_headers(reply), reply)
-    elif isinstance(reply, Asset):
-        await _send_asset(send, reply, body=scope["method"] != "HEAD")
-    else:
-        await _send_json(send, 200, reply, headers, body=scope["method"] != "HEAD")
+async def _refused(request: StarletteRequest, error: ControlError) -> Response:
+    return _refusal(error)
 
 
-async def _send_json(send: Any, status: int, reply: Any, headers: Headers, *, body: bool) -> None:
-    content = msgspec.json.encode(reply)
-    start = [
-        *_LABELS,
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        *headers,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": content if body else b""})
+async def _refused_by_kit(request: StarletteRequest, error: ApiError) -> Response:
+    """A body that is too large, or a path that is not UTF-8."""
+    return _refusal(ControlError(WIRE[error.kind].http, error.message))
 
 
-async def _while_connected(receive: Any, work: Coroutine[Any, Any, None]) -> None:
-    """Do work that does not end by itself until the client leaves. Raises what the work raises."""
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_disconnected(receive))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-    if not working.cancelled():
-        working.result()
+async def _unrouted(request: StarletteRequest, error: HTTPException) -> Response:
+    path = raw_path({**request.scope, "root_path": request.scope["app_root_path"]})[:220]  # with that of the mounts
+    if error.status_code != 405:
+        return _refusal(ControlError(404, f"there is no control path {path}"))
+    allowed = (error.headers or {})["Allow"]
+    return _refusal(ControlError(405, f"{path} takes {allowed}", [(b"allow", allowed.encode())]))
 
 
-async def _disconnected(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _disk_unusable(request: StarletteRequest, error: OSError) -> Response:
+    if not is_of_disk(error):
+        raise error
+    return _refusal(ControlError(503, disk_unusable(error).message))
 
 
-_EVENT_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-_LABELS: Headers = [(b"x-emulator", VERSION.encode())]
-
-
-async def _send_asset(send: Any, page: Asset, *, body: bool) -> None:
-    await send({"type": "http.response.start", "status": page.status, "headers": [*_LABELS, *page.headers]})
-    await send({"type": "http.response.body", "body": page.content if body else b""})
-
-
-async def _send_head(send: Any, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [*_LABELS, *headers]})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _send_stream(send: Any, headers: Headers, reply: Events | Download) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [*_LABELS, *headers]})
-    async with aclosing(reply.read()) as pieces:  # type: ignore[type-var]
-        async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+async def _gone(request: StarletteRequest, error: CallerGone) -> None:
+    """Answer nobody."""

@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.errors import ApiError, Kind
+from emulator.http import search_json as shapes
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.operations.search import Match, search
 from emulator.pipeline.validation import apply_limits
-from emulator.rest.shapes import search as shapes
 from emulator.store.index import Found
 
 

@@ -10,8 +10,6 @@ from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlRoute
 from emulator.operations import OPERATIONS
 from emulator.pipeline.fault_effects import downloads, uploads
-from emulator.rest.openapi import document
-from emulator.rest.routes import ROUTES as REST_ROUTES
 from emulator.store.jobs import HELD, Job
 from emulator.version import VERSION
 
@@ -110,7 +108,7 @@ async def run_jobs(asked: Asked) -> Jobs:
 async def evidence(asked: Asked) -> Evidence:
     """Tell of every operation how its contract is known: documented, recorded or assumed."""
     paths: dict[str, list[str]] = {}
-    for route in REST_ROUTES:
+    for route in asked.parts.api.routes:
         paths.setdefault(route.operation, []).append(f"{route.method} {route.path}")
     return Evidence(
         operations=[
@@ -130,7 +128,7 @@ async def evidence(asked: Asked) -> Evidence:
 
 async def openapi(asked: Asked) -> dict[str, Any]:
     """Describe `/v1` in OpenAPI 3.1, with the limits and the profile of a team."""
-    return document(asked.team, asked.world.origin)
+    return asked.parts.api.describe(asked.team, asked.world.origin)
 
 
 ROUTES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from emulator.clock import rfc3339
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, Download, TeamName
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
 from emulator.control.server import Cleared
+from emulator.http.responses import FileDownload
 from emulator.limits import whole
 from emulator.settings import GUARDED
 from emulator.store.blobs import READ_BYTES
@@ -118,7 +119,7 @@ async def restore(asked: Asked) -> OneSnapshot:
     return OneSnapshot(snapshot=snapshot)
 
 
-async def fetch(asked: Asked) -> Download:
+async def fetch(asked: Asked) -> FileDownload:
     """Fetch the file of a snapshot: an SQLite database that any xai-emulator of the same schema restores."""
     path = _existing(asked, asked.team.name)
     try:
@@ -126,12 +127,13 @@ async def fetch(asked: Asked) -> Download:
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
 
-    async def read() -> AsyncIterator[bytes]:
+    async def read() -> AsyncGenerator[bytes, None]:
         with whole_file.open("rb", buffering=0) as file:
             while piece := file.read(READ_BYTES):
                 yield piece
 
-    return Download(path.name, whole_file.stat().st_size, read, whole_file)
+    size = whole_file.stat().st_size
+    return FileDownload(read(), path.name, size, lambda: whole_file.unlink(missing_ok=True))
 
 
 async def send(asked: Asked) -> OneSnapshot:
@@ -170,7 +172,7 @@ async def remove(asked: Asked) -> Cleared:
 ROUTES = (
     ControlRoute("GET", "/snapshots", list_all, AllSnapshots),
     ControlRoute("POST", "/snapshots", save, OneSnapshot, NewSnapshot, refusals=(409,)),
-    ControlRoute("GET", "/snapshots/{name}", fetch, Download, refusals=(404, 409)),
+    ControlRoute("GET", "/snapshots/{name}", fetch, FileDownload, refusals=(404, 409)),
     ControlRoute("PUT", "/snapshots/{name}", send, OneSnapshot, uploads=True, refusals=(409, 422)),
     ControlRoute("DELETE", "/snapshots/{name}", remove, Cleared, refusals=(404,)),
     ControlRoute(

@@ -11,13 +11,14 @@ import msgspec
 from emulator.domain.batches import RequestKind
 from emulator.domain.json_depth import is_deeper
 from emulator.errors import ApiError, Kind
+from emulator.http.requests import Request
+from emulator.http.responses import Headers, Response
 from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.operations.batches import BatchId
 from emulator.operations.batches_results import ReadMedium
 from emulator.rest import serde
-from emulator.rest.bodies import Headers, Reply
-from emulator.rest.reading import Exchange, FromJson, FromPath, FromQuery
+from emulator.rest.reading import FromJson, FromPath, FromQuery, read_json_body
 from emulator.rest.route import Route
 from emulator.rest.shapes import batches as shapes
 from emulator.rest.writing import AsBytes, AsJson
@@ -39,12 +40,12 @@ class RequestsFromJson(FromJson, frozen=True):
     once, to tell in which line; of a large body only that request is, and the line is that within the request.
     """
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
+    async def __call__(self, request: Request, call: Call) -> Any:
         limits = call.team.limits
-        body = await exchange.body(limits)
-        self.check_type(exchange)
+        body = await read_json_body(request, limits)
+        self.check_type(request)
         requests = await _requests(body, limits)
-        return self.make(exchange.path, self._whole(body, limits) if requests is None else requests)
+        return self.make(request.path_params, self._whole(body, limits) if requests is None else requests)
 
     def _whole(self, body: bytes, limits: Limits) -> list[bytes]:
         try:
@@ -151,10 +152,10 @@ def _misshapen(number: int, sentence: str) -> ApiError:
 class AsBatchJson(AsJson, frozen=True):
     """JSON with the headers of this API."""
 
-    def __call__(self, exchange: Exchange, result: Any) -> Reply:
-        reply = super().__call__(exchange, result)
-        reply.headers += _RETENTION
-        return reply
+    def __call__(self, request: Request, result: Any) -> Response:
+        response = super().__call__(request, result)
+        response.raw_headers += _RETENTION
+        return response
 
 
 _BATCH_ID = FromPath(lambda path: BatchId(path["batch_id"]))

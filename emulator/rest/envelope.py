@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,11 @@ import msgspec
 
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.errors import CallerGone
+from emulator.http.requests import transport_of
+from emulator.http.routing import raw_path
 from emulator.operations.base import Envelope
-from emulator.port import TRANSPORT, Transport
 
-Scope = Mapping[str, Any]
+Scope = MutableMapping[str, Any]
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
@@ -67,33 +68,19 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return dict(reversed(scope["headers"]))
 
 
-def header(scope: Scope, name: bytes) -> str | None:
-    """The first value of a header, whose name is in lower case."""
-    for each, value in scope["headers"]:
-        if each == name:
-            return str(value, "latin-1")
-    return None
-
-
 def envelope_of(scope: Scope, headers: Mapping[bytes, bytes]) -> HttpEnvelope:
     """The envelope of a request."""
-    target, query = scope["raw_path"].partition(b"?")[0], scope["query_string"]
+    target, query = raw_path(scope), scope["query_string"]
     if query:
-        target = target + b"?" + query
+        target = f"{target}?{query.decode('latin-1')}"
     return HttpEnvelope(
         scope["method"],
-        target.decode("latin-1"),
+        target,
         scope["headers"],
         _CODEC,
         is_internal=b"x-emulator-internal" in headers,
         scope=scope,
     )
-
-
-def transport_of(scope: Scope) -> Transport | None:
-    """The connection of a request."""
-    transport: Transport | None = scope.get("extensions", {}).get(TRANSPORT)
-    return transport
 
 
 @contextmanager

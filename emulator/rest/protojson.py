@@ -14,15 +14,15 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import unquote_plus
 
 import msgspec
 
 from emulator.errors import ApiError, Kind, invalid
+from emulator.http.requests import Request, query_pairs
 from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.rest import serde
-from emulator.rest.reading import Exchange, FromJson, FromQuery
+from emulator.rest.reading import FromJson, FromQuery, read_json_body
 
 T = TypeVar("T")
 
@@ -32,16 +32,16 @@ _INT32 = range(-(2**31), 2**31)  # every whole number of the requests is an int3
 class FromProtoJson(FromJson, frozen=True):
     """Path parameters and a JSON body of a shape. A body may be missing: it is an empty message then."""
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
-        body = await exchange.body(call.team.limits)
-        return self.make(exchange.path, decode(body, self.shape, call.team.limits))
+    async def __call__(self, request: Request, call: Call) -> Any:
+        body = await read_json_body(request, call.team.limits)
+        return self.make(request.path_params, decode(body, self.shape, call.team.limits))
 
 
 class FromProtoQuery(FromQuery, frozen=True):
     """Path parameters and a message in the query, as a gateway reads it: unknown names are ignored."""
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
-        return self.make(exchange.path, query(exchange.scope["query_string"], self.shape, call.team.limits))
+    async def __call__(self, request: Request, call: Call) -> Any:
+        return self.make(request.path_params, query(request.scope["query_string"], self.shape, call.team.limits))
 
 
 def decode(body: bytes, shape: type[T], limits: Limits) -> T:
@@ -75,12 +75,11 @@ def query(raw: bytes, shape: type[T], limits: Limits) -> T:
         raise invalid(f"The query string has more than {most} bytes.", rule="query_string_bytes_max")
     fields = _fields(shape)  # type: ignore[arg-type]  # a class is hashable
     values: dict[str, Any] = {}
-    for pair in raw.decode("latin-1").split("&"):
-        name, _, text = pair.partition("=")
-        try:
-            name, text = (unquote_plus(part, errors="strict") for part in (name, text))
-        except UnicodeDecodeError:
-            raise invalid("The query string is not valid UTF-8.", rule="query") from None
+    try:
+        pairs = list(query_pairs(raw.decode("latin-1")))
+    except UnicodeDecodeError:
+        raise invalid("The query string is not valid UTF-8.", rule="query") from None
+    for name, text in pairs:
         field = fields.get(name)
         if field is None:
             continue

@@ -3,63 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Protocol
-from urllib.parse import unquote, unquote_plus
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from emulator.errors import ApiError, CallerGone, Kind, invalid
+from emulator.errors import ApiError, Kind, invalid
+from emulator.http.requests import Request, query_pairs
 from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.rest import serde
-
-Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-Receive = Callable[[], Any]
-
-
-class Exchange(msgspec.Struct):
-    """One HTTP request as a route sees it."""
-
-    scope: Mapping[str, Any]
-    receive: Receive
-    path: dict[str, str]  # decoded path parameters
-    received: bytes = b""  # a body that was read whole
-    received_bytes: int = 0
-
-    def header(self, name: bytes) -> str | None:
-        """The first header of a name, in lower case."""
-        for key, value in self.scope["headers"]:
-            if key == name:
-                text: str = value.decode("latin-1")
-                return text
-        return None
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises CallerGone when the client leaves before its end."""
-        more = True
-        while more:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise CallerGone
-            more = message.get("more_body", False)
-            if message.get("body"):
-                self.received_bytes += len(message["body"])
-                yield message["body"]
-
-    async def body(self, limits: Limits) -> bytes:
-        """The whole body. Refuses one over the limit as soon as that is known."""
-        most, pieces, size = limits.json_body_bytes_max, [], 0
-        async for piece in self.stream():
-            pieces.append(piece)
-            size += len(piece)
-            if most is not None and size > most:
-                raise ApiError(
-                    Kind.PAYLOAD_TOO_LARGE, f"The body has more than {most} bytes.", rule="json_body_bytes_max"
-                )
-        self.received = b"".join(pieces)
-        return self.received
 
 
 class Reading(Protocol):
@@ -67,7 +21,7 @@ class Reading(Protocol):
 
     content_type: ClassVar[str | None]
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any: ...
+    async def __call__(self, request: Request, call: Call) -> Any: ...
 
 
 class FromPath(msgspec.Struct, frozen=True):
@@ -76,8 +30,8 @@ class FromPath(msgspec.Struct, frozen=True):
     make: Callable[[Mapping[str, str]], Any]
     content_type: ClassVar[str | None] = None
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
-        return self.make(exchange.path)
+    async def __call__(self, request: Request, call: Call) -> Any:
+        return self.make(request.path_params)
 
 
 class FromQuery(msgspec.Struct, frozen=True):
@@ -87,8 +41,8 @@ class FromQuery(msgspec.Struct, frozen=True):
     make: Callable[[Mapping[str, str], Any], Any]
     content_type: ClassVar[str | None] = None
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
-        return self.make(exchange.path, query(exchange, self.shape, call.team.limits))
+    async def __call__(self, request: Request, call: Call) -> Any:
+        return self.make(request.path_params, query(request, self.shape, call.team.limits))
 
 
 class FromJson(msgspec.Struct, frozen=True):
@@ -99,16 +53,16 @@ class FromJson(msgspec.Struct, frozen=True):
     optional: bool = False
     content_type: ClassVar[str | None] = "application/json"
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
-        body = await exchange.body(call.team.limits)
+    async def __call__(self, request: Request, call: Call) -> Any:
+        body = await read_json_body(request, call.team.limits)
         if self.optional and not body.strip():
-            return self.make(exchange.path, self.shape())
-        self.check_type(exchange)
-        return self.make(exchange.path, serde.decode(body, self.shape, call.team.limits))
+            return self.make(request.path_params, self.shape())
+        self.check_type(request)
+        return self.make(request.path_params, serde.decode(body, self.shape, call.team.limits))
 
-    def check_type(self, exchange: Exchange) -> None:
+    def check_type(self, request: Request) -> None:
         """Refuse what does not call itself JSON."""
-        declared = (exchange.header(b"content-type") or "").split(";", 1)[0].strip().lower()
+        declared = (request.header(b"content-type") or "").split(";", 1)[0].strip().lower()
         if declared != self.content_type and not declared.endswith("+json"):
             raise ApiError(
                 Kind.UNSUPPORTED_MEDIA_TYPE,
@@ -121,19 +75,19 @@ class FromJson(msgspec.Struct, frozen=True):
 class FromStream:
     """A body that is read as it arrives; where `json_shape` is given, JSON of that shape is taken as well."""
 
-    make: Callable[[Exchange, Call], Any]
+    make: Callable[[Request, Call], Any]
     media_type: str
     schema: dict[str, Any] = field(hash=False)  # JSON Schema of the fields or the message
     json_shape: type | None = None
     content_type: ClassVar[str | None] = None
 
-    async def __call__(self, exchange: Exchange, call: Call) -> Any:
-        return await self.make(exchange, call)
+    async def __call__(self, request: Request, call: Call) -> Any:
+        return await self.make(request, call)
 
 
-def query(exchange: Exchange, shape: type, limits: Limits) -> Any:
+def query(request: Request, shape: type, limits: Limits) -> Any:
     """The query parameters as a shape; unknown ones are ignored, a repeated one is read once, the last time."""
-    raw: bytes = exchange.scope["query_string"]
+    raw: bytes = request.scope["query_string"]
     if not raw:
         return shape()
     most = limits.query_string_bytes_max
@@ -142,9 +96,7 @@ def query(exchange: Exchange, shape: type, limits: Limits) -> Any:
     lists = _lists(shape)
     values: dict[str, Any] = {}
     try:
-        for pair in raw.decode("latin-1").split("&"):
-            name, _, value = pair.partition("=")
-            name, value = (unquote_plus(text, errors="strict") for text in (name, value))
+        for name, value in query_pairs(raw.decode("latin-1")):
             if name in lists:
                 values.setdefault(name, []).append(value)
             elif value or name != "limit":  # an empty limit is no limit
@@ -177,9 +129,6 @@ def _bad_query(error: msgspec.ValidationError, values: Mapping[str, Any]) -> Api
     return invalid(f"Invalid {name}: {value!r} is not one of the known values.", rule="query", param=name)
 
 
-def path_segment(raw: str) -> str:
-    """A path parameter, decoded after the path was split, so that an id may hold any character."""
-    try:
-        return unquote(raw, errors="strict")
-    except UnicodeDecodeError:
-        raise invalid("The path is not valid UTF-8.", rule="path") from None
+async def read_json_body(request: Request, limits: Limits) -> bytes:
+    """The whole body. Refuses one over the limit as soon as that is known."""
+    return await request.read_body(limits.json_body_bytes_max, "json_body_bytes_max")

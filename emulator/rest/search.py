@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from emulator.http import search_json as shapes
 from emulator.rest.reading import FromJson
 from emulator.rest.route import Route
-from emulator.rest.shapes import search as shapes
 from emulator.rest.writing import AsJson
 
 ROUTES: tuple[Route, ...] = (

@@ -19,6 +19,7 @@ from emulator.domain.batches_bodies import (
     VideoGenerationBody,
 )
 from emulator.domain.paging import Page
+from emulator.http.requests import Int32
 from emulator.operations.batches import (
     AddRequests,
     BatchView,
@@ -29,7 +30,6 @@ from emulator.operations.batches import (
     RequestView,
 )
 from emulator.operations.batches_results import ResultView
-from emulator.rest.reading import Int32
 
 Path = Mapping[str, str]
 

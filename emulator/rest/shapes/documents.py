@@ -11,6 +11,7 @@ from emulator.clock import rfc3339
 from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.domain.paging import Page
 from emulator.errors import invalid
+from emulator.http.requests import Request
 from emulator.operations.base import Bytes, Call
 from emulator.operations.documents import (
     AddDocument,
@@ -22,7 +23,6 @@ from emulator.operations.documents import (
 )
 from emulator.pipeline.validation import apply_limits
 from emulator.rest import multipart, protojson
-from emulator.rest.reading import Exchange
 from emulator.rest.shapes.collections import Ordering, TeamQuery
 
 Path = Mapping[str, str]
@@ -173,11 +173,11 @@ def batch_get(path: Path, query: BatchGetQuery) -> BatchGetDocuments:
     return BatchGetDocuments(path["collection_id"], query.file_ids, query.team_id)
 
 
-async def upload(exchange: Exchange, call: Call) -> UploadDocument:
+async def upload(request: Request, call: Call) -> UploadDocument:
     """A document in a form. The guide's example puts fields behind the bytes, so the head is known at the end only."""
-    boundary = multipart.boundary_of(exchange.header(b"content-type") or "")
-    form = multipart.Form(exchange.stream(), boundary, call.team.limits)
-    query = protojson.query(exchange.scope["query_string"], TeamQuery, call.team.limits)
+    boundary = multipart.boundary_of(request.header(b"content-type") or "")
+    form = multipart.Form(request.stream(), boundary, call.team.limits)
+    query = protojson.query(request.scope["query_string"], TeamQuery, call.team.limits)
     fields: dict[str, str] = {}
     data = await _read_fields(form, fields)
     if data is None:
@@ -198,7 +198,7 @@ async def upload(exchange: Exchange, call: Call) -> UploadDocument:
         apply_limits(call, said)
         return said
 
-    return UploadDocument(exchange.path["collection_id"], content(), head, fields.get("team_id") or query.team_id)
+    return UploadDocument(request.path_params["collection_id"], content(), head, fields.get("team_id") or query.team_id)
 
 
 async def _read_fields(form: multipart.Form, fields: dict[str, str]) -> multipart.Part | None:

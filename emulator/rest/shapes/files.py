@@ -14,6 +14,7 @@ from emulator.clock import rfc3339, seconds
 from emulator.domain.files import FILENAME_PATTERN, ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
 from emulator.errors import invalid
+from emulator.http.requests import Int32, Request
 from emulator.operations.auth import KeyDescription
 from emulator.operations.base import Call
 from emulator.operations.files import (
@@ -32,7 +33,7 @@ from emulator.operations.uploads import (
     UploadFile,
 )
 from emulator.rest import multipart, serde
-from emulator.rest.reading import Exchange, Int32
+from emulator.rest.reading import read_json_body
 
 # Only told: the rules of names are the operation's, so that a bad one is refused in the same words on both doors.
 Filename = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "pattern": FILENAME_PATTERN})]
@@ -341,37 +342,37 @@ def batch_upload(path: Path, body: BatchUploadBody) -> CreateBatchUpload:
     return CreateBatchUpload([initialize(path, file) for file in body.files])
 
 
-async def upload(exchange: Exchange, call: Call) -> UploadFile:
+async def upload(request: Request, call: Call) -> UploadFile:
     """A file in a form; only what comes before its bytes has been read when this returns."""
-    form = _form(exchange, call)
+    form = _form(request, call)
     fields, part = await multipart.read_until_file(form)
     content = multipart.file_data(form)
     return UploadFile(part.filename or "", content, part.content_type, multipart.expires_after(fields))
 
 
-async def update(exchange: Exchange, call: Call) -> UpdateFile:
+async def update(request: Request, call: Call) -> UpdateFile:
     """Changes to a file: new metadata in JSON, or a form with new content (and metadata before it)."""
-    id = exchange.path["file_id"]
-    if not (exchange.header(b"content-type") or "").lower().startswith("multipart/"):
-        body = serde.decode(await exchange.body(call.team.limits), UpdateBody, call.team.limits)
+    id = request.path_params["file_id"]
+    if not (request.header(b"content-type") or "").lower().startswith("multipart/"):
+        body = serde.decode(await read_json_body(request, call.team.limits), UpdateBody, call.team.limits)
         return UpdateFile(id, body.filename, body.expires_after)
-    form = _form(exchange, call)
+    form = _form(request, call)
     fields, part = await multipart.read_until_file(form)
     return UpdateFile(id, part.filename, multipart.expires_after(fields), part.content_type, multipart.file_data(form))
 
 
-def _form(exchange: Exchange, call: Call) -> multipart.Form:
-    boundary = multipart.boundary_of(exchange.header(b"content-type") or "")
-    return multipart.Form(exchange.stream(), boundary, call.team.limits)
+def _form(request: Request, call: Call) -> multipart.Form:
+    boundary = multipart.boundary_of(request.header(b"content-type") or "")
+    return multipart.Form(request.stream(), boundary, call.team.limits)
 
 
-async def upload_chunks(exchange: Exchange, call: Call) -> UploadChunks:
+async def upload_chunks(request: Request, call: Call) -> UploadChunks:
     """One JSON object, or a stream of them, one per line: the JSON form of a client-streaming call."""
-    return UploadChunks(_chunks(exchange, call))
+    return UploadChunks(_chunks(request, call))
 
 
-async def _chunks(exchange: Exchange, call: Call) -> AsyncIterator[Chunk]:
-    body = await exchange.body(call.team.limits)
+async def _chunks(request: Request, call: Call) -> AsyncIterator[Chunk]:
+    body = await read_json_body(request, call.team.limits)
     for text in body.splitlines() if _is_stream(body) else (body,):
         message = serde.decode(text, ChunkBody, call.team.limits)
         try:

@@ -9,8 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.domain.search import SCORE, Aggregate, Fusion, Mode, RagPipeline, RankingMetric
 from emulator.domain.search import GroupBy as Grouping
+from emulator.http.requests import Int32
 from emulator.operations.search import Match, SearchDocuments
-from emulator.rest.reading import Int32
 
 Path = Mapping[str, str]
 

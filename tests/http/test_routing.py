@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import ApiError
-from emulator.rest.dispatch import Dispatch
+from emulator.http.routing import RouteTree
 from emulator.rest.routes import ROUTES
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 TEMPLATES = sorted({route.path for route in ROUTES})
 
 
-def dispatch() -> Dispatch[str]:
+def dispatch() -> RouteTree[str]:
     """All routes, each leading to its own path."""
-    routes: Dispatch[str] = Dispatch()
+    routes: RouteTree[str] = RouteTree()
     for route in ROUTES:
         routes.add(route.method, route.path, route.path)
     return routes
@@ -78,7 +78,7 @@ def test_any_path_is_answered(path: str) -> None:
 )
 def test_verbs_and_names_are_told_apart(path: str, template: str, values: dict[str, str]) -> None:
     """A verb is literal, as the official TypeScript SDK sends it; an id may look like one."""
-    routes: Dispatch[str] = Dispatch()
+    routes: RouteTree[str] = RouteTree()
     for each in {*TEMPLATES, "/v1/batches/{batch_id}", "/v1/batches/{batch_id}:cancel"}:
         routes.add("POST", each, each)
     match = routes.find(path)

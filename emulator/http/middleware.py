@@ -1,0 +1,76 @@
+"""Middlewares of both APIs, in plain ASGI: Starlette's BaseHTTPMiddleware costs most of the throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.http.requests import header
+from emulator.http.responses import Headers, Response, response_headers
+from emulator.pipeline.origin_check import OriginCheck
+from emulator.version import VERSION
+
+LABEL: Headers = [(b"x-emulator", VERSION.encode())]
+# Observed live on both planes: any origin may call, with any method and header, and read every header.
+_EXPOSED: Headers = [(b"access-control-expose-headers", b"*")]
+_PREFLIGHT: Headers = [(b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]
+
+
+class CorsMiddleware:
+    """Tell a browser which of its pages may read the response."""
+
+    def __init__(self, app: ASGIApp, check: OriginCheck) -> None:
+        self._app, self._check = app, check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = self._check.cors_origin(header(scope, b"origin"))
+        if origin is not None:
+            response_headers(scope).extend(cors(origin, preflight=scope["method"] == "OPTIONS"))
+        await self._app(scope, receive, send)
+
+
+class PreflightMiddleware:
+    """Answer every OPTIONS request: what it is allowed to do, CorsMiddleware has put into the headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
+            await Response(content_type=None)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class LabelMiddleware:
+    """Say in a header that this is an emulator; `request_id`, where given, makes the id of each response."""
+
+    def __init__(self, app: ASGIApp, request_id: Callable[[], str] | None = None) -> None:
+        self._app, self._request_id = app, request_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = response_headers(scope)
+        headers += LABEL
+        if self._request_id is not None:
+            headers.append((b"x-request-id", self._request_id().encode()))
+        await self._app(scope, receive, send)
+
+
+class CheckMiddleware:
+    """Refuse requests for which `check` makes a response, and hand on the others."""
+
+    def __init__(self, app: ASGIApp, check: Callable[[Scope], Response | None]) -> None:
+        self._app, self._check = app, check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._check(scope) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+
+def cors(origin: str, *, preflight: bool) -> Headers:
+    """The CORS headers for the origin that may read a response: `*`, or one origin."""
+    headers = [(b"access-control-allow-origin", origin.encode("latin-1")), *_EXPOSED]
+    if preflight:
+        headers += _PREFLIGHT
+    return headers if origin == "*" else [*headers, (b"vary", b"origin")]

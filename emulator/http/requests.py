@@ -1,0 +1,71 @@
+"""What requests are read with: Starlette's `Request`, whose body is counted and bounded, and the pairs of a query."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from typing import Annotated, Any
+from urllib.parse import unquote_plus
+
+import msgspec
+from starlette.requests import Request as StarletteRequest
+
+from emulator.errors import ApiError, CallerGone, Kind
+from emulator.port import TRANSPORT, Transport
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+
+
+class Request(StarletteRequest):
+    """An HTTP request. Its header names are in lower case; its path parameters are decoded."""
+
+    received: bytes = b""  # a body that was read whole
+    received_bytes: int = 0
+
+    def header(self, name: bytes) -> str | None:
+        """The first value of a header."""
+        return header(self.scope, name)
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives. Raises CallerGone when the client leaves before its end."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise CallerGone
+            more = message.get("more_body", False)
+            if message.get("body"):
+                self.received_bytes += len(message["body"])
+                yield message["body"]
+
+    async def read_body(self, most: int | None, rule: str | None = None) -> bytes:
+        """The whole body. Raises ApiError for one of more than `most` bytes as soon as that is known."""
+        pieces, size = [], 0
+        async for piece in self.stream():
+            pieces.append(piece)
+            size += len(piece)
+            if most is not None and size > most:
+                raise ApiError(Kind.PAYLOAD_TOO_LARGE, f"The body has more than {most} bytes.", rule=rule)
+        self.received = b"".join(pieces)
+        return self.received
+
+
+def header(scope: Any, name: bytes) -> str | None:
+    """The first value of a header, whose name is in lower case."""
+    for each, value in scope["headers"]:
+        if each == name:
+            return str(value, "latin-1")
+    return None
+
+
+def transport_of(scope: Any) -> Transport | None:
+    """The connection of a request; None where the application is called otherwise than through the emulator's port."""
+    extensions = scope.get("extensions")
+    transport: Transport | None = extensions.get(TRANSPORT) if extensions else None
+    return transport
+
+
+def query_pairs(query: str) -> Iterator[tuple[str, str]]:
+    """The names and values of a query string, in its order. Raises UnicodeDecodeError where one is not UTF-8."""
+    for pair in query.split("&") if query else ():
+        name, _, value = pair.partition("=")
+        yield unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")

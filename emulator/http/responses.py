@@ -1,0 +1,207 @@
+"""Starlette's responses, with msgspec for JSON and with the headers that middlewares ask for.
+
+A middleware of this kit does not wrap `send` to add headers: it adds them to `response_headers(scope)`, and the
+response begins with them. So the journal can show all headers of a response before it is sent, and a small response can
+take the short path: on a connection of the emulator's own port (`emulator.port.Transport`) a `Response` is handed over
+whole, `respond` writes head and body at once, and no `send` is called. That saves two messages through every `send` of
+the stack, and a system call. Called otherwise, as ASGI application of another server or in a test, a response is sent
+as two ordinary messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from starlette import responses
+from starlette.types import Message, Receive, Scope, Send
+
+from emulator.errors import ApiError, Kind
+from emulator.http.requests import transport_of
+from emulator.operations.base import Content
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+HTML = b"text/html; charset=utf-8"
+TEXT = b"text/plain; charset=utf-8"
+
+NO_CONNECTION = "a planned fault ends the connection, and a call within the process has none"
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_HEADERS = "xai_emulator.response_headers"
+
+
+def response_headers(scope: Scope) -> Headers:
+    """The headers with which the response to a request begins, to which middlewares add."""
+    headers: Headers = scope.setdefault(_HEADERS, [])
+    return headers
+
+
+class Response(responses.Response):
+    """A response whose body is in memory. `content_type` None is for a body that has no type."""
+
+    body: bytes
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        status_code: int = 200,
+        content_type: bytes | None = JSON,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        # Starlette's would encode and decode every header; this is for bytes.
+        self.body, self.status_code, self.background = body, status_code, None
+        self.raw_headers = [*headers]
+        if content_type is not None:
+            self.raw_headers.append((b"content-type", content_type))
+        self.raw_headers.append((b"content-length", str(len(body)).encode()))
+
+    def replace_body(self, body: bytes) -> None:
+        """Send another body of the same type."""
+        self.body = body
+        self.headers["content-length"] = str(len(body))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*response_headers(scope), *self.raw_headers]
+        body = b"" if scope["method"] == "HEAD" else self.body
+        transport = transport_of(scope)
+        if transport is not None and transport.respond(self.status_code, headers, body):
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class JsonResponse(Response):
+    """A response that msgspec renders."""
+
+    def __init__(self, content: Any, status_code: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(msgspec.json.encode(content), status_code, JSON, headers)
+
+
+class StreamingResponse(responses.StreamingResponse):
+    """A response that is sent as it is made. Its pieces are closed when it ends, also because the client left."""
+
+    body_iterator: AsyncGenerator[bytes, None]
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], headers: Iterable[tuple[bytes, bytes]]) -> None:
+        super().__init__(pieces)
+        self.raw_headers = [*headers]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.raw_headers[:0] = response_headers(scope)
+        async with aclosing(self.body_iterator):
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await super().__call__(scope, receive, send)
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events, until the client leaves."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(events, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
+
+
+class FileDownload(StreamingResponse):
+    """A file to be kept, under a name; `finished` is called when it was sent, or will not be."""
+
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], name: str, size: int, finished: Callable[[], object]
+    ) -> None:
+        headers = [
+            (b"content-type", b"application/octet-stream"),
+            (b"content-length", str(size).encode()),
+            (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+        ]
+        super().__init__(pieces, headers)
+        self._finished = finished
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._finished()
+
+
+class FileResponse(responses.FileResponse):
+    """A file of the disk, whole or in ranges."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.raw_headers[:0] = response_headers(scope)
+        await super().__call__(scope, receive, send)
+
+
+class ContentResponse(Response):
+    """Content of the store, whole or, over GET, one byte range of it (RFC 9110 §14).
+
+    A planned fault may cut it: the response that has begun ends with its connection then, too soon for the client.
+    """
+
+    def __init__(self, content: Content, wanted: tuple[int, int] | None) -> None:
+        super().__init__(status_code=200 if wanted is None else 206, content_type=None)
+        self._content = content
+        self._start, self._stop = wanted or (0, content.size)
+        self.raw_headers = [(b"accept-ranges", b"bytes")]
+        if wanted is not None:
+            shown = f"bytes {self._start}-{self._stop - 1}/{content.size}"
+            self.raw_headers.append((b"content-range", shown.encode()))
+        self.raw_headers.append((b"content-length", str(self._stop - self._start).encode()))
+        self.raw_headers.append((b"content-type", content.content_type.encode("latin-1", "replace")))
+
+    @property
+    def content_bytes(self) -> int:
+        """How many bytes of the content are sent."""
+        return self._stop - self._start
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*response_headers(scope), *self.raw_headers]
+        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
+        try:
+            if scope["method"] == "HEAD":
+                await send(start)
+            else:
+                await self._stream(start, send)
+        except ApiError:  # too late for a refusal
+            transport = transport_of(scope)
+            if transport is None:
+                raise ConnectionResetError(NO_CONNECTION) from None
+            transport.close()
+        else:
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _stream(self, start: Message, send: Send) -> None:
+        async with aclosing(self._content.read(self._start, self._stop)) as pieces:  # type: ignore[type-var]
+            try:
+                # Before anything is sent, and so before another call can delete what is read: it stays open from here.
+                piece = await anext(pieces, None)
+            except ApiError:  # a planned fault, which cuts a response that has begun
+                await send(start)
+                raise
+            await send(start)
+            while piece is not None:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.sleep(0)  # a fast reader must not keep the loop from others
+                piece = await anext(pieces, None)
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The [start, stop) a Range header asks for; None for no range, several, or one that cannot be read."""
+    found = _RANGE.fullmatch(header.replace(" ", "")) if header else None
+    if found is None or (not found[1] and not found[2]):
+        return None
+    if not found[1]:  # the last n bytes
+        start, stop = max(0, size - int(found[2])), size
+    else:
+        start, stop = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+        if found[2] and int(found[2]) < int(found[1]):
+            return None  # not a valid range: ignored
+    if start >= size:
+        raise ApiError(Kind.RANGE_NOT_SATISFIABLE, f"The content has {size} bytes.", rule="range")
+    return start, stop
