@@ -9,12 +9,14 @@ from pathlib import Path
 import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.routing import Match as Fit
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from emulator.http.requests import Request
 from emulator.http.responses import FileResponse
 from emulator.http.responses import Response as WholeResponse
+from emulator.http.routing import TableRoute
 
 FOLDER = Path(__file__).parent / "console"
 INDEX = FOLDER / "index.html"
@@ -71,6 +73,14 @@ class Page(msgspec.Struct, frozen=True):
     path: str
     respond: Callable[[Request], Response]
     method: str = "GET"
+
+
+class PageRoute(TableRoute[Page]):
+    """The pages. A page is read: with another method its path is one that the control API does not know."""
+
+    def matches(self, scope: Scope) -> tuple[Fit, Scope]:
+        fit, child_scope = super().matches(scope)
+        return (fit, child_scope) if fit is Fit.FULL else (Fit.NONE, {})
 
 
 def redirect(status: int, location: str, *more: tuple[bytes, bytes]) -> WholeResponse:

@@ -27,8 +27,8 @@ from emulator.control import (
     teams,
 )
 from emulator.control.access import NEEDED, ControlToken
-from emulator.control.openapi import PREFIX, document
-from emulator.control.page import Console, Page, to_console
+from emulator.control.openapi import document
+from emulator.control.page import Console, Page, PageRoute, to_console
 from emulator.control.route import Api, Asked, ControlError, ControlRoute, Parts, Refusal, TeamQuery
 from emulator.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
 from emulator.http.application import Application
@@ -70,7 +70,7 @@ class Control:
         pages = (Page("", to_console), Page("/", self._page))
         table = TableRoute(ROUTES, self._call, [Middleware(CheckMiddleware, self._refuse_without_token)])
         self.app = Application(
-            routes=[TableRoute(pages, _open), table, Mount("/console", self._console)],
+            routes=[PageRoute(pages, _open), table, Mount("/console", self._console)],
             not_found=table.not_found,
             exception_handlers={
                 HTTPException: _unrouted,

@@ -171,9 +171,14 @@ class Alias(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Fit, Scope]:
         if scope["type"] != "http" or raw_path(scope) != self.path or not self._condition(scope):
             return Fit.NONE, {}
-        root_path = scope.get("root_path", "") + self._prefix
-        path = root_path + self._target
-        return Fit.FULL, {"root_path": root_path, "path": path, "raw_path": quote(path).encode()}
+        above = scope.get("root_path", "")
+        path = above + self._prefix + self._target
+        return Fit.FULL, {
+            "app_root_path": scope.get("app_root_path", above),  # as Starlette's Mount does
+            "root_path": above + self._prefix,
+            "path": path,
+            "raw_path": quote(path).encode(),
+        }
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
