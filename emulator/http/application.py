@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,11 +37,23 @@ class Application(Starlette):
         self.router.default = end
         self.router.redirect_slashes = False  # the API refuses such paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's, but for the middleware that answers 500 to what nobody expected, as each server does.
+
+        So a defect is answered and reported once, by the port or by the application that this one is mounted in.
+        """
+        app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers, self.debug)
+        for each, arguments, keywords in reversed(self.user_middleware):
+            app = each(app, *arguments, **keywords)
+        return app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        if asyncio.get_running_loop() is self._loop or scope["type"] != "http":  # nothing else has state
+            return super().__call__(scope, receive, send)
+        return self._call_from_elsewhere(scope, receive, send)
+
+    async def _call_from_elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = asyncio.get_running_loop()
-        if caller is self._loop or scope["type"] != "http":  # nothing else has state
-            await super().__call__(scope, receive, send)
-            return
 
         async def elsewhere(function: Any, *arguments: Any) -> Any:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(*arguments), caller))

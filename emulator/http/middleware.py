@@ -1,8 +1,12 @@
-"""Middlewares of both APIs, in plain ASGI: Starlette's BaseHTTPMiddleware costs most of the throughput."""
+"""Middlewares of both APIs, in plain ASGI: Starlette's BaseHTTPMiddleware costs most of the throughput.
+
+What they have to do is done before the request is handed on, so they are functions that return what the next one
+returns: a coroutine less for each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,11 +27,11 @@ class CorsMiddleware:
     def __init__(self, app: ASGIApp, check: OriginCheck) -> None:
         self._app, self._check = app, check
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         origin = self._check.cors_origin(header(scope, b"origin"))
         if origin is not None:
             response_headers(scope).extend(cors(origin, preflight=scope["method"] == "OPTIONS"))
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 class PreflightMiddleware:
@@ -36,11 +40,9 @@ class PreflightMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "OPTIONS":
-            await Response(content_type=None)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        app = Response(content_type=None) if scope["method"] == "OPTIONS" else self._app
+        return app(scope, receive, send)
 
 
 class LabelMiddleware:
@@ -49,12 +51,12 @@ class LabelMiddleware:
     def __init__(self, app: ASGIApp, request_id: Callable[[], str] | None = None) -> None:
         self._app, self._request_id = app, request_id
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         headers = response_headers(scope)
         headers += LABEL
         if self._request_id is not None:
             headers.append((b"x-request-id", self._request_id().encode()))
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 class CheckMiddleware:
@@ -63,9 +65,9 @@ class CheckMiddleware:
     def __init__(self, app: ASGIApp, check: Callable[[Scope], Response | None]) -> None:
         self._app, self._check = app, check
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         refusal = self._check(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        return (refusal or self._app)(scope, receive, send)
 
 
 def cors(origin: str, *, preflight: bool) -> Headers:

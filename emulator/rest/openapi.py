@@ -12,26 +12,31 @@ from collections.abc import Iterator
 from types import NoneType
 from typing import Any
 
-import msgspec
-
 from emulator.domain.keys import Plane
+from emulator.http import openapi
+from emulator.http.openapi import (
+    BINARY,
+    Schema,
+    json_content,
+    names_in,
+    path_parameter,
+    query_parameters,
+    reference,
+    schemas_of,
+)
 from emulator.limits import Between, Chars, Items, PageSize
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.validation import rules
 from emulator.profiles import Reaction
-from emulator.rest.openapi_links import links, operation_id, path_parameters
+from emulator.rest.openapi_links import links, operation_id
 from emulator.rest.openapi_protojson import accept_protojson
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
 from emulator.rest.reading import FromJson, FromQuery, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
 from emulator.rest.writing import AsBytes, AsJson
-from emulator.version import VERSION
 from emulator.world import Team
-
-Schema = dict[str, Any]
-_REF = "#/components/schemas/{name}"
 
 _INFERENCE_ERROR: Schema = {
     "type": "object",
@@ -59,27 +64,20 @@ def document(team: Team, origin: str) -> dict[str, Any]:
     for route in ROUTES:
         if isinstance(route.read, FromQuery):
             schemas.pop(route.read.shape.__name__, None)  # taken apart: each field is a parameter
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "xai-emulator",
-            "version": VERSION,
-            "description": "The xAI Files, Collections, Documents-search and Batch APIs, as this emulator serves them.",
-        },
-        "servers": [{"url": origin}],
-        "paths": paths,
-        "components": {
-            "schemas": {**schemas, "Error": _INFERENCE_ERROR, "Status": _MANAGEMENT_ERROR},
-            "securitySchemes": {
-                plane.value: {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": f"A key of the {plane.value} plane.",
-                }
-                for plane in (Plane.INFERENCE, Plane.MANAGEMENT)
-            },
-        },
+    security = {
+        plane.value: {"type": "http", "scheme": "bearer", "description": f"A key of the {plane.value} plane."}
+        for plane in (Plane.INFERENCE, Plane.MANAGEMENT)
     }
+    return openapi.document(
+        "xai-emulator",
+        "The xAI Files, Collections, Documents-search and Batch APIs, as this emulator serves them.",
+        origin,
+        paths,
+        {
+            "schemas": {**schemas, "Error": _INFERENCE_ERROR, "Status": _MANAGEMENT_ERROR},
+            "securitySchemes": security,
+        },
+    )
 
 
 def _structs() -> Iterator[type]:
@@ -94,8 +92,7 @@ def _structs() -> Iterator[type]:
 
 def _schemas(team: Team) -> dict[str, Schema]:
     """The schema of every struct, bodies bounded by the rules of the operations that read them."""
-    shapes = list(dict.fromkeys(_structs()))
-    _, schemas = msgspec.json.schema_components(shapes, ref_template=_REF)
+    schemas = schemas_of(_structs())
     for route in ROUTES:
         if isinstance(route.write, AsJson) and route.write.shape is not NoneType:
             _require_what_is_written(route.write.shape.__name__, schemas)
@@ -195,11 +192,9 @@ def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str
 
 def _path_parameters(route: Route) -> list[Schema]:
     found = []
-    for name in path_parameters(route):
-        schema: Schema = {"type": "string", "minLength": 1}
-        if taken := _literals(route.path.partition(f"{{{name}}}")[0]):
-            schema["not"] = {"enum": taken}
-        found.append({"name": name, "in": "path", "required": True, "schema": schema})
+    for name in names_in(route.path):
+        taken = _literals(route.path.partition(f"{{{name}}}")[0])
+        found.append(path_parameter(name, **({"not": {"enum": taken}} if taken else {})))
     return found
 
 
@@ -217,24 +212,11 @@ def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> l
     _bound(properties, OPERATIONS[route.operation], team)
     for schema in properties.values():
         schema.pop("maxItems", None)  # a target with so many items would be longer than a request head may be
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in shape.get("required", []),
-            "schema": _or_empty(_without_null(schema)) if name == "limit" else _without_null(schema),
-        }
-        for name, schema in properties.items()
-    ]
-
-
-def _without_null(schema: Schema) -> Schema:
-    """A query has no null: an optional parameter is left out instead."""
-    schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
-    branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
-    if len(branches) == 1:
-        return {**{key: value for key, value in schema.items() if key != "anyOf"}, **branches[0]}
-    return schema
+    parameters = query_parameters({**shape, "properties": properties})
+    for each in parameters:
+        if each["name"] == "limit":
+            each["schema"] = _or_empty(each["schema"])
+    return parameters
 
 
 def _or_empty(schema: Schema) -> Schema:
@@ -251,7 +233,7 @@ def _body(route: Route, team: Team) -> Schema | None:
         _bound(schema["properties"], OPERATIONS[route.operation], team)
         content[read.media_type] = {"schema": schema}
     if shape is not None:
-        content["application/json"] = {"schema": {"$ref": _REF.format(name=shape.__name__)}}
+        content |= json_content(reference(shape.__name__))
     optional = isinstance(read, FromProtoJson) or getattr(read, "optional", False)
     return {"required": not optional, "content": content} if content else None
 
@@ -260,11 +242,11 @@ def _success(route: Route) -> dict[str, Schema]:
     """The replies of a call that is carried out, by status."""
     if isinstance(route.write, AsJson):
         empty = route.write.shape is NoneType
-        reference = {"type": "null"} if empty else {"$ref": _REF.format(name=route.write.shape.__name__)}
-        reply: Schema = {"description": "Success.", "content": {"application/json": {"schema": reference}}}
+        schema = {"type": "null"} if empty else reference(route.write.shape.__name__)
+        reply: Schema = {"description": "Success.", "content": json_content(schema)}
         return {"200": {**reply, "links": followed} if (followed := links(route)) else reply}
     assert isinstance(route.write, AsBytes)  # there is no third way to answer
-    content = {route.write.media_type: {"schema": {"type": "string", "format": "binary"}}}
+    content = {route.write.media_type: BINARY}
     replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}
     if route.method == "GET":
         replies["206"] = {"description": "The bytes of a `Range`.", "content": content}
@@ -273,7 +255,7 @@ def _success(route: Route) -> dict[str, Schema]:
 
 def _refusal(plane: Plane, route: Route) -> Schema:
     """Any refusal: the plane's JSON, or the plain sentence of the inference plane's JSON extractor."""
-    content: Schema = {"application/json": {"schema": {"$ref": _REF.format(name=_ERRORS[plane])}}}
+    content = json_content(reference(_ERRORS[plane]))
     if isinstance(route.read, FromJson | FromStream) and plane is Plane.INFERENCE:
         content["text/plain"] = {"schema": {"type": "string"}}
     return {"description": "A refusal.", "content": content}
