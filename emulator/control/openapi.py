@@ -37,8 +37,11 @@ _STATUSES = {
 def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
     """The document for these routes."""
     routes = tuple(routes)
-    shapes: list[Any] = [Refusal, *(shape for route in routes for shape in (route.body, route.reply) if _is_json(shape))]
-    schemas = schemas_of(shapes)
+    shapes: list[Any] = [
+        Refusal,
+        *(shape for route in routes for shape in (route.body, route.reply) if _is_json(shape)),
+    ]
+    schemas = schemas_of(filter(_is_json, used))
     paths: dict[str, Schema] = {}
     for route in routes:
         paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route)

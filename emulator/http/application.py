@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -47,10 +47,11 @@ class Application(Starlette):
             app = each(app, *arguments, **keywords)
         return app
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if asyncio.get_running_loop() is self._loop or scope["type"] != "http":  # nothing else has state
-            return super().__call__(scope, receive, send)
-        return self._call_from_elsewhere(scope, receive, send)
+            await super().__call__(scope, receive, send)
+        else:
+            await self._call_from_elsewhere(scope, receive, send)
 
     async def _call_from_elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = asyncio.get_running_loop()

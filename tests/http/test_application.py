@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +48,11 @@ def test_app_is_a_starlette_application(emulator: Emulator, client: TestClient) 
     assert client.get(f"/v1/files/{upload(client)}/content").content == b"hello"
     assert client.get("/_emulator/health").json()["status"] == "ok"
     assert client.get("/api-docs/openapi.json").json()["info"]["title"] == "xai-emulator"
+
+
+def test_app_is_recognized_as_asgi_3(emulator: Emulator) -> None:
+    """Servers tell an application of ASGI 3 from one of ASGI 2 by this."""
+    assert inspect.iscoroutinefunction(emulator.app.__call__)
 
 
 def test_websocket_to_the_app_is_closed(client: TestClient) -> None:
