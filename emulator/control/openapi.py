@@ -37,10 +37,7 @@ _STATUSES = {
 def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
     """The document for these routes."""
     routes = tuple(routes)
-    shapes: list[Any] = [
-        Refusal,
-        *(shape for route in routes for shape in (route.body, route.reply) if _is_json(shape)),
-    ]
+    used: list[Any] = [Refusal, *(shape for route in routes for shape in (route.body, route.reply))]
     schemas = schemas_of(filter(_is_json, used))
     paths: dict[str, Schema] = {}
     for route in routes:
