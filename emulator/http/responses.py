@@ -110,7 +110,11 @@ class EventStream(StreamingResponse):
 
 
 class FileDownload(StreamingResponse):
-    """A file to be kept, under a name; `finished` is called when it was sent, or will not be."""
+    """A file to be kept, under a name.
+
+    `finished` is called once: before the last piece is sent, so that it has happened for a client that has read
+    everything, or when it is known that this will not be.
+    """
 
     def __init__(
         self, pieces: AsyncGenerator[bytes, None], name: str, size: int, finished: Callable[[], object]
@@ -120,14 +124,29 @@ class FileDownload(StreamingResponse):
             (b"content-length", str(size).encode()),
             (b"content-disposition", f'attachment; filename="{name}"'.encode()),
         ]
-        super().__init__(pieces, headers)
-        self._finished = finished
+        super().__init__(self._until_finished(pieces), headers)
+        self._finished: Callable[[], object] | None = finished
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._finished()
+            self._finish()
+
+    async def _until_finished(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        last = b""
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if last:
+                    yield last
+                last = piece
+        self._finish()
+        yield last
+
+    def _finish(self) -> None:
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            finished()
 
 
 class FileResponse(responses.FileResponse):

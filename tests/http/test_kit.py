@@ -201,15 +201,18 @@ def test_event_stream_closes_its_events_when_the_client_leaves() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_file_download_is_finished_once(method: str) -> None:
-    """Whether its bytes are wanted or its head alone."""
-    finished = []
+def test_file_download_is_finished_before_its_last_piece(method: str) -> None:
+    """Once, whether its bytes are wanted or its head alone: a client that has read everything may look."""
+    happened: list[str] = []
 
     async def read() -> AsyncGenerator[bytes, None]:
-        yield b"abc"
+        yield b"ab"
+        yield b"c"
 
-    download = FileDownload(read(), "a.db", 3, lambda: finished.append(True))
-    messages = asyncio.run(send_of(download, {"method": method}))
-    assert dict(messages[0]["headers"])[b"content-disposition"] == b'attachment; filename="a.db"'
-    assert b"".join(each.get("body", b"") for each in messages) == (b"abc" if method == "GET" else b"")
-    assert finished == [True]
+    async def send(message: Any) -> None:
+        happened.append(message.get("body", b"").decode() if "body" in message else "head")
+
+    download = FileDownload(read(), "a.db", 3, lambda: happened.append("finished"))
+    assert (b"content-disposition", b'attachment; filename="a.db"') in download.raw_headers
+    asyncio.run(download({"type": "http", "method": method}, receive_nothing, send))
+    assert happened == (["head", "ab", "finished", "c", ""] if method == "GET" else ["head", "", "finished"])
