@@ -217,7 +217,7 @@ def _limits() -> Iterator[str]:
 def _limits_table(*, safety: bool = True) -> Iterator[str]:
     """All rows, or those without the bounds that protect the emulator itself."""
     return table(
-        ("Name", "Value", "Known from", "How sure", ""),
+        ("Name", "Value", "Source", "Confidence", ""),
         (
             (
                 f"`{name}`",
@@ -276,7 +276,7 @@ def _operations() -> Iterator[str]:
     for method in METHODS:
         rpcs.setdefault(method.operation, []).append(f"`{method.service}/{method.name}`")
     yield from table(
-        ("Operation", "REST", "gRPC", "Key", "Known from", "How sure"),
+        ("Operation", "REST", "gRPC", "Key", "Source", "Confidence"),
         (
             (
                 f"`{name}`",
@@ -316,7 +316,7 @@ def _refusals() -> Iterator[str]:
         ),
     )
     yield from table(
-        ("Recorded", "Sentence", "Known from"),
+        ("Recorded", "Sentence", "Source"),
         ((f"`{name}`", each.sentence, each.source) for name, each in RECORDED.items()),
     )
 
