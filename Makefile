@@ -124,9 +124,10 @@ $(STAMPS)/venv:
 	echo "xai-emulator needs Python 3.11 or newer, and none of these is one: $$candidates (say which with PYTHON=...)." >&2; \
 	exit 1
 
+# Without --no-compile pip compiles all modules of all libraries, of which a start imports few.
 $(STAMPS)/run: $(STAMPS)/venv pyproject.toml setup.py
 	@echo "Installing the emulator into $(VENV) ..." >&2
-	@$(PIP_INSTALL) --editable .
+	@$(PIP_INSTALL) --no-compile --editable .
 	@touch $@
 
 $(STAMPS)/demo: $(STAMPS)/venv pyproject.toml setup.py
