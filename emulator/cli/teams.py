@@ -8,7 +8,7 @@ from typing import Any
 
 from emulator.cli.client import add_target, call, team
 from emulator.cli.output import add_json, say_result
-from emulator.settings import PER_TEAM, BadSetting
+from emulator.settings import PER_TEAM, BadSetting, parse
 
 
 def add_verbs(verbs: Any) -> None:
@@ -79,8 +79,6 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
 
 def _limits(text: str) -> dict[str, int | None]:
     """`limits=file_bytes_max=1MiB,page_items_max=none`, in the units of --limit. Raises BadSetting."""
-    from emulator.settings import parse
-
     return dict(parse("limits", item, "limits") for item in text.split(","))
 
 

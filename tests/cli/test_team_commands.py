@@ -12,26 +12,15 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command against the module's emulator, which was reset: exit code, stdout and stderr."""
+@pytest.fixture(autouse=True)
+def _target(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point commands to the module's emulator, which is reset."""
     emulator.reset()
     monkeypatch.setenv("XAI_EMULATOR_URL", emulator.url)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            code = main(arguments)
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def parsed(result: tuple[int, str, str]) -> Any:

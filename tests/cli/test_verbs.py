@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.cli import NOT_WINDOWS, VERBS, build_parser, main
+from emulator.cli import NOT_WINDOWS, VERBS, build_parser
 from emulator.cli.doctor import EXTRACTORS
 from emulator.cli.environment import environment
 from emulator.limits import ROWS
@@ -38,21 +38,6 @@ def _no_url(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("XAI_EMULATOR_"):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the command line in this process: its code, stdout and stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            code = main(arguments)
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_every_verb_is_in_the_room_that_the_table_says() -> None:
