@@ -19,12 +19,12 @@ from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, Au
 from emulator.forks import on_fork, replace_by_null
 from emulator.http.application import Application
 from emulator.http.routing import Alias
-from emulator.jobs.responders import make_responder
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Entry, Journal
 from emulator.pipeline.origin_check import is_loopback
 from emulator.port import Port
+from emulator.responders import make_responder
 from emulator.rest.bind import Rest
 from emulator.rest.routes import ROUTES
 from emulator.search.embedders import check_embedder

@@ -23,6 +23,7 @@ FLOORS: list[set[str]] = [
     {"http"},
     {"pipeline"},
     {"operations", "jobs"},
+    {"responders"},
     {"world"},
     {"store", "search", "settings", "port"},
     {"profiles"},

@@ -10,7 +10,7 @@ from emulator.domain.batches import Failure, ResultKind
 from emulator.domain.batches_chat import Json, server_tools
 from emulator.domain.batches_results import BatchRequest
 from emulator.errors import Kind
-from emulator.jobs.responders.instances import TooLarge, instance
+from emulator.responders.instances import TooLarge, instance
 from emulator.threads import each_in_threads
 
 CHARACTERS_MAX = 500  # of an echo: no answer is as long as the longest prompts, and all results are kept

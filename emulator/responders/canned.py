@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from emulator.domain.batches_results import BatchRequest
-from emulator.jobs.responders.echo import echo
+from emulator.responders.echo import echo
 from emulator.threads import each_in_threads
 
 

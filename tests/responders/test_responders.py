@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from emulator.domain.batches_results import BatchRequest
-from emulator.jobs.responders import make_responder
-from emulator.jobs.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
+from emulator.responders import make_responder
+from emulator.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
 from emulator.settings import BadSetting
 from emulator.threads import THREADS
 from emulator.upstream import REPLY_BYTES_MAX
@@ -289,7 +289,7 @@ def test_built_in_responder_answers_off_the_event_loop(spec: str, monkeypatch: p
         threads.append(threading.current_thread())
         return instance(schema)
 
-    monkeypatch.setattr("emulator.jobs.responders.echo.instance", note)
+    monkeypatch.setattr("emulator.responders.echo.instance", note)
     formatted = {"type": "json_schema", "json_schema": {"schema": {"type": "string"}}}
     asyncio.run(make_responder(spec).answer([asked(id="none fits", response_format=formatted)]))
     assert len(threads) == 1

@@ -26,25 +26,25 @@ def make_responder(spec: str | Callable[..., Any]) -> Responder:
 
 
 def _echo() -> Responder:
-    from emulator.jobs.responders.echo import Echo
+    from emulator.responders.echo import Echo
 
     return Echo()
 
 
 def _canned(path: str) -> Responder:
-    from emulator.jobs.responders.canned import Canned
+    from emulator.responders.canned import Canned
 
     return Canned.from_file(path)
 
 
 def _call(function: Callable[..., Any]) -> Responder:
-    from emulator.jobs.responders.call import Call
+    from emulator.responders.call import Call
 
     return Call(function)
 
 
 def _http(url: str) -> Responder:
-    from emulator.jobs.responders.http import Http
+    from emulator.responders.http import Http
 
     return Http.from_url(url)
 
