@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .clients.client import Client, counted
+from .clients.client import Client, instrumented
+from .clients.http import HttpxTransport
+from .clients.models import ApiError, Page
 from .clients.rest import RestClient
-from .clients.seen import Page, Refused
-from .clients.wire import Httpx
-from .deadline import OutOfTime, deadline
+from .deadline import DeadlineExceeded, deadline
 from .pages import walk
-from .target import BudgetSpent, Target
+from .target import BudgetExhausted, Target
 
 _PAGE = 100
 
@@ -21,26 +21,28 @@ def clean_up(target: Target) -> list[str]:
 
     Return why something may be left behind: one sentence for each kind. What is listed before a list fails is removed.
     """
-    rest = RestClient(target, Httpx())
+    rest = RestClient(target, HttpxTransport())
     target.budget.release_reserve()
-    client = counted(rest, target.budget)
+    client = instrumented(rest, target.budget)
     features = target.features
     jobs: list[tuple[str, Callable[[], None]]] = []
     if target.management_key is not None and features & {"collections", "search", "faults"}:
-        jobs.append(("collections", lambda: _remove(client.list_collections, client.delete_collection, target.run)))
+        jobs.append(
+            ("collections", lambda: _remove(client.list_collections, client.delete_collection, target.run_prefix))
+        )
     if features - {"auth"}:
-        jobs.append(("files", lambda: _remove(client.list_files, client.delete_file, target.run)))
+        jobs.append(("files", lambda: _remove(client.list_files, client.delete_file, target.run_prefix)))
     if "batches" in features and target.destructive:
-        jobs.append(("batches", lambda: _cancel(client, target.run)))
+        jobs.append(("batches", lambda: _cancel(client, target.run_prefix)))
     reasons = []
     try:
         with deadline(target.case_seconds):
             for what, job in jobs:
                 try:
                     job()
-                except (Refused, BudgetSpent, AssertionError, OSError, KeyError, TypeError, ValueError) as error:
+                except (ApiError, BudgetExhausted, AssertionError, OSError, KeyError, TypeError, ValueError) as error:
                     reasons.append(f"{what}: {str(error) or type(error).__name__}")
-    except OutOfTime as error:
+    except DeadlineExceeded as error:
         reasons.append(str(error))
     finally:
         rest.close()
@@ -55,12 +57,12 @@ def _remove(list_page: Callable[..., Page[Any]], delete: Callable[[str], None], 
         for each in walk(lambda token: list_page(limit=_PAGE, token=token)):
             if each.name.startswith(run):
                 ids[each.id] = None
-    except (AssertionError, Refused) as error:
+    except (AssertionError, ApiError) as error:
         problem = error
     for id in ids:
         try:
             delete(id)
-        except Refused as refusal:
+        except ApiError as refusal:
             if refusal.kind != "not_found":  # gone meanwhile, as with its time
                 raise
     if problem is not None:

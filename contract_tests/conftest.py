@@ -15,24 +15,24 @@ import pytest
 from .case import Case, case_of
 from .cleanup import clean_up
 from .clients import TRANSPORTS, Clients
-from .clients.client import Client, Step, counted
+from .clients.client import Client, Step, instrumented
+from .clients.http import Transport
+from .clients.models import Unsupported
 from .clients.rest import RestClient
-from .clients.seen import Unsupported
-from .clients.wire import Transport
-from .deadline import OutOfTime, deadline
-from .driven import Driven
-from .known import KnownFailing
-from .left_out import LeftOut
-from .options import add_options, clients_of, known_of, packages_of, record_of, target_of
-from .report import Report, Verdict
-from .target import BudgetSpent, Target, as_team
+from .coverage import OperationCoverage
+from .deadline import DeadlineExceeded, deadline
+from .known_failures import KnownFailures
+from .options import add_options, clients_of, known_failures_of, packages_of, record_of, target_of
+from .report import CaseResult, Report
+from .selection import CaseSelection
+from .target import BudgetExhausted, Target, as_team
 
 TARGET = pytest.StashKey[Target]()
 CLIENTS = pytest.StashKey[Clients]()
-KNOWN = pytest.StashKey[KnownFailing]()
+KNOWN = pytest.StashKey[KnownFailures]()
 RECORD = pytest.StashKey[Path | None]()
 REPORT = pytest.StashKey[Report]()
-LEFT_OUT = pytest.StashKey[LeftOut]()
+SELECTION = pytest.StashKey[CaseSelection]()
 STEPS = pytest.StashKey[list[Step]]()  # of a story: what its clients were asked, and what they answered
 _numbers = itertools.count(1)
 
@@ -41,12 +41,12 @@ pytest_addoption = add_options
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read what is asked for, and find the server and the clients."""
-    config.stash[KNOWN], config.stash[RECORD] = known_of(config), record_of(config)
+    config.stash[KNOWN], config.stash[RECORD] = known_failures_of(config), record_of(config)
     packages, target = packages_of(config), target_of(config)
     config.stash[TARGET] = target
     clients = config.stash[CLIENTS] = Clients(target, packages)
     config.stash[REPORT] = Report()
-    config.stash[LEFT_OUT] = LeftOut(target)
+    config.stash[SELECTION] = CaseSelection(target)
     for name in clients_of(config):
         clients.open(name)
 
@@ -56,7 +56,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     target, clients = config.stash[TARGET], config.stash[CLIENTS]
     versions = ", ".join(f"{name} {version}" for name, version in clients.versions().items())
     return [
-        f"target: {target.base_url} (gRPC: {target.grpc or 'left out'}); names begin with {target.run}",
+        f"target: {target.base_url} (gRPC: {target.grpc or 'left out'}); names begin with {target.run_prefix}",
         f"clients: {versions or 'none'}",
         *(f"not with {name}: {reason}" for name, reason in clients.missing().items()),
     ]
@@ -67,9 +67,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     clients = metafunc.config.stash[CLIENTS]
     names = list(clients.versions())
     if metafunc.definition.get_closest_marker("over_grpc"):
-        names = [name for name in names if clients.get(name).door == "grpc"]
-    if metafunc.definition.get_closest_marker("one_client_for_each_door"):
-        names = list({clients.get(name).door: name for name in reversed(names)}.values())
+        names = [name for name in names if clients.get(name).protocol == "grpc"]
+    if metafunc.definition.get_closest_marker("one_client_per_protocol"):
+        names = list({clients.get(name).protocol: name for name in reversed(names)}.values())
     if "client" in metafunc.fixturenames:
         metafunc.parametrize("client", names, indirect=True)
     if "transport" in metafunc.fixturenames:
@@ -79,8 +79,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for or has no client here, and mark what is known to fail."""
     _check(config, items)
-    left_out = config.stash[LEFT_OUT]
-    chosen = [item for item in items if left_out.is_chosen(_case(item)) and isinstance(_client_of(item), str)]
+    selection = config.stash[SELECTION]
+    chosen = [item for item in items if selection.select(_case(item)) and isinstance(_client_of(item), str)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
@@ -107,7 +107,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     case = _case(item)
     item.stash[STEPS] = []
     item.user_properties += [("case", case.id), ("operations", " ".join(case.operations)), ("evidence", case.evidence)]
-    reason = item.config.stash[TARGET].refuses(case)
+    reason = item.config.stash[TARGET].skip_reason(case)
     if reason is not None:
         pytest.skip(reason)
     with _bounded(item):
@@ -116,11 +116,11 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip what a client cannot do and what the budget does not allow; see that the operations were driven."""
+    """Skip what a client cannot do and what the budget does not allow; see that the operations were coverage."""
     with _bounded(item):
-        driven = Driven(_target_of(item))
+        coverage = OperationCoverage(_target_of(item))
         yield
-        driven.check(_case(item))
+        coverage.check(_case(item))
 
 
 @contextmanager
@@ -129,9 +129,9 @@ def _bounded(item: pytest.Item) -> Iterator[None]:
     try:
         with deadline(item.config.stash[TARGET].case_seconds):
             yield
-    except OutOfTime as reason:
+    except DeadlineExceeded as reason:
         raise AssertionError(str(reason)) from reason
-    except (Unsupported, BudgetSpent) as reason:
+    except (Unsupported, BudgetExhausted) as reason:
         pytest.skip(str(reason))
 
 
@@ -142,24 +142,24 @@ def pytest_runtest_makereport(
     """Note the verdict on each case."""
     report = yield
     if report.when == "call" or not report.passed:
-        item.config.stash[REPORT].add(_verdict(item, report, call))
+        item.config.stash[REPORT].add(_case_result(item, report, call))
     return report
 
 
-def _verdict(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Verdict:
+def _case_result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> CaseResult:
     case, client = _case(item), _client_of(item)
     error = call.excinfo.exconly(tryshort=True) if call.excinfo is not None else str(report.longrepr)
     reason, _, detail = error.removeprefix("Skipped: ").removeprefix("AssertionError: ").strip().partition("\n")
     if report.failed and call.excinfo is None:
-        return Verdict(case, client, "failed", "it passes, but is on the list of known failures")
+        return CaseResult(case, client, "failed", "it passes, but is on the list of known failures")
     is_known = hasattr(report, "wasxfail")
     if not report.failed and not is_known:
-        return Verdict(case, client, report.outcome, "" if report.passed else reason)
+        return CaseResult(case, client, report.outcome, "" if report.passed else reason)
     where, reason = _place(reason)
     if steps := item.stash.get(STEPS, []):
         where, detail = f"step {len(steps)} ({steps[-1].call})", steps[-1].outcome
     why = f"{report.wasxfail}: " if is_known else ""
-    return Verdict(case, client, "known" if is_known else "failed", why + reason, where, detail)
+    return CaseResult(case, client, "known" if is_known else "failed", why + reason, where, detail)
 
 
 def _place(reason: str) -> tuple[str, str]:
@@ -172,20 +172,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Clean up, write the record, and fail a run that could not judge."""
     config = session.config
     target, clients, report = config.stash[TARGET], config.stash[CLIENTS], config.stash[REPORT]
-    if report.verdicts:
+    if report.results:
         report.left_behind = clean_up(target)
     path = config.stash[RECORD]
     if path is not None:
         record = json.dumps(report.record(clients.versions()), indent=1, ensure_ascii=False)
         path.write_text(f"{record}\n", "utf-8")
-    if session.exitstatus == 0 and report.verdicts and (target.budget.shortage or not report.has_passed):
+    if session.exitstatus == 0 and report.results and (target.budget.shortage or not report.has_passed):
         session.exitstatus = 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the table."""
     report = config.stash[REPORT]
-    if report.verdicts:
+    if report.results:
         terminalreporter.section("operations")
         for line in report.table():
             terminalreporter.write_line(line)
@@ -194,7 +194,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             for line in failures:
                 terminalreporter.write_line(line)
         terminalreporter.section("not asked")
-        for line in config.stash[LEFT_OUT].lines(report.verdicts, config.stash[CLIENTS].missing()):
+        for line in config.stash[SELECTION].lines(report.results, config.stash[CLIENTS].missing()):
             terminalreporter.write_line(line)
         for reason in report.left_behind:
             terminalreporter.write_line(f"Something is left behind: {reason}")
@@ -235,22 +235,22 @@ def _client_of(item: pytest.Item) -> str:
 def target(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Target:
     """The server, with names of this test's own, and a team of its own where the test changes what a team has."""
     target = pytestconfig.stash[TARGET]
-    target = replace(target, run=f"{target.run}{next(_numbers)}-")
+    target = replace(target, run_prefix=f"{target.run_prefix}{next(_numbers)}-")
     alone = _case(request.node).control and "transport" in request.fixturenames  # whose keys are not fixed
-    return as_team(target, target.run.rstrip("-")) if alone else target
+    return as_team(target, target.run_prefix.rstrip("-")) if alone else target
 
 
 @pytest.fixture(scope="session")
 def run(pytestconfig: pytest.Config) -> str:
     """How the names of everything this run makes begin."""
-    return pytestconfig.stash[TARGET].run
+    return pytestconfig.stash[TARGET].run_prefix
 
 
 @pytest.fixture(scope="session")
 def writer(pytestconfig: pytest.Config) -> Client:
     """A client that can do everything, for what a test needs and is not about."""
     clients = pytestconfig.stash[CLIENTS]
-    return counted(RestClient(clients.target, clients.transport("httpx")), clients.target.budget)
+    return instrumented(RestClient(clients.target, clients.transport("httpx")), clients.target.budget)
 
 
 @pytest.fixture
@@ -258,27 +258,27 @@ def rest(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> RestCli
     """The REST API, beside which a test holds another client."""
     clients = pytestconfig.stash[CLIENTS]
     found = RestClient(clients.target, clients.transport("httpx"))
-    return cast(RestClient, counted(found, clients.target.budget, request.node.stash[STEPS]))
+    return cast(RestClient, instrumented(found, clients.target.budget, request.node.stash[STEPS]))
 
 
 @pytest.fixture
 def name(target: Target) -> str:
     """How the names of everything this test makes begin."""
-    return target.run
+    return target.run_prefix
 
 
 @pytest.fixture
 def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Client:
     """One client library; its calls are counted."""
     found = pytestconfig.stash[CLIENTS].get(request.param)
-    return counted(found, pytestconfig.stash[TARGET].budget, request.node.stash[STEPS])
+    return instrumented(found, pytestconfig.stash[TARGET].budget, request.node.stash[STEPS])
 
 
 @pytest.fixture
 def others(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> list[Client]:
     """All client libraries."""
     clients, budget = pytestconfig.stash[CLIENTS], pytestconfig.stash[TARGET].budget
-    return [counted(clients.get(name), budget, request.node.stash[STEPS]) for name in clients.versions()]
+    return [instrumented(clients.get(name), budget, request.node.stash[STEPS]) for name in clients.versions()]
 
 
 @pytest.fixture

@@ -15,19 +15,19 @@ from typing import Any
 _AGAIN_SECONDS = 5  # the signal comes again, in case it was caught
 
 
-class OutOfTime(BaseException):
+class DeadlineExceeded(BaseException):
     """What is timed has taken as long as it may."""
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Raise OutOfTime inside the block after so many seconds. In other threads than the main one there is no bound."""
+    """Raise DeadlineExceeded inside the block after `seconds`; only the main thread is bounded."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(*_: Any) -> None:
-        raise OutOfTime(f"it has not ended after {seconds:g} seconds")
+        raise DeadlineExceeded(f"it has not ended after {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN_SECONDS)

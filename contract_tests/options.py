@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from .case import EVIDENCE, FEATURES
-from .clients import OPENERS
-from .known import KnownFailing
+from .clients import FACTORIES
+from .known_failures import KnownFailures
 from .target import (
     CALLS_MAX,
     CASE_SECONDS,
     CASE_SECONDS_ELSEWHERE,
     RUN_SECONDS,
     RUN_SECONDS_ELSEWHERE,
-    BadTarget,
     Budget,
+    InvalidTarget,
     Target,
     find_target,
 )
@@ -51,9 +51,9 @@ def target_of(config: pytest.Config) -> Target:
             grpc=option("--grpc") or (None if option("--base-url") else os.environ.get("XAI_EMULATOR_GRPC")),
             management_url=option("--management-url"),
             management_grpc=option("--management-grpc"),
-            run=option("--run-prefix"),
+            run_prefix=option("--run-prefix"),
         )
-    except BadTarget as error:
+    except InvalidTarget as error:
         raise pytest.UsageError(str(error)) from None
     is_emulator = target.team is not None
     run_seconds = RUN_SECONDS if is_emulator else RUN_SECONDS_ELSEWHERE
@@ -65,22 +65,22 @@ def target_of(config: pytest.Config) -> Target:
         cases=tuple(word.strip() for word in (option("--cases") or "").split(",") if word.strip()),
         slow=option("--slow"),
         destructive=option("--destructive"),
-        case_seconds=_number(config, "--case-seconds", case_seconds),
-        budget=Budget(_number(config, "--budget", CALLS_MAX), _number(config, "--run-seconds", run_seconds)),
+        case_seconds=_integer(config, "--case-seconds", case_seconds),
+        budget=Budget(_integer(config, "--budget", CALLS_MAX), _integer(config, "--run-seconds", run_seconds)),
     )
 
 
 def clients_of(config: pytest.Config) -> list[str]:
     """The clients that are asked for, in their order."""
-    wanted = _words(config, "--clients", OPENERS)
-    return [name for name in OPENERS if name in wanted]
+    wanted = _words(config, "--clients", FACTORIES)
+    return [name for name in FACTORIES if name in wanted]
 
 
-def known_of(config: pytest.Config) -> KnownFailing:
+def known_failures_of(config: pytest.Config) -> KnownFailures:
     """The list of known failures. Raises UsageError."""
     file: str | None = config.getoption("--known-failing")
     try:
-        return KnownFailing.read(file)
+        return KnownFailures.read(file)
     except OSError as error:
         raise pytest.UsageError(f"--known-failing: {file}: {error.strerror}") from None
     except ValueError as error:
@@ -116,7 +116,7 @@ def _words(config: pytest.Config, option: str, known: Iterable[str]) -> frozense
     return found
 
 
-def _number(config: pytest.Config, option: str, otherwise: int) -> int:
+def _integer(config: pytest.Config, option: str, otherwise: int) -> int:
     text: str | None = config.getoption(option)
     if text is not None and not (text.isascii() and text.isdigit()):
         raise pytest.UsageError(f"{option}: {text!r} is not a whole number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from .clients.seen import Page
+from .clients.models import Page
 from .target import Budget
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def walk(list_page: Callable[[str | None], Page[T]], *, page_items: int = 1) -> 
 def each_once(ids: Iterable[str], budget: Budget, page_items: int) -> list[str]:
     """Return the ids of a client's own iteration over pages of `page_items`, and spend the budget of its calls.
 
-    Raises AssertionError at an id that comes twice, and BudgetSpent.
+    Raises AssertionError at an id that comes twice, and BudgetExhausted.
     """
     seen: dict[str, None] = {}
     for number, id in enumerate(ids):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .case import Case
-from .must import UUID
+from .matchers import UUID
 
 WIDTH = 200
 GROUPS_MAX = 40
@@ -20,7 +20,7 @@ _VARYING = re.compile(rf"(\w+_)?{UUID}|contract-[0-9a-f]{{8}}-(\d+-)?")
 
 
 @dataclass
-class Verdict:
+class CaseResult:
     """One case with one client."""
 
     case: Case
@@ -33,26 +33,26 @@ class Verdict:
 
 @dataclass
 class Report:
-    """All verdicts of a run."""
+    """All results of a run."""
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    results: list[CaseResult] = field(default_factory=list)
     left_behind: list[str] = field(default_factory=list)  # why not everything that was made could be removed
 
-    def add(self, verdict: Verdict) -> None:
-        """Take a verdict down."""
-        self.verdicts.append(verdict)
+    def add(self, result: CaseResult) -> None:
+        """Take a result down."""
+        self.results.append(result)
 
     @property
     def has_passed(self) -> bool:
         """Whether any case passed."""
-        return any(verdict.outcome == "passed" for verdict in self.verdicts)
+        return any(result.outcome == "passed" for result in self.results)
 
     def table(self) -> list[str]:
         """A line for each operation, the reasons of what was skipped below it."""
-        rows: dict[str, list[Verdict]] = defaultdict(list)
-        for verdict in self.verdicts:
-            for operation in verdict.case.operations:
-                rows[operation].append(verdict)
+        rows: dict[str, list[CaseResult]] = defaultdict(list)
+        for result in self.results:
+            for operation in result.case.operations:
+                rows[operation].append(result)
         lines = [f"{'operation':32} {'passed':>7} {'failed':>7} {'skipped':>8}"]
         for operation in sorted(rows):
             lines += _row(operation, rows[operation])
@@ -60,10 +60,10 @@ class Report:
 
     def failures(self) -> list[str]:
         """Equal failures as one group, the largest first: the message, the cases, and one of them in full."""
-        groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
-        for verdict in self.verdicts:
-            if verdict.outcome in ("failed", "known"):
-                groups[verdict.outcome, _VARYING.sub("…", verdict.reason)].append(verdict)
+        groups: dict[tuple[str, str], list[CaseResult]] = defaultdict(list)
+        for result in self.results:
+            if result.outcome in ("failed", "known"):
+                groups[result.outcome, _VARYING.sub("…", result.reason)].append(result)
         ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
         lines = [line for (_, message), group in ordered[:GROUPS_MAX] for line in _group(message, group)]
         if rest := ordered[GROUPS_MAX:]:
@@ -73,8 +73,8 @@ class Report:
     def record(self, clients: dict[str, str]) -> dict[str, Any]:
         """The run as plain values: the versions of the clients, and what each case was seen to do with which."""
         cases: dict[str, Any] = {}
-        for verdict in self.verdicts:
-            case = verdict.case
+        for result in self.results:
+            case = result.case
             entry = cases.setdefault(
                 case.id,
                 {
@@ -89,15 +89,15 @@ class Report:
                     "clients": {},
                 },
             )
-            if verdict.outcome != "skipped":
-                entry["clients"][verdict.client] = verdict.outcome
+            if result.outcome != "skipped":
+                entry["clients"][result.client] = result.outcome
         return {"clients": clients, "cases": cases}
 
 
-def _group(message: str, group: list[Verdict]) -> Iterator[str]:
+def _group(message: str, group: list[CaseResult]) -> Iterator[str]:
     """The lines of one group. The case that is shown in full is the first one."""
     first = group[0]
-    cases = {verdict.case.id: verdict.case for verdict in group}
+    cases = {result.case.id: result.case for result in group}
     known = " (known to fail)" if first.outcome == "known" else ""
     yield f"{message}{known}"
     yield f"    {len(cases)} {'case' if len(cases) == 1 else 'cases'}: {_names(group, list(cases))}"
@@ -107,19 +107,19 @@ def _group(message: str, group: list[Verdict]) -> Iterator[str]:
     yield from (f"    {'came: ' if number == 0 else '      '}{line}" for number, line in enumerate(detail))
 
 
-def _names(group: Iterable[Verdict], ids: list[str]) -> str:
+def _names(group: Iterable[CaseResult], ids: list[str]) -> str:
     clients: dict[str, list[str]] = defaultdict(list)
-    for verdict in group:
-        clients[verdict.case.id].append(verdict.client)
+    for result in group:
+        clients[result.case.id].append(result.client)
     shown = ", ".join(f"{id} [{', '.join(clients[id])}]" for id in ids[:NAMES_MAX])
     return shown if len(ids) <= NAMES_MAX else f"{shown} and {len(ids) - NAMES_MAX} more"
 
 
-def _row(operation: str, verdicts: list[Verdict]) -> list[str]:
-    counts = Counter(verdict.outcome for verdict in verdicts)
+def _row(operation: str, results: list[CaseResult]) -> list[str]:
+    counts = Counter(result.outcome for result in results)
     failed = counts["failed"] + counts["known"]
     lines = [f"{operation:32} {counts['passed']:>7} {failed:>7} {counts['skipped']:>8}"]
-    for reason, count in Counter(each.reason for each in verdicts if each.outcome == "skipped").items():
+    for reason, count in Counter(each.reason for each in results if each.outcome == "skipped").items():
         lines.append(f"    {count} skipped: {reason}")
     return [_cut(line) for line in lines]
 

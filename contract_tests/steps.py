@@ -1,4 +1,4 @@
-"""Runs a case that is data: its HTTP requests one after the other, each answer held against what is expected.
+"""Runs a case that is data: its HTTP requests one after the other, each response held against what is expected.
 
 A step is a table:
 - `request`: method and path (or a whole URL, which is asked without a key), with a query if need be. Values in braces
@@ -10,8 +10,8 @@ A step is a table:
 - one of `json`, `form` (pairs, in order; a file is a table with `name`, `text` or `bytes_count`, and `type`) and
   `body` with `type`.
 - `expect`: `status` (a number or several), `json`, `keys` (exactly these members), `text`, `type`, `headers`.
-- `save`: names for parts of the answer, as paths such as `data.0.id`; `.` is the whole answer.
-- `within_seconds`: ask again until the answer is as expected.
+- `save`: names for parts of the response, as paths such as `data.0.id`; `.` is the whole response.
+- `within_seconds`: ask again until the response is as expected.
 """
 
 from __future__ import annotations
@@ -22,68 +22,72 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from . import answers, must
+from . import matchers, response_schemas
 from .case import Case
-from .clients.wire import Answer, Form, Part, Request, Transport
-from .target import FOREIGN, Target, as_team
+from .clients.http import FilePart, Form, Request, Response, Transport
+from .target import FOREIGN_TEAM_SUFFIX, Target, as_team
 
-WORDS = frozenset(
+STEP_KEYS = frozenset(
     ("request", "query", "headers", "key", "json", "form", "body", "type", "expect", "save", "within_seconds")
 )
-EXPECTATIONS = frozenset(("status", "json", "keys", "text", "type", "headers"))
-_PLACE = re.compile(r"\{(\w+)(?::(\d+))?\}")
-WRONG_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like a key of the other one
+EXPECTATION_KEYS = frozenset(("status", "json", "keys", "text", "type", "headers"))
+_PLACEHOLDER = re.compile(r"\{(\w+)(?::(\d+))?\}")
+INVALID_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like a key of the other one
 
 
 def run(case: Case, target: Target, transport: Transport) -> None:
     """Run every step; fail at the first that is not answered as expected."""
-    known: dict[str, Any] = {"run": target.run, "url": target.base_url, "team": target.team}
+    variables: dict[str, Any] = {"run": target.run_prefix, "url": target.base_url, "team": target.team}
     for number, step in enumerate(case.steps, 1):
-        if unknown := set(step) - WORDS:
+        if unknown := set(step) - STEP_KEYS:
             raise ValueError(f"{case.id}, step {number}: there is no {', '.join(sorted(unknown))}")
-        answer, body = _ask_until(step, known, target, transport, f"step {number} ({step['request']})")
+        response, body = _request_until_expected(
+            step, variables, target, transport, f"step {number} ({step['request']})"
+        )
         for name, path in step.get("save", {}).items():
-            known[name] = _part(body if body is not None else answer, path)
+            variables[name] = _extract(body if body is not None else response, path)
 
 
-def _ask_until(step: Any, known: Mapping[str, Any], target: Target, transport: Transport, where: str) -> Any:
-    """Ask until the answer is as expected, at least once."""
+def _request_until_expected(
+    step: Any, variables: Mapping[str, Any], target: Target, transport: Transport, where: str
+) -> Any:
+    """Ask until the response is as expected, at least once."""
     found: Any = None
 
-    def differs() -> str | None:
+    def mismatch() -> str | None:
         nonlocal found
         target.budget.spend()
-        request = build(step, known, target)
-        answer = transport.send(request)
-        found = (answer, answer.json() if answer.is_json else None)
-        return _differs(request, answer, _filled(step.get("expect", {}), known))
+        request = build_request(step, variables, target)
+        response = transport.send(request)
+        found = (response, response.json() if response.is_json else None)
+        return _mismatch(request, response, _substitute(step.get("expect", {}), variables))
 
     seconds = step.get("within_seconds")
     if seconds is None:
-        reason = differs()
-        assert reason is None, f"{where}: {reason}\n{_shown(found[0])}"
+        reason = mismatch()
+        assert reason is None, f"{where}: {reason}\n{_format_response(found[0])}"
     else:
-        must.become(differs, "$null", within_seconds=min(seconds, target.patience_seconds), what=where)
+        matchers.wait_until(mismatch, "$null", within_seconds=min(seconds, target.wait_seconds_max), what=where)
     return found
 
 
-def build(step: Mapping[str, Any], known: Mapping[str, Any], target: Target) -> Request:
+def build_request(step: Mapping[str, Any], variables: Mapping[str, Any], target: Target) -> Request:
     """The HTTP request of a step."""
     method, _, place = step["request"].partition(" ")
-    if _PLACE.fullmatch(place):
-        return Request(method, str(_filled(place, known)))
-    path, _, text = _filled_path(place, known).partition("?")
-    query = [(name, str(value)) for name, value in _pairs(_filled(step.get("query", {}), known))]
+    if _PLACEHOLDER.fullmatch(place):
+        return Request(method, str(_substitute(place, variables)))
+    path, _, text = _substitute_path(place, variables).partition("?")
+    query = [(name, str(value)) for name, value in _pairs(_substitute(step.get("query", {}), variables))]
     control = path.startswith("/_emulator")
     if control and not path.startswith("/_emulator/teams"):  # whose path names the team
         query.append(("team", str(target.team)))
     management = path.startswith("/v1/collections")
-    headers = dict(_filled(step.get("headers", {}), known))
+    headers = dict(_substitute(step.get("headers", {}), variables))
     key = target.control_token if control else _key(step.get("key", "own"), management, target)
     if key is not None:
         headers["authorization"] = f"Bearer {key}"
-    body = _body(step, known, headers)
-    form = _form(step["form"], known) if "form" in step else None
+    body = _body(step, variables, headers)
+    form = _form(step["form"], variables) if "form" in step else None
     address = f"{target.management_url if management else target.base_url}{path}"
     whole = "&".join(part for part in (text, urlencode(query)) if part)
     return Request(method, f"{address}?{whole}" if whole else address, headers, body, form)
@@ -94,54 +98,54 @@ def _key(word: str, management: bool, target: Target) -> str | None:
         case "none":
             return None
         case "wrong":
-            return WRONG_KEYS[management]
+            return INVALID_KEYS[management]
         case "foreign":
-            other = as_team(target, f"{target.team}{FOREIGN}")
+            other = as_team(target, f"{target.team}{FOREIGN_TEAM_SUFFIX}")
             return other.management_key if management else other.api_key
         case "own" | "other":
             return target.management_key if management == (word == "own") else target.api_key
     raise ValueError(f"key = {word!r} is not own, other, foreign, wrong or none")
 
 
-def _body(step: Mapping[str, Any], known: Mapping[str, Any], headers: dict[str, str]) -> bytes | None:
+def _body(step: Mapping[str, Any], variables: Mapping[str, Any], headers: dict[str, str]) -> bytes | None:
     if "json" in step:
         headers.setdefault("content-type", "application/json")
-        return json.dumps(_filled(step["json"], known)).encode()
+        return json.dumps(_substitute(step["json"], variables)).encode()
     if "body" in step:
         if "type" in step:
             headers["content-type"] = step["type"]
-        return str(_filled(step["body"], known)).encode()
+        return str(_substitute(step["body"], variables)).encode()
     return None
 
 
-def _form(parts: Any, known: Mapping[str, Any]) -> Form:
-    return [(name, value if isinstance(value, str) else _file(value)) for name, value in _filled(parts, known)]
+def _form(parts: Any, variables: Mapping[str, Any]) -> Form:
+    return [(name, value if isinstance(value, str) else _file(value)) for name, value in _substitute(parts, variables)]
 
 
-def _file(value: Mapping[str, Any]) -> Part:
+def _file(value: Mapping[str, Any]) -> FilePart:
     content = bytes(value["bytes_count"]) if "bytes_count" in value else value["text"].encode()
-    return Part(value.get("name"), content, value.get("type"))
+    return FilePart(value.get("name"), content, value.get("type"))
 
 
 # --- values in braces
 
 
-def _filled(value: Any, known: Mapping[str, Any]) -> Any:
+def _substitute(value: Any, variables: Mapping[str, Any]) -> Any:
     """The value with every `{name}` replaced; one that stands alone keeps its type."""
     if isinstance(value, str):
-        whole = _PLACE.fullmatch(value)
+        whole = _PLACEHOLDER.fullmatch(value)
         if whole and not whole[2]:
-            return known[whole[1]]
-        return _PLACE.sub(lambda found: str(known[found[1]]).ljust(int(found[2] or 0), "ö"), value)
+            return variables[whole[1]]
+        return _PLACEHOLDER.sub(lambda found: str(variables[found[1]]).ljust(int(found[2] or 0), "ö"), value)
     if isinstance(value, Mapping):
-        return {name: _filled(each, known) for name, each in value.items()}
+        return {name: _substitute(each, variables) for name, each in value.items()}
     if isinstance(value, list):
-        return [_filled(each, known) for each in value]
+        return [_substitute(each, variables) for each in value]
     return value
 
 
-def _filled_path(path: str, known: Mapping[str, Any]) -> str:
-    return _PLACE.sub(lambda found: quote(str(known[found[1]]), safe=""), path)
+def _substitute_path(path: str, variables: Mapping[str, Any]) -> str:
+    return _PLACEHOLDER.sub(lambda found: quote(str(variables[found[1]]), safe=""), path)
 
 
 def _pairs(query: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -150,10 +154,10 @@ def _pairs(query: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _part(value: Any, path: str) -> Any:
-    """A part of an answer, by a path such as `data.0.id`; `header.NAME` is a header."""
-    if isinstance(value, Answer) or path.startswith("header."):
-        assert isinstance(value, Answer)
+def _extract(value: Any, path: str) -> Any:
+    """A part of an response, by a path such as `data.0.id`; `header.NAME` is a header."""
+    if isinstance(value, Response) or path.startswith("header."):
+        assert isinstance(value, Response)
         return value.headers[path.removeprefix("header.")]
     for step in path.split(".") if path != "." else ():
         value = value[int(step)] if isinstance(value, list) else value[step]
@@ -163,18 +167,23 @@ def _part(value: Any, path: str) -> Any:
 # --- the judgement
 
 
-def _differs(request: Request, answer: Answer, expected: Mapping[str, Any]) -> str | None:
-    if unknown := set(expected) - EXPECTATIONS:
+def _mismatch(request: Request, response: Response, expected: Mapping[str, Any]) -> str | None:
+    if unknown := set(expected) - EXPECTATION_KEYS:
         raise ValueError(f"there is no expectation {', '.join(sorted(unknown))}")
     wanted = expected.get("status", 200)
-    if answer.status not in (wanted if isinstance(wanted, list) else [wanted]):
-        return f"the status is {answer.status}, not {wanted}"
+    if response.status not in (wanted if isinstance(wanted, list) else [wanted]):
+        return f"the status is {response.status}, not {wanted}"
     checks: tuple[tuple[str, Callable[[Any], str | None]], ...] = (
-        ("type", lambda type: must.differs(answer.headers.get("content-type", must.ABSENT), type, "the content type")),
-        ("headers", lambda headers: must.differs(dict(answer.headers), headers, "")),
-        ("text", lambda text: must.differs(answer.body.decode("utf-8", "replace"), text, "the body")),
-        ("keys", lambda keys: must.differs(answer.json(), {"$keys": keys}, "the answer")),
-        ("json", lambda value: must.differs(answer.json(), value)),
+        (
+            "type",
+            lambda type: matchers.mismatch(
+                response.headers.get("content-type", matchers.ABSENT), type, "the content type"
+            ),
+        ),
+        ("headers", lambda headers: matchers.mismatch(dict(response.headers), headers, "")),
+        ("text", lambda text: matchers.mismatch(response.body.decode("utf-8", "replace"), text, "the body")),
+        ("keys", lambda keys: matchers.mismatch(response.json(), {"$keys": keys}, "the response")),
+        ("json", lambda value: matchers.mismatch(response.json(), value)),
     )
     for name, check in checks:
         reason = check(expected[name]) if name in expected else None
@@ -182,9 +191,10 @@ def _differs(request: Request, answer: Answer, expected: Mapping[str, Any]) -> s
             return reason
     path = request.url.split("/v1/", 1)
     if len(path) == 2 and request.method != "HEAD":
-        return answers.misshapen(request.method, f"/v1/{path[1].partition('?')[0]}", answer)
+        return response_schemas.violation(request.method, f"/v1/{path[1].partition('?')[0]}", response)
     return None
 
 
-def _shown(answer: Answer) -> str:
-    return f"{answer.status} {answer.headers.get('content-type', '')}\n{answer.body[:2000].decode('utf-8', 'replace')}"
+def _format_response(response: Response) -> str:
+    content_type = response.headers.get("content-type", "")
+    return f"{response.status} {content_type}\n{response.body[:2000].decode('utf-8', 'replace')}"

@@ -19,7 +19,7 @@ API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
 CONTROL_TOKEN = "XAI_EMULATOR_CONTROL_TOKEN"
 CALLS_MAX = 20_000
-FOREIGN = "-foreign"  # at the end of the name of a second team of the run, on an emulator
+FOREIGN_TEAM_SUFFIX = "-foreign"  # at the end of the name of a second team of the run, on an emulator
 RESERVED_PART = 10  # one in so many calls of the budget is kept for the clean-up
 CASE_SECONDS = 60  # on an emulator; other servers take their time, and the waits of the cases are longer
 CASE_SECONDS_ELSEWHERE = 900
@@ -27,11 +27,11 @@ RUN_SECONDS = 3600
 RUN_SECONDS_ELSEWHERE = 6 * 3600
 
 
-class BadTarget(ValueError):
+class InvalidTarget(ValueError):
     """A server that cannot be judged; the message is one clear line."""
 
 
-class BudgetSpent(Exception):
+class BudgetExhausted(Exception):
     """The run has made all the calls it may make, or has taken all the time it may take."""
 
 
@@ -54,14 +54,14 @@ class Budget:
         self._end = time.monotonic() + self.seconds
 
     def spend(self) -> None:
-        """Count one call. Raises BudgetSpent."""
+        """Count one call. Raises BudgetExhausted."""
         if self.calls >= self.calls_max - self.reserve:
             kept = f" ({self.reserve} of them are kept for the clean-up)" if self.reserve else ""
             self.shortage = f"the budget of {self.calls_max} calls is spent{kept}"
-            raise BudgetSpent(self.shortage)
+            raise BudgetExhausted(self.shortage)
         if time.monotonic() >= self._end:
             self.shortage = f"the {self.seconds:g} seconds of the run are over"
-            raise BudgetSpent(self.shortage)
+            raise BudgetExhausted(self.shortage)
         self.calls += 1
 
     def release_reserve(self) -> None:
@@ -79,7 +79,7 @@ class Target:
     management_grpc: str | None
     api_key: str
     management_key: str | None
-    run: str  # begins every name this run gives to something
+    run_prefix: str  # begins every name this run gives to something
     features: frozenset[str] = frozenset(FEATURES)
     evidence: frozenset[str] = frozenset(EVIDENCE)
     cases: tuple[str, ...] = ()  # the ids, or how they begin; none means all
@@ -91,16 +91,16 @@ class Target:
     budget: Budget = field(default_factory=Budget)
 
     @property
-    def patience_seconds(self) -> float:
+    def wait_seconds_max(self) -> float:
         """How long to wait at most for what takes its time: an emulator takes none."""
         return min(600 if self.team is None else 10, self.case_seconds)
 
-    def is_asked_about(self, case: Case) -> bool:
+    def includes(self, case: Case) -> bool:
         """Whether a case is among those that the run is about."""
         is_named = not self.cases or case.id.startswith(self.cases)
         return is_named and case.feature in self.features and case.evidence in self.evidence
 
-    def refuses(self, case: Case) -> str | None:
+    def skip_reason(self, case: Case) -> str | None:
         """Why a case cannot be a part of this run, or None."""
         if case.feature in ("collections", "search") and self.management_key is None:
             return f"there is no management key: set {MANAGEMENT_KEY}"
@@ -119,11 +119,11 @@ class Target:
         request = _request(method, f"{self.base_url}/_emulator{path}?{urlencode(query)}", data)
         if self.control_token is not None:
             request.add_header("authorization", f"Bearer {self.control_token}")
-        with _DIRECT.open(request) as answer:
+        with _NO_PROXY.open(request) as answer:
             return json.load(answer)
 
 
-_DIRECT = build_opener(ProxyHandler({}))  # an emulator is never behind a proxy
+_NO_PROXY = build_opener(ProxyHandler({}))  # an emulator is never behind a proxy
 
 
 def _request(method: str, url: str, data: bytes | None = None) -> Request:
@@ -137,12 +137,12 @@ def find_target(
     grpc: str | None = None,
     management_url: str | None = None,
     management_grpc: str | None = None,
-    run: str | None = None,
+    run_prefix: str | None = None,
 ) -> Target:
-    """The server behind a URL. Raises BadTarget where it does not answer, or there is no key for it."""
+    """The server behind a URL. Raises InvalidTarget where it does not answer, or there is no key for it."""
     base_url = base_url.rstrip("/").removesuffix("/v1")
     if urlsplit(base_url).scheme not in ("http", "https"):
-        raise BadTarget(f"{base_url!r} is not a URL such as http://localhost:7878")
+        raise InvalidTarget(f"{base_url!r} is not a URL such as http://localhost:7878")
     target = Target(
         base_url=base_url,
         management_url=(management_url or base_url).rstrip("/").removesuffix("/v1"),
@@ -150,27 +150,27 @@ def find_target(
         management_grpc=management_grpc or grpc,
         api_key=environment.get(API_KEY, ""),
         management_key=environment.get(MANAGEMENT_KEY) or None,
-        run=run or f"contract-{secrets.token_hex(4)}-",
+        run_prefix=run_prefix or f"contract-{secrets.token_hex(4)}-",
     )
     if _is_emulator(base_url):
         # Its own keys, for a team of this run's own: those of the environment may be real.
-        emulator = as_team(target, target.run.rstrip("-"))
+        emulator = as_team(target, target.run_prefix.rstrip("-"))
         emulator = replace(emulator, control_token=environment.get(CONTROL_TOKEN) or None)
         _check_control(emulator)
         return emulator
     if not target.api_key:
-        raise BadTarget(f"{base_url} is not an emulator, so it needs a key: set {API_KEY}")
+        raise InvalidTarget(f"{base_url} is not an emulator, so it needs a key: set {API_KEY}")
     return target
 
 
 def _check_control(emulator: Target) -> None:
-    """Raise BadTarget where the control plane asks for another token."""
+    """Raise InvalidTarget where the control plane asks for another token."""
     try:
         emulator.control("GET", "/clock")
     except HTTPError as refusal:
         with refusal:
             if refusal.code == 401:
-                raise BadTarget(f"{emulator.base_url} asks for its control token: set {CONTROL_TOKEN}") from None
+                raise InvalidTarget(f"{emulator.base_url} asks for its control token: set {CONTROL_TOKEN}") from None
             raise
 
 
@@ -180,7 +180,7 @@ def as_team(target: Target, team: str) -> Target:
 
 
 def _is_emulator(base_url: str) -> bool:
-    opener = _DIRECT if urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1") else build_opener()
+    opener = _NO_PROXY if urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1") else build_opener()
     try:
         with opener.open(_request("GET", f"{base_url}/_emulator/health"), timeout=20) as answer:
             return "schema_version" in json.load(answer)
@@ -188,6 +188,6 @@ def _is_emulator(base_url: str) -> bool:
         answer.close()
         return False
     except (URLError, OSError) as error:
-        raise BadTarget(f"{base_url} does not answer: {getattr(error, 'reason', error)}") from None
+        raise InvalidTarget(f"{base_url} does not answer: {getattr(error, 'reason', error)}") from None
     except (ValueError, TypeError):
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import must
+from . import matchers
 from .case import case
 from .clients.client import Client
 
@@ -11,5 +11,5 @@ from .clients.client import Client
 def test_team(client: Client, others: list[Client]) -> None:
     """Every client is told the same team for the same key."""
     team = client.team_of_key()
-    must.be(team, "$uuid")
+    matchers.check(team, "$uuid")
     assert {other.team_of_key() for other in others if other.name in ("httpx", "xai-sdk")} <= {team}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from . import must, pages
+from . import matchers, pages
 from .case import case
-from .clients.client import Client, jsonl
-from .clients.seen import Batch, BatchResult, Page, Refused
+from .clients.client import Client, batch_input
+from .clients.models import ApiError, Batch, BatchResult, Page
 from .target import Target
 
 GUIDE = "Batch guide and reference; xai-sdk: client.batch"
@@ -24,7 +24,7 @@ def done(client: Client, target: Target, batch_id: str) -> Batch:
         return vars(client.get_batch(batch_id))
 
     finished = {"requests": {"$above": 0}, "pending": 0}
-    must.become(ask, finished, within_seconds=target.patience_seconds, what=f"batch {batch_id}")
+    matchers.wait_until(ask, finished, within_seconds=target.wait_seconds_max, what=f"batch {batch_id}")
     return client.get_batch(batch_id)
 
 
@@ -43,7 +43,7 @@ def walk(list_page: Callable[..., Page[Any]], batch_id: str, limit: int) -> list
 def test_round_trip(client: Client, target: Target, name: str) -> None:
     """A batch is made, filled, done, and its results are read page by page, each request answered once."""
     made = client.create_batch(f"{name}capitals")
-    must.be(vars(made), {"id": "$batch_id", "name": f"{name}capitals", "requests": 0, "was_cancelled": False})
+    matchers.check(vars(made), {"id": "$batch_id", "name": f"{name}capitals", "requests": 0, "was_cancelled": False})
     client.add_chats(made.id, PROMPTS)
     batch = done(client, target, made.id)
     assert (batch.requests, batch.succeeded, batch.failed, batch.cancelled) == (5, 5, 0, 0)
@@ -84,7 +84,7 @@ def test_one_result(client: Client, target: Target, name: str) -> None:
 def test_unknown_result(client: Client, name: str) -> None:
     """A request that a batch does not have is not found in it."""
     made = client.create_batch(f"{name}capitals")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         client.get_batch_result(made.id, "nobody")
     assert refused.value.kind == "not_found"
 
@@ -116,14 +116,14 @@ def test_file(client: Client, target: Target, name: str) -> None:
 )
 def test_bad_file(client: Client, target: Target, name: str) -> None:
     """A bad line cancels the batch, and the client can tell why."""
-    file = client.upload_file(jsonl(PROMPTS) + b"not JSON\n", f"{name}in.jsonl")
+    file = client.upload_file(batch_input(PROMPTS) + b"not JSON\n", f"{name}in.jsonl")
     made = client.create_batch(f"{name}bad", input_file_id=file.id)
 
     def ask() -> dict[str, Any]:
         return vars(client.get_batch(made.id))
 
     expected = {"was_cancelled": True, "cancel_message": {"$contains": "line 6"}, "requests": 0}
-    must.become(ask, expected, within_seconds=target.patience_seconds, what="the batch")
+    matchers.wait_until(ask, expected, within_seconds=target.wait_seconds_max, what="the batch")
 
 
 @case("batches.cancel", "batches.cancel", "batches.get", evidence="documented", source=GUIDE, destructive=True)
@@ -167,7 +167,7 @@ def test_listed(client: Client, target: Target, name: str) -> None:
 )
 def test_unknown(client: Client) -> None:
     """A batch that does not exist arrives as the client's error for things that are not found."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         client.get_batch("batch_00000000-0000-4000-8000-000000000000")
     assert refused.value.kind == "not_found"
 
@@ -184,7 +184,7 @@ def test_cancelled_takes_nothing(client: Client, name: str) -> None:
     """Requests for a cancelled batch arrive as the client's error for what is not allowed."""
     made = client.create_batch(f"{name}cancelled")
     client.cancel_batch(made.id)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         client.add_chats(made.id, PROMPTS)
     assert refused.value.kind == "forbidden"
 
@@ -202,7 +202,7 @@ def test_again(client: Client, name: str) -> None:
     made = client.create_batch(f"{name}capitals")
     client.add_chats(made.id, {"a": "Say a."})
     client.add_chats(made.id, {"a": "Say a."})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         client.add_chats(made.id, {"a": "Say b."})
     assert refused.value.kind == "precondition"
     assert client.get_batch(made.id).requests == 1

@@ -11,8 +11,8 @@ import pytest
 from . import steps
 from .case import Case, case
 from .clients.client import Client
-from .clients.seen import Refused, Unsupported
-from .clients.wire import Transport
+from .clients.http import Transport
+from .clients.models import ApiError, Unsupported
 from .target import Target
 
 
@@ -102,16 +102,16 @@ def things(writer: Client, run: str) -> Things:
     return Things(f"{run}faulty-", file, collection, writer.create_batch(f"{run}faulty").id)
 
 
-@pytest.mark.one_client_for_each_door
+@pytest.mark.one_client_per_protocol
 @pytest.mark.parametrize("operation", [fault(operation) for operation in CALLS])
 def test_fault(client: Client, target: Target, things: Things, operation: str) -> None:
     """The sentence of the case."""
-    if operation in REST_ONLY and client.door != "rest":
-        raise Unsupported(f"{operation} is not an operation of {client.door}")
-    plan = {"operation": operation, "error": "out_of_credits", "door": client.door}
+    if operation in REST_ONLY and client.protocol != "rest":
+        raise Unsupported(f"{operation} is not an operation of {client.protocol}")
+    plan = {"operation": operation, "error": "out_of_credits", "door": client.protocol}
     rule = target.control("POST", "/faults", plan)["rule"]["id"]
     try:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ApiError) as refused:
             CALLS[operation](client, things)
         assert refused.value.kind == "exhausted"
         assert target.control("GET", f"/faults/{rule}")["rule"]["exhausted"]
@@ -159,14 +159,14 @@ ARRIVES = {
     fault="every kind",
     control=True,
 )
-@pytest.mark.one_client_for_each_door
+@pytest.mark.one_client_per_protocol
 def test_kinds(client: Client, target: Target, things: Things) -> None:
     """Each kind of refusal has a status over REST and a code over gRPC that mean the same."""
     for error, kind in ARRIVES.items():
-        plan = {"operation": "files.get", "error": error, "door": client.door}
+        plan = {"operation": "files.get", "error": error, "door": client.protocol}
         rule = target.control("POST", "/faults", plan)["rule"]["id"]
         try:
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(ApiError) as refused:
                 client.get_file(things.file)
             assert refused.value.kind == kind, error
         finally:

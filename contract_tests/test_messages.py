@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from . import must
+from . import matchers
 from .case import case
 from .clients.client import MODEL, Client
 from .clients.messages import disagreement
+from .clients.models import ApiError
 from .clients.rest import RestClient
-from .clients.seen import Refused
-from .steps import WRONG_KEYS
+from .steps import INVALID_KEYS
 from .target import Target
 
 pytestmark = pytest.mark.over_grpc
@@ -33,10 +33,10 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
     file = rest.upload_file(b"PNG", f"{name}a.png", expires_after=7200)
     rest.create_public_url(file.id, expires_after=3600)
     shown = rest.json("GET", f"/v1/files/{file.id}")
-    message = client.ask("RetrieveFile", file_id=file.id)
+    message = client.call_rpc("RetrieveFile", file_id=file.id)
     names = {"size": "bytes"}
     agree({names.get(key, key): each for key, each in message.items()}, shown)
-    assert client.ask("ListFiles", filter=f'name:"{name}"')["data"] == [message]
+    assert client.call_rpc("ListFiles", filter=f'name:"{name}"')["data"] == [message]
 
 
 @case(
@@ -66,14 +66,16 @@ def test_order(client: Client, rest: RestClient, name: str) -> None:
         ({"sort_by": 2}, (1, 2, 0)),
         ({"sort_by": 2, "order": 1}, (0, 2, 1)),
     ):
-        listed = client.ask("ListFiles", filter=filter, **fields)
+        listed = client.call_rpc("ListFiles", filter=filter, **fields)
         assert [file["id"] for file in listed["data"]] == [made[place] for place in order], fields
-        first = client.ask("ListFiles", filter=filter, limit=2, **fields)
+        first = client.call_rpc("ListFiles", filter=filter, limit=2, **fields)
         assert [file["id"] for file in first["data"]] == [made[place] for place in order[:2]], fields
-        rest_of = client.ask("ListFiles", filter=filter, limit=2, pagination_token=first["pagination_token"], **fields)
+        rest_of = client.call_rpc(
+            "ListFiles", filter=filter, limit=2, pagination_token=first["pagination_token"], **fields
+        )
         assert [file["id"] for file in rest_of["data"]] == [made[order[2]]], fields
         assert rest_of["pagination_token"] is None
-    exactly = client.ask("ListFiles", filter=filter, limit=3)
+    exactly = client.call_rpc("ListFiles", filter=filter, limit=3)
     assert exactly["pagination_token"] is None
 
 
@@ -90,9 +92,9 @@ def test_keys(client: Client, rest: RestClient, name: str) -> None:
     file = rest.upload_file(b"x", f"{name}a.txt")
     assert client.team_of_key() == rest.team_of_key()
     assert client.get_file(file.id) == file
-    other = client.with_keys(*WRONG_KEYS)
+    other = client.with_keys(*INVALID_KEYS)
     try:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ApiError) as refused:
             other.get_file(file.id)
         assert refused.value.kind == "unauthenticated"
     finally:
@@ -122,19 +124,21 @@ CONFIGURED = {
 )
 def test_collections(client: Client, rest: RestClient, name: str) -> None:
     """A collection with everything set has the same fields in the message of each call, and over REST."""
-    made = client.ask("CreateCollection", collection_name=f"{name}notes", **CONFIGURED)
+    made = client.call_rpc("CreateCollection", collection_name=f"{name}notes", **CONFIGURED)
     id = made["collection_id"]
     shown = rest.json("GET", f"/v1/collections/{id}")
     agree(made, shown)
-    must.be(shown, CONFIGURED | {"collection_name": f"{name}notes"})
-    assert client.ask("GetCollectionMetadata", collection_id=id) == made
-    listed = client.ask("ListCollections", filter=f'collection_id = "{id}"')
+    matchers.check(shown, CONFIGURED | {"collection_name": f"{name}notes"})
+    assert client.call_rpc("GetCollectionMetadata", collection_id=id) == made
+    listed = client.call_rpc("ListCollections", filter=f'collection_id = "{id}"')
     assert listed["collections"] == [made]
     fields = [{"field_definition": {"key": "author"}, "operation": "FIELD_DEFINITION_DELETE"}]
-    changed = client.ask("UpdateCollection", collection_id=id, field_definition_updates=fields)
-    must.be(changed["field_definitions"], [{"key": "isbn", "required": True}, {"key": "shelf", "unique": True}])
-    other = client.ask("UpdateCollection", collection_id=id, collection_name=f"{name}b", collection_description="b")
-    must.be(other, {"collection_name": f"{name}b", "collection_description": "b"})
+    changed = client.call_rpc("UpdateCollection", collection_id=id, field_definition_updates=fields)
+    matchers.check(changed["field_definitions"], [{"key": "isbn", "required": True}, {"key": "shelf", "unique": True}])
+    other = client.call_rpc(
+        "UpdateCollection", collection_id=id, collection_name=f"{name}b", collection_description="b"
+    )
+    matchers.check(other, {"collection_name": f"{name}b", "collection_description": "b"})
     agree(other, rest.json("GET", f"/v1/collections/{id}"))
 
 
@@ -149,22 +153,22 @@ def test_lists(client: Client, rest: RestClient, target: Target, name: str) -> N
     made = [rest.create_collection(f"{name}{word}").id for word in "bca"]
     filter = f'collection_name:"{name}"'
     for fields, order in (({}, (1, 0, 2)), ({"order": 1}, (2, 0, 1)), ({"sort_by": 1}, (2, 1, 0))):
-        listed = client.ask("ListCollections", filter=filter, **fields)["collections"]
+        listed = client.call_rpc("ListCollections", filter=filter, **fields)["collections"]
         assert [each["collection_id"] for each in listed] == [made[place] for place in order], fields
-        page = client.ask("ListCollections", filter=filter, limit=2, **fields)
+        page = client.call_rpc("ListCollections", filter=filter, limit=2, **fields)
         assert len(page["collections"]) == 2
-        page = client.ask("ListCollections", filter=filter, pagination_token=page["pagination_token"], **fields)
+        page = client.call_rpc("ListCollections", filter=filter, pagination_token=page["pagination_token"], **fields)
         assert [each["collection_id"] for each in page["collections"]] == [made[order[2]]], fields
     files = [rest.upload_file(b"x" * size, f"{name}{word}.txt").id for word, size in (("b", 3), ("c", 1), ("a", 2))]
     for file in files:
         rest.add_document(made[0], file)
     for fields, order in (({}, (1, 0, 2)), ({"order": 1}, (2, 0, 1)), ({"sort_by": 1}, (0, 2, 1))):
-        listed = client.ask("ListDocuments", collection_id=made[0], **fields)["documents"]
+        listed = client.call_rpc("ListDocuments", collection_id=made[0], **fields)["documents"]
         assert [each["file_metadata"]["file_id"] for each in listed] == [files[place] for place in order], fields
-    page = client.ask("ListDocuments", collection_id=made[0], limit=2)
-    page = client.ask("ListDocuments", collection_id=made[0], limit=2, pagination_token=page["pagination_token"])
+    page = client.call_rpc("ListDocuments", collection_id=made[0], limit=2)
+    page = client.call_rpc("ListDocuments", collection_id=made[0], limit=2, pagination_token=page["pagination_token"])
     assert [each["file_metadata"]["file_id"] for each in page["documents"]] == [files[2]]
-    named = client.ask("ListDocuments", collection_id=made[0], filter='name:"a.txt"', limit=1)
+    named = client.call_rpc("ListDocuments", collection_id=made[0], filter='name:"a.txt"', limit=1)
     assert [each["file_metadata"]["file_id"] for each in named["documents"]] == [files[2]]
     assert named["pagination_token"] is None
 
@@ -181,10 +185,10 @@ def document(client: RestClient, target: Target, name: str, fields: dict[str, st
 
 def indexed(client: RestClient, target: Target, collection: str, file: str) -> None:
     """Wait until a document is indexed."""
-    must.become(
+    matchers.wait_until(
         lambda: client.get_document(collection, file).status,
         "PROCESSED",
-        within_seconds=target.patience_seconds,
+        within_seconds=target.wait_seconds_max,
         what=f"the status of {file}",
     )
 
@@ -199,14 +203,14 @@ def test_documents(client: Client, rest: RestClient, target: Target, name: str) 
     """A document has the same fields in the message of each call, and over REST; those of its indexing are set."""
     collection, file = document(rest, target, name, {"author": "Sappho"})
     shown = rest.json("GET", f"/v1/collections/{collection}/documents/{file}")
-    message = client.ask("GetDocumentMetadata", collection_id=collection, file_id=file)
+    message = client.call_rpc("GetDocumentMetadata", collection_id=collection, file_id=file)
     agree(message, shown)
-    must.be(message, {"fields": {"author": "Sappho"}})
+    matchers.check(message, {"fields": {"author": "Sappho"}})
     indexing = {"last_indexed_at": "$text", "chunk_count": 1, "chunks_processed_count": 1}
-    must.be(message, {key: each for key, each in indexing.items() if key in message})  # older SDKs lack some
-    must.be(message["file_metadata"], {"file_id": file, "size_bytes": len(TEXT), "expires_at": "$text"})
-    assert client.ask("ListDocuments", collection_id=collection)["documents"] == [message]
-    assert client.ask("BatchGetDocuments", collection_id=collection, file_ids=[file])["documents"] == [message]
+    matchers.check(message, {key: each for key, each in indexing.items() if key in message})  # older SDKs lack some
+    matchers.check(message["file_metadata"], {"file_id": file, "size_bytes": len(TEXT), "expires_at": "$text"})
+    assert client.call_rpc("ListDocuments", collection_id=collection)["documents"] == [message]
+    assert client.call_rpc("BatchGetDocuments", collection_id=collection, file_ids=[file])["documents"] == [message]
 
 
 @case(
@@ -219,19 +223,19 @@ def test_updated(client: Client, rest: RestClient, target: Target, name: str) ->
     """A change of a document keeps what it does not name, and what it changes is found."""
     collection, file = document(rest, target, name, {"author": "Sappho"})
     request = {"collection_id": collection, "file_id": file}
-    changed = client.ask("UpdateDocument", **request, fields={"year": "2020"})
-    must.be(changed["fields"], {"$is": {"author": "Sappho", "year": "2020"}})
+    changed = client.call_rpc("UpdateDocument", **request, fields={"year": "2020"})
+    matchers.check(changed["fields"], {"$is": {"author": "Sappho", "year": "2020"}})
     assert rest.read_file(file) == TEXT
-    client.ask("UpdateDocument", **request, name=f"{name}b.txt")
+    client.call_rpc("UpdateDocument", **request, name=f"{name}b.txt")
     assert rest.get_file(file).name == f"{name}b.txt"
-    client.ask("UpdateDocument", **request, data=b"The copper kettle.")
+    client.call_rpc("UpdateDocument", **request, data=b"The copper kettle.")
     indexed(rest, target, collection, file)
     [match] = rest.search("kettle", [collection], mode="keyword")
     assert match.content == "The copper kettle."
     assert rest.search("ferns", [collection], mode="keyword") == []
-    must.be(rest.get_document(collection, file).fields, {"$is": {"author": "Sappho", "year": "2020"}})
-    with pytest.raises(Refused) as refused:
-        client.ask("UpdateDocument", **request, name="a;b.txt")
+    matchers.check(rest.get_document(collection, file).fields, {"$is": {"author": "Sappho", "year": "2020"}})
+    with pytest.raises(ApiError) as refused:
+        client.call_rpc("UpdateDocument", **request, name="a;b.txt")
     assert refused.value.kind == "invalid"
 
 
@@ -262,13 +266,13 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
     ):
         request = {"query": "keeper of lighthouses", "source": {"collection_ids": [collection]}}
         shown = rest.json("POST", "/v1/documents/search", json_body={**request, **body})["matches"]
-        found = client.ask("Search", **request, **message)["matches"]
+        found = client.call_rpc("Search", **request, **message)["matches"]
         agree(found, shown)
         assert len(found) >= 1, body
-    [match] = client.ask("Search", query="Sappho", source={"collection_ids": [collection]}, keyword_retrieval={})[
+    [match] = client.call_rpc("Search", query="Sappho", source={"collection_ids": [collection]}, keyword_retrieval={})[
         "matches"
     ]
-    must.be(match, {"file_id": file, "chunk_id": "$uuid", "collection_ids": [collection]})
+    matchers.check(match, {"file_id": file, "chunk_id": "$uuid", "collection_ids": [collection]})
     assert match["chunk_content"] == TEXT.decode()
 
 
@@ -293,7 +297,7 @@ def answered(client: RestClient, target: Target, name: str) -> str:
     def ask() -> dict[str, Any]:
         return vars(client.get_batch(batch))
 
-    must.become(ask, {"requests": 3, "pending": 0}, within_seconds=target.patience_seconds, what="the batch")
+    matchers.wait_until(ask, {"requests": 3, "pending": 0}, within_seconds=target.wait_seconds_max, what="the batch")
     return batch
 
 
@@ -307,9 +311,9 @@ def answered(client: RestClient, target: Target, name: str) -> str:
 def test_batches(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """A batch has the same fields in the message of each call, and over REST; its costs are the sum of its results'."""
     id = answered(rest, target, name)
-    message = client.ask("GetBatch", batch_id=id)
+    message = client.call_rpc("GetBatch", batch_id=id)
     agree(without_costs(message), rest.json("GET", f"/v1/batches/{id}"))
-    must.be(message["state"], {"num_requests": 3, "num_pending": 0, "num_success": 2, "num_error": 1})
+    matchers.check(message["state"], {"num_requests": 3, "num_pending": 0, "num_success": 2, "num_error": 1})
     usages = [
         result["batch_result"]["response"]["chat_get_completion"]["usage"]["cost_in_usd_ticks"]
         for result in rest.json("GET", f"/v1/batches/{id}/results")["results"]
@@ -317,12 +321,12 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
     ]
     endpoint = {"endpoint": "$text", "cost_usd_ticks": sum(usages), "request_count": 2}
     costs = {"total_cost_usd_ticks": sum(usages), "endpoint_costs": [endpoint], "calculation_time": "$text"}
-    must.be(message["cost_breakdown"], costs)
+    matchers.check(message["cost_breakdown"], costs)
     made, costed = (datetime.fromisoformat(each) for each in (message["create_time"], costs_at(message)))
     assert 0 <= (costed - made).total_seconds() <= target.case_seconds
-    [listed] = client.ask("ListBatches", limit=1)["batches"]
-    must.be(listed, without_costs(message))
-    must.be(listed["cost_breakdown"], costs)
+    [listed] = client.call_rpc("ListBatches", limit=1)["batches"]
+    matchers.check(listed, without_costs(message))
+    matchers.check(listed["cost_breakdown"], costs)
 
 
 @case(
@@ -336,14 +340,14 @@ def test_results(client: Client, rest: RestClient, target: Target, name: str) ->
     """Results and requests are told as over REST; a failed one has a code other than OK and the words of REST."""
     id = answered(rest, target, name)
     shown = rest.json("GET", f"/v1/batches/{id}/results")["results"]
-    found = client.ask("ListBatchResults", batch_id=id)["results"]
+    found = client.call_rpc("ListBatchResults", batch_id=id)["results"]
     assert [each["batch_request_id"] for each in found] == ["a", "b", "c"]
     for result, json in zip(found, shown, strict=True):
         if "error" in json["batch_result"]:
-            must.be(result, {"response": "$null", "error": {"code": {"$above": 0}}})
+            matchers.check(result, {"response": "$null", "error": {"code": {"$above": 0}}})
             assert result["error"]["message"] == json["batch_result"]["error"]
             continue
-        must.be(result, {"error": "$null"})
+        matchers.check(result, {"error": "$null"})
         completion, expected = result["response"]["completion_response"], json["batch_result"]["response"]
         expected = expected["chat_get_completion"]
         assert (completion["id"], completion["model"]) == (expected["id"], expected["model"])
@@ -351,17 +355,17 @@ def test_results(client: Client, rest: RestClient, target: Target, name: str) ->
         assert contents == [each["message"]["content"] for each in expected["choices"]]
         for word in ("prompt_tokens", "completion_tokens", "total_tokens", "cost_in_usd_ticks"):
             assert completion["usage"][word] == expected["usage"][word], word
-        one = client.ask("GetBatchRequestResult", batch_id=id, batch_request_id=result["batch_request_id"])
+        one = client.call_rpc("GetBatchRequestResult", batch_id=id, batch_request_id=result["batch_request_id"])
         assert one["result"] == result
         [message] = one["request"]["completion_request"]["messages"]
-        must.be(message["content"], [{"text": {"$starts": "Say a"}}])
+        matchers.check(message["content"], [{"text": {"$starts": "Say a"}}])
         assert one["request"]["completion_request"]["model"] == MODEL
-    rows = client.ask("ListBatchRequestMetadata", batch_id=id)["batch_request_metadata"]
+    rows = client.call_rpc("ListBatchRequestMetadata", batch_id=id)["batch_request_metadata"]
     agree(rows, rest.json("GET", f"/v1/batches/{id}/requests")["batch_request_metadata"])
-    failed = client.ask("ListBatchRequestMetadata", batch_id=id, status=[4])["batch_request_metadata"]
+    failed = client.call_rpc("ListBatchRequestMetadata", batch_id=id, status=[4])["batch_request_metadata"]
     assert [row["batch_request_id"] for row in failed] == ["b"]
-    page = client.ask("ListBatchRequestMetadata", batch_id=id, limit=2)
-    page = client.ask("ListBatchRequestMetadata", batch_id=id, limit=2, pagination_token=page["pagination_token"])
+    page = client.call_rpc("ListBatchRequestMetadata", batch_id=id, limit=2)
+    page = client.call_rpc("ListBatchRequestMetadata", batch_id=id, limit=2, pagination_token=page["pagination_token"])
     assert [row["batch_request_id"] for row in page["batch_request_metadata"]] == ["c"]
     assert [result.error is None for result in client.list_batch_results(id).items] == [True, False, True]
 
@@ -376,7 +380,7 @@ def test_results(client: Client, rest: RestClient, target: Target, name: str) ->
 def test_cancelled(client: Client, rest: RestClient, name: str) -> None:
     """A batch that is cancelled says so in its message, and what was not answered is an error."""
     id = rest.create_batch(f"{name}batch").id
-    message = client.ask("CancelBatch", batch_id=id)
-    must.be(message, {"batch_id": id, "cancel_time": "$text"})
+    message = client.call_rpc("CancelBatch", batch_id=id)
+    matchers.check(message, {"batch_id": id, "cancel_time": "$text"})
     agree(without_costs(message), rest.json("GET", f"/v1/batches/{id}"))
-    assert client.ask("ListBatchResults", batch_id=id)["results"] == []
+    assert client.call_rpc("ListBatchResults", batch_id=id)["results"] == []

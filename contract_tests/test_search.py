@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from . import must
+from . import matchers
 from .case import case
 from .clients.client import Client
-from .clients.seen import Refused
+from .clients.models import ApiError
 from .target import Target
 
 TEXTS = {
@@ -30,7 +30,9 @@ def library(client: Client, target: Target, name: str) -> tuple[str, dict[str, s
         documents = client.list_documents(collection).items
         return sum(document.status == "PROCESSED" for document in documents)
 
-    must.become(found, len(TEXTS), within_seconds=target.patience_seconds, what="the number of indexed documents")
+    matchers.wait_until(
+        found, len(TEXTS), within_seconds=target.wait_seconds_max, what="the number of indexed documents"
+    )
     return collection, files
 
 
@@ -40,7 +42,7 @@ def test_modes(client: Client, target: Target, name: str, mode: str | None) -> N
     """In each mode, and without one, the document that has the words comes first, with its text."""
     collection, files = library(client, target, name)
     matches = client.search("copper kettle invoice 4711", [collection], mode=mode)
-    must.be(vars(matches[0]), {"file_id": files["invoice"], "chunk_id": "$uuid", "collection_ids": "$any"})
+    matchers.check(vars(matches[0]), {"file_id": files["invoice"], "chunk_id": "$uuid", "collection_ids": "$any"})
     assert TEXTS["invoice"].decode() in matches[0].content
     assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
 
@@ -65,7 +67,7 @@ def test_same_for_all(client: Client, others: list[Client], target: Target, name
 )
 def test_unknown(client: Client) -> None:
     """A collection that does not exist arrives as the client's error for things that are not found."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         client.search("kettle", ["collection_00000000-0000-4000-8000-000000000000"])
     assert refused.value.kind == "not_found"
 
@@ -77,7 +79,7 @@ def test_unknown(client: Client) -> None:
     source="OpenAPI: POST /v1/documents/search, limit",
     limit="search_limit_default",
 )
-@pytest.mark.one_client_for_each_door
+@pytest.mark.one_client_per_protocol
 def test_default_limit(client: Client, target: Target, name: str) -> None:
     """A search answers 10 chunks where nobody says how many."""
     collection = client.create_collection(f"{name}library").id
@@ -87,5 +89,5 @@ def test_default_limit(client: Client, target: Target, name: str) -> None:
     def found(limit: int | None) -> int:
         return len(client.search("kettle", [collection], limit=limit))
 
-    must.become(lambda: found(20), 11, within_seconds=target.patience_seconds, what="the number of matches")
+    matchers.wait_until(lambda: found(20), 11, within_seconds=target.wait_seconds_max, what="the number of matches")
     assert found(None) == 10

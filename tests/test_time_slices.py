@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emulator.time_slices import TimeSlices
-from tests.operations.calling import end_slices_after, turns
+from tests.operations.client import end_slices_after, turns
 
 
 @pytest.mark.parametrize(("steps", "had"), [(1, [1, 2, 3, 4, 5, 6]), (2, [2, 4, 6]), (4, [4]), (7, [])])

@@ -9,11 +9,11 @@ from typing import Any
 
 from ..target import Target
 from .client import Client
-from .node import Node, NodeMissing
-from .wire import Fetch, Httpx, Patient, Transport
+from .http import FetchTransport, HttpxTransport, RetryingTransport, Transport
+from .node import Node, NodeUnavailable
 
 
-class Missing(Exception):
+class ClientUnavailable(Exception):
     """A client that cannot be opened here; the message says why."""
 
 
@@ -23,7 +23,7 @@ class Clients:
     def __init__(self, target: Target, node_packages: Path) -> None:
         self.target = target
         self._node_packages = node_packages
-        self._node: Node | NodeMissing | None = None
+        self._node: Node | NodeUnavailable | None = None
         self._transports: dict[str, Transport] = {}
         self._open: dict[str, Client] = {}
         self._missing: dict[str, str] = {}
@@ -31,8 +31,8 @@ class Clients:
     def open(self, name: str) -> None:
         """Open a client, if that can be done here."""
         try:
-            self._open[name] = OPENERS[name](self)
-        except (Missing, NodeMissing) as reason:
+            self._open[name] = FACTORIES[name](self)
+        except (ClientUnavailable, NodeUnavailable) as reason:
             self._missing[name] = str(reason)
 
     def get(self, name: str) -> Client:
@@ -42,18 +42,18 @@ class Clients:
     def transport(self, name: str) -> Transport:
         """The way in which one of the REST clients sends its requests."""
         if name not in self._transports:
-            transport = Httpx() if name == "httpx" else Fetch(self.node())
-            self._transports[name] = transport if self.target.team is not None else Patient(transport)
+            transport = HttpxTransport() if name == "httpx" else FetchTransport(self.node())
+            self._transports[name] = transport if self.target.team is not None else RetryingTransport(transport)
         return self._transports[name]
 
     def node(self) -> Node:
-        """The Node process that all its libraries share. Raises NodeMissing."""
+        """The Node process that all its libraries share. Raises NodeUnavailable."""
         if self._node is None:
             try:
                 self._node = Node(self._node_packages)
-            except NodeMissing as reason:
+            except NodeUnavailable as reason:
                 self._node = reason
-        if isinstance(self._node, NodeMissing):
+        if isinstance(self._node, NodeUnavailable):
             raise self._node
         return self._node
 
@@ -83,7 +83,7 @@ def _rest(transport: str) -> Callable[[Clients], Client]:
 
 
 def _openai(clients: Clients) -> Client:
-    _need("openai")
+    _require_module("openai")
     from .openai_python import OpenAIPython
 
     return OpenAIPython(clients.target)
@@ -91,9 +91,9 @@ def _openai(clients: Clients) -> Client:
 
 def _xai(adapter: str) -> Callable[[Clients], Client]:
     def open(clients: Clients) -> Client:
-        _need("xai_sdk")
+        _require_module("xai_sdk")
         if clients.target.grpc is None:
-            raise Missing("it speaks gRPC: say where with --grpc HOST:PORT")
+            raise ClientUnavailable("it speaks gRPC: say where with --grpc HOST:PORT")
         from . import xai_python
 
         made: Client = getattr(xai_python, adapter)(clients.target)
@@ -103,7 +103,7 @@ def _xai(adapter: str) -> Callable[[Clients], Client]:
 
 
 def _litellm(clients: Clients) -> Client:
-    _need("litellm")
+    _require_module("litellm")
     from .litellm import LiteLLM
 
     return LiteLLM(clients.target)
@@ -119,12 +119,12 @@ def _node_sdk(adapter: str) -> Callable[[Clients], Client]:
     return open
 
 
-def _need(module: str) -> None:
+def _require_module(module: str) -> None:
     if find_spec(module) is None:
-        raise Missing(f"the Python package {module} is not installed")
+        raise ClientUnavailable(f"the Python package {module} is not installed")
 
 
-OPENERS: dict[str, Callable[[Clients], Client]] = {
+FACTORIES: dict[str, Callable[[Clients], Client]] = {
     "httpx": _rest("httpx"),
     "fetch": _rest("fetch"),
     "openai": _openai,

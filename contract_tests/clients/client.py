@@ -9,31 +9,31 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from ..target import Budget
-from .seen import (
+from .models import (
     Batch,
     BatchResult,
     BatchRow,
     Collection,
     Document,
     File,
-    Match,
     Page,
     PublicUrl,
+    SearchMatch,
     Unsupported,
 )
 
 MODEL = "grok-4.3"  # which batches accept (observed live, 2026-08)
 
 
-def chat(prompt: str) -> dict[str, Any]:
+def chat_request(prompt: str) -> dict[str, Any]:
     """The body of a chat request."""
     return {"model": MODEL, "messages": [{"role": "user", "content": prompt}]}
 
 
-def jsonl(prompts: Mapping[str, str]) -> bytes:
+def batch_input(prompts: Mapping[str, str]) -> bytes:
     """The input file of a batch: a chat request for each prompt, under the prompt's key (Batch guide)."""
     lines = [
-        {"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": chat(prompt)}
+        {"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": chat_request(prompt)}
         for id, prompt in prompts.items()
     ]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
@@ -44,12 +44,12 @@ class Client:
 
     name: str
     version: str
-    door = "rest"
+    protocol = "rest"
 
     def close(self) -> None:
         """Let go of connections."""
 
-    def ask(self, rpc: str, **fields: Any) -> dict[str, Any]:
+    def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
         """The answer of a method of the gRPC services, with all its fields; `fields` are those of the request."""
         self._cannot("gRPC")
 
@@ -185,7 +185,7 @@ class Client:
 
     def search(
         self, query: str, collection_ids: Sequence[str], *, limit: int | None = None, mode: str | None = None
-    ) -> list[Match]:
+    ) -> list[SearchMatch]:
         """Search in collections; `mode` is keyword, semantic or hybrid."""
         self._cannot("search")
 
@@ -201,7 +201,7 @@ class Client:
 
     def submit_chats(self, name: str, prompts: Mapping[str, str]) -> Batch:
         """Write chat requests into a JSONL file, upload it, and create a batch of it."""
-        file = self.upload_file(jsonl(prompts), f"{name}.jsonl")
+        file = self.upload_file(batch_input(prompts), f"{name}.jsonl")
         return self.create_batch(name, input_file_id=file.id)
 
     def get_batch(self, batch_id: str) -> Batch:
@@ -241,12 +241,12 @@ class Step:
     outcome: str = "it did not end"
 
 
-def counted(client: Client, budget: Budget, steps: list[Step] | None = None) -> Client:
-    """The same client, its calls counted, and written down in `steps`."""
-    return cast(Client, _Counted(client, budget, [] if steps is None else steps))
+def instrumented(client: Client, budget: Budget, steps: list[Step] | None = None) -> Client:
+    """The same client, its calls counted, and recorded in `steps`."""
+    return cast(Client, _InstrumentedClient(client, budget, [] if steps is None else steps))
 
 
-class _Counted:
+class _InstrumentedClient:
     def __init__(self, client: Client, budget: Budget, steps: list[Step]) -> None:
         self._client, self._budget, self._steps = client, budget, steps
 
@@ -258,7 +258,7 @@ class _Counted:
         @functools.wraps(found)
         def call(*values: Any, **options: Any) -> Any:
             self._budget.spend()
-            step = Step(_shown(name, values, options))
+            step = Step(_format_call(name, values, options))
             self._steps.append(step)
             try:
                 answer = found(*values, **options)
@@ -271,7 +271,7 @@ class _Counted:
         return call
 
 
-def _shown(name: str, values: tuple[Any, ...], options: Mapping[str, Any]) -> str:
+def _format_call(name: str, values: tuple[Any, ...], options: Mapping[str, Any]) -> str:
     given = [repr(value)[:60] for value in values]
     given += [f"{option}={value!r}"[:80] for option, value in options.items() if value is not None]
     return f"{name}({', '.join(given)})"

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..target import Target
 from .client import Client
-from .seen import Batch, BatchResult, File, Page, refused_over_http
+from .models import Batch, BatchResult, File, Page, api_error_from_http
 
 
 class LiteLLM(Client):
@@ -34,7 +34,7 @@ class LiteLLM(Client):
             status = getattr(error, "status_code", None)
             if status is None:
                 raise
-            raise refused_over_http(int(status), str(error)) from None
+            raise api_error_from_http(int(status), str(error)) from None
 
     # --- files
 

@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..deadline import OutOfTime
-from .seen import Unsupported, refused_over_http
+from ..deadline import DeadlineExceeded
+from .models import Unsupported, api_error_from_http
 
 BRIDGE = Path(__file__).with_name("bridge.mjs")
 
 
-class NodeMissing(Exception):
+class NodeUnavailable(Exception):
     """There is no Node here, or not the package that is asked for."""
 
 
@@ -25,7 +25,7 @@ class Node:
     def __init__(self, packages: Path) -> None:
         node = shutil.which("node")
         if node is None:
-            raise NodeMissing("node is not installed")
+            raise NodeUnavailable("node is not installed")
         self._command = [node, "--input-type=module", "--eval", BRIDGE.read_text("utf-8")]
         self._packages = packages
         self._process = self._start()
@@ -36,14 +36,14 @@ class Node:
         return subprocess.Popen(self._command, cwd=self._packages, stdin=pipe, stdout=pipe, text=True)
 
     def call(self, name: str, /, **arguments: Any) -> Any:
-        """Call a function of the bridge. Raises Refused, Unsupported, or RuntimeError for all else."""
+        """Call a function of the bridge. Raises ApiError, Unsupported, or RuntimeError for all else."""
         line = self._exchange(json.dumps({"call": name, "with": arguments}) + "\n")
         if not line:
             raise RuntimeError(f"Node ended while it was asked for {name}")
         found = json.loads(line)
         assert "endless" not in found, f"{found.get('endless')}, so the list never ends"
         if "refused" in found:
-            raise refused_over_http(found["refused"]["status"], found["refused"]["message"])
+            raise api_error_from_http(found["refused"]["status"], found["refused"]["message"])
         if "unsent" in found:
             raise Unsupported(f"{name} is refused by the library, before anything is sent: {found['unsent']}")
         if "failed" in found:
@@ -58,16 +58,16 @@ class Node:
             self._process.stdin.write(line)
             self._process.stdin.flush()
             return self._process.stdout.readline()
-        except OutOfTime:
+        except DeadlineExceeded:
             self._end()
             self._process = self._start()
             raise
 
     def package(self, name: str) -> str:
-        """The version of a package. Raises NodeMissing."""
+        """The version of a package. Raises NodeUnavailable."""
         version: str | None = self.call("package", name=name)
         if version is None:
-            raise NodeMissing(f"the npm package {name} is not installed (see --node-packages)")
+            raise NodeUnavailable(f"the npm package {name} is not installed (see --node-packages)")
         return version
 
     def close(self) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..target import Target
 from .client import MODEL, Client
+from .models import Batch, BatchResult, File, Page
 from .node import Node
-from .seen import Batch, BatchResult, File, Page
 
 
 class _NodeClient(Client):

@@ -10,7 +10,7 @@ from typing import Any
 from .. import pages
 from ..target import Target
 from .client import Client
-from .seen import File, Page, refused_over_http
+from .models import File, Page, api_error_from_http
 
 
 class OpenAIPython(Client):
@@ -34,7 +34,7 @@ class OpenAIPython(Client):
             yield
         except self._openai.APIStatusError as error:
             body = error.body if isinstance(error.body, str) else error.message
-            raise refused_over_http(error.status_code, body) from None
+            raise api_error_from_http(error.status_code, body) from None
 
     def upload_file(
         self, content: bytes, filename: str, *, expires_after: int | None = None, content_type: str | None = None

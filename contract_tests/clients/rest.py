@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from .. import answers, pages
+from .. import pages, response_schemas
 from ..target import Target
-from .client import Client, chat
-from .seen import (
+from .client import Client, chat_request
+from .http import FilePart, Form, Request, Response, Transport
+from .models import (
     Batch,
     BatchResult,
     BatchRow,
     Collection,
     Document,
     File,
-    Match,
     Page,
     PublicUrl,
-    refused_over_http,
+    SearchMatch,
+    api_error_from_http,
 )
-from .wire import Answer, Form, Part, Request, Transport
 
 
 class RestClient(Client):
@@ -44,8 +44,8 @@ class RestClient(Client):
         query: Mapping[str, Any] | Sequence[tuple[str, str]] = (),
         json_body: Any = None,
         form: Form | None = None,
-    ) -> Answer:
-        """One call. Raises Refused."""
+    ) -> Response:
+        """One call. Raises ApiError."""
         management = path.startswith("/v1/collections")
         base = self._target.management_url if management else self._target.base_url
         key = self._target.management_key if management else self._target.api_key
@@ -57,14 +57,14 @@ class RestClient(Client):
         pairs = query.items() if isinstance(query, Mapping) else query
         text = urlencode([(name, str(value)) for name, value in pairs if value is not None])
         answer = self._transport.send(Request(method, f"{base}{path}{'?' if text else ''}{text}", headers, body, form))
-        reason = answers.misshapen(method, path, answer)
+        reason = response_schemas.violation(method, path, answer)
         assert reason is None, reason
         if answer.status >= 400:
-            raise refused_over_http(answer.status, answers.message(answer))
+            raise api_error_from_http(answer.status, response_schemas.error_message(answer))
         return answer
 
     def json(self, method: str, path: str, **more: Any) -> Any:
-        """The answer to one call. Raises Refused."""
+        """The answer to one call. Raises ApiError."""
         return self.call(method, path, **more).json()
 
     # --- files
@@ -73,7 +73,7 @@ class RestClient(Client):
         self, content: bytes, filename: str, *, expires_after: int | None = None, content_type: str | None = None
     ) -> File:
         expiry = [] if expires_after is None else [("expires_after", str(expires_after))]
-        form: Form = [*expiry, ("file", Part(filename, content, content_type))]
+        form: Form = [*expiry, ("file", FilePart(filename, content, content_type))]
         return _file(self.json("POST", "/v1/files", form=form))
 
     def get_file(self, file_id: str) -> File:
@@ -153,7 +153,7 @@ class RestClient(Client):
     ) -> Document:
         form: Form = [
             ("name", name),
-            ("data", Part(name, content, "text/plain")),
+            ("data", FilePart(name, content, "text/plain")),
             ("content_type", "text/plain"),
             ("fields", json.dumps(dict(fields or {}))),
         ]
@@ -182,7 +182,7 @@ class RestClient(Client):
 
     def search(
         self, query: str, collection_ids: Sequence[str], *, limit: int | None = None, mode: str | None = None
-    ) -> list[Match]:
+    ) -> list[SearchMatch]:
         body: dict[str, Any] = {"query": query, "source": {"collection_ids": list(collection_ids)}}
         if limit is not None:
             body["limit"] = limit
@@ -198,7 +198,7 @@ class RestClient(Client):
 
     def add_chats(self, batch_id: str, prompts: Mapping[str, str]) -> None:
         requests = [
-            {"batch_request_id": id, "batch_request": {"chat_get_completion": chat(prompt)}}
+            {"batch_request_id": id, "batch_request": {"chat_get_completion": chat_request(prompt)}}
             for id, prompt in prompts.items()
         ]
         self.call("POST", f"/v1/batches/{batch_id}/requests", json_body={"batch_requests": requests})
@@ -255,8 +255,8 @@ def _document(found: Mapping[str, Any]) -> Document:
     )
 
 
-def _match(found: Mapping[str, Any]) -> Match:
-    return Match(
+def _match(found: Mapping[str, Any]) -> SearchMatch:
+    return SearchMatch(
         found["file_id"], found["chunk_id"], found["chunk_content"], found["score"], tuple(found["collection_ids"])
     )
 

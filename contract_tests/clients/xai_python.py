@@ -14,18 +14,18 @@ from .. import pages
 from ..target import Target
 from .client import MODEL, Client
 from .messages import plain
-from .seen import (
+from .models import (
     Batch,
     BatchResult,
     BatchRow,
     Collection,
     Document,
     File,
-    Match,
     Page,
     PublicUrl,
+    SearchMatch,
     Unsupported,
-    refused_over_grpc,
+    api_error_from_grpc,
 )
 
 
@@ -33,7 +33,7 @@ class XaiPython(Client):
     """`xai_sdk.Client`."""
 
     name = "xai-sdk"
-    door = "grpc"
+    protocol = "grpc"
 
     def __init__(self, target: Target) -> None:
         sdk: Any = import_module("xai_sdk")
@@ -59,7 +59,7 @@ class XaiPython(Client):
         return reply
 
     def _do(self, path: str, *values: Any, **options: Any) -> Any:
-        """Call `path` of the client with the options that are given. Raises Refused and Unsupported."""
+        """Call `path` of the client with the options that are given. Raises ApiError and Unsupported."""
         function = self._find(path)
         given = {name: value for name, value in options.items() if value is not None}
         unknown = set(given) - set(inspect.signature(function).parameters)
@@ -68,9 +68,9 @@ class XaiPython(Client):
         try:
             return self._answer(function(*values, **given))
         except self._rpc_error as error:
-            raise refused_over_grpc(error.code().name, error.details() or "") from None
+            raise api_error_from_grpc(error.code().name, error.details() or "") from None
 
-    def ask(self, rpc: str, **fields: Any) -> dict[str, Any]:
+    def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
         stub, module, request = RPCS[rpc]
         self._find(f"{stub}.{rpc}")
         asked = getattr(getattr(import_module("xai_sdk.proto"), module), request)
@@ -208,10 +208,10 @@ class XaiPython(Client):
 
     def search(
         self, query: str, collection_ids: Sequence[str], *, limit: int | None = None, mode: str | None = None
-    ) -> list[Match]:
+    ) -> list[SearchMatch]:
         found = self._do("collections.search", query, collection_ids, limit=limit, retrieval_mode=mode)
         return [
-            Match(each.file_id, each.chunk_id, each.chunk_content, each.score, tuple(each.collection_ids))
+            SearchMatch(each.file_id, each.chunk_id, each.chunk_content, each.score, tuple(each.collection_ids))
             for each in found.matches
         ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.rig import BROWSERS, FLAGS, Console, found_browser, new_console
+from tests.console.harness import BROWSERS, FLAGS, Console, found_browser, new_console
 
 _teams = itertools.count(1)
 

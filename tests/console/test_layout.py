@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.rig import PANELS, WIDE, Console, expect, new_console
+from tests.console.harness import PANELS, WIDE, Console, expect, new_console
 
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}

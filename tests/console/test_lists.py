@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.rig import Console, expect
+from tests.console.harness import Console, expect
 from tests.console.test_panels import row
 
 PAGE = 50  # rows that a list loads at a time

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.rig import Console, expect
+from tests.console.harness import Console, expect
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d4944415478da63f8cfc0f01f00050001ff5d0c0b570000000049454e44ae426082"

@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator import Emulator
 from emulator.demo import documents
-from tests.console.rig import expect, new_console
+from tests.console.harness import expect, new_console
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "console.png"

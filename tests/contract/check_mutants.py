@@ -15,7 +15,7 @@ from .mutants import Mutant, read_mutants
 
 
 @pytest.mark.parametrize("mutant", read_mutants(), ids=lambda mutant: mutant.sentence.replace(" ", "-"))
-def test_found(mutant: Mutant, tmp_path: Path) -> None:
+def test_mutant_fails_its_case(mutant: Mutant, tmp_path: Path) -> None:
     """The case that is about what the mutant does wrong fails."""
     run = run_kit(
         *(f"--cases={mutant.found_by}", f"--clients={mutant.client}", "--destructive", "--slow"),

@@ -1,6 +1,6 @@
 """Schemathesis against /_emulator/openapi.json: many single calls, and walks that hand ids from one call to the next.
 
-Part of `make contract`. `make test` has a short run (tests/test_openapi.py), which leaves out the same checks.
+FilePart of `make contract`. `make test` has a short run (tests/test_openapi.py), which leaves out the same checks.
 EXAMPLES in the environment makes it shorter or longer.
 """
 
@@ -27,7 +27,7 @@ SETTINGS = hypothesis.settings(
 
 @attacked(described()).parametrize()
 @SETTINGS
-def test_single_calls(case: schemathesis.Case, emulator: Emulator) -> None:
+def test_generated_single_calls_pass_all_checks(case: schemathesis.Case, emulator: Emulator) -> None:
     """What the document allows is taken, what it forbids is refused, and nothing breaks."""
     case.call_and_validate(base_url=emulator.url, headers=key(emulator, case), excluded_checks=unchecked(case))
 
@@ -40,7 +40,7 @@ def test_single_calls(case: schemathesis.Case, emulator: Emulator) -> None:
         ("^/v1/batches", {"batches.get", "batches.cancel", "batches.list_results"}),
     ],
 )
-def test_walks(paths: str, reached: set[str]) -> None:
+def test_generated_call_sequences_pass_all_checks(paths: str, reached: set[str]) -> None:
     """Calls that follow each other, with the ids that earlier ones answered, break nothing and answer as described."""
     with Emulator(random_seed="walks", batches="manual") as emulator:
         answered = walk(emulator, paths)

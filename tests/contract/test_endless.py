@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from contract_tests import cleanup, deadline, pages
-from contract_tests.clients.seen import File, Page
-from contract_tests.clients.wire import Answer, Httpx, Request
-from contract_tests.target import Budget, BudgetSpent, Target
+from contract_tests.clients.http import HttpxTransport, Request, Response
+from contract_tests.clients.models import File, Page
+from contract_tests.target import Budget, BudgetExhausted, Target
 
 from .kit import NODE_PACKAGES, Run, run_kit
 from .mutants import Mutant
@@ -67,7 +67,7 @@ def judge(tmp_path: Path, changes: tuple[Change, ...], *options: str, client: st
     ],
     ids=["empty-token", "token-ignored", "after-ignored", "grpc-token-ignored"],
 )
-def test_file_list_without_end_fails_and_run_ends(tmp_path: Path, client: str, change: Change, says: str) -> None:
+def test_endless_file_list_fails_and_run_ends(tmp_path: Path, client: str, change: Change, says: str) -> None:
     """A walk over an endless list of files fails with the reason, and the run ends with its report."""
     run = judge(tmp_path, (change,), "--features=files", "-k", "walk or pages", client=client)
     assert run.code == 1, run.output
@@ -75,20 +75,20 @@ def test_file_list_without_end_fails_and_run_ends(tmp_path: Path, client: str, c
     assert says in run.output
 
 
-def test_empty_token_is_reported_by_the_clean_up(tmp_path: Path) -> None:
+def test_cleanup_with_empty_page_token_reports_it(tmp_path: Path) -> None:
     """Clean-up deletes what such a list has shown, and says why that may not be all."""
     run = judge(tmp_path, (EMPTY_TOKEN,), "--features=files", "-k", "files.upload.empty")
     assert "Something is left behind: files: the last page has the token '', instead of none" in run.output
 
 
 @pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="litellm is not installed")
-def test_litellm_results_without_end_fail_and_run_ends(tmp_path: Path) -> None:
+def test_litellm_endless_results_fail_and_run_ends(tmp_path: Path) -> None:
     """LiteLLM's own walk over endless results is interrupted."""
     options = ("--features=batches", "--destructive", "-k", "batches.file-with-clients", "--case-seconds=3")
     assert judge(tmp_path, RESULTS_TOKEN_IGNORED, *options, client="litellm").code == 1
 
 
-def test_ai_sdk_results_without_end_fail_and_run_ends(tmp_path: Path) -> None:
+def test_ai_sdk_endless_results_fail_and_run_ends(tmp_path: Path) -> None:
     """The AI SDK's own walk over endless results ends at the first result that comes again."""
     options = ("--features=batches", "--destructive", "-k", "test_file", f"--node-packages={NODE_PACKAGES}")
     run = judge(tmp_path, RESULTS_TOKEN_IGNORED, *options, client="ai-sdk")
@@ -99,7 +99,7 @@ def test_ai_sdk_results_without_end_fail_and_run_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("client", ["httpx", "xai-sdk"])
-def test_call_without_answer_is_interrupted(tmp_path: Path, client: str) -> None:
+def test_call_without_response_is_interrupted(tmp_path: Path, client: str) -> None:
     """A case whose call is never answered fails after its time, and the run goes on."""
     run = judge(tmp_path, (ANSWERS_NEVER,), "--features=files", "-k", "round_trip", "--case-seconds=1", client=client)
     assert run.code == 1, run.output
@@ -107,7 +107,7 @@ def test_call_without_answer_is_interrupted(tmp_path: Path, client: str) -> None
     assert "get_file(" in run.output
 
 
-def test_run_that_takes_too_long_is_no_pass(tmp_path: Path) -> None:
+def test_run_over_time_limit_does_not_pass(tmp_path: Path) -> None:
     """After the time of the run no further calls are made, and the run fails as incomplete."""
     run = run_kit("--clients=httpx", "--features=auth", "--run-seconds=0", record=tmp_path / "record.json")
     assert run.code == 1, run.output
@@ -131,7 +131,7 @@ def listing(*found: Page[str]) -> Callable[[str | None], Page[str]]:
         ([Page(["a"], "1"), Page([], "2")], ["a"]),
     ],
 )
-def test_walk_ends_without_token_or_items(found: list[Page[str]], items: list[str]) -> None:
+def test_walk_without_token_or_items_ends(found: list[Page[str]], items: list[str]) -> None:
     """A walk yields all items, and ends at a page without a token or without items."""
     assert list(pages.walk(listing(*found))) == items
 
@@ -143,7 +143,7 @@ def test_walk_with_empty_or_repeated_token_raises(found: list[Page[str]]) -> Non
         list(pages.walk(listing(*found)))
 
 
-def test_endless_iteration_of_new_ids_ends_with_the_budget() -> None:
+def test_endless_iteration_of_new_ids_ends_at_budget() -> None:
     """A client's own iteration over a list that invents new items for ever spends the budget of its pages."""
 
     def ids() -> Iterator[str]:
@@ -153,44 +153,44 @@ def test_endless_iteration_of_new_ids_ends_with_the_budget() -> None:
             yield str(number)
 
     budget = Budget(20)
-    with pytest.raises(BudgetSpent):
+    with pytest.raises(BudgetExhausted):
         pages.each_once(ids(), budget, 10)
     assert budget.calls == 18
 
 
 def test_deadline_interrupts_and_restores() -> None:
-    """A block that takes too long is left with OutOfTime, which `except Exception` does not catch."""
+    """A block that takes too long is left with DeadlineExceeded, which `except Exception` does not catch."""
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(deadline.OutOfTime, match=r"not ended after 0\.05 seconds"), deadline.deadline(0.05):
+    with pytest.raises(deadline.DeadlineExceeded, match=r"not ended after 0\.05 seconds"), deadline.deadline(0.05):
         signal.pause()
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    assert not issubclass(deadline.OutOfTime, Exception)
+    assert not issubclass(deadline.DeadlineExceeded, Exception)
 
 
-class Server(Httpx):
+class Server(HttpxTransport):
     """A server that lists the same file on every page, with a new token each time."""
 
     asked: list[str]
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Answer."""
         self.asked.append(request.method)
         if request.method == "DELETE":
-            return Answer(200, JSON, b'{"id": "x", "deleted": true, "object": "file"}')
+            return Response(200, JSON, b'{"id": "x", "deleted": true, "object": "file"}')
         file = b'{"id": "file_00000000-0000-4000-8000-000000000000", "bytes": 1, "created_at": 1, "filename": "run-a"'
         token = str(len(self.asked)).encode()
-        return Answer(200, JSON, b'{"data": [%b, "object": "file"}], "pagination_token": "%b"}' % (file, token))
+        return Response(200, JSON, b'{"data": [%b, "object": "file"}], "pagination_token": "%b"}' % (file, token))
 
 
 JSON = {"content-type": "application/json"}
 
 
-def test_clean_up_spends_the_budget_and_deletes_what_was_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cleanup_over_budget_deletes_listed_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clean-up on a list without end stops with the budget and says so."""
     server = Server()
     server.asked = []
-    monkeypatch.setattr(cleanup, "Httpx", lambda: server)
+    monkeypatch.setattr(cleanup, "HttpxTransport", lambda: server)
     target = Target(
         "http://api", "http://api", None, None, "xai-a", None, "run-", frozenset({"files"}), budget=Budget(20)
     )
@@ -199,7 +199,7 @@ def test_clean_up_spends_the_budget_and_deletes_what_was_listed(monkeypatch: pyt
     assert len(server.asked) <= 20
 
 
-def test_file_is_seen_once() -> None:
+def test_each_once_returns_unique_ids_in_order() -> None:
     """Ids that come once each are returned in their order."""
     files = [File(str(number), "a", 1, 1) for number in range(5)]
     assert pages.each_once((file.id for file in files), Budget(), 2) == ["0", "1", "2", "3", "4"]

@@ -25,7 +25,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, objec
     return evidence.merge([json.loads(record.read_text("utf-8"))])["cases"]
 
 
-def test_every_case_is_published(cases: dict[str, dict[str, object]]) -> None:
+def test_published_evidence_has_every_case(cases: dict[str, dict[str, object]]) -> None:
     """The record has the cases that the kit has, and says of them what they say of themselves."""
 
     def told(found: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
@@ -34,17 +34,17 @@ def test_every_case_is_published(cases: dict[str, dict[str, object]]) -> None:
     assert told(PUBLISHED["cases"]) == told(cases), "run `make evidence`"
 
 
-def test_the_page_is_written_from_the_record() -> None:
+def test_evidence_page_matches_published_record() -> None:
     """docs/evidence.md is what the record and the tables of the code give."""
     assert evidence.PAGE.read_text("utf-8") == evidence.render(PUBLISHED), "run `make docs`"
 
 
-def test_every_case_has_passed_with_a_client() -> None:
+def test_published_case_has_passed_with_a_client() -> None:
     """No case is published that nobody has seen to pass."""
     assert [id for id, case in PUBLISHED["cases"].items() if not case["passed_with"]] == []
 
 
-def test_cases_name_operations_and_limits_that_exist() -> None:
+def test_published_cases_name_existing_operations_and_limits() -> None:
     """What a case is about is in the tables of the code."""
     operations = {name for case in PUBLISHED["cases"].values() for name in case["operations"]}
     limits = {case["limit"] for case in PUBLISHED["cases"].values() if "limit" in case}
@@ -52,7 +52,7 @@ def test_cases_name_operations_and_limits_that_exist() -> None:
     assert limits - set(ROWS) == set()
 
 
-def test_every_operation_is_driven() -> None:
+def test_operation_has_successful_and_refused_case() -> None:
     """Each operation has been driven by some client, and has refused something that was tried."""
     cases = [case for case in PUBLISHED["cases"].values() if case["passed_with"]]
     driven = {name for case in cases for name in case["operations"]}
@@ -73,7 +73,7 @@ def test_every_operation_is_driven() -> None:
         ({"fetch": ["1"]}, "2", None, 0),
     ],
 )
-def test_a_run_tells_what_is_stale(
+def test_stale_reports_differences_to_published_evidence(
     passed_with: dict[str, list[str]], version: str, outcome: str | None, stale: int
 ) -> None:
     """What is published has passed with that version, and what passes is published."""
@@ -82,13 +82,13 @@ def test_a_run_tells_what_is_stale(
     assert len(list(evidence.stale({"cases": {}}, run))) == (outcome == "passed")
 
 
-def test_versions_of_clients() -> None:
+def test_published_evidence_spans_client_versions() -> None:
     """The evidence spans several versions of xai-sdk and two major ones of openai."""
     clients = clients_of(list(PUBLISHED["cases"].values()))
     assert len(clients["xai-sdk"]) >= 3
     assert len({version.split(".")[0] for version in clients["openai"]}) >= 2
 
 
-def test_the_record_is_beside_the_kit() -> None:
+def test_published_record_is_a_file_of_the_kit() -> None:
     """The record is a file of the kit, so that it is installed with it."""
     assert evidence.EVIDENCE.parent == Path(evidence.ROOT / "contract_tests")

@@ -51,13 +51,13 @@ def judged() -> Iterator[Emulator]:
 # --- the emulator is right, and the kit notices when it is not
 
 
-def test_the_emulator_passes(run: Run) -> None:
+def test_emulator_passes_every_http_case(run: Run) -> None:
     """The emulator passes every case over plain HTTP."""
     assert run.code == 0, run.output
     assert run.failed == set()
 
 
-def test_a_table_per_operation(run: Run) -> None:
+def test_run_prints_table_per_operation(run: Run) -> None:
     """A run ends with a line for each operation, and the reasons of what was skipped."""
     lines = run.output.splitlines()
     table = lines[next(n for n, line in enumerate(lines) if line.startswith("operation ")) :]
@@ -66,7 +66,7 @@ def test_a_table_per_operation(run: Run) -> None:
     assert any("it is slow: ask for it with --slow" in line for line in table)
 
 
-def test_a_junit_report(run: Run) -> None:
+def test_junit_report_has_case_operations_and_evidence(run: Run) -> None:
     """The JUnit report names the case, its operations and its evidence beside each verdict."""
     cases = ElementTree.fromstring(run.record["junit"]).iter("testcase")
     properties = [{each.get("name"): each.get("value") for each in case.iter("property")} for case in cases]
@@ -85,13 +85,13 @@ def test_mutants_fit_the_code() -> None:
     assert len({mutant.sentence for mutant in read_mutants()}) == len(read_mutants())
 
 
-def test_mutants_have_cases(run: Run) -> None:
+def test_mutants_name_existing_cases(run: Run) -> None:
     """The case that has to find a mutant is there."""
     needed = {mutant.found_by for mutant in read_mutants() if mutant.client == "httpx"}
     assert needed - set(run.record["cases"]) == set()
 
 
-def test_a_mutant_is_found(tmp_path: Path) -> None:
+def test_mutant_fails_run_and_is_reported(tmp_path: Path) -> None:
     """A wrong emulator fails the case that is about what it does wrong, and the run."""
     mutant = next(each for each in read_mutants() if each.found_by == "files.upload.expiry-after-file")
     run = run_kit(
@@ -125,7 +125,7 @@ def test_a_mutant_is_found(tmp_path: Path) -> None:
         ('[other]\nid = "auth.me"', 4, "made of [[case]] entries"),
     ],
 )
-def test_known_failures(judged: Emulator, tmp_path: Path, listed: str, code: int, says: str) -> None:
+def test_known_failures_decide_exit_code(judged: Emulator, tmp_path: Path, listed: str, code: int, says: str) -> None:
     """A known failure that passes fails the run, and so does a list that names what does not exist."""
     path = tmp_path / "known.toml"
     path.write_text(f"[[case]]\n{listed}\n")
@@ -136,7 +136,7 @@ def test_known_failures(judged: Emulator, tmp_path: Path, listed: str, code: int
     assert says in run.output
 
 
-def test_a_known_failure_still_runs(tmp_path: Path) -> None:
+def test_known_failure_that_fails_is_reported_and_passes_run(tmp_path: Path) -> None:
     """A known failure that fails is told as such, and does not fail the run."""
     known = tmp_path / "known.toml"
     known.write_text('[[case]]\nid = "files.upload.expiry-after-file"\nreason = "to be mended"\n')
@@ -154,7 +154,7 @@ def test_a_known_failure_still_runs(tmp_path: Path) -> None:
 # --- manners: for servers that are not ours
 
 
-def test_nothing_is_left_behind(judged: Emulator, tmp_path: Path) -> None:
+def test_run_deletes_what_it_created(judged: Emulator, tmp_path: Path) -> None:
     """What a run has made is gone when it ends."""
     run = run_kit(
         *(f"--base-url={judged.url}", "--run-prefix=tidy-", "--features=files,search", "--clients=httpx"),
@@ -168,7 +168,7 @@ def test_nothing_is_left_behind(judged: Emulator, tmp_path: Path) -> None:
     assert (files.json()["data"], collections.json()["collections"]) == ([], [])
 
 
-def test_destructive_and_slow_cases_are_asked_for(judged: Emulator, tmp_path: Path) -> None:
+def test_run_without_destructive_creates_no_batch(judged: Emulator, tmp_path: Path) -> None:
     """Without --destructive no batch is made, without --slow nothing large is sent."""
     target = (f"--base-url={judged.url}", "--run-prefix=shy-", "--clients=httpx", "--features=batches")
     run = run_kit(*target, record=tmp_path / "record.json")
@@ -178,7 +178,7 @@ def test_destructive_and_slow_cases_are_asked_for(judged: Emulator, tmp_path: Pa
     assert httpx.get(f"{judged.base_url}/batches", headers=headers).json()["batches"] == []
 
 
-def test_a_budget(judged: Emulator, tmp_path: Path) -> None:
+def test_run_over_budget_fails_and_says_so(judged: Emulator, tmp_path: Path) -> None:
     """A run makes no more calls than it may, says so, and is no pass then."""
     target = (f"--base-url={judged.url}", "--clients=httpx", "--features=auth", "--budget=3")
     run = run_kit(*target, record=tmp_path / "record.json")
@@ -187,7 +187,7 @@ def test_a_budget(judged: Emulator, tmp_path: Path) -> None:
     assert "the judgement is not complete" in run.output
 
 
-def test_a_run_that_shows_nothing_is_no_pass(judged: Emulator, tmp_path: Path) -> None:
+def test_run_with_every_case_skipped_fails(judged: Emulator, tmp_path: Path) -> None:
     """Where every case is skipped, the run fails."""
     target = (f"--base-url={judged.url}", "--clients=httpx", "--features=batches", "-k", "batches.file")
     assert run_kit(*target, record=tmp_path / "record.json").code == 1
@@ -196,7 +196,7 @@ def test_a_run_that_shows_nothing_is_no_pass(judged: Emulator, tmp_path: Path) -
 # --- the command
 
 
-def test_verify(judged: Emulator, tmp_path: Path) -> None:
+def test_verify_writes_report_and_returns_verdict(judged: Emulator, tmp_path: Path) -> None:
     """`xai-emulator verify` judges a server by its URL, writes a report and returns its verdict."""
     report = tmp_path / "report.xml"
     done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", "--junit", str(report))
@@ -205,7 +205,7 @@ def test_verify(judged: Emulator, tmp_path: Path) -> None:
     assert ElementTree.parse(report).getroot().tag == "testsuites"
 
 
-def test_verify_says_what_is_missing() -> None:
+def test_verify_with_bad_url_is_usage_error() -> None:
     """Without a server, with one that does not answer, or with a word it does not know, it is used wrongly."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -220,7 +220,7 @@ def test_verify_says_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("option", ["--record", "--known-failing", "--node-packages"])
-def test_a_path_that_leads_nowhere_is_said_before_the_run(judged: Emulator, tmp_path: Path, option: str) -> None:
+def test_verify_with_missing_path_is_usage_error_before_run(judged: Emulator, tmp_path: Path, option: str) -> None:
     """A run may be long: the option that names what is not there is told in one line before it, as wrong use."""
     nowhere = tmp_path / "nowhere" / "file"
     done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", option, str(nowhere))
@@ -230,7 +230,7 @@ def test_a_path_that_leads_nowhere_is_said_before_the_run(judged: Emulator, tmp_
     assert "collected" not in done.stdout
 
 
-def test_another_server_needs_a_key() -> None:
+def test_verify_of_other_server_without_key_is_usage_error() -> None:
     """A server that is no emulator is asked with the keys of the environment, and without them not at all."""
     with Emulator() as emulator:  # the address of a public URL is no emulator's root
         done = verify("--base-url", f"{emulator.url}/elsewhere", "--features", "auth", XAI_API_KEY="")

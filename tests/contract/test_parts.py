@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract_tests import answers, must, steps
+from contract_tests import matchers, response_schemas, steps
 from contract_tests.case import Case, read_cases
-from contract_tests.clients import messages, wire
-from contract_tests.clients.client import jsonl
-from contract_tests.target import Budget, BudgetSpent, Target, as_team
+from contract_tests.clients import http, messages
+from contract_tests.clients.client import batch_input
+from contract_tests.target import Budget, BudgetExhausted, Target, as_team
 from emulator.operations import OPERATIONS
 from emulator.rest.routes import ROUTES
 from emulator.rest.writing import AsJson
@@ -31,28 +31,28 @@ WITHOUT_A_SHAPE = {"files.initialize", "files.upload_chunks", "files.batch_uploa
 
 
 @given(JSON)
-def test_a_value_is_as_itself(value: Any) -> None:
+def test_mismatch_of_equal_value_is_none(value: Any) -> None:
     """Every JSON value matches the expectation that is the same value."""
-    assert must.differs(value, value) is None
+    assert matchers.mismatch(value, value) is None
 
 
 @given(JSON, JSON)
-def test_another_value_differs(value: Any, expected: Any) -> None:
+def test_mismatch_of_other_value_has_reason(value: Any, expected: Any) -> None:
     """A list or a scalar matches nothing but an equal one; the reason says where they differ."""
     if isinstance(expected, dict) or isinstance(value, dict | list):
         return
-    reason = must.differs(value, expected)
+    reason = matchers.mismatch(value, expected)
     assert (reason is None) == (value == expected and type(value) is type(expected))
 
 
 @given(st.dictionaries(TEXTS, JSON, min_size=1, max_size=4))
-def test_an_object_may_have_more(value: dict[str, Any]) -> None:
+def test_mismatch_ignores_additional_members(value: dict[str, Any]) -> None:
     """An object matches one with fewer members; `$absent` and `$keys` tell what must not be there."""
     name = sorted(value)[0]
-    assert must.differs(value, {name: value[name]}) is None
-    assert must.differs(value, {name: "$absent"}) is not None
-    assert must.differs(value, {"$keys": list(value)}) is None
-    assert must.differs({**value, "one more": 1}, {"$keys": list(value)}) is not None
+    assert matchers.mismatch(value, {name: value[name]}) is None
+    assert matchers.mismatch(value, {name: "$absent"}) is not None
+    assert matchers.mismatch(value, {"$keys": list(value)}) is None
+    assert matchers.mismatch({**value, "one more": 1}, {"$keys": list(value)}) is not None
 
 
 @pytest.mark.parametrize(
@@ -66,30 +66,30 @@ def test_an_object_may_have_more(value: dict[str, Any]) -> None:
         ([1, "x"], {"$each": "$whole"}, "the value is [1, 'x'], which fails $each '$whole'"),
     ],
 )
-def test_reasons(value: Any, expected: Any, reason: str) -> None:
+def test_mismatch_reason_names_place_and_expectation(value: Any, expected: Any, reason: str) -> None:
     """A reason names the place, what is there, and what was expected."""
-    assert must.differs(value, expected) == reason
+    assert matchers.mismatch(value, expected) == reason
 
 
 @pytest.mark.parametrize("expected", ["$nonsense", {"$nonsense": 1}])
-def test_words_that_do_not_exist(expected: Any) -> None:
+def test_mismatch_with_unknown_word_raises(expected: Any) -> None:
     """A kind or a relation that does not exist is a mistake in the case, never a match."""
     with pytest.raises(ValueError, match="known are"):
-        must.differs("x", expected)
+        matchers.mismatch("x", expected)
 
 
-def test_become_asks_until_it_is_so() -> None:
+def test_wait_until_repeats_until_match() -> None:
     """An expectation over time asks again until it holds, and gives up with the last reason."""
     numbers = iter(range(100))
-    assert must.become(lambda: next(numbers), {"$above": 2}, within_seconds=5) == 3
+    assert matchers.wait_until(lambda: next(numbers), {"$above": 2}, within_seconds=5) == 3
     with pytest.raises(AssertionError, match="after 0 seconds the value is"):
-        must.become(lambda: next(numbers), 0, within_seconds=0)
+        matchers.wait_until(lambda: next(numbers), 0, within_seconds=0)
 
 
 # --- shapes
 
 
-@pytest.mark.parametrize("path", sorted(answers.SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(response_schemas.SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
 def test_schemas_are_valid_and_have_sources(path: Any) -> None:
     """Every schema is valid, and the file and each of its answers say where they are from."""
     schema = json.loads(path.read_text("utf-8"))
@@ -99,39 +99,39 @@ def test_schemas_are_valid_and_have_sources(path: Any) -> None:
     assert [name for name, each in objects.items() if not each.get("$comment")] == []
 
 
-def test_every_answer_has_a_shape() -> None:
+def test_every_json_route_has_response_schema() -> None:
     """Each route that answers JSON is held against an official shape, where there is one."""
     routes = {
         (route.method, route.path)
         for route in ROUTES
         if isinstance(route.write, AsJson) and route.operation not in WITHOUT_A_SHAPE
     }
-    shapes = [(method, answers._pattern(path)) for method, path, _ in answers.SHAPES]
+    shapes = [(method, response_schemas._pattern(path)) for method, path, _ in response_schemas.SCHEMA_BY_ROUTE]
     missing = [(m, p) for m, p in routes if not any(m == verb and pattern.fullmatch(p) for verb, pattern in shapes)]
     assert missing == []
-    for _, _, shape in answers.SHAPES:
-        assert answers.differs("no answer", shape) is not None
+    for _, _, shape in response_schemas.SCHEMA_BY_ROUTE:
+        assert response_schemas.schema_error("no answer", shape) is not None
 
 
-def test_a_misshapen_answer_is_noticed() -> None:
+def test_response_against_schema_has_violation() -> None:
     """An answer without a member, of another content type, or in the other plane's dialect has a reason."""
     head = {"content-type": "application/json"}
-    deleted = wire.Answer(200, head, b'{"id": "file_1", "deleted": true, "object": "file"}')
-    assert answers.misshapen("DELETE", "/v1/files/file_1", deleted) is None
+    deleted = http.Response(200, head, b'{"id": "file_1", "deleted": true, "object": "file"}')
+    assert response_schemas.violation("DELETE", "/v1/files/file_1", deleted) is None
     for path, answer in (
-        ("/v1/files/file_1", wire.Answer(200, head, b'{"id": "file_1", "deleted": true}')),
-        ("/v1/files/file_1", wire.Answer(200, {"content-type": "text/html"}, deleted.body)),
-        ("/v1/files/file_1", wire.Answer(404, head, b'{"code": 5, "message": "no", "details": []}')),
-        ("/v1/collections/collection_1", wire.Answer(404, head, b'{"code": "not-found", "error": "no"}')),
-        ("/v1/files/file_1", wire.Answer(500, {"content-type": "text/html"}, b"<html>")),
+        ("/v1/files/file_1", http.Response(200, head, b'{"id": "file_1", "deleted": true}')),
+        ("/v1/files/file_1", http.Response(200, {"content-type": "text/html"}, deleted.body)),
+        ("/v1/files/file_1", http.Response(404, head, b'{"code": 5, "message": "no", "details": []}')),
+        ("/v1/collections/collection_1", http.Response(404, head, b'{"code": "not-found", "error": "no"}')),
+        ("/v1/files/file_1", http.Response(500, {"content-type": "text/html"}, b"<html>")),
     ):
-        assert answers.misshapen("DELETE", path, answer) is not None, answer
+        assert response_schemas.violation("DELETE", path, answer) is not None, answer
 
 
 # --- cases
 
 
-def test_cases_are_whole() -> None:
+def test_toml_cases_are_complete() -> None:
     """Every case that is data has an id of its own, under its feature, and operations that exist."""
     cases = read_cases()
     assert len({case.id for case in cases}) == len(cases)
@@ -142,7 +142,7 @@ def test_cases_are_whole() -> None:
         assert not case.sentence.endswith("."), case.id
 
 
-def test_names_begin_with_the_run() -> None:
+def test_created_names_begin_with_run_prefix() -> None:
     """Whatever a case makes can be found again by its name."""
     for case in read_cases():
         for step in case.steps:
@@ -157,12 +157,12 @@ def test_names_begin_with_the_run() -> None:
 TARGET = Target("http://api", "http://management", None, None, "xai-a", "xai-token-m", "run-")
 
 
-def request(known: dict[str, Any] | None = None, **step: Any) -> wire.Request:
+def request(known: dict[str, Any] | None = None, **step: Any) -> http.Request:
     """The request of a step."""
-    return steps.build(step, {"run": "run-", **(known or {})}, TARGET)
+    return steps.build_request(step, {"run": "run-", **(known or {})}, TARGET)
 
 
-def test_requests_are_built_from_steps() -> None:
+def test_build_request_follows_step() -> None:
     """A step becomes a request to the right plane, with the right key, its values filled in and encoded."""
     plain = request({"file": "a/b"}, request="GET /v1/files/{file}?x=1", query={"filter": 'name:"{run}"', "l": [1, 2]})
     assert plain.url == "http://api/v1/files/a%2Fb?x=1&filter=name%3A%22run-%22&l=1&l=2"
@@ -175,12 +175,12 @@ def test_requests_are_built_from_steps() -> None:
     assert managed.headers["authorization"] == "Bearer xai-token-m"
     assert request(request="POST /v1/collections", key="other").headers["authorization"] == "Bearer xai-a"
     assert "authorization" not in request(request="GET /v1/files", key="none").headers
-    assert request({"url": "http://elsewhere/x"}, request="GET {url}") == wire.Request("GET", "http://elsewhere/x")
+    assert request({"url": "http://elsewhere/x"}, request="GET {url}") == http.Request("GET", "http://elsewhere/x")
     with pytest.raises(ValueError, match="is not own, other, foreign, wrong or none"):
         request(request="GET /v1/files", key="mine")
 
 
-def test_a_case_with_a_word_that_does_not_exist() -> None:
+def test_step_with_unknown_key_raises() -> None:
     """A word that steps do not have is a mistake in the case."""
     case = Case("auth.x", "x", ("auth.me",), "assumed", "nowhere", "auth", steps=({"request": "GET /", "expects": {}},))
     with pytest.raises(ValueError, match=r"auth\.x, step 1: there is no expects"):
@@ -188,16 +188,16 @@ def test_a_case_with_a_word_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize(("word", "value"), [("evidence", "rumoured"), ("feature", "chat"), ("operations", ())])
-def test_a_case_says_what_it_is(word: str, value: Any) -> None:
+def test_case_with_unknown_word_raises(word: str, value: Any) -> None:
     """A case without operations, or known in an unknown way, is refused."""
     told = {"evidence": "assumed", "feature": "auth", "operations": ("auth.me",), word: value}
     with pytest.raises(ValueError, match=r"auth\.x: "):
         Case("auth.x", "x", source="nowhere", **told)
 
 
-def test_jsonl_is_what_the_guide_says() -> None:
+def test_batch_input_matches_guide() -> None:
     """The input file of a batch has one line for each request, with the four members of the guide."""
-    (line,) = jsonl({"one": "Say one."}).splitlines()
+    (line,) = batch_input({"one": "Say one."}).splitlines()
     assert json.loads(line).keys() == {"custom_id", "method", "url", "body"}
 
 
@@ -209,11 +209,11 @@ class Replies:
 
     name, version = "replies", "1"
 
-    def __init__(self, *replies: wire.Answer) -> None:
+    def __init__(self, *replies: http.Response) -> None:
         self.replies = list(replies)
         self.sent = 0
 
-    def send(self, request: wire.Request) -> wire.Answer:
+    def send(self, request: http.Request) -> http.Response:
         """The next answer."""
         self.sent += 1
         return self.replies.pop(0)
@@ -222,8 +222,8 @@ class Replies:
         """Nothing."""
 
 
-TOO_OFTEN = wire.Answer(429, {"retry-after": "0"}, b"")
-FINE = wire.Answer(200, {}, b"")
+TOO_OFTEN = http.Response(429, {"retry-after": "0"}, b"")
+FINE = http.Response(200, {}, b"")
 
 
 @pytest.mark.parametrize(
@@ -232,22 +232,22 @@ FINE = wire.Answer(200, {}, b"")
         ([FINE], 200, 1),
         ([TOO_OFTEN, FINE], 200, 2),
         ([TOO_OFTEN, TOO_OFTEN, TOO_OFTEN, FINE], 429, 3),
-        ([wire.Answer(429, {}, b""), FINE], 429, 1),
+        ([http.Response(429, {}, b""), FINE], 429, 1),
     ],
 )
-def test_throttling_is_waited_for(replies: list[wire.Answer], status: int, sent: int) -> None:
+def test_retrying_transport_repeats_429_with_retry_after(replies: list[http.Response], status: int, sent: int) -> None:
     """A 429 with Retry-After is sent again, three times at most; one without is an answer."""
     transport = Replies(*replies)
-    answer = wire.Patient(transport).send(wire.Request("GET", "http://api"))
+    answer = http.RetryingTransport(transport).send(http.Request("GET", "http://api"))
     assert (answer.status, transport.sent) == (status, sent)
 
 
-def test_a_budget_is_spent() -> None:
+def test_budget_over_calls_or_time_raises() -> None:
     """A budget allows so many calls and no more."""
     budget = Budget(2)
     budget.spend()
     budget.spend()
-    with pytest.raises(BudgetSpent):
+    with pytest.raises(BudgetExhausted):
         budget.spend()
 
 
@@ -266,7 +266,7 @@ def test_a_budget_is_spent() -> None:
 )
 def test_after_compares_times_in_all_spellings(value: Any, since: tuple[Any, int], holds: bool) -> None:
     """`$after` holds for a time so many seconds after another one, give or take a cut-off second."""
-    assert (must.differs(value, {"$after": list(since)}) is None) == holds
+    assert (matchers.mismatch(value, {"$after": list(since)}) is None) == holds
 
 
 @pytest.mark.parametrize(
@@ -297,19 +297,19 @@ def test_message_agrees_with_json_in_its_spelling(message: Any, shown: Any, agre
     assert (messages.disagreement(message, shown) is None) == agrees
 
 
-def test_foreign_key_is_that_of_another_team() -> None:
+def test_foreign_key_belongs_to_other_team() -> None:
     """A step with a foreign key asks as a second team of the run, on either plane."""
     step = {"request": "GET /v1/files", "key": "foreign"}
     target = as_team(TARGET, "mine")
-    headers = steps.build(step, {}, target).headers
+    headers = steps.build_request(step, {}, target).headers
     assert headers["authorization"] == "Bearer xai-emulator@mine-foreign"
-    headers = steps.build({**step, "request": "GET /v1/collections"}, {}, target).headers
+    headers = steps.build_request({**step, "request": "GET /v1/collections"}, {}, target).headers
     assert headers["authorization"] == "Bearer xai-token-emulator@mine-foreign"
 
 
-def test_cases_are_chosen_by_how_their_ids_begin() -> None:
+def test_cases_option_selects_by_id_prefix() -> None:
     """--cases chooses cases by their ids, or by how they begin."""
     target = replace(TARGET, cases=("auth.m", "files.get"))
-    chosen = [case.id for case in read_cases() if target.is_asked_about(case)]
+    chosen = [case.id for case in read_cases() if target.includes(case)]
     assert {"auth.me", "auth.management-key", "files.get", "files.get.unknown"} <= set(chosen)
     assert all(id.startswith(("auth.m", "files.get")) for id in chosen)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from contract_tests.case import Case
-from contract_tests.clients.client import Client, Step, counted
-from contract_tests.left_out import LeftOut
-from contract_tests.report import GROUPS_MAX, Report, Verdict
+from contract_tests.clients.client import Client, Step, instrumented
+from contract_tests.report import GROUPS_MAX, CaseResult, Report
+from contract_tests.selection import CaseSelection
 from contract_tests.target import Budget, Target
 
 from .kit import run_kit
@@ -29,13 +29,13 @@ def case(id: str, **more: Any) -> Case:
     return Case(id, f"The sentence of {id}", ("files.get",), **values)
 
 
-def test_equal_failures_are_one_group() -> None:
+def test_equal_failures_form_one_group() -> None:
     """One message stands once, with the number of its cases, the first names and one case in full."""
     report = Report()
     for number in range(12):
         id = f"file_00000000-0000-4000-8000-{number:012}"
-        report.add(Verdict(case(f"files.{number}"), "httpx", "failed", f"{id} is lost", "step 1 (get)", "404\n\nno"))
-    report.add(Verdict(case("files.other"), "httpx", "failed", "it is empty", "step 2 (list)", "[]"))
+        report.add(CaseResult(case(f"files.{number}"), "httpx", "failed", f"{id} is lost", "step 1 (get)", "404\n\nno"))
+    report.add(CaseResult(case("files.other"), "httpx", "failed", "it is empty", "step 2 (list)", "[]"))
     lines = report.failures()
     assert lines == [
         "… is lost",
@@ -52,17 +52,17 @@ def test_equal_failures_are_one_group() -> None:
     ]
 
 
-def test_many_different_failures_are_cut() -> None:
+def test_many_different_failures_are_truncated() -> None:
     """A report of hundreds of different failures shows the most frequent ones, and how many there are besides."""
     report = Report()
     for number in range(500):
-        report.add(Verdict(case(f"files.{number}"), "httpx", "failed", f"reason {number}", "step 1", ""))
+        report.add(CaseResult(case(f"files.{number}"), "httpx", "failed", f"reason {number}", "step 1", ""))
     lines = report.failures()
     assert len(lines) < GROUPS_MAX * 10
     assert lines[-1] == f"and {500 - GROUPS_MAX} further messages of {500 - GROUPS_MAX} failures"
 
 
-def test_story_writes_down_its_calls() -> None:
+def test_instrumented_client_records_its_calls() -> None:
     """Each call of a story is kept with its arguments and how it ended."""
 
     class Some(Client):
@@ -74,14 +74,14 @@ def test_story_writes_down_its_calls() -> None:
             return b"x"
 
     steps: list[Step] = []
-    client = counted(Some(), Budget(), steps)
+    client = instrumented(Some(), Budget(), steps)
     client.read_file("a")
     with pytest.raises(KeyError):
         client.read_file("b")
     assert steps == [Step("read_file('a')", "b'x'"), Step("read_file('b')", "KeyError: 'b'")]
 
 
-def test_broad_break_is_a_short_report(tmp_path: Path) -> None:
+def test_broad_failure_gives_short_report(tmp_path: Path) -> None:
     """A server that fails in every call about files gets a report of some lines, with steps, sources and answers."""
     tree = Mutant("", (BROKEN,), "files.").grow(tmp_path / "tree")
     run = run_kit("--clients=httpx", "--features=files", tree=tree, record=tmp_path / "record.json")
@@ -94,30 +94,30 @@ def test_broad_break_is_a_short_report(tmp_path: Path) -> None:
     assert any(line.startswith("    came: ") and "500" in line for line in failures)
 
 
-def test_left_out_cases_name_the_option_that_asks_them() -> None:
+def test_unselected_cases_name_the_option_that_runs_them() -> None:
     """What the options leave out is counted by operation, beside what asks it."""
     target = Target(
         "http://api", "http://api", None, None, "xai-a", "xai-token-m", "run-", features=frozenset({"files"})
     )
-    left_out = LeftOut(target)
+    selection = CaseSelection(target)
     batch = case("batches.a")
-    assert left_out.is_chosen(case("files.a"))
-    assert not left_out.is_chosen(batch)
+    assert selection.select(case("files.a"))
+    assert not selection.select(batch)
     slow, moved = case("files.slow", slow=True, destructive=True), case("files.moved", control=True)
     alone, passed = case("files.alone"), case("files.passed")
     verdicts = [
-        *(Verdict(each, "httpx", "skipped", target.refuses(each) or "") for each in (slow, moved)),
-        Verdict(alone, "httpx", "skipped", "httpx has no such call"),
-        Verdict(passed, "httpx", "skipped", "httpx has no such call"),
-        Verdict(passed, "xai-sdk", "passed"),
+        *(CaseResult(each, "httpx", "skipped", target.skip_reason(each) or "") for each in (slow, moved)),
+        CaseResult(alone, "httpx", "skipped", "httpx has no such call"),
+        CaseResult(passed, "httpx", "skipped", "httpx has no such call"),
+        CaseResult(passed, "xai-sdk", "passed"),
     ]
-    assert list(left_out.lines(verdicts, {"litellm": "it is not installed"})) == [
+    assert list(selection.lines(verdicts, {"litellm": "it is not installed"})) == [
         "1 case for --slow --destructive: files.get 1",
         "1 case not in --features: batches: files.get 1",
         "1 case not possible here (it needs an emulator, which can move its clock and plan faults): files.get 1",
         "1 case that none of the clients can ask (httpx has no such call): files.get 1",
         "every case with the client litellm: it is not installed",
     ]
-    assert list(LeftOut(target).lines([Verdict(passed, "httpx", "passed")], {})) == [
+    assert list(CaseSelection(target).lines([CaseResult(passed, "httpx", "passed")], {})) == [
         "nothing: every case was asked with some client"
     ]

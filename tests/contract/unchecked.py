@@ -55,14 +55,14 @@ def attacked(document: dict[str, Any]) -> schemathesis.schemas.BaseSchema:
 
 def unchecked(case: schemathesis.Case) -> list[Any]:
     """The checks that do not hold for a call."""
-    left_out = list(NEVER_CHECKED)
+    selection = list(NEVER_CHECKED)
     if is_on_management(case):
-        left_out += NOT_CHECKED_ON_THE_MANAGEMENT_PLANE
+        selection += NOT_CHECKED_ON_THE_MANAGEMENT_PLANE
     elif has_float(case.body):
-        left_out.append(checks.positive_data_acceptance)
+        selection.append(checks.positive_data_acceptance)
     if is_wrong_where_nobody_looks(case):
-        left_out.append(checks.negative_data_rejection)
-    return left_out
+        selection.append(checks.negative_data_rejection)
+    return selection
 
 
 def key(emulator: Emulator, case: schemathesis.Case) -> dict[str, str]:

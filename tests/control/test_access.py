@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from contract_tests.target import BadTarget, find_target
+from contract_tests.target import InvalidTarget, find_target
 from emulator import Emulator
 from emulator.control.openapi import PREFIX
 from emulator.control.route import ControlRoute
@@ -229,5 +229,5 @@ def test_contract_kit_sends_the_token(guarded: Emulator) -> None:
     """From the environment; without it the run is refused with a sentence."""
     target = find_target(guarded.url, {"XAI_EMULATOR_CONTROL_TOKEN": TOKEN})
     assert target.control("GET", "/requests")["requests"] == []
-    with pytest.raises(BadTarget, match="asks for its control token: set XAI_EMULATOR_CONTROL_TOKEN"):
+    with pytest.raises(InvalidTarget, match="asks for its control token: set XAI_EMULATOR_CONTROL_TOKEN"):
         find_target(guarded.url, {})

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
-from tests.rest.batching import Batches, chat_body, line, request
+from tests.rest.batch_helpers import Batches, chat_body, line, request
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"
 FAILED = "JSONL file validation failed: "

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.rest.batching import COUNTERS, chat_body, line, request
+from tests.rest.batch_helpers import COUNTERS, chat_body, line, request
 from tests.serving import PATIENCE_SECONDS
 
 LINES = 6_000

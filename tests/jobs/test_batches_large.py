@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.rest.batching import Batches, chat_body, line, request
+from tests.rest.batch_helpers import Batches, chat_body, line, request
 from tests.rpc.client import Rpc, message
 from tests.serving import PATIENCE_SECONDS
 

@@ -16,7 +16,7 @@ from emulator.jobs.runner import Runner
 from emulator.settings import Settings
 from emulator.store.jobs import Job
 from emulator.world import World
-from tests.operations.calling import turns, uploaded
+from tests.operations.client import turns, uploaded
 from tests.serving import PATIENCE_SECONDS
 
 

@@ -7,7 +7,7 @@ import pytest
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope
 from emulator.world import World
-from tests.operations.calling import call_of
+from tests.operations.client import call_of
 
 
 def test_what_a_call_met_is_told_in_one_line_each(world: World) -> None:

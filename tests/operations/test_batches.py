@@ -12,7 +12,7 @@ from emulator.domain.batches import NewRequest, RequestKind
 from emulator.errors import ApiError
 from emulator.operations import batches
 from emulator.world import World
-from tests.operations.calling import advance, call_of, end_slices_after, planned, refusal, rows, run, turns
+from tests.operations.client import advance, call_of, end_slices_after, planned, refusal, rows, run, turns
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 

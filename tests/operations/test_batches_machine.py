@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from emulator import Emulator
-from tests.rest.batching import COUNTERS, Batches, chat_body, line, request
+from tests.rest.batch_helpers import COUNTERS, Batches, chat_body, line, request
 
 STAGE = 250  # milliseconds between two quarters of the requests, at the realistic speed
 NAMES = st.sampled_from([f"r{n}" for n in range(9)])

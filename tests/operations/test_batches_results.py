@@ -17,7 +17,7 @@ from emulator.settings import Settings
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Medium
 from emulator.world import World
-from tests.operations.calling import advance, bytes_of, refusal, run
+from tests.operations.client import advance, bytes_of, refusal, run
 
 ANSWER = b'{"id":"x"}'
 FAILED = Failure(Kind.INTERNAL, "no")

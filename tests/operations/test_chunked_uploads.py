@@ -24,8 +24,8 @@ from emulator.store import blob_writers
 from emulator.store import blobs as stored
 from emulator.store.blob_writers import BlobWriter
 from emulator.world import World
-from tests.operations.calling import advance, blobs, bytes_of, refusal, rows, run, turns
-from tests.rest.batching import chat_body
+from tests.operations.client import advance, blobs, bytes_of, refusal, rows, run, turns
+from tests.rest.batch_helpers import chat_body
 
 NEW = InitializeFile("a.txt", None)
 

@@ -20,7 +20,7 @@ from emulator.domain.collections import (
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.world import World
-from tests.operations.calling import advance, end_slices_after, refusal, rows, run, turns, uploaded
+from tests.operations.client import advance, end_slices_after, refusal, rows, run, turns, uploaded
 
 ADD, DELETE = FieldDefinitionOperation.ADD, FieldDefinitionOperation.DELETE
 TINY = ChunkConfiguration(Strategy.CHARS, 5, 5)

@@ -19,7 +19,7 @@ from emulator.operations.documents import (
 )
 from emulator.profiles import PROFILES
 from emulator.world import World
-from tests.operations.calling import advance, call_of, pieces, planned, refusal, rows, run, uploaded
+from tests.operations.client import advance, call_of, pieces, planned, refusal, rows, run, uploaded
 
 
 @pytest.fixture

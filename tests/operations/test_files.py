@@ -29,7 +29,7 @@ from emulator.operations.files import (
 )
 from emulator.settings import Settings
 from emulator.world import World
-from tests.operations.calling import advance, blobs, bytes_of, pieces, refusal, rows, run, uploaded
+from tests.operations.client import advance, blobs, bytes_of, pieces, refusal, rows, run, uploaded
 
 HOUR = 3600
 PNG = b"\x89PNG"

@@ -24,7 +24,7 @@ from emulator.operations.search import SearchDocuments
 from emulator.pipeline.validation import apply_limits
 from emulator.settings import Settings
 from emulator.world import World
-from tests.operations.calling import call_of, refusal, run, uploaded
+from tests.operations.client import call_of, refusal, run, uploaded
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.paging import Cursor, Page
 from emulator.operations import pagination
-from tests.operations.calling import end_slices_after, turns
+from tests.operations.client import end_slices_after, turns
 
 QUERY = ("numbers",)
 

@@ -37,7 +37,7 @@ from emulator.operations.uploads import (
     UploadFile,
 )
 from emulator.world import World
-from tests.operations.calling import pieces, run, uploaded
+from tests.operations.client import pieces, run, uploaded
 
 NEW = InitializeFile("new.txt", "text/plain")
 MISSING = "of nothing"

@@ -20,7 +20,7 @@ from emulator.search.embedder_error import EmbedderError
 from emulator.settings import Settings
 from emulator.store.index import Question
 from emulator.world import World
-from tests.operations.calling import advance, call_of, end_slices_after, refusal, run, turns, uploaded
+from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
 
 WORDS = ("fox", "hedge", "rain", "wind")
 QUERY = "fox hedge rain"

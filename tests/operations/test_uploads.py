@@ -32,7 +32,7 @@ from emulator.operations.uploads import (
 from emulator.settings import Settings
 from emulator.store import blobs as stored
 from emulator.world import World
-from tests.operations.calling import (
+from tests.operations.client import (
     advance,
     blobs,
     bytes_of,

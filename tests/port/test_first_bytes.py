@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from emulator.port import H2_PREFACE, TLS_HINT
-from tests.port.rig import (
+from tests.port.harness import (
     MIB,
     SETTINGS,
     App,

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from emulator.port.http import HEAD_BYTES_MAX, HttpConnection, Message, Receive, Send
-from tests.port.rig import MIB, App, delivered, on_each_loop, running, until
+from tests.port.harness import MIB, App, delivered, on_each_loop, running, until
 
 
 @on_each_loop

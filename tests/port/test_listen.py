@@ -7,7 +7,7 @@ import pytest
 
 from emulator.port import Port, listen
 from emulator.port.listen import CannotListen, PortTaken, listening_sockets
-from tests.port.rig import (
+from tests.port.harness import (
     LOCALHOST6,
     App,
     needs_ipv6,

@@ -12,7 +12,7 @@ import grpc
 from emulator.directories import MARK
 from emulator.port import H2_PREFACE, Port
 from emulator.port.pipe import ClientEnd
-from tests.port.rig import (
+from tests.port.harness import (
     MIB,
     PATIENCE_SECONDS,
     SETTINGS,

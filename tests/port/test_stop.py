@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from emulator.port import H2_PREFACE, Port
-from tests.port.rig import (
+from tests.port.harness import (
     MIB,
     PATIENCE_SECONDS,
     App,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.port.rig import App, delivered, on_each_loop, running
+from tests.port.harness import App, delivered, on_each_loop, running
 
 BODY = b"DELETE /smuggled HTTP/1.1\r\n\r\n"  # a body that would be a request if it were not taken for a body
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)

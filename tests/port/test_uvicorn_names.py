@@ -4,7 +4,7 @@ import pytest
 
 from emulator.port import uvicorn_names
 from emulator.port.uvicorn_names import NAMES, UnsupportedUvicorn, check_uvicorn
-from tests.port.rig import App, on_each_loop, running
+from tests.port.harness import App, on_each_loop, running
 
 
 @pytest.mark.parametrize("owner", NAMES, ids=lambda owner: owner.__name__)

@@ -17,7 +17,7 @@ from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
 from emulator.rpc.reading import Method
-from tests.rest.batching import request
+from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, data, init, message, trailers
 
 Ids = Mapping[str, str]

@@ -23,8 +23,8 @@ import httpx
 from emulator import Emulator, app
 from emulator.operations.documents import AddDocument
 from emulator.world import World
-from tests.operations.calling import run, uploaded
-from tests.rest.batching import line, request
+from tests.operations.client import run, uploaded
+from tests.rest.batch_helpers import line, request
 from tests.serving import KEY, PATIENCE_SECONDS
 
 MANAGEMENT_KEY = {"authorization": "Bearer xai-token-emulator"}

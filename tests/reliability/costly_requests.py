@@ -27,7 +27,7 @@ from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
 from emulator.rpc.reading import Method
 from tests.reliability.cost_meter import Ids
-from tests.rest.batching import line
+from tests.rest.batch_helpers import line
 
 REQUEST_BYTES_MAX = 4096
 DEPTH_MAX = 8  # of what is drawn by shape; what nests deeper comes from the table

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from emulator.rpc.messages import load
-from tests.rest.batching import request
+from tests.rest.batch_helpers import request
 
 KEYS = {False: "xai-emulator", True: "xai-token-emulator"}  # by whether the call is of the management plane
 SMALL, LARGE = b"a small file. " * 150, bytes(256 * 1024)

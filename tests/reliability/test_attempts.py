@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from emulator.store.jobs import ATTEMPTS_MAX
-from tests.rest.batching import chat_body, line, request
+from tests.rest.batch_helpers import chat_body, line, request
 from tests.serving import PATIENCE_SECONDS, Served, until
 
 DEADLY = """

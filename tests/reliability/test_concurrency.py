@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from emulator import Emulator
 from emulator.operations import OPERATIONS
 from tests.reliability.linearizability import Event, linearize
-from tests.rest.batching import chat_body
+from tests.rest.batch_helpers import chat_body
 from tests.rpc.client import Rpc, data, init, message
 from tests.serving import PATIENCE_SECONDS
 

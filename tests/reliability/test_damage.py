@@ -19,7 +19,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.store import DatabaseUnusable
-from tests.rest.batching import line, request
+from tests.rest.batch_helpers import line, request
 from tests.rpc.client import Rpc, data, init, message, trailers
 from tests.serving import PATIENCE_SECONDS, Served, until
 

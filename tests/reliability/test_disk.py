@@ -18,7 +18,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.clock import MICROSECONDS, Clock
-from tests.rest.batching import request
+from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, data, init, trailers
 from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, until
 

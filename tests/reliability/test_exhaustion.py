@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.rest.batching import Batches, line, request
+from tests.rest.batch_helpers import Batches, line, request
 from tests.rpc.client import Rpc, data, init
 from tests.serving import PATIENCE_SECONDS, until
 

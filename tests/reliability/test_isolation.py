@@ -17,7 +17,7 @@ import pytest
 from emulator import Emulator
 from emulator.operations import OPERATIONS
 from tests.reliability.attacks import ATTEMPTS, Attempt, Ids
-from tests.rest.batching import request
+from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, message
 from tests.serving import PATIENCE_SECONDS, Served, until
 

@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import httpx
 
-from tests.rest.batching import chat_body, request
+from tests.rest.batch_helpers import chat_body, request
 from tests.rpc.client import Rpc, data, init
 from tests.serving import KEY, PATIENCE_SECONDS, Served, until
 

@@ -22,7 +22,7 @@ from emulator.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instan
 from emulator.settings import BadSetting
 from emulator.threads import THREADS
 from emulator.upstream import REPLY_BYTES_MAX
-from tests.rest.batching import Batches, Json, chat_body, request
+from tests.rest.batch_helpers import Batches, Json, chat_body, request
 from tests.serving import PATIENCE_SECONDS, until
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"

@@ -14,7 +14,7 @@ import pytest
 from emulator import Emulator
 from emulator.domain.batches import UNSUPPORTED_MODELS
 from emulator.rest import batches as rest_batches
-from tests.rest.batching import Batches, chat_body, line, request
+from tests.rest.batch_helpers import Batches, chat_body, line, request
 
 SHAPE = "Failed to deserialize the JSON body into the target type: "
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .clients.wire import Answer
+    from .clients.http import Response
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
 # Method, path, and the shape of a success: a file of schemas/ and a definition in it.
-SHAPES: tuple[tuple[str, str, str], ...] = (
+SCHEMA_BY_ROUTE: tuple[tuple[str, str, str], ...] = (
     ("POST", "/v1/files", "files/File"),
     ("GET", "/v1/files", "files/Files"),
     ("GET", "/v1/files/{id}", "files/File"),
@@ -47,26 +47,32 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def misshapen(method: str, path: str, answer: Answer) -> str | None:
+def violation(method: str, path: str, answer: Response) -> str | None:
     """Why an answer is not of its official shape, or None; paths without one are of any shape."""
     if answer.status >= 400:
-        return _misshapen_refusal(path, answer)
-    for verb, template, shape in SHAPES:
+        return _error_violation(path, answer)
+    for verb, template, shape in SCHEMA_BY_ROUTE:
         if verb == method and _pattern(template).fullmatch(path):
             if not answer.is_json:
                 return f"{method} {path} answers {answer.headers.get('content-type')!r}, not JSON"
-            return differs(answer.json(), shape)
+            return schema_error(answer.json(), shape)
     return None
 
 
-def _misshapen_refusal(path: str, answer: Answer) -> str | None:
+def _error_violation(path: str, answer: Response) -> str | None:
     """A refusal is JSON in the dialect of its plane, or the plain sentence of the inference plane's extractor."""
     if not answer.is_json:
-        return None if answer.status in PLAIN else f"{answer.status} answers {answer.body[:200]!r}, not JSON"
-    return differs(answer.json(), "errors/Management" if path.startswith("/v1/collections") else "errors/Inference")
+        return (
+            None if answer.status in PLAIN_TEXT_STATUSES else f"{answer.status} answers {answer.body[:200]!r}, not JSON"
+        )
+    return schema_error(
+        answer.json(), "errors/Management" if path.startswith("/v1/collections") else "errors/Inference"
+    )
 
 
-PLAIN = frozenset({400, 405, 415, 422})  # what axum's extractors answer in plain text (observed live for 422)
+PLAIN_TEXT_STATUSES = frozenset(
+    {400, 405, 415, 422}
+)  # what axum's extractors answer in plain text (observed live for 422)
 
 
 @functools.cache
@@ -83,7 +89,7 @@ def _validator(shape: str) -> Any:
     return jsonschema_rs.validator_for({**schema, "$ref": f"#/$defs/{name}"})
 
 
-def differs(value: Any, shape: str) -> str | None:
+def schema_error(value: Any, shape: str) -> str | None:
     """Why a value is not of a shape such as `files/File`, or None."""
     for error in _validator(shape).iter_errors(value):
         place = "".join(f"[{step!r}]" for step in error.instance_path)
@@ -91,7 +97,7 @@ def differs(value: Any, shape: str) -> str | None:
     return None
 
 
-def message(answer: Answer) -> str:
+def error_message(answer: Response) -> str:
     """The sentence of a refusal, in whichever dialect."""
     if not answer.is_json:
         return answer.body.decode("utf-8", "replace")

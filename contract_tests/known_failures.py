@@ -15,13 +15,13 @@ DEFAULT = Path(__file__).with_name("known_failing.toml")
 
 
 @dataclass(frozen=True)
-class KnownFailing:
+class KnownFailures:
     """Reasons by case and client; the client `*` stands for all."""
 
     reasons: dict[tuple[str, str], str]
 
     @classmethod
-    def read(cls, file: str | None) -> KnownFailing:
+    def read(cls, file: str | None) -> KnownFailures:
         """The list in a file. Raises ValueError and OSError."""
         listed = tomllib.loads((DEFAULT if file is None else Path(file)).read_text("utf-8"))
         entries = listed.pop("case", [])

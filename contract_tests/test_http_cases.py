@@ -6,7 +6,7 @@ import pytest
 
 from . import steps
 from .case import Case, read_cases
-from .clients.wire import Transport
+from .clients.http import Transport
 from .target import Target
 
 

@@ -51,7 +51,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Match:
+class SearchMatch:
     """One match of a search."""
 
     file_id: str
@@ -101,7 +101,7 @@ class Page(Generic[T]):
     token: str | None
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The server refused a call; `kind` is one word for both doors (see KINDS_BY_STATUS and KINDS_BY_CODE)."""
 
     def __init__(self, kind: str, status: Any, message: str) -> None:
@@ -147,11 +147,11 @@ KINDS_BY_CODE = {
 }
 
 
-def refused_over_http(status: int, message: str) -> Refused:
+def api_error_from_http(status: int, message: str) -> ApiError:
     """A refusal that arrived with an HTTP status."""
-    return Refused(KINDS_BY_STATUS.get(status, "unknown"), status, message)
+    return ApiError(KINDS_BY_STATUS.get(status, "unknown"), status, message)
 
 
-def refused_over_grpc(code: str, message: str) -> Refused:
+def api_error_from_grpc(code: str, message: str) -> ApiError:
     """A refusal that arrived with a gRPC code."""
-    return Refused(KINDS_BY_CODE.get(code, "unknown"), code, message)
+    return ApiError(KINDS_BY_CODE.get(code, "unknown"), code, message)

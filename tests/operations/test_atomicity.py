@@ -13,7 +13,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.world import World
-from tests.rest.batching import line, request
+from tests.rest.batch_helpers import line, request
 from tests.serving import PATIENCE_SECONDS
 
 TEAMS = itertools.count()
@@ -144,7 +144,7 @@ def kept(world: World, team: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_call_is_done_whole_or_not_at_all(name: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_with_failing_disk_is_atomic(name: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fails the first write, then the second, and so on: what was there is there until all succeed."""
     world = emulator._running().world
     database = world.store.database

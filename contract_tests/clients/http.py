@@ -15,7 +15,7 @@ from .node import Node
 
 
 @dataclass(frozen=True)
-class Part:
+class FilePart:
     """A file in a form."""
 
     filename: str | None
@@ -23,7 +23,7 @@ class Part:
     content_type: str | None = None
 
 
-Form = Sequence[tuple[str, str | Part]]  # in the order in which it goes over the wire
+Form = Sequence[tuple[str, str | FilePart]]  # in the order in which it goes over the wire
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; header names are in lower case."""
+class Response:
+    """An HTTP response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,35 +64,35 @@ class Transport(Protocol):
     name: str
     version: str
 
-    def send(self, request: Request) -> Answer: ...
+    def send(self, request: Request) -> Response: ...
 
     def close(self) -> None: ...
 
 
-class Patient:
+class RetryingTransport:
     """Sends again, after as long as it is told, what a server refuses because it was asked too often."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.name, self.version = transport.name, transport.version
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request, up to three times."""
-        answer = self._transport.send(request)
+        response = self._transport.send(request)
         for _ in range(ATTEMPTS_MAX - 1):
-            seconds = answer.headers.get("retry-after", "")
-            if answer.status != 429 or not seconds.isdigit():  # a team without credits is not helped by waiting
+            seconds = response.headers.get("retry-after", "")
+            if response.status != 429 or not seconds.isdigit():  # a team without credits is not helped by waiting
                 break
             time.sleep(min(int(seconds), WAIT_SECONDS_MAX))
-            answer = self._transport.send(request)
-        return answer
+            response = self._transport.send(request)
+        return response
 
     def close(self) -> None:
         """Let go of connections."""
         self._transport.close()
 
 
-class Httpx:
+class HttpxTransport:
     """Sends with httpx, on a kept-alive connection."""
 
     name = "httpx"
@@ -101,22 +101,22 @@ class Httpx:
     def __init__(self) -> None:
         self._client = httpx.Client(timeout=120, follow_redirects=False)
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request as it is written."""
         files = None
         if request.form is not None:  # all as `files`: that keeps the order
             files = [(name, _httpx_part(value)) for name, value in request.form]
-        answer = self._client.request(
+        response = self._client.request(
             request.method, request.url, headers=dict(request.headers), content=request.body, files=files
         )
-        return Answer(answer.status_code, dict(answer.headers), answer.content)
+        return Response(response.status_code, dict(response.headers), response.content)
 
     def close(self) -> None:
         """Let go of connections."""
         self._client.close()
 
 
-def _httpx_part(value: str | Part) -> Any:
+def _httpx_part(value: str | FilePart) -> Any:
     if isinstance(value, str):
         return (None, value.encode())
     if value.content_type is None:
@@ -124,7 +124,7 @@ def _httpx_part(value: str | Part) -> Any:
     return (value.filename, value.content, value.content_type)
 
 
-class Fetch:
+class FetchTransport:
     """Sends with the `fetch` of Node, forms as its own FormData."""
 
     name = "fetch"
@@ -133,7 +133,7 @@ class Fetch:
         self._node = node
         self.version = node.version
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request; a part without a file name goes as a plain field, as browsers do."""
         form = None
         if request.form is not None:
@@ -146,13 +146,13 @@ class Fetch:
             body=None if request.body is None else base64.b64encode(request.body).decode(),
             form=form,
         )
-        return Answer(found["status"], found["headers"], base64.b64decode(found["body"]))
+        return Response(found["status"], found["headers"], base64.b64decode(found["body"]))
 
     def close(self) -> None:
         """Nothing: Node is closed by whoever started it."""
 
 
-def _fetch_part(name: str, value: str | Part) -> dict[str, Any]:
+def _fetch_part(name: str, value: str | FilePart) -> dict[str, Any]:
     if isinstance(value, str):
         return {"name": name, "value": value}
     return {

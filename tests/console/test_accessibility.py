@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.rig import NARROW, PANELS, WIDE, Console, expect, new_console
+from tests.console.harness import NARROW, PANELS, WIDE, Console, expect, new_console
 
 HOSTILE = "<img src=x onerror=hit()><script>hit()</script>"
 # Each control a person can reach, that a screen reader could not name.
@@ -112,7 +112,7 @@ def visit(console: Console, address: str) -> Any:
     return page
 
 
-def test_hostile_names_stay_texts(furnished: Console) -> None:
+def test_markup_in_names_is_shown_as_text(furnished: Console) -> None:
     """Whatever a name, a field, a prompt or a body holds, it is shown, and nothing in it runs."""
     for address in addresses(furnished):
         page = visit(furnished, address)
@@ -122,7 +122,7 @@ def test_hostile_names_stay_texts(furnished: Console) -> None:
         assert page.evaluate("window.hits") == 0, address
 
 
-def test_every_control_has_a_name(furnished: Console) -> None:
+def test_every_control_has_an_accessible_name(furnished: Console) -> None:
     """A screen reader can say what each control is, and each panel has one heading of the first order at most."""
     for address in addresses(furnished):
         page = visit(furnished, address)
@@ -132,7 +132,7 @@ def test_every_control_has_a_name(furnished: Console) -> None:
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_texts_can_be_read(furnished: Console, colours: str) -> None:
+def test_text_colours_have_enough_contrast(furnished: Console, colours: str) -> None:
     """Every pair of colours that texts are shown in has a contrast of 4.5 or more (WCAG 2.2, AA)."""
     furnished.page.emulate_media(color_scheme=colours)
     page = visit(furnished, "files")
@@ -140,7 +140,7 @@ def test_texts_can_be_read(furnished: Console, colours: str) -> None:
     assert {pair: round(value, 2) for pair, value in contrasts.items() if value < 4.5} == {}
 
 
-def test_colours_can_be_chosen(furnished: Console) -> None:
+def test_colour_scheme_choice_is_kept(furnished: Console) -> None:
     """Light and dark follow the system until somebody chooses, and the choice is kept."""
     page = visit(furnished, "files")
     page.emulate_media(color_scheme="dark")
@@ -151,7 +151,7 @@ def test_colours_can_be_chosen(furnished: Console) -> None:
         assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == scheme
 
 
-def test_nothing_is_cut_off_on_a_telephone(furnished: Console) -> None:
+def test_narrow_page_cuts_nothing_off(furnished: Console) -> None:
     """On a narrow screen a page never has to be moved sideways."""
     furnished.page.set_viewport_size(NARROW)
     try:
@@ -163,7 +163,7 @@ def test_nothing_is_cut_off_on_a_telephone(furnished: Console) -> None:
         furnished.page.set_viewport_size(WIDE)
 
 
-def test_words_are_not_cut_in_two_on_a_telephone(furnished: Console) -> None:
+def test_narrow_page_does_not_break_words(furnished: Console) -> None:
     """On a narrow screen a line ends between words: none of at most 20 letters is broken in two."""
     furnished.rest.get("/files/file_nobody")  # refused by the rule not_found
     wrong = {"batch_request_id": "1", "batch_request": {"chat_get_completion": {"model": "grok-4.3", "messages": []}}}
@@ -181,7 +181,7 @@ def test_words_are_not_cut_in_two_on_a_telephone(furnished: Console) -> None:
         furnished.page.set_viewport_size(WIDE)
 
 
-def test_the_keyboard_is_enough(console: Console) -> None:
+def test_console_works_with_keyboard_alone(console: Console) -> None:
     """Skip to the content, open a row, close a dialog: nothing needs a mouse, and the focus stays where it was."""
     file_id = console.upload("one.txt")
     page = console.open("files")
@@ -210,7 +210,7 @@ def test_the_keyboard_is_enough(console: Console) -> None:
     assert console.rest.get(f"/files/{file_id}").status_code == 200
 
 
-def test_back_and_forward_go_through_what_was_looked_at(console: Console) -> None:
+def test_back_and_forward_restore_views(console: Console) -> None:
     """Each thing has an address of its own that can be shared, and the buttons of the browser work."""
     file_id = console.upload("one.txt")
     page = console.open("files")
@@ -226,7 +226,7 @@ def test_back_and_forward_go_through_what_was_looked_at(console: Console) -> Non
     expect(detail).to_have_count(0)
 
 
-def test_teams_are_apart(console: Console, browser: Any) -> None:
+def test_console_shows_selected_team_only(console: Console, browser: Any) -> None:
     """A team made on the page has an address of its own, and sees nothing of another."""
     console.upload("mine.txt")
     page = console.open("files")
@@ -242,7 +242,7 @@ def test_teams_are_apart(console: Console, browser: Any) -> None:
     assert page.url.endswith(f"?team={console.team}#/files")
 
 
-def test_an_emulator_with_keys_of_its_own_asks_for_them(browser: Any) -> None:
+def test_console_with_strict_keys_asks_for_them(browser: Any) -> None:
     """With strict authentication the page asks for keys once, and keeps them in the tab alone."""
     with Emulator(auth="strict", keys=("inference-1=inference", "management-1=management")) as emulator:
         console = new_console(browser, emulator, "default")
@@ -260,7 +260,7 @@ def test_an_emulator_with_keys_of_its_own_asks_for_them(browser: Any) -> None:
         assert console.problems == []
 
 
-def test_an_emulator_that_is_gone_is_missed(browser: Any) -> None:
+def test_console_reports_lost_connection(browser: Any) -> None:
     """When the emulator stops the page says so; when there is one again it shows what that one has."""
     emulator = Emulator()
     emulator.start()
