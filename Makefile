@@ -119,23 +119,32 @@ $(STAMPS)/venv:
 	@candidates="$(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)"; \
 	for python in $$candidates; do \
 	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
-	  "$$python" -m venv $(VENV) && mkdir -p $(STAMPS) && touch $@; exit; \
+	  "$$python" -m venv --without-pip $(VENV) && mkdir -p $(STAMPS) && echo "$$python" > $@; exit; \
 	done; \
 	echo "xai-emulator needs Python 3.11 or newer, and none of these is one: $$candidates (say which with PYTHON=...)." >&2; \
 	exit 1
 
+# Installing pip takes four seconds, a third of a first `make run`, so only the targets that need it do.
+$(STAMPS)/pip: $(STAMPS)/venv
+	@$(BIN)/python -c 'import pip' 2>/dev/null || "$$(cat $<)" -m venv $(VENV)
+	@touch $@
+
+# The pip of the Python that made the environment can install into it, if there is one and it is 22.3 or newer.
 # Without --no-compile pip compiles all modules of all libraries, of which a start imports few.
 $(STAMPS)/run: $(STAMPS)/venv pyproject.toml setup.py
 	@echo "Installing the emulator into $(VENV) ..." >&2
-	@$(PIP_INSTALL) --no-compile --editable .
+	@if "$$(cat $<)" -c 'import pip, sys; sys.exit([int(part) for part in pip.__version__.split(".")[:2]] < [22, 3])' 2>/dev/null; \
+	then pip=("$$(cat $<)" -m pip --python $(BIN)/python); \
+	else $(MAKE) --no-print-directory $(STAMPS)/pip && pip=($(BIN)/python -m pip); \
+	fi && "$${pip[@]}" install -qq --disable-pip-version-check --no-compile --editable .
 	@touch $@
 
-$(STAMPS)/demo: $(STAMPS)/venv pyproject.toml setup.py
+$(STAMPS)/demo: $(STAMPS)/pip pyproject.toml setup.py
 	@echo "Installing the emulator and the SDKs that the demo calls into $(VENV) ..." >&2
 	@$(PIP_INSTALL) --editable '.[demo]'
 	@touch $@ $(STAMPS)/run
 
-$(STAMPS)/test: $(STAMPS)/venv pyproject.toml setup.py $(wildcard requirements-ci.lock)
+$(STAMPS)/test: $(STAMPS)/pip pyproject.toml setup.py $(wildcard requirements-ci.lock)
 	@echo "Installing the emulator, the clients and the test tools into $(VENV) ..." >&2
 	@$(PIP_INSTALL) --editable '.[test]'
 	@touch $@ $(STAMPS)/run $(STAMPS)/demo
