@@ -8,18 +8,18 @@
 Importing this package costs next to nothing; the rest is loaded when `Emulator` is first used.
 """
 
-from emulator.version import VERSION as __version__
+from emulator.core.version import VERSION as __version__
 
 TYPE_CHECKING = False  # to import it from typing would take ten times as long as the rest
 if TYPE_CHECKING:
-    from emulator.app import Emulator
+    from emulator.runtime.app import Emulator
 
 __all__ = ["Emulator", "__version__"]
 
 
 def __getattr__(name: str) -> object:
     if name == "Emulator":
-        from emulator.app import Emulator
+        from emulator.runtime.app import Emulator
 
         return Emulator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,7 @@ import yaml
 
 from emulator import Emulator
 from emulator.cli import build_parser
-from emulator.settings import ROWS, environment_name, flag
+from emulator.state.settings import ROWS, environment_name, flag
 from tools.pages import PAGES as GENERATED
 from tools.pages import render as render_page
 from tools.reference import CONTRIBUTING, FILE, README, render, render_contributing, render_readme

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from emulator import demo
 from emulator.cli import main
+from emulator.runtime import demo
 
 STEPS = (
     "An emulator is running",

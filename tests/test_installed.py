@@ -109,7 +109,7 @@ def test_the_page_is_there(installed: Path, tmp_path: Path) -> None:
 
 def test_the_command_knows_its_version(installed: Path, tmp_path: Path) -> None:
     """The command and `python -m emulator` are the same program."""
-    from emulator.version import VERSION
+    from emulator.core.version import VERSION
 
     assert run([installed / "xai-emulator", "version"], tmp_path).strip() == VERSION
     assert VERSION in run([installed / "python", "-m", "emulator", "--version"], tmp_path)

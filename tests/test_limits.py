@@ -9,7 +9,17 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.limits import DEFAULTS, DOCUMENTED, RELAXED, ROWS, Confidence, Limits, PageSize, override, parse_value
+from emulator.core.limits import (
+    DEFAULTS,
+    DOCUMENTED,
+    RELAXED,
+    ROWS,
+    Confidence,
+    Limits,
+    PageSize,
+    override,
+    parse_value,
+)
 from emulator.operations import OPERATIONS
 from emulator.pipeline.validation import rules
 from emulator.rest.routes import ROUTES

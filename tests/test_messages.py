@@ -17,8 +17,8 @@ import pytest
 
 from emulator import Emulator
 from emulator.cli import main
-from emulator.error_hints import RULES, remedy
-from emulator.limits import ROWS
+from emulator.core.error_hints import RULES, remedy
+from emulator.core.limits import ROWS
 from tests.serving import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent

@@ -15,15 +15,15 @@ import schemathesis
 from hypothesis import strategies as st
 
 from emulator import Emulator
-from emulator.app import build_world
+from emulator.core.errors import ApiError
 from emulator.domain.files import FILENAME_PATTERN, check_filename
 from emulator.domain.keys import Plane
-from emulator.errors import ApiError
 from emulator.http.search_json import GroupBy
 from emulator.operations import OPERATIONS
 from emulator.rest.openapi import document
 from emulator.rest.routes import ROUTES
-from emulator.settings import from_keywords
+from emulator.runtime.app import build_world
+from emulator.state.settings import from_keywords
 from tests.contract.unchecked import attacked, key, unchecked
 
 

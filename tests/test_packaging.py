@@ -68,9 +68,9 @@ def test_wheel_is_importable_without_the_tree(wheel: Path, tmp_path: Path) -> No
     """From an unpacked wheel the mapped packages import under emulator, and no top-level `fixtures` appears."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
-        "import importlib.util, emulator.contract_tests, emulator.fixtures, emulator.version, filter_grammar\n"
+        "import importlib.util, emulator.contract_tests, emulator.fixtures, emulator.core.version, filter_grammar\n"
         "assert importlib.util.find_spec('fixtures') is None\n"
-        "print(emulator.version.VERSION, emulator.fixtures.__file__)"
+        "print(emulator.core.version.VERSION, emulator.fixtures.__file__)"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],

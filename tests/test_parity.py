@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from emulator.core.errors import WIRE, Kind
 from emulator.domain.keys import Plane
-from emulator.errors import WIRE, Kind
 from emulator.operations import OPERATIONS
 from emulator.rest.routes import NOT_EMULATED as PATHS_NOT_EMULATED
 from emulator.rest.routes import ROUTES

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.cli.evidence_record import Shown, clients_of, in_order, shown_of, shown_of_limit, span
-from emulator.limits import DEFAULTS, ROWS
+from emulator.core.limits import DEFAULTS, ROWS
 from emulator.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent

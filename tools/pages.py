@@ -18,7 +18,7 @@ import msgspec
 from emulator import Emulator
 from emulator.pipeline.fault_effects import Effect
 from emulator.pipeline.faults import Rule, Script
-from emulator.seed import SeedClock, SeedDocument, SeedFile, SeedRoot, SeedTeam
+from emulator.runtime.seed import SeedClock, SeedDocument, SeedFile, SeedRoot, SeedTeam
 from fixtures.team import EmulatedTeam
 from tools.reference import table
 

@@ -15,19 +15,19 @@ from typing import Any
 from emulator.cli import build_parser
 from emulator.control.openapi import PREFIX, document
 from emulator.control.routes import ROUTES as CONTROL_ROUTES
+from emulator.core.error_hints import RULES
+from emulator.core.errors import WIRE
+from emulator.core.limits import DEFAULTS, GIB, KIB, MIB, RELAXED, ROWS
+from emulator.core.profiles import PROFILES, Profile
 from emulator.domain.chaos import CHAOS_FLAGS
-from emulator.error_hints import RULES
-from emulator.errors import WIRE
-from emulator.limits import DEFAULTS, GIB, KIB, MIB, RELAXED, ROWS
 from emulator.operations import OPERATIONS
 from emulator.pipeline.error_catalog import RECORDED
-from emulator.profiles import PROFILES, Profile
 from emulator.rest.routes import NOT_EMULATED as NO_PATHS
 from emulator.rest.routes import ROUTES as REST_ROUTES
 from emulator.rpc.methods import METHODS
 from emulator.rpc.methods import NOT_EMULATED as NO_METHODS
-from emulator.settings import ROWS as SETTINGS
-from emulator.settings import Row, environment_name, flag
+from emulator.state.settings import ROWS as SETTINGS
+from emulator.state.settings import Row, environment_name, flag
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "docs" / "reference.md"

@@ -12,9 +12,9 @@ from typing import Any
 
 from emulator.cli.client import ControlFailed
 from emulator.cli.output import say
-from emulator.settings import BadSetting
-from emulator.terminal import printable
-from emulator.version import VERSION
+from emulator.core.version import VERSION
+from emulator.runtime.terminal import printable
+from emulator.state.settings import BadSetting
 
 # The module of each verb, in the order of the help. A module is imported when its verb runs, to keep the start fast.
 VERBS: dict[str, str] = {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emulator.domain.keys import check_team_name
-from emulator.settings import BadSetting, environment_name, parse
+from emulator.state.settings import BadSetting, environment_name, parse
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -76,7 +76,7 @@ def opened(
     from urllib.parse import quote
     from urllib.request import Request
 
-    from emulator.upstream import direct_opener, redirect_refusal
+    from emulator.core.upstream import direct_opener, redirect_refusal
 
     url = target_url(options)
     whose = f"?team={quote(options.team, safe='')}" if hasattr(options, "team") else ""

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emulator.cli.output import say
-from emulator.settings import parse
+from emulator.state.settings import parse
 
 
 def add_verbs(verbs: Any) -> None:
@@ -19,7 +19,7 @@ def add_verbs(verbs: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     port = parse("port", options.port, "--port")
-    from emulator.demo import demo, missing
+    from emulator.runtime.demo import demo, missing
 
     absent = missing()
     if absent:

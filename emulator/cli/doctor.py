@@ -17,7 +17,7 @@ import msgspec
 
 from emulator.cli.client import DEFAULT_URL
 from emulator.cli.output import add_json, say, say_json
-from emulator.settings import CLIENT_NAMES, BadSetting, Settings, from_environment
+from emulator.state.settings import CLIENT_NAMES, BadSetting, Settings, from_environment
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
 _STYLE_OF = {GOOD: "good", NOTE: "note", BAD: "bad"}
@@ -153,7 +153,7 @@ def _disk(options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _lock(directory: Path) -> Finding:
-    from emulator.directories import DirectoryLock, LockTaken
+    from emulator.core.locks import DirectoryLock, LockTaken
 
     try:
         DirectoryLock(directory, create=False).release()

@@ -16,7 +16,7 @@ from emulator.cli.client import TOKEN_NAME, ControlFailed, add_target, call, con
 from emulator.cli.flags import add_settings, settings_from
 from emulator.cli.output import say, say_lines
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.settings import environment_name
+from emulator.state.settings import environment_name
 
 POLL_SECONDS = 0.05
 SIGNALLED = 128  # what a shell adds to the number of the signal that ended a command
@@ -87,8 +87,8 @@ def _env(options: argparse.Namespace) -> int:
 
 def _exec(options: argparse.Namespace) -> int:
     settings = settings_from(options)
-    from emulator.app import Emulator
-    from emulator.start_errors import START_ERRORS, explain_start_error
+    from emulator.runtime.app import Emulator
+    from emulator.runtime.start_errors import START_ERRORS, explain_start_error
 
     values = msgspec.structs.asdict(settings)
     if options.port is None and environment_name("port") not in os.environ:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from emulator.cli.output import add_json, say, say_json, say_lines
-from emulator.settings import BadSetting
+from emulator.state.settings import BadSetting
 
 
 def add_verbs(verbs: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from emulator.settings import ROWS, Row, Settings, collect, environment_name, flag, from_environment, parse
+from emulator.state.settings import ROWS, Row, Settings, collect, environment_name, flag, from_environment, parse
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

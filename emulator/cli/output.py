@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from emulator.terminal import printable, printable_json, printable_lines
+from emulator.runtime.terminal import printable, printable_json, printable_lines
 
 # SGR codes (ECMA-48). Nothing is styled where output is no terminal, or where NO_COLOR is set (no-color.org).
 _STYLES = {"good": "32", "note": "33", "bad": "31", "faint": "2"}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from emulator.cli.output import say, say_json
-from emulator.version import VERSION
+from emulator.core.version import VERSION
 
 
 def add_verbs(verbs: Any) -> None:
@@ -29,7 +29,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _limits(options: argparse.Namespace) -> int:
-    from emulator.limits import DEFAULTS, ROWS
+    from emulator.core.limits import DEFAULTS, ROWS
 
     if options.json:
         rows = {
@@ -62,7 +62,7 @@ def _evidence(options: argparse.Namespace) -> int:
 def _limits_shown() -> dict[str, dict[str, Any]]:
     """Every limit: its value, how it is known, and what clients have shown of it."""
     from emulator.cli.evidence_record import record, shown_of_limit
-    from emulator.limits import DEFAULTS, ROWS
+    from emulator.core.limits import DEFAULTS, ROWS
 
     cases = record()["cases"]
     return {

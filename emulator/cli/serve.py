@@ -28,6 +28,6 @@ def add_verbs(verbs: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = settings_from(options)
-    from emulator.serve import serve
+    from emulator.runtime.serve import serve
 
     return serve(settings)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator import ids
 from emulator.cli.client import ControlFailed, add_target, call, opened, team
 from emulator.cli.output import add_json, say_progress, say_result
+from emulator.core import ids
 
 PIECE_BYTES = 1024 * 1024
 

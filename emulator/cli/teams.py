@@ -8,7 +8,7 @@ from typing import Any
 
 from emulator.cli.client import add_target, call, team
 from emulator.cli.output import add_json, say_result
-from emulator.settings import PER_TEAM, BadSetting, parse
+from emulator.state.settings import PER_TEAM, BadSetting, parse
 
 
 def add_verbs(verbs: Any) -> None:

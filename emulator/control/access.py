@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from emulator.control.page import redirect
 from emulator.domain.keys import bearer
 from emulator.http.responses import HTML, Response
-from emulator.settings import environment_name, flag
+from emulator.state.settings import environment_name, flag
 
 NEEDED = (
     f"this needs the control token: send `Authorization: Bearer TOKEN`. It is what {flag('control_token')} or "

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.domain.chaos import ChaosFlag
-from emulator.settings import BadSetting
+from emulator.state.settings import BadSetting
 
 
 class ChaosFlagView(Struct):

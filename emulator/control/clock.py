@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from emulator.clock import MICROSECONDS, Clock, Instant, from_datetime, rfc3339
 from emulator.control.conditions import Condition, Transition, Until, condition_of
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.control.server import JobShown, job_shown
+from emulator.core.clock import MICROSECONDS, Clock, Instant, from_datetime, rfc3339
 from emulator.store.jobs import HELD, Job
 
 YEAR_SECONDS = 365 * 86_400

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from emulator.clock import rfc3339
 from emulator.control.route import ControlError
+from emulator.core.clock import rfc3339
 from emulator.domain.documents import DocumentStatus
-from emulator.world import Team, World
+from emulator.state.world import Team, World
 
 
 class DocumentName(Struct, forbid_unknown_fields=True):

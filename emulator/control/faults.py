@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.control.server import Cleared
-from emulator.errors import WIRE
+from emulator.core.clock import rfc3339
+from emulator.core.errors import WIRE
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.error_catalog import KINDS, RECORDED, STATUSES

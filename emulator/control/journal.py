@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from emulator.control.near_misses import NearMiss, near_misses
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamQuery
 from emulator.control.server import Cleared
-from emulator.errors import Kind
+from emulator.core.errors import Kind
 from emulator.http.responses import EventStream
 from emulator.pipeline.journal import Entry, Ring
 from emulator.pipeline.journal_query import CallQuery, Expectation, Inconclusive, find, holds, nearest

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
-from emulator.limits import DEFAULTS, DOCUMENTED, ROWS, override, parse_value
+from emulator.core.limits import DEFAULTS, DOCUMENTED, ROWS, override, parse_value
 
 Number = Annotated[int, Meta(ge=0, le=2**62)]
 Quantity = Annotated[str, Meta(max_length=40, description="A number with a unit, such as `512MiB`, or `none`.")]

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.pipeline.redact import redact_text
-from emulator.settings import ROWS, flag, of_team, shown
+from emulator.state.settings import ROWS, flag, of_team, shown
 
 
 class Totals(Answer):

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
+from emulator.core.limits import whole
 from emulator.domain.keys import DEFAULT_TEAM, TEAM_NAME
 from emulator.jobs.runner import Runner
-from emulator.limits import whole
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
-from emulator.world import Team, World
+from emulator.state.world import Team, World
 
 SCHEMA_VERSION = 1
 

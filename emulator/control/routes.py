@@ -30,7 +30,8 @@ from emulator.control.access import NEEDED, ControlToken
 from emulator.control.openapi import document
 from emulator.control.page import Console, Page, PageRoute, to_console
 from emulator.control.route import Api, Asked, ControlError, ControlRoute, Parts, Refusal, TeamQuery
-from emulator.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
+from emulator.core.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
+from emulator.core.validation_errors import explain
 from emulator.http.application import Application
 from emulator.http.middleware import CheckMiddleware, LabelMiddleware
 from emulator.http.requests import Request, header, query_pairs
@@ -40,8 +41,7 @@ from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.validation_errors import explain
-from emulator.world import World
+from emulator.state.world import World
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
 ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, chunks, snapshots, teams, overview)

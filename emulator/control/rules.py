@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from emulator.control.route import Answer, Asked, ControlRoute
 from emulator.control.server import NoQuery
-from emulator.error_hints import RULES, remedy
-from emulator.limits import ROWS
+from emulator.core.error_hints import RULES, remedy
+from emulator.core.limits import ROWS
 
 
 class RulesShown(Answer):

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
-from emulator.errors import ApiError, Kind
+from emulator.core.errors import ApiError, Kind
 from emulator.http import search_json as shapes
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call

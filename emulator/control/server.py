@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.core.clock import rfc3339
+from emulator.core.version import VERSION
 from emulator.operations import OPERATIONS
 from emulator.pipeline.fault_effects import downloads, uploads
 from emulator.store.jobs import HELD, Job
-from emulator.version import VERSION
 
 JOBS_SHOWN = 1_000
 

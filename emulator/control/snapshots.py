@@ -10,12 +10,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
 from emulator.control.server import Cleared
+from emulator.core.clock import rfc3339
+from emulator.core.limits import whole
 from emulator.http.responses import FileDownload
-from emulator.limits import whole
-from emulator.settings import GUARDED
+from emulator.state.settings import GUARDED
 from emulator.store.blobs import READ_BYTES
 from emulator.store.snapshot_directory import NoRoom, SnapshotRow
 from emulator.store.snapshot_files import BadSnapshot

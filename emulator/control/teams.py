@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from emulator.clock import rfc3339
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
 from emulator.control.server import Cleared, NoQuery
+from emulator.core.clock import rfc3339
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.settings import PER_TEAM, BadSetting, shown_all
-from emulator.world import NotAllowed, Team
+from emulator.state.settings import PER_TEAM, BadSetting, shown_all
+from emulator.state.world import NotAllowed, Team
 
 
 class TeamShown(Struct):

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant, later
+from emulator.core.clock import Instant, later
+from emulator.core.errors import ApiError, Kind, invalid
+from emulator.core.limits import Limits
 from emulator.domain.speeds import STAGE, first_due
 from emulator.domain.transitions import step
-from emulator.errors import ApiError, Kind, invalid
-from emulator.limits import Limits
 
 
 class RequestKind(enum.Enum):

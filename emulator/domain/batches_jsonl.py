@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.errors import ApiError
+from emulator.core.limits import Limits
 from emulator.domain.batches import NewRequest, check_model, model_of
 from emulator.domain.batches_bodies import URLS, check_body
 from emulator.domain.json_depth import is_deeper
-from emulator.errors import ApiError
-from emulator.limits import Limits
 
 PREFIX = "JSONL file validation failed: "
 # As serde_json says it where msgspec only knows the end of its input.

@@ -10,7 +10,7 @@ import enum
 
 import msgspec
 
-from emulator import ids
+from emulator.core import ids
 
 SEED_CHARS_MAX = 64
 

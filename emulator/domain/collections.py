@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
+from emulator.core.errors import ApiError, invalid
+from emulator.core.limits import Limits, exceeds, utf8_bytes
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy, wire_key
-from emulator.errors import ApiError, invalid
-from emulator.limits import Limits, exceeds, utf8_bytes
 
 DEFAULT_MODEL = "grok-embedding-small"  # observed live
 

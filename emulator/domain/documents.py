@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
 from emulator.domain.files import File
 
 

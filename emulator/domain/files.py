@@ -7,10 +7,10 @@ import re
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant, later
+from emulator.core.clock import MICROSECONDS, Instant, later
+from emulator.core.errors import ApiError, Kind, invalid
+from emulator.core.limits import Limits
 from emulator.domain.content_types import extension
-from emulator.errors import ApiError, Kind, invalid
-from emulator.limits import Limits
 
 
 class UploadStatus(enum.Enum):

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from emulator.errors import ApiError, Kind
+from emulator.core.errors import ApiError, Kind
 
 DEFAULT_TEAM = "default"
 INFERENCE_KEY = "xai-emulator"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from emulator.errors import ApiError, invalid
+from emulator.core.errors import ApiError, invalid
 
 _CHECK_BYTES = 6
 _Stored = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from emulator.errors import invalid
+from emulator.core.errors import invalid
 
 WEIGHT_MAX = 1e38  # the sum of two still is a 32-bit float, as scores are over gRPC
 SCORE = "#score"  # the relevance, where a group is ordered by metadata keys (OpenAPI: GroupByAggregate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.clock import MICROSECONDS, Instant, later
+from emulator.core.clock import MICROSECONDS, Instant, later
 
 STAGE = MICROSECONDS // 4  # the realistic speed takes four stages in about a second (observed live)
 

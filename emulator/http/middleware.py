@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.core.version import VERSION
 from emulator.http.requests import header
 from emulator.http.responses import Headers, Response, response_headers
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.version import VERSION
 
 LABEL: Headers = [(b"x-emulator", VERSION.encode())]
 # Observed live on both planes: any origin may call, with any method and header, and read every header.

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.version import VERSION
+from emulator.core.version import VERSION
 
 Schema = dict[str, Any]
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 import msgspec
 from starlette.requests import Request as StarletteRequest
 
-from emulator.errors import ApiError, CallerGone, Kind
+from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.port import TRANSPORT, Transport
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]

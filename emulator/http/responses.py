@@ -20,7 +20,7 @@ import msgspec
 from starlette import responses
 from starlette.types import Message, Receive, Scope, Send
 
-from emulator.errors import ApiError, Kind
+from emulator.core.errors import ApiError, Kind
 from emulator.http.requests import transport_of
 from emulator.operations.base import Content
 

@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, NoMatchFound
 from starlette.routing import Match as Fit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.errors import ApiError, invalid
+from emulator.core.errors import ApiError, invalid
 from emulator.http.requests import Request
 
 MATCH = "xai_emulator.match"  # in the scope of a request: its Match, or the ApiError with which its path is refused

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
+from emulator.core.errors import Kind
+from emulator.core.limits import Limits
+from emulator.core.threads import each_in_threads
 from emulator.domain.batches import KINDS, PHASES, Batch, Failure, Phase, Request, due, finish, model_of
 from emulator.domain.batches_jsonl import BadFile, read_line
 from emulator.domain.transitions import step
-from emulator.errors import Kind
 from emulator.jobs.batches_answers import Result, answer, outcome_of, responder_of
-from emulator.limits import Limits
+from emulator.state.world import Responder, Team, World
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
 from emulator.store.jobs import Job
-from emulator.threads import each_in_threads
-from emulator.world import Responder, Team, World
 
 SLICE_BYTES = 128 * 1024  # of an input file, or of the bodies of requests
 DISCARDED_AT_ONCE = 2000  # rows

@@ -11,19 +11,19 @@ from typing import Any
 
 import msgspec
 
-from emulator import ids
-from emulator.clock import Instant, seconds
+from emulator.core import ids
+from emulator.core.clock import Instant, seconds
+from emulator.core.errors import Kind
+from emulator.core.import_callable import words_of
+from emulator.core.threads import each_in_threads
 from emulator.domain.batches import Batch, Failure, Request, ResultKind
 from emulator.domain.batches_chat import Json
 from emulator.domain.batches_checks import complaint, file_ids
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
-from emulator.errors import Kind
-from emulator.import_callable import words_of
 from emulator.jobs.batches_media import add_media
-from emulator.threads import each_in_threads
-from emulator.world import Responder, Team, World
+from emulator.state.world import Responder, Team, World
 
 
 class _Asked(msgspec.Struct, frozen=True):

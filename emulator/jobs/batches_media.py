@@ -6,7 +6,9 @@ import base64
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant, later, seconds
+from emulator.core.clock import MICROSECONDS, Instant, later, seconds
+from emulator.core.errors import ApiError, invalid
+from emulator.core.limits import Limits
 from emulator.domain.batches import ResultKind
 from emulator.domain.batches_bodies import PublicUrlOptions, StorageOptions
 from emulator.domain.batches_chat import Json
@@ -24,10 +26,8 @@ from emulator.domain.files import (
     public_url_expiry,
 )
 from emulator.domain.media import colour_of, mp4, png, size_of
-from emulator.errors import ApiError, invalid
-from emulator.limits import Limits
+from emulator.state.world import Team, World
 from emulator.store.batches import Medium
-from emulator.world import Team, World
 
 PNG, MP4 = "image/png", "video/mp4"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from emulator.state.world import World
 from emulator.store.jobs import Job
-from emulator.world import World
 
 
 async def expire_file(world: World, job: Job) -> None:

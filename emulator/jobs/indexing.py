@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.clock import later
+from emulator.core.clock import later
+from emulator.core.import_callable import words_of
+from emulator.core.limits import Limits, exceeds, utf8_bytes
 from emulator.domain.chunks import IndexedChunk
 from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
-from emulator.import_callable import words_of
-from emulator.limits import Limits, exceeds, utf8_bytes
 from emulator.search.embedder_error import EmbedderError
 from emulator.search.extraction_result import ExtractionError
 from emulator.search.readers import Processes
+from emulator.state.world import Team, World
 from emulator.store.jobs import Job
-from emulator.world import Team, World
 
 # Embedded and written between two chances for other calls; the stand-in takes some 50 bytes for each character.
 _CHUNKS_AT_ONCE = 128

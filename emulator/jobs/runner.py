@@ -11,13 +11,13 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from emulator.clock import MICROSECONDS, Clock, Instant
-from emulator.errors import disk_unusable, is_of_disk
+from emulator.core.clock import MICROSECONDS, Clock, Instant
+from emulator.core.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches import expire_batch, fail_request, process_batch, read_batch_file, reject_batch_file
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
+from emulator.state.world import Team, World
 from emulator.store.jobs import ATTEMPTS_MAX, Job, Withdrawn
-from emulator.world import Team, World
 
 Handler = Callable[[World, Job], Awaitable[None]]
 

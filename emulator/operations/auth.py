@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from emulator import ids
+from emulator.core import ids
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
-from emulator.world import World
+from emulator.state.world import World
 
 
 class DescribeKey(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
+from emulator.core.errors import printable
+from emulator.core.limits import Confidence
 from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import Plane, Principal
-from emulator.errors import printable
-from emulator.limits import Confidence
-from emulator.world import Team, World
+from emulator.state.world import Team, World
 
 Door = Literal["rest", "grpc"]
 Bytes = bytes | memoryview  # on their way in: a door hands out views of what it received

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from emulator.clock import MICROSECONDS, Instant, later
+from emulator.core.clock import MICROSECONDS, Instant, later
+from emulator.core.errors import ApiError, Kind, invalid, not_found
+from emulator.core.limits import PageSize
+from emulator.core.time_slices import TimeSlices
 from emulator.domain.batches import (
     KINDS,
     PHASES,
@@ -30,14 +33,11 @@ from emulator.domain.batches import (
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.domain.transitions import step
-from emulator.errors import ApiError, Kind, invalid, not_found
-from emulator.limits import PageSize
 from emulator.operations.base import Call, Operation
 from emulator.operations.pagination import page
+from emulator.state.world import World
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
-from emulator.time_slices import TimeSlices
-from emulator.world import World
 
 PROCESS = "process_batch"  # the job that answers requests
 CANCEL_RACE_SECONDS = 5  # observed live, 2026-08: within twenty

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from emulator.core.errors import not_found
+from emulator.core.limits import Confidence
 from emulator.domain.batches import KINDS, Batch, Failure, Request, ResultKind, State, cancelled_outcome, state_of
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Page
-from emulator.errors import not_found
-from emulator.limits import Confidence
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.batches import REFERENCE, ListResults, get_batch, requests_page
-from emulator.world import World
+from emulator.state.world import World
 
 
 class RequestId(msgspec.Struct, frozen=True):

@@ -7,6 +7,9 @@ from typing import Annotated, Protocol
 
 import msgspec
 
+from emulator.core.errors import ApiError, Kind, not_found
+from emulator.core.limits import Confidence, Items, PageSize
+from emulator.core.time_slices import TimeSlices
 from emulator.domain import descriptions
 from emulator.domain.chunk_configurations import STRATEGIES, ChunkConfiguration, ConfigurationError, check
 from emulator.domain.collections import (
@@ -27,12 +30,9 @@ from emulator.domain.collections import (
 from emulator.domain.documents import DocumentsSortBy, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.errors import ApiError, Kind, not_found
-from emulator.limits import Confidence, Items, PageSize
 from emulator.operations import filters, pagination
 from emulator.operations.base import Call, Operation
-from emulator.time_slices import TimeSlices
-from emulator.world import World
+from emulator.state.world import World
 
 
 class CreateCollection(msgspec.Struct, frozen=True):

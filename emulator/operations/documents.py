@@ -7,6 +7,10 @@ from typing import Annotated
 
 import msgspec
 
+from emulator.core.errors import ApiError, Kind, not_found
+from emulator.core.limits import Confidence, Items, PageSize
+from emulator.core.profiles import Reaction
+from emulator.core.time_slices import TimeSlices
 from emulator.domain.collections import (
     Collection,
     check_fields_size,
@@ -20,17 +24,13 @@ from emulator.domain.documents import Document, DocumentsSortBy
 from emulator.domain.files import File, UploadStatus, check_filename
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.errors import ApiError, Kind, not_found
-from emulator.limits import Confidence, Items, PageSize
 from emulator.operations import filters, indexing, pagination
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.collections import get_collection
 from emulator.operations.file_updates import change_file
 from emulator.operations.uploads import Filename, InitializeFile, get_file, incoming, insert_file
-from emulator.profiles import Reaction
+from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
-from emulator.time_slices import TimeSlices
-from emulator.world import World
 
 ADD_PERMISSION = "AddFileToCollection"  # Collections guide: the permission that adding documents needs
 

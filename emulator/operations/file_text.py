@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from emulator.core.errors import invalid, not_found
 from emulator.domain import content_types
 from emulator.domain.files import File
-from emulator.errors import invalid, not_found
 from emulator.operations.base import Content
 from emulator.search.extraction_result import ExtractionError
+from emulator.state.world import World
 from emulator.store.blobs import READ_BYTES
-from emulator.world import World
 
 
 async def text_of(world: World, file: File) -> Content:

@@ -7,8 +7,8 @@ from emulator.domain.files import UPLOAD_TRANSITIONS, File, UploadStatus, check_
 from emulator.domain.transitions import step
 from emulator.operations import indexing
 from emulator.operations.base import Call
+from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
-from emulator.world import World
 
 
 def change_file(

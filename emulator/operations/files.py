@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from emulator.core.errors import invalid, not_found
+from emulator.core.limits import Confidence, PageSize
 from emulator.domain import content_types
 from emulator.domain.files import (
     ContentFormat,
@@ -25,15 +27,13 @@ from emulator.domain.files import (
 )
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.errors import invalid, not_found
-from emulator.limits import Confidence, PageSize
 from emulator.operations import filters, indexing, pagination
 from emulator.operations.base import Bytes, Call, Content, Operation
 from emulator.operations.file_text import text_of
 from emulator.operations.file_updates import change_file
 from emulator.operations.uploads import ExpiresAfter, Filename, check_unchanged, get_file, incoming
+from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
-from emulator.world import World
 
 
 class ListFiles(msgspec.Struct, frozen=True):

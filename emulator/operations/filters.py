@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from emulator.clock import Instant, to_datetime
+from emulator.core.clock import Instant, to_datetime
+from emulator.core.errors import ApiError, invalid
+from emulator.core.limits import Limits
 from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.files import FileView
-from emulator.errors import ApiError, invalid
-from emulator.limits import Limits
 from filter_grammar import Expr, Field, Fields, FilterError, Matching, Type, Value, check, comparisons, parse, predicate
 from filter_grammar import Limits as FilterLimits
 

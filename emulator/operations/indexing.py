@@ -6,7 +6,7 @@ from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus, Indexi
 from emulator.domain.speeds import first_due
 from emulator.domain.transitions import step
 from emulator.operations.base import Call
-from emulator.world import World
+from emulator.state.world import World
 
 
 def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from emulator.core.time_slices import TimeSlices
 from emulator.domain.paging import Cursor, Page, decode_token, encode_token
-from emulator.time_slices import TimeSlices
 
 T = TypeVar("T")
 

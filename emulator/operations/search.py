@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
+from emulator.core.errors import ApiError, Kind, invalid, not_found
+from emulator.core.limits import Between, Chars, Items, Limits, utf8_bytes
+from emulator.core.profiles import Reaction
+from emulator.core.time_slices import TimeSlices
 from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.search import Fusion, GroupBy, Mode, RagPipeline, RankingMetric, keyword_query
-from emulator.errors import ApiError, Kind, invalid, not_found
-from emulator.limits import Between, Chars, Items, Limits, utf8_bytes
 from emulator.operations import filters
 from emulator.operations.base import Call, Operation
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
-from emulator.profiles import Reaction
 from emulator.search.embedder_error import EmbedderError
+from emulator.state.world import Team, World
 from emulator.store.chunks import StoredChunk
 from emulator.store.index import Question
-from emulator.time_slices import TimeSlices
-from emulator.world import Team, World
 
 if TYPE_CHECKING:
     from numpy import float32

@@ -13,6 +13,9 @@ from typing import Annotated
 
 import msgspec
 
+from emulator.core.errors import ApiError, Kind, invalid, not_found
+from emulator.core.limits import Between, Chars, Confidence
+from emulator.core.time_slices import TimeSlices
 from emulator.domain import content_types
 from emulator.domain.files import (
     File,
@@ -24,15 +27,12 @@ from emulator.domain.files import (
     too_large,
 )
 from emulator.domain.keys import Plane
-from emulator.errors import ApiError, Kind, invalid, not_found
-from emulator.limits import Between, Chars, Confidence
 from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.file_updates import set_content
+from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
 from emulator.store.blobs import READ_BYTES
-from emulator.time_slices import TimeSlices
-from emulator.world import World
 
 Filename = Annotated[str, Chars("filename_chars_max")]
 ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expires_after_seconds_max")]

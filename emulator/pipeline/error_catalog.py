@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from emulator import ids
+from emulator.core import ids
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Confidence
 from emulator.domain.keys import Plane, incorrect_key, no_credentials
-from emulator.errors import ApiError, Kind
-from emulator.limits import Confidence
 from emulator.operations.base import Call
-from emulator.world import World
+from emulator.state.world import World
 
 MODEL = "grok-4"  # in messages that name a model: a fault applies before the request is read
 

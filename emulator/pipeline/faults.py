@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from emulator.clock import Instant, monotonic_ms
-from emulator.limits import whole
+from emulator.core.clock import Instant, monotonic_ms
+from emulator.core.limits import whole
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Door, Operation
 from emulator.pipeline.fault_effects import BadFault, Effect, applicable

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from emulator.clock import Instant, monotonic_ms, wall
-from emulator.errors import ApiError
+from emulator.core.clock import Instant, monotonic_ms, wall
+from emulator.core.errors import ApiError
+from emulator.core.redaction import REDACTED
 from emulator.operations.base import Call, Codec, Door, Envelope
 from emulator.pipeline.redact import presented, strike
-from emulator.redaction import REDACTED
 
 ENTRIES_MAX = 2_000  # of one team
 BYTES_MAX = 4 * 1024 * 1024  # of one team

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 from msgspec import UNSET, Struct, UnsetType
 
-from emulator.clock import rfc3339
+from emulator.core.clock import rfc3339
+from emulator.core.redaction import REDACTED
 from emulator.pipeline.journal import Body, Entry, Length, blake3_of
 from emulator.pipeline.redact import is_secret_name, redact, redact_raw, redact_text
-from emulator.redaction import REDACTED
 
 
 class BodyShown(Struct):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from emulator.settings import Settings, flag
+from emulator.state.settings import Settings, flag
 
 HOSTS_KNOWN = 256  # verdicts that are kept
 SHOWN_CHARS_MAX = 200  # of a foreign name, in a refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from emulator.errors import ApiError, CallerGone, Dropped, Kind, disk_unusable, is_of_disk
+from emulator.core.errors import ApiError, CallerGone, Dropped, Kind, disk_unusable, is_of_disk
 from emulator.operations.base import Call
 
 

@@ -17,7 +17,7 @@ from emulator.pipeline.middleware.real_keys import warn_of_real_key
 from emulator.pipeline.middleware.run import run_operation
 from emulator.pipeline.middleware.team import identify_team
 from emulator.pipeline.middleware.validation import check_limits
-from emulator.world import World
+from emulator.state.world import World
 
 MIDDLEWARES: tuple[Middleware, ...] = (
     identify_team,

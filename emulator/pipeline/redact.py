@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
 
+from emulator.core.redaction import REDACTED
 from emulator.domain.keys import INFERENCE_KEY, KEYS_KNOWN, MANAGEMENT_KEY
-from emulator.redaction import REDACTED
 
 SECRET_CHARS_MIN = 6  # a shorter key is a word, which would be struck out everywhere
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emulator.clock import rfc3339
+from emulator.core.clock import rfc3339
 from emulator.domain.keys import DEFAULT_TEAM
 from emulator.pipeline.journal import Entry
 from emulator.pipeline.journal_views import shown_target

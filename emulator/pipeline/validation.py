@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.errors import invalid
+from emulator.core.limits import Between, Chars, Items, Limits, PageSize
+from emulator.core.profiles import Reaction
 from emulator.domain.chaos import ChaosFlag
-from emulator.errors import invalid
-from emulator.limits import Between, Chars, Items, Limits, PageSize
 from emulator.operations.base import Call
 from emulator.pipeline.chaos import has_flag
 from emulator.pipeline.chaos.calls import SMALL_PAGE_ITEMS
-from emulator.profiles import Reaction
 
 Rule = Between | Chars | Items | PageSize
 

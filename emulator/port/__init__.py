@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
-from emulator.forks import on_fork, replace_by_null
+from emulator.core.forks import on_fork, replace_by_null
 from emulator.port.body import BufferedReads, Message, Receive
 from emulator.port.connection import Connection, descriptor
 from emulator.port.http import (

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, cast
 
-from emulator.directories import TemporaryDirectory
+from emulator.core.locks import TemporaryDirectory
 from emulator.port.connection import Register, reset
 
 SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has room for 104 bytes on macOS, 108 on Linux

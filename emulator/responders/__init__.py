@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from emulator.import_callable import load
-from emulator.redaction import redact_url
-from emulator.world import Responder
+from emulator.core.import_callable import load
+from emulator.core.redaction import redact_url
+from emulator.state.world import Responder
 
 
 def make_responder(spec: str | Callable[..., Any]) -> Responder:

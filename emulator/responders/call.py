@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from emulator.core.threads import each_in_threads
 from emulator.domain.batches_results import BatchRequest
-from emulator.threads import each_in_threads
 
 
 class Call:

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
+from emulator.core.threads import each_in_threads
 from emulator.domain.batches_results import BatchRequest
 from emulator.responders.echo import echo
-from emulator.threads import each_in_threads
 
 
 class Line(Struct, forbid_unknown_fields=True):

@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from emulator.core.errors import Kind
+from emulator.core.threads import each_in_threads
 from emulator.domain.batches import Failure, ResultKind
 from emulator.domain.batches_chat import Json, server_tools
 from emulator.domain.batches_results import BatchRequest
-from emulator.errors import Kind
 from emulator.responders.instances import TooLarge, instance
-from emulator.threads import each_in_threads
 
 CHARACTERS_MAX = 500  # of an echo: no answer is as long as the longest prompts, and all results are kept
 ALL_CHOICES_CHARACTERS_MAX = 1024 * 1024  # of all choices together; assumed

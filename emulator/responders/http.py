@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.redaction import redact_url
+from emulator.core.threads import each_in_threads
+from emulator.core.upstream import Upstream, UpstreamError
 from emulator.domain.batches import RequestKind, ResultKind
 from emulator.domain.batches_results import BatchRequest
-from emulator.redaction import redact_url
-from emulator.threads import each_in_threads
-from emulator.upstream import Upstream, UpstreamError
 
 TIMEOUT_SECONDS = 120
 _PATHS = {

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Limits
+from emulator.core.time_slices import TimeSlices
 from emulator.domain.batches import RequestKind
 from emulator.domain.json_depth import is_deeper
-from emulator.errors import ApiError, Kind
 from emulator.http.requests import Request
 from emulator.http.responses import Headers, Response
-from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.operations.batches import BatchId
 from emulator.operations.batches_results import ReadMedium
@@ -22,7 +23,6 @@ from emulator.rest.reading import FromJson, FromPath, FromQuery, read_json_body
 from emulator.rest.route import Route
 from emulator.rest.shapes import batches as shapes
 from emulator.rest.writing import AsBytes, AsJson
-from emulator.time_slices import TimeSlices
 
 # Observed live on every answer of this API, 2026-08.
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention", b"general")]

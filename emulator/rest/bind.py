@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
 
-from emulator import ids
+from emulator.core import ids
+from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
+from emulator.core.profiles import Reaction
 from emulator.domain.keys import bearer, team_of
-from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
 from emulator.http.requests import Request, header, transport_of
 from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
@@ -22,7 +23,6 @@ from emulator.operations.base import Call
 from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.perform import perform
-from emulator.profiles import Reaction
 from emulator.rest.bodies import encoded, refusal
 from emulator.rest.envelope import Scope, cancelled_on_disconnect, envelope_of, headers_of
 from emulator.rest.protojson import FromProtoJson
@@ -30,7 +30,7 @@ from emulator.rest.reading import FromJson, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import NOT_EMULATED, ROUTES, plane_of
 from emulator.rest.unread import unread_fields
-from emulator.world import World
+from emulator.state.world import World
 
 NAMES_SHOWN = 8  # in a header
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from emulator.core.errors import WIRE, ApiError, Kind
 from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
-from emulator.errors import WIRE, ApiError, Kind
 from emulator.http.responses import TEXT, Headers, JsonResponse, Response
 
 

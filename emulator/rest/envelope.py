@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.errors import CallerGone
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
-from emulator.errors import CallerGone
 from emulator.http.requests import transport_of
 from emulator.http.routing import raw_path
 from emulator.operations.base import Envelope

@@ -15,8 +15,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from emulator.errors import ApiError, Kind, invalid
-from emulator.limits import Limits
+from emulator.core.errors import ApiError, Kind, invalid
+from emulator.core.limits import Limits
 
 _HEADER_BYTES_MAX = 16 * 1024  # of all headers of one part
 # Quoted values keep their backslashes: whether they are allowed is for the filename rules to say.

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from types import NoneType
 from typing import Any
 
+from emulator.core.limits import Between, Chars, Items, PageSize
+from emulator.core.profiles import Reaction
 from emulator.domain.keys import Plane
 from emulator.http import openapi
 from emulator.http.openapi import (
@@ -24,11 +26,9 @@ from emulator.http.openapi import (
     reference,
     schemas_of,
 )
-from emulator.limits import Between, Chars, Items, PageSize
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.validation import rules
-from emulator.profiles import Reaction
 from emulator.rest.openapi_links import links, operation_id
 from emulator.rest.openapi_protojson import accept_protojson
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
@@ -36,7 +36,7 @@ from emulator.rest.reading import FromJson, FromQuery, FromStream
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
 from emulator.rest.writing import AsBytes, AsJson
-from emulator.world import Team
+from emulator.state.world import Team
 
 _INFERENCE_ERROR: Schema = {
     "type": "object",

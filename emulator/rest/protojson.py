@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from emulator.errors import ApiError, Kind, invalid
+from emulator.core.errors import ApiError, Kind, invalid
+from emulator.core.limits import Limits
 from emulator.http.requests import Request, query_pairs
-from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.rest import serde
 from emulator.rest.reading import FromJson, FromQuery, read_json_body

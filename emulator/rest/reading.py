@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from emulator.errors import ApiError, Kind, invalid
+from emulator.core.errors import ApiError, Kind, invalid
+from emulator.core.limits import Limits
 from emulator.http.requests import Request, query_pairs
-from emulator.limits import Limits
 from emulator.operations.base import Call
 from emulator.rest import serde
 

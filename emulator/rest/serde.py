@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Limits
 from emulator.domain.json_depth import has_more_items, is_deeper
-from emulator.errors import ApiError, Kind
-from emulator.limits import Limits
 from emulator.rest.expected import expected, variants
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.errors import WIRE, invalid
 from emulator.domain.batches import Failure, NewRequest, RequestKind, ResultKind, State
 from emulator.domain.batches_chat import chat_of
 from emulator.domain.paging import Page
-from emulator.errors import WIRE, invalid
 from emulator.operations.batches import (
     AddRequests,
     BatchId,

@@ -19,9 +19,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from emulator.clock import from_datetime, rfc3339
+from emulator.core.clock import from_datetime, rfc3339
+from emulator.core.errors import invalid
 from emulator.domain.json_depth import is_deeper
-from emulator.errors import invalid
 from emulator.rpc.envelope import is_repeated
 from emulator.rpc.messages import load, timestamp, to_datetime
 from emulator.rpc.reading import Message

@@ -15,9 +15,9 @@ from typing import Any
 
 import grpc
 
-from emulator import memory
+from emulator.core import memory
+from emulator.core.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
-from emulator.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.pipeline.chaos.responses import encode_message
@@ -32,7 +32,7 @@ from emulator.rpc.reading import Method, parse
 from emulator.rpc.receiving import Receiving
 from emulator.rpc.status import abort, metadata, noted
 from emulator.rpc.unserved import Unserved
-from emulator.world import World
+from emulator.state.world import World
 
 MIB = 1024 * 1024
 # The largest request that is documented is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and

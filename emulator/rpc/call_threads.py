@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from emulator.clock import monotonic_ms
+from emulator.core.clock import monotonic_ms
 from emulator.rpc.status import abort
 
 CHECK_SECONDS = 0.25  # how often a pool with a queue looks for stalled calls

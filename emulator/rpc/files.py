@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from emulator.core.errors import invalid
 from emulator.domain.files import ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
-from emulator.errors import invalid
 from emulator.operations.auth import DescribeKey, KeyDescription
 from emulator.operations.files import CreatePublicUrl, FileId, ListFiles, ReadFile, RevokedPublicUrl
 from emulator.operations.uploads import UploadFile

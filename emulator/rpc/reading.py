@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
-from emulator.errors import invalid
+from emulator.core.clock import Instant
+from emulator.core.errors import invalid
 from emulator.rpc.messages import timestamp
 
 Message = Any  # built from descriptors at run time

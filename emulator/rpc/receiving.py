@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from emulator.clock import monotonic_ms
+from emulator.core.clock import monotonic_ms
 
 RECEIVES_MAX = 8  # begun within the last moment, and not there yet
 MOMENT_SECONDS = 0.1

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import grpc
 
-from emulator.errors import WIRE, ApiError, printable
+from emulator.core.errors import WIRE, ApiError, printable
+from emulator.core.version import VERSION
 from emulator.operations.base import Call
 from emulator.rpc.reading import Message, parse
-from emulator.version import VERSION
 
 DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that are told more than 8 KiB may drop the whole answer
 

@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 
 import grpc
 
+from emulator.core.errors import ApiError, Kind
 from emulator.domain.keys import bearer, team_of
-from emulator.errors import ApiError, Kind
 from emulator.rpc.envelope import envelope_of
 from emulator.rpc.messages import infrastructure, load
 from emulator.rpc.methods import NOT_EMULATED
 from emulator.rpc.status import abort, metadata, noted
-from emulator.world import World
+from emulator.state.world import World
 
 NAME_CHARS_MAX = 200  # of a name that the client made up
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from emulator import import_callable
-from emulator.redaction import redact_url
+from emulator.core import import_callable
+from emulator.core.redaction import redact_url
 from emulator.search import hashing_embedder as stand_in
 from emulator.search.embedder_error import EmbedderError
 

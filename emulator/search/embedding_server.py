@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from emulator.redaction import redact_url
+from emulator.core.redaction import redact_url
+from emulator.core.upstream import Upstream, UpstreamError
 from emulator.search.embedder_error import EmbedderError
-from emulator.upstream import Upstream, UpstreamError
 
 TIMEOUT_SECONDS = 60
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator import ids
-from emulator.directories import DATABASE, PRIVATE_DIRECTORY, DirectoryLock, LockTaken, is_temporary, sweep
+from emulator.core import ids
+from emulator.core.locks import DATABASE, PRIVATE_DIRECTORY, DirectoryLock, LockTaken, is_temporary, sweep
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
 from emulator.store.blobs import BLOBS, REMOVED_AT_ONCE, Blobs

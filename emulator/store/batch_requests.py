@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
+from emulator.core.errors import Kind
 from emulator.domain.batches import Batch, Failure, Request, RequestKind
 from emulator.domain.batches_jsonl import body_of
 from emulator.domain.paging import Cursor
-from emulator.errors import Kind
 from emulator.store.blobs import Blobs
 from emulator.store.database import Database
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
 from emulator.domain.batches import Batch, Phase
 from emulator.domain.paging import Cursor
 from emulator.store.database import Database

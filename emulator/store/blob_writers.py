@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from emulator.directories import PRIVATE_FILE
+from emulator.core.locks import PRIVATE_FILE
 
 if TYPE_CHECKING:
     from blake3 import blake3

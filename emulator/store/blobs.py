@@ -22,8 +22,8 @@ from contextlib import asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from emulator import ids
-from emulator.directories import BLOB_NAME, PRIVATE_DIRECTORY, TemporaryDirectory
+from emulator.core import ids
+from emulator.core.locks import BLOB_NAME, PRIVATE_DIRECTORY, TemporaryDirectory
 from emulator.store.blob_writers import BlobShared, BlobWriter, GrowingBlobs, open_private
 
 READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
 from emulator.domain.collections import Collection, CollectionsSortBy, FieldDefinition, MetricSpace
 from emulator.domain.paging import Cursor

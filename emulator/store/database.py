@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emulator.directories import PRIVATE_FILE
+from emulator.core.locks import PRIVATE_FILE
 from emulator.domain.paging import Cursor
 from emulator.store.checkpoints import LOG_PAGES_MAX, Checkpoints
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
 from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.domain.files import File
 from emulator.domain.paging import Cursor

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
 from emulator.domain.files import File, PublicUrl, SortBy, UploadStatus
 from emulator.domain.paging import Cursor
 from emulator.store.database import Database

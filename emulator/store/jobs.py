@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from emulator.clock import LATEST, Instant
+from emulator.core.clock import LATEST, Instant
 from emulator.store.database import Database
 
 ATTEMPTS_MAX = 3  # begun and never ended: then a job is given up, for it may be what ends the process

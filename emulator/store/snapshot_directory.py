@@ -23,9 +23,9 @@ from pathlib import Path
 
 import msgspec
 
-from emulator import ids
-from emulator.clock import Instant
-from emulator.directories import BLOB_NAME, LINKS_NAME, PART_NAME, PRIVATE_DIRECTORY, PRIVATE_FILE, SNAPSHOT_SUFFIX
+from emulator.core import ids
+from emulator.core.clock import Instant
+from emulator.core.locks import BLOB_NAME, LINKS_NAME, PART_NAME, PRIVATE_DIRECTORY, PRIVATE_FILE, SNAPSHOT_SUFFIX
 from emulator.store.database import told
 from emulator.store.snapshot_files import BadSnapshot, links_of, open_part, open_whole, put_blobs, size_of
 

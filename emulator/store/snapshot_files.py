@@ -11,8 +11,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator.clock import LATEST
-from emulator.directories import BLOB_NAME, LINKS_NAME
+from emulator.core.clock import LATEST
+from emulator.core.locks import BLOB_NAME, LINKS_NAME
 from emulator.store.blobs import Blobs
 from emulator.store.database import SCHEMA_VERSION
 

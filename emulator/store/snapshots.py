@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from emulator.clock import LATEST, Instant
+from emulator.core.clock import LATEST, Instant
 from emulator.store.blobs import Blobs, clone
 from emulator.store.database import SCHEMA_VERSION, Database, told
 from emulator.store.snapshot_directory import SnapshotDirectory, remove_links

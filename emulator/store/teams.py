@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.clock import Instant
+from emulator.core.clock import Instant
 from emulator.store.database import Database
 
 # What belongs to a team, in the order in which it is forgotten; `deleted_files` last, for a trigger writes to it.

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import emulator.cli
 from emulator import Emulator
-from emulator.terminal import printable, printable_json, printable_lines
+from emulator.runtime.terminal import printable, printable_json, printable_lines
 from fixtures.team import EmulatedTeam
 from tests.serving import PATIENCE_SECONDS, environment
 

@@ -23,11 +23,11 @@ from emulator import Emulator
 from emulator.cli import NOT_WINDOWS, VERBS, build_parser
 from emulator.cli.doctor import EXTRACTORS
 from emulator.cli.environment import environment
-from emulator.limits import ROWS
+from emulator.core.limits import ROWS
+from emulator.core.version import VERSION
 from emulator.operations import OPERATIONS
 from emulator.pipeline.fault_effects import BEHAVIOURS
-from emulator.settings import CLIENT_NAMES, from_environment
-from emulator.version import VERSION
+from emulator.state.settings import CLIENT_NAMES, from_environment
 from tests.serving import PATIENCE_SECONDS
 
 NOBODY = "http://localhost:1"  # nothing listens there

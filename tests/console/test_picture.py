@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator import Emulator
-from emulator.demo import documents
+from emulator.runtime.demo import documents
 from tests.console.harness import expect, new_console
 
 ROOT = Path(__file__).parents[2]

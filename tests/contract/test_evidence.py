@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.cli.evidence_record import clients_of
-from emulator.limits import ROWS
+from emulator.core.limits import ROWS
 from emulator.operations import OPERATIONS
 from tools import evidence
 

@@ -15,7 +15,7 @@ from emulator import Emulator
 from emulator.control.openapi import PREFIX
 from emulator.control.route import ControlRoute
 from emulator.control.routes import ROUTES
-from emulator.settings import BadSetting, from_keywords
+from emulator.state.settings import BadSetting, from_keywords
 from fixtures.team import EmulatedTeam
 from tests.serving import PATIENCE_SECONDS, Served, environment
 

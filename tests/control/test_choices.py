@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.settings import GUARDED, PER_TEAM, ROWS
+from emulator.state.settings import GUARDED, PER_TEAM, ROWS
 
 CODE = {
     "embedder": ["subprocess:check_call", "os:system", "http://127.0.0.1:9/embeddings", "x"],

@@ -12,7 +12,7 @@ from emulator.control.openapi import PREFIX
 from emulator.control.route import ControlRoute
 from emulator.control.routes import ROUTES
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.settings import BadSetting, from_keywords
+from emulator.state.settings import BadSetting, from_keywords
 
 
 def check(**settings: Any) -> OriginCheck:

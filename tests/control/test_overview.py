@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from emulator import Emulator
-from emulator.settings import ROWS
+from emulator.state.settings import ROWS
 
 
 def test_totals_count_what_a_team_has_and_nothing_of_another(

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.settings import shown_all
+from emulator.state.settings import shown_all
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.world import VISITORS_MAX
+from emulator.state.world import VISITORS_MAX
 from tests.serving import PATIENCE_SECONDS, until
 
 

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import DOCUMENTED, RELAXED, override
 from emulator.domain.batches import (
     KINDS,
     PHASES,
@@ -38,8 +40,6 @@ from emulator.domain.batches_checks import complaint, file_ids
 from emulator.domain.batches_jsonl import BadFile, body_of, read_line
 from emulator.domain.batches_results import BadAnswer, BatchRequest, cost_of, result_of
 from emulator.domain.json_depth import is_deeper
-from emulator.errors import ApiError, Kind
-from emulator.limits import DOCUMENTED, RELAXED, override
 
 JSON = st.recursive(
     st.none()

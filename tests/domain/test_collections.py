@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from emulator.core.errors import ApiError
 from emulator.domain.chunk_configurations import Strategy
 from emulator.domain.collections import (
     FieldDefinition,
@@ -24,7 +25,6 @@ from emulator.domain.collections import (
     updated_definitions,
     value_taken,
 )
-from emulator.errors import ApiError
 
 keys = st.sampled_from(["author", "year", "title", "isbn"])
 definitions = st.builds(FieldDefinition, keys, st.booleans(), st.booleans(), st.booleans(), st.none() | st.text())

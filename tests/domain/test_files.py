@@ -12,7 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from emulator.clock import MICROSECONDS
+from emulator.core.clock import MICROSECONDS
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import DOCUMENTED, RELAXED, override
 from emulator.domain import content_types
 from emulator.domain.files import (
     FILENAME_PATTERN,
@@ -33,8 +35,6 @@ from emulator.domain.files import (
     too_large,
 )
 from emulator.domain.transitions import step
-from emulator.errors import ApiError, Kind
-from emulator.limits import DOCUMENTED, RELAXED, override
 
 NOW = 1_700_000_000 * MICROSECONDS
 HOUR = 3600 * MICROSECONDS

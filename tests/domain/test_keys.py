@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from emulator.core.errors import ApiError, Kind
 from emulator.domain.keys import (
     INFERENCE_KEY,
     MANAGEMENT_KEY,
@@ -18,7 +19,6 @@ from emulator.domain.keys import (
     redact,
     team_of,
 )
-from emulator.errors import ApiError, Kind
 
 INFERENCE, MANAGEMENT = Plane.INFERENCE, Plane.MANAGEMENT
 GIVEN = {

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.core.errors import ApiError, Kind
 from emulator.domain import paging
 from emulator.domain.paging import Cursor, decode_token, encode_token
-from emulator.errors import ApiError, Kind
 
 CURSORS = st.builds(Cursor, st.integers(0, 2**62) | st.text(max_size=20), st.integers(1, 2**62))
 QUERIES = st.tuples(st.sampled_from(["files", "batches"]), st.text(max_size=5), st.booleans())

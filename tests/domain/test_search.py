@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from emulator.core.errors import ApiError
 from emulator.domain.search import SCORE, WEIGHT_MAX, Aggregate, Fusion, GroupBy, KeywordQuery, grouped, keyword_query
-from emulator.errors import ApiError
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from emulator.errors import ApiError
+from emulator.core.errors import ApiError
 from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
 from emulator.http.requests import Request, query_pairs
 from emulator.http.responses import EventStream, FileDownload, JsonResponse, Response
 from emulator.http.routing import TableRoute, raw_path
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.port import TRANSPORT
-from emulator.settings import from_keywords
+from emulator.state.settings import from_keywords
 
 
 class Row(msgspec.Struct, frozen=True):

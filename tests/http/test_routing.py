@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import ApiError
+from emulator.core.errors import ApiError
 from emulator.http.routing import RouteTree
 from emulator.rest.routes import ROUTES
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from emulator.app import build_world
-from emulator.clock import MICROSECONDS
+from emulator.core.clock import MICROSECONDS
 from emulator.jobs import runner
 from emulator.jobs.runner import Runner
-from emulator.settings import Settings
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 from emulator.store.jobs import Job
-from emulator.world import World
 from tests.operations.client import turns, uploaded
 from tests.serving import PATIENCE_SECONDS
 

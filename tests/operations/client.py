@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from emulator import time_slices
-from emulator.clock import MICROSECONDS
+from emulator.core import time_slices
+from emulator.core.clock import MICROSECONDS
+from emulator.core.errors import ApiError
 from emulator.domain.keys import Principal
-from emulator.errors import ApiError
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.operations.uploads import UploadFile
-from emulator.world import World
+from emulator.state.world import World
 
 
 def call_of(world: World, name: str, key: str = "xai-emulator") -> Call:

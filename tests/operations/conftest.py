@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from emulator.app import build_world
 from emulator.jobs.runner import Runner
-from emulator.settings import Settings
-from emulator.world import World
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 
 
 @pytest.fixture

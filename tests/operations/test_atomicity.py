@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.world import World
+from emulator.state.world import World
 from tests.rest.batch_helpers import line, request
 from tests.serving import PATIENCE_SECONDS
 

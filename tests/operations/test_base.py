@@ -6,7 +6,7 @@ import pytest
 
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope
-from emulator.world import World
+from emulator.state.world import World
 from tests.operations.client import call_of
 
 

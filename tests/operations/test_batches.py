@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from emulator.clock import MICROSECONDS
+from emulator.core.clock import MICROSECONDS
+from emulator.core.errors import ApiError
 from emulator.domain.batches import NewRequest, RequestKind
-from emulator.errors import ApiError
 from emulator.operations import batches
-from emulator.world import World
+from emulator.state.world import World
 from tests.operations.client import advance, call_of, end_slices_after, planned, refusal, rows, run, turns
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from emulator.app import build_world
-from emulator.clock import MICROSECONDS
+from emulator.core.clock import MICROSECONDS
+from emulator.core.errors import Kind
 from emulator.domain.batches import Failure, NewRequest, RequestKind, State
-from emulator.errors import Kind
 from emulator.operations.batches import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
 from emulator.operations.batches_results import ReadMedium, RequestId, absolute
-from emulator.settings import Settings
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Medium
-from emulator.world import World
 from tests.operations.client import advance, bytes_of, refusal, run
 
 ANSWER = b'{"id":"x"}'

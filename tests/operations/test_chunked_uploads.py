@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.app import build_world
 from emulator.domain.files import File
 from emulator.jobs.runner import Runner
 from emulator.operations.batches import CreateBatch
 from emulator.operations.files import FileId, ReadFile
 from emulator.operations.uploads import Chunk, InitializeFile, UploadChunks
-from emulator.settings import GUARDED, Settings
+from emulator.runtime.app import build_world
+from emulator.state.settings import GUARDED, Settings
+from emulator.state.world import World
 from emulator.store import blob_writers
 from emulator.store import blobs as stored
 from emulator.store.blob_writers import BlobWriter
-from emulator.world import World
 from tests.operations.client import advance, blobs, bytes_of, refusal, rows, run, turns
 from tests.rest.batch_helpers import chat_body
 
@@ -226,10 +226,10 @@ async def test_batch_reads_the_bytes_that_its_file_had(world: World) -> None:
 DYING = """
 import asyncio, os, sys
 from pathlib import Path
-from emulator.app import build_world
+from emulator.runtime.app import build_world
 from emulator.jobs.runner import Runner
 from emulator.operations import uploads
-from emulator.settings import GUARDED, Settings
+from emulator.state.settings import GUARDED, Settings
 from tests.operations.test_chunked_uploads import append, initialized
 
 def die(*_):

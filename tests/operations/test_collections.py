@@ -19,7 +19,7 @@ from emulator.domain.collections import (
 )
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import AddDocument, DocumentId
-from emulator.world import World
+from emulator.state.world import World
 from tests.operations.client import advance, end_slices_after, refusal, rows, run, turns, uploaded
 
 ADD, DELETE = FieldDefinitionOperation.ADD, FieldDefinitionOperation.DELETE

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core.profiles import PROFILES
 from emulator.domain.collections import Collection, FieldDefinition
 from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.operations.collections import CollectionId, CreateCollection
@@ -17,8 +18,7 @@ from emulator.operations.documents import (
     UpdateDocument,
     UploadDocument,
 )
-from emulator.profiles import PROFILES
-from emulator.world import World
+from emulator.state.world import World
 from tests.operations.client import advance, call_of, pieces, planned, refusal, rows, run, uploaded
 
 

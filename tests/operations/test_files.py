@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from emulator.app import build_world
-from emulator.clock import MICROSECONDS, to_datetime
+from emulator.core.clock import MICROSECONDS, to_datetime
+from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.domain.collections import Collection
 from emulator.domain.documents import DocumentStatus
 from emulator.domain.files import ContentFormat, FileView, SortBy
-from emulator.errors import ApiError, CallerGone, Kind
 from emulator.jobs.runner import Runner
 from emulator.operations import file_text
 from emulator.operations.collections import CreateCollection
@@ -27,8 +26,9 @@ from emulator.operations.files import (
     RevokedPublicUrl,
     UpdateFile,
 )
-from emulator.settings import Settings
-from emulator.world import World
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 from tests.operations.client import advance, blobs, bytes_of, pieces, refusal, rows, run, uploaded
 
 HOUR = 3600

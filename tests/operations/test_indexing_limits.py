@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from emulator.app import build_world
+from emulator.core.errors import ApiError
+from emulator.core.limits import exceeds
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
 from emulator.domain.collections import FieldDefinition, FieldDefinitionOperation, FieldDefinitionUpdate
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.search import GroupBy, Mode
-from emulator.errors import ApiError
 from emulator.jobs import indexing
 from emulator.jobs.runner import Runner
-from emulator.limits import exceeds
 from emulator.operations.collections import CreateCollection, UpdateCollection
 from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, UpdateDocument
 from emulator.operations.search import SearchDocuments
 from emulator.pipeline.validation import apply_limits
-from emulator.settings import Settings
-from emulator.world import World
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 from tests.operations.client import call_of, refusal, run, uploaded
 
 

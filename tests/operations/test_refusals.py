@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from emulator.core.errors import ApiError, Kind
 from emulator.domain.batches import NewRequest, RequestKind
 from emulator.domain.collections import CollectionsSortBy, FieldDefinition
 from emulator.domain.documents import DocumentsSortBy
 from emulator.domain.files import ContentFormat, SortBy
-from emulator.errors import ApiError, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.batches import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
 from emulator.operations.batches_results import ReadMedium, RequestId
@@ -36,7 +36,7 @@ from emulator.operations.uploads import (
     UploadChunks,
     UploadFile,
 )
-from emulator.world import World
+from emulator.state.world import World
 from tests.operations.client import pieces, run, uploaded
 
 NEW = InitializeFile("new.txt", "text/plain")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from emulator.app import build_world
 from emulator.domain.search import Fusion, Mode, RankingMetric
 from emulator.jobs.runner import Runner
 from emulator.operations import search as searching
@@ -16,10 +15,11 @@ from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files import FileId
 from emulator.operations.search import Match, SearchDocuments
+from emulator.runtime.app import build_world
 from emulator.search.embedder_error import EmbedderError
-from emulator.settings import Settings
+from emulator.state.settings import Settings
+from emulator.state.world import World
 from emulator.store.index import Question
-from emulator.world import World
 from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
 
 WORDS = ("fox", "hedge", "rain", "wind")

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.app import build_world
-from emulator.clock import MICROSECONDS
+from emulator.core.clock import MICROSECONDS
+from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.domain.files import File, UploadStatus
-from emulator.errors import ApiError, CallerGone, Kind
 from emulator.jobs.runner import Runner
 from emulator.operations import uploads
 from emulator.operations.collections import CreateCollection
@@ -29,9 +28,10 @@ from emulator.operations.uploads import (
     UploadFile,
     receive,
 )
-from emulator.settings import Settings
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 from emulator.store import blobs as stored
-from emulator.world import World
 from tests.operations.client import (
     advance,
     blobs,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from emulator.app import build_world
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Door, Envelope
-from emulator.settings import Settings
-from emulator.world import World
+from emulator.runtime.app import build_world
+from emulator.state.settings import Settings
+from emulator.state.world import World
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import WIRE
+from emulator.core.errors import WIRE
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope
 from emulator.pipeline.error_catalog import ERRORS, RECORDED, STATUSES, by_name, by_status
 from emulator.pipeline.fault_effects import BadFault, Effect, applicable, downloads, uploads
 from emulator.pipeline.faults import PLANS_MAX, Faults, Rule, Script
-from emulator.world import World
+from emulator.state.world import World
 
 UPLOADS = {
     "files.upload": ("content",),

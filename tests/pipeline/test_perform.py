@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.domain.keys import INFERENCE_KEY
-from emulator.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.faults import Rule, Script
 from emulator.pipeline.middleware import Middleware, Next
 from emulator.pipeline.perform import MIDDLEWARES, chain, decode_before_authentication, perform
-from emulator.world import World
+from emulator.state.world import World
 
 ORDER = [
     *("identify_team", "record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import grpc
 
-from emulator.directories import MARK
+from emulator.core.locks import MARK
 from emulator.port import H2_PREFACE, Port
 from emulator.port.pipe import ClientEnd
 from tests.port.harness import (

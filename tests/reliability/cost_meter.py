@@ -20,9 +20,10 @@ from typing import Any
 
 import httpx
 
-from emulator import Emulator, app
+from emulator import Emulator
 from emulator.operations.documents import AddDocument
-from emulator.world import World
+from emulator.runtime import app
+from emulator.state.world import World
 from tests.operations.client import run, uploaded
 from tests.rest.batch_helpers import line, request
 from tests.serving import KEY, PATIENCE_SECONDS

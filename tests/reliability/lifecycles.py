@@ -19,8 +19,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from emulator import directories
-from emulator.directories import LockTaken, TemporaryDirectory, sweep
+from emulator.core import locks
+from emulator.core.locks import LockTaken, TemporaryDirectory, sweep
 from emulator.domain.files import UploadStatus
 from emulator.store import DatabaseUnusable, Store
 
@@ -159,7 +159,7 @@ class Machine:
         self._rng = random.Random(seed)
         self._tmp = root / "tmp"
         self._tmp.mkdir(parents=True)
-        tempfile.tempdir = directories._SHORT = str(self._tmp)
+        tempfile.tempdir = locks._SHORT = str(self._tmp)
         self._given = [Given(root / name) for name in GIVEN]
         self._held: list[Store] = []
         self._kept: list[Given] = []

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import emulator
+from emulator.core.errors import ApiError
 from emulator.domain.paging import Cursor, decode_token, encode_token
-from emulator.errors import ApiError
 from emulator.rest.routes import ROUTES
 from emulator.rpc.methods import METHODS
 from emulator.rpc.reading import Method

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.clock import MICROSECONDS, Clock
+from emulator.core.clock import MICROSECONDS, Clock
 from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, data, init, trailers
 from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, until

@@ -75,8 +75,8 @@ def test_process_with_open_connections_of_every_kind_ends() -> None:
 def test_process_with_a_thread_that_never_ends_ends(tmp_path: Path) -> None:
     """SIGTERM ends the process also where a responder's library keeps a thread that nothing can interrupt."""
     (tmp_path / "stuck.py").write_text(
-        "import threading, emulator.serve\n"
-        "emulator.serve.STOP_SECONDS = 0.2\n"
+        "import threading, emulator.runtime.serve\n"
+        "emulator.runtime.serve.STOP_SECONDS = 0.2\n"
         "threading.Thread(target=threading.Event().wait).start()\n"
         "answer = str\n"
     )

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from emulator.core.threads import THREADS
+from emulator.core.upstream import REPLY_BYTES_MAX
 from emulator.domain.batches_results import BatchRequest
 from emulator.responders import make_responder
 from emulator.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
-from emulator.settings import BadSetting
-from emulator.threads import THREADS
-from emulator.upstream import REPLY_BYTES_MAX
+from emulator.state.settings import BadSetting
 from tests.rest.batch_helpers import Batches, Json, chat_body, request
 from tests.serving import PATIENCE_SECONDS, until
 

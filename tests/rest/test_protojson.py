@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from emulator.errors import ApiError, Kind
-from emulator.limits import DOCUMENTED
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import DOCUMENTED
 from emulator.rest import protojson
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import DOCUMENTED, override
 from emulator.domain.json_depth import has_more_items
-from emulator.errors import ApiError, Kind
-from emulator.limits import DOCUMENTED, override
 from emulator.rest import serde
 
 

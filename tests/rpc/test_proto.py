@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.clock import from_datetime
+from emulator.core.clock import from_datetime
 from emulator.rpc import messages
 from emulator.rpc.methods import NOT_EMULATED
 from emulator.rpc.proto import compile as proto

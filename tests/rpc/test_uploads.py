@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import ApiError
+from emulator.core.errors import ApiError
 from emulator.rpc.files import SLICE_BYTES, read_upload
 from tests.rpc.client import data, init
 

@@ -17,7 +17,7 @@ import pytest
 from emulator import Emulator
 from emulator.search.embedder_error import EmbedderError
 from emulator.search.embedders import check_embedder, embed
-from emulator.settings import BadSetting
+from emulator.state.settings import BadSetting
 
 COLOURS = ["red", "green", "blue"]
 SYNONYMS = {"crimson": "red", "scarlet": "red", "emerald": "green", "azure": "blue"}

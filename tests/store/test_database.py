@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.core.errors import is_of_disk
 from emulator.domain.files import PublicUrl, SortBy, UploadStatus
 from emulator.domain.paging import Cursor
-from emulator.errors import is_of_disk
 from emulator.store import DatabaseUnusable, LockTaken, Store
 from emulator.store.blob_writers import BlobWriter
 from emulator.store.database import BUSY_MILLISECONDS, SCHEMA_VERSION, Database

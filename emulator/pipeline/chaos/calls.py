@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.errors import not_found
 from emulator.domain.chaos import ChaosFlag, ChaosState
 from emulator.domain.keys import Plane
-from emulator.errors import not_found
 from emulator.operations.base import Call, Content, Reader
 from emulator.pipeline import error_catalog
 from emulator.pipeline.chaos import report
-from emulator.world import World
+from emulator.state.world import World
 
 SMALL_PAGE_ITEMS = 3
 ONE_IN_REJECTED = 7

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from emulator.operations.base import Call
-from emulator.world import World
+from emulator.state.world import World
 
 Next = Callable[[World, Call], Awaitable[Any]]
 Middleware = Callable[[World, Call, Next], Awaitable[Any]]

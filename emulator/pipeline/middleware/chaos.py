@@ -9,7 +9,7 @@ from emulator.domain.chaos import ChaosState
 from emulator.operations.base import Call
 from emulator.pipeline.chaos.calls import alter_result, hide_new_object, reject_at_random
 from emulator.pipeline.middleware import Next
-from emulator.world import World
+from emulator.state.world import World
 
 
 def apply_chaos(world: World, call: Call, call_next: Next) -> Awaitable[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
-from emulator.world import World
+from emulator.state.world import World
 
 
 async def decode(world: World, call: Call, call_next: Next) -> Any:

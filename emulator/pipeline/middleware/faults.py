@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, NoReturn
 
-from emulator.errors import ApiError, Dropped, Kind
+from emulator.core.errors import ApiError, Dropped, Kind
 from emulator.operations.base import Call, Content
 from emulator.pipeline import error_catalog
 from emulator.pipeline.fault_effects import Effect
@@ -14,7 +14,7 @@ from emulator.pipeline.faults import FaultMatch
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of
 from emulator.pipeline.streams import wrap_content, wrap_request
-from emulator.world import World
+from emulator.state.world import World
 
 CUT = "The connection was cut, as planned."
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from emulator.errors import ApiError, CallerGone
+from emulator.core.errors import ApiError, CallerGone
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of, refusal_of
-from emulator.world import World
+from emulator.state.world import World
 
 
 async def record(world: World, call: Call, call_next: Next) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.redact import looks_real
-from emulator.world import World
+from emulator.state.world import World
 
 REAL_KEY_HINT = (
     "A client sent a key that looks real. The emulator takes any key, so use xai-emulator instead: "

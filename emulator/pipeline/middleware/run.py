@@ -7,7 +7,7 @@ from typing import Any
 from emulator.domain.files import File
 from emulator.operations.base import Call
 from emulator.pipeline.fault_effects import uploads
-from emulator.world import World
+from emulator.state.world import World
 
 
 async def run_operation(world: World, call: Call) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from emulator.domain.keys import AuthMode, team_of
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
-from emulator.world import World
+from emulator.state.world import World
 
 
 def identify_team(world: World, call: Call, call_next: Next) -> Awaitable[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.validation import apply_limits
-from emulator.world import World
+from emulator.state.world import World
 
 
 def check_limits(world: World, call: Call, call_next: Next) -> Awaitable[Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from emulator.clock import Instant, date
+from emulator.core.clock import Instant, date
 from emulator.domain.batches import Failure, NewRequest, RequestKind
 from emulator.domain.batches_bodies import (
     ChatBody,

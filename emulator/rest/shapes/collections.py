@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from emulator.clock import rfc3339
+from emulator.core.clock import rfc3339
 from emulator.domain.chunk_configurations import (
     DEFAULT_ENCODING,
     STRATEGIES,

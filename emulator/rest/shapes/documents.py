@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from emulator.clock import rfc3339
+from emulator.core.clock import rfc3339
+from emulator.core.errors import invalid
 from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.domain.paging import Page
-from emulator.errors import invalid
 from emulator.http.requests import Request
 from emulator.operations.base import Bytes, Call
 from emulator.operations.documents import (

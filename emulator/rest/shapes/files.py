@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from emulator.clock import rfc3339, seconds
+from emulator.core.clock import rfc3339, seconds
+from emulator.core.errors import invalid
 from emulator.domain.files import FILENAME_PATTERN, ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
-from emulator.errors import invalid
 from emulator.http.requests import Int32, Request
 from emulator.operations.auth import KeyDescription
 from emulator.operations.base import Call

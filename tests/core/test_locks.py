@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator import directories
-from emulator.directories import DirectoryLock, LockTaken, TemporaryDirectory, sweep
+from emulator.core import locks
+from emulator.core.locks import DirectoryLock, LockTaken, TemporaryDirectory, sweep
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ def test_lock_file_removed_keeps_second_process_out(tmp_path: Path, gone: str) -
 
 def test_lock_where_directories_cannot_be_locked_uses_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on NFS, which locks only what is open for writing."""
-    flock = directories.fcntl.flock
+    flock = locks.fcntl.flock
 
     def only_files(descriptor: int, operation: int) -> None:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         flock(descriptor, operation)
 
-    monkeypatch.setattr(directories.fcntl, "flock", only_files)
+    monkeypatch.setattr(locks.fcntl, "flock", only_files)
     lock = DirectoryLock(tmp_path)
     with pytest.raises(LockTaken):
         DirectoryLock(tmp_path)
@@ -101,7 +101,7 @@ def test_lock_through_symbolic_link_is_refused(tmp_path: Path) -> None:
 def left_by_dead_process(root: Path) -> Path:
     """A temporary directory of a process that was killed."""
     code = (
-        "import os; from emulator.directories import TemporaryDirectory; "
+        "import os; from emulator.core.locks import TemporaryDirectory; "
         "print(TemporaryDirectory().path, flush=True); os._exit(9)"
     )
     environment = {**os.environ, "TMPDIR": str(root)}
@@ -120,7 +120,7 @@ def test_sweep_removes_directory_of_dead_process_only(elsewhere: Path) -> None:
 
 
 def made_by_older_version(path: Path) -> None:
-    (path / directories.MARK).unlink()
+    (path / locks.MARK).unlink()
     (path / "lock").touch()
 
 
@@ -134,7 +134,7 @@ def holds_file_of_user(path: Path) -> None:
 
 
 def half_marked(path: Path) -> None:
-    (path / directories.MARK).write_bytes(b"")
+    (path / locks.MARK).write_bytes(b"")
 
 
 @pytest.mark.parametrize("change", [made_by_older_version, taken_as_data_directory, holds_file_of_user, half_marked])
@@ -142,7 +142,7 @@ def test_sweep_keeps_what_may_be_of_a_user(elsewhere: Path, change: Callable[[Pa
     """Whatever a directory is called: without a valid mark, with a database, or with anything that we did not make."""
     dead = left_by_dead_process(elsewhere)
     change(dead)
-    before = {path: path.is_file() and path.read_bytes() for path in dead.rglob("*") if path.name != directories.MARK}
+    before = {path: path.is_file() and path.read_bytes() for path in dead.rglob("*") if path.name != locks.MARK}
     assert before or change is half_marked
     sweep()
     assert {path: path.is_file() and path.read_bytes() for path in dead.rglob("*") if path in before} == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.time_slices import TimeSlices
+from emulator.core.time_slices import TimeSlices
 from tests.operations.client import end_slices_after, turns
 
 

@@ -21,7 +21,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from emulator.forks import on_fork, replace_by_null
+from emulator.core.forks import on_fork, replace_by_null
 
 try:
     import fcntl

@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emulator import ids
-from emulator.clock import Clock, Instant
+from emulator.core import ids
+from emulator.core.clock import Clock, Instant
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Limits, override
+from emulator.core.profiles import PROFILES, Profile
+from emulator.core.threads import each_in_threads
 from emulator.domain.batches_results import BatchRequest
 from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import DEFAULT_TEAM, AuthMode, Key
-from emulator.errors import ApiError, Kind
-from emulator.limits import Limits, override
-from emulator.profiles import PROFILES, Profile
 from emulator.search.embedders import STAND_IN, check_embedder, embed
 from emulator.search.readers import Readers
-from emulator.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
+from emulator.state.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
 from emulator.store.jobs import HELD
 from emulator.store.snapshot_files import BadSnapshot
 from emulator.store.snapshots import Opened
 from emulator.store.teams import TeamRow
-from emulator.threads import each_in_threads
 
 if TYPE_CHECKING:
     from numpy import float32

@@ -15,7 +15,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.port import PortTaken
-from emulator.settings import ROWS, BadSetting, Settings, from_keywords
+from emulator.state.settings import ROWS, BadSetting, Settings, from_keywords
 from tests.rpc.client import Rpc, message
 from tests.serving import PATIENCE_SECONDS
 

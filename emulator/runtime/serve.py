@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from emulator import memory
-from emulator.app import Server, new_event_loop
-from emulator.clock import rfc3339, wall
+from emulator.core import memory
+from emulator.core.clock import rfc3339, wall
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.settings import Settings
-from emulator.start_errors import START_ERRORS, explain_start_error
-from emulator.terminal import printable_json, printable_lines
+from emulator.runtime.app import Server, new_event_loop
+from emulator.runtime.start_errors import START_ERRORS, explain_start_error
+from emulator.runtime.terminal import printable_json, printable_lines
+from emulator.state.settings import Settings
 
 DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
 # How long a thread that extracts, embeds or ranks may keep the loop waiting, each time it wants its turn. With Python's

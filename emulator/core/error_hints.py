@@ -5,7 +5,7 @@ The sentence of a refusal is the real service's where that is known, and so cann
 
 from __future__ import annotations
 
-from emulator.limits import ROWS
+from emulator.core.limits import ROWS
 
 RULES: dict[str, str] = {
     # Keys

@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from emulator.limits import DOCUMENTED, RELAXED, Limits
+from emulator.core.limits import DOCUMENTED, RELAXED, Limits
 
 
 class Reaction(enum.Enum):

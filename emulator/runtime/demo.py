@@ -12,8 +12,8 @@ from typing import Any, TextIO
 
 import msgspec
 
-from emulator.app import Emulator
 from emulator.port import CannotListen
+from emulator.runtime.app import Emulator
 
 NEEDED = {"openai": "openai", "xai_sdk": "xai-sdk"}  # what is imported, and the package that has it
 DOCUMENTS = 12  # of those that are shipped
@@ -201,5 +201,5 @@ def documents() -> list[dict[str, Any]]:
 
 def _data() -> Path:
     """Where the samples are: installed inside of this package, in the repository beside it."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     return next(path for path in (package / "fixtures" / "data", package.parent / "fixtures" / "data") if path.is_dir())

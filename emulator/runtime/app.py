@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from emulator import ids
-from emulator.clock import MICROSECONDS
+from emulator.core import ids
+from emulator.core.clock import MICROSECONDS
+from emulator.core.forks import on_fork, replace_by_null
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
-from emulator.forks import on_fork, replace_by_null
 from emulator.http.application import Application
 from emulator.http.routing import Alias
 from emulator.jobs.runner import Runner
@@ -28,9 +28,9 @@ from emulator.responders import make_responder
 from emulator.rest.bind import Rest
 from emulator.rest.routes import ROUTES
 from emulator.search.embedders import check_embedder
-from emulator.settings import BadSetting, Settings, flag, from_keywords
+from emulator.state.settings import BadSetting, Settings, flag, from_keywords
+from emulator.state.world import World
 from emulator.store import Store
-from emulator.world import World
 
 if TYPE_CHECKING:
     from emulator.control.routes import Control
@@ -102,7 +102,7 @@ class Server:
         on_fork(self)
         try:
             if self.world.settings.seed is not None:
-                from emulator.seed import Seed
+                from emulator.runtime.seed import Seed
 
                 await Seed(self.world, self.app, self.world.settings.seed).prepare()
             await self.port.start()

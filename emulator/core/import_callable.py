@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from emulator.redaction import redact_url
+from emulator.core.redaction import redact_url
 
 
 def load(name: str) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.seed import BadSeed
+from emulator.runtime.seed import BadSeed
 
 YAML = """
 xai_emulator_seed: 1
@@ -240,7 +240,7 @@ def test_a_large_file_tells_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever waits for a large seed file reads on stderr how far it is; a small one is silent."""
-    monkeypatch.setattr("emulator.seed.CALLS_PER_LINE", 2)
+    monkeypatch.setattr("emulator.runtime.seed.CALLS_PER_LINE", 2)
     seed = tmp_path / "seed.json"
     seed.write_text(
         json.dumps({"xai_emulator_seed": 1, "files": [{"filename": f"{n}", "content": ""} for n in range(5)]})

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator import Emulator
-from emulator.redaction import redact_url
-from emulator.settings import BadSetting, from_keywords, parse
+from emulator.core.redaction import redact_url
+from emulator.state.settings import BadSetting, from_keywords, parse
 
 KEY = "sk-0123456789abcdef"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from emulator.validation_errors import explain
+from emulator.core.validation_errors import explain
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
+from emulator.core.limits import parse_value
+from emulator.core.profiles import PROFILES
+from emulator.core.redaction import REDACTED, redact_url
 from emulator.domain import chaos
 from emulator.domain.chaos import ChaosConfig
 from emulator.domain.keys import AuthMode, Key, Plane
-from emulator.limits import parse_value
-from emulator.profiles import PROFILES
-from emulator.redaction import REDACTED, redact_url
 
 SPEEDS = ("instant", "realistic", "manual")
 ENVIRONMENT_PREFIX = "XAI_EMULATOR_"

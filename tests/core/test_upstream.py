@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.cli import main
-from emulator.upstream import Upstream, UpstreamError
+from emulator.core.upstream import Upstream, UpstreamError
 
 KEY = "sk-0123456789abcdef"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from emulator.port import CannotListen, PortTaken
-from emulator.seed import BadSeed
-from emulator.settings import Settings
+from emulator.runtime.seed import BadSeed
+from emulator.state.settings import Settings
 from emulator.store import DatabaseUnusable, LockTaken
 
 START_ERRORS = (BadSeed, CannotListen, LockTaken, DatabaseUnusable, OSError)

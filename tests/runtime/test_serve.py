@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.version import VERSION
+from emulator.core.version import VERSION
 from tests.rpc.client import Rpc, data, init, message
 from tests.serving import KEY, PATIENCE_SECONDS, READY, Served, environment, until
 
@@ -66,7 +66,7 @@ def test_stdout_is_one_line() -> None:
 
 def test_the_command_is_the_module() -> None:
     """`xai-emulator` and `python -m emulator` run the same function."""
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     module, _, name = project["scripts"]["xai-emulator"].partition(":")
     assert getattr(import_module(module), name) is import_module("emulator.__main__").main
 
@@ -198,7 +198,7 @@ def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
         id = served.upload("a.txt", b"x")["id"]
         assert served.files()
         assert httpx.get(f"{served.url}/v1/files/{id}/content", headers=KEY).content == b"x"
-        assert "emulator.app" in loaded(served)
+        assert "emulator.runtime.app" in loaded(served)
         assert loaded(served).isdisjoint(HEAVY)
         with Rpc(f"localhost:{served.port}", "xai-emulator") as rpc:
             rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest"))
@@ -231,10 +231,10 @@ def test_batches_and_searches_load_nothing_heavy_before_it_is_needed() -> None:
 
 
 def test_importing_the_package_loads_next_to_nothing() -> None:
-    """Two modules of its own; the rest comes with the first use of a name."""
+    """Three small modules; the rest comes with the first use of a name."""
     code = "import sys; before = set(sys.modules); import emulator; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["emulator", "emulator.version"]
+    assert done.stdout.split() == ["emulator", "emulator.core", "emulator.core.version"]
 
 
 @pytest.mark.measure

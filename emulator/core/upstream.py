@@ -22,7 +22,7 @@ from urllib.request import (
 
 import msgspec
 
-from emulator.redaction import REDACTED, redact_url
+from emulator.core.redaction import REDACTED, redact_url
 
 REPLY_BYTES_MAX = 32 * 1024 * 1024  # assumed: more than any answer or batch of vectors needs
 REPLY_BYTES_READ = 65_536  # of an error reply

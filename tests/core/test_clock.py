@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import clock
-from emulator.clock import LATEST, MICROSECONDS, Clock
+from emulator.core import clock
+from emulator.core.clock import LATEST, MICROSECONDS, Clock
 
 INSTANTS = st.integers(0, LATEST)
 

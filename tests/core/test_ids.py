@@ -10,7 +10,8 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import Emulator, ids
+from emulator import Emulator
+from emulator.core import ids
 
 NAMES = st.text(max_size=10)
 

@@ -17,12 +17,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from emulator.clock import Clock, from_datetime
+from emulator.core.clock import Clock, from_datetime
+from emulator.core.validation_errors import explain
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
-from emulator.settings import GUARDED, BadSetting, parse
+from emulator.state.settings import GUARDED, BadSetting, parse
+from emulator.state.world import Team, World
 from emulator.store.snapshot_files import BadSnapshot
-from emulator.validation_errors import explain
-from emulator.world import Team, World
 
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"
