@@ -18,7 +18,8 @@ FEATURES = {
     "batches": "the Batch API",
     "faults": "planned faults, of emulators only",
 }
-EVIDENCE = ("documented", "recorded", "assumed")
+EVIDENCE = ("documented", "recorded", "assumed", "emulator")
+EMULATOR = "emulator"  # the evidence of cases about the emulator itself: faults, clock, control plane, echoed results
 CASES = Path(__file__).parent / "cases"
 Test = TypeVar("Test", bound=Callable[..., Any])
 
@@ -50,6 +51,8 @@ class Case:
         for word, known in ((self.evidence, EVIDENCE), (self.feature, FEATURES)):
             if word not in known:
                 raise ValueError(f"{self.id}: {word!r} is not one of {', '.join(known)}")
+        if (self.feature == "faults") > (self.evidence == EMULATOR) or (self.evidence == EMULATOR) > self.control:
+            raise ValueError(f"{self.id}: cases about faults are about the emulator, and those need its control plane")
         if not self.operations or not self.source:
             raise ValueError(f"{self.id}: a case names its operations and where it is from")
 

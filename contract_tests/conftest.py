@@ -187,7 +187,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     report = config.stash[REPORT]
     if report.results:
         terminalreporter.section("operations")
-        for line in report.table():
+        for line in (*report.table(), "", *report.evidence()):
             terminalreporter.write_line(line)
         if failures := report.failures():
             terminalreporter.section("failures")

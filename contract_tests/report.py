@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .case import Case
+from .case import EVIDENCE, Case
 from .matchers import UUID
 
 WIDTH = 200
@@ -56,6 +56,18 @@ class Report:
         lines = [f"{'operation':32} {'passed':>7} {'failed':>7} {'skipped':>8}"]
         for operation in sorted(rows):
             lines += _row(operation, rows[operation])
+        return lines
+
+    def evidence(self) -> list[str]:
+        """Return a line for each kind of evidence: how many cases passed with some client, failed, and were skipped."""
+        outcomes: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in EVIDENCE}
+        for result in self.results:
+            outcomes[result.case.evidence][result.case.id].add(result.outcome)
+        lines = [f"{'evidence':32} {'passed':>7} {'failed':>7} {'skipped':>8}"]
+        for kind, cases in outcomes.items():
+            failed = sum(bool(found & {"failed", "known"}) for found in cases.values())
+            skipped = sum(found == {"skipped"} for found in cases.values())
+            lines.append(f"{kind:32} {len(cases) - failed - skipped:>7} {failed:>7} {skipped:>8}")
         return lines
 
     def failures(self) -> list[str]:

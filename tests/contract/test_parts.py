@@ -187,7 +187,16 @@ def test_step_with_unknown_key_raises() -> None:
         steps.run(case, TARGET, Replies())
 
 
-@pytest.mark.parametrize(("word", "value"), [("evidence", "rumoured"), ("feature", "chat"), ("operations", ())])
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("evidence", "rumoured"),
+        ("feature", "chat"),
+        ("operations", ()),
+        ("feature", "faults"),
+        ("evidence", "emulator"),
+    ],
+)
 def test_case_with_unknown_word_raises(word: str, value: Any) -> None:
     """A case without operations, or known in an unknown way, is refused."""
     told = {"evidence": "assumed", "feature": "auth", "operations": ("auth.me",), word: value}

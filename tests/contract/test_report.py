@@ -52,6 +52,23 @@ def test_equal_failures_form_one_group() -> None:
     ]
 
 
+def test_evidence_table_counts_each_case_once() -> None:
+    """A case that failed with any client is failed; one that no client could run is skipped."""
+    report = Report()
+    report.add(CaseResult(case("files.a"), "httpx", "passed"))
+    report.add(CaseResult(case("files.a"), "fetch", "failed", "no"))
+    report.add(CaseResult(case("files.b", evidence="recorded"), "httpx", "passed"))
+    report.add(CaseResult(case("files.b", evidence="recorded"), "litellm", "skipped", "no such call"))
+    report.add(CaseResult(case("faults.c", evidence="emulator", control=True), "httpx", "skipped", "no control plane"))
+    assert [line.split() for line in report.evidence()] == [
+        ["evidence", "passed", "failed", "skipped"],
+        ["documented", "0", "1", "0"],
+        ["recorded", "1", "0", "0"],
+        ["assumed", "0", "0", "0"],
+        ["emulator", "0", "0", "1"],
+    ]
+
+
 def test_many_different_failures_are_truncated() -> None:
     """A report of hundreds of different failures shows the most frequent ones, and how many there are besides."""
     report = Report()
