@@ -190,8 +190,10 @@ def _remove_made(directory: Path, below: str) -> None:
                     _remove_made(Path(entry.path), f"{name}/")
                     with suppress(OSError):
                         os.rmdir(entry.path)
-            elif _made_for(entry.stat(follow_symlinks=False).st_mode).fullmatch(name):
-                os.unlink(entry.path)
+            else:
+                with suppress(FileNotFoundError):  # it was removed meanwhile, as sockets are when a connection ends
+                    if _made_for(entry.stat(follow_symlinks=False).st_mode).fullmatch(name):
+                        os.unlink(entry.path)
 
 
 def _made_for(mode: int) -> re.Pattern[str]:

@@ -48,7 +48,9 @@ __all__ = [
 
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 TLS_HANDSHAKE = 0x16  # the first byte of a ClientHello, RFC 8446 §5.1
-BACKEND_SECONDS = 0.3  # how much longer than the grace period the gRPC server may take to stop
+# How much longer than the grace period the gRPC server may take to stop. It needs milliseconds, but on a busy machine
+# its threads may have to wait for the processor.
+BACKEND_SECONDS = 2.0
 UNWIND_SECONDS = 0.1  # how long aborted connections and cancelled requests may take to end
 TLS_HINT = (
     "A client spoke TLS to this plain-text port, and its connection was closed. Connect without TLS: xai-sdk does so "
@@ -68,8 +70,10 @@ class Port:
         number: int = 0,
         log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
         grace_seconds: float = 0.5,
+        backend_seconds: float = BACKEND_SECONDS,
     ) -> None:
-        self.host, self.number, self.grace_seconds = host, number, grace_seconds
+        self.host, self.number = host, number
+        self.grace_seconds, self._backend_seconds = grace_seconds, backend_seconds
         self._log = log
         self._backend = GrpcBackend(load_grpc, log)
         self._listeners: list[asyncio.Server] = []
@@ -111,7 +115,7 @@ class Port:
     async def _stop(self) -> None:
         for listener in self._listeners:
             listener.close()
-        backend_stopped = asyncio.create_task(self._backend.stop(self.grace_seconds + BACKEND_SECONDS))
+        backend_stopped = asyncio.create_task(self._backend.stop(self.grace_seconds + self._backend_seconds))
         for connection in list(self._open):
             connection.hang_up()
         await self._quiet(self.grace_seconds)

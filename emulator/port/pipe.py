@@ -17,6 +17,7 @@ from typing import Protocol, cast
 from emulator.core.locks import TemporaryDirectory
 from emulator.port.connection import Register, reset
 
+READ_BYTES = 256 * 1024
 SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has room for 104 bytes on macOS, 108 on Linux
 
 
@@ -32,27 +33,26 @@ class PipeEnd(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, other: PipeEnd | None = None) -> None:
-        self.other = other
+    def __init__(self) -> None:
+        self.other: PipeEnd | None = None
         self.ended = False  # nothing more comes from this end
-        self.dismissed = False  # the other end need not wait for this one to end
+        self.lost = False  # nor can this end be written to
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        if self.other is not None:
-            self.other.other = self
 
     def data_received(self, data: bytes) -> None:
-        if self.other is not None:
+        if self.other is not None and not self.other.lost:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
         self.ended = True
-        if self.other is not None and not self.other.transport.is_closing():
-            self.other.transport.write_eof()
-            if self.other.ended or self.other.dismissed:
+        if self.other is not None:
+            if self.other.ended:
                 self.other.transport.close()
                 self.transport.close()
+            elif not self.other.transport.is_closing():
+                self.other.transport.write_eof()
         return True  # this end may still be written to
 
     def pause_writing(self) -> None:
@@ -64,8 +64,7 @@ class PipeEnd(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.other is not None:
-            self.other.transport.close() if exc is None else self.other.transport.abort()
+        self.ended = self.lost = True
 
 
 class ClientEnd(PipeEnd):
@@ -82,19 +81,65 @@ class ClientEnd(PipeEnd):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self.other is not None:
+            self.other.transport.close() if exc is None else self.other.transport.abort()
         self._register.closed(self)
         if self.name:
             with suppress(OSError):
                 os.unlink(self.name)
 
+    def server_lost(self) -> None:
+        """Send the client what is left, and an end; close when it has closed, and ignore what it sends until then.
+
+        To close at once would reset the connection if the client has sent anything that was not read, and a reset
+        discards what it has not received yet.
+        """
+        if self.transport.is_closing():
+            return
+        if self.ended:
+            self.transport.close()
+        else:
+            with suppress(OSError):  # the client has reset the connection, which its transport is about to notice
+                self.transport.write_eof()
+            self.transport.resume_reading()
+
     def hang_up(self) -> None:
-        """Close when the gRPC server, which is being stopped as well and knows the calls, has ended its side."""
-        self.dismissed = True
-        if self.other is None or self.other.ended:
+        """Close if no gRPC server is there yet; else that one, which is being stopped as well, ends the connection."""
+        if self.other is None:
             self.transport.close()
 
     def abort(self) -> None:
         reset(self.transport)
+
+
+class ServerEnd(PipeEnd):
+    """The end of a piped connection towards the gRPC server."""
+
+    def __init__(self, client: ClientEnd) -> None:
+        super().__init__()
+        self._client = client
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.other, self._client.other = self._client, self
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and not self.ended and not self._client.transport.is_closing():
+            self._client.transport.write(self._unread())
+        super().connection_lost(exc)
+        self._client.server_lost()
+
+    def _unread(self) -> bytes:
+        """Read what the server sent before it closed the connection.
+
+        A server that closes with bytes of the client unread, or before the client has sent its last, makes a read or
+        a write of this end fail. The transport then gives up, although the last answers may still be in the socket.
+        """
+        pieces = []
+        with suppress(OSError):
+            while piece := os.read(self.transport.get_extra_info("socket").fileno(), READ_BYTES):
+                pieces.append(piece)
+        return b"".join(pieces)
 
 
 class GrpcBackend:
@@ -114,7 +159,7 @@ class GrpcBackend:
         if not await self._loaded():
             client.abort()
             return
-        server = PipeEnd(client)
+        server = ServerEnd(client)
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: server, sock=self._socket(client))
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -165,6 +166,27 @@ def test_sweep_keeps_directory_that_is_not_the_marked_one(elsewhere: Path, how: 
         kept.symlink_to(elsewhere / "below" / dead.name)
     sweep()
     assert (kept / "blobs" / f"xai-blob-{'0' * 32}").read_bytes() == b"bytes"
+
+
+def test_removal_while_a_file_disappears_removes_the_rest(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a connection removes its socket, at the same time as the directory of all sockets is removed."""
+    directory = TemporaryDirectory()
+    blobs = directory.path / "blobs"
+    blobs.mkdir()
+    names = [f"xai-blob-{number:032x}" for number in range(3)]
+    for name in names:
+        (blobs / name).touch()
+    made_for = locks._made_for
+
+    def after_another_was_removed(mode: int) -> re.Pattern[str]:
+        left = sorted(blobs.iterdir())
+        if len(left) == 2:  # both have been listed, and neither has been removed
+            left[0].unlink()
+        return made_for(mode)
+
+    monkeypatch.setattr(locks, "_made_for", after_another_was_removed)
+    directory.remove()
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_removal_keeps_what_emulator_did_not_make(elsewhere: Path) -> None:

@@ -159,7 +159,8 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no ty
 class Backend:
     """A real gRPC server, loaded when the port asks for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_seconds: float = 0.5) -> None:
+        self.grace_seconds = grace_seconds  # for the calls that run when it is stopped
         self.calls = Calls()
         self.paths: list[str] = []  # of every load
 
@@ -172,7 +173,7 @@ class Backend:
         return self
 
     def stop(self) -> None:
-        self.server.stop(0.5).wait()
+        self.server.stop(self.grace_seconds).wait()
         self.pool.shutdown()
 
 
@@ -256,7 +257,8 @@ async def running(
 ) -> AsyncIterator[TestedPort]:
     """A port that listens; what it logs must have been expected by the test, which then passes the list for it."""
     unexpected: list[str] = []
-    port = TestedPort(app, load, log=(unexpected if log is None else log).append, **settings)
+    log = unexpected if log is None else log
+    port = TestedPort(app, load, log=log.append, **{"backend_seconds": PATIENCE_SECONDS, **settings})
     port.clients = []
     await port.start()
     try:

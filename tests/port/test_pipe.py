@@ -3,11 +3,14 @@
 import asyncio
 import functools
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import grpc
+import pytest
 
 from emulator.core.locks import MARK
 from emulator.port import H2_PREFACE, Port
@@ -127,6 +130,21 @@ def buffered(port: Port) -> int:
     return sum(end.transport.get_write_buffer_size() for client in ends for end in (client, client.other) if end)
 
 
+def stalled(port: Port) -> bool:
+    """Whether the port has stopped reading from one end of a pipe until the other end takes what it holds.
+
+    The number of bytes it holds says less: the kernel may take some of them after the stop, and so few of them that
+    the port does not read again.
+    """
+    clients = [connection for connection in port._open if isinstance(connection, ClientEnd)]
+    pipes = [(client, client.other) for client in clients if client.other is not None]
+    return any(
+        slow.transport.get_write_buffer_size() and not fast.transport.is_reading()
+        for client, server in pipes
+        for slow, fast in ((client, server), (server, client))
+    )
+
+
 async def fullest(port: Port, read: Callable[[], int], total: int) -> int:
     """Read so much in a thread, little by little, and return the most that the port has held meanwhile."""
     most = 0
@@ -159,16 +177,15 @@ async def test_a_slow_grpc_server_slows_its_client_down() -> None:
         done.wait(PATIENCE_SECONDS)
 
     async with running(App(), RawBackend(handle).load) as port:
-        client = small_buffers(port)
-        sending = asyncio.create_task(asyncio.to_thread(client.sendall, H2_PREFACE + bytes(64 * MIB)))
-        assert await asyncio.to_thread(accepted.wait, PATIENCE_SECONDS)
-        await until(lambda: buffered(port) > 65536)
-        await delivered(port)
-        assert not sending.done()
-        most = await fullest(port, lambda: len(connections[0].recv(65536)), len(H2_PREFACE) + 64 * MIB)
-        await sending
-        done.set()
-        client.close()
+        with small_buffers(port) as client:
+            sending = asyncio.create_task(asyncio.to_thread(client.sendall, H2_PREFACE + bytes(64 * MIB)))
+            assert await asyncio.to_thread(accepted.wait, PATIENCE_SECONDS)
+            await until(lambda: stalled(port))
+            await delivered(port)
+            assert not sending.done()
+            most = await fullest(port, lambda: len(connections[0].recv(65536)), len(H2_PREFACE) + 64 * MIB)
+            await sending
+            done.set()
     assert most < MIB
 
 
@@ -183,13 +200,12 @@ async def test_a_slow_grpc_client_slows_its_server_down() -> None:
         connection.recv(1)
 
     async with running(App(), RawBackend(handle).load) as port:
-        client = small_buffers(port)
-        client.sendall(H2_PREFACE)
-        await until(lambda: buffered(port) > 65536)
-        await delivered(port)
-        assert not sent.is_set()
-        most = await fullest(port, lambda: len(client.recv(65536)), 64 * MIB)
-        client.close()
+        with small_buffers(port) as client:
+            client.sendall(H2_PREFACE)
+            await until(lambda: stalled(port))
+            await delivered(port)
+            assert not sent.is_set()
+            most = await fullest(port, lambda: len(client.recv(65536)), 64 * MIB)
     assert most < MIB
 
 
@@ -222,6 +238,52 @@ async def test_a_half_close_is_passed_on_in_either_direction() -> None:
         assert await asyncio.to_thread(all_heard.wait, PATIENCE_SECONDS)
         assert heard == [H2_PREFACE + b"still here"]
         await until(lambda: port.connections == 0)
+
+
+@on_each_loop
+@pytest.mark.parametrize("reads_all", [True, False], ids=["write fails", "read fails"])
+async def test_server_that_closes_with_client_still_sending_loses_no_answer(reads_all: bool) -> None:
+    """A server closes a connection after its last answer; the client gets all of it, whatever it sends meanwhile.
+
+    Where the server has not read all, the port's next read fails; where it has, the port's next write.
+    """
+    sent, more, closed = 0, threading.Event(), threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        nonlocal sent
+        connection.recv(len(H2_PREFACE))
+        if not reads_all:
+            while not select.select([connection], [], [], PATIENCE_SECONDS)[0]:
+                pass
+        connection.setblocking(False)
+        while not more.is_set():
+            with suppress(BlockingIOError):
+                sent += connection.send(bytes(65536))
+        connection.close()
+        closed.set()
+
+    async with running(App(), RawBackend(handle).load, grace_seconds=PATIENCE_SECONDS) as port:
+        with small_buffers(port) as client:
+            client.sendall(H2_PREFACE)
+            if not reads_all:
+                client.sendall(b"unread")
+            await until(lambda: stalled(port))
+            more.set()
+            assert await asyncio.to_thread(closed.wait, PATIENCE_SECONDS)
+            for _ in range(3):
+                client.sendall(b"update")
+                await delivered(port)
+            stopping = asyncio.create_task(port.stop())
+
+            def read() -> int:
+                count = 0
+                while piece := client.recv(65536):
+                    count += len(piece)
+                    client.sendall(b"update")
+                return count
+
+            assert await asyncio.to_thread(read) == sent
+        await stopping
 
 
 @on_each_loop

@@ -133,8 +133,8 @@ async def test_an_idle_grpc_connection_does_not_hold_up_the_stop() -> None:
 
 @on_each_loop
 @pytest.mark.parametrize("in_the_stop", [True, False])
-async def test_a_client_that_does_not_end_its_side_does_not_hold_up_the_stop(in_the_stop: bool) -> None:
-    """When the gRPC server has ended its side of a connection, be it before or in the stop, the port ends the rest."""
+async def test_client_that_does_not_end_its_side_is_cut_off_after_the_grace_period(in_the_stop: bool) -> None:
+    """When the gRPC server has ended its side of a connection, be it before or in the stop, the client may end its."""
     ended, stop = threading.Event(), threading.Event()
 
     def handle(connection: socket.socket) -> None:
@@ -151,7 +151,7 @@ async def test_a_client_that_does_not_end_its_side_does_not_hold_up_the_stop(in_
             stop.set()
             super().stop()
 
-    async with running(App(), Stopping(handle).load, grace_seconds=PATIENCE_SECONDS) as port:
+    async with running(App(), Stopping(handle).load, grace_seconds=0.05) as port:
         await port.client(H2_PREFACE)
         assert await asyncio.to_thread(ended.wait, PATIENCE_SECONDS)
         await delivered(port)
@@ -162,8 +162,8 @@ async def test_a_client_that_does_not_end_its_side_does_not_hold_up_the_stop(in_
 @on_each_loop
 async def test_a_grpc_call_may_end_within_the_grace_period() -> None:
     """A call that ends soon after the stop is answered: its last bytes are let through."""
-    backend = Backend()
-    async with running(App(), backend.load) as port:
+    backend = Backend(grace_seconds=PATIENCE_SECONDS)
+    async with running(App(), backend.load, grace_seconds=PATIENCE_SECONDS) as port:
         with channel(port) as opened:
             held = opened.unary_unary("/test/hold").future(bytes(MIB), timeout=PATIENCE_SECONDS)
             assert await asyncio.to_thread(backend.calls.held.wait, PATIENCE_SECONDS)
@@ -205,7 +205,7 @@ async def test_a_stop_while_the_grpc_server_is_loaded_leaves_none_behind() -> No
         return backend.load(path)
 
     log: list[str] = []
-    async with running(App(), slow_load, log, grace_seconds=0.05) as port:
+    async with running(App(), slow_load, log, grace_seconds=0.05, backend_seconds=0.3) as port:
         client = await port.client(H2_PREFACE)
         assert await asyncio.to_thread(loading.wait, PATIENCE_SECONDS)
         assert await seconds_of(port.stop()) < BEFORE_GRACE_SECONDS
