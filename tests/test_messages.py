@@ -197,7 +197,7 @@ REFUSALS: dict[str, tuple[Send, str, str]] = {
     "no key": (lambda s: s.client.get("/v1/files"), "key", "No credentials"),
     "management key for files": (lambda s: s.client.get("/v1/files", headers=s.management), "key", "Incorrect API key"),
     "inference key for collections": (lambda s: s.get("/v1/collections"), "key", "valid management key"),
-    "a path of nothing": (lambda s: s.get("/v1/fils"), "unknown_route", "/v1/fils"),
+    "a path of nothing": (lambda s: s.get("/v1/fils"), "unknown_route", "No handler found on route"),
     "chat": (lambda s: s.post("/v1/chat/completions"), "not_emulated", "batches of chat requests are"),
     "a wrong method": (lambda s: s.client.patch("/v1/files", headers=s.files), "method", ""),
     "no JSON": (

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from emulator.control.near_misses import NearMiss, near_misses
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamQuery
 from emulator.control.server import Cleared
 from emulator.core.errors import Kind
+from emulator.http.near_misses import NearMiss, near_misses
 from emulator.http.responses import EventStream
 from emulator.pipeline.journal import Entry, Ring
 from emulator.pipeline.journal_query import CallQuery, Expectation, Inconclusive, find, holds, nearest

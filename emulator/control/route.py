@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from emulator.core.limits import whole
 from emulator.domain.keys import DEFAULT_TEAM, TEAM_NAME
+from emulator.http.near_misses import ApiRoute
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults import Faults
 from emulator.pipeline.journal import Journal
@@ -49,19 +50,6 @@ class ControlError(Exception):
     def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
         self.status, self.headers = status, list(headers)
-
-
-class ApiRoute(Protocol):
-    """A route of the REST API, as the control API shows it."""
-
-    @property
-    def method(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def operation(self) -> str: ...
 
 
 class Api(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ def _explained(rank: int, match: Match) -> ExplainedMatch:
         collection_id=document.collection_id,
         file_id=document.file.id,
         filename=document.file.filename,
-        fields=dict(document.fields),
+        fields=match.fields,
         chunk_id=match.chunk.id,
         chunk_number=candidate.ordinal,
         chunk_content=match.chunk.content,

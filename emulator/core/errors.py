@@ -94,6 +94,7 @@ class ApiError(Exception):
     """A refusal in the words of the API.
 
     `rule` names the limit or rule that refused, `param` the request field it is about; `retry_after` is in seconds.
+    `hint` says more than the message, where that has to be the recorded one.
     `status` and `code` replace those of the kind: planned faults name them.
     """
 
@@ -107,6 +108,7 @@ class ApiError(Exception):
         retry_after: int | None = None,
         status: int | None = None,
         code: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -116,11 +118,17 @@ class ApiError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.code = code
+        self.hint = hint
 
     @property
     def labels(self) -> list[tuple[str, str]]:
         """What is told beside the refusal: in headers over REST, in trailing metadata over gRPC."""
-        told = {"x-emulator-rule": self.rule, "x-emulator-param": self.param, "retry-after": self.retry_after}
+        told = {
+            "x-emulator-rule": self.rule,
+            "x-emulator-param": self.param,
+            "x-emulator-hint": self.hint,
+            "retry-after": self.retry_after,
+        }
         return [(name, printable(str(value)[:_LABEL_CHARS_MAX])) for name, value in told.items() if value is not None]
 
 

@@ -90,6 +90,7 @@ class Limits(msgspec.Struct, frozen=True):
         100, "suggested bound; of groups and of their order", Confidence.ASSUMED, safety=True
     )
     search_collections_max: int | None = _row(1000, "suggested bound", Confidence.ASSUMED, safety=True)
+    search_files_max: int | None = _row(1000, "suggested bound; of source.file_ids", Confidence.ASSUMED, safety=True)
     search_response_bytes_max: int | None = _row(
         64 * MIB, "suggested bound; contents and fields of all matches", Confidence.ASSUMED, safety=True
     )

@@ -26,13 +26,16 @@ class Profile(msgspec.Struct, frozen=True):
     undefined_metadata_key: Reaction
     batch_rate_limits: bool
     unread_fields: Reaction
+    pdf_page_numbers: (
+        bool  # of search matches; the real service sent 0 for every page of a PDF (observed live, 2026-10)
+    )
 
 
 PROFILES: dict[str, Profile] = {
     p.name: p
     for p in (
-        Profile("documented", DOCUMENTED, Reaction.WARN, Reaction.WARN, False, Reaction.WARN),
-        Profile("strict", DOCUMENTED, Reaction.REFUSE, Reaction.REFUSE, True, Reaction.WARN),
-        Profile("relaxed", RELAXED, Reaction.ACCEPT, Reaction.ACCEPT, False, Reaction.ACCEPT),
+        Profile("documented", DOCUMENTED, Reaction.WARN, Reaction.WARN, False, Reaction.WARN, True),
+        Profile("strict", DOCUMENTED, Reaction.REFUSE, Reaction.REFUSE, True, Reaction.WARN, False),
+        Profile("relaxed", RELAXED, Reaction.ACCEPT, Reaction.ACCEPT, False, Reaction.ACCEPT, True),
     )
 }

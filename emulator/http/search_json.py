@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from emulator.domain.search import SCORE, Aggregate, Fusion, Mode, RagPipeline, RankingMetric
 from emulator.domain.search import GroupBy as Grouping
@@ -16,10 +16,11 @@ Path = Mapping[str, str]
 
 
 class DocumentsSource(Struct):
-    """Where to search."""
+    """Where to search. `file_ids` is not documented; the real service accepts it (observed live, 2026-10)."""
 
     collection_ids: list[str]
     rag_pipeline: RagPipeline | None = None
+    file_ids: list[str] | None = None
 
 
 class RerankerModel(Struct):
@@ -105,7 +106,7 @@ class SearchRequest(Struct):
 
 
 class SearchMatch(Struct):
-    """A chunk that was found; its page where pages are known."""
+    """A chunk that was found; its page is 0 where there are no pages."""
 
     file_id: str
     chunk_id: str
@@ -113,7 +114,7 @@ class SearchMatch(Struct):
     score: float
     collection_ids: list[str]
     fields: dict[str, str]
-    page_number: int | UnsetType = UNSET
+    page_number: int
 
 
 class SearchResponse(Struct):
@@ -142,6 +143,7 @@ def search(path: Path, body: SearchRequest) -> SearchDocuments:
         rag_pipeline=body.source.rag_pipeline,
         ranking_metric=body.ranking_metric,
         instructions=body.instructions,
+        file_ids=body.source.file_ids or (),
         reranker_model=isinstance(mode.reranker, RerankerModel),
     )
 
@@ -167,13 +169,12 @@ def response(matches: list[Match]) -> SearchResponse:
 
 
 def _match(match: Match) -> SearchMatch:
-    page = match.chunk.page_number
     return SearchMatch(
         file_id=match.document.file.id,
         chunk_id=match.chunk.id,
         chunk_content=match.chunk.content,
         score=match.score,
         collection_ids=[match.document.collection_id],
-        fields=dict(match.document.fields),
-        page_number=UNSET if page is None else page,
+        fields=match.fields,
+        page_number=match.page_number,
     )

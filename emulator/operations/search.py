@@ -50,19 +50,35 @@ class SearchDocuments(msgspec.Struct, frozen=True):
     ranking_metric: RankingMetric | None = None
     instructions: str | None = None
     reranker_model: bool = False
+    file_ids: Annotated[Sequence[str], Items("search_files_max")] = ()  # only these documents; empty for all
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A chunk that answers, and how it was ranked. A higher score is better; none is bounded by 1."""
+    """A chunk that answers, and how it was ranked. A higher score is better; none is bounded by 1.
+
+    `page_number` is 0 where the document has no pages.
+    """
 
     candidate: Candidate
     chunk: StoredChunk
     document: Document
+    team_id: str
+    page_number: int = 0
 
     @property
     def score(self) -> float:
         """The relevance, in as many digits as the wire's 32-bit float can tell apart."""
         return float(f"{self.candidate.score:.7g}")
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The document's fields and two of the service, which filters do not see (observed live, 2026-04 to 2026-10).
+
+        A field of the document wins over one of the service with the same name.
+        """
+        file = self.document.file
+        uri = f"teams/{self.team_id}/files/{file.id}"
+        return {"title": file.filename, "chroma:uri": uri, **self.document.fields}
 
 
 async def search(world: World, call: Call, request: SearchDocuments) -> list[Match]:
@@ -156,15 +172,18 @@ async def _accepted(
     passes: Callable[[Fields], bool] | None,
 ) -> tuple[Metadata, Accepts | None]:
     """The fields of documents, as far as they are needed, and which documents may answer; None where all may."""
+    wanted = frozenset(request.file_ids)
     if passes is None and request.group_by is None:
         expired = frozenset(world.store.documents.expired(team.name, collection.id, at))
+        if wanted:
+            return {}, (wanted - expired).__contains__
         return {}, (lambda file_id: file_id not in expired) if expired else None
     found: dict[str, Fields] = {}
     after = ""
     slices = TimeSlices()
     while rows := world.store.documents.fields(team.name, collection.id, at, after, _SLICE):
         for file_id, fields in rows:
-            if passes is None or passes(fields):
+            if (not wanted or file_id in wanted) and (passes is None or passes(fields)):
                 found[file_id] = fields
             await slices.pause()
         after = rows[-1][0]
@@ -177,6 +196,7 @@ async def _matches(
     """The chunks of the best candidates. What was removed while they were ranked is left out."""
     matches: list[Match] = []
     room = team.limits.search_response_bytes_max
+    team_id = world.team_id(team)
     slices = TimeSlices()
     for candidate in candidates:
         if len(matches) == limit:
@@ -186,7 +206,8 @@ async def _matches(
         document = world.store.documents.get(team.name, collection_id, file_id, at)
         if chunk is not None and document is not None and document.status is DocumentStatus.PROCESSED:
             room = _room_beside(chunk, document, room, team.limits)
-            matches.append(Match(candidate, chunk, document))
+            page = (chunk.page_number or 0) if team.profile.pdf_page_numbers else 0
+            matches.append(Match(candidate, chunk, document, team_id, page))
         await slices.pause()
     return matches
 

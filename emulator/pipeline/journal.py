@@ -212,7 +212,8 @@ class Journal:
         if secret is not None:
             _scrub(entry, secret)
         entry.refused(error)
-        reason = error.message if secret is None else strike(error.message, secret)
+        sentence = error.hint or error.message
+        reason = sentence if secret is None else strike(sentence, secret)
         entry.reason = reason[:REASON_CHARS_MAX]
         entry.status, entry.response_headers = status, _struck(headers, secret)
         entry.end()

@@ -15,6 +15,7 @@ from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.core.profiles import Reaction
 from emulator.domain.keys import bearer, team_of
 from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
+from emulator.http.near_misses import near_misses
 from emulator.http.requests import Request, header, transport_of
 from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
 from emulator.http.routing import TableRoute, raw_path
@@ -25,14 +26,23 @@ from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.perform import perform
 from emulator.rest.bodies import encoded, refusal
 from emulator.rest.envelope import Scope, cancelled_on_disconnect, envelope_of, headers_of
+from emulator.rest.field_suggestions import suggest
 from emulator.rest.protojson import FromProtoJson
-from emulator.rest.reading import FromJson, FromStream
+from emulator.rest.reading import FromJson, FromQuery, FromStream, query_names
 from emulator.rest.route import Route
 from emulator.rest.routes import NOT_EMULATED, ROUTES, plane_of
-from emulator.rest.unread import unread_fields
+from emulator.rest.unread import Ignored, unread_fields, unread_parameters
 from emulator.state.world import World
 
 NAMES_SHOWN = 8  # in a header
+PATH_CHARS_SHOWN = 100  # in a header
+
+# Recorded on the inference host, 2025-07 and later. The management host's answer is not known: it gets the sentence in
+# the dialect of its other refusals.
+UNKNOWN_ROUTE_CODE = "Some requested entity was not found"
+UNKNOWN_ROUTE = (
+    "No handler found on route. Please double check your URL and consult https://api.x.ai/docs for more information."
+)
 
 
 class Rest:
@@ -72,7 +82,7 @@ class Rest:
         return refusal(ApiError(Kind.PERMISSION_DENIED, refused, rule="host"), plane_of(raw_path(scope)))
 
     async def _not_found(self, request: StarletteRequest, error: HTTPException) -> Response:
-        unknown = _unknown(raw_path(request.scope))
+        unknown = _unknown(request.method, raw_path(request.scope))
         # OpenAI's clients try a 5xx again unless they are told not to.
         more = [(b"x-should-retry", b"false")] if unknown.kind is Kind.NOT_EMULATED else []
         return self._unmatched(request.scope, unknown, *more)
@@ -122,11 +132,10 @@ class Rest:
         envelope.body_bytes = request.received_bytes
         if request.received and not isinstance(route.read, FromStream):
             envelope.body = request.received
-            if isinstance(route.read, FromJson):
-                camel_case = isinstance(route.read, FromProtoJson)
-                call.unread = unread_fields(request.received, route.read.shape, camel_case=camel_case)
-        if call.unread and call.team.profile.unread_fields is not Reaction.ACCEPT:
-            call.warn(f"nobody reads {_listed(call.unread)}")
+        ignored = _ignored(call, route, request)
+        call.unread = list(ignored)
+        if ignored and call.team.profile.unread_fields is not Reaction.ACCEPT:
+            call.warn(f"unknown fields ignored: {_listed(route.operation, ignored)}")
         response.raw_headers += encoded(call.labels)
         size = response.content_bytes if isinstance(response, ContentResponse) else None
         self._world.journal.replied(call, response.status_code, response.body, size, _headers(request.scope, response))
@@ -149,16 +158,36 @@ def _credentials(headers: Mapping[bytes, bytes]) -> str | None:
     return bearer(headers.get(b"authorization", b"").decode("latin-1"))
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _ignored(call: Call, route: Route, request: Request) -> Ignored:
+    """Return the fields of a request that the server ignores."""
+    read = route.read
+    if isinstance(read, FromJson) and request.received:
+        return unread_fields(request.received, read.shape, camel_case=isinstance(read, FromProtoJson))
+    if isinstance(read, FromQuery) and request.scope["query_string"]:
+        return unread_parameters(query_names(request, call.team.limits), read.shape)
+    return {}
 
 
-def _unknown(path: str) -> ApiError:
+def _listed(operation: str, ignored: Ignored) -> str:
+    """Return the names for a header, each with the field that was probably meant."""
+    names = []
+    for name, known in itertools.islice(ignored.items(), NAMES_SHOWN):
+        meant = suggest(operation, name, known)
+        names.append(name if meant is None else f"{name} (use {meant})")
+    more = len(ignored) - NAMES_SHOWN
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def _unknown(method: str, path: str) -> ApiError:
+    """Return the refusal of a path that is no route: 501 for one that is not emulated, else the recorded 404."""
     for prefix, reason in NOT_EMULATED.items():
         if path == prefix or path.startswith(f"{prefix}/"):
             return ApiError(Kind.NOT_EMULATED, f"{path[:200]}: {reason}.", rule="not_emulated")
-    return ApiError(Kind.NOT_FOUND, f"There is no {path[:200]} in this API.", rule="unknown_route")
+    hint = f"There is no {path[:PATH_CHARS_SHOWN]} in this API."
+    nearest = near_misses(method, path, ROUTES, limit=1)
+    if nearest:
+        hint += f" Nearest: {nearest[0].method} {nearest[0].path}"
+    return ApiError(Kind.NOT_FOUND, UNKNOWN_ROUTE, rule="unknown_route", code=UNKNOWN_ROUTE_CODE, hint=hint)
 
 
 def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:

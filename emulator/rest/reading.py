@@ -112,6 +112,17 @@ def query(request: Request, shape: type, limits: Limits) -> Any:
     return found
 
 
+def query_names(request: Request, limits: Limits) -> list[str]:
+    """Return the decoded names of the query parameters; none of a query that is too long or not valid UTF-8."""
+    raw: bytes = request.scope["query_string"]
+    if limits.query_string_bytes_max is not None and len(raw) > limits.query_string_bytes_max:
+        return []
+    try:
+        return [name for name, _ in query_pairs(raw.decode("latin-1"))]
+    except UnicodeDecodeError:
+        return []
+
+
 @functools.cache
 def _lists(shape: type) -> frozenset[str]:
     """The parameters of a shape that may come several times."""

@@ -1,11 +1,11 @@
-"""Which fields of a JSON body or a query nobody reads: those that its shape does not declare."""
+"""Find the fields of a JSON body or a query that its shape does not declare, and that the server so ignores."""
 
 from __future__ import annotations
 
 import functools
 import types
 import typing
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,20 +13,31 @@ import msgspec
 from emulator.rest import protojson
 
 BODY_BYTES_MAX = 256 * 1024  # a larger body is not read a second time
+NAME_CHARS_MAX = 100  # of an ignored field; the rest of a longer name is cut off
 
 
-def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> list[str]:
-    """The paths of the fields of a body that the shape does not declare; none for a body that is no JSON."""
+# The paths of the ignored fields, each with the names that are declared beside it.
+Ignored = dict[str, Collection[str]]
+
+
+def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> Ignored:
+    """Return the ignored fields of a body; none of one that is not JSON."""
     if len(body) > BODY_BYTES_MAX:
-        return []
+        return {}
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return []
-    return list(dict.fromkeys(_unread(value, shape, "", camel_case)))
+        return {}
+    return dict(_unread(value, shape, "", camel_case))
 
 
-def _unread(value: Any, shape: Any, prefix: str, camel_case: bool) -> Iterator[str]:
+def unread_parameters(names: Iterable[str], shape: type) -> Ignored:
+    """Return the ignored parameters of a query, by their decoded names."""
+    known = _fields(shape, False)
+    return {name[:NAME_CHARS_MAX]: known for name in names if name not in known}
+
+
+def _unread(value: Any, shape: Any, prefix: str, camel_case: bool) -> Iterator[tuple[str, Collection[str]]]:
     struct, item = _declared(shape)
     if struct is not None and isinstance(value, dict):
         known = _fields(struct, camel_case)
@@ -34,7 +45,7 @@ def _unread(value: Any, shape: Any, prefix: str, camel_case: bool) -> Iterator[s
             if name in known:
                 yield from _unread(member, known[name], f"{prefix}{name}.", camel_case)
             else:
-                yield f"{prefix}{name[:100]}"
+                yield f"{prefix}{name[:NAME_CHARS_MAX]}", known
     elif item is not None and isinstance(value, list):
         for member in value:
             yield from _unread(member, item, prefix, camel_case)

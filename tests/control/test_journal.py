@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator import Emulator
-from emulator.control.near_misses import edits, near_misses
 from emulator.domain.json_depth import WALKED_MAX
+from emulator.http.near_misses import edits, near_misses
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 from tests.serving import PATIENCE_SECONDS
@@ -165,13 +165,16 @@ def test_the_fields_that_nobody_read_are_told(control: httpx.Client, rest: httpx
     """In the journal, and in a warning to the client; where the profile is silent the journal still knows."""
     body = {"name": "a", "content_type": "x", "expire_after": 3600, "nested": {"a": 1}}
     reply = rest.post("/v1/files:initialize", json=body)
-    assert reply.headers["x-emulator-warning"] == "nobody reads expire_after, nested"
+    assert reply.headers["x-emulator-warning"] == "unknown fields ignored: expire_after (use expires_after), nested"
     assert last(control)["unread_fields"] == ["expire_after", "nested"]
     reply = rest.post("/v1/files/batch_upload", json={"files": [{**body, "x\r\ny": 1}]})
     assert last(control)["unread_fields"] == ["files.expire_after", "files.nested", "files.x\r\ny"]
     assert "x\\r\\ny" in reply.headers["x-emulator-warning"]
     refused = rest.post("/v1/files:initialize", json={"filename": "a", "content_type": "x"})
-    assert (refused.status_code, refused.headers["x-emulator-warning"]) == (422, "nobody reads filename")
+    assert (refused.status_code, refused.headers["x-emulator-warning"]) == (
+        422,
+        "unknown fields ignored: filename",
+    )
     control.patch("/teams/default", json={"profile": "relaxed"})
     assert "x-emulator-warning" not in rest.post("/v1/files:initialize", json=body).headers
     assert last(control)["unread_fields"] == ["expire_after", "nested"]

@@ -36,7 +36,8 @@ def test_a_hybrid_ranking_is_explained(control: httpx.Client, rest: httpx.Client
     assert [match["rank"] for match in report["matches"]] == [1, 2, 3]
     first, second, third = report["matches"]
     assert first["filename"] == "ash.txt"
-    assert first["fields"] == {"tree": "ash.txt"}
+    assert first["fields"] == answered[0]["fields"]
+    assert first["fields"]["tree"] == "ash.txt"
     assert (first["keyword"]["rank"], second["keyword"], third["keyword"]) == (1, None, None)
     assert third["vector"]["score"] == 0
     for match in report["matches"]:

@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from emulator import Emulator
+from emulator.rest.bind import UNKNOWN_ROUTE
 
 
 @pytest.fixture
@@ -77,14 +78,16 @@ def test_mounted_app_serves_below_its_path(mounted: TestClient) -> None:
 def test_mounted_app_decodes_ids_after_the_split(mounted: TestClient) -> None:
     """`%2F` and `%3A` belong to the id there too."""
     assert mounted.get("/xai/v1/batches/team%2Fbatch%3Acancel").json()["error"] == "Batch not found"
-    assert mounted.get("/xai/v1/batches/team/batch:cancel").json()["error"].startswith("There is no /v1/batches/team/")
+    unknown = mounted.get("/xai/v1/batches/team/batch:cancel")
+    assert unknown.headers["x-emulator-hint"].startswith("There is no /v1/batches/team/batch:cancel in this API.")
     assert mounted.get("/xai/v1/files/%ff").status_code == 400
 
 
 def test_mounted_app_refuses_unknown_paths_in_its_dialect(mounted: TestClient) -> None:
     """The paths it speaks of are its own; a wrong method gets Allow."""
     reply = mounted.get("/xai/v1/nope")
-    assert (reply.status_code, reply.json()["error"]) == (404, "There is no /v1/nope in this API.")
+    assert (reply.status_code, reply.json()["error"]) == (404, UNKNOWN_ROUTE)
+    assert reply.headers["x-emulator-hint"].startswith("There is no /v1/nope in this API.")
     wrong = mounted.patch("/xai/v1/files")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
     journal = mounted.get("/xai/_emulator/requests/unmatched").json()["requests"]

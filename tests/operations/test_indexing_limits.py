@@ -186,6 +186,7 @@ async def test_search_response_above_limit_is_refused(world: World, most: int, r
     [
         ("documents.batch_get", "batch_get_documents_max", lambda ids: BatchGetDocuments("c", ids)),
         ("documents.search", "search_collections_max", lambda ids: SearchDocuments("x", ids)),
+        ("documents.search", "search_files_max", lambda ids: SearchDocuments("x", ["c"], file_ids=ids)),
     ],
 )
 @pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])

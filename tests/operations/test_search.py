@@ -21,6 +21,7 @@ from emulator.state.settings import Settings
 from emulator.state.world import World
 from emulator.store.index import Question
 from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
+from tests.search.test_extract_documents import pdf
 
 WORDS = ("fox", "hedge", "rain", "wind")
 QUERY = "fox hedge rain"
@@ -175,6 +176,20 @@ def counted(store: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> list[An
     calls, call = list[Any](), getattr(store, method)
     monkeypatch.setattr(store, method, lambda *what: (calls.append(what), call(*what))[1])
     return calls
+
+
+# --- pages
+
+
+@pytest.mark.parametrize(("profile", "pages"), [("documented", [0, 1]), ("relaxed", [0, 1]), ("strict", [0, 0])])
+async def test_page_number_is_the_page_of_a_pdf_and_0_elsewhere(world: World, profile: str, pages: list[int]) -> None:
+    """The real service was seen to send 0 for a PDF of two pages too; the strict profile does so."""
+    collection = (await run(world, "collections.create", CreateCollection("c"))).id
+    for name, data in (("a.txt", b"fox"), ("b.pdf", pdf("The fox ran", ""))):
+        await run(world, "documents.add", AddDocument(collection, await uploaded(world, name, data)))
+    world.configure(world.team("default"), {"profile": profile})
+    matches = await search(world, [collection], query="fox", mode=Mode.KEYWORD)
+    assert sorted(match.page_number for match in matches) == pages
 
 
 # --- what is gone

@@ -113,7 +113,7 @@ def test_a_wrong_method_names_the_right_ones(rest: httpx.Client) -> None:
 def test_paths_that_are_not_here(rest: httpx.Client) -> None:
     """An unknown path is a 404, one of the real service that is not emulated a 501 that says so."""
     unknown, elsewhere = rest.get("/v1/nothing"), rest.post("/v1/chat/completions", json={})
-    assert (unknown.status_code, unknown.json()["code"]) == (404, "not-found")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "Some requested entity was not found")
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (501, "unimplemented")
     assert "not emulated" in elsewhere.json()["error"]
 
@@ -226,3 +226,20 @@ def test_the_key_describes_itself(emulator: Emulator, rest: httpx.Client) -> Non
     assert emulator.api_key not in str(key) + str(me)
     other = httpx.get(f"{emulator.base_url}/api-key", headers={"authorization": f"Bearer {emulator.api_key}@b"}).json()
     assert other["team_id"] != key["team_id"]
+
+
+def test_unknown_route_is_refused_in_the_recorded_words(rest: httpx.Client) -> None:
+    """Recorded 2025-07 and later; which route was meant stands in a header, for the body has to be the service's."""
+    reply = rest.get("/v1/fils/file_1")
+    assert reply.status_code == 404
+    assert reply.content == (
+        b'{"code":"Some requested entity was not found","error":"No handler found on route. '
+        b'Please double check your URL and consult https://api.x.ai/docs for more information."}'
+    )
+    hint = "There is no /v1/fils/file_1 in this API. Nearest: GET /v1/files/{file_id}"
+    assert reply.headers["x-emulator-hint"] == hint
+    assert rest.get("/_emulator/requests/unmatched").json()["requests"][-1]["request"]["reason"] == hint
+
+
+def test_unknown_route_with_a_long_path_has_a_short_hint(rest: httpx.Client) -> None:
+    assert len(rest.get("/v1/" + "x" * 5000).headers["x-emulator-hint"]) <= 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from emulator import Emulator
 
 SHAPE = "Failed to deserialize the JSON body into the target type: "
 HYBRID, SEMANTIC, KEYWORD = ({"type": word} for word in ("hybrid", "semantic", "keyword"))
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 MODES = [HYBRID, SEMANTIC, KEYWORD]
 
 
@@ -68,14 +70,61 @@ def test_a_match_has_the_documented_shape(library: Library, mode: object) -> Non
     reply = library.search(collection, retrieval_mode=mode)
     match = reply.json()["matches"][0]
     assert reply.headers["content-type"] == "application/json"
-    assert list(match) == ["file_id", "chunk_id", "chunk_content", "score", "collection_ids", "fields"]
+    assert list(match) == ["file_id", "chunk_id", "chunk_content", "score", "collection_ids", "fields", "page_number"]
     assert match["file_id"] == file
     assert match["chunk_content"] == "An ash in the garden"
     assert match["collection_ids"] == [collection]
+    title, uri = match["fields"].pop("title"), match["fields"].pop("chroma:uri")
+    assert title == "a.txt"
+    assert re.fullmatch(f"teams/{UUID}/files/{file}", uri)
     assert match["fields"] == {"author": "Ada", "year": "1843"}
+    assert match["page_number"] == 0
     assert match["score"] > 0
     if mode in (None, HYBRID):
         assert match["score"] == pytest.approx(1 / 61)
+
+
+def test_document_field_named_title_wins_over_the_file_name(library: Library) -> None:
+    """Observed live: `fields` holds `title`, the name of the file; a field of the document is not overwritten."""
+    collection = library.collection()
+    library.document(collection, "An ash", title="Trees")
+    assert library.found(collection)[0]["fields"]["title"] == "Trees"
+
+
+def test_service_fields_are_not_seen_by_filters(library: Library) -> None:
+    """A filter over `title` sees the fields of documents only."""
+    collection = library.collection()
+    library.document(collection, "An ash", name="a.txt")
+    declared = library.document(collection, "An ash", name="b.txt", title="a.txt")
+    assert library.files(collection, filter='title = "a.txt"') == [declared]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("filter", [None, 'author = "Ada"'])
+def test_file_ids_restrict_a_search_to_these_documents(library: Library, mode: object, filter: str | None) -> None:
+    """Observed live, 2026-10: accepted beside collection_ids, although it is not documented."""
+    collection = library.collection()
+    files = [library.document(collection, "An ash", name=f"{number}.txt", author="Ada") for number in range(3)]
+    for wanted in (files[:1], files[1:], ["file_unknown"]):
+        source = {"collection_ids": [collection], "file_ids": wanted}
+        body = {"query": "ash", "source": source, "retrieval_mode": mode, "filter": filter}
+        matches = library.rest.post("/v1/documents/search", json=body).raise_for_status().json()["matches"]
+        assert sorted(match["file_id"] for match in matches) == sorted(set(wanted) & set(files))
+
+
+def test_file_ids_without_collection_ids_are_refused(library: Library) -> None:
+    """Observed live, 2026-10: the list of collections must not be empty all the same."""
+    body = {"query": "ash", "source": {"collection_ids": [], "file_ids": ["file_1"]}}
+    reply = library.rest.post("/v1/documents/search", json=body)
+    assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "collection_ids")
+
+
+def test_empty_file_ids_restrict_nothing(library: Library) -> None:
+    collection = library.collection()
+    file = library.document(collection, "An ash")
+    body = {"query": "ash", "source": {"collection_ids": [collection], "file_ids": []}}
+    matches = library.rest.post("/v1/documents/search", json=body).raise_for_status().json()["matches"]
+    assert [match["file_id"] for match in matches] == [file]
 
 
 @pytest.mark.parametrize("mode", MODES)

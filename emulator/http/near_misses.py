@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
-
-from emulator.control.route import ApiRoute
 
 _PARAMETER = re.compile(r"\{\w+\}")
 DISTANCE_MAX = 8
 LETTERS_PER_MISTAKE = 3
 TARGET_CHARS_MAX = 300
+
+
+class ApiRoute(Protocol):
+    """A route of the REST API."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def operation(self) -> str: ...
 
 
 class NearMiss(Struct):
