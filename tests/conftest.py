@@ -1,6 +1,8 @@
 """What every test runs under: one Hypothesis profile, and an emulator per module."""
 
+import functools
 import os
+import ssl
 from collections.abc import Iterator
 
 import httpx
@@ -15,6 +17,9 @@ hypothesis.settings.register_profile("suite", deadline=None)
 # Where a change is judged, the same code meets the same examples; new ones are looked for everywhere else.
 hypothesis.settings.register_profile("judge", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("judge" if os.environ.get("CI") else "suite")
+
+# A client of httpx or openai reads every trusted certificate when it is made: 20 ms, though no test uses TLS.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 
 @pytest.fixture(scope="module")
