@@ -21,7 +21,7 @@ from emulator.rpc.methods import METHODS
 from emulator.rpc.methods import NOT_EMULATED as METHODS_NOT_EMULATED
 from tests.rpc.client import Rpc, data, init, message, trailers
 
-# Every path of the Files, Collections, Documents-search and Batch APIs that xAI's documents name.
+# Every path of the emulated APIs that xAI's documents name.
 DOCUMENTED = """
 POST /v1/files
 GET /v1/files
@@ -58,6 +58,16 @@ GET /v1/collections/{collection_id}/documents/{file_id}
 PATCH /v1/collections/{collection_id}/documents/{file_id}
 DELETE /v1/collections/{collection_id}/documents/{file_id}
 GET /v1/collections/{collection_id}/documents:batchGet
+GET /v1/models
+GET /v1/models/{model_id}
+GET /v1/language-models
+GET /v1/language-models/{model_id}
+GET /v1/image-generation-models
+GET /v1/image-generation-models/{model_id}
+GET /v1/video-generation-models
+GET /v1/video-generation-models/{model_id}
+GET /v1/embedding-models
+GET /v1/embedding-models/{model_id}
 """
 # Paths of the emulator itself, where URLs that it hands out lead to.
 OWN = {"GET /_files-cdn/{token}/{name}", "GET /_media/{token}/{name}"}

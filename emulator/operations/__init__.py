@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from emulator.operations import auth, batches, batches_results, collections, documents, files, search, uploads
 from emulator.operations.base import Operation
+from emulator.operations.chat import models
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
-    for module in (files, uploads, collections, documents, search, batches, batches_results, auth)
+    for module in (files, uploads, collections, documents, search, batches, batches_results, auth, models)
     for operation in module.OPERATIONS
 }

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from emulator.rpc import batches, collections, files, search
+from emulator.rpc import batches, collections, files, models, search
 from emulator.rpc.reading import Method
 
-METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS, *search.METHODS)
+METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS, *search.METHODS, *models.METHODS)
 
 # What xai-sdk knows besides: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
 NOT_EMULATED: dict[str, str] = {
     "xai_api.Chat": "chat is not emulated; batches of chat requests are",
     "xai_api.Embedder": "embeddings are not emulated",
     "xai_api.Image": "image generation is not emulated; batches of image requests are",
-    "xai_api.Models": "model lists are not emulated",
     "xai_api.Sample": "text completion is not emulated",
     "xai_api.Tokenize": "tokenization is not emulated",
     "xai_api.Video": "video generation is not emulated; batches of video requests are",

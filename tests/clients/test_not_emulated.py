@@ -14,7 +14,6 @@ from emulator import Emulator
 CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
     "chat": lambda client: client.chat.completions.create(model="grok-4", messages=[]),
     "responses": lambda client: client.responses.create(model="grok-4", input="x"),
-    "models": lambda client: client.models.list(),
 }
 
 

@@ -1,0 +1,193 @@
+"""The models: names, aliases, prices and what each accepts. One table serves the lists, the refusals and the costs.
+
+Prices are in ticks of 1e-10 US dollar: for a token, an image, or a second of video. Where a row has no source of its
+own, it is as recorded live in September 2026. Cached prices of grok-4.5 to 4.7 and the creation times of grok-4.5,
+grok-4.6 and grok-build-0.1 are assumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypeVar
+
+import msgspec
+
+LONG_CONTEXT_THRESHOLD = 200_000  # prompt tokens from which on a request costs twice as much (recorded, 2026-09)
+LONG_CONTEXT_FACTOR = 2
+_EFFORTS = frozenset({"low", "medium", "high", "xhigh", "minimal"})
+
+
+class LanguageModel(msgspec.Struct, frozen=True):
+    """A model that answers a conversation. `efforts` is None where it refuses every reasoning effort."""
+
+    id: str
+    created: int  # Unix seconds
+    prompt_price: int
+    cached_price: int
+    completion_price: int
+    context_tokens_max: int
+    efforts: frozenset[str] | None = None
+    aliases: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()  # names of older models that it answers for, and which no list shows
+    accepts_stop: bool = False
+    recorded_fingerprint: str = ""
+    input_modalities: tuple[str, ...] = ("text", "image")
+    output_modalities: tuple[str, ...] = ("text",)
+    search_price: int = 0
+    version: str = "1.0"
+
+    @property
+    def fingerprint(self) -> str:
+        """The recorded fingerprint, or one of the same form."""
+        return self.recorded_fingerprint or _fingerprint(self.id)
+
+    @property
+    def image_token_price(self) -> int:
+        """The price of a token of an image in the prompt; 0 where the model takes none."""
+        return self.prompt_price if "image" in self.input_modalities else 0
+
+
+class ImageModel(msgspec.Struct, frozen=True):
+    """A model that makes images."""
+
+    id: str
+    created: int
+    image_price: int
+    aliases: tuple[str, ...] = ()
+    max_prompt_length: int = 8000
+    input_modalities: tuple[str, ...] = ("text", "image")
+    output_modalities: tuple[str, ...] = ("image",)
+    version: str = "1.0"
+
+    @property
+    def fingerprint(self) -> str:
+        return _fingerprint(self.id)
+
+
+class VideoModel(msgspec.Struct, frozen=True):
+    """A model that makes videos."""
+
+    id: str
+    created: int
+    second_price: int
+    aliases: tuple[str, ...] = ()
+    input_modalities: tuple[str, ...] = ("text", "image", "video")
+    output_modalities: tuple[str, ...] = ("video",)
+    version: str = "1.0"
+
+    @property
+    def fingerprint(self) -> str:
+        return _fingerprint(self.id)
+
+
+class EmbeddingModel(msgspec.Struct, frozen=True):
+    """A model that makes vectors. The live service lists none (recorded, 2026-09)."""
+
+    id: str
+    created: int
+    prompt_price: int
+    aliases: tuple[str, ...] = ()
+    input_modalities: tuple[str, ...] = ("text",)
+    output_modalities: tuple[str, ...] = ("embedding",)
+    version: str = "1.0"
+
+    @property
+    def fingerprint(self) -> str:
+        return _fingerprint(self.id)
+
+
+Model = LanguageModel | ImageModel | VideoModel | EmbeddingModel
+M = TypeVar("M", LanguageModel, ImageModel, VideoModel, EmbeddingModel)
+
+
+def _fingerprint(id: str) -> str:
+    return f"fp_{hashlib.blake2b(id.encode(), digest_size=8).hexdigest()}"
+
+
+def _with_latest(*names: str) -> tuple[str, ...]:
+    return tuple(each for name in names for each in (name, f"{name}-latest"))
+
+
+LANGUAGE_MODELS: tuple[LanguageModel, ...] = (
+    LanguageModel(
+        *("grok-4.7", 1_789_516_800, 20_000, 5_000, 60_000, 500_000),
+        efforts=_EFFORTS,
+    ),
+    LanguageModel(
+        *("grok-4.6", 1_785_542_400, 20_000, 5_000, 60_000, 500_000),
+        efforts=_EFFORTS,
+        recorded_fingerprint="fp_a7b4933f4a93564d",
+    ),
+    LanguageModel(
+        *("grok-4.5", 1_782_864_000, 20_000, 5_000, 60_000, 500_000),
+        efforts=_EFFORTS - {"xhigh"},
+        aliases=("grok-build-latest",),
+        recorded_fingerprint="fp_2fda1e3fdd929079",
+    ),
+    LanguageModel(
+        *("grok-4.3", 1_776_556_800, 12_500, 2_000, 25_000, 1_000_000),
+        efforts=_EFFORTS | {"none"},
+        aliases=("grok-4.3-latest", "grok-latest"),
+        # Migration guide of May 2026: the models before grok-4.20 lead here.
+        retired=(
+            *_with_latest("grok-3", "grok-3-fast", "grok-3-mini", "grok-3-mini-fast"),
+            *("grok-3-beta", "grok-3-fast-beta", "grok-3-mini-beta", "grok-3-mini-fast-beta"),
+            *("grok-4-0709", *_with_latest("grok-4", "grok-4-fast", "grok-4-1-fast")),
+            *_with_latest("grok-4-fast-reasoning", "grok-4-fast-non-reasoning"),
+            *_with_latest("grok-4-1-fast-reasoning", "grok-4-1-fast-non-reasoning"),
+        ),
+        accepts_stop=True,
+        recorded_fingerprint="fp_eb3c003fc66c14ed",
+    ),
+    LanguageModel(
+        *("grok-4.20-0309-reasoning", 1_773_014_400, 12_500, 2_000, 25_000, 2_000_000),
+        aliases=("grok-4.20", "grok-4.20-0309", "grok-4.20-reasoning", "grok-4.20-reasoning-latest"),
+        accepts_stop=True,
+    ),
+    LanguageModel(
+        *("grok-4.20-0309-non-reasoning", 1_773_014_400, 12_500, 2_000, 25_000, 2_000_000),
+        aliases=("grok-4.20-non-reasoning", "grok-4.20-non-reasoning-latest"),
+        accepts_stop=True,
+    ),
+    LanguageModel(
+        *("grok-4.20-multi-agent-0309", 1_773_014_400, 12_500, 2_000, 25_000, 2_000_000),
+        efforts=_EFFORTS,
+        aliases=("grok-4.20-multi-agent", "grok-4.20-multi-agent-latest"),
+        accepts_stop=True,
+    ),
+    LanguageModel(
+        *("grok-build-0.1", 1_779_321_600, 10_000, 2_000, 20_000, 256_000),
+        aliases=("grok-code-fast-1",),
+        input_modalities=("text",),
+    ),
+)
+IMAGE_MODELS: tuple[ImageModel, ...] = (
+    ImageModel("grok-imagine-image", 1_769_472_000, 200_000_000),
+    ImageModel("grok-imagine-image-2.0", 1_785_542_400, 600_000_000),
+    ImageModel("grok-imagine-image-quality", 1_773_014_400, 700_000_000, aliases=("grok-imagine-image-pro",)),
+)
+VIDEO_MODELS: tuple[VideoModel, ...] = (
+    VideoModel("grok-imagine-video", 1_769_472_000, 500_000_000),
+    VideoModel("grok-imagine-video-1.5", 1_785_542_400, 500_000_000),  # its price is not known
+)
+EMBEDDING_MODELS: tuple[EmbeddingModel, ...] = ()
+MODELS: tuple[Model, ...] = (*LANGUAGE_MODELS, *IMAGE_MODELS, *VIDEO_MODELS, *EMBEDDING_MODELS)
+
+
+def find(name: str, models: tuple[M, ...]) -> M | None:
+    """Return the model of a name, an alias or a retired name; None where there is none."""
+    for model in models:
+        if name == model.id or name in model.aliases:
+            return model
+        if isinstance(model, LanguageModel) and name in model.retired:
+            return model
+    return None
+
+
+def find_any(name: str) -> Model | None:
+    """Return the model of any kind that has a name or an alias."""
+    for models in (LANGUAGE_MODELS, IMAGE_MODELS, VIDEO_MODELS, EMBEDDING_MODELS):
+        found: Model | None = find(name, models)  # type: ignore[type-var]  # a tuple of one kind each
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,47 @@
+"""The table of models: names lead to one model each, and prices are whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from emulator.domain.chat.models import LANGUAGE_MODELS, MODELS, LanguageModel, find, find_any
+
+
+def test_every_name_leads_to_one_model() -> None:
+    names = Counter[str]()
+    for model in MODELS:
+        names.update((model.id, *model.aliases))
+        if isinstance(model, LanguageModel):
+            names.update(model.retired)
+    assert {name for name, times in names.items() if times > 1} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("grok-4.3", "grok-4.3"),
+        ("grok-latest", "grok-4.3"),
+        ("grok-4-fast-non-reasoning", "grok-4.3"),
+        ("grok-3-mini", "grok-4.3"),
+        ("grok-code-fast-1", "grok-build-0.1"),
+        ("grok-4.20", "grok-4.20-0309-reasoning"),
+    ],
+)
+def test_alias_or_retired_name_finds_its_model(name: str, id: str) -> None:
+    found = find(name, LANGUAGE_MODELS)
+    assert found is not None
+    assert found.id == id
+    assert find_any(name) == found
+
+
+@pytest.mark.parametrize("name", ["latest", "grok-2", "grok-imagine-image", ""])
+def test_unknown_name_finds_no_language_model(name: str) -> None:
+    assert find(name, LANGUAGE_MODELS) is None
+
+
+def test_every_model_has_fingerprint_of_recorded_form() -> None:
+    for model in MODELS:
+        assert len(model.fingerprint) == len("fp_eb3c003fc66c14ed")
+        assert model.fingerprint.startswith("fp_")
