@@ -97,7 +97,7 @@ class EmbeddingModel(msgspec.Struct, frozen=True):
 
 
 Model = LanguageModel | ImageModel | VideoModel | EmbeddingModel
-M = TypeVar("M", LanguageModel, ImageModel, VideoModel, EmbeddingModel)
+M = TypeVar("M", bound=Model)
 
 
 def _fingerprint(id: str) -> str:
@@ -176,18 +176,10 @@ MODELS: tuple[Model, ...] = (*LANGUAGE_MODELS, *IMAGE_MODELS, *VIDEO_MODELS, *EM
 
 def find(name: str, models: tuple[M, ...]) -> M | None:
     """Return the model of a name, an alias or a retired name; None where there is none."""
-    for model in models:
-        if name == model.id or name in model.aliases:
-            return model
-        if isinstance(model, LanguageModel) and name in model.retired:
-            return model
-    return None
+    return next((model for model in models if name in names(model)), None)
 
 
-def find_any(name: str) -> Model | None:
-    """Return the model of any kind that has a name or an alias."""
-    for models in (LANGUAGE_MODELS, IMAGE_MODELS, VIDEO_MODELS, EMBEDDING_MODELS):
-        found: Model | None = find(name, models)  # type: ignore[type-var]  # a tuple of one kind each
-        if found is not None:
-            return found
-    return None
+def names(model: Model) -> tuple[str, ...]:
+    """Return every name by which a request may ask for a model."""
+    retired = model.retired if isinstance(model, LanguageModel) else ()
+    return (model.id, *model.aliases, *retired)

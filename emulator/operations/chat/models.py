@@ -18,7 +18,6 @@ from emulator.domain.chat.models import (
     Model,
     VideoModel,
     find,
-    find_any,
 )
 from emulator.domain.keys import Plane
 from emulator.errors import ApiError, Kind
@@ -46,7 +45,7 @@ async def list_models(world: World, call: Call, request: ListModels) -> tuple[Mo
 
 async def get_model(world: World, call: Call, request: ModelName) -> Model:
     """Return one model of any kind."""
-    return _required(find_any(request.model_id), request)
+    return _required(find(request.model_id, MODELS), request)
 
 
 async def list_language(world: World, call: Call, request: ListModels) -> tuple[LanguageModel, ...]:

@@ -6,16 +6,12 @@ from collections import Counter
 
 import pytest
 
-from emulator.domain.chat.models import LANGUAGE_MODELS, MODELS, LanguageModel, find, find_any
+from emulator.domain.chat.models import LANGUAGE_MODELS, MODELS, find, names
 
 
 def test_every_name_leads_to_one_model() -> None:
-    names = Counter[str]()
-    for model in MODELS:
-        names.update((model.id, *model.aliases))
-        if isinstance(model, LanguageModel):
-            names.update(model.retired)
-    assert {name for name, times in names.items() if times > 1} == set()
+    times = Counter(name for model in MODELS for name in names(model))
+    assert {name for name, count in times.items() if count > 1} == set()
 
 
 @pytest.mark.parametrize(
@@ -33,7 +29,7 @@ def test_alias_or_retired_name_finds_its_model(name: str, id: str) -> None:
     found = find(name, LANGUAGE_MODELS)
     assert found is not None
     assert found.id == id
-    assert find_any(name) == found
+    assert find(name, MODELS) == found
 
 
 @pytest.mark.parametrize("name", ["latest", "grok-2", "grok-imagine-image", ""])
