@@ -45,7 +45,8 @@ async def list_models(world: World, call: Call, request: ListModels) -> tuple[Mo
 
 async def get_model(world: World, call: Call, request: ModelName) -> Model:
     """Return one model of any kind."""
-    return _required(find(request.model_id, MODELS), request)
+    model: Model | None = find(request.model_id, MODELS)
+    return _required(model, request)
 
 
 async def list_language(world: World, call: Call, request: ListModels) -> tuple[LanguageModel, ...]:
