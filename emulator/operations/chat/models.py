@@ -46,7 +46,9 @@ async def list_models(world: World, call: Call, request: ListModels) -> tuple[Mo
 async def get_model(world: World, call: Call, request: ModelName) -> Model:
     """Return one model of any kind."""
     model: Model | None = find(request.model_id, MODELS)
-    return _required(model, request)
+    if model is None:
+        raise _unknown(request)
+    return model
 
 
 async def list_language(world: World, call: Call, request: ListModels) -> tuple[LanguageModel, ...]:
@@ -91,10 +93,13 @@ async def get_embedding(world: World, call: Call, request: ModelName) -> Embeddi
 
 def _required(model: T | None, request: ModelName) -> T:
     if model is None:
-        raise ApiError(
-            Kind.NOT_FOUND, f"Model not found: {request.model_id[:200]}", rule="model_not_found", param="model_id"
-        )
+        raise _unknown(request)
     return model
+
+
+def _unknown(request: ModelName) -> ApiError:
+    sentence = f"Model not found: {request.model_id[:200]}"
+    return ApiError(Kind.NOT_FOUND, sentence, rule="model_not_found", param="model_id")
 
 
 _REST = "OpenAPI: GET /v1/{}"
