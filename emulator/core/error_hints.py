@@ -72,6 +72,8 @@ RULES: dict[str, str] = {
     "file_based_batch": "A batch from a file is sealed: make one without input_file_id to add requests.",
     "closed_batch": "Make a new batch: this one is cancelled or has expired.",
     "timestamp": "Give a time that protobuf can hold.",
+    # Models
+    "model_not_found": "Name a model of GET /v1/models, or one of its aliases.",
     # Anything
     "not_found": "It was deleted, has expired, belongs to another team (the suffix of the key), or never was. "
     "The team's clock decides what has expired: GET /_emulator/clock.",
