@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from emulator.clock import MICROSECONDS
+from emulator.core.clock import MICROSECONDS
 from emulator.domain.chat.models import EmbeddingModel, ImageModel, LanguageModel, Model
 from emulator.operations.chat.models import ListModels, ModelName
 from emulator.rpc.messages import load, timestamp

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Confidence
 from emulator.domain.chat.models import (
     EMBEDDING_MODELS,
     IMAGE_MODELS,
@@ -20,10 +22,8 @@ from emulator.domain.chat.models import (
     find,
 )
 from emulator.domain.keys import Plane
-from emulator.errors import ApiError, Kind
-from emulator.limits import Confidence
 from emulator.operations.base import Call, Operation
-from emulator.world import World
+from emulator.state.world import World
 
 T = TypeVar("T")
 
