@@ -23,10 +23,10 @@ Receive = Callable[[], Awaitable[Message]]
 class Body:
     """The pieces of one request's body that have arrived and were not asked for yet."""
 
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._waiting = 0
-        self._more = True  # as far as uvicorn has told, which it does once
+    # Defaults of the class, because most requests have no body.
+    _pieces: deque[bytes] | None = None
+    _waiting = 0
+    _more = True  # whether uvicorn's own `receive` has more to tell
 
     @property
     def full(self) -> bool:
@@ -34,6 +34,8 @@ class Body:
 
     def add(self, piece: bytes) -> None:
         """Keep a piece until it is asked for."""
+        if self._pieces is None:
+            self._pieces = deque()
         self._pieces.append(piece)
         self._waiting += len(piece)
 
@@ -46,15 +48,11 @@ class Body:
                 if message["type"] != "http.request":
                     return message
                 self._more = message["more_body"]
-            body = self._next() if self._pieces else b""
+            body = self._pieces.popleft() if self._pieces else b""
+            self._waiting -= len(body)
             return {"type": "http.request", "body": body, "more_body": self._more or bool(self._pieces)}
 
         return receive_piece
-
-    def _next(self) -> bytes:
-        piece = self._pieces.popleft()
-        self._waiting -= len(piece)
-        return piece
 
 
 class BufferedReads(asyncio.BufferedProtocol):

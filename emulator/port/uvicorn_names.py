@@ -16,9 +16,9 @@ from uvicorn.server import ServerState
 from emulator.port.listen import CannotListen
 
 NAMES: dict[type, str] = {
-    HttpToolsProtocol: "_unset_keepalive_if_required connection_lost connection_made cycle data_received flow headers "
-    "logger loop on_body on_header on_headers_complete on_message_begin on_message_complete on_url parser scope "
-    "shutdown timeout_keep_alive_handler timeout_keep_alive_task transport url",
+    HttpToolsProtocol: "_unset_keepalive_if_required connection_lost connection_made cycle data_received "
+    "expect_100_continue flow headers logger loop on_body on_header on_headers_complete on_message_begin "
+    "on_message_complete on_url parser scope shutdown timeout_keep_alive_handler timeout_keep_alive_task transport url",
     RequestResponseCycle: "chunked_encoding disconnected keep_alive message_event more_body on_response "
     "response_complete response_started waiting_for_100_continue",
     FlowControl: "pause_reading write_paused",
