@@ -12,6 +12,7 @@ from starlette.requests import Request as StarletteRequest
 from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.port import TRANSPORT, Transport
 
+_HEADERS = "xai_emulator.headers"  # in the scope of a request: its headers by their names
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
@@ -49,12 +50,18 @@ class Request(StarletteRequest):
         return self.received
 
 
+def headers_of(scope: Any) -> dict[bytes, bytes]:
+    """The headers of a request by their names in lower case, of repeated ones the first; made once for a request."""
+    headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if headers is None:
+        headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    return headers
+
+
 def header(scope: Any, name: bytes) -> str | None:
     """The first value of a header, whose name is in lower case."""
-    for each, value in scope["headers"]:
-        if each == name:
-            return str(value, "latin-1")
-    return None
+    value = headers_of(scope).get(name)
+    return None if value is None else str(value, "latin-1")
 
 
 def transport_of(scope: Any) -> Transport | None:

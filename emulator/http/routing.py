@@ -97,14 +97,15 @@ class RouteTree(Generic[T]):
             if literal is not None:
                 node = literal
                 continue
-            value, colon, verb = segment.rpartition(":")
-            if colon and value and colon + verb in node.verbs:
-                name, node = node.verbs[colon + verb]
-            elif node.parameter is not None and segment:
-                (name, node), value = node.parameter, segment
-            else:
+            value, found = segment, node.parameter
+            if node.verbs:
+                start, colon, verb = segment.rpartition(":")
+                if start and colon + verb in node.verbs:
+                    value, found = start, node.verbs[colon + verb]
+            if found is None or not value:
                 return None
-            parameters[name] = _decoded(value)
+            name, node = found
+            parameters[name] = _decoded(value) if "%" in value else value
         return Match(node.methods, parameters) if node.methods else None
 
 

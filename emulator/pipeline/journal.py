@@ -84,7 +84,9 @@ class Entry:
         self.number, self.at, self.door, self.operation = number, at, door, operation
         self.real_at = wall()
         self.method, self.target = envelope.method, envelope.target[:TARGET_BYTES_MAX]
-        self.headers = [(name, value[:HEADER_BYTES_MAX]) for name, value in envelope.headers if name in HEADERS_KEPT]
+        self.headers: Sequence[tuple[bytes, bytes]] = [
+            (name, value[:HEADER_BYTES_MAX]) for name, value in envelope.headers if name in HEADERS_KEPT
+        ]
         self.codec: Codec | None = envelope.codec
         self._started = monotonic_ms()
 
@@ -328,10 +330,10 @@ def _without(texts: Iterable[str], secret: str | None) -> tuple[str, ...]:
     return tuple(texts) if secret is None else tuple(strike(text, secret) for text in texts)
 
 
-def _struck(headers: Sequence[tuple[bytes, bytes]], secret: str | None) -> list[tuple[bytes, bytes]]:
+def _struck(headers: Sequence[tuple[bytes, bytes]], secret: str | None) -> Sequence[tuple[bytes, bytes]]:
     """Return headers with the caller's key redacted."""
     if secret is None:
-        return list(headers)
+        return headers
     return [(name, strike(value.decode("latin-1"), secret).encode("latin-1")) for name, value in headers]
 
 

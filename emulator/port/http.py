@@ -280,6 +280,8 @@ class HttpConnection(HttpToolsProtocol):
         request = unanswered[0]
         if request.disconnected:
             return True
+        if request.response_started:
+            raise RuntimeError("The response has begun already.")
         head = b"\r\n".join([b": ".join(header) for header in headers])
         if head.count(b"\n") != len(headers) - 1 or head.count(b"\r") != len(headers) - 1:
             raise RuntimeError("A header has more than one line.")

@@ -16,7 +16,7 @@ from emulator.core.profiles import Reaction
 from emulator.domain.keys import bearer, team_of
 from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
 from emulator.http.near_misses import near_misses
-from emulator.http.requests import Request, header, transport_of
+from emulator.http.requests import Request, header, headers_of, transport_of
 from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
 from emulator.http.routing import TableRoute, raw_path
 from emulator.operations import OPERATIONS
@@ -25,7 +25,7 @@ from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.perform import perform
 from emulator.rest.bodies import encoded, refusal
-from emulator.rest.envelope import Scope, cancelled_on_disconnect, envelope_of, headers_of
+from emulator.rest.envelope import CancelOnDisconnect, Scope, envelope_of
 from emulator.rest.field_suggestions import suggest
 from emulator.rest.protojson import FromProtoJson
 from emulator.rest.reading import FromJson, FromQuery, FromStream, query_names
@@ -115,7 +115,7 @@ class Rest:
             if isinstance(route.read, FromStream):  # which sees the disconnect where it reads the body
                 result = await perform(self._world, call)
             else:
-                with cancelled_on_disconnect(scope):
+                with CancelOnDisconnect(scope):
                     result = await perform(self._world, call)
             response = route.write(request, result)
             if call.chaos is not None and isinstance(response, JsonResponse):
@@ -136,7 +136,8 @@ class Rest:
         call.unread = list(ignored)
         if ignored and call.team.profile.unread_fields is not Reaction.ACCEPT:
             call.warn(f"unknown fields ignored: {_listed(route.operation, ignored)}")
-        response.raw_headers += encoded(call.labels)
+        if call.faults or call.warnings:
+            response.raw_headers += encoded(call.labels)
         size = response.content_bytes if isinstance(response, ContentResponse) else None
         self._world.journal.replied(call, response.status_code, response.body, size, _headers(request.scope, response))
 

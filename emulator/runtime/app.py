@@ -93,7 +93,7 @@ class Server:
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
         self.app = self._application()
-        self.port = Port(self.app, self._load_grpc, host=settings.host, number=settings.port, log=log)
+        self.port = Port(self.app.respond_on_port, self._load_grpc, host=settings.host, number=settings.port, log=log)
         self._jobs: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -139,7 +139,6 @@ class Server:
         prefix, control = "/_emulator", self._control
         return Application(
             routes=[
-                self._rest.route,
                 Mount(prefix, control),
                 Alias("/_emulator", prefix, "", control),
                 Alias("/api-docs/openapi.json", prefix, "/openapi.json", control),  # where the live service has its own
@@ -147,6 +146,7 @@ class Server:
             ],
             not_found=self._rest.route.not_found,
             exception_handlers=self._rest.exception_handlers,
+            table=self._rest.route,
         )
 
     async def _control(self, scope: Any, receive: Any, send: Any) -> None:
