@@ -20,7 +20,7 @@ from emulator.domain.files import FILENAME_PATTERN, check_filename
 from emulator.domain.keys import Plane
 from emulator.http.search_json import GroupBy
 from emulator.operations import OPERATIONS
-from emulator.rest.openapi import document
+from emulator.rest.openapi.document import document
 from emulator.rest.routes import ROUTES
 from emulator.runtime.app import build_world
 from emulator.state.settings import from_keywords

@@ -16,8 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from emulator import Emulator
-from emulator.pipeline.fault_effects import Effect
-from emulator.pipeline.faults import Rule, Script
+from emulator.pipeline.faults.effects import Effect
+from emulator.pipeline.faults.plan import Rule, Script
 from emulator.runtime.seed import SeedClock, SeedDocument, SeedFile, SeedRoot, SeedTeam
 from fixtures.team import EmulatedTeam
 from tools.reference import table

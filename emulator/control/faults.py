@@ -13,8 +13,8 @@ from emulator.core.errors import WIRE
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
 from emulator.pipeline.error_catalog import KINDS, RECORDED, STATUSES
-from emulator.pipeline.fault_effects import BadFault, downloads, uploads
-from emulator.pipeline.faults import Attempt, PlannedRule, PlannedScript, Rule, Script
+from emulator.pipeline.faults.effects import BadFault, downloads, uploads
+from emulator.pipeline.faults.plan import Attempt, PlannedRule, PlannedScript, Rule, Script
 
 
 class RuleShown(Struct):

@@ -14,9 +14,9 @@ from emulator.control.server import Cleared
 from emulator.core.errors import Kind
 from emulator.http.near_misses import NearMiss, near_misses
 from emulator.http.responses import EventStream
-from emulator.pipeline.journal import Entry, Ring
-from emulator.pipeline.journal_query import CallQuery, Expectation, Inconclusive, find, holds, nearest
-from emulator.pipeline.journal_views import CallShown, shown
+from emulator.pipeline.journal.journal import Entry, Ring
+from emulator.pipeline.journal.query import CallQuery, Expectation, Inconclusive, find, holds, nearest
+from emulator.pipeline.journal.views import CallShown, shown
 
 SHOWN = 500
 NEAREST = 3

@@ -12,8 +12,8 @@ from emulator.core.limits import whole
 from emulator.domain.keys import DEFAULT_TEAM, TEAM_NAME
 from emulator.http.near_misses import ApiRoute
 from emulator.jobs.runner import Runner
-from emulator.pipeline.faults import Faults
-from emulator.pipeline.journal import Journal
+from emulator.pipeline.faults.plan import Faults
+from emulator.pipeline.journal.journal import Journal
 from emulator.state.world import Team, World
 
 SCHEMA_VERSION = 1

@@ -38,8 +38,8 @@ from emulator.http.requests import Request, header, query_pairs
 from emulator.http.responses import JsonResponse, Response
 from emulator.http.routing import MATCH, Match, TableRoute, raw_path
 from emulator.jobs.runner import Runner
-from emulator.pipeline.faults import Faults
-from emulator.pipeline.journal import Journal
+from emulator.pipeline.faults.plan import Faults
+from emulator.pipeline.journal.journal import Journal
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.state.world import World
 

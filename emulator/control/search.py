@@ -13,7 +13,7 @@ from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.operations.search import Match, search
 from emulator.pipeline.validation import apply_limits
-from emulator.store.index import Found
+from emulator.store.index.collection_index import Found
 
 
 class Place(Struct):

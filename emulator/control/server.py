@@ -10,7 +10,7 @@ from emulator.control.route import Answer, Asked, ControlRoute
 from emulator.core.clock import rfc3339
 from emulator.core.version import VERSION
 from emulator.operations import OPERATIONS
-from emulator.pipeline.fault_effects import downloads, uploads
+from emulator.pipeline.faults.effects import downloads, uploads
 from emulator.store.jobs import HELD, Job
 
 JOBS_SHOWN = 1_000

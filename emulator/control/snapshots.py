@@ -17,9 +17,9 @@ from emulator.core.limits import whole
 from emulator.http.responses import FileDownload
 from emulator.state.settings import GUARDED
 from emulator.store.blobs import READ_BYTES
-from emulator.store.snapshot_directory import NoRoom, SnapshotRow
-from emulator.store.snapshot_files import BadSnapshot
-from emulator.store.snapshots import NAME
+from emulator.store.snapshots.directory import NoRoom, SnapshotRow
+from emulator.store.snapshots.files import BadSnapshot
+from emulator.store.snapshots.snapshots import NAME
 
 UPLOAD_BYTES_MAX = 16 * 1024**3
 

@@ -1,7 +1,7 @@
 """Every way a call can be refused, and what each looks like on the wire.
 
 The core raises `ApiError(kind, message)`. The table `WIRE` is the only place that knows status codes; the doors read it
-and render the dialect of the plane (`rest/bodies.py`, `rpc/bind.py`).
+and render the dialect of the plane (`rest/responses.py`, `rpc/server.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rewords msgspec's validation errors for users: `status must be an integer of at least 400`.
 
 Used where the emulator's own interfaces are read: the control API and the seed file. The API itself is refused in the
-real service's words (`rest/serde.py`).
+real service's words (`rest/serde_errors.py`).
 """
 
 from __future__ import annotations

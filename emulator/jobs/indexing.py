@@ -14,9 +14,9 @@ from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
-from emulator.search.embedder_error import EmbedderError
-from emulator.search.extraction_result import ExtractionError
-from emulator.search.readers import Processes
+from emulator.search.embedding.error import EmbedderError
+from emulator.search.extraction.readers import Processes
+from emulator.search.extraction.result import ExtractionError
 from emulator.state.world import Team, World
 from emulator.store.jobs import Job
 
@@ -172,7 +172,7 @@ def _batches(chunks: list[IndexedChunk]) -> Iterator[list[IndexedChunk]]:
 
 async def read(world: World, team: Team, document: Document, collection: Collection) -> list[IndexedChunk]:
     """What `cut` returns or raises, in a thread."""
-    from emulator.search.extract import is_large
+    from emulator.search.extraction.extract import is_large
 
     file, readers, limits = document.file, world.readers, team.limits
     path = world.store.blobs.path(file.blob)
@@ -190,8 +190,8 @@ def cut(
     Raises ExtractionError, also as soon as the chunks exceed a limit: overlaps, injected values and the headers of
     tables multiply a text.
     """
-    from emulator.search.chunks import compose, split
-    from emulator.search.extract import extract
+    from emulator.search.chunking.chunks import compose, split
+    from emulator.search.extraction.extract import extract
 
     file, configuration = document.file, collection.chunk_configuration
     name = file.filename if configuration.inject_name_into_chunks else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from emulator.operations import auth, batches, batches_results, collections, documents, files, search, uploads
+from emulator.operations import auth, collections, documents, files, search, uploads
 from emulator.operations.base import Operation
+from emulator.operations.batches import lifecycle as batches
+from emulator.operations.batches import results as batch_results
 from emulator.operations.chat import models
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
-    for module in (files, uploads, collections, documents, search, batches, batches_results, auth, models)
+    for module in (files, uploads, collections, documents, search, batches, batch_results, auth, models)
     for operation in module.OPERATIONS
 }

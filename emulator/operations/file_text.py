@@ -8,7 +8,7 @@ from emulator.core.errors import invalid, not_found
 from emulator.domain import content_types
 from emulator.domain.files import File
 from emulator.operations.base import Content
-from emulator.search.extraction_result import ExtractionError
+from emulator.search.extraction.result import ExtractionError
 from emulator.state.world import World
 from emulator.store.blobs import READ_BYTES
 
@@ -36,7 +36,7 @@ async def text_of(world: World, file: File) -> Content:
 
 
 async def _extract(world: World, file: File) -> bytes:
-    from emulator.search.extract import extract, is_large
+    from emulator.search.extraction.extract import extract, is_large
 
     path, processes = world.store.blobs.path(file.blob), world.readers.processes
     large = is_large(file.size, file.content_type, file.filename)

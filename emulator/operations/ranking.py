@@ -12,7 +12,7 @@ import msgspec
 
 from emulator.domain.search import Fusion, GroupBy, Mode, grouped
 from emulator.store.chunks import Edition
-from emulator.store.index import Answer, Found
+from emulator.store.index.collection_index import Answer, Found
 
 Fields = Mapping[str, str]
 Metadata = Mapping[str, Fields]  # by file id

@@ -21,10 +21,10 @@ from emulator.domain.search import Fusion, GroupBy, Mode, RagPipeline, RankingMe
 from emulator.operations import filters
 from emulator.operations.base import Call, Operation
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
-from emulator.search.embedder_error import EmbedderError
+from emulator.search.embedding.error import EmbedderError
 from emulator.state.world import Team, World
 from emulator.store.chunks import StoredChunk
-from emulator.store.index import Question
+from emulator.store.index.collection_index import Question
 
 if TYPE_CHECKING:
     from numpy import float32

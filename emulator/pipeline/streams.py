@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from emulator.operations.base import Content, Reader
-from emulator.pipeline.fault_effects import Effect, uploads
+from emulator.pipeline.faults.effects import Effect, uploads
 
 DRIP_SECONDS_MAX = 60
 DRIPS_PER_SECOND = 10

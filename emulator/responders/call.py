@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches.results import BatchRequest
 
 
 class Call:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches.results import BatchRequest
 from emulator.responders.echo import echo
 
 

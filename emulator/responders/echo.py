@@ -8,9 +8,9 @@ from typing import Any
 
 from emulator.core.errors import Kind
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches import Failure, ResultKind
-from emulator.domain.batches_chat import Json, server_tools
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches.batch import Failure, ResultKind
+from emulator.domain.batches.chat import Json, server_tools
+from emulator.domain.batches.results import BatchRequest
 from emulator.responders.instances import TooLarge, instance
 
 CHARACTERS_MAX = 500  # of an echo: no answer is as long as the longest prompts, and all results are kept

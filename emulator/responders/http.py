@@ -15,8 +15,8 @@ import msgspec
 from emulator.core.redaction import redact_url
 from emulator.core.threads import each_in_threads
 from emulator.core.upstream import Upstream, UpstreamError
-from emulator.domain.batches import RequestKind, ResultKind
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches.batch import RequestKind, ResultKind
+from emulator.domain.batches.results import BatchRequest
 
 TIMEOUT_SECONDS = 120
 _PATHS = {

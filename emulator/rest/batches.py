@@ -11,18 +11,18 @@ import msgspec
 from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Limits
 from emulator.core.time_slices import TimeSlices
-from emulator.domain.batches import RequestKind
+from emulator.domain.batches.batch import RequestKind
 from emulator.domain.json_depth import is_deeper
 from emulator.http.requests import Request
 from emulator.http.responses import Headers, Response
 from emulator.operations.base import Call
-from emulator.operations.batches import BatchId
-from emulator.operations.batches_results import ReadMedium
-from emulator.rest import serde
-from emulator.rest.reading import FromJson, FromPath, FromQuery, read_json_body
+from emulator.operations.batches.lifecycle import BatchId
+from emulator.operations.batches.results import ReadMedium
+from emulator.rest import serde_errors
+from emulator.rest.requests import FromJson, FromPath, FromQuery, read_json_body
+from emulator.rest.responses import AsBytes, AsJson
 from emulator.rest.route import Route
-from emulator.rest.shapes import batches as shapes
-from emulator.rest.writing import AsBytes, AsJson
+from emulator.rest.schemas import batches as shapes
 
 # Observed live on every answer of this API, 2026-08.
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention", b"general")]
@@ -49,7 +49,7 @@ class RequestsFromJson(FromJson, frozen=True):
 
     def _whole(self, body: bytes, limits: Limits) -> list[bytes]:
         try:
-            serde.decode(body, self.shape, limits)
+            serde_errors.decode(body, self.shape, limits)
         except ApiError as error:
             if error.kind is Kind.MISSHAPEN_BODY:
                 _check_kinds(msgspec.json.decode(body))
@@ -71,7 +71,7 @@ async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
     if others and whole:
         return None
     for other in others.values():
-        serde.parse(bytes(other), limits)
+        serde_errors.parse(bytes(other), limits)
     slices = TimeSlices()
     for number, item in enumerate(items):
         if not _fits(item, limits):
@@ -84,7 +84,7 @@ async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
 
 def _fits(item: bytes, limits: Limits) -> bool:
     """Whether a request fits its shape and is of one kind. Refuses one with too many items."""
-    serde.check_items(item, limits)
+    serde_errors.check_items(item, limits)
     depth_max = limits.json_depth_max
     try:
         request = msgspec.json.decode(item, type=_OneKind).batch_request
@@ -98,7 +98,7 @@ def _misfit(number: int, item: bytes, limits: Limits) -> ApiError:
     """The refusal of one request of a large body."""
     refused: ApiError | None = None
     try:
-        serde.decode(item, shapes.NewRequestBody, limits)
+        serde_errors.decode(item, shapes.NewRequestBody, limits)
     except ApiError as error:
         refused = error
     try:

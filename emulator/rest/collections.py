@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
-from emulator.rest.reading import FromStream
+from emulator.rest.requests import FromStream
+from emulator.rest.responses import AsJson
 from emulator.rest.route import Route
-from emulator.rest.shapes import collections as shapes
-from emulator.rest.shapes import documents
-from emulator.rest.writing import AsJson
+from emulator.rest.schemas import collections as shapes
+from emulator.rest.schemas import documents
 
 _COLLECTION = AsJson(shapes.CollectionJson, shapes.collection_json)
 _COLLECTIONS = AsJson(shapes.CollectionsJson, shapes.collections_json)

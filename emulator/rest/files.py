@@ -5,10 +5,10 @@ from __future__ import annotations
 from emulator.operations.auth import DescribeKey
 from emulator.operations.files import FileId, ReadPublicUrl
 from emulator.operations.uploads import CompleteBatchUpload
-from emulator.rest.reading import FromJson, FromPath, FromQuery, FromStream
+from emulator.rest.requests import FromJson, FromPath, FromQuery, FromStream
+from emulator.rest.responses import AsBytes, AsJson
 from emulator.rest.route import Route
-from emulator.rest.shapes import files as shapes
-from emulator.rest.writing import AsBytes, AsJson
+from emulator.rest.schemas import files as shapes
 
 _UPLOAD = FromStream(shapes.upload, "multipart/form-data", shapes.UPLOAD_FORM)
 _UPDATE = FromStream(shapes.update, "multipart/form-data", shapes.UPLOAD_FORM, shapes.UpdateBody)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from emulator.rest.reading import FromPath
+from emulator.rest.requests import FromPath
+from emulator.rest.responses import AsJson
 from emulator.rest.route import Route
-from emulator.rest.shapes import models as shapes
-from emulator.rest.writing import AsJson
+from emulator.rest.schemas import models as shapes
 
 _LIST, _NAME = FromPath(shapes.list_models), FromPath(shapes.model_name)
 _LISTS = {

@@ -21,8 +21,8 @@ from emulator.core.errors import ApiError, Kind, invalid
 from emulator.core.limits import Limits
 from emulator.http.requests import Request, query_pairs
 from emulator.operations.base import Call
-from emulator.rest import serde
-from emulator.rest.reading import FromJson, FromQuery, read_json_body
+from emulator.rest import serde_errors
+from emulator.rest.requests import FromJson, FromQuery, read_json_body
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def decode(body: bytes, shape: type[T], limits: Limits) -> T:
 def parse(body: bytes, limits: Limits) -> Any:
     """The body as plain JSON values."""
     try:
-        return serde.parse(body, limits)
+        return serde_errors.parse(body, limits)
     except ApiError as error:
         if error.kind is not Kind.MALFORMED_BODY:
             raise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from emulator.rest.reading import Reading
-from emulator.rest.writing import Writing
+from emulator.rest.requests import Reading
+from emulator.rest.responses import Writing
 
 
 class Route(msgspec.Struct, frozen=True):

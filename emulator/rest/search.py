@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from emulator.http import search_json as shapes
-from emulator.rest.reading import FromJson
+from emulator.rest.requests import FromJson
+from emulator.rest.responses import AsJson
 from emulator.rest.route import Route
-from emulator.rest.writing import AsJson
 
 ROUTES: tuple[Route, ...] = (
     Route(

@@ -25,7 +25,7 @@ from emulator.domain.paging import Page
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, ListDocuments, UpdateDocument
 from emulator.rpc.messages import load
-from emulator.rpc.reading import Message, Method, choice, optional, stamp
+from emulator.rpc.requests import Message, Method, choice, optional, stamp
 
 _message = load().message
 

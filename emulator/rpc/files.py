@@ -12,7 +12,7 @@ from emulator.operations.auth import DescribeKey, KeyDescription
 from emulator.operations.files import CreatePublicUrl, FileId, ListFiles, ReadFile, RevokedPublicUrl
 from emulator.operations.uploads import UploadFile
 from emulator.rpc.messages import load
-from emulator.rpc.reading import Message, Method, choice, optional, parse, stamp
+from emulator.rpc.requests import Message, Method, choice, optional, parse, stamp
 
 _message = load().message
 

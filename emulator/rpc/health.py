@@ -12,8 +12,8 @@ import grpc
 
 from emulator.rpc.call_threads import CallThreads
 from emulator.rpc.messages import infrastructure
-from emulator.rpc.reading import Message
 from emulator.rpc.reflection import services
+from emulator.rpc.requests import Message
 from emulator.rpc.status import abort, parse_or_abort
 
 SERVICE = "grpc.health.v1.Health"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from emulator.rpc import batches, collections, files, models, search
-from emulator.rpc.reading import Method
+from emulator.rpc import collections, files, models, search
+from emulator.rpc.batches import methods as batches
+from emulator.rpc.requests import Method
 
 METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS, *search.METHODS, *models.METHODS)
 

@@ -9,7 +9,7 @@ from emulator.core.clock import MICROSECONDS
 from emulator.domain.chat.models import EmbeddingModel, ImageModel, LanguageModel, Model
 from emulator.operations.chat.models import ListModels, ModelName
 from emulator.rpc.messages import load, timestamp
-from emulator.rpc.reading import Message, Method
+from emulator.rpc.requests import Message, Method
 
 _message = load().message
 _SERVICE = "xai_api.Models"

@@ -12,7 +12,7 @@ import grpc
 
 from emulator.rpc.call_threads import CallThreads
 from emulator.rpc.messages import Schema, infrastructure, load
-from emulator.rpc.reading import Message
+from emulator.rpc.requests import Message
 from emulator.rpc.status import parse_or_abort
 
 VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")  # which differ in nothing but the name

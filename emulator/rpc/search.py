@@ -5,7 +5,7 @@ from __future__ import annotations
 from emulator.domain.search import Fusion, Mode, RankingMetric
 from emulator.operations.search import Match, SearchDocuments
 from emulator.rpc.messages import load
-from emulator.rpc.reading import Message, Method, choice, optional
+from emulator.rpc.requests import Message, Method, choice, optional
 
 _message = load().message
 

@@ -10,7 +10,7 @@ import grpc
 from emulator.core.errors import WIRE, ApiError, printable
 from emulator.core.version import VERSION
 from emulator.operations.base import Call
-from emulator.rpc.reading import Message, parse
+from emulator.rpc.requests import Message, parse
 
 DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that are told more than 8 KiB may drop the whole answer
 

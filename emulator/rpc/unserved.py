@@ -9,9 +9,9 @@ import grpc
 
 from emulator.core.errors import ApiError, Kind
 from emulator.domain.keys import bearer, team_of
-from emulator.rpc.envelope import envelope_of
 from emulator.rpc.messages import infrastructure, load
 from emulator.rpc.methods import NOT_EMULATED
+from emulator.rpc.request_metadata import envelope_of
 from emulator.rpc.status import abort, metadata, noted
 from emulator.state.world import World
 

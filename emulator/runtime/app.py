@@ -20,14 +20,14 @@ from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, Au
 from emulator.http.application import Application
 from emulator.http.routing import Alias
 from emulator.jobs.runner import Runner
-from emulator.pipeline.faults import Faults
-from emulator.pipeline.journal import Entry, Journal
+from emulator.pipeline.faults.plan import Faults
+from emulator.pipeline.journal.journal import Entry, Journal
 from emulator.pipeline.origin_check import is_loopback
 from emulator.port import Port
 from emulator.responders import make_responder
-from emulator.rest.bind import Rest
 from emulator.rest.routes import ROUTES
-from emulator.search.embedders import check_embedder
+from emulator.rest.server import Rest
+from emulator.search.embedding.embedders import check_embedder
 from emulator.state.settings import BadSetting, Settings, flag, from_keywords
 from emulator.state.world import World
 from emulator.store import Store
@@ -72,7 +72,7 @@ def _checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
 def _request_logger(settings: Settings, log: Callable[[str], None]) -> Callable[[str, Entry], None] | None:
     if settings.log != "requests":
         return None
-    from emulator.pipeline.request_log import request_logger
+    from emulator.pipeline.journal.request_log import request_logger
 
     return request_logger(log)
 
@@ -157,12 +157,12 @@ class Server:
         """The control plane, loaded when it is first asked for."""
         from emulator.control.route import Api
         from emulator.control.routes import Control
-        from emulator.rest.openapi import document
+        from emulator.rest.openapi.document import document
 
         return Control(self.world, self.runner, Api(ROUTES, document))
 
     def _load_grpc(self, socket_path: str) -> Any:
-        from emulator.rpc.bind import RpcServer
+        from emulator.rpc.server import RpcServer
 
         return RpcServer(self.world, self._loop, socket_path, self.port.abort_peer)
 

@@ -22,7 +22,7 @@ from emulator.core.validation_errors import explain
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
 from emulator.state.settings import GUARDED, BadSetting, parse
 from emulator.state.world import Team, World
-from emulator.store.snapshot_files import BadSnapshot
+from emulator.store.snapshots.files import BadSnapshot
 
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"

@@ -16,16 +16,16 @@ from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Limits, override
 from emulator.core.profiles import PROFILES, Profile
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches.results import BatchRequest
 from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import DEFAULT_TEAM, AuthMode, Key
-from emulator.search.embedders import STAND_IN, check_embedder, embed
-from emulator.search.readers import Readers
+from emulator.search.embedding.embedders import STAND_IN, check_embedder, embed
+from emulator.search.extraction.readers import Readers
 from emulator.state.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
 from emulator.store.jobs import HELD
-from emulator.store.snapshot_files import BadSnapshot
-from emulator.store.snapshots import Opened
+from emulator.store.snapshots.files import BadSnapshot
+from emulator.store.snapshots.snapshots import Opened
 from emulator.store.teams import TeamRow
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
 from emulator.store.documents import Documents
 from emulator.store.files import Files
-from emulator.store.indexes import Indexes
+from emulator.store.index.index_cache import Indexes
 from emulator.store.jobs import Jobs
-from emulator.store.snapshot_directory import SNAPSHOTS
-from emulator.store.snapshots import Opened, Snapshots
+from emulator.store.snapshots.directory import SNAPSHOTS
+from emulator.store.snapshots.snapshots import Opened, Snapshots
 from emulator.store.teams import Teams
 
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]

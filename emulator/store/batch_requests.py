@@ -10,8 +10,8 @@ import msgspec
 
 from emulator.core.clock import Instant
 from emulator.core.errors import Kind
-from emulator.domain.batches import Batch, Failure, Request, RequestKind
-from emulator.domain.batches_jsonl import body_of
+from emulator.domain.batches.batch import Batch, Failure, Request, RequestKind
+from emulator.domain.batches.jsonl import body_of
 from emulator.domain.paging import Cursor
 from emulator.store.blobs import Blobs
 from emulator.store.database import Database

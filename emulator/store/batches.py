@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from emulator.core.clock import Instant
-from emulator.domain.batches import Batch, Phase
+from emulator.domain.batches.batch import Batch, Phase
 from emulator.domain.paging import Cursor
 from emulator.store.database import Database
 

@@ -26,7 +26,7 @@ from emulator.cli.environment import environment
 from emulator.core.limits import ROWS
 from emulator.core.version import VERSION
 from emulator.operations import OPERATIONS
-from emulator.pipeline.fault_effects import BEHAVIOURS
+from emulator.pipeline.faults.effects import BEHAVIOURS
 from emulator.state.settings import CLIENT_NAMES, from_environment
 from tests.serving import PATIENCE_SECONDS
 

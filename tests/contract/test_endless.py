@@ -20,12 +20,12 @@ from .mutants import Mutant
 Change = tuple[str, str, str]
 
 EMPTY_TOKEN = (
-    "emulator/rest/shapes/files.py",
+    "emulator/rest/schemas/files.py",
     "return FilesJson([file_json(view) for view in page.items], page.next_token)",
     'return FilesJson([file_json(view) for view in page.items], page.next_token or "")',
 )
-TOKEN_IGNORED = ("emulator/rest/shapes/files.py", "pagination_token=query.pagination_token,", "pagination_token=None,")
-AFTER_IGNORED = ("emulator/rest/shapes/files.py", "after=query.after,", "after=None,")
+TOKEN_IGNORED = ("emulator/rest/schemas/files.py", "pagination_token=query.pagination_token,", "pagination_token=None,")
+AFTER_IGNORED = ("emulator/rest/schemas/files.py", "after=query.after,", "after=None,")
 TOKEN_OVER_GRPC_IGNORED = (
     "emulator/rpc/files.py",
     'pagination_token=optional(message, "pagination_token"),',
@@ -33,12 +33,12 @@ TOKEN_OVER_GRPC_IGNORED = (
 )
 RESULTS_TOKEN_IGNORED = (
     (
-        "emulator/rest/shapes/batches.py",
+        "emulator/rest/schemas/batches.py",
         'return {"results": [_result(view) for view in page.items], "pagination_token": token}',
         'return {"results": [_result(view) for view in page.items], "pagination_token": "again"}',
     ),
     (
-        "emulator/operations/batches_results.py",
+        "emulator/operations/batches/results.py",
         "    batch = get_batch(world, call, request.batch_id)\n    query =",
         "    request = msgspec.structs.replace(request, pagination_token=None)\n"
         "    batch = get_batch(world, call, request.batch_id)\n    query =",

@@ -17,8 +17,8 @@ from contract_tests.clients import http, messages
 from contract_tests.clients.client import batch_input
 from contract_tests.target import Budget, BudgetExhausted, Target, as_team
 from emulator.operations import OPERATIONS
+from emulator.rest.responses import AsJson
 from emulator.rest.routes import ROUTES
-from emulator.rest.writing import AsJson
 
 TEXTS = st.text(alphabet="abcö $", max_size=4).filter(lambda text: not text.startswith("$"))
 JSON = st.recursive(

@@ -17,7 +17,7 @@ from .kit import run_kit
 from .mutants import Mutant
 
 BROKEN = (
-    "emulator/rest/shapes/files.py",
+    "emulator/rest/schemas/files.py",
     '    """A file as REST shows it."""\n',
     '    raise RuntimeError("broken")\n',
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from xai_sdk.proto import chat_pb2, collections_pb2, documents_pb2, image_pb2, types_pb2, video_pb2
 
-from emulator.domain.batches import KINDS, RequestKind, ResultKind, State
+from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind, State
 from emulator.domain.collections import CollectionsSortBy, FieldDefinitionOperation, MetricSpace
 from emulator.domain.documents import DocumentsSortBy, DocumentStatus
 from emulator.domain.files import ContentFormat, SortBy, UploadStatus

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from emulator import Emulator
-from emulator.rest.bind import UNKNOWN_ROUTE
+from emulator.rest.server import UNKNOWN_ROUTE
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.files import File
 from emulator.jobs.runner import Runner
-from emulator.operations.batches import CreateBatch
+from emulator.operations.batches.lifecycle import CreateBatch
 from emulator.operations.files import FileId, ReadFile
 from emulator.operations.uploads import Chunk, InitializeFile, UploadChunks
 from emulator.runtime.app import build_world

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from emulator.domain.search import Fusion, GroupBy, Mode
 from emulator.operations.ranking import Candidate, Ranker
 from emulator.store.chunks import Edition
-from emulator.store.index import Answer, Found
+from emulator.store.index.collection_index import Answer, Found
 
 FUSION = Fusion(k=3, embedding_weight=0.25, text_weight=0.75)
 FILES = [Edition(number, f"file_{number % 5}") for number in range(8)]

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from emulator.core.errors import ApiError, Kind
-from emulator.domain.batches import NewRequest, RequestKind
+from emulator.domain.batches.batch import NewRequest, RequestKind
 from emulator.domain.collections import CollectionsSortBy, FieldDefinition
 from emulator.domain.documents import DocumentsSortBy
 from emulator.domain.files import ContentFormat, SortBy
 from emulator.operations import OPERATIONS
-from emulator.operations.batches import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
-from emulator.operations.batches_results import ReadMedium, RequestId
+from emulator.operations.batches.lifecycle import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
+from emulator.operations.batches.results import ReadMedium, RequestId
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import (
     AddDocument,

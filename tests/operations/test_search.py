@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.search.test_extract_documents import pdf
 
 from emulator.domain.search import Fusion, Mode, RankingMetric
 from emulator.jobs.runner import Runner
@@ -16,12 +17,11 @@ from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files import FileId
 from emulator.operations.search import Match, SearchDocuments
 from emulator.runtime.app import build_world
-from emulator.search.embedder_error import EmbedderError
+from emulator.search.embedding.error import EmbedderError
 from emulator.state.settings import Settings
 from emulator.state.world import World
-from emulator.store.index import Question
+from emulator.store.index.collection_index import Question
 from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
-from tests.search.test_extract_documents import pdf
 
 WORDS = ("fox", "hedge", "rain", "wind")
 QUERY = "fox hedge rain"

@@ -14,7 +14,7 @@ from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.domain.keys import INFERENCE_KEY
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
-from emulator.pipeline.faults import Rule, Script
+from emulator.pipeline.faults.plan import Rule, Script
 from emulator.pipeline.middleware import Middleware, Next
 from emulator.pipeline.perform import MIDDLEWARES, chain, decode_before_authentication, perform
 from emulator.state.world import World

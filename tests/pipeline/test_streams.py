@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emulator.operations.base import Content
 from emulator.operations.uploads import Chunk, UploadChunks, UploadFile
 from emulator.pipeline import streams
-from emulator.pipeline.fault_effects import Effect
+from emulator.pipeline.faults.effects import Effect
 
 PIECES = st.lists(st.binary(min_size=1, max_size=9), max_size=6)
 

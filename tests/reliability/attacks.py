@@ -16,7 +16,7 @@ from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
-from emulator.rpc.reading import Method
+from emulator.rpc.requests import Method
 from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, data, init, message, trailers
 

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
-from emulator.rpc.envelope import is_repeated
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
-from emulator.rpc.reading import Method
+from emulator.rpc.request_metadata import is_repeated
+from emulator.rpc.requests import Method
 from tests.reliability.cost_meter import Ids
 from tests.rest.batch_helpers import line
 

@@ -24,7 +24,7 @@ from emulator.core.errors import ApiError
 from emulator.domain.paging import Cursor, decode_token, encode_token
 from emulator.rest.routes import ROUTES
 from emulator.rpc.methods import METHODS
-from emulator.rpc.reading import Method
+from emulator.rpc.requests import Method
 from tests.reliability.attacks import ATTEMPTS, Attempt, rest_request
 from tests.rpc.client import PATIENCE_SECONDS, Rpc, message
 from tests.serving import KEY, Served

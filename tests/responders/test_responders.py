@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from emulator import Emulator
 from emulator.core.threads import THREADS
 from emulator.core.upstream import REPLY_BYTES_MAX
-from emulator.domain.batches_results import BatchRequest
+from emulator.domain.batches.results import BatchRequest
 from emulator.responders import make_responder
 from emulator.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
 from emulator.state.settings import BadSetting

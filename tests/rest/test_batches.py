@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.domain.batches import UNSUPPORTED_MODELS
+from emulator.domain.batches.batch import UNSUPPORTED_MODELS
 from emulator.rest import batches as rest_batches
 from tests.rest.batch_helpers import Batches, chat_body, line, request
 

@@ -9,9 +9,9 @@ import pytest
 
 from emulator.rest.field_suggestions import SUGGESTIONS, suggest
 from emulator.rest.protojson import FromProtoJson
-from emulator.rest.reading import FromJson, FromQuery
+from emulator.rest.requests import FromJson, FromQuery
 from emulator.rest.routes import ROUTES
-from emulator.rest.unread import unread_fields, unread_parameters
+from emulator.rest.unknown_fields import unread_fields, unread_parameters
 
 SEARCH: dict[str, Any] = {"query": "ash", "source": {"collection_ids": ["collection_1"]}}
 

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.rpc import bind, call_threads
+from emulator.rpc import call_threads
+from emulator.rpc import server as rpc_server
 from emulator.rpc.call_threads import CallThreads
 from tests.rpc.client import PATIENCE_SECONDS, Message, Rpc, data, init, message, trailers
 from tests.serving import until
@@ -28,7 +29,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
 
     def set_all(**values: float) -> None:
         for name, value in values.items():
-            monkeypatch.setattr(call_threads if hasattr(call_threads, name) else bind, name, value)
+            monkeypatch.setattr(call_threads if hasattr(call_threads, name) else rpc_server, name, value)
 
     return set_all
 

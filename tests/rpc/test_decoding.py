@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from emulator.operations import OPERATIONS
-from emulator.rpc import batches, bind
-from emulator.rpc.envelope import MessageCodec
+from emulator.rpc import server
+from emulator.rpc.batches import methods
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
+from emulator.rpc.request_metadata import MessageCodec
 from tests.rpc.client import message
 
 SEARCH = next(method for method in METHODS if OPERATIONS[method.operation].name == "documents.search")
@@ -21,13 +22,13 @@ SEARCH = next(method for method in METHODS if OPERATIONS[method.operation].name 
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
     """The threads in which messages are decoded."""
     found: list[threading.Thread] = []
-    parse = bind.parse
+    parse = server.parse
 
     def noted(message_type: type, raw: bytes) -> object:
         found.append(threading.current_thread())
         return parse(message_type, raw)
 
-    monkeypatch.setattr(bind, "parse", noted)
+    monkeypatch.setattr(server, "parse", noted)
     return found
 
 
@@ -37,9 +38,9 @@ async def test_large_message_is_decoded_off_the_loop(
 ) -> None:
     """One of megabytes may hold a million items, and other calls do not wait until all are looked at."""
     raw = message("xai_api.SearchRequest", query="fox", limit=3).SerializeToString()
-    monkeypatch.setattr(bind, "DECODED_ON_LOOP_BYTES_MAX", len(raw) - excess)
+    monkeypatch.setattr(server, "DECODED_ON_LOOP_BYTES_MAX", len(raw) - excess)
     codec = MessageCodec(load().message("xai_api.SearchRequest"), load().message("xai_api.SearchResponse"))
-    request = await bind._read(SEARCH, codec, raw)
+    request = await server._read(SEARCH, codec, raw)
     assert request.query == "fox"
     assert [thread is threading.current_thread() for thread in threads] == [on_loop]
 
@@ -47,7 +48,7 @@ async def test_large_message_is_decoded_off_the_loop(
 def test_large_batch_request_is_converted_when_its_message_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is off the loop; the small ones are converted as they are asked for, and all keep their order."""
     converted: list[int] = []
-    convert = batches._new_request
+    convert = methods._new_request
 
     def noted(number: int, request: Any) -> Any:
         converted.append(number)
@@ -58,10 +59,10 @@ def test_large_batch_request_is_converted_when_its_message_is_decoded(monkeypatc
         asked = message("xai_api.GetCompletionsRequest", messages=[message("xai_api.Message", content=[content])])
         return message("xai_api.BatchRequest", batch_request_id=id, completion_request=asked)
 
-    monkeypatch.setattr(batches, "_new_request", noted)
-    large = "x" * batches.SMALL_BYTES_MAX
+    monkeypatch.setattr(methods, "_new_request", noted)
+    large = "x" * methods.SMALL_BYTES_MAX
     requests = [chat("a", ""), chat("b", large), chat("c", ""), chat("d", large)]
-    read = batches._read_add(message("xai_api.AddBatchRequestsRequest", batch_requests=requests))
+    read = methods._read_add(message("xai_api.AddBatchRequestsRequest", batch_requests=requests))
     assert converted == [1, 3]
     assert [request.id for request in read.requests] == ["a", "b", "c", "d"]
     assert converted == [1, 3, 0, 2]

@@ -222,7 +222,7 @@ def test_batches_and_searches_load_nothing_heavy_before_it_is_needed() -> None:
         collection = http.post("/v1/collections", json=name, headers=management).json()["collection_id"]
         search = {"query": "x", "source": {"collection_ids": [collection]}, "retrieval_mode": {"type": "keyword"}}
         assert http.post("/v1/documents/search", json=search).json()["matches"] == []
-        assert "emulator.store.index" in loaded(served)
+        assert "emulator.store.index.collection_index" in loaded(served)
         assert loaded(served).isdisjoint(HEAVY)
         file = served.upload("a.txt", b"x")["id"]
         http.post(f"/v1/collections/{collection}/documents/{file}", headers=management).raise_for_status()

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from emulator.core.errors import ApiError, Dropped, Kind
 from emulator.operations.base import Call, Content
 from emulator.pipeline import error_catalog
-from emulator.pipeline.fault_effects import Effect
-from emulator.pipeline.faults import FaultMatch
+from emulator.pipeline.faults.effects import Effect
+from emulator.pipeline.faults.plan import FaultMatch
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of
 from emulator.pipeline.streams import wrap_content, wrap_request

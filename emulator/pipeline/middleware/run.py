@@ -6,7 +6,7 @@ from typing import Any
 
 from emulator.domain.files import File
 from emulator.operations.base import Call
-from emulator.pipeline.fault_effects import uploads
+from emulator.pipeline.faults.effects import uploads
 from emulator.state.world import World
 
 

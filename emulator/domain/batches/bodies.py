@@ -1,0 +1,246 @@
+"""The bodies of batch requests: what the REST endpoints of each kind document, held against what was sent.
+
+Only what is documented is checked, and only its type (OpenAPI: ChatRequest, ModelRequest, GenerateImageRequest,
+EditImageRequest, GenerateVideoRequest, EditVideoRequest, ExtendVideoRequest; and what xai-sdk's messages have beyond
+them). A body is kept as it was sent, with whatever else it holds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from emulator.domain.batches.batch import RequestKind
+
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+AspectRatio = Literal[
+    "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1", "auto"
+]  # fmt: skip
+VideoAspectRatio = Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3"]
+ImageFormat = Literal["url", "b64_json"]
+
+
+class ImageUrl(Struct):
+    """An image: by its address (a data URL included), or by the id of a file."""
+
+    url: str | None = None
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: str | None = None
+
+
+class VideoUrl(Struct):
+    """A video: by its address, or by the id of a file."""
+
+    url: str | None = None
+    file_id: str | None = None
+
+
+class FileRef(Struct):
+    """A file attached to a message."""
+
+    file_id: str | None = None
+    url: str | None = None
+    file_data: str | None = None  # base64
+    filename: str | None = None
+    mime_type: str | None = None
+
+
+class ContentPart(Struct):
+    """One part of a chat message."""
+
+    type: str
+    text: str | None = None
+    image_url: ImageUrl | str | None = None
+    file: FileRef | None = None
+
+
+class FunctionCall(Struct):
+    """A function and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Struct):
+    """A call that a model made."""
+
+    id: str
+    function: FunctionCall
+    type: str | None = None
+
+
+class Message(Struct):
+    """A message of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool", "function", "developer"]
+    content: str | list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
+
+
+class Tool(Struct):
+    """A tool: of the client (`function`), or of the server (every other type): those are accepted and never run."""
+
+    type: str
+    function: dict[str, Any] | None = None
+
+
+class ChatBody(Struct):
+    """The body of /v1/chat/completions. No member is required; a request without messages fails when its turn comes."""
+
+    messages: list[Message] | None = None
+    model: str | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: Int32 | None = None
+    max_tokens: Int32 | None = None
+    n: Int32 | None = None
+    parallel_tool_calls: bool | None = None
+    presence_penalty: float | None = None
+    reasoning_effort: str | None = None
+    response_format: dict[str, Any] | None = None
+    search_parameters: dict[str, Any] | None = None
+    seed: Int32 | None = None
+    service_tier: str | None = None
+    stop: list[str] | str | None = None
+    temperature: float | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    tools: list[Tool] | None = None
+    top_logprobs: Int32 | None = None
+    top_p: float | None = None
+    user: str | None = None
+
+
+class InputItem(Struct):
+    """One item of a response's input: a message, a call, or the output of one."""
+
+    type: str | None = None
+    role: str | None = None
+    content: str | list[dict[str, Any]] | None = None
+
+
+class ResponsesBody(Struct):
+    """The body of /v1/responses."""
+
+    input: str | list[InputItem]
+    model: str | None = None
+    include: list[str] | None = None
+    instructions: str | None = None
+    max_output_tokens: Int32 | None = None
+    max_turns: Int32 | None = None
+    parallel_tool_calls: bool | None = None
+    previous_response_id: str | None = None
+    reasoning: dict[str, Any] | None = None
+    search_parameters: dict[str, Any] | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    temperature: float | None = None
+    text: dict[str, Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    tools: list[Tool] | None = None
+    top_p: float | None = None
+    user: str | None = None
+
+
+class ImageGenerationBody(Struct):
+    """The body of /v1/images/generations."""
+
+    prompt: str | None = None
+    model: str | None = None
+    aspect_ratio: AspectRatio | None = None
+    n: Int32 | None = None
+    quality: str | None = None
+    resolution: Literal["1k", "2k"] | None = None
+    response_format: ImageFormat | None = None
+    service_tier: str | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
+    user: str | None = None
+
+
+class ImageEditBody(ImageGenerationBody, kw_only=True):
+    """The body of /v1/images/edits."""
+
+    prompt: str
+    image: ImageUrl | None = None
+    images: list[ImageUrl] | None = None
+
+
+class VideoGenerationBody(Struct):
+    """The body of /v1/videos/generations, or in a batch of /v1/videos/edits: then there is a video."""
+
+    prompt: str | None = None
+    model: str | None = None
+    aspect_ratio: VideoAspectRatio | None = None
+    duration: Int32 | str | None = None  # seconds
+    generate_audio: bool | None = None
+    image: ImageUrl | None = None
+    reference_images: list[ImageUrl] | None = None
+    resolution: Literal["480p", "720p", "1080p"] | None = None
+    seconds: Int32 | str | None = None  # OpenAI's name for the duration
+    service_tier: str | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
+    user: str | None = None
+    video: VideoUrl | None = None
+
+
+class VideoEditBody(Struct):
+    """The body of /v1/videos/edits."""
+
+    prompt: str
+    video: VideoUrl
+    model: str | None = None
+    service_tier: str | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
+    user: str | None = None
+
+
+class VideoExtensionBody(Struct):
+    """The body of /v1/videos/extensions."""
+
+    prompt: str
+    video: VideoUrl
+    model: str | None = None
+    duration: Int32 | str | None = None  # seconds
+    service_tier: str | None = None
+    storage_options: dict[str, Any] | None = None  # StorageOptions
+
+
+class PublicUrlOptions(Struct):
+    """A public URL; its expiry is in seconds."""
+
+    expires_after: int | None = None
+
+
+class StorageOptions(Struct):
+    """Asks that what is generated is also kept as a file of the team; the expiry is in seconds."""
+
+    filename: str
+    expires_after: int | None = None
+    public_url: bool | PublicUrlOptions | None = None
+
+
+# The `url` values of a JSONL line (Batch guide; the last one was observed), each with its kind and its body.
+URLS: dict[str, tuple[RequestKind, type[Struct]]] = {
+    "/v1/chat/completions": (RequestKind.CHAT, ChatBody),
+    "/v1/responses": (RequestKind.RESPONSES, ResponsesBody),
+    "/v1/images/generations": (RequestKind.IMAGE_GENERATION, ImageGenerationBody),
+    "/v1/images/edits": (RequestKind.IMAGE_EDIT, ImageEditBody),
+    "/v1/videos/generations": (RequestKind.VIDEO_GENERATION, VideoGenerationBody),
+    "/v1/videos": (RequestKind.VIDEO_GENERATION, VideoGenerationBody),
+    "/v1/videos/edits": (RequestKind.VIDEO_GENERATION, VideoEditBody),
+    "/v1/videos/extensions": (RequestKind.VIDEO_EXTENSION, VideoExtensionBody),
+}
+
+
+def check_body(body: Any, shape: type[Struct]) -> str | None:
+    """What is wrong with a body of a shape, or None."""
+    try:
+        msgspec.convert(body, shape)
+    except msgspec.ValidationError as error:
+        return str(error).replace("Object missing required field", "missing field").replace("`$.", "`")
+    return None

@@ -1,0 +1,148 @@
+"""Chat as batches see it: a `responses` body as a chat body, and what a conversation asks and brings along.
+
+A `responses` request comes back as a chat completion and is a GetCompletionsRequest over gRPC, so the chat body is the
+form in which responders, usage and the gRPC door read both. Nothing here trusts a body: what does not fit is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from emulator.domain.batches.batch import RequestKind
+
+Json = dict[str, Any]
+
+_SAME = (
+    *("model", "temperature", "top_p", "parallel_tool_calls", "previous_response_id", "max_turns", "include", "user"),
+    *("search_parameters", "service_tier", "store", "logprobs", "top_logprobs", "safety_identifier"),
+)
+_TEXTS = ("input_text", "output_text", "text")
+
+
+def chat_of(kind: RequestKind, body: Json) -> Json:
+    """A chat or `responses` body as a chat body."""
+    return from_responses(body) if kind is RequestKind.RESPONSES else body
+
+
+def from_responses(body: Json) -> Json:
+    """The chat body that asks the same as a `responses` body."""
+    chat: Json = {name: body[name] for name in _SAME if body.get(name) is not None}
+    chat["messages"] = [*_instructions(body), *_messages(body.get("input"))]
+    if body.get("max_output_tokens") is not None:
+        chat["max_tokens"] = body["max_output_tokens"]
+    effort = _member(body.get("reasoning"), "effort")
+    if effort is not None:
+        chat["reasoning_effort"] = effort
+    text_format = _member(body.get("text"), "format")
+    if isinstance(text_format, dict):
+        chat["response_format"] = _response_format(text_format)
+    if isinstance(body.get("tools"), list):
+        chat["tools"] = [_nested(tool) for tool in body["tools"]]
+    if body.get("tool_choice") is not None:
+        chat["tool_choice"] = _nested(body["tool_choice"])
+    return chat
+
+
+def _instructions(body: Json) -> list[Json]:
+    text = body.get("instructions")
+    return [{"role": "system", "content": text}] if isinstance(text, str) else []
+
+
+def _messages(given: Any) -> Iterator[Json]:
+    if isinstance(given, str):
+        yield {"role": "user", "content": given}
+    for item in given if isinstance(given, list) else ():
+        if not isinstance(item, dict):
+            continue
+        if item.get("type") == "function_call":
+            function = {"name": item.get("name"), "arguments": item.get("arguments")}
+            call = {"id": item.get("call_id"), "type": "function", "function": function}
+            yield {"role": "assistant", "tool_calls": [call]}
+        elif item.get("type") == "function_call_output":
+            yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": _content(item.get("output"))}
+        elif isinstance(item.get("role"), str):
+            yield {"role": item["role"], "content": _content(item.get("content"))}
+
+
+def _content(content: Any) -> Any:
+    if not isinstance(content, list):
+        return content
+    parts = [part for item in content if isinstance(item, dict) and (part := _part(item)) is not None]
+    return parts[0]["text"] if len(parts) == 1 and parts[0]["type"] == "text" else parts
+
+
+def _part(item: Json) -> Json | None:
+    type = item.get("type")
+    if type in _TEXTS:
+        return {"type": "text", "text": item.get("text")}
+    if type == "input_image":
+        source = {"url": item.get("image_url"), "file_id": item.get("file_id"), "detail": item.get("detail")}
+        return {"type": "image_url", "image_url": _without_none(source)}
+    if type == "input_file":
+        names = {"file_id": "file_id", "file_data": "file_data", "url": "file_url", "filename": "filename"}
+        return {"type": "file", "file": _without_none({new: item.get(old) for new, old in names.items()})}
+    return None
+
+
+def _response_format(text_format: Json) -> Json:
+    if text_format.get("type") != "json_schema":
+        return {"type": text_format.get("type")}
+    return {"type": "json_schema", "json_schema": {key: text_format[key] for key in text_format if key != "type"}}
+
+
+def _nested(tool: Any) -> Any:
+    """A function as chat writes it, below `function`; `responses` writes it flat."""
+    if not isinstance(tool, dict) or tool.get("type") != "function" or "function" in tool:
+        return tool
+    return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}
+
+
+def _without_none(members: Json) -> Json:
+    return {key: value for key, value in members.items() if value is not None}
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+# --- what a conversation says
+
+
+def text_of(message: Any) -> str:
+    """The text of one message."""
+    content = _member(message, "content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    return "\n".join(text for part in parts if isinstance(text := _member(part, "text"), str))
+
+
+def messages_of(chat: Json) -> list[Json]:
+    """The messages of a chat body."""
+    messages = chat.get("messages")
+    return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
+
+
+def prompt_of(kind: RequestKind, body: Json) -> str:
+    """What a request asks: the last user message of a conversation (or its last message), the prompt of a medium."""
+    if kind not in (RequestKind.CHAT, RequestKind.RESPONSES):
+        prompt = body.get("prompt")
+        return prompt if isinstance(prompt, str) else ""
+    messages = messages_of(chat_of(kind, body))
+    by_user = [message for message in messages if message.get("role") == "user"]
+    return text_of((by_user or messages or [{}])[-1])
+
+
+def parts_of(chat: Json, type: str) -> list[Json]:
+    """The parts of a type in all messages."""
+    contents = [message.get("content") for message in messages_of(chat)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return [part for part in parts if isinstance(part, dict) and part.get("type") == type]
+
+
+def server_tools(chat: Json) -> list[str]:
+    """The types of the tools that the real service would run itself, in order, each once."""
+    tools = chat.get("tools")
+    types = [_member(tool, "type") for tool in tools] if isinstance(tools, list) else []
+    return list(dict.fromkeys(type for type in types if isinstance(type, str) and type != "function"))

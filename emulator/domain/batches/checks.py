@@ -1,0 +1,59 @@
+"""Why a request fails when its turn comes: what is well-formed, but asks for what cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from emulator.domain.batches.batch import RequestKind, ResultKind
+from emulator.domain.batches.chat import Json, messages_of, parts_of
+from emulator.domain.batches.results import IMAGES_MAX, BatchRequest
+
+# For choices the OpenAPI names no bound; 128 is that of OpenAI's API.
+_COUNT_MAX = {ResultKind.CHAT: 128, ResultKind.IMAGE: IMAGES_MAX}
+_SECONDS_MAX = {RequestKind.VIDEO_GENERATION: 15, RequestKind.VIDEO_EXTENSION: 10}  # OpenAPI: `duration`
+_FILE_SOURCES = ("file_id", "url", "file_data")
+
+
+def complaint(request: BatchRequest) -> str | None:
+    """The error of a request that cannot be carried out, or None."""
+    most = _COUNT_MAX.get(request.result_kind)
+    n = request.body.get("n")
+    if most is not None and n is not None and not 1 <= n <= most:
+        return f"n must be between 1 and {most}, got {n}"
+    if request.result_kind is ResultKind.CHAT:
+        return _about_chat(request.chat)
+    if request.result_kind is ResultKind.IMAGE:
+        return None
+    most = _SECONDS_MAX[RequestKind(request.kind)]
+    within = 1 <= request.seconds <= most
+    return None if within else f"duration must be between 1 and {most} seconds, got {request.seconds}"
+
+
+def _about_chat(chat: Json) -> str | None:
+    if not messages_of(chat):
+        return "Messages cannot be empty"
+    tokens = chat.get("max_completion_tokens", chat.get("max_tokens"))
+    if isinstance(tokens, int) and tokens <= 0:  # observed live, 2026-08
+        return f"Maximum number of tokens max_tokens must be positive but max_tokens = {tokens}"
+    files = [part.get("file") for part in parts_of(chat, "file")]
+    if not all(isinstance(file, dict) and any(file.get(source) for source in _FILE_SOURCES) for file in files):
+        return "FileContent must set one of file_id, url, or inline data"  # observed live, 2026-08
+    return None
+
+
+def file_ids(body: Json) -> Iterator[str]:
+    """The ids of the files a request needs. Schemas of tools are not searched: there it is only a name."""
+    for key, value in body.items():
+        if key == "file_id" and isinstance(value, str) and value:
+            yield value
+        elif key not in ("tools", "response_format", "text"):
+            yield from _file_ids(value)
+
+
+def _file_ids(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from file_ids(value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _file_ids(item)

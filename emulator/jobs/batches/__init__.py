@@ -1,0 +1,1 @@
+"""The jobs of batches: read the input file, answer the requests, expire."""

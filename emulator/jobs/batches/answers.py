@@ -1,0 +1,154 @@
+"""Answers to batch requests: what is asked, what a responder says to it, and the result that is made of that.
+
+Bodies and answers can be large, so they are decoded, measured and encoded in threads. The event loop looks files up
+and, in the transaction of its caller, writes what media need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from emulator.core import ids
+from emulator.core.clock import Instant, seconds
+from emulator.core.errors import Kind
+from emulator.core.import_callable import words_of
+from emulator.core.threads import each_in_threads
+from emulator.domain.batches.batch import Batch, Failure, Request, ResultKind
+from emulator.domain.batches.chat import Json
+from emulator.domain.batches.checks import complaint, file_ids
+from emulator.domain.batches.results import BadAnswer, BatchRequest, cost_of, result_of
+from emulator.domain.json_depth import WALKED_MAX, is_deeper
+from emulator.domain.json_size import oversize
+from emulator.jobs.batches.media import add_media
+from emulator.state.world import Responder, Team, World
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A request as it was decoded, what is wrong with it, and the files it needs."""
+
+    request: BatchRequest
+    complaint: str | None
+    file_ids: list[str]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A result, as JSON too, and what it costs. `media` tells that media may still have to be added."""
+
+    request: BatchRequest
+    members: Json
+    encoded: bytes
+    cost: int
+    media: bool
+
+
+class _Nobody:
+    """Answers for a responder that is not there any more: a file that is gone since the last start."""
+
+    requests_max = 100
+
+    def __init__(self, error: ValueError) -> None:
+        self._error = error
+
+    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+        return [self._error for _ in requests]
+
+
+def responder_of(world: World, team: Team) -> Responder:
+    """What answers the requests of a team."""
+    try:
+        return world.responder(team)
+    except ValueError as error:
+        return _Nobody(error)
+
+
+async def answer(
+    world: World, team: Team, responder: Responder, batch: Batch, requests: Sequence[Request], at: Instant
+) -> list[Result | Failure]:
+    """Answer requests, in their order: by the responder, unless a request asks for what cannot be."""
+    pairs = list(zip(requests, world.store.batch_requests.bodies(batch, requests), strict=True))
+    asked = await each_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
+    answers: list[Any] = [_refused(world, team, at, each) for each in asked]
+    open = [number for number, found in enumerate(answers) if found is None]
+    said = await responder.answer([asked[number].request for number in open])
+    most = team.limits.batch_result_bytes_max
+
+    def result(number: int, said: Any) -> Result | Failure:
+        request: BatchRequest = asked[number].request
+        id = ids.fixed_uuid(world.seed, team.name, f"result {batch.id} {request.batch_request_id}")
+        return _result(request, said, id=id, created=seconds(at), bytes_max=most)
+
+    results = await each_in_threads(lambda pair: result(*pair), list(zip(open, said, strict=True)), threads=1)
+    for number, found in zip(open, results, strict=True):
+        answers[number] = _failure(found) if isinstance(found, Exception) else found
+    return answers
+
+
+def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
+    asked = BatchRequest(batch.id, request.id, request.kind.value, request.model, msgspec.json.decode(body))
+    return _Asked(asked, complaint(asked), list(file_ids(asked.body)))
+
+
+def _refused(world: World, team: Team, at: Instant, asked: _Asked | Exception) -> Failure | None:
+    if isinstance(asked, Exception):
+        return _failure(asked)
+    if asked.complaint is not None:
+        return Failure(Kind.INVALID_ARGUMENT, asked.complaint)
+    for id in asked.file_ids:
+        if world.store.files.get(team.name, id, at) is None:
+            return Failure(Kind.NOT_FOUND, f"File {id} not found")
+    return None
+
+
+def _failure(error: Exception) -> Failure:
+    return Failure(Kind.INTERNAL, words_of(error))
+
+
+def _no_answer(error: object) -> Failure:
+    return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}")
+
+
+def _result(request: BatchRequest, said: Any, *, id: str, created: int, bytes_max: int | None) -> Result | Failure:
+    """The whole result of what a responder said, without media that are still to be made."""
+    if isinstance(said, Failure):
+        return said
+    if isinstance(said, Exception):
+        return _failure(said)
+    try:
+        whole = isinstance(said, dict) and not said.keys().isdisjoint(("choices", "data"))
+        times = 1 if whole else request.count  # each choice holds it
+        _check(oversize([said] * times, bytes_max))
+        result = result_of(request, said, id=id, created=created)
+        _check(oversize(result, bytes_max))
+        return _encoded(request, result, cost_of(result), bytes_max)
+    except (BadAnswer, TypeError, ValueError, RecursionError) as error:
+        return _no_answer(error)
+
+
+def _check(wrong: str | None) -> None:
+    if wrong is not None:
+        raise BadAnswer(wrong)
+
+
+def _encoded(request: BatchRequest, result: Json, cost: int, bytes_max: int | None) -> Result:
+    encoded = msgspec.json.encode(result)
+    if bytes_max is not None and len(encoded) > bytes_max:
+        raise BadAnswer(f"it has {len(encoded)} bytes, at most {bytes_max} are allowed")
+    if is_deeper(encoded, WALKED_MAX):
+        raise BadAnswer(f"it is nested more than {WALKED_MAX} levels deep")
+    return Result(request, result, encoded, cost, media=request.result_kind is not ResultKind.CHAT)
+
+
+def outcome_of(world: World, team: Team, result: Result | Failure, at: Instant) -> tuple[bytes | Failure, int]:
+    """A result in JSON with all its media, and its cost; or a failure. In a transaction."""
+    if isinstance(result, Failure):
+        return result, 0
+    if not result.media:
+        return result.encoded, result.cost
+    try:
+        add_media(world, team, result.request, result.members, at)
+        return msgspec.json.encode(result.members), result.cost
+    except (TypeError, ValueError) as error:
+        return _no_answer(error), 0

@@ -1,0 +1,140 @@
+"""The pictures and films of results: made here, behind a signed URL, and kept as files where a request asks so."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from emulator.core.clock import MICROSECONDS, Instant, later, seconds
+from emulator.core.errors import ApiError, invalid
+from emulator.core.limits import Limits
+from emulator.domain.batches.batch import ResultKind
+from emulator.domain.batches.bodies import PublicUrlOptions, StorageOptions
+from emulator.domain.batches.chat import Json
+from emulator.domain.batches.results import BatchRequest, is_to_be_made
+from emulator.domain.files import (
+    File,
+    PublicUrl,
+    UploadStatus,
+    check_filename,
+    check_public_url,
+    check_public_url_quota,
+    check_quota,
+    expiry,
+    public_path,
+    public_url_expiry,
+)
+from emulator.domain.media import colour_of, mp4, png, size_of
+from emulator.state.world import Team, World
+from emulator.store.batches import Medium
+
+PNG, MP4 = "image/png", "video/mp4"
+
+
+def add_media(world: World, team: Team, request: BatchRequest, result: Json, at: Instant) -> None:
+    """Put media where a result lacks them, and store them where the request asks for it."""
+    ratio = request.body.get("aspect_ratio")
+    size = size_of(ratio if isinstance(ratio, str) else None)
+    if request.result_kind is ResultKind.IMAGE:
+        for number, image in enumerate(result["data"]):
+            if is_to_be_made(image):
+                colour = colour_of(f"{request.prompt} {request.batch_request_id} {number}")
+                content = png(*size, colour)
+                image["mime_type"] = PNG
+                if request.body.get("response_format") == "b64_json":
+                    image["b64_json"] = base64.b64encode(content).decode()
+                else:
+                    image["url"] = _sign(world, team, request, f"image_{number}.png", PNG, content, at)
+                image |= _stored(world, team, request, PNG, content, at)
+    elif request.result_kind is ResultKind.VIDEO and not result["video"].get("url"):
+        colour = colour_of(f"{request.prompt} {request.batch_request_id}")
+        content = mp4(*size, colour, request.seconds)
+        result["video"]["url"] = _sign(world, team, request, "video.mp4", MP4, content, at)
+        result["video"] |= _stored(world, team, request, MP4, content, at)
+
+
+def _sign(
+    world: World, team: Team, request: BatchRequest, name: str, content_type: str, content: bytes, at: Instant
+) -> str:
+    """A URL that dies after an hour (Batch guide), without scheme and host: who asks later may see another."""
+    token = world.new_url_token(team)
+    expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
+    world.store.batches.insert_medium(
+        team.name, request.batch_id, Medium(token, name, content_type, content, expires_at)
+    )
+    return f"/_media/{token}/{name}"
+
+
+# --- storage_options
+
+
+def _stored(world: World, team: Team, request: BatchRequest, content_type: str, content: bytes, at: Instant) -> Json:
+    """What a result says of the file that was asked for: that it is there, or why it is not."""
+    if request.body.get("storage_options") is None:
+        return {}
+    try:
+        options = msgspec.convert(request.body["storage_options"], StorageOptions)
+        file = _store(world, team, options, content_type, content, at)
+    except ApiError as error:
+        return {"storage_error": error.message}
+    except msgspec.ValidationError as error:
+        return {"storage_error": f"Invalid storage_options: {error}"}
+    output: Json = {"file_id": file.id, "filename": file.filename}
+    if file.expires_at is not None:
+        output["expires_at"] = seconds(file.expires_at)
+    return {"file_output": output | _published(world, team, file, options.public_url, at)}
+
+
+def _store(world: World, team: Team, options: StorageOptions, content_type: str, content: bytes, at: Instant) -> File:
+    """Keep a medium as a file of the team, by the rules of an upload."""
+    check_filename(options.filename)
+    most = team.limits.filename_chars_max
+    if most is not None and len(options.filename) > most:
+        raise invalid(f"filename must have at most {most} characters, got {len(options.filename)}.")
+    _check_expiry(options.expires_after, team.limits)
+    check_quota(*world.store.files.usage(team.name), len(content), team.limits)
+    blob = world.store.blobs.new()
+    blob.write(content)
+    blob.keep()
+    file = world.store.files.insert(
+        team.name,
+        id=world.new_id(team, "file"),
+        filename=options.filename,
+        size=blob.size,
+        content_type=content_type,
+        hash=blob.digest(),
+        blob=blob.name,
+        created_at=at,
+        expires_at=expiry(at, options.expires_after),
+        upload_status=UploadStatus.COMPLETE,
+        open_for_chunks=False,
+    )
+    if file.expires_at is not None:
+        world.add_job(team, "expire_file", file.id, file.expires_at)
+    return file
+
+
+def _check_expiry(seconds: int | None, limits: Limits) -> None:
+    low, high = limits.expires_after_seconds_min or 0, limits.expires_after_seconds_max
+    if seconds is not None and (seconds < low or (high is not None and seconds > high)):
+        raise invalid(f"expires_after must be at least {low} and at most {high}, got {seconds}.")
+
+
+def _published(world: World, team: Team, file: File, wanted: bool | PublicUrlOptions | None, at: Instant) -> Json:
+    """The public URL of a stored medium, or why it has none."""
+    if not wanted:
+        return {}
+    expires_after = wanted.expires_after if isinstance(wanted, PublicUrlOptions) else None
+    try:
+        _check_expiry(expires_after, team.limits)
+        check_public_url(file, team.limits)
+        expires_at = public_url_expiry(file, None, at, expires_after)
+        check_public_url_quota(world.store.files.active_public_urls(team.name, at), team.limits)
+    except ApiError as error:
+        return {"public_url_error": error.message}
+    url = PublicUrl(world.new_url_token(team), expires_at)
+    world.store.files.set_public_url(team.name, file.id, url)
+    return {"public_url": public_path(file, url)} | (
+        {} if expires_at is None else {"public_url_expires_at": seconds(expires_at)}
+    )

@@ -1,0 +1,1 @@
+"""The operations on batches, their requests and their results."""

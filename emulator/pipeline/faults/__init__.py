@@ -1,0 +1,1 @@
+"""Faults: the plans that a test makes, and their effects on a call."""

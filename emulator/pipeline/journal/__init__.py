@@ -1,0 +1,1 @@
+"""The journal of calls: entries, queries and views."""

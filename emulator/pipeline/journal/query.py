@@ -1,0 +1,109 @@
+"""Queries of the journal: which calls match, how many, and whether that is as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from emulator.pipeline.journal.journal import Entry, Ring
+from emulator.pipeline.journal.views import request_json
+
+Pattern = Annotated[str, Meta(max_length=2000, description="May hold `*` and `?`.")]
+Count = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+class CallQuery(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Selects the calls that match every given field."""
+
+    operation: Pattern | None = None
+    door: Literal["rest", "grpc"] | None = None
+    method: Pattern | None = None
+    target: Pattern | None = None  # path and query, as they came
+    outcome: Annotated[str, Meta(description='"ok", "refused", or a kind such as "NOT_FOUND".')] | None = None
+    status: int | str | None = None  # of HTTP, or the name of a gRPC code
+    fault: Pattern | None = None
+    body: Annotated[Any, Meta(description="Values that the JSON of the request contains.")] | UnsetType = UNSET
+    after: Annotated[Count, Meta(description="Only calls with a greater number.")] = 0
+
+
+class Expectation(CallQuery, forbid_unknown_fields=True, kw_only=True):
+    """How many calls are expected to match: a number or a range; at least one if nothing is given."""
+
+    times: Count | None = None
+    at_least: Count | None = None
+    at_most: Count | None = None
+
+    @property
+    def range(self) -> tuple[int, int | None]:
+        """Return the fewest and the most calls that are expected; None is no maximum."""
+        if self.times is not None:
+            return self.times, self.times
+        if self.at_least is None and self.at_most is None:
+            return 1, None
+        return self.at_least or 0, self.at_most
+
+
+class Inconclusive(Exception):
+    """The calls that could decide were evicted from the journal."""
+
+
+def find(ring: Ring, query: CallQuery) -> list[Entry]:
+    """Return the calls that match, oldest first."""
+    return [entry for entry in ring.entries if entry.number > query.after and not any(differences(entry, query))]
+
+
+def holds(ring: Ring, expected: Expectation, found: int) -> bool:
+    """Return whether the number of calls is as expected. Raises Inconclusive if evicted calls could change that."""
+    low, high = expected.range
+    most = found + ring.evicted_since(expected.after)
+    if found >= low and (high is None or most <= high):
+        return True
+    if most < low or (high is not None and found > high):
+        return False
+    raise Inconclusive
+
+
+def nearest(ring: Ring, query: CallQuery, limit: int) -> list[tuple[Entry, list[str]]]:
+    """Return the calls that nearly match, the fewest differences first, each with the fields that differ."""
+    candidates = [
+        (entry, wrong)
+        for entry in ring.entries
+        if entry.number > query.after and (wrong := list(differences(entry, query)))
+    ]
+    return sorted(candidates, key=lambda pair: (len(pair[1]), -pair[0].number))[:limit]
+
+
+def differences(entry: Entry, query: CallQuery) -> Iterator[str]:
+    """Yield the names of the fields that do not match."""
+    for name, fits in _TESTS.items():
+        wanted = getattr(query, name)
+        if wanted is not None and wanted is not UNSET and not fits(entry, wanted):
+            yield name
+
+
+def _contains(value: Any, wanted: Any) -> bool:
+    """Return whether a JSON value contains another: objects may have more members, all else must be equal."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return all(name in value and _contains(value[name], item) for name, item in wanted.items())
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _outcome(entry: Entry, wanted: str) -> bool:
+    if wanted == "refused":
+        return entry.outcome not in ("ok", None)
+    return entry.outcome == wanted
+
+
+_TESTS: dict[str, Callable[[Entry, Any], bool]] = {
+    "operation": lambda entry, glob: fnmatchcase(entry.operation or "", glob),
+    "door": lambda entry, door: entry.door == door,
+    "method": lambda entry, glob: fnmatchcase(entry.method, glob),
+    "target": lambda entry, glob: fnmatchcase(entry.target, glob),
+    "outcome": _outcome,
+    "status": lambda entry, status: entry.status == status,
+    "fault": lambda entry, glob: any(fnmatchcase(fault, glob) for fault in entry.faults),
+    "body": lambda entry, wanted: _contains(request_json(entry), wanted),
+}

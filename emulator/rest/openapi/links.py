@@ -1,0 +1,61 @@
+"""The links of the OpenAPI document: where an id leads to that a call has made (OpenAPI 3.1, Link Object)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from emulator.http.openapi import names_in
+from emulator.rest.responses import AsJson
+from emulator.rest.route import Route
+from emulator.rest.routes import ROUTES
+
+
+def operation_id(route: Route) -> str:
+    """The operation's name, which is the hinge of everything else; with the method where two routes lead to it."""
+    alone = sum(other.operation == route.operation for other in ROUTES) == 1
+    return route.operation if alone else f"{route.operation}.{route.method.lower()}"
+
+
+def links(route: Route) -> dict[str, Any]:
+    """What can be called next with the ids of an answer, by operation; nothing where the caller had them before."""
+    in_path = {name: f"$request.path.{name}" for name in names_in(route.path)}
+    in_answer = _in_answer(route)
+    if not set(in_answer) - set(in_path):
+        return {}
+    known = {**in_answer, **in_path}
+    found: dict[str, Any] = {}
+    for target in ROUTES:
+        taken = {f"path.{name}": known[name] for name in names_in(target.path) if name in known}
+        if taken and target is not route:
+            found[operation_id(target)] = {"operationId": operation_id(target), "parameters": taken}
+    return found
+
+
+def _in_answer(route: Route) -> dict[str, str]:
+    """The path parameters that an answer has the value of, and where."""
+    if not isinstance(route.write, AsJson):
+        return {}
+    names = {name for other in ROUTES for name in names_in(other.path)}
+    members = ((_own_id(route) if pointer == "/id" else pointer, pointer) for pointer in _ids(route.write.shape))
+    found = ((name.rpartition("/")[2], pointer) for name, pointer in members)
+    return {name: f"$response.body#{pointer}" for name, pointer in found if name in names}
+
+
+def _ids(shape: Any) -> Iterator[str]:
+    """JSON pointers to the ids of a struct and of the structs in it."""
+    if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+        for member in msgspec.structs.fields(shape):
+            if member.encode_name.endswith("id"):
+                yield f"/{member.encode_name}"
+            yield from (f"/{member.encode_name}{pointer}" for pointer in _ids(member.type))
+
+
+def _own_id(route: Route) -> str:
+    """Which parameter a plain `id` is: the one below the path, else the last one in it."""
+    below = (other.path.removeprefix(f"{route.path}/") for other in ROUTES if other.path.startswith(f"{route.path}/"))
+    follows = (re.fullmatch(r"\{(\w+)\}", rest) for rest in below)
+    return next((found[1] for found in follows if found), (names_in(route.path) or [""])[-1])

@@ -1,0 +1,64 @@
+"""How a route answers: a JSON struct, bytes with ranges, or a refusal in one of the two dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from emulator.core.errors import WIRE, ApiError, Kind
+from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
+from emulator.http.requests import Request
+from emulator.http.responses import TEXT, ContentResponse, Headers, JsonResponse, Response, byte_range
+from emulator.operations.base import Content
+
+
+class Writing(Protocol):
+    """A way to answer."""
+
+    def __call__(self, request: Request, result: Any) -> Response: ...
+
+
+class AsJson(msgspec.Struct, frozen=True):
+    """A struct, rendered from the operation's result."""
+
+    shape: type
+    make: Callable[[Any], Any]
+
+    def __call__(self, request: Request, result: Any) -> Response:
+        return JsonResponse(self.make(result))
+
+
+class AsBytes(msgspec.Struct, frozen=True):
+    """Content, whole or, over GET, one byte range of it (RFC 9110 §14). Where its type is always the same, that one."""
+
+    media_type: str = "*/*"
+
+    def __call__(self, request: Request, result: Content) -> Response:
+        wanted = byte_range(request.header(b"range"), result.size) if request.method == "GET" else None
+        return ContentResponse(result, wanted)
+
+
+def refusal(error: ApiError, plane: Plane) -> Response:
+    """A refusal in the dialect of the plane it comes from."""
+    wire = WIRE[error.kind]
+    headers = encoded(error.labels)
+    if plane is Plane.MANAGEMENT:
+        if error.message == BAD_MANAGEMENT_KEY:
+            headers.append((b"www-authenticate", BAD_MANAGEMENT_KEY.encode()))  # observed live: the message again
+        body = {"code": wire.number, "message": error.message, "details": []}
+        status = error.status or wire.management_http or wire.http
+        return JsonResponse(body, status, headers)
+    status = error.status or wire.http
+    if error.kind is Kind.METHOD_NOT_ALLOWED:
+        return Response(b"", status, None, headers)
+    if wire.plain:
+        return Response(error.message.encode("utf-8", "replace"), status, TEXT, headers)
+    body = {"code": error.code or wire.code, "error": error.message}
+    return JsonResponse(body, status, headers)
+
+
+def encoded(labels: list[tuple[str, str]]) -> Headers:
+    """Names and values as headers."""
+    return [(name.encode(), value.encode()) for name, value in labels]

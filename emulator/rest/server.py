@@ -1,0 +1,201 @@
+"""REST as a Starlette route: a table of routes, what is around it, and how the pipeline is called."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request as StarletteRequest
+
+from emulator.core import ids
+from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
+from emulator.core.profiles import Reaction
+from emulator.domain.keys import bearer, team_of
+from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
+from emulator.http.near_misses import near_misses
+from emulator.http.requests import Request, header, headers_of, transport_of
+from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
+from emulator.http.routing import TableRoute, raw_path
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call
+from emulator.pipeline.chaos.responses import alter_json
+from emulator.pipeline.origin_check import OriginCheck
+from emulator.pipeline.perform import perform
+from emulator.rest.field_suggestions import suggest
+from emulator.rest.protojson import FromProtoJson
+from emulator.rest.request_metadata import CancelOnDisconnect, Scope, envelope_of
+from emulator.rest.requests import FromJson, FromQuery, FromStream, query_names
+from emulator.rest.responses import encoded, refusal
+from emulator.rest.route import Route
+from emulator.rest.routes import NOT_EMULATED, ROUTES, plane_of
+from emulator.rest.unknown_fields import Ignored, unread_fields, unread_parameters
+from emulator.state.world import World
+
+NAMES_SHOWN = 8  # in a header
+PATH_CHARS_SHOWN = 100  # in a header
+
+# Recorded on the inference host, 2025-07 and later. The management host's answer is not known: it gets the sentence in
+# the dialect of its other refusals.
+UNKNOWN_ROUTE_CODE = "Some requested entity was not found"
+UNKNOWN_ROUTE = (
+    "No handler found on route. Please double check your URL and consult https://api.x.ai/docs for more information."
+)
+
+
+class Rest:
+    """Serves `/v1` and public URLs: `route` for Starlette's router, and the handlers of the exceptions it raises."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._origin_check = OriginCheck.of(world.settings)
+        self._requests = itertools.count(1)
+        self._request_prefix = ids.fixed_uuid(world.seed, "", "requests")[:24]
+        self.route = TableRoute(
+            ROUTES,
+            self._call,
+            [
+                Middleware(CorsMiddleware, self._origin_check),
+                Middleware(LabelMiddleware, self._request_id),
+                Middleware(CheckMiddleware, self._refuse_host),
+                Middleware(PreflightMiddleware),
+            ],
+        )
+        self.exception_handlers: dict[Any, Callable[..., Awaitable[Response | None]]] = {
+            404: self._not_found,
+            405: self._method_not_allowed,
+            ApiError: self._refused,
+            CallerGone: self._gone,
+        }
+
+    def _request_id(self) -> str:
+        """A UUID's shape at the price of a counter."""
+        return f"{self._request_prefix}{next(self._requests):012x}"
+
+    def _refuse_host(self, scope: Scope) -> Response | None:
+        """Refuse a call to a name that may be rebound. A call within the process, to `Emulator.app`, has no browser."""
+        refused = self._origin_check.api_refusal(header(scope, b"host"))
+        if refused is None or transport_of(scope) is None:
+            return None
+        return refusal(ApiError(Kind.PERMISSION_DENIED, refused, rule="host"), plane_of(raw_path(scope)))
+
+    async def _not_found(self, request: StarletteRequest, error: HTTPException) -> Response:
+        unknown = _unknown(request.method, raw_path(request.scope))
+        # OpenAI's clients try a 5xx again unless they are told not to.
+        more = [(b"x-should-retry", b"false")] if unknown.kind is Kind.NOT_EMULATED else []
+        return self._unmatched(request.scope, unknown, *more)
+
+    async def _method_not_allowed(self, request: StarletteRequest, error: HTTPException) -> Response:
+        allowed = [*(error.headers or {})["Allow"].split(", "), "OPTIONS"]
+        wrong = ApiError(Kind.METHOD_NOT_ALLOWED, "Method Not Allowed", rule="method")
+        return self._unmatched(request.scope, wrong, (b"allow", ", ".join(sorted(allowed)).encode()))
+
+    async def _refused(self, request: StarletteRequest, error: ApiError) -> Response:
+        return self._unmatched(request.scope, error)
+
+    async def _gone(self, request: StarletteRequest, gone: CallerGone) -> None:
+        """Answer nobody. Where there is no connection to drop, the caller has to learn of it otherwise."""
+        if isinstance(gone, Dropped) and transport_of(request.scope) is None:
+            raise ConnectionResetError(NO_CONNECTION) from None
+
+    async def _call(self, route: Route, request: Request) -> Response:
+        scope, operation = request.scope, OPERATIONS[route.operation]
+        headers = headers_of(scope)
+        call = Call(
+            operation=operation,
+            door="rest",
+            credentials=_credentials(headers),
+            origin=_origin(scope, headers),
+            read=lambda call: route.read(request, call),
+            envelope=envelope_of(scope, headers),
+        )
+        try:
+            if isinstance(route.read, FromStream):  # which sees the disconnect where it reads the body
+                result = await perform(self._world, call)
+            else:
+                with CancelOnDisconnect(scope):
+                    result = await perform(self._world, call)
+            response = route.write(request, result)
+            if call.chaos is not None and isinstance(response, JsonResponse):
+                response.replace_body(alter_json(call, response.body))
+        except ApiError as error:
+            call.entry.refused(error)
+            response = refusal(error, operation.plane)
+        self._note(call, route, request, response)
+        return response
+
+    def _note(self, call: Call, route: Route, request: Request, response: Response) -> None:
+        """Tell the journal what came and what was answered, and the client which fields nobody read."""
+        envelope = call.envelope
+        envelope.body_bytes = request.received_bytes
+        if request.received and not isinstance(route.read, FromStream):
+            envelope.body = request.received
+        ignored = _ignored(call, route, request)
+        call.unread = list(ignored)
+        if ignored and call.team.profile.unread_fields is not Reaction.ACCEPT:
+            call.warn(f"unknown fields ignored: {_listed(route.operation, ignored)}")
+        if call.faults or call.warnings:
+            response.raw_headers += encoded(call.labels)
+        size = response.content_bytes if isinstance(response, ContentResponse) else None
+        self._world.journal.replied(call, response.status_code, response.body, size, _headers(request.scope, response))
+
+    def _unmatched(self, scope: Scope, error: ApiError, *more: tuple[bytes, bytes]) -> Response:
+        """Refuse what fits no route, and let the journal know; `more` are headers of this refusal."""
+        response = refusal(error, plane_of(raw_path(scope)))
+        response.raw_headers += more
+        headers = headers_of(scope)
+        credentials, envelope = _credentials(headers), envelope_of(scope, headers)
+        team = self._world.team(team_of(credentials))
+        self._world.journal.unmatched(
+            *(team.name, team.clock.now(), "rest", envelope, credentials, error, response.status_code),
+            headers=_headers(scope, response),
+        )
+        return response
+
+
+def _credentials(headers: Mapping[bytes, bytes]) -> str | None:
+    return bearer(headers.get(b"authorization", b"").decode("latin-1"))
+
+
+def _ignored(call: Call, route: Route, request: Request) -> Ignored:
+    """Return the fields of a request that the server ignores."""
+    read = route.read
+    if isinstance(read, FromJson) and request.received:
+        return unread_fields(request.received, read.shape, camel_case=isinstance(read, FromProtoJson))
+    if isinstance(read, FromQuery) and request.scope["query_string"]:
+        return unread_parameters(query_names(request, call.team.limits), read.shape)
+    return {}
+
+
+def _listed(operation: str, ignored: Ignored) -> str:
+    """Return the names for a header, each with the field that was probably meant."""
+    names = []
+    for name, known in itertools.islice(ignored.items(), NAMES_SHOWN):
+        meant = suggest(operation, name, known)
+        names.append(name if meant is None else f"{name} (use {meant})")
+    more = len(ignored) - NAMES_SHOWN
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def _unknown(method: str, path: str) -> ApiError:
+    """Return the refusal of a path that is no route: 501 for one that is not emulated, else the recorded 404."""
+    for prefix, reason in NOT_EMULATED.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return ApiError(Kind.NOT_EMULATED, f"{path[:200]}: {reason}.", rule="not_emulated")
+    hint = f"There is no {path[:PATH_CHARS_SHOWN]} in this API."
+    nearest = near_misses(method, path, ROUTES, limit=1)
+    if nearest:
+        hint += f" Nearest: {nearest[0].method} {nearest[0].path}"
+    return ApiError(Kind.NOT_FOUND, UNKNOWN_ROUTE, rule="unknown_route", code=UNKNOWN_ROUTE_CODE, hint=hint)
+
+
+def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """The URL under which the caller reaches the emulator, which may be mounted in another application."""
+    host = (headers.get(b"host") or b"localhost").decode("latin-1")
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+
+
+def _headers(scope: Scope, response: Response) -> Headers:
+    return [*response_headers(scope), *response.raw_headers]

@@ -1,0 +1,349 @@
+"""The gRPC door: handlers built from descriptors, whose calls hop onto the one event loop that owns the state.
+
+To grpcio every method streams its requests: a unary one differs on the wire in nothing, and like this the wait for its
+one message is ours, so that a call whose message never comes can be told from one that works (`call_threads.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import grpc
+
+from emulator.core import memory
+from emulator.core.errors import WIRE, ApiError, CallerGone, Kind
+from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
+from emulator.operations import OPERATIONS
+from emulator.operations.base import Call, Content
+from emulator.pipeline.chaos.responses import encode_message
+from emulator.pipeline.perform import perform
+from emulator.rpc import health, reflection
+from emulator.rpc.call_threads import CallThreads
+from emulator.rpc.loop_work import LoopWork
+from emulator.rpc.messages import load
+from emulator.rpc.methods import METHODS
+from emulator.rpc.receiving import Receiving
+from emulator.rpc.request_metadata import MessageCodec, envelope_of
+from emulator.rpc.requests import Method, parse
+from emulator.rpc.status import abort, metadata, noted
+from emulator.rpc.unserved import Unserved
+from emulator.state.world import World
+
+MIB = 1024 * 1024
+# The largest request that is documented is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and
+# grpcio's default refuses 4 MiB.
+MESSAGE_BYTES_MAX = 26 * MIB
+DECODED_ON_LOOP_BYTES_MAX = 64 * 1024
+RECEIVED_BYTES_MAX = 64 * MIB  # of the messages of all uploads that are not written yet
+UNARY_THREADS, STREAM_THREADS = 256, 128  # started on demand
+UNARY_PATIENCE_SECONDS, STREAM_PATIENCE_SECONDS = 5, 30
+STREAMS_MAX = 4096  # that run or queue
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", -1),
+    # Behind a socket of this machine nothing is gained by looking for room to receive ahead, but megabytes are used.
+    ("grpc.http2.bdp_probe", 0),
+    # xai-sdk pings every 30 s, calls or not; a default server would call that too many and hang up
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+_CONNECTIONS_MAX = 4096  # remembered with the team last seen on them
+_END: Any = object()
+
+
+class RpcServer:
+    """A grpcio server on a unix socket."""
+
+    def __init__(
+        self,
+        world: World,
+        loop: asyncio.AbstractEventLoop,
+        socket_path: str,
+        drop_peer: Callable[[str], None],
+    ) -> None:
+        """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
+        self._world, self._loop, self._drop_peer = world, loop, drop_peer
+        self._last_team: OrderedDict[str, str] = OrderedDict()
+        self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, world.log)
+        self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, world.log)
+        self._receiving = Receiving(RECEIVED_BYTES_MAX)
+        self._server = grpc.server(self._unary, options=OPTIONS)
+        self._server.add_generic_rpc_handlers((_Methods(self._handlers(), Unserved(world, loop)),))
+        self._server.add_insecure_port(f"unix:{socket_path}")
+        self._server.start()
+
+    def stop(self) -> None:
+        """End every call and return when that is done."""
+        self._server.stop(grace=0.2).wait()
+        for threads in (self._unary, self._streams):
+            threads.shutdown(wait=False)  # grpc leaves that to the garbage collector
+
+    # --- handlers
+
+    def _handlers(self) -> dict[str, Callable[[], grpc.RpcMethodHandler]]:
+        """What gives the handler of a call, by the full name of its method."""
+        found = {f"{method.service}/{method.name}": self._handler(method) for method in METHODS}
+        for name, handler in {
+            **health.handlers(self._unary, self._streams),
+            **reflection.handlers(self._streams),
+        }.items():
+            found[name] = partial(_same, handler)
+        return found
+
+    def _handler(self, method: Method) -> Callable[[], grpc.RpcMethodHandler]:
+        """Read the streaming kind off the descriptor. Messages go in and out as bytes: when to decode is not ours."""
+        descriptor = load().service(method.service).methods_by_name[method.name]
+        codec = MessageCodec(
+            load().message(descriptor.input_type.full_name), load().message(descriptor.output_type.full_name)
+        )
+        if not (descriptor.client_streaming or descriptor.server_streaming):
+            unary = grpc.stream_unary_rpc_method_handler(
+                lambda raws, context: self._unary_unary(method, codec, raws, context)
+            )
+            return partial(_same, unary)
+        if descriptor.client_streaming:
+            stream = grpc.stream_unary_rpc_method_handler(
+                self._streams.runs(lambda raws, context: self._stream_unary(method, codec, raws, context))
+            )
+        else:
+            stream = grpc.stream_stream_rpc_method_handler(
+                self._streams.runs(lambda raws, context: self._unary_stream(method, codec, raws, context))
+            )
+        refused = grpc.stream_unary_rpc_method_handler(lambda raws, context: self._refuse(method, codec, context))
+        return lambda: stream if self._streams.open_calls < STREAMS_MAX else refused
+
+    def _refuse(self, method: Method, codec: MessageCodec, context: grpc.ServicerContext) -> bytes:
+        """Refuse a stream that is one too many, in the journal as well."""
+
+        async def read(call: Call) -> Any:
+            raise ApiError(
+                Kind.RESOURCE_EXHAUSTED,
+                f"{STREAMS_MAX} streams are open already, and the emulator serves no more at once.",
+                rule="grpc_streams",
+            )
+
+        call = self._call(method, codec, read, context)
+        work = LoopWork(self._loop, context)
+        work.start(self._answer(call, method))
+        answer: bytes = self._result(work, call, context)
+        return answer
+
+    def _unary_unary(
+        self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
+    ) -> bytes:
+        raw = self._unary.only_message(raws, context)
+        call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
+        call.envelope.body = raw
+        work = LoopWork(self._loop, context)
+        work.start(self._answer(call, method))
+        answer: bytes = self._result(work, call, context)
+        return answer
+
+    def _stream_unary(
+        self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
+    ) -> bytes:
+        """Serve the operation's wishes for the next message from this thread, until it needs no more."""
+        wishes: queue.SimpleQueue[asyncio.Future[Any] | None] = queue.SimpleQueue()
+
+        async def messages(call: Call) -> AsyncIterator[bytes]:
+            while (raw := await self._wish(wishes)) is not _END:
+                call.envelope.body_bytes += len(raw)
+                yield raw
+                del raw  # before the next one is asked for: it may be large
+
+        async def read(call: Call) -> Any:
+            return await method.read(messages(call))
+
+        call = self._call(method, codec, read, context)
+        work = LoopWork(self._loop, context)
+        work.start(self._answer(call, method), lambda: wishes.put(None))
+        size = 0  # of the message that the operation works on
+        while (wish := wishes.get()) is not None:
+            self._worked_off(size)
+            size = self._grant(wish, raws, context)
+            del wish
+        self._worked_off(size)
+        answer: bytes = self._result(work, call, context)
+        return answer
+
+    def _worked_off(self, size: int) -> None:
+        """Count a message of an upload out: the operation holds it no longer."""
+        self._receiving.worked_off(size)
+        memory.freed(size)
+
+    async def _wish(self, wishes: queue.SimpleQueue[asyncio.Future[Any] | None]) -> Any:
+        wish = self._loop.create_future()
+        wishes.put(wish)
+        return await wish
+
+    def _grant(self, wish: asyncio.Future[Any], raws: Iterator[bytes], context: grpc.ServicerContext) -> int:
+        """Wait for the client's next message and hand it over; its size in bytes."""
+        receive, size = self._receiving.begin(), 0
+        try:
+            with self._streams.waiting_for_client(context):
+                raw = _next(raws)
+            size = 0 if raw is _END else len(raw)
+        except Exception:
+            self._loop.call_soon_threadsafe(_fulfil, wish, None, CallerGone())
+        else:
+            self._loop.call_soon_threadsafe(_fulfil, wish, raw, None)
+        finally:
+            self._receiving.end(receive, size)
+        return size
+
+    def _unary_stream(
+        self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        raw = self._streams.only_message(raws, context)
+        call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
+        call.envelope.body = raw
+        work = LoopWork(self._loop, context)
+        work.start(self._open(call))
+        pieces, piece = self._result(work, call, context)
+
+        async def next_piece() -> Any:
+            return await anext(pieces, _END)
+
+        try:
+            while piece is not _END:
+                message = method.write(piece).SerializeToString()
+                with self._streams.waiting_for_client(context):
+                    yield message
+                work.start(next_piece())
+                piece = self._result(work, call, context)
+        finally:
+            asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
+
+    # --- one call
+
+    def _call(
+        self,
+        method: Method,
+        codec: MessageCodec,
+        read: Callable[[Call], Awaitable[Any]],
+        context: grpc.ServicerContext,
+    ) -> Call:
+        metadata = dict(context.invocation_metadata() or ())
+        credentials, peer = bearer(metadata.get("authorization")), context.peer()
+        envelope = envelope_of(f"{method.service}/{method.name}", metadata, codec)
+        envelope.remaining_seconds = context.time_remaining()
+        envelope.drop_connection = lambda: self._drop_peer(peer)
+        return Call(
+            operation=OPERATIONS[method.operation],
+            door="grpc",
+            credentials=credentials,
+            origin=_origin(context) or self._world.origin,
+            read=read,
+            fallback_credentials=self._fallback(peer, credentials, method),
+            envelope=envelope,
+        )
+
+    def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
+        """Remember the team last seen on a connection, for the one RPC that may come without a key.
+
+        The team, not the key: the channels for both planes share a connection, so the last key may be of the other.
+        """
+        if credentials is not None:
+            self._last_team[peer] = team_of(credentials)
+            self._last_team.move_to_end(peer)
+            if len(self._last_team) > _CONNECTIONS_MAX:
+                self._last_team.popitem(last=False)
+        return f"{INFERENCE_KEY}@{self._last_team.get(peer, DEFAULT_TEAM)}" if method.keyless else None
+
+    async def _answer(self, call: Call, method: Method) -> bytes:
+        """The answer of a call, of which the journal is told."""
+        raw = encode_message(call, method.write(await self._perform(call)))
+        self._world.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
+        return raw
+
+    async def _open(self, call: Call) -> tuple[AsyncIterator[bytes], Any]:
+        """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
+        content: Content = await self._perform(call)
+        self._world.journal.replied(call, "OK", None, content.size, noted(metadata(call, None)))
+        pieces = content.read()
+        try:
+            return pieces, await anext(pieces, _END)
+        except BaseException:
+            await _close(pieces)
+            raise
+
+    async def _perform(self, call: Call) -> Any:
+        try:
+            return await perform(self._world, call)
+        except ApiError as error:
+            self._world.journal.replied(call, WIRE[error.kind].grpc, None, headers=noted(metadata(call, error), error))
+            raise
+
+    def _result(self, work: LoopWork, call: Call, context: grpc.ServicerContext) -> Any:
+        """Wait for a result, or end the call with the refusal."""
+        try:
+            result = work.result()
+        except ApiError as error:
+            context.set_trailing_metadata(metadata(call, error))
+            return abort(context, WIRE[error.kind].grpc, error.message)
+        except (asyncio.CancelledError, CallerGone):
+            return abort(context, "CANCELLED", "The client has gone.")
+        context.set_trailing_metadata(metadata(call, None))
+        return result
+
+
+async def _close(pieces: Any) -> None:
+    await pieces.aclose()
+
+
+def _next(raws: Iterator[bytes]) -> Any:
+    """The client's next message, or _END. Raises when the client has gone.
+
+    Of a call that is cancelled grpcio may first tell that its messages have ended, as if the client had sent them all.
+    Asked once more, it knows better: without that, half of a cancelled upload was stored as a whole file.
+    """
+    raw = next(raws, _END)
+    if raw is _END:
+        next(raws, _END)
+    return raw
+
+
+def _fulfil(wish: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+    if wish.done():
+        return
+    if error is None:
+        wish.set_result(value)
+    else:
+        wish.set_exception(error)
+
+
+def _same(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
+    return handler
+
+
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Every method by its name, served or not."""
+
+    def __init__(self, handlers: dict[str, Callable[[], grpc.RpcMethodHandler]], unserved: Unserved) -> None:
+        self._handlers, self._unserved = handlers, unserved
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Return the handler of a call."""
+        name = details.method.removeprefix("/")
+        handler = self._handlers.get(name)
+        return self._unserved.handler(name) if handler is None else handler()
+
+
+async def _read(method: Method, codec: MessageCodec, raw: bytes) -> Any:
+    """The request in a message. A large one, which may hold a million items, is decoded off the loop."""
+    if len(raw) <= DECODED_ON_LOOP_BYTES_MAX:
+        return method.read(parse(codec.request_type, raw))
+    return await asyncio.to_thread(lambda: method.read(parse(codec.request_type, raw)))
+
+
+def _origin(context: grpc.ServicerContext) -> str | None:
+    """The authority the client dialled; grpcio keeps it where only its own code looks."""
+    details = getattr(getattr(context, "_rpc_event", None), "call_details", None)
+    host = getattr(details, "host", None)
+    return f"http://{host.decode()}" if isinstance(host, bytes) and host else None

@@ -1,0 +1,77 @@
+"""Text from uploads: decides by content type and filename how a file is read, and reads it within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from emulator.domain import content_types
+from emulator.search.extraction.formats import HOW, Format, How, row
+from emulator.search.extraction.process import extract_isolated
+from emulator.search.extraction.readers import Processes
+from emulator.search.extraction.result import BOUNDS, Bounds, Extracted, ExtractionError, readable, within
+from emulator.search.extraction.text import decode, html_text, notebook_text
+
+SMALL_BYTES_MAX = 1024 * 1024  # of what is read at once with any number of others
+
+_IN_PROCESS: dict[How, Callable[[str], str]] = {How.TEXT: str, How.HTML: html_text, How.NOTEBOOK: notebook_text}
+
+
+def extract(
+    data: bytes | Path,
+    content_type: str,
+    filename: str,
+    bounds: Bounds = BOUNDS,
+    processes: Processes | None = None,
+) -> Extracted:
+    """The text of a file, or an ExtractionError that says in a sentence why there is none.
+
+    A content type that is not known, or that stands for files which cannot be read, gives way to the filename's
+    extension (browsers on Windows send .csv files as Excel). Where neither decides, what decodes as text is text.
+    """
+    how = choose(content_type, filename).how
+    if how is None:
+        return Extracted(_decode_unknown(data, content_type, filename, bounds))
+    if not _is_isolated(how, _size(data)):
+        return Extracted(within(readable(_IN_PROCESS[how](decode(_bytes(data)))), bounds))
+    return extract_isolated(data, how, bounds, processes or Processes())
+
+
+def is_large(size: int, content_type: str, filename: str) -> bool:
+    """Whether a file needs much memory to be read: a process of its own, or many times its size in this one."""
+    how = choose(content_type, filename).how
+    return size > SMALL_BYTES_MAX or (how is not None and _is_isolated(how, size))
+
+
+def _is_isolated(how: How, size: int) -> bool:
+    if how not in _IN_PROCESS:  # however small: an empty document has to be refused as one
+        return True
+    in_process_bytes_max = HOW[how].in_process_bytes_max
+    return in_process_bytes_max is not None and size > in_process_bytes_max
+
+
+def choose(content_type: str, filename: str) -> Format:
+    """The row that decides over a file: that of its content type if it can be read, else that of its extension."""
+    declared, named = row(content_type), row(content_types.of_filename(filename))
+    if declared.how is None and named.how is not None:
+        return named
+    return declared if declared != Format() else named
+
+
+def _decode_unknown(data: bytes | Path, content_type: str, filename: str, bounds: Bounds) -> str:
+    refusal = choose(content_type, filename).refusal
+    if refusal is not None:
+        raise ExtractionError(f"The file {refusal}.")
+    try:
+        return within(decode(_bytes(data)), bounds)
+    except ExtractionError:
+        kind = content_type or content_types.UNKNOWN
+        raise ExtractionError(f"The file is not text, and files of type {kind} cannot be read.") from None
+
+
+def _bytes(data: bytes | Path) -> bytes:
+    return data.read_bytes() if isinstance(data, Path) else data
+
+
+def _size(data: bytes | Path) -> int:
+    return data.stat().st_size if isinstance(data, Path) else len(data)

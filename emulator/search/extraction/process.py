@@ -1,0 +1,97 @@
+"""Reads a file that needs a parser in a process of its own, which may not use more time and memory than it is given.
+
+Both ends are here: `extract_isolated` starts `python -m emulator.search.extraction.process`, hands it the file on
+standard input, and reads one JSON object from its standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from emulator.search.extraction.formats import HOW, How
+from emulator.search.extraction.readers import Processes
+from emulator.search.extraction.result import Bounds, Extracted, ExtractionError
+
+_ROOT = Path(__file__).parents[3]  # where the package `emulator` is, wherever the emulator was started
+_NO_MEMORY = "The file needs more than {memory_bytes_max} bytes of memory to be read."
+
+
+def extract_isolated(data: bytes | Path, how: How, bounds: Bounds, processes: Processes) -> Extracted:
+    """The text of a file, read by another process; whatever happens to that one is an ExtractionError here."""
+    command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(msgspec.structs.asdict(bounds))]
+    command.append(str(os.getpid()))
+    try:
+        code, output = processes.run(command, data, _ROOT, bounds.seconds_max)
+    except subprocess.TimeoutExpired:
+        raise ExtractionError(f"The file took more than {bounds.seconds_max} seconds to read.") from None
+    if code:
+        label = HOW[how].label
+        raise ExtractionError(f"The file could not be read as {label}: its reader ended with {code}.")
+    answer = json.loads(output)
+    if "error" in answer:
+        raise ExtractionError(answer["error"])
+    return Extracted(answer["text"], None if answer["pages"] is None else tuple(answer["pages"]))
+
+
+def _limit(bounds: Bounds) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits: the time-out alone holds there
+        return
+    # Processor time ends it also when nobody waits any more; a second later, so that the time-out is what users see.
+    limits = ((resource.RLIMIT_AS, bounds.memory_bytes_max), (resource.RLIMIT_CPU, bounds.seconds_max + 1))
+    for limit, value in limits:
+        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses to set it
+            resource.setrlimit(limit, (value, value))
+
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process when the one that started it ends, however that is killed itself."""
+    if sys.platform != "linux":  # elsewhere the limits end it
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
+
+
+def answer(data: bytes, how: How, bounds: Bounds) -> dict[str, object]:
+    """What the other process replies: the text and its pages, or the error."""
+    from emulator.search.extraction.documents import READERS
+
+    try:
+        extracted = READERS[how](data, bounds)
+    except ExtractionError as error:
+        return {"error": str(error)}
+    except MemoryError:
+        return {"error": _NO_MEMORY.format(**msgspec.structs.asdict(bounds))}
+    except Exception as error:  # a broken file makes its reader raise anything
+        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return {"error": f"The file could not be read as {HOW[how].label} ({cause})."}
+    return {"text": extracted.text, "pages": extracted.pages}
+
+
+def main() -> None:
+    """Read standard input as it says on the command line, and reply on standard output."""
+    how, bounds = How(sys.argv[1]), Bounds(**json.loads(sys.argv[2]))
+    _end_with(int(sys.argv[3]))
+    output, sys.stdout = sys.stdout, sys.stderr  # a reader that prints does not talk into the reply
+    _limit(bounds)
+    json.dump(answer(sys.stdin.buffer.read(), how, bounds), output)
+    output.flush()
+
+
+if __name__ == "__main__":
+    main()

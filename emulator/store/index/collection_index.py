@@ -1,0 +1,102 @@
+"""The index of one collection: its chunks by number, ranked by their words and by their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from emulator.domain.collections import MetricSpace
+from emulator.domain.search import KeywordQuery
+from emulator.store.chunks import Edition, IndexRow
+from emulator.store.index.keyword import KeywordIndex
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+    from emulator.store.index.vectors import VectorIndex
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What to rank for; a part that is None is not ranked by. `accepts` tells by file id; None accepts all."""
+
+    keywords: KeywordQuery | None
+    vector: NDArray[float32] | None
+    metric: MetricSpace
+    depth: int | None  # how many chunks of each ranking; None is all
+    accepts: Callable[[str], bool] | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A chunk in one ranking. The rank, from 1, is that among all chunks, accepted or not: a filter never moves it."""
+
+    edition: Edition
+    ordinal: int
+    rank: int
+    score: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The rankings asked for, best first."""
+
+    keyword: list[Found]
+    vector: list[Found]
+
+
+class Index:
+    """Both indexes of a collection, for use by one thread."""
+
+    def __init__(self) -> None:
+        self._keyword = KeywordIndex()
+        self._vectors: VectorIndex | None = None  # while there is no chunk
+        self._chunks: dict[int, tuple[Edition, int]] = {}  # by number, in the order in which they were indexed
+        self._numbers: dict[Edition, list[int]] = {}
+        self._next = 1
+
+    def add(self, rows: list[IndexRow]) -> None:
+        """Append chunks."""
+        if not rows:
+            return
+        if self._vectors is None:
+            from emulator.store.index.vectors import VectorIndex  # and with it numpy, in this thread
+
+            self._vectors = VectorIndex()
+        numbered = list(enumerate(rows, self._next))
+        self._next += len(rows)
+        self._keyword.add([(number, row.text) for number, row in numbered])
+        self._vectors.add([(number, row.vector) for number, row in numbered])
+        for number, row in numbered:
+            self._chunks[number] = row.edition, row.ordinal
+            self._numbers.setdefault(row.edition, []).append(number)
+
+    def remove(self, editions: Iterable[Edition]) -> None:
+        """Forget the chunks of editions, as far as they are here."""
+        numbers = [number for edition in editions for number in self._numbers.pop(edition, ())]
+        if numbers and self._vectors is not None:
+            self._keyword.remove(numbers)
+            self._vectors.remove(numbers)
+            for number in numbers:
+                del self._chunks[number]
+
+    def answer(self, question: Question) -> Answer:
+        """Rank the chunks."""
+        keyword: Iterator[tuple[int, float]] = iter(())
+        vector: Iterator[tuple[int, float]] = iter(())
+        depth = question.depth if question.accepts is None else None
+        if question.keywords is not None:
+            keyword = self._keyword.ranking(question.keywords, depth)
+        if question.vector is not None and self._vectors is not None:
+            vector = self._vectors.ranking(question.vector, question.metric, depth)
+        return Answer(self._found(keyword, question), self._found(vector, question))
+
+    def _found(self, ranking: Iterable[tuple[int, float]], question: Question) -> list[Found]:
+        found = (Found(*self._chunks[number], rank, score) for rank, (number, score) in enumerate(ranking, 1))
+        accepts = question.accepts
+        return list(islice((f for f in found if accepts is None or accepts(f.edition.file_id)), question.depth))
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._keyword.close()

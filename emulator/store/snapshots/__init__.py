@@ -1,0 +1,1 @@
+"""Snapshots: a team saved as a file, and made of one."""

@@ -1,0 +1,215 @@
+"""Where snapshots are kept, below the data directory or the temporary one.
+
+A snapshot that was made here shares the bytes of files: its own file names a directory of hard links to the blobs,
+which are never written again. So to save and to restore copies rows only. `export` writes a file with the bytes in it.
+
+    snapshots/team-TEAM/NAME.xai-snapshot   the file: what is there is a snapshot
+    snapshots/links/xai-links-HEX/BLOB      its bytes
+    snapshots/parts/xai-part-HEX            a file that is being written
+
+A file is written under another name and renamed when its links are complete, so a snapshot is whole or not there. What
+a process that dies leaves is a part, or links that no file names; the next start removes those, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import threading
+from contextlib import closing, suppress
+from pathlib import Path
+
+import msgspec
+
+from emulator.core import ids
+from emulator.core.clock import Instant
+from emulator.core.locks import BLOB_NAME, LINKS_NAME, PART_NAME, PRIVATE_DIRECTORY, PRIVATE_FILE, SNAPSHOT_SUFFIX
+from emulator.store.database import told
+from emulator.store.snapshots.files import BadSnapshot, links_of, open_part, open_whole, put_blobs, size_of
+
+SNAPSHOTS = "snapshots"
+
+
+class SnapshotRow(msgspec.Struct, frozen=True):
+    """A snapshot that is kept."""
+
+    name: str
+    team: str
+    at: Instant  # in the team's time
+    size: int  # bytes, those that it shares included
+
+
+class NoRoom(ValueError):
+    """The snapshots of a team would have more bytes than they may; the message says how many."""
+
+
+class SnapshotDirectory:
+    """The files of all snapshots."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take a directory, which may not exist yet, and remove what a process that died has left in it."""
+        self._directory = directory / SNAPSHOTS
+        self._parts, self.links = self._directory / "parts", self._directory / "links"
+        self._changing = threading.Lock()  # held while a snapshot takes the place of another, or goes
+        self._sweep()
+
+    def _sweep(self) -> None:
+        for path in _named(self._parts, PART_NAME):
+            path.unlink(missing_ok=True)
+        links = _named(self.links, LINKS_NAME)
+        try:
+            used = {_links_in(path) for path in self._directory.glob(f"team-*/*{SNAPSHOT_SUFFIX}")} if links else set()
+        except BadSnapshot:
+            return  # one that cannot be read now may need its bytes once it can
+        for path in links:
+            if path.name not in used:
+                remove_links(path)
+
+    def path(self, team: str, name: str) -> Path:
+        """Where a snapshot lies, or would."""
+        return self._directory / f"team-{team}" / f"{name}{SNAPSHOT_SUFFIX}"
+
+    def names(self, team: str) -> list[str]:
+        """The snapshots of a team, in order of name."""
+        paths = self.path(team, "").parent.glob(f"*{SNAPSHOT_SUFFIX}")
+        return sorted(path.name.removesuffix(SNAPSHOT_SUFFIX) for path in paths)
+
+    def describe(self, team: str, name: str) -> SnapshotRow:
+        """What is known of a snapshot. Raises BadSnapshot."""
+        with closing(open_whole(self.path(team, name))) as file:
+            origin, at = file.execute("SELECT team, at FROM snapshot").fetchone()
+            return SnapshotRow(name, origin, at, size_of(file))
+
+    def new_part(self) -> Path:
+        """Make an empty file for what is not whole yet. Raises OSError when the disk is full."""
+        self._make(self._parts)
+        part = self._parts / f"xai-part-{ids.fresh_name()}"
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+        return part
+
+    def new_links(self) -> Path:
+        """Make a directory for links. Raises OSError when the disk is full."""
+        links = self.links / f"xai-links-{ids.fresh_name()}"
+        self._make(links)
+        return links
+
+    def _make(self, directory: Path) -> None:
+        for missing in [each for each in (directory.parent.parent, directory.parent, directory) if not each.exists()]:
+            missing.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
+
+    def room(self, target: Path, bytes_max: int | None) -> int | None:
+        """How many bytes a snapshot may have beside the others of its team; None where there is no limit."""
+        if bytes_max is None:
+            return None
+        others = (path for path in target.parent.glob(f"*{SNAPSHOT_SUFFIX}") if path != target)
+        return bytes_max - sum(_size(path) for path in others)
+
+    def check_room(self, target: Path, size: int, bytes_max: int | None) -> None:
+        """Raise NoRoom for a snapshot of more bytes than there is room for."""
+        room = self.room(target, bytes_max)
+        if room is not None and size > room:
+            raise NoRoom(f"{size} bytes, and room for {max(room, 0)} of {bytes_max}")
+
+    def keep(self, part: Path, target: Path, bytes_max: int | None = None) -> int:
+        """Give a file its name, in the place of the snapshot that had it; the bytes of the snapshot.
+
+        Raises BadSnapshot for a file that is none, and NoRoom, for which see `room`.
+        """
+        size = _size_or_raise(part)
+        self._make(target.parent)
+        with self._changing:
+            self.check_room(target, size, bytes_max)
+            old = _links_or_none(target)
+            os.replace(part, target)
+            self._remove_links(old)
+        return size
+
+    def take_in(self, part: Path, team: str, name: str, bytes_max: int | None) -> None:
+        """Keep a file that was sent. Raises BadSnapshot for one that is none, and NoRoom."""
+        if _links_in(part) is not None:
+            raise BadSnapshot("the snapshot has no bytes in it: send one that was fetched")
+        self.keep(part, self.path(team, name), bytes_max)
+
+    def remove(self, team: str, name: str) -> None:
+        """Forget a snapshot."""
+        path = self.path(team, name)
+        with self._changing:
+            old = _links_or_none(path)
+            path.unlink(missing_ok=True)
+            self._remove_links(old)
+
+    def remove_all(self, team: str) -> None:
+        """Forget the snapshots of a team."""
+        for name in self.names(team):
+            self.remove(team, name)
+        with suppress(OSError):  # there is none, or something else is in it
+            self.path(team, "").parent.rmdir()
+
+    def _remove_links(self, name: str | None) -> None:
+        if name is not None:
+            remove_links(self.links / name)
+
+    def export(self, path: Path) -> Path:
+        """Write the file of a snapshot with the bytes in it; the caller removes it. May run in a thread.
+
+        Raises BadSnapshot, and OSError when the disk is full.
+        """
+        part = self.new_part()
+        try:
+            shutil.copyfile(path, part)
+            with closing(open_part(part)) as file, file:
+                links = links_of(file)
+                if links is not None:
+                    put_blobs(file, self.links / links)
+        except BaseException as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, sqlite3.Error):
+                raise told(error) from error
+            raise
+        return part
+
+
+def remove_links(directory: Path) -> None:
+    """Remove a directory of links; what was not made here stays."""
+    for path in _named(directory, BLOB_NAME):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        directory.rmdir()
+
+
+def _named(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """What has a name of ours in a directory, which may be missing."""
+    try:
+        with os.scandir(directory) as entries:
+            return [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name) and not entry.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _links_in(path: Path) -> str | None:
+    with closing(open_whole(path)) as file:
+        return links_of(file)
+
+
+def _links_or_none(path: Path) -> str | None:
+    """The links of a snapshot, if it is there and can be read; otherwise a later start removes them."""
+    try:
+        return _links_in(path)
+    except BadSnapshot:
+        return None
+
+
+def _size_or_raise(path: Path) -> int:
+    with closing(open_whole(path)) as file:
+        return size_of(file)
+
+
+def _size(path: Path) -> int:
+    try:
+        return _size_or_raise(path)
+    except BadSnapshot:
+        with suppress(FileNotFoundError):
+            return path.stat().st_size
+        return 0
