@@ -57,7 +57,7 @@ RULES: dict[str, str] = {
     "undefined-field": "Define the key in field_definitions, or use a profile that takes any: documented, relaxed.",
     "required": "Give the field a value in every document, or define it as not required.",
     "unique": "Give the field a value, or the definition a key, that no other has.",
-    "new-required-field": "Add the field as not required: the documents that are there have no value for it.",
+    "new-required-field": "Add the field as not required, or before the first document: others lack a value for it.",
     # Lists, search
     "after": "Name a file that is there, or that was deleted not long ago; or page with pagination_token.",
     "pagination_token": "Keep order, sort_by and filter while you page, and send the token as it came.",

@@ -118,11 +118,12 @@ def check_definitions(definitions: Sequence[FieldDefinition]) -> None:
 
 
 def updated_definitions(
-    present: Sequence[FieldDefinition], updates: Sequence[FieldDefinitionUpdate]
+    present: Sequence[FieldDefinition], updates: Sequence[FieldDefinitionUpdate], *, has_documents: bool
 ) -> tuple[FieldDefinition, ...]:
     """The definitions after updates, one after the other. An overwritten one keeps its place.
 
-    A new field must not be required: the documents that exist would not have it (Collections reference).
+    A new field must not be required where there are documents: they would not have it (Collections reference). The
+    reference forbids it in empty collections too, but the docstring and four tests of xai-sdk add one.
     """
     definitions = {definition.key: definition for definition in present}
     old = set(definitions)  # what documents may have
@@ -130,7 +131,7 @@ def updated_definitions(
         key = update.definition.key
         check_definitions([update.definition])
         if update.operation is FieldDefinitionOperation.ADD:
-            if update.definition.required and key not in old:
+            if has_documents and update.definition.required and key not in old:
                 sentence = f"The new field {key!r} must not be required: documents that exist would not have it"
                 raise form_error("field_definition_updates", sentence, "new-required-field")
             definitions[key] = update.definition

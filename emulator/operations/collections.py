@@ -176,7 +176,11 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
         _check_chunking(call, request.chunk_configuration)
         changes["chunk_configuration"] = request.chunk_configuration
     if request.field_definition_updates:
-        definitions = updated_definitions(collection.field_definitions, request.field_definition_updates)
+        definitions = updated_definitions(
+            collection.field_definitions,
+            request.field_definition_updates,
+            has_documents=collection.documents_count > 0,
+        )
         changes["field_definitions"] = definitions
     changed: Collection = msgspec.structs.replace(collection, **changes)
     check_size(changed, call.team.limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from emulator.domain.chunk_configurations import (
@@ -23,7 +24,15 @@ from emulator.domain.collections import (
 from emulator.domain.documents import Document, DocumentsSortBy, DocumentStatus
 from emulator.domain.paging import Page
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
-from emulator.operations.documents import AddDocument, BatchGetDocuments, DocumentId, ListDocuments, UpdateDocument
+from emulator.operations.documents import (
+    AddDocument,
+    BatchGetDocuments,
+    DocumentHead,
+    DocumentId,
+    ListDocuments,
+    UpdateDocument,
+    UploadDocument,
+)
 from emulator.rpc.messages import load
 from emulator.rpc.requests import Message, Method, choice, optional, stamp
 
@@ -171,6 +180,14 @@ def _read_add(message: Message) -> AddDocument:
     return AddDocument(message.collection_id, message.file_id, dict(message.fields), optional(message, "team_id"))
 
 
+def _read_upload(message: Message) -> UploadDocument:
+    async def content() -> AsyncIterator[bytes]:
+        yield message.data
+
+    head = DocumentHead(message.name, message.content_type or None, dict(message.fields))
+    return UploadDocument(message.collection_id, content(), lambda: head, optional(message, "team_id"))
+
+
 def _read_document_id(message: Message) -> DocumentId:
     return DocumentId(message.collection_id, message.file_id, optional(message, "team_id"))
 
@@ -251,6 +268,7 @@ METHODS = (
         lambda text: _message("collections.GenerateCollectionDescriptionResponse")(collection_description=text),
     ),
     Method(_SERVICE, "AddDocumentToCollection", "documents.add", _read_add, _write_empty),
+    Method(_SERVICE, "UploadDocument", "documents.upload", _read_upload, _write_document),
     Method(_SERVICE, "ListDocuments", "documents.list", _read_list_documents, _write_documents),
     Method(_SERVICE, "GetDocumentMetadata", "documents.get", _read_document_id, _write_document),
     Method(

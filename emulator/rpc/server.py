@@ -32,6 +32,7 @@ from emulator.rpc.request_metadata import MessageCodec, envelope_of
 from emulator.rpc.requests import Method, parse
 from emulator.rpc.status import abort, metadata, noted
 from emulator.rpc.unserved import Unserved
+from emulator.rpc.wording import reword
 from emulator.state.world import World
 
 MIB = 1024 * 1024
@@ -277,6 +278,7 @@ class RpcServer:
         try:
             return await perform(self._world, call)
         except ApiError as error:
+            reword(error, call.request)
             self._world.journal.replied(call, WIRE[error.kind].grpc, None, headers=noted(metadata(call, error), error))
             raise
 

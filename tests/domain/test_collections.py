@@ -33,13 +33,15 @@ updates = st.lists(st.builds(FieldDefinitionUpdate, definitions, st.sampled_from
 fields = st.dictionaries(keys, st.text())
 
 
-def as_documented(present: list[FieldDefinition], updates: list[FieldDefinitionUpdate]) -> list[FieldDefinition] | str:
+def as_documented(
+    present: list[FieldDefinition], updates: list[FieldDefinitionUpdate], has_documents: bool
+) -> list[FieldDefinition] | str:
     """What updates leave, one after the other; or the rule that refuses one of them."""
     after, old = {each.key: each for each in present}, {each.key for each in present}
     for update in updates:
         key = update.definition.key
         if update.operation is FieldDefinitionOperation.ADD:
-            if update.definition.required and key not in old:
+            if has_documents and update.definition.required and key not in old:
                 return "new-required-field"
             after[key] = update.definition
         elif key not in after:
@@ -50,26 +52,27 @@ def as_documented(present: list[FieldDefinition], updates: list[FieldDefinitionU
     return list(after.values())
 
 
-@given(present, updates)
+@given(present, updates, st.booleans())
 @example(
     [FieldDefinition("a")],
     [
         FieldDefinitionUpdate(FieldDefinition("a"), FieldDefinitionOperation.DELETE),
         FieldDefinitionUpdate(FieldDefinition("a", required=True)),
     ],
+    True,
 )
 @settings(max_examples=60)
 def test_updates_leave_what_could_have_been_created(
-    present: list[FieldDefinition], updates: list[FieldDefinitionUpdate]
+    present: list[FieldDefinition], updates: list[FieldDefinitionUpdate], has_documents: bool
 ) -> None:
-    """Whatever updates are accepted, the keys stay unique and no field that is new, or anew, is required."""
-    expected = as_documented(present, updates)
+    """Whatever updates are accepted, the keys stay unique; where documents exist, no field that is new is required."""
+    expected = as_documented(present, updates, has_documents)
     if isinstance(expected, str):
         with pytest.raises(ApiError) as refused:
-            updated_definitions(present, updates)
+            updated_definitions(present, updates, has_documents=has_documents)
         assert (refused.value.rule, refused.value.param) == (expected, "field_definition_updates")
     else:
-        after = updated_definitions(present, updates)
+        after = updated_definitions(present, updates, has_documents=has_documents)
         assert list(after) == expected
         check_definitions(after)
     deleted = {each.definition.key for each in updates if each.operation is FieldDefinitionOperation.DELETE}
@@ -129,10 +132,12 @@ def test_an_added_definition_replaces_the_one_of_its_key(present: list[FieldDefi
         expected = [*present, new]
     else:
         expected = [new if each.key == new.key else each for each in present]
-    after = updated_definitions(present, [FieldDefinitionUpdate(new)])
+    after = updated_definitions(present, [FieldDefinitionUpdate(new)], has_documents=True)
     assert list(after) == expected
     delete = FieldDefinitionUpdate(FieldDefinition(new.key), FieldDefinitionOperation.DELETE)
-    assert list(updated_definitions(after, [delete])) == [each for each in present if each.key != new.key]
+    assert list(updated_definitions(after, [delete], has_documents=True)) == [
+        each for each in present if each.key != new.key
+    ]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +151,7 @@ def test_an_added_definition_replaces_the_one_of_its_key(present: list[FieldDefi
 def test_updates_that_are_refused(update: FieldDefinitionUpdate, words: str) -> None:
     """A new required field, a field without a key and the deletion of an unknown field are refused."""
     with pytest.raises(ApiError, match=words):
-        updated_definitions([FieldDefinition("old", required=True)], [update])
+        updated_definitions([FieldDefinition("old", required=True)], [update], has_documents=True)
 
 
 def test_a_field_demands_nothing_unless_it_says_so() -> None:

@@ -438,6 +438,17 @@ def test_an_undefined_field_is_stored_with_a_warning(rest: httpx.Client, managem
             refused(reply, 400, 3, "fields.colour: The collection does not define this field")
 
 
+def test_required_field_is_accepted_while_there_is_no_document(rest: httpx.Client, management: httpx.Client) -> None:
+    """xai-sdk's docstring and tests add one to an empty collection; the reference forbids it."""
+    path = f"/v1/collections/{create(management)}"
+    added = {"field_definition_updates": [{"field_definition": {"key": "a", "required": True}}]}
+    assert management.put(path, json=added).json()["field_definitions"][0]["required"] is True
+    refused(management.post(f"{path}/documents/{upload(rest)}"), 400, 3, "fields.a: Field is missing")
+    exchange(management.post(f"{path}/documents/{upload(rest)}", json={"fields": {"a": "x"}}), {})
+    more = {"field_definition_updates": [{"field_definition": {"key": "b", "required": True}}]}
+    refused(management.put(path, json=more), 400, 3, "must not be required")
+
+
 def test_field_definitions_change_with_their_documents(rest: httpx.Client, management: httpx.Client) -> None:
     """Added, overwritten and deleted definitions are enforced at once; deleting takes the values away as well."""
     id = create(management, field_definitions=[{"key": "a", "unique": True}, {"key": "b"}])

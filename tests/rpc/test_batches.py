@@ -142,8 +142,9 @@ def configure(emulator: Emulator, **changes: Any) -> None:
     ],
 )
 def test_a_batch_that_is_not_there(rpc: Rpc, method: str, fields: dict[str, Any]) -> None:
-    """Every method says so alike."""
-    assert refusal(rpc, method, batch_id="batch_nope", **fields) == ("NOT_FOUND", "Batch not found")
+    """Every method says so in the words of xAI's own test server, which are not those of REST."""
+    sentence = "Cannot find batch with ID batch_nope"
+    assert refusal(rpc, method, batch_id="batch_nope", **fields) == ("NOT_FOUND", sentence)
 
 
 def test_refusals_of_requests(rpc: Rpc, emulator: Emulator) -> None:

@@ -52,7 +52,7 @@ def upload(emulator: Emulator, name: str = "a.txt", content: bytes = b"text") ->
 
 
 def test_every_method_is_served(call: Stub) -> None:
-    """All thirteen RPCs of the service answer, none of them with UNIMPLEMENTED."""
+    """All RPCs of the service answer, none of them with UNIMPLEMENTED."""
     for method in load().service(SERVICE).methods:
         if method.name == "ListCollections":
             assert call(method.name).collections == []
@@ -134,6 +134,27 @@ def test_a_strategy_that_only_rest_knows_is_left_out(emulator: Emulator, call: S
     assert (shown.WhichOneof("config"), shown.strip_whitespace) == (None, True)
     renamed = call("UpdateCollection", collection_id=id, collection_name="b")
     assert renamed.chunk_configuration == shown
+
+
+def test_uploaded_document_is_a_file_and_a_document_at_once(emulator: Emulator, call: Stub) -> None:
+    """xai-sdk 1.4.0 uploads documents so."""
+    id = call("CreateCollection", collection_name="a").collection_id
+    one = {"collection_id": id, "name": "a.txt", "data": b"text", "content_type": "text/csv", "fields": {"a": "1"}}
+    document = call("UploadDocument", **one)
+    assert call("GetDocumentMetadata", collection_id=id, file_id=document.file_metadata.file_id) == document
+    assert (document.file_metadata.content_type, dict(document.fields)) == ("text/csv", {"a": "1"})
+    headers = {"authorization": f"Bearer {emulator.api_key}"}
+    content = httpx.get(f"{emulator.url}/v1/files/{document.file_metadata.file_id}/content", headers=headers).content
+    assert content == b"text"
+    assert call("UploadDocument", **{**one, "content_type": ""}).file_metadata.content_type == "text/plain"
+
+
+def test_refused_upload_of_a_document_leaves_no_file(emulator: Emulator, call: Stub) -> None:
+    id = call("CreateCollection", collection_name="a").collection_id
+    assert refused(lambda: call("UploadDocument", collection_id="collection_1", name="a.txt"))[0] == "NOT_FOUND"
+    assert "Invalid filename" in refused(lambda: call("UploadDocument", collection_id=id, name="a;b", data=b"x"))[1]
+    headers = {"authorization": f"Bearer {emulator.api_key}"}
+    assert httpx.get(f"{emulator.url}/v1/files", headers=headers).json()["data"] == []
 
 
 def test_an_update_changes_what_it_names(emulator: Emulator, call: Stub) -> None:
