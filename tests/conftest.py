@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG  # the object that is the default of every call
 
 from emulator import Emulator
 from tests.serving import PATIENCE_SECONDS
@@ -20,6 +21,10 @@ hypothesis.settings.load_profile("judge" if os.environ.get("CI") else "suite")
 
 # A client of httpx or openai reads every trusted certificate when it is made: 20 ms, though no test uses TLS.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
+
+# By default httpx gives up after 5 s, which a busy machine may need for a call that does much.
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")

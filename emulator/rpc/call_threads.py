@@ -4,7 +4,9 @@ grpcio gives every call a thread and keeps it while the call waits for its clien
 for a client that does not read. So unary calls and streams have a pool each, and stalled streams never hold up a unary
 call. Within a pool a stalled call is left alone as long as every other call finds a thread; when calls queue, those
 that have waited for their clients longer than the pool's patience are cancelled, the longest first, one for each call
-in the queue. grpcio reads the pool off the attribute `experimental_thread_pool` of a handler's function.
+in the queue. A cancelled call counts as a thread that is about to be free, however long it takes to end, so that no
+more calls are cancelled than are needed. grpcio reads the pool off the attribute `experimental_thread_pool` of a
+handler's function.
 """
 
 from __future__ import annotations
@@ -41,11 +43,13 @@ class CallThreads(ThreadPoolExecutor):
         super().__init__(threads, thread_name_prefix=f"xai-emulator-grpc-{kind}")
         self._kind, self._thread_count, self._patience_seconds = kind, threads, patience_seconds
         self._loop, self._log = loop, log
-        self._lock = threading.Lock()  # around the next two
+        self._lock = threading.Lock()  # around the next three
         self._open = 0
         self._checking = False
+        self._leaving: set[grpc.ServicerContext] = set()  # calls that were cancelled and still have their threads
         self._waits: dict[grpc.ServicerContext, float] = {}  # calls that wait for their clients: when they are overdue
-        self._current = threading.local()  # .since: when the client of the call in this thread last did something
+        # .since: when the client of the call in this thread last did something; .context: of that call, once it waits
+        self._current = threading.local()
 
     @property
     def open_calls(self) -> int:
@@ -59,12 +63,17 @@ class CallThreads(ThreadPoolExecutor):
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
         """Run a call in a thread, now or when one is free."""
-        future = super().submit(self._run, monotonic_ms(), function, *arguments, **keywords)
         with self._lock:
             self._open += 1
+        try:
+            future = super().submit(self._run, monotonic_ms(), function, *arguments, **keywords)
+        except BaseException:
+            with self._lock:
+                self._open -= 1
+            raise
+        with self._lock:
             begin = self._open > self._thread_count and not self._checking
             self._checking = self._checking or begin
-        future.add_done_callback(self._ended)
         if begin:
             self._loop.call_soon_threadsafe(self._check)
         return future
@@ -73,6 +82,7 @@ class CallThreads(ThreadPoolExecutor):
     def waiting_for_client(self, context: grpc.ServicerContext) -> Iterator[None]:
         """Mark a block, in the thread of a call, that does nothing but wait for the client of this call."""
         now = monotonic_ms()
+        self._current.context = context
         self._waits[context] = max(self._current.since + self._patience_seconds * 1000, now + RECEIVE_SECONDS * 1000)
         try:
             yield
@@ -89,27 +99,31 @@ class CallThreads(ThreadPoolExecutor):
         return raw
 
     def _run(self, arrived: float, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-        self._current.since = arrived
-        return function(*arguments, **keywords)
-
-    def _ended(self, future: Future[Any]) -> None:
-        with self._lock:
-            self._open -= 1
+        self._current.since, self._current.context = arrived, None
+        try:
+            return function(*arguments, **keywords)
+        finally:
+            with self._lock:
+                self._open -= 1
+                self._leaving.discard(self._current.context)
 
     def _check(self) -> None:
         """Cancel stalled calls as long as others queue. Runs on the loop."""
-        with self._lock:
+        now = monotonic_ms()
+        with self._lock:  # a call that is found in `_waits` has not ended, and will remove itself from `_leaving`
             queued = self._open - self._thread_count
             self._checking = queued > 0
-        if queued <= 0:
-            return
-        now = monotonic_ms()
-        overdue = sorted((due, id(context), context) for context, due in list(self._waits.items()) if due <= now)
-        for _, _, context in overdue[:queued]:
+            if queued <= 0:
+                return
+            waits = [wait for wait in list(self._waits.items()) if wait[0] not in self._leaving and wait[1] <= now]
+            waits.sort(key=lambda wait: wait[1])
+            overdue = [context for context, _ in waits[: max(0, queued - len(self._leaving))]]
+            self._leaving.update(overdue)
+        for context in overdue:
             context.cancel()
         if overdue:
             self._log(
-                f"Stalled gRPC calls were cancelled ({len(overdue[:queued])} of kind {self._kind}): their clients "
+                f"Stalled gRPC calls were cancelled ({len(overdue)} of kind {self._kind}): their clients "
                 f"neither sent nor read anything for {self._patience_seconds:g} s, and other calls queued."
             )
         self._loop.call_later(CHECK_SECONDS, self._check)

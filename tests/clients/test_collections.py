@@ -17,6 +17,7 @@ import xai_sdk
 from xai_sdk.proto import collections_pb2, types_pb2
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 PROCESSED = collections_pb2.DOCUMENT_STATUS_PROCESSED
 FAILED = collections_pb2.DOCUMENT_STATUS_FAILED
@@ -99,7 +100,7 @@ async def test_every_call_of_the_asynchronous_client(aio: xai_sdk.AsyncClient) -
     collections = aio.collections
     id = (await collections.create("notes")).collection_id
     document = await collections.upload_document(
-        id, "a.txt", b"Alpha beta gamma.", wait_for_indexing=True, timeout=datetime.timedelta(seconds=5)
+        id, "a.txt", b"Alpha beta gamma.", wait_for_indexing=True, timeout=datetime.timedelta(seconds=PATIENCE_SECONDS)
     )
     file_id = document.file_metadata.file_id
     assert document.status == PROCESSED

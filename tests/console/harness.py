@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Nothing but the page under test goes over the network, and no sandbox is made inside of a container.
@@ -21,7 +22,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
+PATIENCE_MS = PATIENCE_SECONDS * 1000
 WIDE, NARROW = {"width": 1280, "height": 832}, {"width": 360, "height": 740}
 PANELS = (
     "start",

@@ -108,9 +108,14 @@ def test_tab_of_the_panel_on_a_phone_is_in_view(crowded: Console) -> None:
         crowded.open(panel)
         tab = crowded.page.locator("#panels a[aria-current=page]")
         expect(tab).to_have_attribute("data-panel", panel)
-        edges = box(tab)
-        assert edges["left"] >= 0, panel
-        assert edges["right"] <= PHONE["width"], panel
+        crowded.page.wait_for_function(
+            """([panel, width]) => {
+              const edges = document.querySelector(`#panels a[aria-current=page][data-panel=${panel}]`)
+                .getBoundingClientRect();
+              return edges.left >= 0 && edges.right <= width;
+            }""",
+            arg=[panel, PHONE["width"]],
+        )
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from contract_tests.target import Budget, BudgetExhausted, Target, as_team
 from emulator.operations import OPERATIONS
 from emulator.rest.responses import AsJson
 from emulator.rest.routes import ROUTES
+from tests.serving import PATIENCE_SECONDS
 
 TEXTS = st.text(alphabet="abcö $", max_size=4).filter(lambda text: not text.startswith("$"))
 JSON = st.recursive(
@@ -81,7 +82,7 @@ def test_mismatch_with_unknown_word_raises(expected: Any) -> None:
 def test_wait_until_repeats_until_match() -> None:
     """An expectation over time asks again until it holds, and gives up with the last reason."""
     numbers = iter(range(100))
-    assert matchers.wait_until(lambda: next(numbers), {"$above": 2}, within_seconds=5) == 3
+    assert matchers.wait_until(lambda: next(numbers), {"$above": 2}, within_seconds=PATIENCE_SECONDS) == 3
     with pytest.raises(AssertionError, match="after 0 seconds the value is"):
         matchers.wait_until(lambda: next(numbers), 0, within_seconds=0)
 

@@ -12,6 +12,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.state.settings import GUARDED, PER_TEAM, ROWS
+from tests.serving import PATIENCE_SECONDS
 
 CODE = {
     "embedder": ["subprocess:check_call", "os:system", "http://127.0.0.1:9/embeddings", "x"],
@@ -21,7 +22,7 @@ CODE = {
 
 def control_of(emulator: Emulator) -> httpx.Client:
     """A client of the control plane."""
-    return httpx.Client(base_url=f"{emulator.url}/_emulator", timeout=30)
+    return httpx.Client(base_url=f"{emulator.url}/_emulator", timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in CODE.items() for value in values])

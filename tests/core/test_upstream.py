@@ -11,6 +11,7 @@ import pytest
 
 from emulator.cli import main
 from emulator.core.upstream import Upstream, UpstreamError
+from tests.serving import PATIENCE_SECONDS
 
 KEY = "sk-0123456789abcdef"
 
@@ -62,7 +63,9 @@ def servers() -> Iterator[tuple[Server, Server]]:
 
 def post(server: Server) -> Any:
     """Ask a server, with a key."""
-    return Upstream.from_url(server.url.replace("//", f"//{KEY}@") + "/v1").post("/x", {}, timeout_seconds=20)
+    return Upstream.from_url(server.url.replace("//", f"//{KEY}@") + "/v1").post(
+        "/x", {}, timeout_seconds=PATIENCE_SECONDS
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -26,6 +26,7 @@ from emulator.store import blobs as stored
 from emulator.store.blob_writers import BlobWriter
 from tests.operations.client import advance, blobs, bytes_of, refusal, rows, run, turns
 from tests.rest.batch_helpers import chat_body
+from tests.serving import PATIENCE_SECONDS
 
 NEW = InitializeFile("a.txt", None)
 
@@ -251,7 +252,9 @@ async def test_process_that_dies_during_append_loses_nothing(tmp_path: Path) -> 
     """The bytes that no row claims are cut off by the next start, and the file can grow on."""
     directory = tmp_path / "data"
     command = [sys.executable, "-c", DYING, str(directory)]
-    died = subprocess.run(command, cwd=os.getcwd(), capture_output=True, text=True, timeout=60, check=False)
+    died = subprocess.run(
+        command, cwd=os.getcwd(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert died.returncode == 9, died.stderr
     id = died.stdout.strip()
     assert max(path.stat().st_size for path in (directory / "blobs").iterdir()) > len(b"one two ")

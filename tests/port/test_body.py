@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.port.body import WAITING_BYTES_MAX, Body
+from tests.serving import PATIENCE_SECONDS
 
 
 class Uvicorn:
@@ -47,7 +48,7 @@ def test_every_byte_arrives_and_then_the_end(pieces: list[bytes], steps: list[in
         arriving = asyncio.create_task(arrive())
         seen, more = b"", True
         while more:
-            message = await asyncio.wait_for(receive(), 5)
+            message = await asyncio.wait_for(receive(), PATIENCE_SECONDS)
             seen += message["body"]
             more = message["more_body"]
         await arriving

@@ -7,6 +7,7 @@ import pytest
 
 from emulator import Emulator
 from fixtures.team import EmulatedTeam
+from tests.serving import PATIENCE_SECONDS
 
 MIB = 1024 * 1024
 
@@ -39,7 +40,7 @@ def test_large_injected_field_is_refused(emulator: Emulator) -> None:
         f"{emulator.url}/v1/collections/{collection}/documents/{team.upload('a.txt', b'x' * 10_000)}",
         json={"fields": {"field": "x" * 20 * MIB}},
         headers={"authorization": f"Bearer {team.management_key}"},
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "document_fields_bytes_max")
 
@@ -50,6 +51,6 @@ def test_json_of_millions_of_items_is_refused(emulator: Emulator) -> None:
         f"{emulator.base_url}/documents/search",
         content=b'{"query":"x","source":{"collection_ids":[' + b"0," * 10_000_000 + b"0]}}",
         headers={"authorization": f"Bearer {emulator.api_key}", "content-type": "application/json"},
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert (reply.status_code, reply.headers["x-emulator-rule"]) == (413, "json_items_max")

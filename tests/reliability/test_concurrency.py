@@ -362,10 +362,11 @@ def test_a_server_that_answers_too_early_is_found_out(emulator: Emulator, monkey
         return request.file_id
 
     async def later(world: Any, call: Any, request: Any) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(all_answered.wait, PATIENCE_SECONDS)
         await delete.run(world, call, request)
 
     tasks: list[asyncio.Task[None]] = []
+    all_answered = threading.Event()
     rig = Rig(emulator, 1)
     program = [Call("delete", (rig.files[0],)), Call("get", (rig.files[0],))]
     programs = [program, *([Call("list")] for _ in range(CLIENTS - 1))]
@@ -373,6 +374,7 @@ def test_a_server_that_answers_too_early_is_found_out(emulator: Emulator, monkey
     try:
         assert linearize(rig.run(programs), Model(frozenset(rig.files)), apply) is None
     finally:
+        all_answered.set()
         rig.close()
 
 

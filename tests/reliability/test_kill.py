@@ -224,7 +224,7 @@ def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
             threading.Event().wait(chance.random() * 0.02)  # so that not every kill comes after an answer
             served.process.kill()
             for thread in load.threads:
-                thread.join(60)
+                thread.join(PATIENCE_SECONDS)
                 assert not thread.is_alive()
             assert load.failures == []
         assert "Traceback" not in "".join(served.said)

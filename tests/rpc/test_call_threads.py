@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,10 +138,51 @@ def test_a_stalled_stream_is_left_alone_while_threads_are_free(running: tuple[Em
     emulator, rpc = running
     with stalled(rpc, 1) as ((call,), go_on):
         until(lambda: emulator._running().port._backend._server and pools(emulator)[1]._waits)
-        for _ in range(20):  # each in the other thread
+        for _ in range(20):  # each in the other thread, once that is free again
             assert rpc.call(UPLOAD, [init("a")]).filename == "a"
+            until(lambda: pools(emulator)[1].open_calls == 1)
         go_on.set()
         assert call.result().size == 2
+
+
+async def test_check_while_a_cancelled_call_still_ends_cancels_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a cancelled call keeps its thread for a while; the queued call gets that one, in the end."""
+
+    class Context:
+        def __init__(self) -> None:
+            self.cancelled, self.may_end = threading.Event(), threading.Event()
+
+        def cancel(self) -> None:
+            self.cancelled.set()
+
+    def stall(context: Context) -> None:
+        with pool.waiting_for_client(context):
+            context.cancelled.wait(PATIENCE_SECONDS)
+        context.may_end.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(call_threads, "RECEIVE_SECONDS", 0)
+    pool = CallThreads("test", 2, 0, asyncio.get_running_loop(), lambda line: None)
+    contexts = [Context(), Context()]
+    try:
+        stalls = [pool.submit(stall, context) for context in contexts]
+        while len(pool._waits) < 2:
+            await asyncio.sleep(0.001)
+        queued = pool.submit(lambda: "served")
+        while len(pool._waits) == 2:
+            await asyncio.sleep(0.001)
+        pool._check()
+        assert [context.cancelled.is_set() for context in contexts].count(True) == 1
+        for context in contexts:
+            if context.cancelled.is_set():
+                context.may_end.set()
+        assert await asyncio.wrap_future(queued) == "served"
+        assert pool.open_calls == 1
+    finally:
+        for context in contexts:
+            context.cancel()
+            context.may_end.set()
+        await asyncio.gather(*map(asyncio.wrap_future, stalls))
+        pool.shutdown()
 
 
 def test_half_open_unary_calls_are_cancelled_when_others_queue(running: tuple[Emulator, Rpc], setting: Setting) -> None:

@@ -70,7 +70,7 @@ directory, end = sys.argv[1:]
 ready, go_on = os.pipe(), os.pipe()
 
 def answers(emulator):
-    return urlopen(f"{emulator.url}/_emulator/health", timeout=20).status == 200
+    return urlopen(f"{emulator.url}/_emulator/health", timeout=120).status == 200
 
 with Emulator(data_dir=directory) as emulator:
     assert answers(emulator)
@@ -119,7 +119,7 @@ def test_forked_child_holds_neither_port_nor_directory(tmp_path: Path, end: str,
         pytest.importorskip("uvloop")
     hidden = "" if loop == "uvloop" else "import sys; sys.modules['uvloop'] = None\n"
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", hidden + FORK, str(tmp_path / "state"), end]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
@@ -132,17 +132,17 @@ from http.client import HTTPConnection
 from emulator import Emulator
 
 with Emulator(data_dir=sys.argv[1]) as emulator:
-    old = HTTPConnection("localhost", emulator.port, timeout=20)
+    old = HTTPConnection("localhost", emulator.port, timeout=120)
     for number in range(3):
         child = os.fork()
         if child == 0:
             sys.exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        for connection in (old, HTTPConnection("localhost", emulator.port, timeout=20)):
+        for connection in (old, HTTPConnection("localhost", emulator.port, timeout=120)):
             connection.request("GET", "/_emulator/health")
             assert connection.getresponse().read()
 assert sorted(os.listdir(sys.argv[1])) == ["blobs", "emulator.sqlite", "lock"]
 """
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(tmp_path / "state")]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
