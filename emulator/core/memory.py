@@ -4,6 +4,11 @@ glibc keeps what was freed, in an arena for each few threads: after fifty upload
 held gigabytes that nothing used. So a process of our own (`xai-emulator serve`) maps large blocks one by one, and trims
 its arenas after large messages. A process that the emulator is only embedded in, such as a test run, decides on its
 memory itself; and other C libraries have no such calls.
+
+Trimming gives back what lies between used blocks, but never the free end of an arena other than the first. So both the
+number of arenas and the free end that each may keep are bounded. That end must have room for some messages, or the
+pages of each message are mapped anew, which doubles the processor time of an upload. glibc's own bound is 128 KiB; by
+default it raises that to twice the largest block it has freed, but not once a threshold has been set.
 """
 
 from __future__ import annotations
@@ -15,9 +20,11 @@ MIB = 1024 * 1024
 # Of a block that is mapped by itself, and unmapped when it is freed. xai-sdk uploads in messages of 3 MiB: to map each
 # of them would cost a quarter of the time of an upload.
 MAPPED_BYTES_MIN = 4 * MIB
+ARENA_END_BYTES_MAX = 8 * MIB
+ARENAS_MAX = 4
 TRIM_BYTES = 64 * MIB  # freed since the arenas were trimmed last
 TRIM_SECONDS = 1.0  # from then on: what is freed meanwhile is given back as well
-_M_MMAP_THRESHOLD = -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 _trim: Callable[[int], int] | None = None  # of the process, as the arenas are
 _freed = 0
@@ -32,6 +39,8 @@ def own_process() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES_MIN)
+        libc.mallopt(_M_TRIM_THRESHOLD, ARENA_END_BYTES_MAX)
+        libc.mallopt(_M_ARENA_MAX, ARENAS_MAX)
         _trim = libc.malloc_trim
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -82,6 +83,24 @@ def test_a_large_file_does_not_lie_in_memory(
     with Served("--data-dir", tmp_path) as served:
         transfer(served, warm_up)
         assert growth(served, lambda: transfer(served, LARGE)) < GROWTH_MAX
+
+
+UPLOADS = 4
+
+
+def test_grpc_uploads_use_the_same_memory_again(tmp_path: Path) -> None:
+    """A process maps fewer pages for an upload than the upload fills: most of its messages lie where others lay."""
+
+    def mapped(served: Served) -> int:
+        """The pages that the process has mapped so far."""
+        return int(Path(f"/proc/{served.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+    with Served("--data-dir", tmp_path) as served:
+        over_grpc(served, LARGE)
+        before = mapped(served)
+        for _ in range(UPLOADS):
+            over_grpc(served, LARGE)
+        assert (mapped(served) - before) * mmap.PAGESIZE < UPLOADS * LARGE
 
 
 STALLED = 6
