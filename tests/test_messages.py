@@ -198,7 +198,7 @@ REFUSALS: dict[str, tuple[Send, str, str]] = {
     "management key for files": (lambda s: s.client.get("/v1/files", headers=s.management), "key", "Incorrect API key"),
     "inference key for collections": (lambda s: s.get("/v1/collections"), "key", "valid management key"),
     "a path of nothing": (lambda s: s.get("/v1/fils"), "unknown_route", "No handler found on route"),
-    "chat": (lambda s: s.post("/v1/chat/completions"), "not_emulated", "batches of chat requests are"),
+    "embeddings": (lambda s: s.post("/v1/embeddings"), "not_emulated", "embeddings are not emulated"),
     "a wrong method": (lambda s: s.client.patch("/v1/files", headers=s.files), "method", ""),
     "no JSON": (
         lambda s: s.client.post("/v1/batches", headers=s.files, content="{"),

@@ -68,6 +68,9 @@ GET /v1/video-generation-models
 GET /v1/video-generation-models/{model_id}
 GET /v1/embedding-models
 GET /v1/embedding-models/{model_id}
+POST /v1/chat/completions
+GET /v1/chat/deferred-completion/{request_id}
+POST /v1/tokenize-text
 """
 # Paths of the emulator itself, where URLs that it hands out lead to.
 OWN = {"GET /_files-cdn/{token}/{name}", "GET /_media/{token}/{name}"}

@@ -74,6 +74,16 @@ RULES: dict[str, str] = {
     "timestamp": "Give a time that protobuf can hold.",
     # Models
     "model_not_found": "Name a model of GET /v1/models, or one of its aliases.",
+    "model_parameter": "Leave the parameter out, or choose a model that supports it.",
+    "live_search": "Use the tools of POST /v1/responses; collections and files are searched there.",
+    "messages": "Send at least one message.",
+    "content": "Give each message a text or parts of the types text, image_url and file.",
+    "file_source": "Give the file part a file_id, file_data or url.",
+    "tool_choice": "Send tools beside tool_choice, or leave it out.",
+    "choices": "Ask for one choice, or leave out the files and the tools that run on the server.",
+    "max_tokens": "Give a bound above 0, or none.",
+    "prompt_tokens": "Send a shorter conversation, or choose a model with a longer context.",
+    "responder": "The --responder failed or answered something else: the sentence says what.",
     # Anything
     "not_found": "It was deleted, has expired, belongs to another team (the suffix of the key), or never was. "
     "The team's clock decides what has expired: GET /_emulator/clock.",

@@ -46,6 +46,7 @@ class Kind(enum.Enum):
     MALFORMED_BODY = "The body is not well-formed."
     MISSHAPEN_BODY = "The body is well-formed, but a field is missing or has the wrong type."
     RANGE_NOT_SATISFIABLE = "The byte range lies outside the content."
+    WITHDRAWN = "The real service had this once, and refuses it now."
     RESOURCE_EXHAUSTED = "A quota, a rate or a size is used up."
     NOT_EMULATED = "The real service has this, the emulator does not."
     DEADLINE_EXCEEDED = "The service took too long to answer."
@@ -79,6 +80,8 @@ WIRE: dict[Kind, Wire] = {
     Kind.MALFORMED_BODY: Wire(400, "invalid-argument", 3, "INVALID_ARGUMENT", plain=True),
     Kind.MISSHAPEN_BODY: Wire(422, "invalid-argument", 3, "INVALID_ARGUMENT", management_http=400, plain=True),
     Kind.RANGE_NOT_SATISFIABLE: Wire(416, "out-of-range", 11, "OUT_OF_RANGE"),
+    # The status was recorded in 2026-05, its code over gRPC was not.
+    Kind.WITHDRAWN: Wire(410, "invalid-argument", 9, "FAILED_PRECONDITION"),
     Kind.RESOURCE_EXHAUSTED: Wire(429, "resource-exhausted", 8, "RESOURCE_EXHAUSTED"),
     Kind.NOT_EMULATED: Wire(501, "unimplemented", 12, "UNIMPLEMENTED"),
     Kind.DEADLINE_EXCEEDED: Wire(504, "deadline-exceeded", 4, "DEADLINE_EXCEEDED"),

@@ -112,6 +112,16 @@ class Limits(msgspec.Struct, frozen=True):
     add_calls_per_30s: int | None = _row(1000, "Batch guide: rate limits, per team")
     batch_expiry_seconds: int = _row(30 * DAY, "observed live: expire_time is 30 days on", Confidence.RECORDED)
     media_url_seconds: int = _row(HOUR, "Batch guide: media URLs die after an hour")
+    # Chat
+    chat_choices_max: int | None = _row(128, "the bound of OpenAI's API; xAI names none", Confidence.ASSUMED)
+    chat_tools_max: int | None = _row(350, "OpenAPI of October 2026: tools; earlier 128")
+    chat_stop_texts_max: int | None = _row(4, "OpenAPI: POST /v1/chat/completions, stop")
+    chat_collections_max: int | None = _row(10, "OpenAPI: POST /v1/responses, file_search.vector_store_ids")
+    attachment_bytes_max: int | None = _row(48 * MIB, "Files guide: 48 MB per attached file")
+    deferred_completion_seconds: int = _row(DAY, "Deferred completions guide: kept for 24 hours")
+    deferred_completions_max: int | None = _row(
+        10_000, "suggested bound; of one team, not picked up", Confidence.ASSUMED, safety=True
+    )
     # Safety of the emulator itself
     snapshot_bytes_per_team_max: int | None = _row(
         100 * GIB, "suggested bound: as much as a team's files", Confidence.ASSUMED, safety=True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -20,7 +20,8 @@ import msgspec
 from starlette import responses
 from starlette.types import Message, Receive, Scope, Send
 
-from emulator.core.errors import ApiError, Kind
+from emulator.core.errors import ApiError, CallerGone, Kind
+from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.requests import transport_of
 from emulator.operations.base import Content
 
@@ -107,6 +108,41 @@ class EventStream(StreamingResponse):
 
     def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
         super().__init__(events, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
+
+
+class SseResponse(Response):
+    """Server-sent events of an operation. A planned fault may cut them: the connection ends then, too soon.
+
+    Nothing is read before the response is sent, and the events are closed when the client leaves.
+    """
+
+    def __init__(self, events: Callable[[], AsyncIterator[bytes]]) -> None:
+        super().__init__(content_type=None)
+        self._events = events
+        self.raw_headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*response_headers(scope), *self.raw_headers]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        try:
+            if scope["method"] != "HEAD":
+                await self._stream(scope, send)
+        except CallerGone:
+            return
+        except ApiError:  # too late for a refusal
+            transport = transport_of(scope)
+            if transport is None:
+                raise ConnectionResetError(NO_CONNECTION) from None
+            transport.close()
+        else:
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _stream(self, scope: Scope, send: Send) -> None:
+        with CancelOnDisconnect(scope):
+            async with aclosing(self._events()) as events:  # type: ignore[type-var]
+                async for event in events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                    await asyncio.sleep(0)
 
 
 class FileDownload(StreamingResponse):

@@ -14,6 +14,7 @@ from typing import Any
 from emulator.core.clock import MICROSECONDS, Clock, Instant
 from emulator.core.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches.process import expire_batch, fail_request, process_batch, read_batch_file, reject_batch_file
+from emulator.jobs.chat import complete_deferred, expire_deferred
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
 from emulator.state.world import Team, World
@@ -31,6 +32,7 @@ LANES: dict[str, dict[str, Handler]] = {
         "process_batch": process_batch,
         "expire_batch": expire_batch,
     },
+    "chat": {"complete_deferred": complete_deferred, "expire_deferred": expire_deferred},
 }
 
 # What is done instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write

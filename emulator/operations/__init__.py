@@ -6,10 +6,10 @@ from emulator.operations import auth, collections, documents, files, search, upl
 from emulator.operations.base import Operation
 from emulator.operations.batches import lifecycle as batches
 from emulator.operations.batches import results as batch_results
-from emulator.operations.chat import models
+from emulator.operations.chat import completions, models, tokenize
 
-OPERATIONS: dict[str, Operation] = {
-    operation.name: operation
-    for module in (files, uploads, collections, documents, search, batches, batch_results, auth, models)
-    for operation in module.OPERATIONS
-}
+_MODULES = (
+    *(files, uploads, collections, documents, search, batches, batch_results, auth),
+    *(models, completions, tokenize),
+)
+OPERATIONS: dict[str, Operation] = {operation.name: operation for module in _MODULES for operation in module.OPERATIONS}

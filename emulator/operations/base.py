@@ -11,6 +11,7 @@ from emulator.core.clock import Instant
 from emulator.core.errors import printable
 from emulator.core.limits import Confidence
 from emulator.domain.chaos import ChaosState
+from emulator.domain.chat.answers import Answer
 from emulator.domain.keys import Plane, Principal
 from emulator.state.world import Team, World
 
@@ -117,6 +118,14 @@ class Reader(Protocol):
     """Reads the bytes [start, stop) of some content in pieces; stop of None is the end."""
 
     def __call__(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]: ...
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """An answer that is sent in deltas (`domain/chat/deltas.py`); a transport renders each as its events."""
+
+    answer: Answer
+    read: Callable[[], AsyncIterator[Any]]
+    include_usage: bool = False  # whether the last event tells what was used, where a transport leaves that open
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -67,6 +67,7 @@ STATUSES: dict[int, Kind] = {  # the kind that a status alone stands for; gRPC h
     405: Kind.METHOD_NOT_ALLOWED,
     408: Kind.DEADLINE_EXCEEDED,
     409: Kind.ABORTED,
+    410: Kind.WITHDRAWN,
     412: Kind.FAILED_PRECONDITION,
     413: Kind.PAYLOAD_TOO_LARGE,
     415: Kind.UNSUPPORTED_MEDIA_TYPE,

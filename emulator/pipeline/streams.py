@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from emulator.operations.base import Content, Reader
+from emulator.operations.base import Content, Reader, Stream
 from emulator.pipeline.faults.effects import Effect, uploads
 
 DRIP_SECONDS_MAX = 60
+STALL_SECONDS = 60
 DRIPS_PER_SECOND = 10
 
 End = Callable[[], NoReturn]  # raises what ends the call
@@ -74,6 +75,26 @@ def _wrap_reader(read: Reader, effect: Effect, end: End) -> Reader:
             end()
 
     return wrapped
+
+
+def wrap_stream(stream: Stream, effect: Effect, end: End) -> Stream:
+    """Return the stream, stalled or cut when it is read."""
+    cut, stall = effect.cut_stream_after_deltas, effect.stall_stream_after_deltas
+
+    async def wrapped() -> AsyncIterator[Any]:
+        count = 0
+        async with aclosing(stream.read()) as deltas:  # type: ignore[type-var]
+            async for delta in deltas:
+                if count == cut:
+                    end()
+                if count == stall:
+                    await asyncio.sleep(STALL_SECONDS)
+                yield delta
+                count += 1
+        if cut is not None:
+            end()  # a stream shorter than the cut is cut at its end, so that a planned fault always applies
+
+    return msgspec.structs.replace(stream, read=wrapped)
 
 
 def _parts(piece: bytes, rate: int | None) -> list[bytes]:

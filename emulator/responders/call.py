@@ -1,6 +1,6 @@
 """`call:MODULE:FUNCTION`: asks a Python function, `function(request) -> answer`.
 
-It gets a `BatchRequest` and returns a text, a message (`{"tool_calls": [{"name": …, "arguments": {…}}]}`) or a whole
+It gets a `ModelRequest` and returns a text, a message (`{"tool_calls": [{"name": …, "arguments": {…}}]}`) or a whole
 result. What it raises lets the request fail with that message. It is called from several threads at once.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches.results import BatchRequest
+from emulator.domain.chat.requests import ModelRequest
 
 
 class Call:
@@ -20,14 +20,14 @@ class Call:
 
     requests_max = 64
 
-    def __init__(self, function: Callable[[BatchRequest], Any]) -> None:
+    def __init__(self, function: Callable[[ModelRequest], Any]) -> None:
         self._function = function
 
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+    async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """What the function says to each."""
         return await each_in_threads(self._ask, requests)
 
-    def _ask(self, request: BatchRequest) -> Any:
+    def _ask(self, request: ModelRequest) -> Any:
         said = self._function(request)
         return asyncio.run(_awaited(said)) if inspect.isawaitable(said) else said
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches.results import BatchRequest
+from emulator.domain.chat.requests import ModelRequest
 from emulator.responders.echo import echo
 
 
@@ -33,7 +33,7 @@ class Line(Struct, forbid_unknown_fields=True):
     response: Any = UNSET
     error: str | None = None
 
-    def fits(self, request: BatchRequest) -> bool:
+    def fits(self, request: ModelRequest) -> bool:
         """Whether this is the answer to a request."""
         return (
             fnmatchcase(request.batch_request_id, self.id)
@@ -60,11 +60,11 @@ class Canned:
             raise ValueError(f"{path}: {error.strerror}") from None
         return cls([_line(f"{path}, line {number}", text) for number, text in enumerate(texts, 1) if text.strip()])
 
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+    async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """The answer of the first line that fits, or an echo, for each."""
         return await each_in_threads(self._answer, requests, threads=1)
 
-    def _answer(self, request: BatchRequest) -> Any:
+    def _answer(self, request: ModelRequest) -> Any:
         line = next((line for line in self._lines if line.fits(request)), None)
         if line is None:
             return echo(request)

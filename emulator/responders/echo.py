@@ -1,16 +1,31 @@
-"""`echo`: says back what it was asked. Always the same to the same request, and of the form that is asked for."""
+"""`echo`: quotes what was found, or says back what it was asked. The same request always has the same answer.
+
+The whole policy, in this order:
+
+1. Where `tool_choice` demands a call, a call with the plainest arguments: of the next function that was not called in
+   this turn, or of the last one once all were.
+2. After the result of a tool, that result.
+3. Where JSON is demanded, the plainest instance of the schema, or the prompt as JSON.
+4. Where collections or attached files were searched, a quote of the best passage of each search.
+5. Else the prompt.
+
+Functions are never called where the choice is free, and nothing is paraphrased.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from emulator.core.errors import Kind
 from emulator.core.threads import each_in_threads
 from emulator.domain.batches.batch import Failure, ResultKind
-from emulator.domain.batches.chat import Json, server_tools
-from emulator.domain.batches.results import BatchRequest
+from emulator.domain.batches.chat import Json, text_of
+from emulator.domain.chat.answers import marker, quote_of
+from emulator.domain.chat.evidence import Search, SearchTool
+from emulator.domain.chat.images import describe_image
+from emulator.domain.chat.requests import ATTACHMENT_TOOL, COLLECTION_TOOLS, ModelRequest
 from emulator.responders.instances import TooLarge, instance
 
 CHARACTERS_MAX = 500  # of an echo: no answer is as long as the longest prompts, and all results are kept
@@ -22,13 +37,13 @@ class Echo:
 
     requests_max = 40
 
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
-        """An echo for each."""
+    async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
+        """Return an echo for each."""
         return await each_in_threads(echo, requests, threads=1)
 
 
-def echo(request: BatchRequest) -> Any:
-    """Return the prompt; as JSON or as a tool call where that is demanded. Media are left to the emulator's own.
+def echo(request: ModelRequest) -> Any:
+    """Return the answer to one request. Media are left to the emulator's own.
 
     A demand for more than the bounds allow is a failure that says so.
     """
@@ -40,15 +55,15 @@ def echo(request: BatchRequest) -> Any:
         return Failure(Kind.INVALID_ARGUMENT, str(error))
 
 
-def _chat(request: BatchRequest) -> Any:
-    forced = _forced_tool(request.chat)
-    if forced is None:
-        text = _formatted(request) + _not_run(request.chat)
-        _check_choices(len(text), request.count)
-        return text
-    name, arguments = forced["name"], json.dumps(instance(forced.get("parameters")))
-    _check_choices(len(name) + len(arguments), request.count)
-    return {"tool_calls": [{"name": name, "arguments": arguments}]}
+def _chat(request: ModelRequest) -> Any:
+    forced = _forced_function(request)
+    if forced is not None:
+        name, arguments = forced["name"], json.dumps(instance(forced.get("parameters")))
+        _check_choices(len(name) + len(arguments), request.count)
+        return {"tool_calls": [{"name": name, "arguments": arguments}]}
+    text = _text(request)
+    _check_choices(len(text), request.count)
+    return text
 
 
 def _check_choices(characters: int, count: int) -> None:
@@ -59,36 +74,71 @@ def _check_choices(characters: int, count: int) -> None:
         )
 
 
-def _forced_tool(chat: Json) -> Json | None:
-    """The function that `tool_choice` demands, if it is among the tools."""
-    choice, tools = chat.get("tool_choice"), chat.get("tools")
-    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    named = choice.get("function") if isinstance(choice, dict) else None
-    for function in functions:
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            continue
-        if choice == "required" or (isinstance(named, dict) and named.get("name") == function["name"]):
-            return function
-    return None
+def _forced_function(request: ModelRequest) -> Json | None:
+    """The function that must be called. Where several may be, each has its turn, so that a loop of calls ends."""
+    functions = request.forced_functions
+    called = {name for message in request.turn for name in _called(message)}
+    return next((each for each in functions if each["name"] not in called), functions[-1] if functions else None)
 
 
-def _formatted(request: BatchRequest) -> str:
-    """The prompt, or JSON of the demanded schema."""
-    wanted = request.chat.get("response_format")
-    wanted = wanted if isinstance(wanted, dict) else {}
-    if wanted.get("type") == "json_object":
+def _called(message: Json) -> Iterator[str]:
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            yield function["name"]
+
+
+def _text(request: ModelRequest) -> str:
+    if request.format == "json_object":
         return json.dumps({"echo": _shortened(request.prompt)})
-    if wanted.get("type") == "json_schema":
-        described = wanted.get("json_schema")
-        schema = described.get("schema", described) if isinstance(described, dict) else None
-        return json.dumps(instance(schema))
-    return _shortened(request.prompt)
+    if request.format == "json_schema":
+        return json.dumps(instance(request.schema))
+    if request.answers_tool_result:
+        return _tool_result(request)
+    quotes = [_quote(request, number, search) for number, search in enumerate(request.evidence)]
+    text = "\n".join(quotes) or _shortened(request.prompt)
+    images = [f"[image {number}: {describe_image(each)}]" for number, each in enumerate(request.images, 1)]
+    return "\n".join([text, *images] if text else images) + _not_run(request)
+
+
+def _tool_result(request: ModelRequest) -> str:
+    last = request.messages[-1]
+    names = {}
+    for message in request.messages:
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict) and isinstance(call.get("function"), dict):
+                names[call.get("id")] = call["function"].get("name")
+    name = names.get(last.get("tool_call_id")) or last.get("name") or "tool"
+    return f"{name}: {_shortened(text_of(last))}"
+
+
+def _quote(request: ModelRequest, number: int, search: Search) -> str:
+    """A quote of the best passage of a search, with its citation where the text marks them."""
+    best = search.best
+    if best is None:
+        if search.notes:
+            return "\n".join(search.notes)
+        where = "collections" if search.tool is SearchTool.COLLECTIONS else "files"
+        return f'No passage of the searched {where} matches: "{search.query}"'
+    sentence = f'From {best.filename}: "{quote_of(best.text)}"'
+    if best.uri is not None and request.inline_citations:
+        sentence += f" {marker(_citation_number(request, number), best.uri)}"
+    return "\n".join([sentence, *search.notes])
+
+
+def _citation_number(request: ModelRequest, number: int) -> int:
+    """The place of the quoted passage among the sources of the answer."""
+    uris = [search.best.uri for search in request.evidence[: number + 1] if search.best is not None]
+    return list(dict.fromkeys(uri for uri in uris if uri is not None)).index(uris[-1] or "") + 1
 
 
 def _shortened(prompt: str) -> str:
     return f"{prompt[: CHARACTERS_MAX - 1]}…" if len(prompt) > CHARACTERS_MAX else prompt
 
 
-def _not_run(chat: Json) -> str:
-    tools = server_tools(chat)
+def _not_run(request: ModelRequest) -> str:
+    """Name the server tools that are accepted and never run."""
+    tools = [each for each in request.server_tools if each not in (*COLLECTION_TOOLS, ATTACHMENT_TOOL)]
     return f"\n\n[xai-emulator: accepted, but not run: {', '.join(tools)}]" if tools else ""

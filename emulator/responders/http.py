@@ -16,7 +16,7 @@ from emulator.core.redaction import redact_url
 from emulator.core.threads import each_in_threads
 from emulator.core.upstream import Upstream, UpstreamError
 from emulator.domain.batches.batch import RequestKind, ResultKind
-from emulator.domain.batches.results import BatchRequest
+from emulator.domain.chat.requests import ModelRequest
 
 TIMEOUT_SECONDS = 120
 _PATHS = {
@@ -43,11 +43,11 @@ class Http(msgspec.Struct, frozen=True):
                 f"{redact_url(f'http:{url}')} is not http:URL, such as http:http://localhost:11434/v1"
             ) from None
 
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+    async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """What the server says to each."""
         return await each_in_threads(self._ask, requests)
 
-    def _ask(self, request: BatchRequest) -> Any:
+    def _ask(self, request: ModelRequest) -> Any:
         path = _PATHS.get(RequestKind(request.kind))
         if path is None:
             return {}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, MutableMapping
-from types import TracebackType
 from typing import Any
 
 import msgspec
 
-from emulator.core.errors import CallerGone
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.http.requests import headers_of, transport_of
 from emulator.http.routing import raw_path
@@ -76,36 +73,3 @@ def envelope_of(scope: Scope, headers: Mapping[bytes, bytes]) -> HttpEnvelope:
         is_internal=b"x-emulator-internal" in headers,
         scope=scope,
     )
-
-
-class CancelOnDisconnect:
-    """Cancel the current task when the client of a request disconnects. Raises CallerGone where that has happened.
-
-    A cancellation by somebody else, such as the stop of the server, stays a CancelledError. A class, since a generator
-    would take five times as long, in every call.
-    """
-
-    __slots__ = ("_disconnected", "_task", "_transport")
-
-    def __init__(self, scope: Scope) -> None:
-        self._transport = transport_of(scope)
-        self._disconnected = False
-
-    def __enter__(self) -> None:
-        if self._transport is not None:
-            self._task = asyncio.current_task()
-            self._transport.on_lost(self._cancel)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._transport is not None:
-            self._transport.on_lost(None)
-            task = self._task
-            if self._disconnected and task and isinstance(error, asyncio.CancelledError) and not task.uncancel():
-                raise CallerGone from None
-
-    def _cancel(self) -> None:
-        self._disconnected = True
-        if self._task is not None:
-            self._task.cancel()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from emulator.domain.keys import Plane
-from emulator.rest import batches, collections, files, models, search
+from emulator.rest import batches, chat, collections, files, models, search
 from emulator.rest.route import Route
 
-ROUTES: tuple[Route, ...] = (*files.ROUTES, *batches.ROUTES, *collections.ROUTES, *search.ROUTES, *models.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *files.ROUTES,
+    *batches.ROUTES,
+    *collections.ROUTES,
+    *search.ROUTES,
+    *models.ROUTES,
+    *chat.ROUTES,
+)
 
 # The rest of the real service's REST surface, and why it is not here. A prefix covers everything below it.
 NOT_EMULATED: dict[str, str] = {
-    "/v1/chat": "chat is not emulated; batches of chat requests are",
     "/v1/complete": "text completion is not emulated",
     "/v1/completions": "text completion is not emulated",
     "/v1/embeddings": "embeddings are not emulated",
@@ -18,7 +24,6 @@ NOT_EMULATED: dict[str, str] = {
     "/v1/messages": "messages are not emulated",
     "/v1/responses": "responses are not emulated; batches of them are",
     "/v1/skills": "skills are not emulated",
-    "/v1/tokenize-text": "tokenization is not emulated",
     "/v1/videos": "video generation is not emulated; batches of video requests are",
     "/v1/billing": "billing is not emulated",
     "/auth": "management of keys and teams is not emulated; see --key and --auth",

@@ -14,6 +14,7 @@ from emulator.core import ids
 from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.core.profiles import Reaction
 from emulator.domain.keys import bearer, team_of
+from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
 from emulator.http.near_misses import near_misses
 from emulator.http.requests import Request, header, headers_of, transport_of
@@ -26,7 +27,7 @@ from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.perform import perform
 from emulator.rest.field_suggestions import suggest
 from emulator.rest.protojson import FromProtoJson
-from emulator.rest.request_metadata import CancelOnDisconnect, Scope, envelope_of
+from emulator.rest.request_metadata import Scope, envelope_of
 from emulator.rest.requests import FromJson, FromQuery, FromStream, query_names
 from emulator.rest.responses import encoded, refusal
 from emulator.rest.route import Route

@@ -16,8 +16,8 @@ from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Limits, override
 from emulator.core.profiles import PROFILES, Profile
 from emulator.core.threads import each_in_threads
-from emulator.domain.batches.results import BatchRequest
 from emulator.domain.chaos import ChaosState
+from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.keys import DEFAULT_TEAM, AuthMode, Key
 from emulator.search.embedding.embedders import STAND_IN, check_embedder, embed
 from emulator.search.extraction.readers import Readers
@@ -118,7 +118,7 @@ class Responder(Protocol):
 
     requests_max: int
 
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+    async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """What to say to each request, in order. An exception in its place lets that request fail."""
         ...
 

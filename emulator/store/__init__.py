@@ -15,6 +15,7 @@ from emulator.store.blobs import BLOBS, REMOVED_AT_ONCE, Blobs
 from emulator.store.chunks import Chunks
 from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
+from emulator.store.deferred import DeferredCompletions
 from emulator.store.documents import Documents
 from emulator.store.files import Files
 from emulator.store.index.index_cache import Indexes
@@ -74,6 +75,7 @@ class Store:
             self.indexes = Indexes(self.chunks)
             opened.callback(self.indexes.close)
             self.batches = Batches(self.database)
+            self.deferred = DeferredCompletions(self.database)
             self.batch_requests = BatchRequests(self.database, self.blobs)
             self.jobs = Jobs(self.database)
             self.teams = Teams(self.database)

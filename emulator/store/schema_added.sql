@@ -6,3 +6,13 @@ CREATE TABLE IF NOT EXISTS job_attempts (
     attempts INTEGER NOT NULL DEFAULT 0,  -- begun, and not ended by the process that began them
     careful  INTEGER NOT NULL DEFAULT 0   -- pieces of the work that are done one by one from here on
 );
+
+-- Deferred chat completions that were not fetched yet.
+CREATE TABLE IF NOT EXISTS deferred_completions (
+    team       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    answer     BLOB NOT NULL,  -- JSON
+    is_ready   INTEGER NOT NULL,  -- boolean
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (team, id)
+) WITHOUT ROWID;

@@ -12,7 +12,7 @@ import pytest
 from emulator import Emulator
 
 CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
-    "chat": lambda client: client.chat.completions.create(model="grok-4", messages=[]),
+    "embeddings": lambda client: client.embeddings.create(model="v1", input="x"),
     "responses": lambda client: client.responses.create(model="grok-4", input="x"),
 }
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from emulator import Emulator
 from emulator.core.threads import THREADS
 from emulator.core.upstream import REPLY_BYTES_MAX
-from emulator.domain.batches.results import BatchRequest
+from emulator.domain.chat.requests import ModelRequest
 from emulator.responders import make_responder
 from emulator.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
 from emulator.state.settings import BadSetting
@@ -26,7 +26,7 @@ from tests.rest.batch_helpers import Batches, Json, chat_body, request
 from tests.serving import PATIENCE_SECONDS, until
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "data" / "batches"
-Responder = str | Callable[[BatchRequest], Any]
+Responder = str | Callable[[ModelRequest], Any]
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def test_the_echo_of_a_long_prompt_is_cut() -> None:
     assert asyncio.run(make_responder("echo").answer([asked("x" * 500)])) == ["x" * 500]
 
 
-def asked(content: str = "hi", id: str = "a", **fields: Any) -> BatchRequest:
+def asked(content: str = "hi", id: str = "a", **fields: Any) -> ModelRequest:
     """A chat request as a responder sees it."""
-    return BatchRequest("batch", id, "chat_get_completion", "grok-4", chat_body(content, **fields))
+    return ModelRequest("batch", id, "chat_get_completion", "grok-4", chat_body(content, **fields))
 
 
 def test_tools_of_the_server_are_accepted_and_not_run(batches: Batches) -> None:
@@ -415,9 +415,9 @@ def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> N
 
 def test_a_function_answers(batches: Batches) -> None:
     """With a text, a message or a whole result; it sees what was asked."""
-    seen: list[BatchRequest] = []
+    seen: list[ModelRequest] = []
 
-    def answer(asked: BatchRequest) -> Any:
+    def answer(asked: ModelRequest) -> Any:
         seen.append(asked)
         return {
             "text": "plain",
@@ -481,7 +481,7 @@ def _chat(**usage: int) -> dict[str, Any]:
 def test_an_answer_that_is_none_fails_that_request_only(batches: Batches, said: Any, error: str) -> None:
     """Raised or returned; the others of the batch are answered."""
 
-    def answer(asked: BatchRequest) -> Any:
+    def answer(asked: ModelRequest) -> Any:
         if asked.batch_request_id != "bad":
             return "fine"
         if isinstance(said, BaseException):
@@ -496,7 +496,7 @@ def test_an_answer_that_is_none_fails_that_request_only(batches: Batches, said: 
 def test_an_asynchronous_function_answers(batches: Batches) -> None:
     """On a loop of its own."""
 
-    async def answer(asked: BatchRequest) -> str:
+    async def answer(asked: ModelRequest) -> str:
         await asyncio.sleep(0)
         return asked.batch_request_id
 
@@ -507,7 +507,7 @@ def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches:
     """As many calls wait together as there are threads, while the emulator answers others."""
     barrier = threading.Barrier(THREADS + 1, timeout=PATIENCE_SECONDS)
 
-    def answer(asked: BatchRequest) -> str:
+    def answer(asked: ModelRequest) -> str:
         barrier.wait()
         return "together"
 
@@ -529,7 +529,7 @@ class Late:
         world = batches.emulator._running().world
         world.set_responder(world.team("default"), self._answer)
 
-    def _answer(self, asked: BatchRequest) -> str:
+    def _answer(self, asked: ModelRequest) -> str:
         self._asked.set()
         assert self.go_on.wait(PATIENCE_SECONDS)
         return "too late"

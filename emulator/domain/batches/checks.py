@@ -7,7 +7,8 @@ from typing import Any
 
 from emulator.domain.batches.batch import RequestKind, ResultKind
 from emulator.domain.batches.chat import Json, messages_of, parts_of
-from emulator.domain.batches.results import IMAGES_MAX, BatchRequest
+from emulator.domain.batches.results import IMAGES_MAX
+from emulator.domain.chat.requests import ModelRequest
 
 # For choices the OpenAPI names no bound; 128 is that of OpenAI's API.
 _COUNT_MAX = {ResultKind.CHAT: 128, ResultKind.IMAGE: IMAGES_MAX}
@@ -15,7 +16,7 @@ _SECONDS_MAX = {RequestKind.VIDEO_GENERATION: 15, RequestKind.VIDEO_EXTENSION: 1
 _FILE_SOURCES = ("file_id", "url", "file_data")
 
 
-def complaint(request: BatchRequest) -> str | None:
+def complaint(request: ModelRequest) -> str | None:
     """The error of a request that cannot be carried out, or None."""
     most = _COUNT_MAX.get(request.result_kind)
     n = request.body.get("n")

@@ -6,6 +6,7 @@ and, in the transaction of its caller, writes what media need.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,23 +14,26 @@ import msgspec
 
 from emulator.core import ids
 from emulator.core.clock import Instant, seconds
-from emulator.core.errors import Kind
+from emulator.core.errors import ApiError, Kind
 from emulator.core.import_callable import words_of
 from emulator.core.threads import each_in_threads
 from emulator.domain.batches.batch import Batch, Failure, Request, ResultKind
 from emulator.domain.batches.chat import Json
 from emulator.domain.batches.checks import complaint, file_ids
-from emulator.domain.batches.results import BadAnswer, BatchRequest, cost_of, result_of
+from emulator.domain.batches.results import cost_of, result_of
+from emulator.domain.chat.answers import BadAnswer
+from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.jobs.batches.media import add_media
+from emulator.operations.chat.retrieval import gather
 from emulator.state.world import Responder, Team, World
 
 
 class _Asked(msgspec.Struct, frozen=True):
     """A request as it was decoded, what is wrong with it, and the files it needs."""
 
-    request: BatchRequest
+    request: ModelRequest
     complaint: str | None
     file_ids: list[str]
 
@@ -37,7 +41,7 @@ class _Asked(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """A result, as JSON too, and what it costs. `media` tells that media may still have to be added."""
 
-    request: BatchRequest
+    request: ModelRequest
     members: Json
     encoded: bytes
     cost: int
@@ -52,7 +56,7 @@ class _Nobody:
     def __init__(self, error: ValueError) -> None:
         self._error = error
 
-    async def answer(self, requests: Sequence[BatchRequest]) -> list[Any]:
+    async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         return [self._error for _ in requests]
 
 
@@ -72,11 +76,15 @@ async def answer(
     asked = await each_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
     answers: list[Any] = [_refused(world, team, at, each) for each in asked]
     open = [number for number, found in enumerate(answers) if found is None]
-    said = await responder.answer([asked[number].request for number in open])
+    for number in open:
+        answers[number] = await _with_evidence(world, team, at, asked[number].request)
+    open = [number for number in open if not isinstance(answers[number], Failure)]
+    evident: dict[int, ModelRequest] = {number: answers[number] for number in open}
+    said = await responder.answer(list(evident.values()))
     most = team.limits.batch_result_bytes_max
 
     def result(number: int, said: Any) -> Result | Failure:
-        request: BatchRequest = asked[number].request
+        request = evident[number]
         id = ids.fixed_uuid(world.seed, team.name, f"result {batch.id} {request.batch_request_id}")
         return _result(request, said, id=id, created=seconds(at), bytes_max=most)
 
@@ -86,8 +94,18 @@ async def answer(
     return answers
 
 
+async def _with_evidence(world: World, team: Team, at: Instant, request: ModelRequest) -> ModelRequest | Failure:
+    """Return a request with what the search found for it, as a live call gets it."""
+    if request.result_kind is not ResultKind.CHAT:
+        return request
+    try:
+        return dataclasses.replace(request, evidence=await gather(world, team, at, request))
+    except ApiError as error:
+        return Failure(error.kind, error.message)
+
+
 def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
-    asked = BatchRequest(batch.id, request.id, request.kind.value, request.model, msgspec.json.decode(body))
+    asked = ModelRequest(batch.id, request.id, request.kind.value, request.model, msgspec.json.decode(body))
     return _Asked(asked, complaint(asked), list(file_ids(asked.body)))
 
 
@@ -110,7 +128,7 @@ def _no_answer(error: object) -> Failure:
     return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}")
 
 
-def _result(request: BatchRequest, said: Any, *, id: str, created: int, bytes_max: int | None) -> Result | Failure:
+def _result(request: ModelRequest, said: Any, *, id: str, created: int, bytes_max: int | None) -> Result | Failure:
     """The whole result of what a responder said, without media that are still to be made."""
     if isinstance(said, Failure):
         return said
@@ -132,7 +150,7 @@ def _check(wrong: str | None) -> None:
         raise BadAnswer(wrong)
 
 
-def _encoded(request: BatchRequest, result: Json, cost: int, bytes_max: int | None) -> Result:
+def _encoded(request: ModelRequest, result: Json, cost: int, bytes_max: int | None) -> Result:
     encoded = msgspec.json.encode(result)
     if bytes_max is not None and len(encoded) > bytes_max:
         raise BadAnswer(f"it has {len(encoded)} bytes, at most {bytes_max} are allowed")

@@ -12,7 +12,8 @@ from emulator.core.limits import Limits
 from emulator.domain.batches.batch import ResultKind
 from emulator.domain.batches.bodies import PublicUrlOptions, StorageOptions
 from emulator.domain.batches.chat import Json
-from emulator.domain.batches.results import BatchRequest, is_to_be_made
+from emulator.domain.batches.results import is_to_be_made
+from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.files import (
     File,
     PublicUrl,
@@ -32,7 +33,7 @@ from emulator.store.batches import Medium
 PNG, MP4 = "image/png", "video/mp4"
 
 
-def add_media(world: World, team: Team, request: BatchRequest, result: Json, at: Instant) -> None:
+def add_media(world: World, team: Team, request: ModelRequest, result: Json, at: Instant) -> None:
     """Put media where a result lacks them, and store them where the request asks for it."""
     ratio = request.body.get("aspect_ratio")
     size = size_of(ratio if isinstance(ratio, str) else None)
@@ -55,7 +56,7 @@ def add_media(world: World, team: Team, request: BatchRequest, result: Json, at:
 
 
 def _sign(
-    world: World, team: Team, request: BatchRequest, name: str, content_type: str, content: bytes, at: Instant
+    world: World, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
     """A URL that dies after an hour (Batch guide), without scheme and host: who asks later may see another."""
     token = world.new_url_token(team)
@@ -69,7 +70,7 @@ def _sign(
 # --- storage_options
 
 
-def _stored(world: World, team: Team, request: BatchRequest, content_type: str, content: bytes, at: Instant) -> Json:
+def _stored(world: World, team: Team, request: ModelRequest, content_type: str, content: bytes, at: Instant) -> Json:
     """What a result says of the file that was asked for: that it is there, or why it is not."""
     if request.body.get("storage_options") is None:
         return {}

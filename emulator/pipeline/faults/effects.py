@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from emulator.operations.base import Content, Operation
+from emulator.operations.base import Content, Operation, Stream
 from emulator.pipeline.error_catalog import ERRORS, STATUSES
 
 DELAY_SECONDS_MAX = 60
@@ -31,6 +31,10 @@ Rate = Annotated[int, Meta(ge=1, le=2**30, description="The rate of uploads and 
 BEHAVIOURS: dict[str, str] = {
     "cancel_reverts": "batches.cancel",  # observed live, 2026-08: cancelled requests complete anyway
 }
+CutStream = Annotated[int, Meta(ge=0, le=2**31, description="End the connection once this many deltas were sent.")]
+StallStream = Annotated[
+    int, Meta(ge=0, le=2**31, description="Send nothing more after this many deltas, for a minute.")
+]
 Behaviour = Annotated[Literal["cancel_reverts"], Meta(description="A behaviour that the real service shows at times.")]
 
 
@@ -50,6 +54,8 @@ class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     cut_upload_after_bytes: CutUpload | None = None
     cut_download_after_bytes: CutDownload | None = None
     drip_bytes_per_second: Rate | None = None
+    cut_stream_after_deltas: CutStream | None = None
+    stall_stream_after_deltas: StallStream | None = None
     behaviour: Behaviour | None = None
 
     @property
@@ -59,7 +65,7 @@ class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 # A call ends once, in one of these ways. A cut upload ends with a refusal if one is given, else with the connection.
-_ENDS = ("error", "status", "drop", "cut_upload_after_bytes", "cut_download_after_bytes")
+_ENDS = ("error", "status", "drop", "cut_upload_after_bytes", "cut_download_after_bytes", "cut_stream_after_deltas")
 _TOGETHER = {("error", "cut_upload_after_bytes"), ("status", "cut_upload_after_bytes")}
 _OF_A_REFUSAL = ("message", "retry_after_seconds")
 
@@ -88,18 +94,20 @@ def _check(effect: Effect) -> None:
         raise BadFault(f"{ends[0]} and {ends[1]} exclude each other: a call ends once")
     if not effect.refuses and set(given) & set(_OF_A_REFUSAL):
         raise BadFault(f"{' and '.join(_OF_A_REFUSAL)} belong to a refusal: give an error or a status too")
-    for name in ("drip_bytes_per_second", "behaviour"):
+    for name in ("drip_bytes_per_second", "stall_stream_after_deltas", "behaviour"):
         if name in given and len(ends) == 1 and (effect.refuses or effect.drop == "before"):
             raise BadFault(f"{name} and {ends[0]} exclude each other: such a call ends before it begins")
 
 
 def _lacking(effect: Effect, operation: Operation) -> str | None:
     """Return why an effect cannot apply to an operation; None if it can."""
-    up, down = bool(uploads(operation.request)), downloads(operation.run)
+    up, down, stream = bool(uploads(operation.request)), downloads(operation.run), streams(operation.run)
     for name, moved in (
         ("cut_upload_after_bytes", up),
         ("cut_download_after_bytes", down),
         ("drip_bytes_per_second", up or down),
+        ("cut_stream_after_deltas", stream),
+        ("stall_stream_after_deltas", stream),
     ):
         if getattr(effect, name) is not None and not moved:
             return f"{name}: {operation.name} moves no such content"
@@ -127,3 +135,10 @@ def _is_stream(hint: Any) -> bool:
 def downloads(run: Hashable) -> bool:
     """Return whether an operation returns content."""
     return typing.get_type_hints(run).get("return") is Content
+
+
+@functools.cache
+def streams(run: Hashable) -> bool:
+    """Return whether an operation may return a stream of deltas."""
+    returned = typing.get_type_hints(run).get("return")
+    return Stream in (returned, *typing.get_args(returned))

@@ -7,13 +7,13 @@ from collections.abc import Awaitable
 from typing import Any, NoReturn
 
 from emulator.core.errors import ApiError, Dropped, Kind
-from emulator.operations.base import Call, Content
+from emulator.operations.base import Call, Content, Stream
 from emulator.pipeline import error_catalog
 from emulator.pipeline.faults.effects import Effect
 from emulator.pipeline.faults.plan import FaultMatch
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of
-from emulator.pipeline.streams import wrap_content, wrap_request
+from emulator.pipeline.streams import wrap_content, wrap_request, wrap_stream
 from emulator.state.world import World
 
 CUT = "The connection was cut, as planned."
@@ -55,6 +55,8 @@ async def _apply(world: World, call: Call, call_next: Next, match: FaultMatch, e
         _end(world, call, effect)
     if isinstance(result, Content):
         return wrap_content(result, effect, lambda: _cut(call, match))
+    if isinstance(result, Stream):
+        return wrap_stream(result, effect, lambda: _cut(call, match))
     return result
 
 

@@ -38,7 +38,9 @@ from emulator.domain.batches.batch import (
 from emulator.domain.batches.chat import from_responses, prompt_of
 from emulator.domain.batches.checks import complaint, file_ids
 from emulator.domain.batches.jsonl import BadFile, body_of, read_line
-from emulator.domain.batches.results import BadAnswer, BatchRequest, cost_of, result_of
+from emulator.domain.batches.results import cost_of, result_of
+from emulator.domain.chat.answers import BadAnswer
+from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.json_depth import is_deeper
 
 JSON = st.recursive(
@@ -64,9 +66,9 @@ def a_request(outcome: bytes | Failure | None) -> Request:
     return Request("r", RequestKind.CHAT, "grok", 0, None if outcome is None else 3, outcome, 2, None, 1)
 
 
-def asked(kind: RequestKind, **body: Any) -> BatchRequest:
+def asked(kind: RequestKind, **body: Any) -> ModelRequest:
     """A request as a responder sees it."""
-    return BatchRequest("b", "r", kind.value, body.get("model", "grok"), body)
+    return ModelRequest("b", "r", kind.value, body.get("model", "grok"), body)
 
 
 # --- states
@@ -420,7 +422,7 @@ def test_a_whole_completion_is_kept_as_it_is() -> None:
     result = result_of(asked(RequestKind.RESPONSES, input="x"), said, id="i", created=9)
     assert (result["id"], result["model"], result["choices"][0]["finish_reason"]) == ("theirs", "llama", "length")
     assert result["usage"]["total_tokens"] == 110
-    assert cost_of(result) == 100 * 24_000 + 10 * 120_000
+    assert cost_of(result) == 100 * 12_500 + 10 * 25_000
 
 
 @given(kind=st.sampled_from(RequestKind), said=JSON)

@@ -10,19 +10,21 @@ from hypothesis import strategies as st
 
 from emulator.domain.batches.batch import RequestKind, ResultKind
 from emulator.domain.batches.chat import from_responses
-from emulator.domain.batches.results import TICKS_MAX, BadAnswer, BatchRequest, cost_of, result_of, tokens
+from emulator.domain.batches.results import TICKS_MAX, cost_of, result_of
+from emulator.domain.chat.answers import BadAnswer, call_id, tokens
+from emulator.domain.chat.requests import ModelRequest
 
-# Assumed prices, in ticks of 1e-10 US dollar.
-PROMPT, COMPLETION, PICTURE, SECOND = 24_000, 120_000, 160_000_000, 400_000_000
+# Prices in ticks of 1e-10 US dollar; those of text are of grok-4.3, where grok-4 leads to.
+PROMPT, COMPLETION, PICTURE, SECOND = 12_500, 25_000, 160_000_000, 400_000_000
 COUNTS = st.integers(0, 1000)
 
 
-def asked(kind: RequestKind = RequestKind.CHAT, model: str = "grok-4", **body: Any) -> BatchRequest:
+def asked(kind: RequestKind = RequestKind.CHAT, model: str = "grok-4", **body: Any) -> ModelRequest:
     """A request as a responder sees it."""
-    return BatchRequest("b", "r", kind.value, model, body)
+    return ModelRequest("b", "r", kind.value, model, body)
 
 
-def answered(request: BatchRequest, said: Any) -> dict[str, Any]:
+def answered(request: ModelRequest, said: Any) -> dict[str, Any]:
     """The result of a request."""
     return result_of(request, said, id="i", created=9)
 
@@ -35,7 +37,7 @@ def test_a_text_becomes_a_completion() -> None:
         "id": "i",
         "object": "chat.completion",
         "created": 9,
-        "model": "grok-4",
+        "model": "grok-4.3",
         "choices": [
             {
                 "index": 0,
@@ -57,7 +59,7 @@ def test_a_text_becomes_a_completion() -> None:
             "num_sources_used": 0,
             "cost_in_usd_ticks": 258 * PROMPT + COMPLETION,
         },
-        "system_fingerprint": "fp_emulator",
+        "system_fingerprint": "fp_eb3c003fc66c14ed",
         "service_tier": "default",
     }
 
@@ -111,12 +113,12 @@ def test_a_picture_takes_no_more_tokens_than_there_are() -> None:
         ({"content": "a"}, {"content": "a"}, "stop"),
         ({"refusal": "no"}, {"refusal": "no"}, "stop"),
         ({"reasoning_content": "hm"}, {"reasoning_content": "hm"}, "stop"),
-        ({"content": "a", "tool_calls": []}, {"content": "a", "tool_calls": []}, "stop"),
+        ({"content": "a", "tool_calls": []}, {"content": "a"}, "stop"),
         (
             {"tool_calls": [{"name": "f"}, {"id": "c", "type": "t", "function": {"name": "g", "arguments": "{ }"}}]},
             {
                 "tool_calls": [
-                    {"id": "call_0", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                    {"id": call_id("i", 0), "type": "function", "function": {"name": "f", "arguments": "{}"}},
                     {"id": "c", "type": "t", "function": {"name": "g", "arguments": "{ }"}},
                 ]
             },
@@ -128,7 +130,7 @@ def test_a_message_is_completed(said: dict[str, Any], message: dict[str, Any], r
     """By whoever speaks, by what is not there, by the reason to stop; calls by an id and their form."""
     for answer in (said, {"choices": [{"message": said}]}):
         [choice] = answered(asked(), answer)["choices"]
-        expected = {"role": "assistant", "content": None, "refusal": None, **message}
+        expected = {"role": "assistant", "content": "", "refusal": None, **message}
         assert choice == {"index": 0, "finish_reason": reason, "message": expected}
 
 
@@ -143,7 +145,7 @@ def test_what_a_completion_says_of_itself_is_kept() -> None:
     """Members that are null are filled in all the same; what it has beyond them stays."""
     said = {"choices": [], "id": "theirs", "model": None, "service_tier": None, "citations": ["u"], "usage": None}
     result = answered(asked(), said)
-    assert (result["id"], result["model"], result["service_tier"]) == ("theirs", "grok-4", "default")
+    assert (result["id"], result["model"], result["service_tier"]) == ("theirs", "grok-4.3", "default")
     assert result["citations"] == ["u"]
     assert result["usage"]["total_tokens"] == 0
     assert "citations" not in answered(asked(), {"content": "x", "citations": ["u"]})  # a message is no completion

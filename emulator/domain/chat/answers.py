@@ -1,0 +1,316 @@
+"""An answer in the one form that every renderer writes: choices, searches, citations, and what it used and cost.
+
+A responder may say as little as one string. `answer_of` fills in what it leaves out, counts and prices it, so that one
+request has one text, one count and one cost through REST, gRPC and a batch. All of it can be stored: it is msgspec.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from emulator.core import ids
+from emulator.domain.batches.chat import Json, messages_of, text_of
+from emulator.domain.chat.evidence import Search, SearchTool
+from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, names
+from emulator.domain.chat.requests import ModelRequest
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_PER_IMAGE = 256
+QUOTE_CHARS_MAX = 500
+PRIORITY_FACTOR = 2  # of the price of the priority tier (recorded, 2026-09)
+
+
+class BadAnswer(ValueError):
+    """A responder said something that is no answer to the request; the message says what."""
+
+
+class FunctionCall(msgspec.Struct, frozen=True):
+    """A call of a function of the client; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+    type: str = "function"
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One of the answers. `extra` and `message_extra` hold members that a responder gave beside the known ones."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[FunctionCall, ...] = ()
+    finish_reason: str = "stop"
+    refusal: str | None = None
+    extra: Json = {}
+    message_extra: Json = {}
+
+
+class Annotation(msgspec.Struct, frozen=True):
+    """Where a source is cited in the text of the first choice, in code points; both are 0 where nothing marks it."""
+
+    uri: str
+    title: str
+    start: int = 0
+    end: int = 0
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What an answer used. `completion_tokens` are without `reasoning_tokens`; `extra` is what a responder added."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    image_tokens: int = 0
+    context_tokens: int = 0  # the prompt without what searches returned
+    tools: tuple[SearchTool, ...] = ()  # one for each call
+    cost_in_usd_ticks: int = 0
+    num_sources_used: int = 0
+    extra: Json = {}
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens + self.reasoning_tokens
+
+    def count(self, tool: SearchTool) -> int:
+        """How often a tool was called."""
+        return self.tools.count(tool)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to a request. `extra` holds members of a whole completion that a responder gave beside the known."""
+
+    id: str
+    created: int  # Unix seconds
+    model: str
+    system_fingerprint: str
+    choices: tuple[Choice, ...]
+    usage: Usage
+    searches: tuple[Search, ...] = ()
+    citations: tuple[str, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    service_tier: str = "default"
+    extra: Json = {}
+
+    def search_call_id(self, number: int) -> str:
+        """The id of a call of a search tool."""
+        return call_id(self.id, number)
+
+
+def call_id(answer_id: str, number: int) -> str:
+    """The id of the n-th tool call of an answer, in the form of mid 2026."""
+    return f"call-{ids.fixed_uuid(answer_id, '', 'calls')}-{number}"
+
+
+def tokens(text: str) -> int:
+    """Estimate the tokens of a text: one for every four characters begun."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Answer:
+    """Return the whole answer of what a responder said; `created` is in Unix seconds. Raises BadAnswer."""
+    whole = said if isinstance(said, dict) and isinstance(said.get("choices"), list) else {}
+    searches = request.evidence
+    first_call = len(searches)
+    given = [_given_choice(choice) for choice in whole["choices"]] if whole else [({}, _message(said))] * request.count
+    choices = tuple(
+        _bounded(request, _choice(choice, message, id, first_call + 100 * number))
+        for number, (choice, message) in enumerate(given)
+    )
+    model = request.language_model
+    uris = _cited(choices, searches, whole)
+    return Answer(
+        id=_text(whole, "id") or id,
+        created=_number(whole, "created", created),
+        model=_text(whole, "model") or (model.id if request.model in names(model) else request.model),
+        system_fingerprint=_text(whole, "system_fingerprint") or model.fingerprint,
+        choices=choices,
+        usage=usage_of(request, choices, whole.get("usage")),
+        searches=searches,
+        citations=uris,
+        annotations=_annotations(request, choices, uris),
+        service_tier=_text(whole, "service_tier") or request.tier,
+        extra=_others(whole, _COMPLETION_MEMBERS),
+    )
+
+
+_COMPLETION_MEMBERS = (
+    *("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "citations"),
+)
+
+
+# --- choices
+
+
+def _given_choice(given: Any) -> tuple[Json, Json]:
+    if not isinstance(given, dict) or not isinstance(given.get("message"), dict):
+        raise BadAnswer(f"a choice has a message, unlike {_shown(given)}")
+    return given, given["message"]
+
+
+def _message(said: Any) -> Json:
+    if isinstance(said, str):
+        return {"content": said}
+    if isinstance(said, dict) and said.keys() & {"content", "tool_calls", "refusal", "reasoning_content"}:
+        return said
+    raise BadAnswer(f"a chat answer is a text, a message or a chat completion, not {_shown(said)}")
+
+
+_MESSAGE_MEMBERS = ("role", "content", "tool_calls", "reasoning_content", "refusal", "finish_reason")
+_CHOICE_MEMBERS = ("index", "message", "finish_reason")
+
+
+def _choice(given: Json, message: Json, answer_id: str, first_call: int) -> Choice:
+    calls = tuple(
+        _call(call, call_id(answer_id, first_call + number))
+        for number, call in enumerate(message.get("tool_calls") or ())
+    )
+    content = message.get("content")
+    if content is not None and not isinstance(content, str | list):
+        raise BadAnswer(f"the content of a message is a text or a list of parts, not {_shown(content)}")
+    reason = given.get("finish_reason") or message.get("finish_reason") or ("tool_calls" if calls else "stop")
+    return Choice(
+        text=text_of(message),
+        reasoning=_text(message, "reasoning_content"),
+        calls=calls,
+        finish_reason=str(reason),
+        refusal=message.get("refusal"),
+        extra=_others(given, _CHOICE_MEMBERS),
+        message_extra=_others(message, _MESSAGE_MEMBERS),
+    )
+
+
+def _others(members: Json, known: Sequence[str]) -> Json:
+    return {key: value for key, value in members.items() if key not in known and value is not None}
+
+
+def _call(given: Any, id: str) -> FunctionCall:
+    """A call of a client's function: `{"name": …, "arguments": {…}}` is enough."""
+    if not isinstance(given, dict):
+        raise BadAnswer(f"a tool call is an object, not {_shown(given)}")
+    function = given["function"] if isinstance(given.get("function"), dict) else given
+    if not isinstance(function.get("name"), str):
+        raise BadAnswer(f"a tool call has a name, unlike {_shown(given)}")
+    arguments = function.get("arguments", {})
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return FunctionCall(str(given.get("id") or id), function["name"], text, str(given.get("type") or "function"))
+
+
+def _bounded(request: ModelRequest, choice: Choice) -> Choice:
+    """Cut the text where a stop text or the bound of tokens demands it."""
+    text, reason = choice.text, choice.finish_reason
+    if request.language_model.accepts_stop:
+        ends = [place for stop in request.stops if (place := text.find(stop)) >= 0]
+        text = text[: min(ends)] if ends else text
+    most = request.tokens_max
+    if most is not None and tokens(text) > most:
+        text, reason = text[: most * CHARACTERS_PER_TOKEN], "length"
+    return msgspec.structs.replace(choice, text=text, finish_reason=reason)
+
+
+# --- citations
+
+
+def _cited(choices: Sequence[Choice], searches: Sequence[Search], whole: Json) -> tuple[str, ...]:
+    """The sources that the text of the first choice quotes: only what a search found can be cited."""
+    given = whole.get("citations")
+    if isinstance(given, list):
+        return tuple(each for each in given if isinstance(each, str))
+    text = " ".join(choices[0].text.split()) if choices else ""
+    uris = []
+    for search in searches:
+        for passage in search.passages:
+            if passage.uri is not None and (passage.uri in text or quote_of(passage.text) in text):
+                uris.append(passage.uri)
+                break
+    return tuple(dict.fromkeys(uris))
+
+
+def quote_of(text: str) -> str:
+    """The beginning of a passage as an answer quotes it: white space folded, cut at a word."""
+    folded = " ".join(text.split())
+    if len(folded) <= QUOTE_CHARS_MAX:
+        return folded
+    cut = folded[: QUOTE_CHARS_MAX + 1].rpartition(" ")[0]
+    return cut or folded[:QUOTE_CHARS_MAX]
+
+
+def marker(number: int, uri: str) -> str:
+    """What marks a citation in a text (tools guide, June 2026)."""
+    return f"[[{number}]]({uri})"
+
+
+def _annotations(request: ModelRequest, choices: Sequence[Choice], uris: Sequence[str]) -> tuple[Annotation, ...]:
+    found = []
+    for number, uri in enumerate(uris, 1):
+        mark = marker(number, uri)
+        start = choices[0].text.find(mark) if choices else -1
+        if request.inline_citations and start >= 0:
+            found.append(Annotation(uri, str(number), start, start + len(mark)))
+        else:
+            found.append(Annotation(uri, uri))
+    return tuple(found)
+
+
+# --- usage
+
+
+def usage_of(request: ModelRequest, choices: Sequence[Choice], given: Any = None) -> Usage:
+    """Count and price an answer; what a responder says of its usage goes before what is counted."""
+    given = given if isinstance(given, dict) else {}
+    images = TOKENS_PER_IMAGE * len(request.images)
+    context = sum(tokens(text_of(message)) for message in messages_of(request.chat)) + images
+    context += sum(tokens(json.dumps(each)) for each in request.functions)
+    prompt = _number(given, "prompt_tokens", context + sum(tokens(search.output) for search in request.evidence))
+    completion = _number(given, "completion_tokens", sum(_written(choice) for choice in choices))
+    details = given.get("completion_tokens_details")
+    thoughts = sum(tokens(choice.reasoning) for choice in choices)
+    reasoning = _number(details if isinstance(details, dict) else {}, "reasoning_tokens", thoughts)
+    usage = Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        reasoning_tokens=reasoning,
+        image_tokens=images,
+        context_tokens=context,
+        tools=tuple(search.tool for search in request.evidence),
+        extra=_others(given, ()),
+    )
+    ticks = cost(usage, request.language_model, priority=request.tier == "priority")
+    return msgspec.structs.replace(usage, cost_in_usd_ticks=ticks)
+
+
+def cost(usage: Usage, model: LanguageModel, *, priority: bool = False) -> int:
+    """Return what a usage costs, in ticks of 1e-10 US dollar (reproduces eight recordings exactly, 2026-04 to 2026-08).
+
+    From the long context threshold on, tokens cost twice as much, and so does the priority tier.
+    """
+    text = max(0, usage.prompt_tokens - usage.cached_tokens - usage.image_tokens)
+    ticks = text * model.prompt_price + usage.cached_tokens * model.cached_price
+    ticks += usage.image_tokens * model.image_token_price
+    ticks += (usage.completion_tokens + usage.reasoning_tokens) * model.completion_price
+    if usage.prompt_tokens >= LONG_CONTEXT_THRESHOLD:
+        ticks *= LONG_CONTEXT_FACTOR
+    ticks += sum(tool.price for tool in usage.tools)
+    return ticks * PRIORITY_FACTOR if priority else ticks
+
+
+def _written(choice: Choice) -> int:
+    return tokens(choice.text) + sum(tokens(call.arguments) for call in choice.calls)
+
+
+def _number(members: Json, name: str, otherwise: int) -> int:
+    value = members.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def _text(members: Json, name: str) -> str:
+    value = members.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80]

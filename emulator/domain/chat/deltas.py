@@ -1,0 +1,79 @@
+"""The pieces in which an answer is streamed, the same for every transport: searches, reasoning, text, calls, ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from emulator.domain.chat.answers import Answer, FunctionCall
+from emulator.domain.chat.evidence import Search
+
+_PIECE = re.compile(r"\s*\S+|\s+")  # a word and the white space before it; what is left at the end
+
+
+class SearchStarted(msgspec.Struct, frozen=True):
+    """A search tool is called; `number` counts the searches of the answer."""
+
+    number: int
+    search: Search
+
+
+class SearchDone(msgspec.Struct, frozen=True):
+    """A search tool has returned what it found."""
+
+    number: int
+    search: Search
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True):
+    """More of the reasoning of a choice."""
+
+    choice: int
+    text: str
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    """More of the text of a choice."""
+
+    choice: int
+    text: str
+
+
+class CallDelta(msgspec.Struct, frozen=True):
+    """A whole call of a function of the client (recorded: it comes in one piece)."""
+
+    choice: int
+    index: int
+    call: FunctionCall
+
+
+class End(msgspec.Struct, frozen=True):
+    """The end of a choice."""
+
+    choice: int
+    finish_reason: str
+
+
+Delta = SearchStarted | SearchDone | ReasoningDelta | TextDelta | CallDelta | End
+
+
+def deltas_of(answer: Answer) -> Iterator[Delta]:
+    """Generate the deltas of an answer: its searches, then each choice, whose texts add up to those of the answer."""
+    for number, search in enumerate(answer.searches):
+        yield SearchStarted(number, search)
+        yield SearchDone(number, search)
+    for index, choice in enumerate(answer.choices):
+        for piece in pieces(choice.reasoning):
+            yield ReasoningDelta(index, piece)
+        for piece in pieces(choice.text):
+            yield TextDelta(index, piece)
+        for number, call in enumerate(choice.calls):
+            yield CallDelta(index, number, call)
+        yield End(index, choice.finish_reason)
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cut a text into words, each with the white space before it."""
+    return (piece.group() for piece in _PIECE.finditer(text))

@@ -1,0 +1,62 @@
+"""Images in a conversation: what can be said of one without fetching anything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+
+
+class ImageFacts(msgspec.Struct, frozen=True):
+    """The type, the size in bytes and the sides in pixels of an image, as far as they are known."""
+
+    content_type: str
+    size: int
+    width: int = 0
+    height: int = 0
+
+
+def describe_image(image: Json) -> str:
+    """Describe an image for a reader; one at an address is named and never fetched."""
+    url = image.get("url")
+    if isinstance(url, str) and url.startswith("data:"):
+        facts = facts_of(data_of(url))
+        sides = f" {facts.width}x{facts.height}" if facts.width else ""
+        return f"{facts.content_type}{sides}, {facts.size} bytes"
+    return str(url or image.get("file_id") or "no source")[:200]
+
+
+def data_of(url: str) -> bytes:
+    """Decode a data URL, or base64 without its head; what cannot be decoded is empty."""
+    try:
+        return base64.b64decode(url.partition(",")[2] if url.startswith("data:") else url)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def facts_of(content: bytes) -> ImageFacts:
+    """Read the head of a PNG, JPEG or WebP."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n") and len(content) >= 24:
+        return ImageFacts("image/png", len(content), *struct.unpack(">II", content[16:24]))
+    if content.startswith(b"\xff\xd8"):
+        return ImageFacts("image/jpeg", len(content), *_jpeg_sides(content))
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return ImageFacts("image/webp", len(content))
+    return ImageFacts("application/octet-stream", len(content))
+
+
+def _jpeg_sides(content: bytes) -> tuple[int, int]:
+    """Width and height from the frame header of a JPEG (ITU-T T.81, B.2.2)."""
+    place = 2
+    while place + 9 <= len(content) and content[place] == 0xFF:
+        kind, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", content[place + 5 : place + 9])
+            return width, height
+        place += 2 + length
+    return 0, 0

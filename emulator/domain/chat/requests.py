@@ -1,0 +1,215 @@
+"""A model request in the one form in which every transport, batches and responders know it: JSON of its REST endpoint.
+
+A `responses` request and a gRPC message are read as the chat completions body that asks the same (`ModelRequest.chat`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind
+from emulator.domain.batches.chat import Json, chat_of, messages_of, parts_of, prompt_of
+from emulator.domain.chat.evidence import QUERY_CHARS_MAX, Search
+from emulator.domain.chat.models import LANGUAGE_MODELS, LanguageModel, find
+
+_DEFAULT_SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION: 6}  # OpenAPI: default of `duration`
+COLLECTION_TOOLS = ("file_search", "collections_search")
+ATTACHMENT_TOOL = "attachment_search"
+DEFAULT_MODEL = "grok-4.3"  # prices what a batch asks of a model that is not in the table
+
+
+class Endpoint(enum.Enum):
+    """Which API a request came through; answers differ in what is shown of them, never in their text."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    GRPC = "grpc"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A request as a responder gets it. `kind` is its key in `batch_request`, `body` the JSON of its REST endpoint.
+
+    `evidence` is what the emulator's search found for it. Outside of batches the two ids are empty.
+    """
+
+    batch_id: str
+    batch_request_id: str
+    kind: str
+    model: str
+    body: Json = field(repr=False)
+    endpoint: Endpoint = Endpoint.BATCH
+    inline_citations: bool = False  # whether the text marks what it cites
+    evidence: tuple[Search, ...] = ()
+
+    @cached_property
+    def prompt(self) -> str:
+        """The last user message of a conversation, or the prompt of an image or video."""
+        return prompt_of(RequestKind(self.kind), self.body)
+
+    @cached_property
+    def chat(self) -> Json:
+        """The body of a chat or `responses` request, as a chat completions body."""
+        return chat_of(RequestKind(self.kind), self.body)
+
+    @cached_property
+    def result_kind(self) -> ResultKind:
+        return KINDS[RequestKind(self.kind)].result
+
+    @cached_property
+    def language_model(self) -> LanguageModel:
+        """The model that answers, which is the one of the table that prices the answer."""
+        found = find(self.model, LANGUAGE_MODELS) or find(DEFAULT_MODEL, LANGUAGE_MODELS)
+        assert found is not None
+        return found
+
+    @property
+    def count(self) -> int:
+        """How many choices, or images, are wanted."""
+        n = self.body.get("n")
+        return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
+
+    @property
+    def seconds(self) -> int:
+        """How long a video is to be."""
+        given = self.body.get("duration") or self.body.get("seconds")
+        try:
+            return max(1, int(given))  # type: ignore[arg-type]  # what is no number is not one second either
+        except (TypeError, ValueError):
+            return _DEFAULT_SECONDS.get(RequestKind(self.kind), 1)
+
+    # --- what a conversation holds
+
+    @cached_property
+    def messages(self) -> list[Json]:
+        return messages_of(self.chat)
+
+    @cached_property
+    def tools(self) -> list[Json]:
+        tools = self.chat.get("tools")
+        return [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+
+    @cached_property
+    def functions(self) -> list[Json]:
+        """The functions of the client, each as `{"name": …, "parameters": …}`."""
+        found = (tool.get("function") for tool in self.tools)
+        return [each for each in found if isinstance(each, dict) and isinstance(each.get("name"), str)]
+
+    @property
+    def tool_choice(self) -> str:
+        """`auto`, `none` or `required`; any other word is read as `auto`, and a named function as `required`."""
+        choice = self.chat.get("tool_choice")
+        if isinstance(choice, dict):
+            return "required"
+        return choice if choice in ("none", "required") else "auto"
+
+    @cached_property
+    def named_function(self) -> str | None:
+        """The function that `tool_choice` names."""
+        choice = self.chat.get("tool_choice")
+        function = choice.get("function") if isinstance(choice, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        return name if isinstance(name, str) else None
+
+    @cached_property
+    def forced_functions(self) -> list[Json]:
+        """The functions among which `tool_choice` demands a call; none where it demands no call."""
+        if self.tool_choice != "required":
+            return []
+        if not isinstance(self.chat.get("tool_choice"), dict):
+            return self.functions
+        return [each for each in self.functions if each["name"] == self.named_function]
+
+    @cached_property
+    def turn(self) -> list[Json]:
+        """The messages after the last user message."""
+        last = max((place for place, each in enumerate(self.messages) if each.get("role") == "user"), default=-1)
+        return self.messages[last + 1 :]
+
+    @property
+    def answers_tool_result(self) -> bool:
+        """Whether the last message is the result of a tool."""
+        return bool(self.messages) and self.messages[-1].get("role") in ("tool", "function")
+
+    @property
+    def query(self) -> str:
+        """What a search tool looks for: the last user text."""
+        return " ".join(self.prompt.split())[:QUERY_CHARS_MAX]
+
+    @property
+    def searches(self) -> bool:
+        """Whether a search tool runs: neither where tools are off, nor where a function of the client is called, nor
+        where the client just returned the result of one."""
+        if self.result_kind is not ResultKind.CHAT or self.tool_choice == "none" or self.forced_functions:
+            return False
+        return not self.answers_tool_result
+
+    @cached_property
+    def collection_tools(self) -> list[Json]:
+        """The tools that search collections."""
+        return [tool for tool in self.tools if tool.get("type") in COLLECTION_TOOLS]
+
+    @cached_property
+    def files(self) -> list[Json]:
+        """The attached files, in order, each source once."""
+        found: dict[str, Json] = {}
+        for part in parts_of(self.chat, "file"):
+            file = part.get("file")
+            if isinstance(file, dict):
+                found.setdefault(repr([file.get(name) for name in ("file_id", "url", "file_data")]), file)
+        return list(found.values())
+
+    @cached_property
+    def images(self) -> list[Json]:
+        """The images in the conversation, each as `{"url": …}` or `{"file_id": …}`."""
+        return list(self._images())
+
+    def _images(self) -> Iterator[Json]:
+        for part in parts_of(self.chat, "image_url"):
+            image = part.get("image_url")
+            yield image if isinstance(image, dict) else {"url": image if isinstance(image, str) else ""}
+
+    @cached_property
+    def server_tools(self) -> list[str]:
+        """The types of the tools that run on the server, in order, each once."""
+        types = [tool.get("type") for tool in self.tools]
+        return list(dict.fromkeys(each for each in types if isinstance(each, str) and each != "function"))
+
+    @property
+    def format(self) -> str:
+        """`text`, `json_object` or `json_schema`."""
+        wanted = self.chat.get("response_format")
+        kind = wanted.get("type") if isinstance(wanted, dict) else None
+        return kind if kind in ("json_object", "json_schema") else "text"
+
+    @property
+    def schema(self) -> Any:
+        """The JSON Schema of the demanded format."""
+        described = self.chat["response_format"].get("json_schema")
+        return described.get("schema", described) if isinstance(described, dict) else None
+
+    @property
+    def tokens_max(self) -> int | None:
+        """The bound of the visible text, in tokens."""
+        for name in ("max_completion_tokens", "max_tokens"):
+            bound = self.chat.get(name)
+            if isinstance(bound, int) and not isinstance(bound, bool) and bound > 0:
+                return bound
+        return None
+
+    @property
+    def stops(self) -> list[str]:
+        """The texts before which the answer ends."""
+        stop = self.chat.get("stop")
+        given = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+        return [each for each in given if isinstance(each, str) and each]
+
+    @property
+    def tier(self) -> str:
+        """The service tier of the answer: everything but `priority` is answered as `default` (recorded, 2026-09)."""
+        return "priority" if self.chat.get("service_tier") in ("priority", "fast") else "default"

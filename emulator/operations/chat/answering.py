@@ -1,0 +1,43 @@
+"""From a checked model request to its answer: search, ask the responder, count and price."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from emulator.core import ids
+from emulator.core.clock import seconds
+from emulator.core.errors import ApiError, Kind
+from emulator.core.import_callable import words_of
+from emulator.domain.batches.batch import Failure
+from emulator.domain.chat.answers import Answer, BadAnswer, answer_of
+from emulator.domain.chat.requests import ModelRequest
+from emulator.operations.base import Call
+from emulator.operations.chat.retrieval import gather
+from emulator.state.world import World
+
+
+def new_answer_id(world: World, call: Call) -> str:
+    """A new id of an answer: a bare UUID (recorded)."""
+    return ids.uuid4(world.seed, call.team.name, world.next_number(call.team))
+
+
+async def answer(world: World, call: Call, request: ModelRequest, *, id: str | None = None) -> Answer:
+    """Answer a request that was checked. Raises ApiError for what is not found, and for a responder that fails."""
+    evidence = await gather(world, call.team, call.at, request)
+    asked = dataclasses.replace(request, evidence=evidence)
+    try:
+        responder = world.responder(call.team)
+    except ValueError as error:
+        raise ApiError(Kind.INTERNAL, str(error), rule="responder") from None
+    [said] = await responder.answer([asked])
+    if isinstance(said, ApiError):
+        raise said
+    if isinstance(said, Failure):
+        raise ApiError(said.kind, said.message, rule="responder")
+    if isinstance(said, Exception):
+        raise ApiError(Kind.INTERNAL, words_of(said), rule="responder")
+    id = id or new_answer_id(world, call)
+    try:
+        return answer_of(asked, said, id=id, created=seconds(call.at))
+    except (BadAnswer, TypeError, ValueError, RecursionError) as error:
+        raise ApiError(Kind.INTERNAL, f"the responder's answer is none: {error}", rule="responder") from None

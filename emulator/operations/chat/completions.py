@@ -1,0 +1,131 @@
+"""Chat completions: answered at once, streamed, or deferred."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from emulator.core import ids
+from emulator.core.clock import later
+from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Confidence
+from emulator.domain.chat import rules
+from emulator.domain.chat.answers import Answer
+from emulator.domain.chat.deltas import deltas_of
+from emulator.domain.chat.requests import ModelRequest
+from emulator.domain.keys import Plane
+from emulator.domain.speeds import first_due
+from emulator.operations.base import Call, Operation, Stream
+from emulator.operations.chat.answering import answer
+from emulator.state.world import World
+from emulator.store.deferred import Deferred
+
+SECOND = 1_000_000  # microseconds
+
+
+class CreateCompletion(msgspec.Struct, frozen=True):
+    """A conversation to be answered. A deferred one is never streamed (assumed: nobody recorded both)."""
+
+    request: ModelRequest
+    stream: bool = False
+    deferred: bool = False
+    include_usage: bool = False
+
+
+class DeferredId(msgspec.Struct, frozen=True):
+    """A deferred completion."""
+
+    request_id: str
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A deferred completion that has begun."""
+
+    request_id: str
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A deferred completion: its answer, or None while it is pending."""
+
+    answer: Answer | None
+
+
+async def create(world: World, call: Call, request: CreateCompletion) -> Answer | Stream | Started:
+    """Answer a conversation: at once, as a stream, or later under a request id."""
+    rules.check(request.request, call.team.limits)
+    if request.deferred:
+        return await start_deferred(world, call, request.request)
+    found = await answer(world, call, request.request)
+    return stream_of(found, include_usage=request.include_usage) if request.stream else found
+
+
+def stream_of(answer: Answer, *, include_usage: bool = False, finish: Callable[[], Any] | None = None) -> Stream:
+    """Return an answer as a stream of deltas. `finish` runs before the last delta, unless the client left by then."""
+
+    async def read() -> AsyncIterator[Any]:
+        last = None
+        for delta in deltas_of(answer):
+            if last is not None:
+                yield last
+            last = delta
+        if finish is not None:
+            finish()
+        if last is not None:
+            yield last
+
+    return Stream(answer, read, include_usage)
+
+
+async def start_deferred(world: World, call: Call, request: ModelRequest) -> Started:
+    """Answer a conversation and keep the answer until it is fetched; it is ready at the speed of batches."""
+    most = call.team.limits.deferred_completions_max
+    if most is not None and world.store.deferred.total(call.team.name) >= most:
+        raise ApiError(
+            Kind.RESOURCE_EXHAUSTED,
+            f"The team has {most} deferred completions already.",
+            rule="deferred_completions_max",
+        )
+    found = await answer(world, call, request)
+    id = ids.uuid4(world.seed, call.team.name, world.next_number(call.team))
+    due = call.at if call.team.batches == "instant" else first_due(call.team.batches, call.at)
+    expires = later(call.at, call.team.limits.deferred_completion_seconds * SECOND)
+    with world.store.transaction():
+        is_ready = due == call.at
+        world.store.deferred.insert(call.team.name, Deferred(id, msgspec.json.encode(found), is_ready, expires))
+        if not is_ready:
+            world.add_job(call.team, "complete_deferred", id, due)
+        world.add_job(call.team, "expire_deferred", id, expires)
+    return Started(id)
+
+
+async def get_deferred(world: World, call: Call, request: DeferredId) -> Fetched:
+    """Fetch a deferred completion: once, within 24 hours (Deferred completions guide)."""
+    found = world.store.deferred.get(call.team.name, request.request_id)
+    if found is None or found.expires_at <= call.at:
+        raise ApiError(Kind.NOT_FOUND, f"Deferred completion {request.request_id[:200]} not found", rule="not_found")
+    if not found.is_ready:
+        return Fetched(None)
+    with world.store.transaction():
+        world.store.deferred.delete(call.team.name, found.id)
+        world.store.jobs.cancel(call.team.name, "expire_deferred", found.id)
+    return Fetched(msgspec.json.decode(found.answer, type=Answer))
+
+
+_RECORDED = Confidence.RECORDED
+
+OPERATIONS = (
+    Operation(
+        "chat.create",
+        *(Plane.INFERENCE, CreateCompletion, create),
+        "OpenAPI: POST /v1/chat/completions; recorded live, 2026-04 to 2026-09",
+        _RECORDED,
+        decode_first=True,  # recorded, 2026-09: the shape and the model are looked at before the key
+    ),
+    Operation(
+        "chat.get_deferred",
+        *(Plane.INFERENCE, DeferredId, get_deferred),
+        "OpenAPI: GET /v1/chat/deferred-completion/{request_id}",
+    ),
+)

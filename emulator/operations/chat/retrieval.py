@@ -1,0 +1,223 @@
+"""Retrieval: what the emulator's own search finds for a model request, before a responder sees it.
+
+Collections are searched as POST /v1/documents/search does; attached files are cut and ranked by their words. Nothing is
+ever fetched: an address leads to text only where it is a public URL of this emulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from emulator.core.clock import Instant
+from emulator.core.errors import ApiError, Kind, invalid
+from emulator.domain import content_types
+from emulator.domain.batches.chat import Json
+from emulator.domain.chat.evidence import Passage, Search, SearchTool
+from emulator.domain.chat.images import data_of
+from emulator.domain.chat.requests import ModelRequest
+from emulator.domain.chunk_configurations import ChunkConfiguration
+from emulator.domain.files import File, live_public_url, public_name
+from emulator.domain.search import Mode, keyword_query
+from emulator.operations.search import Match, SearchDocuments, find
+from emulator.search.extraction.result import ExtractionError
+from emulator.state.world import Team, World
+
+_CDN = "/_files-cdn/"
+
+
+async def gather(world: World, team: Team, at: Instant, request: ModelRequest) -> tuple[Search, ...]:
+    """Run every search that a request calls for. Raises ApiError for a collection or file that is not there."""
+    check_attachments(world, team, at, request)
+    if not request.searches:
+        return ()
+    found = [await _search_collections(world, team, at, request, tool) for tool in request.collection_tools]
+    if request.files:
+        found.append(await _search_attachments(world, team, at, request))
+    return tuple(search for search in found if search is not None)
+
+
+def check_attachments(world: World, team: Team, at: Instant, request: ModelRequest) -> None:
+    """Refuse a file that is deleted, expired, of another team, or too large."""
+    for attached in (*request.files, *request.images):
+        id = attached.get("file_id")
+        if isinstance(id, str) and id:
+            file = attached_file(world, team, at, id)
+            most = team.limits.attachment_bytes_max
+            if most is not None and file.size > most:
+                raise invalid(
+                    f"File {id} has {file.size} bytes, at most {most} can be attached.", rule="attachment_bytes_max"
+                )
+
+
+def attached_file(world: World, team: Team, at: Instant, id: str) -> File:
+    """Return a living file of the team, or refuse."""
+    file = world.store.files.get(team.name, id, at)
+    if file is None:
+        raise ApiError(Kind.NOT_FOUND, f"File {id[:200]} not found", rule="not_found")
+    return file
+
+
+# --- collections
+
+
+async def _search_collections(
+    world: World, team: Team, at: Instant, request: ModelRequest, tool: Json
+) -> Search | None:
+    ids = tool.get("vector_store_ids") or tool.get("collection_ids") or ()
+    ids = [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
+    most = team.limits.chat_collections_max
+    if most is not None and len(ids) > most:
+        raise invalid("Argument not supported: vector_store_ids", rule="chat_collections_max", param="tools")
+    given = tool.get("max_num_results", tool.get("limit"))
+    limit = given if isinstance(given, int) and given > 0 else team.limits.search_limit_default
+    if not request.query or not ids:
+        return None
+    mode = _mode(tool)
+    matches = await find(world, team, at, SearchDocuments(request.query, ids, limit=limit, mode=mode))
+    passages = tuple(_passage(match) for match in matches)
+    return Search(SearchTool.COLLECTIONS, request.query, limit, mode=mode.value, passages=passages, targets=tuple(ids))
+
+
+def _mode(tool: Json) -> Mode:
+    """The retrieval mode: over gRPC a member of its own, in JSON a word."""
+    wanted = tool.get("retrieval_mode")
+    kind = wanted.get("type") if isinstance(wanted, dict) else wanted
+    for mode in Mode:
+        if kind == mode.value or f"{mode.value}_retrieval" in tool:
+            return mode
+    return Mode.HYBRID
+
+
+def _passage(match: Match) -> Passage:
+    return Passage(
+        text=match.chunk.content,
+        score=match.score,
+        file_id=match.document.file.id,
+        filename=match.document.file.filename,
+        chunk_id=match.chunk.id,
+        collection_ids=(match.document.collection_id,),
+        page_number=match.chunk.page_number,
+    )
+
+
+# --- attachments
+
+
+class _Attachment(msgspec.Struct, frozen=True):
+    """One attached file: its bytes, or a sentence why there are none."""
+
+    name: str
+    file_id: str = ""
+    content: Any = None  # a path of the blob, or bytes
+    size: int = 0
+    content_type: str = ""
+    note: str = ""
+
+
+async def _search_attachments(world: World, team: Team, at: Instant, request: ModelRequest) -> Search:
+    attachments = [_attachment(world, team, at, file) for file in request.files]
+    cut = [await _chunks(world, each) for each in attachments]
+    notes = [each.note for each in attachments if each.note]
+    passages: list[Passage] = []
+    for attachment, chunks in zip(attachments, cut, strict=True):
+        if chunks is None:
+            notes.append(f"{attachment.name} has no text that can be searched")
+        for number, text in enumerate(chunks or ()):
+            id = attachment.file_id
+            passages.append(Passage(text, 0.0, id, attachment.name, f"{id}_{number}" if id else ""))
+    limit = attachment_limit(request, team.limits.search_limit_default)
+    ranked = await world.readers.run(lambda: _ranked(passages, request.query, limit), large=False)
+    return Search(
+        SearchTool.ATTACHMENTS,
+        request.query,
+        limit,
+        mode=Mode.KEYWORD.value,
+        passages=ranked,
+        opening=None if ranked or not passages else passages[0],
+        notes=tuple(notes),
+        targets=tuple(each.name for each in attachments),
+    )
+
+
+def attachment_limit(request: ModelRequest, default: int) -> int:
+    """How many passages a search of attachments returns: an explicit tool may say so."""
+    limits = [tool.get("limit") for tool in request.tools if tool.get("type") == "attachment_search"]
+    return next((each for each in limits if isinstance(each, int) and each > 0), default)
+
+
+def _attachment(world: World, team: Team, at: Instant, given: Json) -> _Attachment:
+    name = given.get("filename") if isinstance(given.get("filename"), str) else ""
+    if given.get("file_id"):
+        return _of_file(world, attached_file(world, team, at, str(given["file_id"])))
+    if given.get("file_data"):
+        content = data_of(str(given["file_data"]))
+        kind = given.get("mime_type") or _media_type(str(given["file_data"]))
+        return _Attachment(name or "the attached file", content=content, size=len(content), content_type=str(kind))
+    url = str(given.get("url") or "")
+    file = _public_file(world, at, url)
+    if file is None:
+        return _Attachment(name or url[:200], note=f"{url[:200]} is not fetched: the emulator reads no other server")
+    return _of_file(world, file)
+
+
+def _of_file(world: World, file: File) -> _Attachment:
+    path = world.store.blobs.present(file.blob, file.size)
+    return _Attachment(file.filename, file.id, path, file.size, file.content_type)
+
+
+def _media_type(data: str) -> str:
+    return data[5:].partition(";")[0] if data.startswith("data:") else content_types.UNKNOWN
+
+
+def _public_file(world: World, at: Instant, url: str) -> File | None:
+    """The file behind a public URL of this emulator."""
+    token, _, name = url.partition(_CDN)[2].partition("/")
+    found = world.store.files.by_public_url(token) if token else None
+    if found is None:
+        return None
+    team, file = found
+    now = world.team(team).clock.now()
+    is_live = file.alive(now) and live_public_url(file, now) is not None and name == public_name(file)
+    return file if is_live else None
+
+
+async def _chunks(world: World, attachment: _Attachment) -> list[str] | None:
+    """The text of an attachment in chunks; None where there is none."""
+    if attachment.note:
+        return []
+    from emulator.search.extraction.extract import is_large
+
+    large = is_large(attachment.size, attachment.content_type, attachment.name)
+    try:
+        return await world.readers.run(lambda: list(_cut(world, attachment)), large=large)
+    except ExtractionError:
+        return None
+    except FileNotFoundError:  # deleted meanwhile
+        raise ApiError(Kind.NOT_FOUND, f"File {attachment.file_id} not found", rule="not_found") from None
+
+
+def _cut(world: World, attachment: _Attachment) -> Iterator[str]:
+    from emulator.search.chunking.chunks import split
+    from emulator.search.extraction.extract import extract
+
+    processes = world.readers.processes
+    text = extract(attachment.content, attachment.content_type, attachment.name, processes=processes).text
+    return (chunk.text for chunk in split(text, ChunkConfiguration()))
+
+
+def _ranked(passages: Sequence[Passage], query: str, limit: int) -> tuple[Passage, ...]:
+    """The passages that hold words of the query, best first."""
+    from emulator.store.index.keyword import KeywordIndex
+
+    index = KeywordIndex()
+    try:
+        index.add([(number, passage.text) for number, passage in enumerate(passages, 1)])
+        ranking = list(index.ranking(keyword_query(query), limit))
+    finally:
+        index.close()
+    return tuple(
+        msgspec.structs.replace(passages[number - 1], score=float(f"{score:.7g}")) for number, score in ranking[:limit]
+    )

@@ -1,0 +1,62 @@
+"""Tokenizing a text with the emulator's stand-in for the tokenizer of the models."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+
+import msgspec
+
+from emulator.core.limits import Confidence
+from emulator.domain.chat import rules
+from emulator.domain.keys import Plane
+from emulator.operations.base import Call, Operation
+from emulator.search.chunking.tokens import piece_starts
+from emulator.state.world import World
+
+_IDS = 2**17
+
+
+class Tokenize(msgspec.Struct, frozen=True):
+    """A text, and the model whose tokens are asked for."""
+
+    text: str
+    model: str
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token. The bytes of all tokens together are those of the text."""
+
+    id: int
+    text: str
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """The tokens of a text."""
+
+    tokens: list[Token]
+    model: str
+
+
+async def tokenize(world: World, call: Call, request: Tokenize) -> Tokens:
+    """Cut a text into tokens. The same token has the same id for every model."""
+    model = rules.require_model(request.model)
+    starts = [*piece_starts(request.text, ""), len(request.text)]
+    pieces = [request.text[start:stop] for start, stop in pairwise(starts)]
+    return Tokens([Token(_id(piece), piece) for piece in pieces], model.id)
+
+
+def _id(piece: str) -> int:
+    digest = hashlib.blake2b(piece.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % _IDS
+
+
+OPERATIONS = (
+    Operation(
+        "chat.tokenize",
+        *(Plane.INFERENCE, Tokenize, tokenize),
+        "OpenAPI: POST /v1/tokenize-text; the tokens are the emulator's own",
+        Confidence.DOCUMENTED,
+        decode_first=True,
+    ),
+)

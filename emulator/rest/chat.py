@@ -1,0 +1,80 @@
+"""The paths of chat completions and of the tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from emulator.domain.chat.completions import ChunkWriter
+from emulator.http.requests import Request
+from emulator.http.responses import JsonResponse, Response, SseResponse
+from emulator.operations.base import Call, Stream
+from emulator.rest import serde_errors
+from emulator.rest.requests import FromJson, FromPath, read_json_body
+from emulator.rest.responses import AsJson
+from emulator.rest.route import Route
+from emulator.rest.schemas import chat as shapes
+
+
+class FromWholeJson(FromJson, frozen=True):
+    """A body that is checked against its shape and then handed on as it was sent, with what the shape does not know."""
+
+    async def __call__(self, request: Request, call: Call) -> Any:
+        limits = call.team.limits
+        body = await read_json_body(request, limits)
+        self.check_type(request)
+        serde_errors.decode(body, self.shape, limits)
+        return self.make(request.path_params, msgspec.json.decode(body))
+
+
+class AsAnswer(AsJson, frozen=True):
+    """A model's answer in JSON, or as server-sent events. Its id is the id of the request (recorded)."""
+
+    def __call__(self, request: Request, result: Any) -> Response:
+        if isinstance(result, Stream):
+            return SseResponse(lambda: completion_events(result))
+        return super().__call__(request, result)
+
+
+class AsFetched(AsJson, frozen=True):
+    """A deferred answer: 202 without a body while it is pending."""
+
+    def __call__(self, request: Request, result: Any) -> Response:
+        content = self.make(result)
+        return Response(b"", 202, None) if content is None else JsonResponse(content)
+
+
+async def completion_events(stream: Stream) -> AsyncIterator[bytes]:
+    """Render the deltas of a stream as events: data only, the last one `[DONE]` (recorded)."""
+    writer = ChunkWriter(stream.answer, include_usage=stream.include_usage)
+    async for delta in stream.read():
+        for chunk in writer.write(delta):
+            yield b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST",
+        "/v1/chat/completions",
+        "chat.create",
+        FromWholeJson(shapes.ChatRequest, shapes.create),
+        AsAnswer(shapes.ChatResponse, shapes.chat_response),
+    ),
+    Route(
+        "GET",
+        "/v1/chat/deferred-completion/{request_id}",
+        "chat.get_deferred",
+        FromPath(shapes.deferred_id),
+        AsFetched(shapes.ChatResponse, shapes.fetched_response),
+    ),
+    Route(
+        "POST",
+        "/v1/tokenize-text",
+        "chat.tokenize",
+        FromJson(shapes.TokenizeRequest, shapes.tokenize),
+        AsJson(shapes.TokenizeResponse, shapes.tokens_json),
+    ),
+)

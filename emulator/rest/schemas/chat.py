@@ -1,0 +1,226 @@
+"""Chat completions in JSON (OpenAPI: ChatRequest, ChatResponse, TokenizeRequest). Refusals name these structs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from emulator.domain.batches.batch import RequestKind
+from emulator.domain.batches.bodies import ContentPart, ToolCall
+from emulator.domain.chat.answers import Answer
+from emulator.domain.chat.completions import completion_json
+from emulator.domain.chat.requests import Endpoint, ModelRequest
+from emulator.domain.chat.rules import require_model
+from emulator.http.requests import Int32
+from emulator.operations.chat.completions import CreateCompletion, DeferredId, Fetched, Started
+from emulator.operations.chat.tokenize import Tokenize, Tokens
+
+Path = Mapping[str, str]
+
+
+class Role(enum.Enum):
+    """Who speaks, in the order in which a refusal names them (recorded, 2026-04)."""
+
+    DEVELOPER = "developer"
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+    FUNCTION = "function"
+
+
+class FunctionDefinition(Struct):
+    """A function of the client."""
+
+    name: str
+    description: str | None = None
+    parameters: Any = None
+    strict: bool | None = None
+
+
+class ChatTool(Struct):
+    """A tool. Tools that run on the server belong to /v1/responses."""
+
+    type: Literal["function", "live_search"]
+    function: FunctionDefinition | None = None
+
+
+class ChatMessage(Struct):
+    """A message of a conversation."""
+
+    role: Role
+    content: str | list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
+
+
+class StreamOptions(Struct):
+    """Whether the stream ends with what was used."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(Struct):
+    """The body of `POST /v1/chat/completions`."""
+
+    messages: list[ChatMessage]
+    model: str | None = None
+    deferred: bool | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: Int32 | None = None
+    max_tokens: Int32 | None = None
+    n: Int32 | None = None
+    parallel_tool_calls: bool | None = None
+    presence_penalty: float | None = None
+    prompt_cache_key: str | None = None
+    reasoning_effort: str | None = None
+    response_format: dict[str, Any] | None = None
+    safety_identifier: str | None = None
+    search_parameters: dict[str, Any] | None = None
+    seed: int | None = None
+    service_tier: str | None = None
+    stop: list[str] | str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    tools: list[ChatTool] | None = None
+    top_logprobs: Int32 | None = None
+    top_p: float | None = None
+    user: str | None = None
+    web_search_options: dict[str, Any] | None = None
+
+
+class MessageJson(Struct):
+    """The message of a choice."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+
+
+class ChoiceJson(Struct):
+    """One of the answers."""
+
+    index: int
+    message: MessageJson
+    finish_reason: str
+
+
+class PromptDetailsJson(Struct):
+    """What the prompt was made of, in tokens."""
+
+    text_tokens: int
+    audio_tokens: int
+    image_tokens: int
+    cached_tokens: int
+
+
+class CompletionDetailsJson(Struct):
+    """What was written, in tokens."""
+
+    reasoning_tokens: int
+    audio_tokens: int
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
+class UsageJson(Struct):
+    """What was used, in tokens, and its cost in ticks of 1e-10 US dollar."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetailsJson
+    completion_tokens_details: CompletionDetailsJson
+    num_sources_used: int
+    cost_in_usd_ticks: int
+
+
+class ChatResponse(Struct):
+    """A completion; or, of a deferred one, its request id."""
+
+    id: str | UnsetType = UNSET
+    object: Literal["chat.completion"] | UnsetType = UNSET
+    created: int | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    choices: list[ChoiceJson] | UnsetType = UNSET
+    usage: UsageJson | UnsetType = UNSET
+    citations: list[str] | UnsetType = UNSET
+    system_fingerprint: str | UnsetType = UNSET
+    service_tier: str | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
+class TokenizeRequest(Struct):
+    """The body of `POST /v1/tokenize-text`."""
+
+    text: str = ""
+    model: str | None = None
+    user: str | None = None
+
+
+class TokenJson(Struct):
+    """A token."""
+
+    token_id: int
+    string_token: str
+    token_bytes: list[int]
+
+
+class TokenizeResponse(Struct):
+    """The tokens of a text."""
+
+    token_ids: list[TokenJson]
+
+
+def create(path: Path, body: dict[str, Any]) -> CreateCompletion:
+    """Read a body that has its shape. Raises ApiError for a model that is not there."""
+    require_model(body.get("model"))
+    request = ModelRequest(
+        *("", "", RequestKind.CHAT.value, body["model"], {**body, "messages": body["messages"]}),
+        endpoint=Endpoint.CHAT,
+    )
+    options = body.get("stream_options") or {}
+    return CreateCompletion(
+        request,
+        stream=bool(body.get("stream")),
+        deferred=bool(body.get("deferred")),
+        include_usage=bool(options.get("include_usage")),
+    )
+
+
+def deferred_id(path: Path) -> DeferredId:
+    """Ask for a deferred completion."""
+    return DeferredId(path["request_id"])
+
+
+def chat_response(result: Answer | Started) -> dict[str, Any]:
+    """Render a completion, or the request id of a deferred one."""
+    return {"request_id": result.request_id} if isinstance(result, Started) else completion_json(result)
+
+
+def fetched_response(result: Fetched) -> dict[str, Any] | None:
+    """Render a deferred completion; None while it is pending."""
+    return None if result.answer is None else completion_json(result.answer)
+
+
+def tokenize(path: Path, body: TokenizeRequest) -> Tokenize:
+    """Read what to tokenize. Raises ApiError for a model that is not there."""
+    return Tokenize(body.text, require_model(body.model).id)
+
+
+def tokens_json(result: Tokens) -> TokenizeResponse:
+    """Render tokens."""
+    return TokenizeResponse(
+        [TokenJson(token.id, token.text, list(token.text.encode("utf-8", "surrogatepass"))) for token in result.tokens]
+    )

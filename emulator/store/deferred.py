@@ -1,0 +1,51 @@
+"""Rows of deferred completions: answers that wait to be fetched."""
+
+from __future__ import annotations
+
+import msgspec
+
+from emulator.core.clock import Instant
+from emulator.store.database import Database
+
+
+class Deferred(msgspec.Struct, frozen=True):
+    """A deferred completion. `answer` is JSON."""
+
+    id: str
+    answer: bytes
+    is_ready: bool
+    expires_at: Instant
+
+
+class DeferredCompletions:
+    """The deferred completions of every team."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def insert(self, team: str, deferred: Deferred) -> None:
+        """Keep one."""
+        self._db.write(
+            "INSERT INTO deferred_completions VALUES (?, ?, ?, ?, ?)",
+            (team, deferred.id, deferred.answer, deferred.is_ready, deferred.expires_at),
+        )
+
+    def get(self, team: str, id: str) -> Deferred | None:
+        """Return one, expired or not."""
+        row = self._db.row(
+            "SELECT id, answer, is_ready, expires_at FROM deferred_completions WHERE team = ? AND id = ?", (team, id)
+        )
+        return None if row is None else Deferred(row[0], row[1], bool(row[2]), row[3])
+
+    def total(self, team: str) -> int:
+        """Return how many a team has."""
+        row = self._db.row("SELECT count(*) FROM deferred_completions WHERE team = ?", (team,))
+        return 0 if row is None else int(row[0])
+
+    def set_ready(self, team: str, id: str) -> None:
+        """Let one be fetched."""
+        self._db.write("UPDATE deferred_completions SET is_ready = 1 WHERE team = ? AND id = ?", (team, id))
+
+    def delete(self, team: str, id: str) -> None:
+        """Forget one."""
+        self._db.write("DELETE FROM deferred_completions WHERE team = ? AND id = ?", (team, id))
