@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.rest.batching import chat_body
+
+from tests.rest.batch_helpers import chat_body
 
 Json = dict[str, Any]
 PATH = "/v1/chat/completions"
+CITY = {"properties": {"city": {"type": "string"}}}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
 
 
