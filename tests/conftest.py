@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import hypothesis
 import pytest
+import requests
 from httpx._config import DEFAULT_TIMEOUT_CONFIG  # the object that is the default of every call
 
 from emulator import Emulator
@@ -57,3 +58,12 @@ def control(emulator: Emulator) -> Iterator[httpx.Client]:
     emulator.reset()
     with httpx.Client(base_url=f"{emulator.url}/_emulator", timeout=PATIENCE_SECONDS) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """A session for generated calls: made once, it reads no proxy settings, and has a new connection for each call."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["connection"] = "close"
+        yield session

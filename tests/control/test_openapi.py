@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import hypothesis
+import requests
 import schemathesis
 import schemathesis.specs.openapi.checks as checks
 
@@ -59,9 +60,11 @@ def has_float(value: Any) -> bool:
 
 @attacked().parametrize()
 @hypothesis.settings(max_examples=5, suppress_health_check=list(hypothesis.HealthCheck))
-def test_what_is_described_is_what_is_done(case: schemathesis.Case, emulator: Emulator) -> None:
+def test_what_is_described_is_what_is_done(
+    case: schemathesis.Case, emulator: Emulator, session: requests.Session
+) -> None:
     """What the document allows is taken, what it forbids is refused, and nothing breaks."""
     unchecked = []
     if "422" in case.operation.definition.raw["responses"] or has_float(case.body):
         unchecked.append(checks.positive_data_acceptance)  # such a path says that more than the shape decides
-    case.call_and_validate(base_url=emulator.url, excluded_checks=unchecked)
+    case.call_and_validate(emulator.url, session, excluded_checks=unchecked)
