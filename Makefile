@@ -8,6 +8,7 @@ WORKERS ?= auto
 KILLS ?= 200
 CYCLES ?= 50000
 COSTS ?= 300
+EXAMPLES ?= 1000
 RUNS ?= 20
 SECONDS ?= 600
 ARGS ?=
@@ -35,7 +36,7 @@ demo: $(STAMPS)/demo  ## Show what it does, with both SDKs, and leave it running
 	@exec $(BIN)/python -m emulator demo $(ARGS)
 
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test that judges no time or memory (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
-	$(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 $(ARGS)
+	$(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, again and again (RUNS=20; ARGS="--randomly-seed=7")
 	@for run in $$(seq $(RUNS)); do \
@@ -52,10 +53,12 @@ bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers,
 bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-soak: $(STAMPS)/test  ## Kill, start and stop processes, look for what was lost and for costly requests (KILLS=200 CYCLES=50000 COSTS=300)
+soak: $(STAMPS)/test  ## Look for lost data, costly requests and broken properties, at length (KILLS=200 CYCLES=50000 COSTS=300 EXAMPLES=1000)
 	XAI_KILLS=$(KILLS) XAI_CYCLES=$(CYCLES) XAI_COSTS=$(COSTS) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
 	  -m "measure or not measure" \
 	  tests/reliability/test_kill.py tests/reliability/test_lifecycles.py tests/reliability/test_costs.py $(ARGS)
+	XAI_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --maxprocesses 8 \
+	  -m "hypothesis and not measure" $(ARGS)
 
 load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for growth and long waits (SECONDS=600)
 	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)

@@ -15,9 +15,10 @@ from emulator import Emulator
 from tests.serving import PATIENCE_SECONDS
 
 # A deadline judges the load of the machine, not the code; speed has tests of its own, marked `measure`.
-hypothesis.settings.register_profile("suite", deadline=None)
+EXAMPLES = int(os.environ.get("XAI_EXAMPLES", "50"))  # of each property; `make soak` tries more
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)
 # Where a change is judged, the same code meets the same examples; new ones are looked for everywhere else.
-hypothesis.settings.register_profile("judge", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("judge", hypothesis.settings.get_profile("suite"), derandomize=True, database=None)
 hypothesis.settings.load_profile("judge" if os.environ.get("CI") else "suite")
 
 # A client of httpx or openai reads every trusted certificate when it is made: 20 ms, though no test uses TLS.

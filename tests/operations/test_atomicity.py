@@ -148,21 +148,23 @@ def test_call_with_failing_disk_is_atomic(name: str, emulator: Emulator, monkeyp
     """The disk fails the first write, then the second, and so on: what was there is there until all succeed."""
     world = emulator._running().world
     database = world.store.database
-    for fails_at in itertools.count(1):
-        with Team(emulator) as team, monkeypatch.context() as patch:
-            before, writes = kept(world, team.name), itertools.count(1)
+    with Team(emulator) as team:
+        before = kept(world, team.name)
+        for fails_at in itertools.count(1):
+            writes = itertools.count(1)
 
             def failing(run: Callable[..., Any], sql: str, *what: Any, writes: Any = writes, at: int = fails_at) -> Any:
                 if not sql.startswith("SELECT") and "teams" not in sql and next(writes) == at:
                     raise OSError(errno.ENOSPC, "No space left on device")
                 return run(sql, *what)
 
-            for method in ("write", "write_many", "row", "rows"):
-                patch.setattr(database, method, partial(failing, getattr(database, method)))
-            reply = CALLS[name](team)
-        if reply.is_success and next(writes) <= fails_at:
-            assert fails_at > 1, f"{name} writes nothing"
-            assert kept(world, team.name) != before
-            return
-        assert (reply.status_code, reply.headers.get("x-emulator-rule")) == (503, "disk"), reply.text
-        assert kept(world, team.name) == before, f"{name}, write {fails_at}"
+            with monkeypatch.context() as patch:
+                for method in ("write", "write_many", "row", "rows"):
+                    patch.setattr(database, method, partial(failing, getattr(database, method)))
+                reply = CALLS[name](team)
+            if reply.is_success and next(writes) <= fails_at:
+                assert fails_at > 1, f"{name} writes nothing"
+                assert kept(world, team.name) != before
+                return
+            assert (reply.status_code, reply.headers.get("x-emulator-rule")) == (503, "disk"), reply.text
+            assert kept(world, team.name) == before, f"{name}, write {fails_at}"
