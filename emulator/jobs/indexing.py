@@ -11,7 +11,14 @@ from emulator.core.import_callable import words_of
 from emulator.core.limits import Limits, exceeds, utf8_bytes
 from emulator.domain.chunks import IndexedChunk
 from emulator.domain.collections import Collection, injected_values
-from emulator.domain.documents import STATUS_TRANSITIONS, Document, DocumentStatus, Indexing, chunk_id
+from emulator.domain.documents import (
+    STATUS_TRANSITIONS,
+    Document,
+    DocumentStatus,
+    Indexing,
+    chunk_id,
+    realistic_stay,
+)
 from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
 from emulator.search.embedding.error import EmbedderError
@@ -35,7 +42,7 @@ class _Work:
     def __init__(self, world: World, team: Team, job: Job) -> None:
         self._world, self.team, self._job = world, team, job
         self._indexing = Indexing.of(job.subject)
-        self._chunks: list[IndexedChunk] | None = None
+        self._content: CutDocument | None = None
 
     def document(self) -> Document:
         """The document as it is now. Raises Dropped."""
@@ -47,12 +54,17 @@ class _Work:
 
     async def chunks(self) -> list[IndexedChunk]:
         """The chunks of the document, cut once. Raises what the extraction raises."""
-        if self._chunks is None:
+        if self._content is None:
             document, store = self.document(), self._world.store
             collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
             assert collection is not None
-            self._chunks = await read(self._world, self.team, document, collection)
-        return self._chunks
+            self._content = await read(self._world, self.team, document, collection)
+        return self._content.chunks
+
+    @property
+    def pages(self) -> int:
+        """The pages of a document whose chunks were cut in this job; 0 where there are none."""
+        return 0 if self._content is None else self._content.pages
 
     async def embed(self) -> None:
         """Write every chunk with its vector; nobody finds them yet."""
@@ -73,7 +85,7 @@ class _Work:
             store.chunks.publish(team, document.collection_id, document.file.id)
             store.documents.set_processed(team, document, self._job.due_at)
         else:
-            count = document.chunks if self._chunks is None else len(self._chunks)
+            count = document.chunks if self._content is None else len(self._content.chunks)
             store.documents.set_status(team, document, target, chunks=count)
 
     def fail(self, message: str) -> None:
@@ -145,7 +157,7 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
             work.fail(work.failure(error))
             world.store.jobs.done(job)
         return True
-    delay = pause(work.team.indexing)
+    delay = pause(work.team.indexing, realistic_stay(target, work.pages)) if target in STAGES else 0
     with world.store.transaction():
         work.take(target)
         if target in STAGES and not delay:
@@ -170,7 +182,14 @@ def _batches(chunks: list[IndexedChunk]) -> Iterator[list[IndexedChunk]]:
         yield batch
 
 
-async def read(world: World, team: Team, document: Document, collection: Collection) -> list[IndexedChunk]:
+class CutDocument(NamedTuple):
+    """The chunks of a document, and how many pages it has; 0 where there are none."""
+
+    chunks: list[IndexedChunk]
+    pages: int
+
+
+async def read(world: World, team: Team, document: Document, collection: Collection) -> CutDocument:
     """What `cut` returns or raises, in a thread."""
     from emulator.search.extraction.extract import is_large
 
@@ -182,9 +201,7 @@ async def read(world: World, team: Team, document: Document, collection: Collect
     )
 
 
-def cut(
-    path: Path, document: Document, collection: Collection, limits: Limits, processes: Processes
-) -> list[IndexedChunk]:
+def cut(path: Path, document: Document, collection: Collection, limits: Limits, processes: Processes) -> CutDocument:
     """The text of a file as chunks, with what the collection injects into each.
 
     Raises ExtractionError, also as soon as the chunks exceed a limit: overlaps, injected values and the headers of
@@ -219,4 +236,4 @@ def cut(
                 page_number=extracted.page_number(chunk.start, chunk.end),
             )
         )
-    return chunks
+    return CutDocument(chunks, len(extracted.pages or ()))

@@ -15,6 +15,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.jobs import indexing
+from tests.search.extraction.test_documents import pdf
 from tests.serving import PATIENCE_SECONDS
 
 TEXT = "\n".join(f"Line {number} of a text that takes several chunks." for number in range(200)).encode()
@@ -79,17 +80,19 @@ def test_at_once_is_before_the_reply() -> None:
         assert here.found(id) == 1
 
 
-def test_the_stages_take_about_a_second() -> None:
-    """At the realistic speed the stages come in order, four of them in a second, with the counts as recorded."""
+def test_realistic_stages_take_five_seconds() -> None:
+    """At the realistic speed the stages come in order, in 5 s of the team's clock, with the counts as recorded."""
     with place(indexing="realistic") as here:
         here.rest.post("/_emulator/clock/freeze")
         id = here.add()
         assert here.progress(id) == ("PROCESSING", 0, "0")
         assert here.document(id)["last_indexed_at"] is None
         seen = []
-        for _ in range(4):
-            assert here.found(id) == 0
-            here.emulator.advance(0.25)
+        for seconds in (0.5, 0.5, 1, 3):
+            before = here.progress(id)
+            here.emulator.advance(seconds - 0.001)
+            assert (here.progress(id), here.found(id)) == (before, 0)
+            here.emulator.advance(0.001)
             seen.append(here.progress(id))
         chunks = seen[-1][1]
         assert chunks > 1
@@ -105,7 +108,18 @@ def test_the_stages_take_about_a_second() -> None:
         here.management.patch(f"{here.collection}/documents/{id}")
         assert (here.progress(id), here.found(id)) == (("PROCESSING", 0, "0"), 0)
         assert here.document(id)["last_indexed_at"] == now, "until it is indexed anew"
-        here.emulator.advance(1)
+        here.emulator.advance(5)
+        assert here.progress(id)[0] == "PROCESSED"
+
+
+def test_each_page_of_a_pdf_takes_longer_at_the_realistic_speed() -> None:
+    """Observed live: about 90 s for 425 pages, in WRITING."""
+    with place(indexing="realistic") as here:
+        here.rest.post("/_emulator/clock/freeze")
+        id = here.add(pdf(*["The fox ran over the hedge. " * 40] * 5), "a.pdf")
+        here.emulator.advance(5.999)
+        assert here.progress(id)[0] == "WRITING"
+        here.emulator.advance(0.001)
         assert here.progress(id)[0] == "PROCESSED"
 
 
@@ -114,7 +128,7 @@ def test_a_realistic_failure_comes_in_its_time() -> None:
     with place(indexing="realistic") as here:
         here.rest.post("/_emulator/clock/freeze")
         id = here.add(b"\xff\xfe\xfd", "a.txt")
-        here.emulator.advance(0.25)
+        here.emulator.advance(0.5)
         assert here.progress(id) == ("FAILED", 0, "0")
         assert here.document(id)["error_message"]
         here.emulator.advance(10)
@@ -299,10 +313,10 @@ def test_indexing_goes_on_after_a_restart(tmp_path: Path) -> None:
     with place(indexing="realistic", data_dir=tmp_path) as here:
         here.rest.post("/_emulator/clock/freeze")
         id, collection = here.add(), here.collection
-        here.emulator.advance(0.5)
+        here.emulator.advance(1)
         assert here.progress(id)[0] == "EMBEDDING"
     with Emulator(indexing="realistic", data_dir=tmp_path) as emulator:
-        emulator.advance(0.5)
+        emulator.advance(4)
         headers = {"authorization": f"Bearer {emulator.management_key}"}
         document = httpx.get(f"{emulator.url}{collection}/documents/{id}", headers=headers).json()
         assert document["status"] == "DOCUMENT_STATUS_PROCESSED"

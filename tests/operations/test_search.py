@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.search.test_extract_documents import pdf
 
 from emulator.domain.search import Fusion, Mode, RankingMetric
 from emulator.jobs.runner import Runner
@@ -22,6 +21,7 @@ from emulator.state.settings import Settings
 from emulator.state.world import World
 from emulator.store.index.collection_index import Question
 from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
+from tests.search.extraction.test_documents import pdf
 
 WORDS = ("fox", "hedge", "rain", "wind")
 QUERY = "fox hedge rain"

@@ -27,6 +27,7 @@ from emulator.domain.batches.batch import (
     check_size,
     differs,
     due,
+    file_due,
     model_of,
     state_of,
 )
@@ -148,7 +149,7 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
         )
         world.add_job(team, "expire_batch", id, expires_at)
         if file is not None:
-            world.add_job(team, "read_batch_file", id, due(team.batches, call.at))
+            world.add_job(team, "read_batch_file", id, file_due(team.batches, call.at))
     return view(world, call, get_batch(world, call, id))
 
 

@@ -103,8 +103,10 @@ def test_a_file_counts_as_a_whole(batches: Batches) -> None:
     batches.freeze()
     id = batches.from_lines(*(line(f"r{n}") for n in range(3000)))
     assert batches.counters(id) == (0, 0, 0, 0, 0)
+    batches.advance(2.999)
+    assert batches.counters(id) == (0, 0, 0, 0, 0), "observed live: a batch from a file shows nothing for seconds"
     assert (batches.requests(id), batches.results(id)) == ([], {})
-    batches.advance(0.25)
+    batches.advance(0.001)
     assert batches.counters(id) == (3000, 3000, 0, 0, 0)
     assert len(batches.requests(id, limit=1000)) == 3000
     batches.advance(1)

@@ -15,6 +15,7 @@ from emulator import Emulator
 from tests.rest.batch_helpers import COUNTERS, Batches, chat_body, line, request
 
 STAGE = 250  # milliseconds between two quarters of the requests, at the realistic speed
+FILE_GAP = 3000  # milliseconds until an input file is read, at the realistic speed
 NAMES = st.sampled_from([f"r{n}" for n in range(9)])
 REFUSED = "error: n must be between 1 and 128, got 0"
 TEAMS = itertools.count()
@@ -102,7 +103,7 @@ class BatchesMachine(RuleBasedStateMachine):
     @rule(target=made, ids=st.lists(NAMES, max_size=6))
     def create_from_file(self, ids: list[str]) -> str:
         id = self.batches.from_lines(*(line(each, body=chat_body(each)) for each in ids))
-        self.models[id] = Model(ids, self.now + STAGE)
+        self.models[id] = Model(ids, self.now + FILE_GAP)
         return id
 
     @rule(id=made, items=st.lists(st.tuples(NAMES, st.sampled_from(["hi", "hi", "hi", "bad"])), max_size=6))
@@ -115,7 +116,7 @@ class BatchesMachine(RuleBasedStateMachine):
         self.batches.cancel(id)
         self.models[id].ended = self.models[id].ended or "cancelled"
 
-    @rule(milliseconds=st.sampled_from([100, STAGE, 400, 1000]))
+    @rule(milliseconds=st.sampled_from([100, STAGE, 400, 1000, FILE_GAP]))
     def advance(self, milliseconds: int) -> None:
         self.now += milliseconds
         self.batches.advance(milliseconds / 1000)
@@ -124,7 +125,7 @@ class BatchesMachine(RuleBasedStateMachine):
 
     @rule()
     def advance_to_the_end(self) -> None:
-        self.advance(2000)
+        self.advance(5000)
         self.now += 30 * 86_400_000
         self.batches.advance(30 * 86_400)
         for model in self.models.values():
