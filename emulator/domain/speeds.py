@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from emulator.core.clock import Instant, later
+from emulator.core.clock import MICROSECONDS, Instant, later
+
+STAGE = MICROSECONDS // 4  # where no longer time was observed
 
 
 def pause(speed: str, realistic: int) -> int | None:
@@ -10,7 +12,7 @@ def pause(speed: str, realistic: int) -> int | None:
     return {"instant": 0, "realistic": realistic, "manual": None}[speed]
 
 
-def due_after(speed: str, at: Instant, realistic: int) -> Instant | None:
+def first_due(speed: str, at: Instant, realistic: int = STAGE) -> Instant | None:
     """Return when something happens that begins at an instant; None waits until it is released."""
     delay = pause(speed, realistic)
     return None if delay is None else later(at, delay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus, Indexing, realistic_stay
-from emulator.domain.speeds import due_after
+from emulator.domain.speeds import first_due
 from emulator.domain.transitions import step
 from emulator.operations.base import Call
 from emulator.state.world import World
@@ -19,7 +19,7 @@ def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:
     store.chunks.remove(team, collection_id, file_id)
     store.documents.begin(team, collection_id, file_id, revision)
     subject = Indexing(collection_id, file_id, revision).subject
-    due_at = due_after(call.team.indexing, call.at, realistic_stay(DocumentStatus.PROCESSING))
+    due_at = first_due(call.team.indexing, call.at, realistic_stay(DocumentStatus.PROCESSING))
     world.add_job(call.team, "index_document", subject, due_at)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from emulator.core.clock import MICROSECONDS, Instant, later
 from emulator.core.errors import ApiError, Kind, invalid
 from emulator.core.limits import Limits
-from emulator.domain.speeds import due_after
+from emulator.domain.speeds import STAGE, first_due
 from emulator.domain.transitions import step
 
 
@@ -253,14 +253,13 @@ def _plain(value: Any) -> Any:
 
 # --- when requests are processed
 
-STAGE = MICROSECONDS // 4  # between two quarters of the requests, at the realistic speed
 _STAGES = 4
 FILE_GAP = 3 * MICROSECONDS  # a batch from a file shows no requests for its first seconds (observed live, 2026-10)
 
 
 def file_due(speed: str, at: Instant) -> Instant | None:
     """When the input file of a batch that is created at an instant is read; None waits until it is released."""
-    return due_after(speed, at, FILE_GAP)
+    return first_due(speed, at, FILE_GAP)
 
 
 def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
@@ -268,5 +267,5 @@ def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
 
     None waits until it is released.
     """
-    first = due_after(speed, at, STAGE)
+    first = first_due(speed, at)
     return later(first, STAGE * (index % _STAGES)) if speed == "realistic" and first is not None else first
