@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "evidence": "reports",
     "version": "reports",
     "verify": "verify",
+    "record": "recording",
     "completion": "completion",
     "help": "completion",
 }

@@ -102,12 +102,12 @@ def _exec(options: argparse.Namespace) -> int:
         return code
     try:
         variables = environment(emulator.url, emulator.api_key, emulator.management_key, emulator.control_token)
-        return _run(options.command, {**os.environ, **variables})
+        return run_command(options.command, {**os.environ, **variables})
     finally:
         emulator.stop()
 
 
-def _run(command: list[str], variables: Mapping[str, str]) -> int:
+def run_command(command: list[str], variables: Mapping[str, str]) -> int:
     """Run a command, and return its code as a shell would. Who asks this process to stop asks the command."""
     import signal
     import subprocess

@@ -27,31 +27,31 @@ class Schema:
 
     def __init__(self, descriptors: bytes) -> None:
         files = FileDescriptorSet.FromString(descriptors).file
-        self._pool = DescriptorPool()
+        self.pool = DescriptorPool()
         self._classes: dict[str, type[Message]] = {}
         self.files = {file.name: file for file in files}
         for file in files:
-            self._pool.AddSerializedFile(file.SerializeToString())
+            self.pool.AddSerializedFile(file.SerializeToString())
         self.services = tuple(f"{file.package}.{service.name}" for file in files for service in file.service)
 
     def message(self, name: str) -> type[Message]:
         """Return the class of a message; the same name always gives the same class."""
         if name not in self._classes:
-            self._classes[name] = GetMessageClass(self._pool.FindMessageTypeByName(name))
+            self._classes[name] = GetMessageClass(self.pool.FindMessageTypeByName(name))
         return self._classes[name]
 
     def enum(self, name: str) -> EnumDescriptor:
         """Return an enum, to translate with its values_by_name and values_by_number."""
-        return self._pool.FindEnumTypeByName(name)
+        return self.pool.FindEnumTypeByName(name)
 
     def service(self, name: str) -> ServiceDescriptor:
         """Return a service: its methods know their message types and which sides stream."""
-        return self._pool.FindServiceByName(name)
+        return self.pool.FindServiceByName(name)
 
     def file_containing(self, symbol: str) -> str:
         """Return the name of the file that declares a service, method, message, field, enum or value by full name."""
         try:
-            file = self._pool.FindFileContainingSymbol(symbol)
+            file = self.pool.FindFileContainingSymbol(symbol)
         except KeyError:  # some implementations of protobuf do not look for methods
             service, _, method = symbol.rpartition(".")
             file = self.service(service).methods_by_name[method].containing_service.file

@@ -1,0 +1,98 @@
+"""Who may use the recorder: an open port with a real key behind it would be a door to somebody's account.
+
+- It listens on loopback. Any other host needs `--own-keys`, with which no key is put in.
+- A real key is put in only for a key of this run, which the command gets and which else is printed once. Every other
+  key, and none, passes as it is: the service refuses it as it would without the recorder.
+- A Host that is not of this machine (DNS rebinding) and every Origin, which only pages of browsers send, are refused:
+  the real service lets all pages call it, so its CORS headers protect nobody here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import msgspec
+
+from emulator.core import ids
+from emulator.domain.keys import INFERENCE_PREFIX, MANAGEMENT_PREFIX, Plane, bearer
+from emulator.pipeline.origin_check import OriginCheck
+
+CONNECTIONS_MAX = 4096  # of gRPC, remembered with the key last seen on them
+LABELS = {Plane.INFERENCE: "[inference key]", Plane.MANAGEMENT: "[management key]"}
+_NAMES = {Plane.INFERENCE: "XAI_API_KEY", Plane.MANAGEMENT: "XAI_MANAGEMENT_KEY"}
+
+
+class Refused(Exception):
+    """A call that is not forwarded: the HTTP status, the gRPC status, and one sentence."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class Keys:
+    """The keys of one run: what clients send, and what is put in for it."""
+
+    def __init__(self, real: dict[Plane, str], *, own: bool = False) -> None:
+        """`real` are the keys of the environment; with `own` they are not used."""
+        noise = ids.fresh_name()
+        self.of_run = {
+            Plane.INFERENCE: f"{INFERENCE_PREFIX}run-{noise}",
+            Plane.MANAGEMENT: f"{MANAGEMENT_PREFIX}run-{noise}",
+        }
+        self._real, self._own = ({} if own else real), own
+        self._planes = {key: plane for plane, key in self.of_run.items()}
+        self._last: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What stands for each key in a recording."""
+        return {key: LABELS[plane] for keys in (self.of_run, self._real) for plane, key in keys.items()}
+
+    def label_of_own(self, key: str) -> str | None:
+        """The label of a key that a client brought, where clients bring their own."""
+        if not self._own:
+            return None
+        return LABELS[Plane.MANAGEMENT if key.startswith(MANAGEMENT_PREFIX) else Plane.INFERENCE]
+
+    def put_in(self, authorization: str | None) -> str | None:
+        """Return the Authorization to send for the one that came. Raises Refused where this run lacks that key."""
+        plane = self._planes.get(bearer(authorization) or "")
+        if plane is None:
+            return authorization
+        key = self._real.get(plane)
+        if key is None:
+            why = "the clients bring their own keys (--own-keys)" if self._own else f"{_NAMES[plane]} was not set"
+            raise Refused(401, "UNAUTHENTICATED", f"xai-emulator record has no {plane.value} key: {why}.")
+        return f"Bearer {key}"
+
+    def on_connection(self, peer: str, authorization: str | None) -> str | None:
+        """Return the Authorization of a gRPC call, or that last seen on its connection: xai-sdk uploads without one."""
+        with self._lock:
+            if authorization is None:
+                return self._last.get(peer)
+            self._last[peer] = authorization
+            self._last.move_to_end(peer)
+            if len(self._last) > CONNECTIONS_MAX:
+                self._last.popitem(last=False)
+            return authorization
+
+
+class Access(msgspec.Struct, frozen=True):
+    """Which names the recorder answers to."""
+
+    check: OriginCheck
+
+    @classmethod
+    def of(cls, host: str) -> Access:
+        """The check of a recorder that listens on a host."""
+        return cls(OriginCheck(host.lower(), frozenset(), "off"))
+
+    def admit(self, host: str | None, origin: str | None) -> None:
+        """Raise Refused for a call from a page of a browser, or to a name that may be rebound."""
+        if origin is not None:
+            raise Refused(403, "PERMISSION_DENIED", "xai-emulator record answers no web pages: it holds real keys.")
+        if self.check.control_refusal(host, None) is not None:
+            raise Refused(403, "PERMISSION_DENIED", "xai-emulator record does not answer to this host name.")

@@ -1,0 +1,222 @@
+"""One HTTP/1.1 connection to the service, for the requests of one client connection.
+
+The response is read while the request is still being written: a server that refuses an upload early, and closes, would
+otherwise not be heard (httpx lost such refusals). Target and headers pass as they are; there is no pool, no cookie, no
+redirect, no retry of anything that may have been received, and nothing of the environment (~/.netrc, proxies) is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from urllib.parse import urlsplit
+
+import httptools
+import msgspec
+
+READ_BYTES = 256 * 1024
+WRITE_BYTES = 1024 * 1024  # that may wait to be sent before the client is no longer read
+CONNECT_SECONDS = 20
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Unreachable(Exception):
+    """No connection to the service: nothing was sent. The message is one clear line."""
+
+
+class HungUp(Exception):
+    """The connection ended before the response did."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The beginning of a response."""
+
+    status: int
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class _Parser:
+    """Collects what httptools reports of one response."""
+
+    def __init__(self) -> None:
+        self.reason, self.headers = b"", list[tuple[bytes, bytes]]()
+        self.pieces: list[bytes] = []
+        self.head_complete = self.complete = self.keep_alive = False
+        self.parser = httptools.HttpResponseParser(self)
+
+    def on_message_begin(self) -> None:
+        self.reason, self.headers = b"", []
+        self.head_complete = self.complete = False  # after a response such as 100 Continue
+
+    def on_status(self, status: bytes) -> None:
+        self.reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_complete:  # else it is a trailer
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        self.pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+        self.keep_alive = self.parser.should_keep_alive()  # which is known now, and no longer afterwards
+
+
+class Upstream:
+    """A connection to one host, opened when it is needed and kept while both sides keep it."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext | None) -> None:
+        """`tls` is used where the URL begins with https."""
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname or "", parts.port or (443 if secure else 80)
+        self._authority, self._tls = parts.netloc.encode(), tls if secure else None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        writer, self._reader, self._writer = self._writer, None, None
+        if writer is not None:
+            writer.transport.abort()
+
+    async def ask(
+        self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None
+    ) -> AsyncIterator[Head | bytes]:
+        """Send a request; yield the head of the response and the pieces of its body.
+
+        `headers` have no Host. Raises Unreachable, HungUp, and what `body` raises.
+        """
+        is_kept = self._is_open()
+        began = False
+        try:
+            async for part in self._ask(method, target, headers, body):
+                began = True
+                yield part
+        except HungUp:
+            # A kept connection may have been closed meanwhile; what has no body can be asked again.
+            if not is_kept or began or body is not None or method not in (b"GET", b"HEAD"):
+                raise
+            async for part in self._ask(method, target, headers, None):
+                yield part
+
+    def _is_open(self) -> bool:
+        return (
+            self._writer is not None
+            and self._reader is not None
+            and not (self._writer.is_closing() or self._reader.at_eof())
+        )
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._reader is None or self._writer is None or not self._is_open():
+            self.abort()
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    self._reader, self._writer = await asyncio.open_connection(
+                        self._host, self._port, ssl=self._tls, limit=READ_BYTES
+                    )
+            except TimeoutError:
+                raise Unreachable(f"no answer within {CONNECT_SECONDS} s") from None
+            except ssl.SSLCertVerificationError as error:
+                raise Unreachable(f"its certificate is not trusted ({error.verify_message}); see --ca") from None
+            except OSError as error:
+                raise Unreachable(error.strerror or str(error)) from None
+            self._writer.transport.set_write_buffer_limits(high=WRITE_BYTES)
+        return self._reader, self._writer
+
+    async def _ask(
+        self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None
+    ) -> AsyncIterator[Head | bytes]:
+        reader, writer = await self._open()
+        chunked = body is not None and not any(name.lower() == b"content-length" for name, _ in headers)
+        lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: " + self._authority]
+        lines += [b"%b: %b" % pair for pair in headers]
+        lines += [b"Transfer-Encoding: chunked"] if chunked else []
+        writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+        sending = None if body is None else asyncio.create_task(_send(writer, body, chunked))
+        is_done = False
+        try:
+            async for part in self._answer(reader, method, sending):
+                yield part
+            is_done = True
+        finally:
+            unsent = sending is not None and not sending.done()
+            if sending is not None:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+            if not is_done or unsent:  # refused early: what is left of the request has no reader
+                self.abort()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, method: bytes, sending: asyncio.Task[None] | None
+    ) -> AsyncIterator[Head | bytes]:
+        collected, shown = _Parser(), False
+        parser = collected.parser
+        while not collected.complete:
+            data = await _read(reader, sending)
+            if not data:
+                if shown and _ends_with_connection(collected.headers):
+                    self.abort()
+                    break
+                raise HungUp("in the middle of the response" if shown else "before a response")
+            try:
+                parser.feed_data(data)
+            except httptools.HttpParserUpgrade:
+                pass
+            except httptools.HttpParserError as error:
+                raise HungUp(f"after what is no HTTP response: {error}") from None
+            if collected.head_complete and not shown:
+                status = parser.get_status_code()
+                if status < 200:  # 100 Continue, 103 Early Hints
+                    collected.head_complete = collected.complete = False
+                    continue
+                shown = True
+                yield Head(status, collected.reason, collected.headers)
+                if method == b"HEAD":  # of which the parser waits for a body
+                    self.abort()
+                    return
+            pieces, collected.pieces = collected.pieces, []
+            for piece in pieces:
+                yield piece
+        if not collected.keep_alive:
+            self.abort()
+
+
+async def _read(reader: asyncio.StreamReader, sending: asyncio.Task[None] | None) -> bytes:
+    """Read what comes; nothing at the end. A client that fails while it sends ends the wait as well."""
+    reading = asyncio.ensure_future(reader.read(READ_BYTES))
+    try:
+        if sending is not None and not sending.done():
+            await asyncio.wait([reading, sending], return_when=asyncio.FIRST_COMPLETED)
+        if sending is not None and sending.done() and not reading.done():
+            error = sending.exception()
+            if error is not None and not isinstance(error, OSError):  # else the service closed: it may have answered
+                raise error
+        return await reading
+    except OSError:
+        return b""
+    finally:
+        if not reading.done():
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+def _ends_with_connection(headers: Headers) -> bool:
+    """Whether nothing but the end of the connection ends a body."""
+    return not any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
+
+
+async def _send(writer: asyncio.StreamWriter, body: AsyncIterator[bytes], chunked: bool) -> None:
+    async for piece in body:
+        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        await writer.drain()
+    if chunked:
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()

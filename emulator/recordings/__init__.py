@@ -1,0 +1,1 @@
+"""Recordings of calls to the service: HAR 1.2 files with a few fields of our own, free of secrets."""

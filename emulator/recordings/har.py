@@ -1,0 +1,142 @@
+"""Write and read recordings as HAR files.
+
+A file that is being written is a whole HAR file after every entry: an entry and what follows the last one, the tail,
+go over the old tail in one call of the operating system. Only a kill in the very middle of that call can leave half an
+entry, which `read` then leaves out: every entry is one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+
+from emulator.recordings.entries import About, Entry, Log, Page
+
+FILE_BYTES_MAX = 512 * 1024 * 1024
+ENTRIES_MAX = 200_000
+_BOM = b"\xef\xbb\xbf"
+
+
+class BadRecording(ValueError):
+    """A file that cannot be read as a recording; the message is one clear line."""
+
+
+class Recording(msgspec.Struct):
+    """A file that was read. `unreadable` counts the entries that are no exchanges."""
+
+    path: Path
+    log: Log
+    entries: list[Entry]
+    unreadable: int = 0
+
+    @property
+    def contents_left_out(self) -> bool:
+        """Whether this is one of our own files, of which the contents of files and free texts are left out."""
+        about = self.log.about
+        return isinstance(about, About) and about.contents == "lengths"
+
+
+class HarWriter:
+    """A new HAR file. One thread at a time may write to it."""
+
+    def __init__(self, path: Path, about: About, *, overwrite: bool = False) -> None:
+        """Begin the file. Raises FileExistsError unless it may be overwritten, and OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
+        self._file = os.open(path, flags, 0o600)
+        self.pages: list[Page] = []
+        self.entries = 0
+        log = msgspec.json.encode(Log(about=about))
+        pages = log.rindex(b',"pages":')
+        self._end = self._write(b'{"log":' + log[:pages] + b',"entries":[', 0)
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry. Raises OSError, after which the file is as it was before."""
+        self.add_encoded(msgspec.json.encode(entry))
+
+    def add_encoded(self, entry: bytes) -> None:
+        """Append an entry that is JSON already, on one line."""
+        self._end = self._write((b",\n" if self.entries else b"\n") + entry, self._end)
+        self.entries += 1
+
+    def _write(self, content: bytes, position: int) -> int:
+        """Write at a position, and the tail after it; the position of the tail."""
+        tail = b'\n],"pages":' + msgspec.json.encode(self.pages) + b"}}\n"
+        try:
+            self._write_all(content + tail, position)
+        except OSError:  # the disk is full, perhaps
+            self._write_all(self._tail, position)
+            os.ftruncate(self._file, position + len(self._tail))
+            raise
+        self._tail = tail
+        return position + len(content)
+
+    _tail = b""
+
+    def _write_all(self, content: bytes, position: int) -> None:
+        written = 0
+        while written < len(content):
+            written += os.pwrite(self._file, content[written:], position + written)
+
+    def close(self) -> None:
+        """Let go of the file, which has been whole all the time."""
+        os.close(self._file)
+
+
+class _Read(msgspec.Struct):
+    log: _ReadLog
+
+
+class _ReadLog(Log):
+    entries: list[msgspec.Raw] = msgspec.field(default_factory=list)
+
+
+def read(path: Path) -> Recording:
+    """Read a HAR file of any program. Raises BadRecording, and OSError where it cannot be opened."""
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise BadRecording(f"{path}: the file has more than {FILE_BYTES_MAX} bytes")
+    return parse(path.read_bytes(), path)
+
+
+def parse(data: bytes, path: Path) -> Recording:
+    """Read the bytes of a HAR file; `path` names it in errors. Raises BadRecording."""
+    data = data.removeprefix(_BOM)
+    try:
+        log = msgspec.json.decode(data, type=_Read).log
+        raws: list[bytes] = [bytes(raw) for raw in log.entries]
+    except msgspec.ValidationError as error:
+        raise BadRecording(f"{path}: this is no HAR file: {error}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        log, raws = _salvage(data, path, str(error))
+    if len(raws) > ENTRIES_MAX:
+        raise BadRecording(f"{path}: the file has more than {ENTRIES_MAX} entries")
+    entries, unreadable = [], 0
+    for raw in raws:
+        try:
+            entries.append(msgspec.json.decode(raw, type=Entry, strict=False))
+        except (msgspec.DecodeError, RecursionError):
+            unreadable += 1
+    return Recording(path, Log(log.version, log.creator, log.about, log.pages), entries, unreadable)
+
+
+def _salvage(data: bytes, path: Path, why: str) -> tuple[_ReadLog, list[bytes]]:
+    """Read one of our own files whose last entry was cut: every line but the first and the last is an entry."""
+    head, *lines = data.split(b"\n")
+    if not head.endswith(b',"entries":['):
+        raise BadRecording(f"{path}: this is no HAR file: {why}")
+    try:
+        log = msgspec.json.decode(head + b"]}}", type=_Read).log
+    except msgspec.DecodeError as error:
+        raise BadRecording(f"{path}: this is no HAR file: {error}") from None
+    return log, [_first_value(line) for line in lines if line.startswith(b'{"request"')]
+
+
+def _first_value(line: bytes) -> bytes:
+    """The JSON value that a line begins with; the line itself if there is none."""
+    try:
+        text = line.decode()
+        return text[: json.JSONDecoder().raw_decode(text)[1]].encode()
+    except (ValueError, RecursionError):
+        return line

@@ -1,0 +1,74 @@
+"""Which operation an exchange is about, which host serves it, and what of its bodies may be kept."""
+
+from __future__ import annotations
+
+from functools import cache
+from urllib.parse import urlsplit
+
+from emulator.core.errors import ApiError
+from emulator.domain.keys import Plane
+from emulator.http.routing import RouteTree
+from emulator.operations import OPERATIONS
+from emulator.rest.routes import ROUTES, plane_of
+
+# The families of operations whose bodies are understood, so that they can be cleaned. Of every other call the lengths
+# are kept: it passes, and nobody can tell what it holds.
+FAMILIES = ("files.", "collections.", "documents.", "batches.", "auth.")
+_FILE_CONTENTS = frozenset({"files.content", "files.public_content", "batches.media"})
+_MANAGEMENT_SERVICES = ("collections.", "management_api.", "xai_management_api.")
+
+
+@cache
+def _tree() -> RouteTree[str]:
+    tree: RouteTree[str] = RouteTree()
+    for route in ROUTES:
+        tree.add(route.method, route.path, route.operation)
+    return tree
+
+
+def rest_operation(method: str, target: str) -> str | None:
+    """Return the operation of a request, by its method and its raw path with or without a query."""
+    try:
+        match = _tree().find(urlsplit(target).path)
+    except (ApiError, ValueError):
+        return None
+    return None if match is None else match.row(method)
+
+
+def rest_plane(target: str) -> Plane:
+    """Return the plane that serves a raw path."""
+    plane = plane_of(target.partition("?")[0])
+    return Plane.MANAGEMENT if plane is Plane.MANAGEMENT else Plane.INFERENCE
+
+
+def grpc_operation(method: str) -> str | None:
+    """Return the operation of a gRPC method, given as `/service/Method`."""
+    return _methods().get(method)
+
+
+@cache
+def _methods() -> dict[str, str]:
+    from emulator.rpc.methods import METHODS  # with grpc, which takes a while to load
+
+    return {f"/{method.service}/{method.name}": method.operation for method in METHODS}
+
+
+def grpc_plane(method: str) -> Plane:
+    """Return the plane that serves a gRPC method."""
+    operation = grpc_operation(method)
+    if operation is not None:
+        return OPERATIONS[operation].plane
+    return Plane.MANAGEMENT if method.removeprefix("/").startswith(_MANAGEMENT_SERVICES) else Plane.INFERENCE
+
+
+def keeps_request(operation: str | None) -> bool:
+    """Return whether the body of a request may be kept, if it is a text."""
+    return operation is not None and operation.startswith(FAMILIES)
+
+
+def keeps_response(operation: str | None, status: int, content_type: str) -> bool:
+    """Return whether the body of a response may be kept: that of a download is the content of a file."""
+    if operation in _FILE_CONTENTS and status < 300:
+        return False
+    is_text = content_type == "" or "json" in content_type or content_type.startswith("text/")
+    return keeps_request(operation) and is_text

@@ -1,0 +1,447 @@
+"""Remove from exchanges what must not be shared, before anything is written.
+
+A value is replaced by one placeholder wherever it stands: an id that is replaced in an answer and not in the next URL
+would make a recording that cannot be sent again. Only whole values of a known form are replaced, never parts of words.
+Texts are also looked at percent-decoded and base64-decoded. The keys of the run are at last struck out of the finished
+entry, in every spelling: that net does not depend on any rule.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote
+
+import msgspec
+from msgspec import UNSET
+
+from emulator.core.redaction import REDACTED
+from emulator.pipeline.redact import is_secret_name, presented, redact_text
+from emulator.recordings.entries import Content, Entry, Grpc, Pair, Param, PostData
+from emulator.recordings.placeholders import NO_ADDRESS, Placeholders, base64_filler, filler
+
+# The names of the rules, for --keep, and what each does.
+RULES: dict[str, str] = {
+    "keys": "API keys, wherever they stand, and fields and headers that hold secrets",
+    "shown-keys": "the ends of keys that the service shows, as in redacted_api_key",
+    "cookies": "the values of cookies",
+    "ids": "UUIDs with and without a prefix, and hashes: numbered",
+    "tokens": "page tokens, and the tokens of public URLs: numbered, of the same length",
+    "people": "email addresses, and the names that describe a key's owner",
+    "places": "IP addresses, and the headers in which proxies name them",
+    "urls": "the signatures of signed URLs",
+    "trace": "the digits of request and trace ids in headers",
+    "contents": "base64 of files and data URLs: zeros of the same length",
+    "texts": "search queries, chunk texts, prompts and answers: filler of the same length",
+    "paths": "home directories",
+}
+DEPTH_MAX = 2  # of encodings within encodings
+REGISTERED_CHARS_MIN = 8  # a shorter text is a word, which would be replaced everywhere
+
+_UUID = re.compile(
+    r"((?:[A-Za-z]+_)*)(?<![0-9a-fA-F])"
+    r"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})(?![0-9a-fA-F])"
+)
+_HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?(?![0-9A-Za-z])")
+_EMAIL = re.compile(r"[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?![\w:])")
+_SHOWN_KEY = re.compile(r"(?<!\w)(\w{2})\*{3}(\w{2})(?!\w)|(?<!\w)(xai-(?:token-)?\.{3})(\w{4})(?!\w)")
+_SIGNED = re.compile(
+    r"(?i)([?&](?:sig|signature|x-amz-[\w-]+|x-goog-[\w-]+|se|sv|skoid|token|expires|access_token|key)=)[^&\s\"'<>#]+"
+)
+_DATA_URL = re.compile(r"(data:[\w.+/;=-]*;base64,)([A-Za-z0-9+/_=-]+)")
+_HOME = re.compile(r"(?:/(?:home|Users)/[^/\s\"'\\:]+|/root(?=/)|[A-Za-z]:\\+Users\\+[^\\\s\"']+)")
+_PERCENT = re.compile(r"(?:[\w.~+-]|%[0-9A-Fa-f]{2})*%[0-9A-Fa-f]{2}(?:[\w.~+-]|%[0-9A-Fa-f]{2})*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_NAME_FOLLOWS = re.compile(r"\s*:")
+_SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
+
+_TOKEN_NAMES = frozenset({"paginationtoken", "nextpagetoken", "pagetoken", "nexttoken", "nextcursor", "uploadid"})
+_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key"})
+_COOKIE_HEADERS = frozenset({"cookie", "set-cookie"})
+_PLACE_HEADERS = re.compile(
+    r"(?i)cf-(?!ray$)[\w-]+|x-forwarded-[\w-]+|x-real-ip|via|forwarded|true-client-ip|x-client-ip"
+)
+_TRACE_HEADERS = re.compile(
+    r"(?i)traceparent|tracestate|baggage|cf-ray|x-(?:client-)?(?:request|trace|correlation)-id|x-b3-\w+"
+)
+_PEOPLE_NAMES = frozenset(
+    {
+        *("name", "email", "given_name", "family_name", "first_name", "last_name", "display_name"),
+        *("user_name", "username", "team_name"),
+    }
+)
+# Free texts by the family of the operation: what people ask, and what models answer.
+_TEXT_NAMES: dict[str, frozenset[str]] = {
+    "documents.search": frozenset({"query", "chunk_content", "chunkcontent", "instructions", "text", "content"}),
+    "batches.": frozenset(
+        {
+            *("content", "text", "prompt", "instructions", "input", "arguments", "system", "user"),
+            *("output_text", "output", "reasoning_content", "refusal", "summary", "encrypted_content"),
+            *("image_url", "url"),
+        }
+    ),
+}
+_CONTENT_NAMES = {"files.upload_chunks": frozenset({"chunk"})}
+_KEPT_URLS = ("/v1/",)  # of the requests in a batch, which are no free texts
+ENDS_OF_EMULATOR_KEY = ("xa***or", "ator")
+
+
+class Sanitizer:
+    """The rules in force for one recording, and the placeholders it has given."""
+
+    def __init__(
+        self, keys: Mapping[str, str] | None = None, strike: Sequence[str] = (), keep: Iterable[str] = ()
+    ) -> None:
+        """Replace each of `keys` by its label, and `strike` everywhere; `keep` names rules that are not wanted."""
+        self._rules = frozenset(RULES).difference(keep)
+        self._keys = dict(keys or {})
+        self._secrets = sorted(((key, label) for key, label in self._keys.items() if presented(key)), key=_length)
+        self._strike = tuple(sorted(strike, key=len, reverse=True))
+        self._placeholders = Placeholders()
+        self._registered: dict[str, str] = {}  # values that are replaced wherever they stand from now on
+        self.struck: Counter[str] = Counter()
+        texts = [*self._secrets, *((text, REDACTED) for text in self._strike)]
+        self._net = [(spelling, label) for text, label in texts for spelling in _spellings(text)]
+        self._operation = ""
+
+    @property
+    def rules(self) -> list[str]:
+        """The names of the rules in force."""
+        return [name for name in RULES if name in self._rules]
+
+    @property
+    def replaced(self) -> Counter[str]:
+        """How many different values have a placeholder, by kind."""
+        return self._placeholders.counts
+
+    # --- an exchange
+
+    def encode(self, entry: Entry) -> bytes:
+        """Sanitize an entry in place; return it as one line of JSON."""
+        self.clean(entry)
+        text = msgspec.json.encode(entry).decode()
+        for spelling, label in self._net:
+            if spelling in text:
+                self.struck["keys"] += text.count(spelling)
+                text = text.replace(spelling, label)
+        return text.encode()
+
+    def clean(self, entry: Entry) -> None:
+        """Sanitize an entry in place."""
+        self._operation = entry.operation or ""
+        request, response = entry.request, entry.response
+        if request.body is not UNSET:
+            self._post_data(request.body)  # first: its values may be echoed in what follows
+        if entry.grpc is not UNSET:
+            self._grpc(entry.grpc)
+        request.url = self.url(request.url)
+        request.query = [Pair(pair.name, self._named(pair.name, pair.value)) for pair in request.query]
+        request.headers, response.headers = self._headers(request.headers), self._headers(response.headers)
+        request.cookies, response.cookies = [], []
+        self._content(response.body)
+        response.status_text = self.text(response.status_text)
+        response.redirect_url = self.url(response.redirect_url)
+        if isinstance(entry.error, str):
+            entry.error = self.text(entry.error)
+        if isinstance(entry.page, str):
+            entry.page = self.text(entry.page)
+
+    def _post_data(self, body: PostData) -> None:
+        body.mime_type = self.text(body.mime_type)
+        if isinstance(body.digest, str):
+            body.digest = self._placeholders.hex(body.digest)
+        if body.text:
+            body.text = self._body_text(body.mime_type, body.text)
+        for param in [] if body.params is UNSET else body.params:
+            self._param(param)
+
+    def _param(self, param: Param) -> None:
+        if isinstance(param.value, str):
+            is_json = param.value[:1] in ("{", "[")
+            param.value = self.json_text(param.value) if is_json else self._named(param.name, param.value)
+        param.name = self.text(param.name)
+        for name in ("filename", "content_type", "disposition"):
+            if isinstance(getattr(param, name), str):
+                setattr(param, name, self.text(getattr(param, name)))
+        if isinstance(param.digest, str):
+            param.digest = self._placeholders.hex(param.digest)
+
+    def _content(self, body: Content) -> None:
+        body.mime_type = self.text(body.mime_type)
+        if isinstance(body.digest, str):
+            body.digest = self._placeholders.hex(body.digest)
+        if isinstance(body.text, str) and not body.encoding:
+            body.text = self._body_text(body.mime_type, body.text)
+
+    def _body_text(self, mime_type: str, text: str) -> str:
+        if "x-www-form-urlencoded" in mime_type:
+            return self.url(f"?{text}")[1:]
+        return self.json_text(text) if text.lstrip()[:1] in ("{", "[", '"') else self.text(text)
+
+    def _grpc(self, grpc: Grpc) -> None:
+        grpc.request = [self.json_value(message) for message in grpc.request]
+        grpc.response = [self.json_value(message) for message in grpc.response]
+        grpc.message = self.text(grpc.message)
+        grpc.initial, grpc.trailers = self._headers(grpc.initial), self._headers(grpc.trailers)
+
+    # --- headers
+
+    def _headers(self, pairs: Iterable[Pair]) -> list[Pair]:
+        return [Pair(self.text(pair.name), self._header(pair.name.lower(), pair.value)) for pair in pairs]
+
+    def _header(self, name: str, value: str) -> str:
+        if "keys" in self._rules and (name in _KEY_HEADERS or is_secret_name(name)) and name not in _COOKIE_HEADERS:
+            return self._credentials(value)
+        if "cookies" in self._rules and name in _COOKIE_HEADERS:
+            return self._cookies(name, value)
+        if "places" in self._rules and _PLACE_HEADERS.fullmatch(name):
+            self.struck["addresses"] += 1
+            return REDACTED
+        if "trace" in self._rules and _TRACE_HEADERS.fullmatch(name):
+            return re.sub(r"[0-9A-Za-z]", "0", value)
+        return self.url(value) if name in ("location", "referer", "origin") else self.text(value)
+
+    def _credentials(self, value: str) -> str:
+        """A key as its label, behind the scheme; which key it was tells compare which to send."""
+        scheme, space, secret = value.partition(" ")
+        if not space:
+            scheme, secret = "", value
+        label = self._keys.get(secret.strip())
+        if label is None:
+            if re.fullmatch(r"\[[a-z ]+\]|", secret.strip()):  # a label, or no key at all
+                return value
+            label = "[other key]"
+        self.struck["keys"] += 1
+        return f"{scheme}{space}{label}"
+
+    def _cookies(self, name: str, value: str) -> str:
+        self.struck["cookies"] += 1
+        first, _, rest = value.partition(";")
+        if name == "set-cookie":
+            return f"{first.partition('=')[0]}={REDACTED}"
+        return "; ".join(f"{each.partition('=')[0].strip()}={REDACTED}" for each in [first, *rest.split(";")] if each)
+
+    # --- bodies
+
+    def json_value(self, value: Any, name: str = "") -> Any:
+        """Return JSON values sanitized; `name` is that of the field they stand in."""
+        match value:
+            case str():
+                return self._named(name, value)
+            case list():
+                return [self.json_value(item, name) for item in value]
+            case dict():
+                return {self.text(key): self.json_value(item, key) for key, item in value.items()}
+            case _:
+                return value
+
+    def json_text(self, text: str) -> str:
+        """Return JSON, or what was meant to be, with its strings sanitized and all else as it was.
+
+        An error names the column of a request's fault, so the bytes around the strings must stay.
+        """
+        name = ""
+        pieces, end = [], 0
+        for found in _JSON_STRING.finditer(text):
+            literal = found[0]
+            try:
+                value = json.loads(literal, strict=False)
+            except ValueError:
+                value = literal[1:-1]
+            if _JSON_NAME_FOLLOWS.match(text, found.end()):
+                name, clean = value, self.text(value)
+            else:
+                clean = self._named(name, value)
+            pieces.append(self._outside(text[end : found.start()]))
+            pieces.append(literal if clean == value else json.dumps(clean, ensure_ascii=literal.isascii()))
+            end = found.end()
+        rest = text[end:]
+        # An unfinished string ends a body that was cut.
+        return "".join(pieces) + (self.text(rest) if '"' in rest else self._outside(rest))
+
+    def _outside(self, text: str) -> str:
+        """What stands between strings: numbers and marks, or anything at all in what is no JSON."""
+        return self.text(text) if len(text) > 6 else text
+
+    def _named(self, name: str, value: str) -> str:
+        """The value of a field."""
+        word = name.lower()
+        if "keys" in self._rules and is_secret_name(name):
+            self.struck["keys"] += 1
+            return REDACTED
+        if "tokens" in self._rules and word.replace("_", "").replace("-", "") in _TOKEN_NAMES and value:
+            return self._register(value, self._placeholders.token(value))
+        if "contents" in self._rules and word in _CONTENT_NAMES.get(self._operation, ()):
+            return base64_filler(value)
+        if "texts" in self._rules and self._is_free_text(word, value):
+            self.struck["texts"] += 1
+            return self._register(value, filler(value))
+        if "people" in self._rules and self._operation.startswith("auth.") and word in _PEOPLE_NAMES and value:
+            clean = self._placeholders.email(value) if "@" in value else self._placeholders.name(value)
+            return self._register(value, clean) if " " in value or len(value) > 12 else clean
+        if word.endswith("url") and value.startswith("http"):
+            return self.url(self._url_tokens(value))
+        return self.text(value)
+
+    def _is_free_text(self, name: str, value: str) -> bool:
+        if name == "url" and value.startswith(_KEPT_URLS):
+            return False
+        return any(self._operation.startswith(family) and name in names for family, names in _TEXT_NAMES.items())
+
+    def _register(self, value: str, clean: str) -> str:
+        if len(value) >= REGISTERED_CHARS_MIN and value != clean:
+            self._registered[value] = clean
+        return clean
+
+    def _url_tokens(self, url: str) -> str:
+        """A URL that the service gave out, without the token in its path."""
+        if "tokens" not in self._rules or "://" not in url:
+            return url
+
+        def replace(found: re.Match[str]) -> str:
+            if _UUID.search(found[0]) or found[0].startswith("token-"):
+                return found[0]
+            return self._register(found[0], self._placeholders.token(found[0]))
+
+        start = url.index("://") + 3
+        return url[:start] + _SEGMENT.sub(replace, url[start:])
+
+    # --- texts
+
+    def url(self, url: str) -> str:
+        """Return a URL sanitized; the values of its query by their names."""
+        path, mark, query = url.partition("?")
+        pairs = [self._query_pair(pair) for pair in query.split("&")] if mark else []
+        return self.text(path + mark + "&".join(pairs)) if mark else self.text(path)
+
+    def _query_pair(self, pair: str) -> str:
+        name, equals, raw = pair.partition("=")
+        value = unquote(raw)
+        clean = self._named(unquote(name), value) if equals else value
+        return pair if clean == value else f"{name}={quote(clean, safe='[]')}"
+
+    def text(self, text: str, depth: int = 0) -> str:
+        """Return any text sanitized, also what it holds percent-encoded or in base64."""
+        if not text:
+            return text
+        for value, label in self._secrets:
+            text = text.replace(value, label)
+        for value in self._strike:
+            text = text.replace(value, REDACTED)
+        for value, clean in self._registered.items():
+            if value in text:
+                text = text.replace(value, clean)
+        for rule, work in _TEXT_RULES:
+            if rule in self._rules:
+                text = work(self, text)
+        if depth < DEPTH_MAX:
+            text = _PERCENT.sub(lambda found: self._percent_encoded(found[0], depth), text)
+            text = _BASE64.sub(lambda found: self._base64_encoded(found[0], depth), text)
+        return text
+
+    def _percent_encoded(self, text: str, depth: int) -> str:
+        plain = unquote(text)
+        clean = self.text(plain, depth + 1)
+        return text if clean == plain else quote(clean, safe="[]")
+
+    def _base64_encoded(self, text: str, depth: int) -> str:
+        clean = self._decoded_base64(text, depth)
+        if clean == text and "/" in text:  # which also separates the parts of a path
+            return "/".join(self._decoded_base64(part, depth) if len(part) >= 16 else part for part in text.split("/"))
+        return clean
+
+    def _decoded_base64(self, text: str, depth: int) -> str:
+        try:
+            plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if set(text) & set("-_") else None)
+            decoded = plain.decode()
+        except (ValueError, binascii.Error):
+            return text
+        clean = self.text(decoded, depth + 1)
+        if clean == decoded:
+            return text
+        encoded = base64.b64encode(clean.encode(), altchars=b"-_" if set(text) & set("-_") else None).decode()
+        return encoded if text.endswith("=") or len(text) % 4 == 0 else encoded.rstrip("=")
+
+    def _keys_in(self, text: str) -> str:
+        clean = redact_text(text)
+        self.struck["keys"] += clean != text
+        return clean
+
+    def _shown_keys_in(self, text: str) -> str:
+        def replace(found: re.Match[str]) -> str:
+            if found[1]:
+                return ENDS_OF_EMULATOR_KEY[0]
+            return found[3] + ENDS_OF_EMULATOR_KEY[1]
+
+        return _SHOWN_KEY.sub(replace, text)
+
+    def _signatures_in(self, text: str) -> str:
+        return _SIGNED.sub(lambda found: found[1] + REDACTED, text)
+
+    def _data_urls_in(self, text: str) -> str:
+        return _DATA_URL.sub(lambda found: found[1] + base64_filler(found[2]), text)
+
+    def _ids_in(self, text: str) -> str:
+        text = _UUID.sub(lambda found: found[1] + self._placeholders.uuid(found[1], found[2].lower()), text)
+        return _HEX.sub(lambda found: self._placeholders.hex(found[0]), text)
+
+    def _emails_in(self, text: str) -> str:
+        return _EMAIL.sub(lambda found: self._placeholders.email(found[0]), text) if "@" in text else text
+
+    def _addresses_in(self, text: str) -> str:
+        return _IPV6.sub(self._address, _IPV4.sub(self._address, text))
+
+    def _address(self, found: re.Match[str]) -> str:
+        try:
+            address = ipaddress.ip_address(found[0].rstrip(".:") if found[0].count(":") < 2 else found[0])
+        except ValueError:
+            return found[0]
+        if address.is_loopback or address.is_unspecified or str(address) == NO_ADDRESS:
+            return found[0]
+        self.struck["addresses"] += 1
+        return NO_ADDRESS
+
+    def _homes_in(self, text: str) -> str:
+        return _HOME.sub("~", text)
+
+
+# In this order: a key or a signature may hold what looks like an id.
+_TEXT_RULES: tuple[tuple[str, Callable[[Sanitizer, str], str]], ...] = (
+    ("keys", Sanitizer._keys_in),
+    ("shown-keys", Sanitizer._shown_keys_in),
+    ("urls", Sanitizer._signatures_in),
+    ("contents", Sanitizer._data_urls_in),
+    ("ids", Sanitizer._ids_in),
+    ("people", Sanitizer._emails_in),
+    ("places", Sanitizer._addresses_in),
+    ("paths", Sanitizer._homes_in),
+)
+
+
+def _length(pair: tuple[str, str]) -> int:
+    """The longest first: one key may be the beginning of another."""
+    return -len(pair[0])
+
+
+def _spellings(secret: str) -> list[str]:
+    """The ways in which a text may stand in JSON: plain, percent-encoded, and in base64 at each of three offsets."""
+    found = [json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1]]
+    for encode in (quote, quote_plus):
+        upper = encode(secret, safe="")
+        found += [upper, re.sub(r"%[0-9A-F]{2}", lambda digits: digits[0].lower(), upper)]
+    raw = secret.encode()
+    for offset in range(3):
+        # Without the digits at both ends, which depend on what stands beside the secret.
+        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
+        core = encoded[(offset * 8 + 5) // 6 : (offset + len(raw)) * 8 // 6]
+        found += [core, core.replace("+", "-").replace("/", "_")]
+    return list(dict.fromkeys(each for each in found if len(each) >= min(len(secret), 6)))

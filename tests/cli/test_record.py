@@ -1,0 +1,137 @@
+"""`xai-emulator record`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS, environment, until
+
+KEY = "xai-" + "Real0Inference1Key2" * 4
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XAI_MANAGEMENT_KEY", "XAI_MANAGEMENT_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XAI_API_KEY", KEY)
+    monkeypatch.setenv("SOME_OTHER_NAME", KEY)
+
+
+CHILD = """
+import os, sys, urllib.request
+assert SECRET not in os.environ.values()
+request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + "/files")
+request.add_header("authorization", "Bearer " + os.environ["XAI_API_KEY"])
+print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).status)
+sys.exit(7)
+"""
+
+
+@pytest.mark.usefixtures("keys")
+def test_command_is_recorded_without_seeing_the_key(run: Run, service: Emulator, tmp_path: Path) -> None:
+    out = tmp_path / "live.har"
+    child = CHILD.replace("SECRET", repr(KEY))
+    code, _, err = run("record", "--out", str(out), "--to", service.url, "--", sys.executable, "-c", child)
+    assert code == 7
+    (entry,) = json.loads(out.read_text())["log"]["entries"]
+    assert (entry["_operation"], entry["response"]["status"]) == ("files.list", 200)
+    assert "1 exchanges (1 REST, 0 gRPC) with 1 operations" in err
+    assert KEY not in out.read_text() + err
+
+
+@pytest.mark.usefixtures("keys")
+def test_existing_file_is_not_replaced(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "live.har"
+    out.write_text("precious")
+    code, _, err = run("record", "--out", str(out), "--to", "http://localhost:1", "--", "true")
+    assert (code, "--overwrite" in err, out.read_text()) == (2, True, "precious")
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--host", "0.0.0.0"], "--own-keys"),
+        (["--keep", "everything"], "cookies"),
+        (["--to", "ftp://x"], "is not a URL"),
+        (["--to", "http://localhost:1/v1"], "without a path"),
+        (["--grpc-to", "localhost:nan"], "HOST:PORT"),
+    ],
+)
+def test_wrong_flag_is_refused(run: Run, tmp_path: Path, flags: list[str], word: str) -> None:
+    out = tmp_path / "live.har"
+    code, _, err = run("record", "--out", str(out), "--to", "http://localhost:1", *flags, "--", "true")
+    assert code == 2
+    assert word in err
+    assert not out.exists()
+
+
+def test_run_without_a_key_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XAI_API_KEY", "XAI_MANAGEMENT_KEY", "XAI_MANAGEMENT_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    code, _, err = run("record", "--", "true")
+    assert (code, "XAI_API_KEY" in err) == (2, True)
+
+
+class Recording:
+    """`xai-emulator record` as a process of its own."""
+
+    def __init__(self, out: Path, to: str) -> None:
+        command = [sys.executable, "-m", "emulator", "record", "--out", str(out), "--to", to, "--port", "0"]
+        self.process = subprocess.Popen(
+            command, env=environment(XAI_API_KEY=KEY), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        words = self.process.stdout.readline().split()
+        self.url = words[2]
+        exported = (line.removeprefix("export ").strip().partition("=") for line in self.process.stderr)
+        self.key = next(value for name, _, value in exported if name == "XAI_API_KEY")
+
+    def files(self) -> int:
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx.get(f"{self.url}/v1/files", headers=headers, timeout=PATIENCE_SECONDS, trust_env=False).status_code
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_SECONDS)
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return code
+
+
+def test_signal_ends_the_recording(service: Emulator, tmp_path: Path) -> None:
+    out = tmp_path / "live.har"
+    recording = Recording(out, service.url)
+    assert recording.files() == 200
+    assert recording.end(signal.SIGTERM) == 0
+    assert len(json.loads(out.read_text())["log"]["entries"]) == 1
+
+
+def test_kill_leaves_a_whole_file(service: Emulator, tmp_path: Path) -> None:
+    out = tmp_path / "live.har"
+    recording = Recording(out, service.url)
+    for _ in range(5):
+        assert recording.files() == 200
+    until(lambda: len(json.loads(out.read_text())["log"]["entries"]) == 5)
+    assert recording.end(signal.SIGKILL) == -signal.SIGKILL
+    assert len(json.loads(out.read_text())["log"]["entries"]) == 5
+    assert os.stat(out).st_mode & 0o077 == 0

@@ -1,0 +1,223 @@
+"""The sanitizers: nothing secret is left, one value has one placeholder, and what is clean stays as it is."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.recordings.entries import Content, Entry, Grpc, Page, Pair, Param, PostData, Request, Response
+from emulator.recordings.sanitize import RULES, Sanitizer
+
+KEY = "xai-" + "C4naryInferenceKey" * 4
+MANAGEMENT = "xai-token-" + "C4naryManagementKey" * 4
+STRIKE = "Canary & Söhne GmbH"
+CANARIES = {
+    "key": KEY,
+    "management key": MANAGEMENT,
+    "foreign key": "xai-" + "F0reignCanaryKey" * 5,
+    "openai key": "sk-CanaryCanaryCanaryCanary",
+    "struck text": STRIKE,
+    "email": "canary.person@canary-company.example.org",
+    "IPv4": "203.0.113.77",
+    "IPv6": "2001:db8:ca:4a::77",
+    "uuid": "ca4a41e5-1111-4222-8333-c0ffee15bad0",
+    "id": "file_ca4a41e5-1111-4222-8333-c0ffee15bad1",
+    "hash": "ca4a41e5" * 8,
+    "home": "/home/canaryuser",
+}
+
+
+def sanitizer(**options: Any) -> Sanitizer:
+    return Sanitizer({KEY: "[inference key]", MANAGEMENT: "[management key]"}, [STRIKE], **options)
+
+
+def spellings(text: str) -> dict[str, str]:
+    return {
+        "plain": text,
+        "percent-encoded": quote(text, safe=""),
+        "as a form": quote_plus(text),
+        "in base64": base64.b64encode(f"before {text} after".encode()).decode(),
+        "in urlsafe base64": base64.urlsafe_b64encode(f"~~{text}~~".encode()).decode(),
+        "in a sentence": f"It is “{text}”, or so.",
+        "in JSON within a text": json.dumps({"a": [text]}),
+    }
+
+
+def entry_with(text: str, operation: str) -> Entry:
+    """An exchange with a text wherever one can be."""
+    body = json.dumps({"a": text, text: 1, "b": [{"c": text}], "error": f"invalid: {text}"})
+    return Entry(
+        Request(
+            "POST",
+            f"https://api.x.ai/v1/files/{quote(text)}?q={quote_plus(text)}&{quote(text)}=1&filter={text}",
+            headers=[
+                Pair("x-a", text),
+                Pair(text, "b"),
+                Pair("authorization", f"Bearer {text}"),
+                Pair("cookie", f"a={text}"),
+            ],
+            query=[Pair("q", text)],
+            cookies=[{"name": "a", "value": text}],
+            body=PostData(
+                "application/json",
+                body,
+                params=[
+                    Param("name", text),
+                    Param(text, "value"),
+                    Param("fields", json.dumps({"author": text})),
+                    Param("file", filename=text, content_type=text, disposition=f'form-data; filename="{text}"'),
+                ],
+            ),
+        ),
+        Response(
+            400,
+            text,
+            headers=[
+                Pair("location", f"https://x/{text}"),
+                Pair("set-cookie", f"a={text}"),
+                Pair("x-request-id", text),
+            ],
+            body=Content(1, "application/json", f'{body[:-1]}, "cut": "{text[:-1]}{text[-1]}'),
+            redirect_url=f"https://x/?{quote(text)}",
+        ),
+        operation=operation,
+        error=f"broke: {text}",
+        page=f"case {text}",
+        grpc=Grpc(
+            [{"name": text, "fields": {text: text}}],
+            [{"id": text}],
+            "NOT_FOUND",
+            f"no {text}",
+            [Pair("x-meta", text)],
+            [Pair("x-trailer", text)],
+        ),
+    )
+
+
+@pytest.mark.parametrize("operation", ["files.upload", "auth.me", "batches.get_request", "documents.search", ""])
+@pytest.mark.parametrize("spelling", list(spellings("x")))
+@pytest.mark.parametrize("canary", list(CANARIES))
+def test_nothing_secret_is_left_anywhere(canary: str, spelling: str, operation: str) -> None:
+    secret = CANARIES[canary]
+    line = sanitizer().encode(entry_with(spellings(secret)[spelling], operation)).decode()
+    json.loads(line)
+    for name, spelt in spellings(secret).items():
+        if name not in ("in a sentence", "in JSON within a text"):
+            assert spelt not in line, name
+    distinct = secret.removeprefix("file_")
+    assert distinct not in line
+    assert json.dumps(distinct)[1:-1] not in line
+
+
+def test_keys_are_struck_out_of_names_of_cases() -> None:
+    clean = sanitizer()
+    assert KEY not in clean.text(Page(f"case {KEY}").id)
+
+
+def test_base64_of_a_key_is_struck_out_at_any_offset() -> None:
+    for before in range(6):
+        encoded = base64.b64encode(b"\x80" * before + KEY.encode() + b"\x80" * before).decode()
+        entry = Entry(Request("GET", "https://api.x.ai/", headers=[Pair("x-proof", encoded)]))
+        line = sanitizer().encode(entry).decode()
+        assert all(encoded[start : start + 24] not in line for start in range(8, len(encoded) - 32)), before
+
+
+def test_value_split_over_two_pieces_of_a_body_is_found() -> None:
+    from emulator.recordings.capture import BodyCapture
+
+    body = BodyCapture("application/json", is_text=True)
+    raw = json.dumps({"email": CANARIES["email"]}).encode()
+    for place in range(0, len(raw), 5):
+        body.write(raw[place : place + 5])
+    line = sanitizer().encode(Entry(Request("POST", "https://x/", body=body.post_data()))).decode()
+    assert "canary" not in line
+
+
+def test_one_value_has_one_placeholder_wherever_it_stands() -> None:
+    clean = sanitizer()
+    secret = CANARIES["id"]
+    first = clean.json_text(json.dumps({"id": secret}))
+    assert json.loads(first)["id"] == "file_00000000-0000-4000-8001-000000000001"
+    assert clean.url(f"https://api.x.ai/v1/files/{secret}/content").endswith("-000000000001/content")
+    assert clean.text(secret.removeprefix("file_")) == "00000000-0000-4000-8001-000000000001"
+    assert clean.text("file_ca4a41e5-1111-4222-8333-c0ffee15bad2") == "file_00000000-0000-4000-8001-000000000002"
+
+
+def test_page_token_is_replaced_by_value_from_then_on() -> None:
+    clean = sanitizer()
+    page = json.loads(clean.json_text('{"pagination_token": "eyJvZmZzZXQiOjF9"}'))
+    assert page["pagination_token"] == "token-1xxxxxxxxx"
+    assert clean.url("/v1/files?pagination_token=eyJvZmZzZXQiOjF9&limit=1") == (
+        "/v1/files?pagination_token=token-1xxxxxxxxx&limit=1"
+    )
+
+
+def test_free_texts_become_fillers_of_the_same_length_also_where_they_are_echoed() -> None:
+    request = PostData("application/json", json.dumps({"query": "my secret question", "limit": 0}))
+    content = Content(1, "application/json", json.dumps({"error": "bad query: my secret question"}))
+    entry = Entry(Request("POST", "https://api.x.ai/v1/documents/search", body=request), operation="documents.search")
+    entry.response.body = content
+    sanitizer().clean(entry)
+    assert isinstance(entry.request.body, PostData)
+    assert json.loads(entry.request.body.text) == {"query": "left out left out ", "limit": 0}
+    assert "secret" not in str(entry.response.body.text)
+
+
+def test_names_that_clients_chose_and_what_is_compared_are_kept() -> None:
+    text = json.dumps(
+        {"name": "Contracts 2026", "bytes": 240, "created_at": "2026-04-16T07:18:48.515Z", "d": "2026-04-16"}
+    )
+    assert sanitizer().json_text(text) == text
+
+
+def test_malformed_json_keeps_its_bytes_but_for_what_is_secret() -> None:
+    """The service names line and column of the fault."""
+    broken = '{"name": "a",  "limit" : 1,}\n{"email": "canary.person@canary-company.example.org", '
+    clean = sanitizer().json_text(broken)
+    assert clean.startswith('{"name": "a",  "limit" : 1,}\n{"email": "somebody-1@')
+    assert clean.endswith('", ')
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_that_is_kept_leaves_what_it_would_replace(rule: str) -> None:
+    samples = {
+        "keys": ("x-api-key", "sk-CanaryCanaryCanaryCanary"),
+        "shown-keys": ("x-a", "Incorrect API key provided: ca***ry."),
+        "cookies": ("cookie", "a=canary"),
+        "ids": ("x-a", CANARIES["uuid"]),
+        "tokens": ("", '{"next_page_token": "canary-canary"}'),
+        "people": ("x-a", CANARIES["email"]),
+        "places": ("x-real-ip", "203.0.113.77"),
+        "urls": ("x-a", "https://x/?sig=canary"),
+        "trace": ("x-request-id", "canary"),
+        "contents": ("x-a", "data:text/plain;base64,Q2FuYXJ5"),
+        "texts": ("", '{"query": "canary canary"}'),
+        "paths": ("x-a", "/home/canary/x"),
+    }
+    name, value = samples[rule]
+    results = []
+    for keep in ([], [rule]):
+        entry = Entry(
+            Request("POST", "https://x/", headers=[Pair(name, value)] if name else []), operation="documents.search"
+        )
+        if not name:
+            entry.request.body = PostData("application/json", value)
+        results.append(
+            value in json.dumps(json.loads(sanitizer(keep=keep).encode(entry)), ensure_ascii=False).replace("\\", "")
+        )
+    assert results == [False, True]
+
+
+@given(st.text(max_size=60), st.sampled_from(["", *CANARIES.values()]))
+def test_sanitizing_twice_is_sanitizing_once(around: str, canary: str) -> None:
+    text = f"{around}{canary}{around}"
+    clean = sanitizer()
+    once = clean.text(text)
+    assert clean.text(once) == once
+    assert sanitizer().text(once) == once
