@@ -24,7 +24,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled measure mutation soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -43,6 +43,14 @@ test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, 
 	  echo "run $$run of $(RUNS)"; \
 	  $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; \
 	done
+
+# Only uvicorn is older: it is found before the one of $(VENV), whose other packages are used.
+UVICORN_OLDEST := $(shell sed -n 's/.*"uvicorn>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+UVICORN_PATH := $(VENV)-uvicorn/$(UVICORN_OLDEST)
+
+test-oldest-uvicorn: $(STAMPS)/test $(UVICORN_PATH)/.installed  ## Run the tests of the port with the oldest uvicorn that is allowed
+	PYTHONPATH=$(UVICORN_PATH) $(BIN)/python -c 'import uvicorn; assert uvicorn.__version__.startswith("$(UVICORN_OLDEST)"), uvicorn'
+	PYTHONPATH=$(UVICORN_PATH) $(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 tests/port $(ARGS)
 
 measure: $(STAMPS)/test $(STAMPS)/node  ## Run the tests that judge time and memory, one after the other, on an idle machine
 	$(BIN)/python -m pytest -p no:randomly -n 0 -m measure $(ARGS)
@@ -163,6 +171,10 @@ $(VENV)-%/.stamps/clients: $(STAMPS)/venv Makefile
 	@env -u PIP_CONSTRAINT $(VENV)-$*/bin/python -m pip install -qq --disable-pip-version-check \
 	  $(CLIENTS_$*) "httpx>=0.28" "jsonschema-rs>=0.30" "pytest>=9.0"
 	@mkdir -p $(@D) && touch $@
+
+$(UVICORN_PATH)/.installed: $(STAMPS)/venv
+	@env -u PIP_CONSTRAINT $(PIP_INSTALL) --no-deps --upgrade --target $(@D) "uvicorn==$(UVICORN_OLDEST)"
+	@touch $@
 
 # The tests with the Node client are skipped, and say so, where there is no npm.
 $(STAMPS)/node: $(STAMPS)/venv $(wildcard tests/node/package.json tests/node/package-lock.json)
