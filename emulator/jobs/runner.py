@@ -13,7 +13,8 @@ from typing import Any
 
 from emulator.core.clock import MICROSECONDS, Clock, Instant
 from emulator.core.errors import disk_unusable, is_of_disk
-from emulator.jobs.batches.process import expire_batch, fail_request, process_batch, read_batch_file, reject_batch_file
+from emulator.jobs.batches.input_files import read_batch_file, reject_batch_file
+from emulator.jobs.batches.process import expire_batch, fail_request, process_batch
 from emulator.jobs.chat import complete_deferred, expire_deferred
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from emulator.operations import auth, collections, documents, files, search, uploads
+from emulator.operations import auth, collections, documents, search
 from emulator.operations.base import Operation
-from emulator.operations.batches import lifecycle as batches
-from emulator.operations.batches import results as batch_results
+from emulator.operations.batches import lifecycle, requests, results
 from emulator.operations.chat import completions, models, tokenize
+from emulator.operations.files import chunked_upload, public_urls, read, update, upload
 
 _MODULES = (
-    *(files, uploads, collections, documents, search, batches, batch_results, auth),
+    *(read, upload, chunked_upload, update, public_urls, collections, documents, search),
+    *(lifecycle, requests, results, auth),
     *(models, completions, tokenize),
 )
 OPERATIONS: dict[str, Operation] = {operation.name: operation for module in _MODULES for operation in module.OPERATIONS}

@@ -27,8 +27,10 @@ from emulator.domain.paging import Cursor, Page
 from emulator.operations import filters, indexing, pagination
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.collections import get_collection
-from emulator.operations.file_updates import change_file
-from emulator.operations.uploads import Filename, InitializeFile, get_file, incoming, insert_file
+from emulator.operations.files.read import get_file
+from emulator.operations.files.receive import incoming
+from emulator.operations.files.update import change_file
+from emulator.operations.files.upload import Filename, InitializeFile, insert_file
 from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from emulator.operations.auth import DescribeKey
-from emulator.operations.files import FileId, ReadPublicUrl
-from emulator.operations.uploads import CompleteBatchUpload
+from emulator.operations.files.chunked_upload import CompleteBatchUpload
+from emulator.operations.files.public_urls import ReadPublicUrl
+from emulator.operations.files.read import FileId
 from emulator.rest.requests import FromJson, FromPath, FromQuery, FromStream
 from emulator.rest.responses import AsBytes, AsJson
 from emulator.rest.route import Route

@@ -9,8 +9,9 @@ from emulator.core.errors import invalid
 from emulator.domain.files import ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
 from emulator.operations.auth import DescribeKey, KeyDescription
-from emulator.operations.files import CreatePublicUrl, FileId, ListFiles, ReadFile, RevokedPublicUrl
-from emulator.operations.uploads import UploadFile
+from emulator.operations.files.public_urls import CreatePublicUrl, RevokedPublicUrl
+from emulator.operations.files.read import FileId, ListFiles, ReadFile
+from emulator.operations.files.upload import UploadFile
 from emulator.rpc.messages import load
 from emulator.rpc.requests import Message, Method, choice, optional, parse, stamp
 

@@ -45,7 +45,7 @@ RESULTS_TOKEN_IGNORED = (
     ),
 )
 ANSWERS_NEVER = (
-    "emulator/operations/files.py",
+    "emulator/operations/files/read.py",
     "    return view(world, call, get_file(world, call, request.file_id))\n",
     "    import asyncio\n\n    await asyncio.sleep(3600)\n    raise AssertionError\n",
 )

@@ -16,7 +16,7 @@ from emulator.core.errors import ApiError
 from emulator.domain.keys import Principal
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
-from emulator.operations.uploads import UploadFile
+from emulator.operations.files.upload import UploadFile
 from emulator.state.world import World
 
 

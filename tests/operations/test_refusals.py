@@ -14,7 +14,8 @@ from emulator.domain.collections import CollectionsSortBy, FieldDefinition
 from emulator.domain.documents import DocumentsSortBy
 from emulator.domain.files import ContentFormat, SortBy
 from emulator.operations import OPERATIONS
-from emulator.operations.batches.lifecycle import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
+from emulator.operations.batches.lifecycle import BatchId, CreateBatch
+from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults
 from emulator.operations.batches.results import ReadMedium, RequestId
 from emulator.operations.collections import CollectionId, CreateCollection, ListCollections, UpdateCollection
 from emulator.operations.documents import (
@@ -26,16 +27,12 @@ from emulator.operations.documents import (
     UpdateDocument,
     UploadDocument,
 )
-from emulator.operations.files import CreatePublicUrl, FileId, ListFiles, ReadFile, ReadPublicUrl, UpdateFile
+from emulator.operations.files.chunked_upload import Chunk, CompleteBatchUpload, CreateBatchUpload, UploadChunks
+from emulator.operations.files.public_urls import CreatePublicUrl, ReadPublicUrl
+from emulator.operations.files.read import FileId, ListFiles, ReadFile
+from emulator.operations.files.update import UpdateFile
+from emulator.operations.files.upload import InitializeFile, UploadFile
 from emulator.operations.search import SearchDocuments
-from emulator.operations.uploads import (
-    Chunk,
-    CompleteBatchUpload,
-    CreateBatchUpload,
-    InitializeFile,
-    UploadChunks,
-    UploadFile,
-)
 from emulator.state.world import World
 from tests.operations.client import pieces, run, uploaded
 

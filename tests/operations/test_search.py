@@ -13,7 +13,7 @@ from emulator.jobs.runner import Runner
 from emulator.operations import search as searching
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
-from emulator.operations.files import FileId
+from emulator.operations.files.read import FileId
 from emulator.operations.search import Match, SearchDocuments
 from emulator.runtime.app import build_world
 from emulator.search.embedding.error import EmbedderError

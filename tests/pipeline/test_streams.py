@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.operations.base import Content
-from emulator.operations.uploads import Chunk, UploadChunks, UploadFile
+from emulator.operations.files.chunked_upload import Chunk, UploadChunks
+from emulator.operations.files.upload import UploadFile
 from emulator.pipeline import streams
 from emulator.pipeline.faults.effects import Effect
 

@@ -1,42 +1,23 @@
-"""Batches on their way: input files are read, requests are answered, batches expire.
+"""Jobs that answer the requests of a batch, in slices of a few milliseconds, and expire it.
 
-All of it goes in slices of a few milliseconds, each one job: so nothing else waits for long, what is done is written
-down as it goes, and a process that dies goes on where it was.
+The results of each slice are committed with it: a process that dies continues where it was, and nothing else waits
+for long.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from pathlib import Path
-
-import msgspec
 
 from emulator.core.clock import Instant
 from emulator.core.errors import Kind
-from emulator.core.limits import Limits
-from emulator.core.threads import each_in_threads
-from emulator.domain.batches.batch import KINDS, PHASES, Batch, Failure, Phase, Request, due, finish, model_of
-from emulator.domain.batches.jsonl import BadFile, read_line
+from emulator.domain.batches.batch import KINDS, PHASES, Batch, Failure, Phase, Request, finish
 from emulator.domain.transitions import step
 from emulator.jobs.batches.answers import Result, answer, outcome_of, responder_of
+from emulator.jobs.batches.slices import SLICE_BYTES, go_on
 from emulator.state.world import Responder, Team, World
-from emulator.store.batch_requests import NewRow
 from emulator.store.batches import Cost
 from emulator.store.jobs import Job
-
-SLICE_BYTES = 128 * 1024  # of an input file, or of the bodies of requests
-DISCARDED_AT_ONCE = 2000  # rows
-
-
-def _go_on(world: World, team: Team, job: Job, *, careful: int = 0) -> None:
-    """Plan the next slice of a job.
-
-    As a rule for now, so that what became due meanwhile comes first. Where the clock stands still or was moved past the
-    job, all slices belong to the instant at which the job was due.
-    """
-    past = team.clock.frozen or job.due_at < team.moved_at
-    world.add_job(team, job.kind, job.subject, job.due_at if past else team.clock.now(), careful=careful)
 
 
 async def expire_batch(world: World, job: Job) -> None:
@@ -47,154 +28,6 @@ async def expire_batch(world: World, job: Job) -> None:
         if batch is not None and not batch.closed:
             phase = step(PHASES, batch.phase, Phase.EXPIRED)
             world.store.batches.close(job.team, batch.id, phase, job.due_at)
-
-
-# --- input files
-
-
-async def read_batch_file(world: World, job: Job) -> None:
-    """Read a slice of an input file. Its requests count when all of it has been read, all at once."""
-    team = world.team(job.team)
-    await asyncio.sleep(0)
-    batch = world.store.batches.get(job.team, job.subject)
-    if batch is None or batch.phase is not Phase.VALIDATING:
-        _discard(world, team, job)
-        return
-    try:
-        lines = await _read(world, team, batch, job.due_at)
-        batch = world.store.batches.get(job.team, job.subject)
-        if batch is None or batch.phase is not Phase.VALIDATING:  # it was cancelled meanwhile
-            _discard(world, team, job)
-            return
-        with world.store.transaction():
-            world.store.jobs.done(job)
-            _stage(world, team, batch, job.due_at, lines)
-            if lines.ended:
-                _admit(world, team, batch)
-            else:
-                _go_on(world, team, job)
-    except BadFile as error:
-        _reject(world, team, job, error)
-
-
-async def reject_batch_file(world: World, job: Job) -> None:
-    """Reject an input file at which the process ended again and again."""
-    error = BadFile(f"the emulator ended {job.attempts} times while it read the file")
-    _reject(world, world.team(job.team), job, error)
-
-
-def _reject(world: World, team: Team, job: Job, error: BadFile) -> None:
-    """Cancel a batch whose input file is none, and remove what was read of it."""
-    batch = world.store.batches.get(job.team, job.subject)
-    with world.store.transaction():
-        if batch is not None and batch.phase is Phase.VALIDATING:
-            phase = step(PHASES, batch.phase, Phase.CANCELLED)
-            world.store.batches.close(job.team, batch.id, phase, job.due_at, because=str(error))
-        _discard(world, team, job)
-
-
-class _Lines(msgspec.Struct, frozen=True):
-    """The requests of the next lines of an input file, where they end, and whether they are the last."""
-
-    rows: list[NewRow]
-    numbers: dict[str, int]  # of the lines, by the ids of their requests
-    bytes: int
-    number: int
-    ended: bool
-
-
-async def _read(world: World, team: Team, batch: Batch, at: Instant) -> _Lines:
-    """Read the next lines in a thread: one of them can be large. Raises BadFile."""
-    assert batch.input_blob is not None
-    path, limits = world.store.blobs.present(batch.input_blob), team.limits
-    [lines] = await each_in_threads(lambda path: _parse(path, batch, limits, team.batches, at), [path])
-    if isinstance(lines, Exception):
-        raise lines
-    assert isinstance(lines, _Lines)
-    return lines
-
-
-def _parse(path: Path, batch: Batch, limits: Limits, speed: str, at: Instant) -> _Lines:
-    if limits.jsonl_file_bytes_max is not None and path.stat().st_size > limits.jsonl_file_bytes_max:
-        raise BadFile(f"the file has {path.stat().st_size} bytes, at most {limits.jsonl_file_bytes_max} are allowed")
-    data, ended = _next_lines(path, batch.read_bytes, limits.batch_request_bytes_max)
-    numbers: dict[str, int] = {}
-    rows: list[NewRow] = []
-    number, offset = batch.read_lines, batch.read_bytes
-    for line in data.split(b"\n")[: None if ended else -1]:
-        number += 1
-        if line.strip():
-            request = read_line(number, line, limits)
-            id, due_at = request.id or "", due(speed, at, number)
-            if id in numbers:
-                raise _duplicate(number, id)
-            numbers[id] = number
-            rows.append(NewRow(id, request.kind, model_of(request.body), due_at, len(line), offset=offset))
-        offset += len(line) + 1
-    return _Lines(rows, numbers, offset, number, ended)
-
-
-def _stage(world: World, team: Team, batch: Batch, at: Instant, lines: _Lines) -> None:
-    """Keep the requests of some lines. Raises BadFile."""
-    if not world.store.batch_requests.insert(team.name, batch.id, at, lines.rows):
-        raise next(
-            _duplicate(lines.numbers[row.id], row.id) for row in lines.rows if _is_elsewhere(world, team, batch, row)
-        )
-    world.store.batches.set_read(team.name, batch.id, bytes=lines.bytes, lines=lines.number)
-    _check_count(world, team, batch, lines.number)
-
-
-def _duplicate(number: int, id: str) -> BadFile:
-    return BadFile(f"line {number}: duplicate custom_id '{id}'")
-
-
-def _is_elsewhere(world: World, team: Team, batch: Batch, row: NewRow) -> bool:
-    """Whether the request of that id stands on another line."""
-    found = world.store.batch_requests.get(team.name, batch.id, row.id)
-    return found is not None and found.offset != row.offset
-
-
-def _next_lines(path: Path, offset: int, line_bytes_max: int | None) -> tuple[bytes, bool]:
-    """A piece of the file that ends with a line's end, and whether the file ends with it.
-
-    A line that is longer than it may be comes cut off, but still too long.
-    """
-    with open(path, "rb") as file:
-        file.seek(offset)
-        data = file.read(SLICE_BYTES)
-        ended = len(data) < SLICE_BYTES
-        if not ended and not data.endswith(b"\n"):
-            data += file.readline(-1 if line_bytes_max is None else line_bytes_max + 1)
-            data += b"" if data.endswith(b"\n") else b"\n"  # the last line of a file may lack it
-    return data, ended
-
-
-def _check_count(world: World, team: Team, batch: Batch, lines: int) -> None:
-    most = team.limits.jsonl_lines_max
-    if most is not None and lines > most and world.store.batch_requests.staged(team.name, batch.id) > most:
-        raise BadFile(f"the file has more than {most} requests")
-
-
-def _admit(world: World, team: Team, batch: Batch) -> None:
-    """Let all requests of a file count, from none to all at once."""
-    count = world.store.batch_requests.staged(team.name, batch.id)
-    if not count:
-        raise BadFile("the file has no requests")
-    world.store.batches.set_phase(team.name, batch.id, step(PHASES, batch.phase, Phase.SEALED))
-    world.store.batches.count(team.name, batch.id, requests=count)
-    first = world.store.batch_requests.next_due(team.name, batch.id)
-    world.add_job(team, "process_batch", batch.id, first)
-
-
-def _discard(world: World, team: Team, job: Job) -> None:
-    """Remove what was staged for a batch that will never admit it."""
-    with world.store.transaction():
-        world.store.jobs.done(job)
-        if world.store.batch_requests.discard(team.name, job.subject, DISCARDED_AT_ONCE) == DISCARDED_AT_ONCE:
-            _go_on(world, team, job)
-
-
-# --- requests
 
 
 async def process_batch(world: World, job: Job) -> None:
@@ -255,7 +88,7 @@ def _settle(world: World, team: Team, job: Job, answered: list[tuple[Request, Re
         world.store.jobs.done(job)
         if batch is not None:
             _finish(world, team, batch, job.due_at, answered)
-        _go_on(world, team, job, careful=max(0, careful))
+        go_on(world, team, job, careful=max(0, careful))
 
 
 def _finish(

@@ -12,7 +12,8 @@ from emulator.domain.batches.batch import KINDS, Batch, Failure, Request, Result
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Page
 from emulator.operations.base import Call, Content, Operation
-from emulator.operations.batches.lifecycle import REFERENCE, ListResults, get_batch, requests_page
+from emulator.operations.batches.lifecycle import REFERENCE, get_batch
+from emulator.operations.batches.requests import ListResults, requests_page
 from emulator.state.world import World
 
 

@@ -20,15 +20,8 @@ from emulator.domain.batches.bodies import (
 )
 from emulator.domain.paging import Page
 from emulator.http.requests import Int32
-from emulator.operations.batches.lifecycle import (
-    AddRequests,
-    BatchView,
-    CreateBatch,
-    ListBatches,
-    ListRequests,
-    ListResults,
-    RequestView,
-)
+from emulator.operations.batches.lifecycle import BatchView, CreateBatch, ListBatches
+from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults, RequestView
 from emulator.operations.batches.results import ResultView
 
 Path = Mapping[str, str]

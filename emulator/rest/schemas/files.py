@@ -17,21 +17,11 @@ from emulator.domain.paging import Page
 from emulator.http.requests import Int32, Request
 from emulator.operations.auth import KeyDescription
 from emulator.operations.base import Call
-from emulator.operations.files import (
-    CreatePublicUrl,
-    ListFiles,
-    ReadFile,
-    RevokedPublicUrl,
-    UpdateFile,
-)
-from emulator.operations.uploads import (
-    BatchUpload,
-    Chunk,
-    CreateBatchUpload,
-    InitializeFile,
-    UploadChunks,
-    UploadFile,
-)
+from emulator.operations.files.chunked_upload import BatchUpload, Chunk, CreateBatchUpload, UploadChunks
+from emulator.operations.files.public_urls import CreatePublicUrl, RevokedPublicUrl
+from emulator.operations.files.read import ListFiles, ReadFile
+from emulator.operations.files.update import UpdateFile
+from emulator.operations.files.upload import InitializeFile, UploadFile
 from emulator.rest import multipart, serde_errors
 from emulator.rest.requests import read_json_body
 

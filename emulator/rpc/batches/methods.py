@@ -11,16 +11,8 @@ from emulator.core.errors import WIRE, invalid
 from emulator.domain.batches.batch import Failure, NewRequest, RequestKind, ResultKind, State
 from emulator.domain.batches.chat import chat_of
 from emulator.domain.paging import Page
-from emulator.operations.batches.lifecycle import (
-    AddRequests,
-    BatchId,
-    BatchView,
-    CreateBatch,
-    ListBatches,
-    ListRequests,
-    ListResults,
-    RequestView,
-)
+from emulator.operations.batches.lifecycle import BatchId, BatchView, CreateBatch, ListBatches
+from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults, RequestView
 from emulator.operations.batches.results import RequestDetail, RequestId, ResultView
 from emulator.rpc.batches.chat import CHAT_REQUEST, CHAT_RESPONSE
 from emulator.rpc.batches.fields import Shape

@@ -11,6 +11,7 @@ from emulator.core.clock import MICROSECONDS
 from emulator.core.errors import ApiError
 from emulator.domain.batches.batch import NewRequest, RequestKind
 from emulator.operations.batches import lifecycle
+from emulator.operations.batches import requests as batch_requests
 from emulator.state.world import World
 from tests.operations.client import advance, call_of, end_slices_after, planned, refusal, rows, run, turns
 
@@ -45,7 +46,7 @@ async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(world: W
 
     items = meanwhile([asked("one"), asked("two")], cancel)
     with pytest.raises(ApiError) as refused:
-        await run(world, "batches.add_requests", lifecycle.AddRequests(id, items))
+        await run(world, "batches.add_requests", batch_requests.AddRequests(id, items))
     assert refused.value.rule == "closed_batch"
     assert await counted(world, id) == 0
 
@@ -55,7 +56,7 @@ async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
     await run(world, "batches.cancel", lifecycle.BatchId(id))
     with pytest.raises(ApiError) as refused:
-        await run(world, "batches.add_requests", lifecycle.AddRequests(id, [asked("one", model="grok-3-mini")]))
+        await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one", model="grok-3-mini")]))
     assert refused.value.rule == "closed_batch"
 
 
@@ -69,14 +70,16 @@ async def test_what_another_call_adds_meanwhile_is_looked_at_again(
 
     async def add_twice() -> None:
         call = call_of(world, "batches.add_requests")
-        rows = await lifecycle._prepared(world, call, lifecycle.AddRequests(id, [asked("one"), asked("two")]))
+        rows = await batch_requests._prepared(world, call, batch_requests.AddRequests(id, [asked("one"), asked("two")]))
         body = {"messages": [{"role": "user", "content": content}]}
-        new = await lifecycle._new(world, call, id, rows)
-        await run(world, "batches.add_requests", lifecycle.AddRequests(id, [NewRequest("two", RequestKind.CHAT, body)]))
-        added.append(lifecycle._added(world, call, id, new))
+        new = await batch_requests._new(world, call, id, rows)
+        await run(
+            world, "batches.add_requests", batch_requests.AddRequests(id, [NewRequest("two", RequestKind.CHAT, body)])
+        )
+        added.append(batch_requests._added(world, call, id, new))
         assert not added[-1]
         assert await counted(world, id) == 1  # nothing of what came with it
-        added.append(lifecycle._added(world, call, id, await lifecycle._new(world, call, id, rows)))
+        added.append(batch_requests._added(world, call, id, await batch_requests._new(world, call, id, rows)))
 
     if rule is None:
         await add_twice()
@@ -93,12 +96,12 @@ async def test_adding_nothing_plans_nothing(world: World) -> None:
     """Requests that are there already give no work, and several calls give one job."""
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
 
-    await run(world, "batches.add_requests", lifecycle.AddRequests(id, []))
+    await run(world, "batches.add_requests", batch_requests.AddRequests(id, []))
     assert planned(world, "process_batch") == 0
-    await run(world, "batches.add_requests", lifecycle.AddRequests(id, [asked("one")]))
+    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
     first = planned(world, "process_batch")
     assert first >= 1
-    await run(world, "batches.add_requests", lifecycle.AddRequests(id, [asked("one")]))
+    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
     assert planned(world, "process_batch") == first
 
 
@@ -109,7 +112,7 @@ async def test_others_have_their_turn_while_requests_are_prepared(
     once = 20
     end_slices_after(once, monkeypatch)
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
-    await run(world, "batches.add_requests", lifecycle.AddRequests(id, [asked("there")]))
+    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("there")]))
     call = call_of(world, "batches.add_requests")
     read, compared = list[int](), list[str]()
 
@@ -121,8 +124,8 @@ async def test_others_have_their_turn_while_requests_are_prepared(
     present, get = world.store.batch_requests, world.store.batch_requests.get
     present.get = lambda team, batch, id: (compared.append(id), get(team, batch, id))[1]  # type: ignore[method-assign]
     with turns(lambda: (len(read), len(compared))) as had:
-        rows = await lifecycle._prepared(world, call, lifecycle.AddRequests(id, items()))
-        assert await lifecycle._new(world, call, id, rows) == rows
+        rows = await batch_requests._prepared(world, call, batch_requests.AddRequests(id, items()))
+        assert await batch_requests._new(world, call, id, rows) == rows
     all_of_them = len(rows)
     assert had == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]
 
@@ -131,7 +134,7 @@ async def test_others_have_their_turn_while_requests_are_prepared(
 async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(world: World, asked_by: str | None) -> None:
     """By the team or for the call; then a little later, so that it can be seen to be cancelled first."""
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
-    await run(world, "batches.add_requests", lifecycle.AddRequests(id, [asked("one")]))
+    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
     world.store.database.write("DELETE FROM jobs", ())
     call = call_of(world, "batches.cancel")
     call.behaviour = "cancel_reverts" if asked_by == "fault" else None
@@ -149,7 +152,7 @@ async def test_one_job_answers_what_is_added_at_a_time(world: World, speed: str,
     world.team("default").configure(world.settings, {"batches": speed})
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
     for number in range(3):
-        await run(world, "batches.add_requests", lifecycle.AddRequests(id, [asked(f"{number}")]))
+        await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked(f"{number}")]))
     assert planned(world, "process_batch") == jobs
 
 
@@ -160,7 +163,7 @@ async def test_a_quarter_of_the_requests_is_due_at_a_time(world: World) -> None:
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
     for first, count in ((0, 3), (3, 6)):
         added = [asked(f"{number}") for number in range(first, first + count)]
-        await run(world, "batches.add_requests", lifecycle.AddRequests(id, added))
+        await run(world, "batches.add_requests", batch_requests.AddRequests(id, added))
     due = [at - team.clock.now() for (at,) in rows(world, "SELECT due_at FROM batch_requests ORDER BY seq")]
     assert due == [MICROSECONDS // 4 * (number % 4 + 1) for number in range(9)]
 

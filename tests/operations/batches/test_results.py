@@ -10,7 +10,8 @@ import pytest
 from emulator.core.clock import MICROSECONDS
 from emulator.core.errors import Kind
 from emulator.domain.batches.batch import Failure, NewRequest, RequestKind, State
-from emulator.operations.batches.lifecycle import AddRequests, BatchId, CreateBatch, ListRequests, ListResults
+from emulator.operations.batches.lifecycle import BatchId, CreateBatch
+from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults
 from emulator.operations.batches.results import ReadMedium, RequestId, absolute
 from emulator.runtime.app import build_world
 from emulator.state.settings import Settings

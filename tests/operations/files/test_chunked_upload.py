@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from emulator.domain.files import File
 from emulator.jobs.runner import Runner
 from emulator.operations.batches.lifecycle import CreateBatch
-from emulator.operations.files import FileId, ReadFile
-from emulator.operations.uploads import Chunk, InitializeFile, UploadChunks
+from emulator.operations.files.chunked_upload import Chunk, UploadChunks
+from emulator.operations.files.read import FileId, ReadFile
+from emulator.operations.files.upload import InitializeFile
 from emulator.runtime.app import build_world
 from emulator.state.settings import GUARDED, Settings
 from emulator.state.world import World
@@ -229,9 +230,9 @@ import asyncio, os, sys
 from pathlib import Path
 from emulator.runtime.app import build_world
 from emulator.jobs.runner import Runner
-from emulator.operations import uploads
+from emulator.operations.files import chunked_upload
 from emulator.state.settings import GUARDED, Settings
-from tests.operations.test_chunked_uploads import append, initialized
+from tests.operations.files.test_chunked_upload import append, initialized
 
 def die(*_):
     os._exit(9)
@@ -241,7 +242,7 @@ async def main():
     Runner(world)
     id = await initialized(world, b"one ", b"two ")
     print(id, flush=True)
-    uploads.set_content = die
+    chunked_upload.set_content = die
     await append(world, id, b"never acknowledged")
 
 asyncio.run(main())

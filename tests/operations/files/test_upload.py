@@ -15,19 +15,13 @@ from emulator.core.clock import MICROSECONDS
 from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.domain.files import File, UploadStatus
 from emulator.jobs.runner import Runner
-from emulator.operations import uploads
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
-from emulator.operations.files import FileId, ReadFile
-from emulator.operations.uploads import (
-    Chunk,
-    CompleteBatchUpload,
-    CreateBatchUpload,
-    InitializeFile,
-    UploadChunks,
-    UploadFile,
-    receive,
-)
+from emulator.operations.files import receive as receive_module
+from emulator.operations.files.chunked_upload import Chunk, CompleteBatchUpload, CreateBatchUpload, UploadChunks
+from emulator.operations.files.read import FileId, ReadFile
+from emulator.operations.files.receive import receive
+from emulator.operations.files.upload import InitializeFile, UploadFile
 from emulator.runtime.app import build_world
 from emulator.state.settings import Settings
 from emulator.state.world import World
@@ -208,7 +202,7 @@ async def test_others_have_their_turn_while_a_file_grows(world: World, monkeypat
 
 async def test_large_piece_is_written_in_slices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other calls have their turn between the slices, as a document that gets new content in one message needs it."""
-    monkeypatch.setattr(uploads, "READ_BYTES", 4)
+    monkeypatch.setattr(receive_module, "READ_BYTES", 4)
     blob = world.store.blobs.new()
     with turns(lambda: blob.size) as had:
         await receive(blob, pieces(b"0123456789"), "file_bytes_max", None)

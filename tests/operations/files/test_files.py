@@ -14,18 +14,12 @@ from emulator.domain.collections import Collection
 from emulator.domain.documents import DocumentStatus
 from emulator.domain.files import ContentFormat, FileView, SortBy
 from emulator.jobs.runner import Runner
-from emulator.operations import file_text
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
-from emulator.operations.files import (
-    CreatePublicUrl,
-    FileId,
-    ListFiles,
-    ReadFile,
-    ReadPublicUrl,
-    RevokedPublicUrl,
-    UpdateFile,
-)
+from emulator.operations.files import read
+from emulator.operations.files.public_urls import CreatePublicUrl, ReadPublicUrl, RevokedPublicUrl
+from emulator.operations.files.read import FileId, ListFiles, ReadFile
+from emulator.operations.files.update import UpdateFile
 from emulator.runtime.app import build_world
 from emulator.state.settings import Settings
 from emulator.state.world import World
@@ -158,7 +152,7 @@ async def test_content_can_be_read_whole_and_in_part(world: World, format: Conte
 
 async def test_a_text_comes_in_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As bytes do, so that a long one is not copied at once."""
-    monkeypatch.setattr(file_text, "READ_BYTES", 4)
+    monkeypatch.setattr(read, "READ_BYTES", 4)
     content = await run(world, "files.content", ReadFile(await uploaded(world, "a.txt", b"0123456789"), TEXT))
     for part, expected in {(): [b"0123", b"4567", b"89"], (3, 8): [b"3456", b"7"], (0, 4): [b"0123"]}.items():
         assert [piece async for piece in content.read(*part)] == expected

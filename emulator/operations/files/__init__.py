@@ -1,0 +1,1 @@
+"""The operations on files, a module for each group of verbs."""

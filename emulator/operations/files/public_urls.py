@@ -1,0 +1,88 @@
+"""Create, revoke and read the public URLs of files."""
+
+from __future__ import annotations
+
+import msgspec
+
+from emulator.core.errors import not_found
+from emulator.domain.files import (
+    FileView,
+    PublicUrl,
+    check_public_url,
+    check_public_url_quota,
+    live_public_url,
+    public_name,
+    public_url_expiry,
+)
+from emulator.domain.keys import Plane
+from emulator.operations.base import Call, Content, Operation
+from emulator.operations.files.read import FileId, address, blob_content, get_file
+from emulator.operations.files.upload import ExpiresAfter
+from emulator.state.world import World
+
+
+class CreatePublicUrl(msgspec.Struct, frozen=True):
+    """A URL that needs no key; `expires_after` is in seconds."""
+
+    file_id: str
+    expires_after: ExpiresAfter = None
+
+
+class ReadPublicUrl(msgspec.Struct, frozen=True):
+    """What a public URL asks for: `/_files-cdn/<token>/<name>`."""
+
+    token: str
+    name: str
+
+
+class RevokedPublicUrl(msgspec.Struct, frozen=True):
+    """The answer to a revocation; `public_url` is the one that died, if there was one."""
+
+    file_id: str
+    public_url: str | None
+
+
+async def create_public_url(world: World, call: Call, request: CreatePublicUrl) -> FileView:
+    """Give a file its public URL; asked again, the same URL, with a new expiry where one is given."""
+    file = get_file(world, call, request.file_id)
+    check_public_url(file, call.team.limits)
+    present = live_public_url(file, call.at)
+    expires_at = public_url_expiry(file, present, call.at, request.expires_after)
+    if present is None:
+        check_public_url_quota(world.store.files.active_public_urls(call.team.name, call.at), call.team.limits)
+        url = PublicUrl(world.new_url_token(call.team), expires_at)
+    else:
+        url = PublicUrl(present.token, expires_at)
+    world.store.files.set_public_url(call.team.name, file.id, url)
+    return FileView(file, address(world, call, file, url), url.expires_at)
+
+
+async def revoke_public_url(world: World, call: Call, request: FileId) -> RevokedPublicUrl:
+    """Take a file's public URL away. Nothing to take, not even a file, is no error (Public URL guide)."""
+    file = world.store.files.get(call.team.name, request.file_id, call.at)
+    url = None if file is None else live_public_url(file, call.at)
+    if file is None or url is None:
+        return RevokedPublicUrl(request.file_id, None)
+    world.store.files.set_public_url(call.team.name, file.id, None)
+    return RevokedPublicUrl(file.id, address(world, call, file, url))
+
+
+async def read_public_url(world: World, call: Call, request: ReadPublicUrl) -> Content:
+    """What a public URL shows, to anybody; the team and its time are those of the file, not of the caller."""
+    found = world.store.files.by_public_url(request.token)
+    if found is not None:
+        team, file = found
+        now = world.team(team).clock.now()
+        if file.alive(now) and live_public_url(file, now) is not None and request.name == public_name(file):
+            return blob_content(world, file, file.content_type)
+    raise not_found("File")
+
+
+_GUIDE = "Public URL guide"
+
+
+OPERATIONS = (
+    Operation("files.create_public_url", Plane.INFERENCE, CreatePublicUrl, create_public_url, _GUIDE),
+    Operation("files.revoke_public_url", Plane.INFERENCE, FileId, revoke_public_url, _GUIDE),
+    Operation("files.public_content", Plane.PUBLIC, ReadPublicUrl, read_public_url, _GUIDE),
+)

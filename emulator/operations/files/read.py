@@ -1,0 +1,169 @@
+"""List and get files, and read their bytes or their text."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+
+from emulator.core.errors import ApiError, Kind, invalid, not_found
+from emulator.core.limits import PageSize
+from emulator.domain import content_types
+from emulator.domain.files import (
+    ContentFormat,
+    File,
+    FileView,
+    PublicUrl,
+    SortBy,
+    live_public_url,
+    public_path,
+)
+from emulator.domain.keys import Plane
+from emulator.domain.paging import Cursor, Page
+from emulator.operations import filters, pagination
+from emulator.operations.base import Call, Content, Operation
+from emulator.search.extraction.result import ExtractionError
+from emulator.state.world import World
+from emulator.store.blobs import READ_BYTES
+
+
+class ListFiles(msgspec.Struct, frozen=True):
+    """A page of the team's files; `after` is a file id, as OpenAI's clients page."""
+
+    limit: Annotated[int, PageSize()]
+    descending: bool
+    sort_by: SortBy
+    pagination_token: str | None = None
+    after: str | None = None
+    filter: str | None = None
+
+
+class FileId(msgspec.Struct, frozen=True):
+    """One file."""
+
+    file_id: str
+
+
+class ReadFile(msgspec.Struct, frozen=True):
+    """The bytes of a file, or the text extracted from it."""
+
+    file_id: str
+    format: ContentFormat = ContentFormat.ORIGINAL
+
+
+def view(world: World, call: Call, file: File) -> FileView:
+    """A file as both doors show it."""
+    url = live_public_url(file, call.at)
+    return FileView(file) if url is None else FileView(file, address(world, call, file, url), url.expires_at)
+
+
+def address(world: World, call: Call, file: File, url: PublicUrl) -> str:
+    """Where a public URL is served: below the configured base, else where the caller reaches the emulator."""
+    base = world.settings.public_url or call.origin
+    return f"{base}{public_path(file, url)}"
+
+
+async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileView]:
+    """One page of the team's files."""
+    store, team, sort_by = world.store.files, call.team.name, request.sort_by
+    after = None
+    if request.after and not request.pagination_token:
+        after = store.position(team, request.after, sort_by)
+        if after is None:
+            raise invalid(f"after: there is no file {request.after!r}.", rule="after", param="after")
+
+    def fetch(after: Cursor | None, limit: int) -> list[FileView]:
+        files = store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
+        return [view(world, call, file) for file in files]
+
+    return await pagination.page(
+        fetch,
+        lambda view: store.cursor(view.file, sort_by),
+        query=("files", team, sort_by.value, request.descending, request.filter or ""),
+        token=request.pagination_token,
+        after=after,
+        limit=request.limit,
+        accepts=filters.FILES.accepts(request.filter, call.team.limits),
+    )
+
+
+async def get(world: World, call: Call, request: FileId) -> FileView:
+    """The metadata of one file."""
+    return view(world, call, get_file(world, call, request.file_id))
+
+
+async def read(world: World, call: Call, request: ReadFile) -> Content:
+    """The bytes of a file, or its text."""
+    file = get_file(world, call, request.file_id)
+    if request.format is ContentFormat.TEXT:
+        return await text_of(world, file)
+    return blob_content(world, file, content_types.UNKNOWN)
+
+
+def blob_content(world: World, file: File, content_type: str) -> Content:
+    """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole.
+
+    It is opened with the first piece. A door asks for that before it lets others go on. Raises OSError where the disk
+    has lost it.
+    """
+    world.store.blobs.present(file.blob, file.size)
+
+    def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        return world.store.blobs.read(file.blob, start, stop)
+
+    return Content(file.size, content_type, read)
+
+
+async def text_of(world: World, file: File) -> Content:
+    """The text of a file as content; a file that has none is refused, in the words of the extraction.
+
+    Raises OSError where the disk has lost it.
+    """
+    world.store.blobs.present(file.blob, file.size)
+    try:
+        text = await _extract(world, file)
+    except ExtractionError as error:
+        sentence = f"Text extraction is not supported for this file. {error}"
+        raise invalid(sentence, rule="format_text", param="format") from None
+    except FileNotFoundError:  # deleted, or given other bytes, meanwhile
+        raise not_found("File") from None
+
+    async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        stop = len(text) if stop is None else stop
+        for place in range(start, stop, READ_BYTES):
+            yield text[place : min(place + READ_BYTES, stop)]
+
+    return Content(len(text), content_types.UNKNOWN, read)  # OpenAPI: the content is octets in either format
+
+
+async def _extract(world: World, file: File) -> bytes:
+    from emulator.search.extraction.extract import extract, is_large
+
+    path, processes = world.store.blobs.path(file.blob), world.readers.processes
+    large = is_large(file.size, file.content_type, file.filename)
+    return await world.readers.run(
+        lambda: extract(path, file.content_type, file.filename, processes=processes).text.encode(), large=large
+    )
+
+
+def get_file(world: World, call: Call, id: str) -> File:
+    """The living file of the calling team, or the refusal."""
+    file = world.store.files.get(call.team.name, id, call.at)
+    if file is None:
+        raise not_found("File")
+    return file
+
+
+def check_unchanged(world: World, call: Call, file: File) -> None:
+    """Refuse to go on with what was read of a file before its new bytes arrived, if it has others by now."""
+    now = get_file(world, call, file.id)
+    if (now.blob, now.size) != (file.blob, file.size):  # a blob that grew in place is longer
+        raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")
+
+
+OPERATIONS = (
+    Operation("files.list", Plane.INFERENCE, ListFiles, list_files, "OpenAPI: GET /v1/files"),
+    Operation("files.get", Plane.INFERENCE, FileId, get, "OpenAPI: GET /v1/files/{file_id}"),
+    Operation("files.content", Plane.INFERENCE, ReadFile, read, "OpenAPI: GET /v1/files/{file_id}/content"),
+)

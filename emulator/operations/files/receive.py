@@ -1,0 +1,58 @@
+"""Stream bytes into a blob: of an upload, of chunks, or of new content for a file.
+
+The store is touched once, at the end: an upload that is refused or cut off leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from emulator.domain.files import (
+    too_large,
+)
+from emulator.operations.base import Bytes, Call
+from emulator.state.world import World
+from emulator.store.blob_writers import BlobWriter
+from emulator.store.blobs import READ_BYTES
+
+
+@asynccontextmanager
+async def incoming(
+    world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
+) -> AsyncIterator[BlobWriter]:
+    """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind.
+
+    `present` are the bytes that its file has already.
+    """
+    blob = world.store.blobs.new()
+    try:
+        await receive(blob, content, row, most, present)
+        blob.keep()
+        yield blob
+    except BaseException:
+        blob.discard()
+        raise
+
+
+async def receive(
+    blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
+) -> None:
+    """Write content into a blob, and refuse it as soon as it is known to be too large."""
+    # async generators are closed here, not by the garbage collector, so that the door can stop reading at once
+    async with aclosing(content) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            if most is not None and present + blob.size + len(piece) > most:
+                raise too_large(row, most)
+            await _write(blob, piece)
+            del piece  # before the next one is made: over gRPC it is a few megabytes
+
+
+async def _write(blob: BlobWriter, piece: Bytes) -> None:
+    """Write a piece in slices: one of megabytes, as a message can be, must not keep the loop from others."""
+    view = memoryview(piece)
+    for start in range(0, len(view), READ_BYTES):
+        if start:
+            await asyncio.sleep(0)
+        blob.write(view[start : start + READ_BYTES])

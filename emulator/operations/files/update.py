@@ -1,0 +1,133 @@
+"""Rename files, move their expiry, give them new content, delete them; with all that follows for their documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from emulator.core.limits import Confidence
+from emulator.domain import content_types
+from emulator.domain.files import (
+    UPLOAD_TRANSITIONS,
+    File,
+    FileView,
+    UploadStatus,
+    bytes_max,
+    check_filename,
+    check_quota,
+    expiry,
+)
+from emulator.domain.keys import Plane
+from emulator.domain.transitions import step
+from emulator.operations import indexing
+from emulator.operations.base import Bytes, Call, Operation
+from emulator.operations.files.read import FileId, check_unchanged, get_file, view
+from emulator.operations.files.receive import incoming
+from emulator.operations.files.upload import ExpiresAfter, Filename
+from emulator.state.world import World
+from emulator.store.blob_writers import BlobWriter
+
+
+class UpdateFile(msgspec.Struct, frozen=True):
+    """Changes to a file; what is None stays. New content keeps the name unless that is given too."""
+
+    file_id: str
+    filename: Filename | None = None
+    expires_after: ExpiresAfter = None
+    content_type: str | None = None
+    content: AsyncIterator[Bytes] | None = None
+
+
+async def update(world: World, call: Call, request: UpdateFile) -> FileView:
+    """Rename a file, move its expiry (counted from now), or give it new content."""
+    file = get_file(world, call, request.file_id)
+    if request.content is None:
+        _update(world, call, request, file, None)
+    else:
+        filename = request.filename or file.filename
+        check_filename(filename)
+        async with incoming(world, call, request.content, *bytes_max(filename, call.team.limits)) as blob:
+            check_unchanged(world, call, file)
+            _update(world, call, request, file, blob)
+    await indexing.settled(world, call)
+    return view(world, call, get_file(world, call, file.id))
+
+
+def _update(world: World, call: Call, request: UpdateFile, file: File, blob: BlobWriter | None) -> None:
+    with world.store.transaction():
+        change_file(
+            *(world, call, file),
+            filename=request.filename,
+            content_type=request.content_type,
+            expires_after=request.expires_after,
+            blob=blob,
+        )
+
+
+async def delete(world: World, call: Call, request: FileId) -> str:
+    """Delete a file and all that hangs on it; its id is the answer."""
+    file = get_file(world, call, request.file_id)
+    world.store.remove_file(call.team.name, file.id)
+    return file.id
+
+
+def change_file(
+    world: World,
+    call: Call,
+    file: File,
+    *,
+    filename: str | None = None,
+    content_type: str | None = None,
+    expires_after: int | None = None,
+    blob: BlobWriter | None = None,
+) -> bool:
+    """Rename a file, say what it is, move its expiry (counted from now), give it new bytes; what is None stays.
+
+    A new name or new bytes may change what can be found of its documents: they are indexed anew, and whether that is
+    so is returned. In a transaction.
+    """
+    team, name = call.team.name, file.filename if filename is None else filename
+    check_filename(name)
+    kind = file.content_type
+    if content_type is not None or name != file.filename:
+        kind = content_types.choose(content_type, name)
+    expires_at = file.expires_at if expires_after is None else expiry(call.at, expires_after)
+    world.store.files.set_metadata(team, file.id, filename=name, content_type=kind, expires_at=expires_at)
+    if expires_at is not None and expires_at != file.expires_at:
+        world.store.jobs.cancel(team, "expire_file", file.id)
+        world.add_job(call.team, "expire_file", file.id, expires_at)
+    if file.public_url is not None and kind != file.content_type:
+        world.store.files.set_public_url(team, file.id, None)
+    if blob is not None:
+        set_content(world, call, file, blob)
+        return True
+    changed = (name, kind) != (file.filename, file.content_type)
+    if changed:
+        indexing.begin_all(world, call, file.id)
+    return changed
+
+
+def set_content(world: World, call: Call, file: File, blob: BlobWriter) -> None:
+    """Let a blob be the bytes of a file, and index its documents anew. In a transaction."""
+    files, team = world.store.files, call.team.name
+    count, total = files.usage(team)
+    check_quota(count - 1, total - file.size, blob.size, call.team.limits)
+    status = step(UPLOAD_TRANSITIONS, file.upload_status, UploadStatus.COMPLETE)
+    files.set_content(team, file.id, size=blob.size, hash=blob.digest(), blob=blob.name, status=status)
+    if blob.name != file.blob:  # else it grew in place
+        world.store.release_blob(file.blob)
+    indexing.begin_all(world, call, file.id)
+
+
+OPERATIONS = (
+    Operation(
+        "files.update",
+        Plane.INFERENCE,
+        UpdateFile,
+        update,
+        "listed among the endpoints, no contract is published",
+        Confidence.ASSUMED,
+    ),
+    Operation("files.delete", Plane.INFERENCE, FileId, delete, "OpenAPI: DELETE /v1/files/{file_id}"),
+)

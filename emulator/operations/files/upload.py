@@ -1,0 +1,81 @@
+"""Upload a file in one request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+
+from emulator.core.limits import Between, Chars
+from emulator.domain import content_types
+from emulator.domain.files import (
+    File,
+    UploadStatus,
+    bytes_max,
+    check_filename,
+    check_quota,
+    expiry,
+)
+from emulator.domain.keys import Plane
+from emulator.operations.base import Bytes, Call, Operation
+from emulator.operations.files.receive import incoming
+from emulator.state.world import World
+from emulator.store.blob_writers import BlobWriter
+
+Filename = Annotated[str, Chars("filename_chars_max")]
+
+
+ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expires_after_seconds_max")]
+
+
+class UploadFile(msgspec.Struct, frozen=True):
+    """A file and its bytes; `expires_after` is in seconds. `content` raises what the door refuses on the way."""
+
+    filename: Filename
+    content: AsyncIterator[Bytes]
+    content_type: str | None = None
+    expires_after: ExpiresAfter = None
+
+
+class InitializeFile(msgspec.Struct, frozen=True):
+    """The first step of a chunked upload."""
+
+    name: Filename
+    content_type: str | None
+    expires_after: ExpiresAfter = None
+
+
+async def upload(world: World, call: Call, request: UploadFile) -> File:
+    """Store a new file. Its bytes are on disk and its row is committed before the answer."""
+    limits = call.team.limits
+    check_filename(request.filename)
+    check_quota(*world.store.files.usage(call.team.name), 0, limits)
+    file = InitializeFile(request.filename, request.content_type, request.expires_after)
+    async with incoming(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
+        return insert_file(world, call, file, blob, UploadStatus.COMPLETE)
+
+
+def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:
+    """Commit the row of a new file, with the job that ends it."""
+    check_quota(*world.store.files.usage(call.team.name), blob.size, call.team.limits)
+    with world.store.transaction():
+        row = world.store.files.insert(
+            call.team.name,
+            id=world.new_id(call.team, "file"),
+            filename=file.name,
+            size=blob.size,
+            content_type=content_types.choose(file.content_type, file.name),
+            hash=blob.digest(),
+            blob=blob.name,
+            created_at=call.at,
+            expires_at=expiry(call.at, file.expires_after),
+            upload_status=status,
+            open_for_chunks=status is UploadStatus.INITIALIZING,
+        )
+        if row.expires_at is not None:
+            world.add_job(call.team, "expire_file", row.id, row.expires_at)
+    return row
+
+
+OPERATIONS = (Operation("files.upload", Plane.INFERENCE, UploadFile, upload, "OpenAPI: POST /v1/files"),)
