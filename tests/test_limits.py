@@ -53,6 +53,11 @@ MIB = 1024 * 1024
         ("jsonl_lines_max", 50_000),
         ("batch_creates_per_second", 2),
         ("add_calls_per_30s", 1000),
+        ("chat_tools_max", 350),
+        ("chat_stop_texts_max", 4),
+        ("chat_collections_max", 10),
+        ("attachment_bytes_max", 48 * MIB),
+        ("deferred_completion_seconds", 86_400),
     ],
 )
 def test_the_default_is_the_documented_value(name: str, value: int) -> None:
@@ -337,3 +342,49 @@ def test_how_long_a_batch_and_its_pictures_live() -> None:
             team.advance(seconds)
             pending.append(team.call("GET", f"/v1/batches/{batch}")["state"]["num_pending"])
         assert pending == [1, 0]
+
+
+CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {}}}
+CHAT_BODIES = {
+    "chat_choices_max": lambda count: {**CHAT, "n": count},
+    "chat_tools_max": lambda count: {**CHAT, "tools": [FUNCTION] * count},
+    "chat_stop_texts_max": lambda count: {**CHAT, "stop": [str(number) for number in range(count)]},
+}
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+@pytest.mark.parametrize("name", CHAT_BODIES)
+def test_chat_request_over_limit_returns_400(client: httpx.Client, small: Emulator, name: str, off: int) -> None:
+    EmulatedTeam(small, "default").configure(limits={name: 2})
+    reply = client.post("/chat/completions", json=CHAT_BODIES[name](2 + off))
+    assert (reply.status_code, reply.headers.get("x-emulator-rule")) == ((400, name) if off > 0 else (200, None))
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_attachment_over_limit_returns_400(client: httpx.Client, small: Emulator, off: int) -> None:
+    EmulatedTeam(small, "default").configure(limits={"attachment_bytes_max": 10})
+    file = send(client, "a.txt", 10 + off).json()["id"]
+    parts = [{"type": "text", "text": "x"}, {"type": "file", "file": {"file_id": file}}]
+    reply = client.post("/chat/completions", json={**CHAT, "messages": [{"role": "user", "content": parts}]})
+    assert reply.status_code == (400 if off > 0 else 200)
+
+
+def test_deferred_completions_over_limit_return_429(client: httpx.Client, small: Emulator) -> None:
+    EmulatedTeam(small, "default").configure(limits={"deferred_completions_max": 1})
+    replies = [client.post("/chat/completions", json={**CHAT, "deferred": True}) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [200, 429]
+    client.get(f"/chat/deferred-completion/{replies[0].json()['request_id']}")
+    assert client.post("/chat/completions", json={**CHAT, "deferred": True}).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(99, 200), (100, 404)])
+def test_deferred_completion_lives_as_long_as_the_limit_says(
+    client: httpx.Client, small: Emulator, seconds: int, status: int
+) -> None:
+    team = EmulatedTeam(small, "default")
+    team.configure(limits={"deferred_completion_seconds": 100})
+    team.freeze()
+    id = client.post("/chat/completions", json={**CHAT, "deferred": True}).json()["request_id"]
+    team.advance(seconds)
+    assert client.get(f"/chat/deferred-completion/{id}").status_code == status

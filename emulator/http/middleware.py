@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.core.version import VERSION
 from emulator.http.requests import header
-from emulator.http.responses import Headers, Response, response_headers
+from emulator.http.responses import REQUEST_ID, Headers, Response, response_headers
 from emulator.pipeline.origin_check import OriginCheck
 
 LABEL: Headers = [(b"x-emulator", VERSION.encode())]
@@ -55,7 +55,7 @@ class LabelMiddleware:
         headers = response_headers(scope)
         headers += LABEL
         if self._request_id is not None:
-            headers.append((b"x-request-id", self._request_id().encode()))
+            headers.append((REQUEST_ID, self._request_id().encode()))
         return self._app(scope, receive, send)
 
 

@@ -31,6 +31,7 @@ JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
 
+REQUEST_ID = b"x-request-id"
 NO_CONNECTION = "a planned fault ends the connection, and a call within the process has none"
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -41,6 +42,13 @@ def response_headers(scope: Scope) -> Headers:
     """The headers with which the response to a request begins, to which middlewares add."""
     headers: Headers = scope.setdefault(_HEADERS, [])
     return headers
+
+
+def set_request_id(scope: Scope, id: str) -> None:
+    """Give a response the id of what it carries, in place of the id of its request."""
+    headers = response_headers(scope)
+    headers[:] = [(name, value) for name, value in headers if name != REQUEST_ID]
+    headers.append((REQUEST_ID, id.encode("latin-1", "replace")))
 
 
 class Response(responses.Response):

@@ -98,7 +98,7 @@ def _text(request: ModelRequest) -> str:
         return _tool_result(request)
     quotes = [_quote(request, number, search) for number, search in enumerate(request.evidence)]
     text = "\n".join(quotes) or _shortened(request.prompt)
-    images = [f"[image {number}: {describe_image(each)}]" for number, each in enumerate(request.images, 1)]
+    images = [f"[image {number}: {describe_image(each)}]" for number, each in enumerate(request.asked_images, 1)]
     return "\n".join([text, *images] if text else images) + _not_run(request)
 
 

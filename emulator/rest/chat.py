@@ -9,11 +9,10 @@ import msgspec
 
 from emulator.domain.chat.completions import ChunkWriter
 from emulator.http.requests import Request
-from emulator.http.responses import JsonResponse, Response, SseResponse
 from emulator.operations.base import Call, Stream
 from emulator.rest import serde_errors
 from emulator.rest.requests import FromJson, FromPath, read_json_body
-from emulator.rest.responses import AsJson
+from emulator.rest.responses import AsAnswer, AsFetched, AsJson
 from emulator.rest.route import Route
 from emulator.rest.schemas import chat as shapes
 
@@ -27,23 +26,6 @@ class FromWholeJson(FromJson, frozen=True):
         self.check_type(request)
         serde_errors.decode(body, self.shape, limits)
         return self.make(request.path_params, msgspec.json.decode(body))
-
-
-class AsAnswer(AsJson, frozen=True):
-    """A model's answer in JSON, or as server-sent events. Its id is the id of the request (recorded)."""
-
-    def __call__(self, request: Request, result: Any) -> Response:
-        if isinstance(result, Stream):
-            return SseResponse(lambda: completion_events(result))
-        return super().__call__(request, result)
-
-
-class AsFetched(AsJson, frozen=True):
-    """A deferred answer: 202 without a body while it is pending."""
-
-    def __call__(self, request: Request, result: Any) -> Response:
-        content = self.make(result)
-        return Response(b"", 202, None) if content is None else JsonResponse(content)
 
 
 async def completion_events(stream: Stream) -> AsyncIterator[bytes]:
@@ -61,7 +43,7 @@ ROUTES: tuple[Route, ...] = (
         "/v1/chat/completions",
         "chat.create",
         FromWholeJson(shapes.ChatRequest, shapes.create),
-        AsAnswer(shapes.ChatResponse, shapes.chat_response),
+        AsAnswer(shapes.ChatResponse, shapes.chat_response, completion_events),
     ),
     Route(
         "GET",

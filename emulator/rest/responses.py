@@ -1,17 +1,27 @@
-"""How a route answers: a JSON struct, bytes with ranges, or a refusal in one of the two dialects."""
+"""How a route answers: a JSON struct, a model's answer, bytes with ranges, or a refusal in one of the two dialects."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from emulator.core.errors import WIRE, ApiError, Kind
+from emulator.domain.chat.answers import Answer
 from emulator.domain.keys import BAD_MANAGEMENT_KEY, Plane
 from emulator.http.requests import Request
-from emulator.http.responses import TEXT, ContentResponse, Headers, JsonResponse, Response, byte_range
-from emulator.operations.base import Content
+from emulator.http.responses import (
+    TEXT,
+    ContentResponse,
+    Headers,
+    JsonResponse,
+    Response,
+    SseResponse,
+    byte_range,
+    set_request_id,
+)
+from emulator.operations.base import Content, Stream
 
 
 class Writing(Protocol):
@@ -38,6 +48,33 @@ class AsBytes(msgspec.Struct, frozen=True):
     def __call__(self, request: Request, result: Content) -> Response:
         wanted = byte_range(request.header(b"range"), result.size) if request.method == "GET" else None
         return ContentResponse(result, wanted)
+
+
+_RETENTION: Headers = [(b"x-zero-data-retention", b"false")]  # recorded, 2026-04
+
+
+class AsAnswer(AsJson, frozen=True):
+    """A model's answer in JSON, or as server-sent events; `x-request-id` is its id (recorded, 2026-04)."""
+
+    events: Callable[[Stream], AsyncIterator[bytes]]
+    media_type: ClassVar[str] = "text/event-stream"
+
+    def __call__(self, request: Request, result: Any) -> Response:
+        answer = result.answer if isinstance(result, Stream) else result
+        if isinstance(answer, Answer):
+            set_request_id(request.scope, answer.id)
+        is_stream = isinstance(result, Stream)
+        response = SseResponse(lambda: self.events(result)) if is_stream else super().__call__(request, result)
+        response.raw_headers += _RETENTION
+        return response
+
+
+class AsFetched(AsJson, frozen=True):
+    """An answer that is fetched: 202 without a body while it is pending."""
+
+    def __call__(self, request: Request, result: Any) -> Response:
+        content = self.make(result)
+        return Response(b"", 202, None) if content is None else JsonResponse(content)
 
 
 def refusal(error: ApiError, plane: Plane) -> Response:

@@ -112,7 +112,7 @@ def test_a_wrong_method_names_the_right_ones(rest: httpx.Client) -> None:
 
 def test_paths_that_are_not_here(rest: httpx.Client) -> None:
     """An unknown path is a 404, one of the real service that is not emulated a 501 that says so."""
-    unknown, elsewhere = rest.get("/v1/nothing"), rest.post("/v1/chat/completions", json={})
+    unknown, elsewhere = rest.get("/v1/nothing"), rest.post("/v1/embeddings", json={})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "Some requested entity was not found")
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (501, "unimplemented")
     assert "not emulated" in elsewhere.json()["error"]

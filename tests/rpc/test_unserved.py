@@ -29,11 +29,10 @@ def client(emulator: Emulator, control: httpx.Client) -> Iterator[xai_sdk.Client
     [
         (lambda client: chat(client).sample(), f"xai_api.Chat/GetCompletion: {CHAT}."),
         (lambda client: list(chat(client).stream()), f"xai_api.Chat/GetCompletionChunk: {CHAT}."),
-        (lambda client: client.models.list_language_models(), "model lists are not emulated."),
         (lambda client: client.tokenize.tokenize_text("a", "grok-4"), "tokenization is not emulated."),
         (lambda client: client.image.sample("a kettle", "grok-imagine-image"), "image generation is not emulated"),
     ],
-    ids=["chat", "chat stream", "models", "tokenize", "image"],
+    ids=["chat", "chat stream", "tokenize", "image"],
 )
 def test_the_client_learns_why_a_method_is_not_emulated(
     client: xai_sdk.Client, control: httpx.Client, call: Callable[[xai_sdk.Client], Any], words: str

@@ -167,12 +167,13 @@ class ModelRequest:
     @cached_property
     def images(self) -> list[Json]:
         """The images in the conversation, each as `{"url": …}` or `{"file_id": …}`."""
-        return list(self._images())
+        return list(_images(self.chat))
 
-    def _images(self) -> Iterator[Json]:
-        for part in parts_of(self.chat, "image_url"):
-            image = part.get("image_url")
-            yield image if isinstance(image, dict) else {"url": image if isinstance(image, str) else ""}
+    @cached_property
+    def asked_images(self) -> list[Json]:
+        """The images of the last user message."""
+        asked = [message for message in self.messages if message.get("role") == "user"][-1:]
+        return list(_images({"messages": asked}))
 
     @cached_property
     def server_tools(self) -> list[str]:
@@ -213,3 +214,9 @@ class ModelRequest:
     def tier(self) -> str:
         """The service tier of the answer: everything but `priority` is answered as `default` (recorded, 2026-09)."""
         return "priority" if self.chat.get("service_tier") in ("priority", "fast") else "default"
+
+
+def _images(chat: Json) -> Iterator[Json]:
+    for part in parts_of(chat, "image_url"):
+        image = part.get("image_url")
+        yield image if isinstance(image, dict) else {"url": image if isinstance(image, str) else ""}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 from emulator.core.errors import not_found
 from emulator.domain.chaos import ChaosFlag, ChaosState
 from emulator.domain.keys import Plane
-from emulator.operations.base import Call, Content, Reader
+from emulator.operations.base import Call, Content, Reader, Stream
 from emulator.pipeline import error_catalog
 from emulator.pipeline.chaos import report
 from emulator.state.world import World
@@ -65,7 +65,23 @@ def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
     if state.has(ChaosFlag.DRIPS) and isinstance(result, Content):
         report(call, ChaosFlag.DRIPS)
         return msgspec.structs.replace(result, read=_dripping(result.read, state))
+    if state.has(ChaosFlag.DRIPS) and isinstance(result, Stream):
+        report(call, ChaosFlag.DRIPS)
+        return msgspec.structs.replace(result, read=_dripping_deltas(result.read))
     return result
+
+
+def _dripping_deltas(read: Callable[[], AsyncIterator[Any]]) -> Callable[[], AsyncIterator[Any]]:
+    async def dripping() -> AsyncIterator[Any]:
+        left = DRIPS
+        async with aclosing(read()) as deltas:  # type: ignore[type-var]
+            async for delta in deltas:
+                if left:
+                    left -= 1
+                    await asyncio.sleep(DRIP_SECONDS)
+                yield delta
+
+    return dripping
 
 
 def _dripping(read: Reader, state: ChaosState) -> Reader:

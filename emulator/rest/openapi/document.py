@@ -33,7 +33,7 @@ from emulator.rest.openapi.links import links, operation_id
 from emulator.rest.openapi.protojson import accept_protojson
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
 from emulator.rest.requests import FromJson, FromQuery, FromStream
-from emulator.rest.responses import AsBytes, AsJson
+from emulator.rest.responses import AsAnswer, AsBytes, AsFetched, AsJson
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
 from emulator.state.world import Team
@@ -244,7 +244,10 @@ def _success(route: Route) -> dict[str, Schema]:
         empty = route.write.shape is NoneType
         schema = {"type": "null"} if empty else reference(route.write.shape.__name__)
         reply: Schema = {"description": "Success.", "content": json_content(schema)}
-        return {"200": {**reply, "links": followed} if (followed := links(route)) else reply}
+        if isinstance(route.write, AsAnswer):
+            reply["content"][route.write.media_type] = {"schema": {"type": "string"}}
+        pending = {"202": {"description": "Pending."}} if isinstance(route.write, AsFetched) else {}
+        return {"200": {**reply, "links": followed} if (followed := links(route)) else reply, **pending}
     assert isinstance(route.write, AsBytes)  # there is no third way to answer
     content = {route.write.media_type: BINARY}
     replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}
