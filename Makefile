@@ -12,6 +12,7 @@ EXAMPLES ?= 1000
 RUNS ?= 20
 SECONDS ?= 600
 ARGS ?=
+RECORDINGS ?=
 
 SHELL := /bin/bash
 # Where the environment forbids bytecode, each of the many processes of the tests would compile all that it imports.
@@ -24,7 +25,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest evidence lint docs lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest evidence recordings lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -98,6 +99,10 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 
 evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew, from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
+
+recordings: $(STAMPS)/test  ## Replay recorded exchanges with the real service, and report differences (RECORDINGS=DIR, which you have to have)
+	@test -d "$(RECORDINGS)" || { echo "Say where the recordings are: make recordings RECORDINGS=DIR" >&2; exit 1; }
+	$(BIN)/python -m tools.recordings "$(RECORDINGS)"
 
 mutation:  ## Change the code in small ways, and see whether the tests notice (hours; ARGS="emulator/domain/files.py")
 	$(MAKE) VENV=$(VENV)-mutation $(VENV)-mutation/.stamps/mutation
