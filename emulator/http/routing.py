@@ -21,7 +21,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
-from starlette.routing import BaseRoute, NoMatchFound
+from starlette.routing import BaseRoute, Mount, NoMatchFound
 from starlette.routing import Match as Fit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -221,3 +221,11 @@ def _wrapped(app: ASGIApp, middleware: Sequence[Middleware]) -> ASGIApp:
 
 async def _raise_not_found(scope: Scope, receive: Receive, send: Send) -> None:
     raise HTTPException(404)
+
+
+class Prefix(Mount):
+    """A Mount that also takes paths with a line break (`%0A`), which Starlette's pattern `.*` does not match."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)

@@ -11,14 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from emulator.core import ids
 from emulator.core.clock import MICROSECONDS
 from emulator.core.forks import on_fork, replace_by_null
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.http.application import Application
-from emulator.http.routing import Alias
+from emulator.http.routing import Alias, Prefix
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
 from emulator.pipeline.journal.journal import Entry, Journal
@@ -139,7 +138,7 @@ class Server:
         prefix, control = "/_emulator", self._control
         return Application(
             routes=[
-                Mount(prefix, control),
+                Prefix(prefix, control),
                 Alias("/_emulator", prefix, "", control),
                 Alias("/api-docs/openapi.json", prefix, "/openapi.json", control),  # where the live service has its own
                 Alias("/", prefix, "", control, _wants_page),

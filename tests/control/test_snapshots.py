@@ -228,6 +228,11 @@ def test_a_name_is_no_path(control: httpx.Client, name: str) -> None:
     assert control.post(f"/snapshots/{name}/restore").status_code in (404, 405)
 
 
+def test_put_with_line_break_in_name_returns_422(control: httpx.Client) -> None:
+    """The path reaches the operation, which refuses the name."""
+    assert control.put("/snapshots/a%0Ab", content=b"x").status_code == 422
+
+
 def test_a_snapshot_may_be_removed_while_it_is_made(emulator: Emulator, control: httpx.Client) -> None:
     """Each of the calls is answered by itself, whichever comes first."""
 
