@@ -12,9 +12,12 @@ from typing import Any
 import httpx
 import hypothesis
 import pytest
+import requests
 import schemathesis
 
 from emulator import Emulator
+from tests.control import test_openapi as control
+from tests.serving import PATIENCE_SECONDS
 from tests.test_openapi import described
 
 from .unchecked import NOT_CHECKED_ON_WALKS, attacked, key, unchecked
@@ -27,9 +30,26 @@ SETTINGS = hypothesis.settings(
 
 @attacked(described()).parametrize()
 @SETTINGS
-def test_generated_single_calls_pass_all_checks(case: schemathesis.Case, emulator: Emulator) -> None:
+def test_generated_single_calls_pass_all_checks(
+    case: schemathesis.Case, emulator: Emulator, session: requests.Session
+) -> None:
     """What the document allows is taken, what it forbids is refused, and nothing breaks."""
-    case.call_and_validate(base_url=emulator.url, headers=key(emulator, case), excluded_checks=unchecked(case))
+    case.call_and_validate(
+        emulator.url,
+        session,
+        headers=key(emulator, case),
+        excluded_checks=unchecked(case),
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+@control.attacked().parametrize()
+@SETTINGS
+def test_generated_control_calls_pass_all_checks(
+    case: schemathesis.Case, emulator: Emulator, session: requests.Session
+) -> None:
+    """The same for the document of the control API."""
+    case.call_and_validate(emulator.url, session, excluded_checks=control.unchecked(case), timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ UNDECIDED: dict[str, tuple[tuple[int, ...], str]] = {
     ),
     "batches.list": ((400,), "a token comes from a page"),
     "batches.add_requests": ((400, 422), "a model answers one kind of request; a request has one kind"),
+    "chat.create": ((400,), "whether there is such a model"),
+    "chat.tokenize": ((400,), "whether there is such a model"),
     "files.create_public_url": ((400,), "the type, the size and the expiry of the file"),
 }
 # (422: the document says that only one member is allowed, beside a $ref, where Schemathesis does not look.)
