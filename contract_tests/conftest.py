@@ -70,6 +70,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [name for name in names if clients.get(name).protocol == "grpc"]
     if metafunc.definition.get_closest_marker("one_client_per_protocol"):
         names = list({clients.get(name).protocol: name for name in reversed(names)}.values())
+    if metafunc.definition.get_closest_marker("over_both_protocols"):
+        names = [name for name in names if name in TRANSPORTS or clients.get(name).protocol == "grpc"]
+        names = list({clients.get(name).protocol: name for name in reversed(names)}.values())
     if "client" in metafunc.fixturenames:
         metafunc.parametrize("client", names, indirect=True)
     if "transport" in metafunc.fixturenames:
@@ -236,8 +239,9 @@ def target(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Targe
     """The server, with names of this test's own, and a team of its own where the test changes what a team has."""
     target = pytestconfig.stash[TARGET]
     target = replace(target, run_prefix=f"{target.run_prefix}{next(_numbers)}-")
-    alone = _case(request.node).control and "transport" in request.fixturenames  # whose keys are not fixed
-    return as_team(target, target.run_prefix.rstrip("-")) if alone else target
+    alone = "transport" in request.fixturenames or request.node.get_closest_marker("own_team")
+    is_own_team = _case(request.node).control and alone  # other clients have the keys of the run's team
+    return as_team(target, target.run_prefix.rstrip("-")) if is_own_team else target
 
 
 @pytest.fixture(scope="session")
@@ -254,10 +258,10 @@ def writer(pytestconfig: pytest.Config) -> Client:
 
 
 @pytest.fixture
-def rest(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> RestClient:
+def rest(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: Target) -> RestClient:
     """The REST API, beside which a test holds another client."""
     clients = pytestconfig.stash[CLIENTS]
-    found = RestClient(clients.target, clients.transport("httpx"))
+    found = RestClient(target, clients.transport("httpx"))
     return cast(RestClient, instrumented(found, clients.target.budget, request.node.stash[STEPS]))
 
 
@@ -268,10 +272,15 @@ def name(target: Target) -> str:
 
 
 @pytest.fixture
-def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Client:
+def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: Target) -> Iterator[Client]:
     """One client library; its calls are counted."""
     found = pytestconfig.stash[CLIENTS].get(request.param)
-    return instrumented(found, pytestconfig.stash[TARGET].budget, request.node.stash[STEPS])
+    is_own = target.api_key != pytestconfig.stash[TARGET].api_key
+    if is_own:
+        found = found.with_keys(target.api_key, target.management_key or "")
+    yield instrumented(found, target.budget, request.node.stash[STEPS])
+    if is_own:
+        found.close()
 
 
 @pytest.fixture

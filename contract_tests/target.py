@@ -113,8 +113,8 @@ class Target:
         return None
 
     def control(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Ask the control plane of an emulator."""
-        query = {"team": self.team, **query}
+        """Call the control plane of an emulator, about the run's team unless `team` is None."""
+        query = {name: value for name, value in {"team": self.team, **query}.items() if value is not None}
         data = None if body is None else json.dumps(body).encode()
         request = _request(method, f"{self.base_url}/_emulator{path}?{urlencode(query)}", data)
         if self.control_token is not None:

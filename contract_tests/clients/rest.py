@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,13 +29,27 @@ from .models import (
 class RestClient(Client):
     """Calls the REST API as its reference writes it."""
 
-    def __init__(self, target: Target, transport: Transport) -> None:
+    def __init__(self, target: Target, transport: Transport, *, shares_transport: bool = False) -> None:
+        self._shares_transport = shares_transport
         self.name, self.version = transport.name, transport.version
         self._target, self._transport = target, transport
 
     def close(self) -> None:
         """Let go of connections."""
-        self._transport.close()
+        if not self._shares_transport:
+            self._transport.close()
+
+    def with_keys(self, api_key: str, management_key: str) -> RestClient:
+        return RestClient(
+            replace(self._target, api_key=api_key, management_key=management_key),
+            self._transport,
+            shares_transport=True,
+        )
+
+    @staticmethod
+    def encode(body: Any) -> bytes:
+        """The bytes of a JSON body."""
+        return json.dumps(body).encode()
 
     def call(
         self,
@@ -53,7 +68,7 @@ class RestClient(Client):
         body = None
         if json_body is not None:
             headers["content-type"] = "application/json"
-            body = json.dumps(json_body).encode()
+            body = self.encode(json_body)
         pairs = query.items() if isinstance(query, Mapping) else query
         text = urlencode([(name, str(value)) for name, value in pairs if value is not None])
         answer = self._transport.send(Request(method, f"{base}{path}{'?' if text else ''}{text}", headers, body, form))
