@@ -82,7 +82,7 @@ def test_files(story: Story, rest: RestClient, name: str) -> None:
     url = story.step(
         "a public URL of b", lambda: rest.create_public_url(second), {"b": {"public_url": "$text"}}, seconds=60
     )
-    assert story.states["b"] is not None and story.states["b"]["public_url"] == url.url
+    matchers.check(story.states["b"], {"public_url": url.url})
     story.step(
         "a public URL of a",
         lambda: rest.create_public_url(first, expires_after=DAY),
