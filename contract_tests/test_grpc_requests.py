@@ -1,0 +1,271 @@
+"""Requests over gRPC, field by field: each does what the member of the same meaning does over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from . import matchers
+from .case import case
+from .clients.client import MODEL, Client
+from .clients.models import ApiError
+from .clients.rest import RestClient
+from .observation import Observer, State
+from .target import Target
+
+pytestmark = [pytest.mark.over_grpc, pytest.mark.one_client_per_protocol]
+PROTO = "collections.proto, files.proto and batch.proto: the fields of requests"
+OWN = ("collection_id", "created_at", "collection_name", "batch_id", "last_indexed_at")  # differ between twins
+
+
+def check_twins(first: State | None, second: State | None, what: str) -> None:
+    """Fail where two objects that were made alike differ in more than their ids, names and times."""
+    assert first is not None, what
+    assert second is not None, what
+    kept = [{key: each for key, each in state.items() if key not in OWN} for state in (first, second)]
+    assert kept[0] == kept[1], f"{what}: over gRPC {kept[0]!r}, over REST {kept[1]!r}"
+
+
+SIZES = {
+    "chars_configuration": {"max_chunk_size_chars": 300, "chunk_overlap_chars": 30},
+    "tokens_configuration": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 20},
+    "bytes_configuration": {"max_chunk_size_bytes": 100, "chunk_overlap_bytes": 10},
+}
+CREATED: tuple[dict[str, Any], ...] = (
+    {},
+    {"collection_description": "about ferns"},
+    *({"chunk_configuration": {key: sizes}} for key, sizes in SIZES.items()),
+    {"chunk_configuration": {"chars_configuration": SIZES["chars_configuration"], "strip_whitespace": False}},
+    {"chunk_configuration": {"chars_configuration": SIZES["chars_configuration"], "inject_name_into_chunks": True}},
+    *(
+        {"field_definitions": [{"key": "author", word: True}, {"key": "year"}]}
+        for word in ("required", "unique", "inject_into_chunk")
+    ),
+    {"field_definitions": [{"key": "author", "description": "who wrote it"}]},
+)
+
+
+@case(
+    "collections.requests",
+    *("collections.create", "collections.update", "collections.delete"),
+    evidence="documented",
+    source=PROTO,
+)
+def test_collections(client: Client, rest: RestClient, name: str) -> None:
+    """Each field of CreateCollection and UpdateCollection has the effect of its REST member, and of no other."""
+    observer = Observer(rest, client)
+    for body in CREATED:
+        message = body
+        made = client.call_rpc("CreateCollection", collection_name=f"{name}grpc", **message)["collection_id"]
+        twin = rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}rest", **body})
+        check_twins(observer.collection(made), observer.collection(twin["collection_id"]), f"create with {body}")
+    for made, change in (
+        (body, change)
+        for body in (CREATED[1], CREATED[7])
+        for change in (
+            {"collection_name": f"{name}other"},
+            {"collection_description": "about stones"},
+            {"collection_description": ""},
+            {"chunk_configuration": {"chars_configuration": SIZES["chars_configuration"], "strip_whitespace": True}},
+            {"field_definition_updates": [{"field_definition": {"key": "place"}, "operation": "FIELD_DEFINITION_ADD"}]},
+        )
+    ):
+        body = {"collection_name": f"{name}notes", **made}
+        ids = [rest.json("POST", "/v1/collections", json_body=body)["collection_id"] for _ in range(2)]
+        client.call_rpc("UpdateCollection", collection_id=ids[0], **change)
+        rest.json("PUT", f"/v1/collections/{ids[1]}", json_body=change)
+        check_twins(observer.collection(ids[0]), observer.collection(ids[1]), f"{body} updated with {change}")
+    client.call_rpc("DeleteCollection", collection_id=ids[0])
+    assert observer.collection(ids[0]) is None
+    assert observer.collection(ids[1]) is not None
+
+
+@case(
+    "collections.documents.requests",
+    *("documents.add", "documents.update", "documents.reindex", "documents.remove", "documents.list"),
+    evidence="documented",
+    source=PROTO,
+)
+def test_documents(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """Each field of the requests about documents has the effect of its REST member, and of no other."""
+    observer = Observer(rest, client)
+    definitions = [{"key": "author"}, {"key": "year"}]
+    first, second = (rest.create_collection(f"{name}{word}", fields=definitions).id for word in ("grpc", "rest"))
+    file = rest.upload_file(b"The kettle.", f"{name}a.txt").id
+    for fields in ({}, {"author": "Sappho"}, {"year": "1", "author": ""}):
+        client.call_rpc("AddDocumentToCollection", collection_id=first, file_id=file, fields=fields)
+        rest.add_document(second, file, fields)
+        check_twins(observer.document(first, file), observer.document(second, file), f"added with {fields}")
+    rest.remove_document(second, file)
+    ids = {"collection_id": first, "file_id": file}
+    for change, expected in (
+        ({"fields": {"author": "Homer"}}, {"fields.author": "Homer", "fields.year": "1"}),
+        ({"name": f"{name}b.md"}, {"file_metadata.name": f"{name}b.md", "file_metadata.content_type": "text/markdown"}),
+        ({"content_type": "text/csv"}, {"file_metadata.content_type": "text/csv"}),
+        ({"data": b"a,b\n1,2\n"}, {"file_metadata.size_bytes": "8", "fields.author": "Homer"}),
+    ):
+        before = observer.document(first, file) or {}
+        client.call_rpc("UpdateDocument", **ids, **change)
+        after = observer.document(first, file) or {}
+        matchers.check({key: after.get(key, matchers.ABSENT) for key in expected}, expected, f"{change}")
+        indexing = ("last_indexed_at", "file_metadata.hash")
+        others = {key for key in {**before, **after} if key not in (*expected, *indexing)}
+        assert {key: before.get(key) for key in others} == {key: after.get(key) for key in others}, change
+    client.call_rpc("ReIndexDocument", **ids)
+    other = rest.upload_file(b"The ferns.", f"{name}other.txt").id
+    rest.add_document(first, other)
+
+    def named(value: str) -> list[str]:
+        found = client.call_rpc("ListDocuments", collection_id=first, name=value)["documents"]
+        path = f"/v1/collections/{first}/documents"
+        shown = rest.json("GET", path, query={"name": value})["documents"]
+        ids = [each["file_metadata"]["file_id"] for each in found]
+        assert ids == [each["file_metadata"]["file_id"] for each in shown]
+        return ids
+
+    assert named(f"{name}other.txt") == [other]
+    assert named(f"{name}nothing.txt") == []
+    client.call_rpc("RemoveDocumentFromCollection", **ids)
+    assert observer.document(first, file) is None
+    assert rest.get_file(file).id == file
+
+
+@case(
+    "files.requests",
+    *("files.create_public_url", "files.revoke_public_url", "files.delete"),
+    evidence="documented",
+    source=PROTO,
+)
+def test_files(client: Client, rest: RestClient, name: str) -> None:
+    """Each field of the requests about files has the effect of its REST member."""
+    files = [rest.upload_file(b"PNG", f"{name}{word}.png", expires_after=86_400).id for word in "ab"]
+    for message in ({}, {"expires_after": 7200}):
+        found = client.call_rpc("CreatePublicUrl", file_id=files[0], **message)
+        twin = rest.create_public_url(files[1], **message)
+        shown = rest.json("GET", f"/v1/files/{files[0]}")
+        assert shown["public_url"] == found["public_url"]
+        assert twin.expires_at is not None
+        assert abs(shown["public_url_expires_at"] - twin.expires_at) <= 5, message
+    url = found["public_url"]
+    revoked = [client.call_rpc("RevokePublicUrl", file_id=files[0]) for _ in range(2)]
+    assert [each["revoked"] for each in revoked] == [True, False]
+    assert revoked[0]["public_url"] == url
+    assert revoked[1]["public_url"] in (None, "")
+    assert "public_url" not in rest.json("GET", f"/v1/files/{files[0]}")
+    assert client.call_rpc("DeleteFile", file_id=files[0]) == {"id": files[0], "deleted": True}
+    with pytest.raises(ApiError):
+        rest.get_file(files[0])
+    assert rest.get_file(files[1]).id == files[1]
+
+
+TOOL = {"name": "look_up", "description": "Look a word up.", "parameters": '{"type": "object", "properties": {}}'}
+SCHEMA = '{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}'
+TEXT = {"role": "ROLE_USER", "content": [{"text": "Say a."}]}
+JSON_TEXT = {"role": "user", "content": "Say a."}
+# A request over gRPC, and the same over REST.
+CHATS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+    ({}, {}),
+    ({"n": 3}, {"n": 3}),
+    ({"max_tokens": 100}, {"max_tokens": 100}),
+    ({"temperature": 0.5, "top_p": 0.25}, {"temperature": 0.5, "top_p": 0.25}),
+    ({"seed": 7, "user": "u", "stop": ["x", "y"]}, {"seed": 7, "user": "u", "stop": ["x", "y"]}),
+    ({"frequency_penalty": 0.5, "presence_penalty": 0.25}, {"frequency_penalty": 0.5, "presence_penalty": 0.25}),
+    ({"reasoning_effort": "EFFORT_LOW"}, {"reasoning_effort": "low"}),
+    ({"response_format": {"format_type": "FORMAT_TYPE_JSON_OBJECT"}}, {"response_format": {"type": "json_object"}}),
+    (
+        {"response_format": {"format_type": "FORMAT_TYPE_JSON_SCHEMA", "schema": SCHEMA}},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"city": {"type": "string"}},
+                        "required": ["city"],
+                    }
+                },
+            }
+        },
+    ),
+    (
+        {"tools": [{"function": TOOL}], "tool_choice": {"mode": "TOOL_MODE_REQUIRED"}},
+        {
+            "tools": [
+                {"type": "function", "function": {**TOOL, "parameters": {"type": "object", "properties": {}}}},
+            ],
+            "tool_choice": "required",
+        },
+    ),
+)
+
+
+@case(
+    "batches.requests-over-grpc",
+    *("batches.create", "batches.add_requests", "batches.get_request", "batches.list_results"),
+    evidence="documented",
+    source="batch.proto and chat.proto: BatchRequest, GetCompletionsRequest",
+    destructive=True,
+)
+def test_batches(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """A chat request is kept and answered alike over gRPC and REST, with each of its fields, and responses too."""
+    batch = client.call_rpc("CreateBatch", name=f"{name}grpc")["batch_id"]
+    twin = rest.create_batch(f"{name}rest").id
+    messages, bodies = [], []
+    for number, (message, body) in enumerate(CHATS):
+        request = {"model": MODEL, "messages": [TEXT], **message}
+        messages.append({"batch_request_id": str(number), "completion_request": request})
+        chat = {"model": MODEL, "messages": [JSON_TEXT], **body}
+        bodies.append({"batch_request_id": str(number), "batch_request": {"chat_get_completion": chat}})
+    responses = {"model": MODEL, "input": "Say a.", "instructions": "Be short."}
+    bodies.append({"batch_request_id": "responses", "batch_request": {"responses": responses}})
+    client.call_rpc("AddBatchRequests", batch_id=batch, batch_requests=messages)
+    rest.call("POST", f"/v1/batches/{twin}/requests", json_body={"batch_requests": bodies})
+    for id in (batch, twin):
+        matchers.wait_until(
+            lambda id=id: vars(rest.get_batch(id)),  # type: ignore[misc]
+            {"pending": 0, "requests": {"$above": 0}},
+            within_seconds=target.wait_seconds_max,
+        )
+    shown = [rest.json("GET", f"/v1/batches/{id}/results")["results"] for id in (batch, twin)]
+    for number, (message, _) in enumerate(CHATS):
+        details = [
+            client.call_rpc("GetBatchRequestResult", batch_id=id, batch_request_id=str(number)) for id in (batch, twin)
+        ]
+        assert details[0]["request"] == details[1]["request"], message
+        results = [
+            next(each["batch_result"] for each in found if each["batch_request_id"] == str(number)) for found in shown
+        ]
+        completions = [each["response"]["chat_get_completion"] for each in results]
+        assert completions[0]["choices"] == completions[1]["choices"] or target.team is None, message
+        assert [each["index"] for each in completions[0]["choices"]] == list(range(message.get("n", 1))), message
+    detail = client.call_rpc("GetBatchRequestResult", batch_id=twin, batch_request_id="responses")
+    kept = detail["request"]["completion_request"]
+    assert [(each["role"], each["content"][0]["text"]) for each in kept["messages"]] == [
+        ("ROLE_SYSTEM", "Be short."),
+        ("ROLE_USER", "Say a."),
+    ]
+    assert kept["model"] == MODEL
+    assert detail["result"]["response"] is not None
+
+
+@case(
+    "batches.requests-over-grpc.file",
+    *("batches.create", "batches.get"),
+    evidence="documented",
+    source="batch.proto: CreateBatchRequest, Batch",
+    destructive=True,
+)
+def test_batch_of_file(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """A batch that is created over gRPC with an input file names it, and has its requests."""
+    line = '{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"%s","messages":[]}}' % MODEL
+    file = rest.upload_file(line.encode(), f"{name}in.jsonl").id
+    made = client.call_rpc("CreateBatch", name=f"{name}batch", input_file_id=file)
+    matchers.check(made, {"input_file_id": file, "name": f"{name}batch"})
+    matchers.wait_until(
+        lambda: vars(rest.get_batch(made["batch_id"])),
+        {"pending": 0, "requests": 1},
+        within_seconds=target.wait_seconds_max,
+    )
+    rows = client.call_rpc("ListBatchRequestMetadata", batch_id=made["batch_id"])["batch_request_metadata"]
+    assert [row["batch_request_id"] for row in rows] == ["a"]
