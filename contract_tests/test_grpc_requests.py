@@ -8,7 +8,7 @@ import pytest
 
 from . import matchers
 from .case import case
-from .clients.client import MODEL, Client
+from .clients.client import MODEL, Client, batch_input
 from .clients.models import ApiError
 from .clients.rest import RestClient
 from .observation import Observer, State
@@ -60,6 +60,7 @@ def test_collections(client: Client, rest: RestClient, name: str) -> None:
         made = client.call_rpc("CreateCollection", collection_name=f"{name}grpc", **message)["collection_id"]
         twin = rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}rest", **body})
         check_twins(observer.collection(made), observer.collection(twin["collection_id"]), f"create with {body}")
+    ids: list[str] = []
     for made, change in (
         (body, change)
         for body in (CREATED[1], CREATED[7])
@@ -140,6 +141,7 @@ def test_documents(client: Client, rest: RestClient, target: Target, name: str) 
 def test_files(client: Client, rest: RestClient, name: str) -> None:
     """Each field of the requests about files has the effect of its REST member."""
     files = [rest.upload_file(b"PNG", f"{name}{word}.png", expires_after=86_400).id for word in "ab"]
+    found: dict[str, Any] = {}
     for message in ({}, {"expires_after": 7200}):
         found = client.call_rpc("CreatePublicUrl", file_id=files[0], **message)
         twin = rest.create_public_url(files[1], **message)
@@ -258,8 +260,7 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
 )
 def test_batch_of_file(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """A batch that is created over gRPC with an input file names it, and has its requests."""
-    line = '{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"%s","messages":[]}}' % MODEL
-    file = rest.upload_file(line.encode(), f"{name}in.jsonl").id
+    file = rest.upload_file(batch_input({"a": "Say a."}), f"{name}in.jsonl").id
     made = client.call_rpc("CreateBatch", name=f"{name}batch", input_file_id=file)
     matchers.check(made, {"input_file_id": file, "name": f"{name}batch"})
     matchers.wait_until(

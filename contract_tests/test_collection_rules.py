@@ -1,0 +1,236 @@
+"""Rules of collections and documents as tables: spellings of bodies and queries, fields, counts, chunks and types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from . import matchers
+from .case import case
+from .clients.http import FilePart, Request, Transport
+from .clients.models import ApiError
+from .clients.rest import RestClient
+from .target import Target
+
+CHARS = {"max_chunk_size_chars": 300, "chunk_overlap_chars": 30}
+# Spellings of one chunk configuration and of null members, which the JSON of protobuf allows.
+SPELLINGS: tuple[dict[str, Any], ...] = (
+    {"chunk_configuration": {"chars_configuration": CHARS}},
+    {"chunkConfiguration": {"charsConfiguration": {"maxChunkSizeChars": 300, "chunkOverlapChars": 30}}},
+    {"chunk_configuration": {"chars_configuration": {"max_chunk_size_chars": "300", "chunk_overlap_chars": "30"}}},
+    {"chunk_configuration": {"chars_configuration": {"max_chunk_size_chars": 3e2, "chunk_overlap_chars": 30.0}}},
+    {"chunk_configuration": {"chars_configuration": CHARS, "tokens_configuration": None}, "field_definitions": None},
+    {"chunk_configuration": {"chars_configuration": CHARS}, "metric_space": 0},
+    {"chunk_configuration": {"chars_configuration": CHARS}, "metric_space": "HNSW_METRIC_UNKNOWN"},
+)
+WRONG_TYPES: tuple[dict[str, Any], ...] = (
+    {"collection_name": 7},
+    {"field_definitions": {}},
+    {"field_definitions": ["author"]},
+    {"field_definitions": [{"key": "a", "required": "true"}]},
+    {"chunk_configuration": []},
+    {"chunk_configuration": {"chars_configuration": {"max_chunk_size_chars": 1.5}}},
+    {"chunk_configuration": {"chars_configuration": {"max_chunk_size_chars": 2**31}}},
+    {"metric_space": "HNSW_METRIC_NONE"},
+    {"metric_space": 99},
+)
+
+
+@case(
+    "collections.spellings",
+    *("collections.create", "collections.list", "documents.list", "documents.batch_get"),
+    evidence="documented",
+    source="protobuf: ProtoJSON; Collections reference: parameters of lists",
+    refusal="wrong type",
+)
+def test_spellings(transport: Transport, target: Target, name: str) -> None:
+    """Bodies and queries are read as ProtoJSON: names in both cases, enum numbers, numbers as strings, and nulls."""
+    rest = RestClient(target, transport)
+    made = []
+    for number, body in enumerate(SPELLINGS):
+        found = rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}{number}", **body})
+        matchers.check(found["chunk_configuration"], {"chars_configuration": {"$is": CHARS}}, f"{body}")
+        made.append(found["collection_id"])
+    for body in WRONG_TYPES:
+        with pytest.raises(ApiError) as error:
+            rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}wrong", **body})
+        assert error.value.kind == "invalid", body
+    filter = f'collection_name:"{name}"'
+
+    def listed(**query: Any) -> list[str]:
+        found = rest.json("GET", "/v1/collections", query={"filter": filter, **query})["collections"]
+        return [each["collection_id"] for each in found]
+
+    assert listed(sort_by="COLLECTIONS_SORT_BY_AGE", order="ORDERING_ASCENDING") == made
+    for query in ({"sort_by": 1, "order": 1}, {"sortBy": 1, "order": "ORDERING_ASCENDING"}):
+        assert listed(**query) == made, query
+    page = rest.json("GET", "/v1/collections", query={"filter": filter, "sortBy": 1, "order": 1, "limit": 3})
+    assert listed(sort_by=1, order=1, paginationToken=page["pagination_token"]) == made[3:]
+    files = [rest.upload_file(b"x", f"{name}{word}.txt").id for word in "bca"]
+    for file in files:
+        rest.add_document(made[0], file)
+    path = f"/v1/collections/{made[0]}/documents"
+    for parameter in ("file_ids", "fileIds"):
+        query_pairs = [(parameter, file) for file in files]
+        shown = rest.json("GET", f"{path}:batchGet", query=query_pairs)["documents"]
+        assert [each["file_metadata"]["file_id"] for each in shown] == files
+    for value, expected in ((f"{name}b.txt", files[:1]), (f"{name}b", []), (f"{name}B.txt", [])):
+        shown = rest.json("GET", path, query={"name": value})["documents"]
+        assert [each["file_metadata"]["file_id"] for each in shown] == expected, value
+
+
+@case(
+    "collections.documents.field-rules",
+    *("documents.add", "documents.upload", "collections.update"),
+    evidence="documented",
+    source="Collections guide: metadata fields; Collections reference",
+    refusal="required field",
+)
+def test_field_rules(transport: Transport, target: Target, name: str) -> None:
+    """Required and unique fields hold for every way to add a document, and a definition that goes frees its values."""
+    rest = RestClient(target, transport)
+    definitions: list[dict[str, Any]] = [{"key": "isbn", "required": True, "unique": True}, {"key": "author"}]
+    collection = rest.create_collection(f"{name}notes", fields=definitions).id
+    files = [rest.upload_file(b"x", f"{name}{word}.txt").id for word in "abc"]
+    for fields in (None, {}, {"author": "Sappho"}):
+        with pytest.raises(ApiError) as error:
+            rest.add_document(collection, files[0], fields)
+        assert error.value.kind == "invalid", fields
+        with pytest.raises(ApiError):
+            rest.upload_document(collection, f"{name}u.txt", b"x", fields)
+    rest.add_document(collection, files[0], {"isbn": "1", "author": "Sappho"})
+    with pytest.raises(ApiError):
+        rest.add_document(collection, files[1], {"isbn": "1"})
+    with pytest.raises(ApiError):
+        rest.upload_document(collection, f"{name}u.txt", b"x", {"isbn": "1"})
+    rest.add_document(collection, files[1], {"isbn": "2"})
+    rest.add_document(collection, files[0], {"isbn": "1"})  # its own value
+    matchers.check(rest.get_document(collection, files[0]).fields, {"$is": {"isbn": "1"}})
+    assert rest.get_collection(collection).documents == 2
+
+    def update(operation: str, **definition: Any) -> None:
+        change = {"field_definition": {"key": "isbn", **definition}, "operation": f"FIELD_DEFINITION_{operation}"}
+        rest.json("PUT", f"/v1/collections/{collection}", json_body={"field_definition_updates": [change]})
+
+    update("DELETE")
+    rest.add_document(collection, files[2])
+    update("ADD", unique=True)
+    rest.add_document(collection, files[0], {"isbn": "2"})  # which no document has any more
+    with pytest.raises(ApiError):
+        rest.add_document(collection, files[1], {"isbn": "2"})
+    update("DELETE")
+    update("ADD")
+    for file in files[:2]:
+        rest.add_document(collection, file, {"isbn": "3"})
+    with pytest.raises(ApiError):
+        update("ADD", unique=True)
+
+
+BLAKE3 = {b"The kettle.": "5fd5ac8bb1ac3f3e18cded6ab1190661001713f1320a31b07b3326e089f073ce"}
+
+
+@case(
+    "collections.documents.members",
+    *("documents.upload", "documents.get", "documents.add"),
+    evidence="documented",
+    source="Collections reference: file_metadata; REST reference: the hash is BLAKE3",
+)
+def test_members(transport: Transport, target: Target, name: str) -> None:
+    """Equal contents have equal hashes and others have others; names, types and sizes are those of the file."""
+    rest = RestClient(target, transport)
+    collection = rest.create_collection(f"{name}notes").id
+    contents = {"a.txt": b"The kettle.", "b.md": b"The kettle.", "c.csv": b"a,b\n1,2\n", "d.txt": b"x" * 5000}
+    types = {"a.txt": "text/plain", "b.md": "text/markdown", "c.csv": "text/csv", "d.txt": "text/plain"}
+    hashes: dict[str, set[bytes]] = {}
+    for word, content in contents.items():
+        file = rest.upload_file(content, f"{name}{word}").id
+        rest.add_document(collection, file)
+        shown = rest.json("GET", f"/v1/collections/{collection}/documents/{file}")["file_metadata"]
+        expected = {"name": f"{name}{word}", "content_type": types[word], "size_bytes": str(len(content))}
+        matchers.check(shown, expected, word)
+        assert shown["hash"] == BLAKE3.get(content, shown["hash"])
+        hashes.setdefault(shown["hash"], set()).add(content)
+    assert sorted(map(len, hashes.values())) == [1, 1, 1]
+    form = [("name", f"{name}e.bin"), ("content_type", "text/plain"), ("data", FilePart("e.bin", b"The stove."))]
+    uploaded = rest.json("POST", f"/v1/collections/{collection}/documents", form=form)
+    matchers.check(uploaded["file_metadata"], {"name": f"{name}e.bin", "content_type": "text/plain"})
+
+
+@case(
+    "collections.documents.incomplete",
+    *("documents.add",),
+    evidence="assumed",
+    source="a file that is announced has no content yet",
+    refusal="not complete",
+)
+def test_incomplete(transport: Transport, target: Target, name: str) -> None:
+    """A file whose upload is not complete cannot become a document."""
+    rest = RestClient(target, transport)
+    collection = rest.create_collection(f"{name}notes").id
+    body = {"name": f"{name}a.txt", "content_type": "text/plain"}
+    url = f"{target.base_url}/v1/files:initialize"
+    head = {"authorization": f"Bearer {target.api_key}", "content-type": "application/json"}
+    target.budget.spend()
+    found = transport.send(Request("POST", url, head, RestClient.encode(body))).json()
+    file = found.get("file_id") or found["id"]
+    with pytest.raises(ApiError) as error:
+        rest.add_document(collection, file)
+    assert error.value.kind in ("precondition", "invalid")
+    assert rest.get_collection(collection).documents == 0
+
+
+@case(
+    "collections.counts.expiry",
+    *("collections.get", "collections.list", "documents.list"),
+    evidence="assumed",
+    source="a file that has expired is gone from its collections",
+    control=True,
+)
+def test_expiry(transport: Transport, target: Target, name: str) -> None:
+    """At the second of a file's expiry its document is gone from lists and counts of each of its collections."""
+    rest = RestClient(target, transport)
+    target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
+    ids = [rest.create_collection(f"{name}{word}").id for word in "ab"]
+    short = rest.upload_file(b"The kettle.", f"{name}a.txt", expires_after=3600).id
+    kept = rest.upload_file(b"The ferns.", f"{name}b.txt").id
+    for id in ids:
+        rest.add_document(id, short)
+        rest.add_document(id, kept)
+    for seconds, documents, size in ((3599, 2, "21"), (1, 1, "10"), (100, 1, "10")):
+        target.control("POST", "/clock/advance", {"seconds": seconds})
+        for id in ids:
+            shown = rest.json("GET", f"/v1/collections/{id}")
+            matchers.check(shown, {"documents_count": documents, "total_file_size": size})
+            assert len(rest.list_documents(id).items) == documents
+            listed = rest.json("GET", "/v1/collections", query={"filter": f'collection_id = "{id}"'})["collections"]
+            assert listed == [shown]
+
+
+ROWS = "name,colour\n" + "".join(f"thing-{number:02},colour-{number:02}\n" for number in range(30))
+
+
+@case(
+    "collections.chunks.tables",
+    *("documents.get", "documents.search"),
+    evidence="assumed",
+    source="Collections reference: table_configuration; that rows stay whole is its purpose",
+)
+def test_tables(transport: Transport, target: Target, name: str) -> None:
+    """A table is cut between its rows, and every chunk begins with the header row."""
+    rest = RestClient(target, transport)
+    sizes = {"max_chunk_size_tokens": 60}
+    body = {"collection_name": f"{name}notes", "chunk_configuration": {"table_configuration": sizes}}
+    collection = rest.json("POST", "/v1/collections", json_body=body)["collection_id"]
+    file = rest.upload_file(ROWS.encode(), f"{name}a.csv").id
+    rest.add_document(collection, file)
+    matchers.wait_until(
+        lambda: rest.get_document(collection, file).status, "PROCESSED", within_seconds=target.wait_seconds_max
+    )
+    matches = rest.search("thing colour", [collection], limit=50, mode="semantic")
+    assert len(matches) > 1
+    whole = set(ROWS.splitlines())
+    for match in matches:
+        lines = [line for line in match.content.splitlines() if line.strip()]
+        assert set(lines) <= whole, match.content
+        assert lines[0] == "name,colour", match.content

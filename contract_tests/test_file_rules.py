@@ -1,0 +1,278 @@
+"""Rules of files as tables: content types, names, expiries, public URLs, text, and parameters of lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from . import matchers
+from .case import case
+from .clients.http import FilePart, Request, Transport
+from .clients.models import ApiError
+from .clients.rest import RestClient
+from .target import Target
+
+OCTETS = "application/octet-stream"
+# The declared type, the name, and the type that the file has.
+TYPES = (
+    (OCTETS, "a.png", "image/png"),
+    (OCTETS, "a.pdf", "application/pdf"),
+    (OCTETS, "a.md", "text/markdown"),
+    (OCTETS, "a.json", "application/json"),
+    (OCTETS, "a.PNG", "image/png"),
+    (OCTETS, "a", OCTETS),
+    (OCTETS, "a.unknown-extension", OCTETS),
+    ("image/jpeg", "a.png", "image/jpeg"),
+    ("IMAGE/JPEG", "a.bin", "image/jpeg"),
+    ("text/plain; charset=utf-8", "a.bin", "text/plain"),
+    ("nonsense", "a.txt", "text/plain"),
+)
+
+
+@case(
+    "files.types",
+    *("files.upload", "files.list"),
+    evidence="assumed",
+    source="files.proto: content_type; how a declared type and an extension combine is not documented",
+)
+def test_types(transport: Transport, target: Target, name: str) -> None:
+    """A file has its declared type in lower case, without parameters; else, and for bytes, that of its extension."""
+    rest = RestClient(target, transport)
+    for declared, filename, expected in TYPES:
+        file = rest.upload_file(b"x", f"{name}{filename}", content_type=declared).id
+        found = rest.list_files(filter=f'file_id = "{file}" AND content_type = "{expected}"').items
+        assert [each.id for each in found] == [file], f"{filename} declared as {declared} is not {expected}"
+
+
+BAD_NAMES = ("..", "../a", "a/..", "a/../b", "a;b", "a\\b", 'a"b', "a\nb", "a\x00b", "")
+GOOD_NAMES = ("a..b", "..a", "a...", ".a", "a b", "ä'(1).txt", "文書.txt", "🙂", "a/b.txt")
+
+
+@case(
+    "files.names",
+    *("files.update", "files.get"),
+    evidence="assumed",
+    source="files.proto and REST reference: rules of names; files.update has no published contract",
+    refusal="filename",
+)
+def test_names(transport: Transport, target: Target, name: str) -> None:
+    """A name with control characters, quotes, semicolons, backslashes or parent folders is 400; others are kept."""
+    rest = RestClient(target, transport)
+    file = rest.upload_file(b"x", f"{name}a.txt").id
+    for bad in BAD_NAMES:
+        with pytest.raises(ApiError) as error:
+            rest.json("PUT", f"/v1/files/{file}", json_body={"filename": bad})
+        assert error.value.kind == "invalid", bad
+        assert rest.get_file(file).name == f"{name}a.txt", bad
+    for good in GOOD_NAMES:
+        rest.json("PUT", f"/v1/files/{file}", json_body={"filename": f"{name}{good}"})
+        assert rest.get_file(file).name == f"{name}{good}"
+
+
+@case(
+    "files.update.type",
+    *("files.update", "files.list", "files.create_public_url", "files.public_content"),
+    evidence="assumed",
+    source="files.update has no published contract; Public URL guide: types with public URLs",
+)
+def test_renamed_type(transport: Transport, target: Target, name: str) -> None:
+    """A new name gives a file the type of its extension; one of a type without public URLs loses its own."""
+    rest = RestClient(target, transport)
+    file = rest.upload_file(b"x", f"{name}a.png").id
+    url = rest.create_public_url(file).url
+
+    def typed(expected: str) -> bool:
+        return len(rest.list_files(filter=f'file_id = "{file}" AND content_type = "{expected}"').items) == 1
+
+    assert transport.send(Request("GET", url)).status == 200
+    assert typed("image/png")
+    rest.json("PUT", f"/v1/files/{file}", json_body={"filename": f"{name}a.txt"})
+    assert typed("text/plain")
+    assert transport.send(Request("GET", url)).status == 404
+    assert "public_url" not in rest.json("GET", f"/v1/files/{file}")
+
+
+@case(
+    "files.expiry.updates",
+    *("files.update", "files.get"),
+    evidence="assumed",
+    source="files.update has no published contract; the expiry counts from the update, as that of an upload",
+    control=True,
+)
+def test_updated_expiry(transport: Transport, target: Target, name: str) -> None:
+    """A file whose expiry is updated lives until the new one, whether that is earlier or later."""
+    rest = RestClient(target, transport)
+    target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
+    earlier, later, kept = (rest.upload_file(b"x", f"{name}{word}", expires_after=7200).id for word in "abc")
+
+    def alive() -> list[str]:
+        listed = [each.id for each in rest.list_files(ascending=True).items]
+        for file in (earlier, later, kept):
+            try:
+                rest.get_file(file)
+                found = True
+            except ApiError:
+                found = False
+            assert found == (file in listed), file
+        return listed
+
+    def advance(seconds: int) -> None:
+        target.control("POST", "/clock/advance", {"seconds": seconds})
+        target.control("POST", "/jobs/run")
+
+    advance(1800)
+    for file, seconds in ((earlier, 3600), (later, 10_000)):
+        shown = rest.json("PUT", f"/v1/files/{file}", json_body={"expires_after": seconds})
+        assert shown["expires_at"] - shown["created_at"] == 1800 + seconds
+    advance(3599)
+    assert alive() == [earlier, later, kept]
+    advance(1)
+    assert alive() == [later, kept]
+    advance(1800)
+    assert alive() == [later]
+    advance(4599)
+    assert alive() == [later]
+    advance(1)
+    assert alive() == []
+
+
+@case(
+    "files.public-url.life",
+    *("files.create_public_url", "files.public_content", "files.get"),
+    evidence="documented",
+    source="Public URL guide: expiry, and what the URL serves",
+    refusal="expires_after",
+    control=True,
+)
+def test_public_urls(transport: Transport, target: Target, name: str) -> None:
+    """A public URL keeps its address with a new expiry, never outlives its file, and serves only its own address."""
+    rest = RestClient(target, transport)
+    target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
+    now = 1_935_817_689  # a fixed point to measure from
+    file = rest.upload_file(b"PNG", f"{name}a.png", expires_after=20_000, content_type="image/png").id
+    other = rest.upload_file(b"OTHER", f"{name}b.pdf", expires_after=3600, content_type="application/pdf").id
+    first = rest.create_public_url(file, expires_after=7200)
+    again = rest.create_public_url(file)
+    longer = rest.create_public_url(file, expires_after=10_000)
+    assert {first.url, again.url, longer.url} == {first.url}
+    ends = [each.expires_at - now for each in (first, again, longer) if each.expires_at is not None]
+    created = rest.get_file(file).created_at - now
+    assert ends == [created + 7200, created + 7200, created + 10_000]
+    with pytest.raises(ApiError) as error:
+        rest.create_public_url(file, expires_after=20_001)
+    assert error.value.kind == "invalid"
+    assert rest.create_public_url(file, expires_after=20_000).expires_at == rest.get_file(file).expires_at
+    second = rest.create_public_url(other)
+    assert second.expires_at == rest.get_file(other).expires_at
+
+    def status(url: str) -> tuple[int, bytes]:
+        found = transport.send(Request("GET", url))
+        return found.status, found.body if found.status == 200 else b""
+
+    assert (status(first.url), status(second.url)) == ((200, b"PNG"), (200, b"OTHER"))
+    for wrong in (
+        first.url.removesuffix(".png") + ".pdf",
+        first.url.replace(file, other),
+        first.url.rpartition("/")[0],
+        first.url.replace("/_files-cdn/", "/_files-cdn/x"),
+    ):
+        assert status(wrong)[0] == 404, wrong
+    target.control("POST", "/clock/advance", {"seconds": 3600})
+    assert (status(first.url)[0], status(second.url)[0]) == (200, 404)
+    target.control("POST", "/clock/advance", {"seconds": 16_399})
+    assert status(first.url)[0] == 200
+    target.control("POST", "/clock/advance", {"seconds": 1})
+    assert status(first.url)[0] == 404
+
+
+@case(
+    "files.list.parameters",
+    *("files.list",),
+    evidence="assumed",
+    source="OpenAPI: GET /v1/files; how it rejects other values is not documented",
+    refusal="token",
+)
+def test_parameters(transport: Transport, target: Target, name: str) -> None:
+    """A page token is valid for its own order, sort key and filter; unknown values of parameters are 400."""
+    rest = RestClient(target, transport)
+    for number in range(3):
+        rest.upload_file(b"x" * number, f"{name}{number}.txt")
+    filter = f'name:"{name}"'
+    query = {"filter": filter, "limit": 2, "order": "asc", "sort_by": "size"}
+    token = rest.json("GET", "/v1/files", query=query)["pagination_token"]
+    assert len(rest.json("GET", "/v1/files", query={**query, "pagination_token": token})["data"]) == 1
+    assert len(rest.json("GET", "/v1/files", query={**query, "limit": 1, "pagination_token": token})["data"]) == 1
+    changed: tuple[dict[str, Any], ...] = (
+        {"order": "desc"},
+        {"sort_by": "filename"},
+        {"sort_by": "created_at"},
+        {"filter": f"{filter} size_bytes >= 0"},
+    )
+    wrong: tuple[dict[str, Any], ...] = (
+        *({**query, **change, "pagination_token": token} for change in changed),
+        {"after": "file_00000000-0000-4000-8000-000000000000"},
+        {"limit": "many"},
+        {"sort_by": "colour"},
+        {"order": "up"},
+        {"pagination_token": token[:-2]},
+    )
+    for each in wrong:
+        with pytest.raises(ApiError) as error:
+            rest.json("GET", "/v1/files", query=each)
+        assert error.value.kind == "invalid", each
+
+
+# The name, the bytes, and what format=text returns: a text, or words that are there and words that are not.
+TEXTS: tuple[tuple[str, bytes, str | None, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("a.txt", "Käse\n 1 \n".encode(), "Käse\n 1 \n", (), ()),
+    ("a.md", b"# Head\n*x*", "# Head\n*x*", (), ()),
+    ("a.csv", b"a,b\n1,2\n", "a,b\n1,2\n", (), ()),
+    ("a.json", b'{"a": [1]}', '{"a": [1]}', (), ()),
+    (
+        "a.html",
+        b"<html><head><title>Head</title><style>p{color:red}</style><script>hidden()</script></head>"
+        b"<body><p>One &amp; two</p><p>Three<br>four</p></body></html>",
+        None,
+        ("One & two", "Three", "four"),
+        ("hidden", "color", "<p>", "&amp;"),
+    ),
+)
+
+
+@case(
+    "files.content.texts",
+    *("files.content",),
+    evidence="assumed",
+    source="OpenAPI: GET /v1/files/{file_id}/content, format; what is extracted from which type is not documented",
+)
+def test_texts(transport: Transport, target: Target, name: str) -> None:
+    """format=text returns text files as they are, and the readable text of HTML."""
+    rest = RestClient(target, transport)
+    for filename, content, whole, present, absent in TEXTS:
+        file = rest.upload_file(content, f"{name}{filename}").id
+        text = rest.call("GET", f"/v1/files/{file}/content", query={"format": "text"}).body.decode()
+        assert whole in (None, text), filename
+        assert all(word in text for word in present), f"{filename}: {text!r}"
+        assert not any(word in text for word in absent), f"{filename}: {text!r}"
+
+
+@case(
+    "files.headers",
+    *("files.get", "files.content", "files.upload"),
+    evidence="assumed",
+    source="HTTP: content types and lengths; x-request-id is on every response of the live service",
+)
+def test_headers(transport: Transport, target: Target, name: str) -> None:
+    """Each response has its content type, its length and a request id of its own."""
+    rest = RestClient(target, transport)
+    made = rest.call("POST", "/v1/files", form=[("file", FilePart(f"{name}a.txt", b"12345"))])
+    file = made.json()["id"]
+    shown = rest.call("GET", f"/v1/files/{file}")
+    content = rest.call("GET", f"/v1/files/{file}/content")
+    for response, expected in ((made, "application/json"), (shown, "application/json"), (content, OCTETS)):
+        assert response.headers["content-type"].split(";")[0] == expected
+        assert int(response.headers["content-length"]) == len(response.body)
+    ids = {response.headers.get("x-request-id") for response in (made, shown, content)}
+    assert len(ids) == 3
+    matchers.check(made.json(), shown.json())

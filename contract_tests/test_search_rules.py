@@ -1,0 +1,190 @@
+"""Rules of searches as tables: words and phrases, sources, limits, groups and scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from . import matchers
+from .case import case
+from .clients.http import Transport
+from .clients.models import ApiError
+from .clients.rest import RestClient
+from .target import Target
+
+OPENAPI = "OpenAPI: POST /v1/documents/search"
+UNKNOWN = "collection_00000000-0000-4000-8000-000000000000"
+
+
+class Library:
+    """A collection of short texts, by name, and the names of what a search of them finds."""
+
+    def __init__(self, rest: RestClient, target: Target, name: str, texts: dict[str, str], **fields: Any) -> None:
+        self.rest = rest
+        keys = {key for values in fields.values() for key in values}
+        self.collection = rest.create_collection(f"{name}library", fields=[{"key": key} for key in sorted(keys)]).id
+        self.names: dict[str, str] = {}
+        for word, text in texts.items():
+            file = rest.upload_file(text.encode(), f"{name}{word}.txt").id
+            rest.add_document(self.collection, file, fields.get(word))
+            self.names[file] = word
+
+        def indexed() -> int:
+            return sum(each.status == "PROCESSED" for each in rest.list_documents(self.collection).items)
+
+        matchers.wait_until(indexed, len(texts), within_seconds=target.wait_seconds_max)
+
+    def matches(self, query: str, mode: str = "keyword", **body: Any) -> list[Any]:
+        """The matches of a search, as JSON."""
+        request = {"query": query, "source": {"collection_ids": [self.collection]}}
+        request |= {"retrieval_mode": {"type": mode}, **body}
+        found: list[Any] = self.rest.json("POST", "/v1/documents/search", json_body=request)["matches"]
+        return found
+
+    def found(self, query: str, mode: str = "keyword", **body: Any) -> list[str]:
+        """The names of the texts that are found, best first."""
+        return [self.names[each["file_id"]] for each in self.matches(query, mode, **body)]
+
+
+WORDS = {
+    "invoice": "Invoice INV-99812 of 1,250 euros for the copper kettle.",
+    "order": "Order 1 and 250 pieces of copper; the kettle was not among them.",
+    "iron": "The iron kettle, version 3.14, was sold on 10/12/2026 at 12:30.",
+    "ferns": "Ferns and ferns and more ferns: the hall is full.",
+    "rest": "Nothing of interest is in here, not even water.",
+}
+# What is searched for, and what has to be found, as a set.
+QUERIES: tuple[tuple[str, set[str]], ...] = (
+    ("kettle", {"invoice", "order", "iron"}),
+    ("KETTLE", {"invoice", "order", "iron"}),
+    ("copper kettle", {"invoice", "order", "iron"}),
+    ('"copper kettle"', {"invoice"}),
+    ('"kettle copper"', set()),
+    ("INV-99812", {"invoice"}),
+    ("1,250", {"invoice"}),
+    ("250", {"invoice", "order"}),
+    ("3.14", {"iron"}),
+    ("10/12/2026", {"iron"}),
+    ("12:30", {"iron"}),
+    ("nowhere ferns", {"ferns"}),
+    ("nowhere at home ferns water", {"ferns", "rest", "iron"}),
+    ("ferns iron", {"ferns", "iron"}),
+    ('ferns"', {"ferns"}),
+    ("unheard", set()),
+)
+
+
+@case(
+    "search.keyword.words",
+    *("documents.search",),
+    evidence="assumed",
+    source="OpenAPI: keyword retrieval finds exact words; what stands between words and how phrases count is assumed",
+)
+def test_words(transport: Transport, target: Target, name: str) -> None:
+    """Keyword retrieval finds each word of a query in any case, numbers and ids as they are written, and phrases."""
+    library = Library(RestClient(target, transport), target, name, WORDS)
+    for query, expected in QUERIES:
+        found = library.found(query)
+        assert set(found) == expected, f"{query} finds {found}"
+        assert len(found) == len(set(found)), query
+    assert set(library.found("copper kettle")[:2]) == {"invoice", "order"}  # two words of the query beat one
+
+
+@case(
+    "search.sources",
+    *("documents.search",),
+    evidence="assumed",
+    source=f"{OPENAPI}, source",
+    refusal="not found",
+)
+def test_sources(transport: Transport, target: Target, name: str) -> None:
+    """Every collection of a source has to exist; one that is named twice, or is empty, changes nothing."""
+    rest = RestClient(target, transport)
+    library = Library(rest, target, name, WORDS)
+    empty = rest.create_collection(f"{name}empty").id
+    expected = library.matches("kettle copper")
+    own = library.collection
+    for ids in ([own], [own, own]):
+        assert library.matches("kettle copper", source={"collection_ids": ids}) == expected, ids
+    both = library.found("kettle copper", source={"collection_ids": [empty, own]})
+    assert both == [library.names[each["file_id"]] for each in expected]
+    assert library.matches("kettle", source={"collection_ids": [empty]}) == []
+    for ids in ([own, UNKNOWN], [UNKNOWN, own]):
+        with pytest.raises(ApiError) as error:
+            library.matches("kettle", source={"collection_ids": ids})
+        assert error.value.kind == "not_found", ids
+    for query in ("", " ", "\t\n"):
+        with pytest.raises(ApiError) as error:
+            library.matches(query)
+        assert error.value.kind == "invalid", repr(query)
+
+
+@case(
+    "search.limits",
+    *("documents.search",),
+    evidence="documented",
+    source=f"{OPENAPI}: limit, scores, and the order of matches",
+)
+def test_limits(transport: Transport, target: Target, name: str) -> None:
+    """In each mode a limit cuts the same ranking, scores descend, and every read gives the same matches."""
+    library = Library(RestClient(target, transport), target, name, WORDS)
+    query = "copper kettle ferns"
+    for mode in ("keyword", "semantic", "hybrid"):
+        deep: dict[str, Any] = {
+            "retrieval_mode": {"type": mode, **({"search_multiplier": 100} if mode == "hybrid" else {})}
+        }
+        whole = library.matches(query, mode)
+        scores = [each["score"] for each in whole]
+        assert scores == sorted(scores, reverse=True), mode
+        assert len({each["chunk_id"] for each in whole}) == len(whole), mode
+        assert library.matches(query, mode) == whole, mode
+        for limit in range(1, len(whole) + 2):
+            assert library.matches(query, **deep, limit=limit) == whole[:limit], (mode, limit)
+            assert len(library.matches(query, mode, limit=limit)) == min(limit, len(whole)), (mode, limit)
+        for each in whole:
+            text = WORDS[library.names[each["file_id"]]]
+            matchers.check(each, {"chunk_content": text, "collection_ids": [library.collection]}, mode)
+    assert set(library.found(query, "keyword")) <= set(library.found(query, "semantic"))
+
+
+# Records of groups: the group, the value that orders them, and another value of text.
+RECORDS = {
+    "a": {"author": "Sappho", "year": "9", "place": "lesbos"},
+    "b": {"author": "Sappho", "year": "10", "place": "athens"},
+    "c": {"author": "Homer", "year": "8", "place": "chios"},
+    "d": {"author": "Homer"},
+    "e": {"year": "7", "place": "delphi"},
+    "f": {"year": "-1", "place": "corinth"},
+}
+GROUPS: tuple[tuple[dict[str, Any], set[str]], ...] = (
+    ({"keys": ["author"], "aggregate": {"min_k": {"keys": ["year"], "k": 1}}}, {"a", "c", "f"}),
+    ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["year"], "k": 1}}}, {"b", "c", "e"}),
+    ({"keys": ["author"], "aggregate": {"min_k": {"keys": ["place"], "k": 1}}}, {"b", "c", "f"}),
+    ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["place"], "k": 1}}}, {"a", "c", "e"}),
+    ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["year"], "k": 2}}}, set(RECORDS)),
+    ({"keys": ["author", "year"], "aggregate": {"min_k": {"keys": ["year"], "k": 1}}}, set(RECORDS)),
+    ({"keys": ["nothing"], "aggregate": {"min_k": {"keys": ["year"], "k": 2}}}, {"c", "e", "f"} - {"c"}),
+)
+
+
+@case(
+    "search.group-by.rules",
+    *("documents.search",),
+    evidence="assumed",
+    source=f"{OPENAPI}, group_by; how missing values group and sort is not documented",
+)
+def test_groups(transport: Transport, target: Target, name: str) -> None:
+    """Groups keep the k smallest or largest values, numbers as numbers; records without the key are one group."""
+    texts = {word: f"The kettle {word}." for word in RECORDS}
+    library = Library(RestClient(target, transport), target, name, texts, **RECORDS)
+    for group_by, expected in GROUPS:
+        found = library.found("kettle", group_by=group_by)
+        assert set(found) == expected, f"{group_by} keeps {found}"
+    assert len(library.found("kettle", group_by={"keys": ["author"]})) == 3
+    for mode in ("keyword", "semantic", "hybrid"):
+        found = library.found("kettle", mode, group_by=GROUPS[0][0], limit=2)
+        assert len(found) == 2, mode
+        assert set(found) <= GROUPS[0][1], mode
+        filtered = library.found("kettle", mode, group_by=GROUPS[0][0], filter='author = "Sappho"')
+        assert filtered == ["a"], mode
