@@ -234,3 +234,141 @@ def test_tables(transport: Transport, target: Target, name: str) -> None:
         lines = [line for line in match.content.splitlines() if line.strip()]
         assert set(lines) <= whole, match.content
         assert lines[0] == "name,colour", match.content
+
+
+PARAGRAPHS = "\n\n".join(f"# Chapter {number}\n\n" + f"Word{number} " * 30 for number in range(6))
+CODE = "\n\n".join(f"def function_{number}():\n" + "    value = 1\n" * 6 for number in range(6))
+LETTERS = "abcdefghij" * 30
+WIDE = "äöü" * 60
+# A chunk configuration, a text that it cuts, and what holds for its chunks: their largest number of units and overlap,
+# the unit, and how each of them begins.
+CUTS: tuple[tuple[str, dict[str, int], str, str, str], ...] = (
+    ("chars", {"max_chunk_size_chars": 100, "chunk_overlap_chars": 0}, LETTERS, "chars", ""),
+    ("chars", {"max_chunk_size_chars": 100, "chunk_overlap_chars": 20}, LETTERS, "chars", ""),
+    ("bytes", {"max_chunk_size_bytes": 100, "chunk_overlap_bytes": 0}, WIDE, "bytes", ""),
+    ("bytes", {"max_chunk_size_bytes": 100, "chunk_overlap_bytes": 20}, WIDE, "bytes", ""),
+    ("tokens", {"max_chunk_size_tokens": 20, "chunk_overlap_tokens": 0}, PARAGRAPHS, "tokens", ""),
+    ("markdown_chars", {"max_chunk_size_chars": 260, "chunk_overlap_chars": 0}, PARAGRAPHS, "chars", "# Chapter"),
+    ("markdown_tokens", {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 0}, PARAGRAPHS, "tokens", "# Chapter"),
+    ("code_chars", {"max_chunk_size_chars": 130, "chunk_overlap_chars": 0}, CODE, "chars", "def function_"),
+    ("code_tokens", {"max_chunk_size_tokens": 60, "chunk_overlap_tokens": 0}, CODE, "tokens", "def function_"),
+)
+
+
+@case(
+    "collections.chunks.strategies",
+    *("documents.get", "documents.search", "collections.create"),
+    evidence="assumed",
+    source="Collections reference: chunk_configuration; where each strategy cuts is not documented in detail",
+)
+def test_strategies(transport: Transport, target: Target, name: str) -> None:
+    """Each strategy counts in its own unit, cuts at its own boundaries, and loses nothing of the text."""
+    rest = RestClient(target, transport)
+    for number, (strategy, sizes, text, unit, start) in enumerate(CUTS):
+        configuration = {f"{strategy}_configuration": sizes}
+        body = {"collection_name": f"{name}{number}", "chunk_configuration": configuration}
+        collection = rest.json("POST", "/v1/collections", json_body=body)["collection_id"]
+        file = rest.upload_file(text.encode(), f"{name}a.md").id
+        rest.add_document(collection, file)
+        matchers.wait_until(
+            lambda collection=collection, file=file: rest.get_document(collection, file).status,  # type: ignore[misc]
+            "PROCESSED",
+            within_seconds=target.wait_seconds_max,
+        )
+        count = rest.json("GET", f"/v1/collections/{collection}/documents/{file}")["chunk_count"]
+        chunks = [match.content for match in rest.search(text[:50], [collection], limit=100, mode="semantic")]
+        assert len(chunks) == count > 1, configuration
+        most = sizes[f"max_chunk_size_{unit}"]
+        lengths = [len(chunk.encode() if unit == "bytes" else chunk) for chunk in chunks]
+        if unit == "tokens":  # of one to some characters each
+            assert most < max(lengths) <= 8 * most, configuration
+        else:
+            assert most - 3 <= max(lengths) <= most or start, configuration
+            assert max(lengths) <= most, configuration
+        assert all(chunk.startswith(start) for chunk in chunks), (configuration, chunks)
+        total = sum(len(chunk.replace(" ", "").replace("\n", "")) for chunk in chunks)
+        whole = len(text.replace(" ", "").replace("\n", ""))
+        assert (total > whole) == bool(sizes[f"chunk_overlap_{unit}"]), configuration
+        assert total >= whole, configuration
+
+
+# Chunk configurations that cannot be.
+IMPOSSIBLE: tuple[dict[str, Any], ...] = (
+    {"chars_configuration": {"max_chunk_size_chars": 0}},
+    {"chars_configuration": {"max_chunk_size_chars": -5}},
+    {"chars_configuration": {"max_chunk_size_chars": 10, "chunk_overlap_chars": -1}},
+    {"chars_configuration": {"max_chunk_size_chars": 10, "chunk_overlap_chars": 10}},
+    {"tokens_configuration": {"max_chunk_size_tokens": 10, "encoding_name": "none_base"}},
+    {"chars_configuration": {"max_chunk_size_chars": 10}, "bytes_configuration": {"max_chunk_size_bytes": 10}},
+    {"strip_whitespace": True},
+)
+
+
+@case(
+    "collections.chunks.impossible",
+    *("collections.create", "collections.update"),
+    evidence="assumed",
+    source="Collections reference: chunk_configuration; no text can be cut by these",
+    refusal="configuration",
+)
+def test_impossible(transport: Transport, target: Target, name: str) -> None:
+    """A chunk configuration that cannot be is 400 for create and for update, and so is an empty name."""
+    rest = RestClient(target, transport)
+    made = rest.create_collection(f"{name}notes").id
+    before = rest.json("GET", f"/v1/collections/{made}")
+    for configuration in IMPOSSIBLE:
+        for method, path, body in (
+            ("POST", "/v1/collections", {"collection_name": f"{name}x", "chunk_configuration": configuration}),
+            ("PUT", f"/v1/collections/{made}", {"chunk_configuration": configuration}),
+        ):
+            with pytest.raises(ApiError) as error:
+                rest.json(method, path, json_body=body)
+            assert error.value.kind == "invalid", (method, configuration)
+    for method, path in (("POST", "/v1/collections"), ("PUT", f"/v1/collections/{made}")):
+        with pytest.raises(ApiError):
+            rest.json(method, path, json_body={"collection_name": ""})
+    assert rest.json("GET", f"/v1/collections/{made}") == before
+    for description in ("about", ""):
+        change = {"collection_description": description}
+        changed = rest.json("PUT", f"/v1/collections/{made}", json_body=change)
+        assert changed.get("collection_description") == (description or None)
+    definitions = [{"key": key} for key in ("author", "year", "place")]
+    ordered = rest.create_collection(f"{name}ordered", fields=definitions).id
+    update = {"field_definition": {"key": "author", "description": "who"}, "operation": "FIELD_DEFINITION_ADD"}
+    changed = rest.json("PUT", f"/v1/collections/{ordered}", json_body={"field_definition_updates": [update]})
+    matchers.check(
+        changed["field_definitions"], [{"key": "author", "description": "who"}, {"key": "year"}, {"key": "place"}]
+    )
+
+
+@case(
+    "collections.documents.reindexed-content",
+    *("documents.reindex", "files.update", "documents.search"),
+    evidence="assumed",
+    source="files.update has no published contract; a document is found by the content and name of its file",
+)
+def test_reindexed(transport: Transport, target: Target, name: str) -> None:
+    """A renamed file is found by its new name where names are injected, and a re-indexed one by its new chunks."""
+    rest = RestClient(target, transport)
+    body = {
+        "collection_name": f"{name}notes",
+        "chunk_configuration": {"chars_configuration": {"max_chunk_size_chars": 50}, "inject_name_into_chunks": True},
+    }
+    collection = rest.json("POST", "/v1/collections", json_body=body)["collection_id"]
+    file = rest.upload_file(b"The kettle is warm. " * 10, f"{name}lighthouse.txt").id
+    rest.add_document(collection, file)
+
+    def found(query: str) -> int:
+        return len(rest.search(query, [collection], mode="keyword", limit=50))
+
+    matchers.wait_until(lambda: found("lighthouse") > 1, expected=True, within_seconds=target.wait_seconds_max)
+    chunks = found("kettle")
+    rest.json("PUT", f"/v1/files/{file}", json_body={"filename": f"{name}harbour.txt"})
+    matchers.wait_until(lambda: found("harbour"), chunks, within_seconds=target.wait_seconds_max)
+    assert found("lighthouse") == 0
+    sizes = {"chars_configuration": {"max_chunk_size_chars": 1000}}
+    rest.json("PUT", f"/v1/collections/{collection}", json_body={"chunk_configuration": sizes})
+    assert found("kettle") == chunks
+    rest.reindex_document(collection, file)
+    matchers.wait_until(lambda: found("kettle"), 1, within_seconds=target.wait_seconds_max)
+    assert found("harbour") == 0  # the name is not injected any more

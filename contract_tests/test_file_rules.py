@@ -276,3 +276,54 @@ def test_headers(transport: Transport, target: Target, name: str) -> None:
     ids = {response.headers.get("x-request-id") for response in (made, shown, content)}
     assert len(ids) == 3
     matchers.check(made.json(), shown.json())
+
+
+SIZE = 1000
+# A Range header, and the part of the content that it selects; None for the whole, () for 416 (RFC 9110, section 14).
+RANGES: tuple[tuple[str, tuple[int, int] | tuple[()] | None], ...] = (
+    ("bytes=0-0", (0, 1)),
+    ("bytes=0-99", (0, 100)),
+    ("bytes=100-199", (100, 200)),
+    ("bytes=990-", (990, SIZE)),
+    ("bytes=990-5000", (990, SIZE)),
+    ("bytes=-10", (990, SIZE)),
+    ("bytes=-5000", (0, SIZE)),
+    (f"bytes={SIZE - 1}-", (SIZE - 1, SIZE)),
+    (f"bytes={SIZE}-", ()),
+    ("bytes=5000-6000", ()),
+    ("bytes=9-1", None),
+    ("bytes=a-b", None),
+    ("lines=0-1", None),
+)
+
+
+@case(
+    "files.content.ranges",
+    *("files.content", "files.public_content"),
+    evidence="assumed",
+    source="RFC 9110, section 14; that the service serves ranges is not documented",
+)
+def test_ranges(transport: Transport, target: Target, name: str) -> None:
+    """A Range header selects a part of the content, with its place; one that cannot be satisfied is 416."""
+    rest = RestClient(target, transport)
+    content = bytes(number % 251 for number in range(SIZE))
+    file = rest.upload_file(content, f"{name}a.png").id
+    url = rest.create_public_url(file).url
+    own = f"{target.base_url}/v1/files/{file}/content"
+    key = {"authorization": f"Bearer {target.api_key}"}
+    for address, head in ((own, key), (url, {})):
+        for wanted, part in RANGES:
+            target.budget.spend()
+            found = transport.send(Request("GET", address, {**head, "range": wanted}))
+            if part == ():
+                assert found.status == 416, wanted
+                continue
+            start, stop = part or (0, SIZE)
+            assert found.status == (200 if part is None else 206), wanted
+            assert found.body == content[start:stop], wanted
+            assert found.headers["content-length"] == str(stop - start), wanted
+            place = None if part is None else f"bytes {start}-{stop - 1}/{SIZE}"
+            assert found.headers.get("content-range") == place, wanted
+        target.budget.spend()
+        found = transport.send(Request("HEAD", address, head))
+        assert (found.status, found.body, found.headers["content-length"]) == (200, b"", str(SIZE))

@@ -191,6 +191,32 @@ CHATS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         },
     ),
     (
+        {
+            "messages": [
+                {"role": "ROLE_SYSTEM", "content": [{"text": "Be short."}]},
+                {"role": "ROLE_USER", "content": [{"text": "Look."}, {"image_url": {"image_url": "https://x/a.png"}}]},
+                {"role": "ROLE_ASSISTANT", "content": [{"text": "I look."}]},
+                {"role": "ROLE_TOOL", "content": [{"text": "42"}], "tool_call_id": "call_7"},
+                {"role": "ROLE_USER", "content": [{"text": "And now?"}]},
+            ]
+        },
+        {
+            "messages": [
+                {"role": "system", "content": "Be short."},
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "Look."},
+                        {"type": "image_url", "image_url": {"url": "https://x/a.png"}},
+                    ],
+                },
+                {"role": "assistant", "content": "I look."},
+                {"role": "tool", "content": "42", "tool_call_id": "call_7"},
+                {"role": "user", "content": "And now?"},
+            ]
+        },
+    ),
+    (
         {"tools": [{"function": TOOL}], "tool_choice": {"mode": "TOOL_MODE_REQUIRED"}},
         {
             "tools": [
@@ -219,7 +245,20 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
         messages.append({"batch_request_id": str(number), "completion_request": request})
         chat = {"model": MODEL, "messages": [JSON_TEXT], **body}
         bodies.append({"batch_request_id": str(number), "batch_request": {"chat_get_completion": chat}})
-    responses = {"model": MODEL, "input": "Say a.", "instructions": "Be short."}
+    responses = {
+        "model": MODEL,
+        "instructions": "Be short.",
+        "input": [
+            {"role": "user", "content": "Say a."},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
+            {"role": "user", "content": [{"type": "input_text", "text": "Say b."}]},
+        ],
+        "max_output_tokens": 77,
+        "temperature": 0.5,
+        "reasoning": {"effort": "low"},
+        "text": {"format": {"type": "json_object"}},
+        "tools": [{"type": "function", "name": "look_up", "parameters": {"type": "object"}}],
+    }
     bodies.append({"batch_request_id": "responses", "batch_request": {"responses": responses}})
     client.call_rpc("AddBatchRequests", batch_id=batch, batch_requests=messages)
     rest.call("POST", f"/v1/batches/{twin}/requests", json_body={"batch_requests": bodies})
@@ -246,8 +285,18 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
     assert [(each["role"], each["content"][0]["text"]) for each in kept["messages"]] == [
         ("ROLE_SYSTEM", "Be short."),
         ("ROLE_USER", "Say a."),
+        ("ROLE_ASSISTANT", "a"),
+        ("ROLE_USER", "Say b."),
     ]
-    assert kept["model"] == MODEL
+    expected = {
+        "model": MODEL,
+        "max_tokens": 77,
+        "temperature": 0.5,
+        "reasoning_effort": "EFFORT_LOW",
+        "response_format": {"format_type": "FORMAT_TYPE_JSON_OBJECT"},
+        "tools": [{"function": {"name": "look_up"}}],
+    }
+    matchers.check(kept, expected)
     assert detail["result"]["response"] is not None
 
 
@@ -270,3 +319,65 @@ def test_batch_of_file(client: Client, rest: RestClient, target: Target, name: s
     )
     rows = client.call_rpc("ListBatchRequestMetadata", batch_id=made["batch_id"])["batch_request_metadata"]
     assert [row["batch_request_id"] for row in rows] == ["a"]
+
+
+# A media request over gRPC, its kind, and the same over REST.
+MEDIA: tuple[tuple[str, dict[str, Any], str, dict[str, Any]], ...] = (
+    ("image_request", {}, "image_generation", {}),
+    ("image_request", {"n": 2}, "image_generation", {"n": 2}),
+    ("image_request", {"format": "IMG_FORMAT_BASE64"}, "image_generation", {"response_format": "b64_json"}),
+    ("image_request", {"aspect_ratio": "IMG_ASPECT_RATIO_16_9"}, "image_generation", {"aspect_ratio": "16:9"}),
+    ("video_request", {"duration": 3}, "video_generation", {"duration": 3}),
+    ("video_request", {"duration": 4}, "video_generation", {"seconds": "4"}),
+)
+MODELS = {"image_request": "grok-imagine-image", "video_request": "grok-imagine-video"}
+
+
+@case(
+    "batches.requests-over-grpc.media",
+    *("batches.add_requests", "batches.get_request", "batches.get"),
+    evidence="documented",
+    source="batch.proto, image.proto and video.proto; BatchCostBreakdown",
+    destructive=True,
+)
+def test_media(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """Image and video requests are kept and answered alike over gRPC and REST, and their costs add up by endpoint."""
+    ids = [rest.create_batch(f"{name}{word}").id for word in ("grpc", "rest")]
+    messages, bodies = [], []
+    for number, (kind, message, key, body) in enumerate(MEDIA):
+        common = {"model": MODELS[kind], "prompt": "A kettle."}
+        messages.append({"batch_request_id": str(number), kind: {**common, **message}})
+        bodies.append({"batch_request_id": str(number), "batch_request": {key: {**common, **body}}})
+    client.call_rpc("AddBatchRequests", batch_id=ids[0], batch_requests=messages)
+    rest.call("POST", f"/v1/batches/{ids[1]}/requests", json_body={"batch_requests": bodies})
+    bad = {"batch_request_id": "bad", "batch_request": {"image_generation": {"prompt": "x", "n": 0}}}
+    rest.call("POST", f"/v1/batches/{ids[1]}/requests", json_body={"batch_requests": [bad]})
+    costs = []
+    for id in ids:
+        matchers.wait_until(
+            lambda id=id: vars(rest.get_batch(id)),  # type: ignore[misc]
+            {"pending": 0, "requests": {"$above": len(MEDIA) - 1}},
+            within_seconds=target.wait_seconds_max,
+        )
+        found = client.call_rpc("GetBatch", batch_id=id)["cost_breakdown"]
+        endpoints = {
+            each["endpoint"]: (each["request_count"], each["cost_usd_ticks"]) for each in found["endpoint_costs"]
+        }
+        assert sorted(count for count, _ in endpoints.values()) == [2, 4]
+        assert sum(ticks for _, ticks in endpoints.values()) == found["total_cost_usd_ticks"]
+        costs.append(endpoints)
+    assert costs[0] == costs[1]
+    for number, (kind, message, _, _) in enumerate(MEDIA):
+        details = [client.call_rpc("GetBatchRequestResult", batch_id=id, batch_request_id=str(number)) for id in ids]
+        assert details[0]["request"] == details[1]["request"], message
+        [member] = {key for key, each in details[0]["result"]["response"].items() if each is not None}
+        first, second = (each["result"]["response"][member] for each in details)
+        assert first.keys() == second.keys(), message
+        if kind == "image_request":
+            shown = [
+                [{key for key, each in image.items() if each} for image in found["images"]] for found in (first, second)
+            ]
+            assert shown[0] == shown[1], message
+            assert len(shown[0]) == message.get("n", 1), message
+        else:
+            assert first["video"]["duration"] == second["video"]["duration"] == message["duration"]

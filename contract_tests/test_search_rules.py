@@ -53,6 +53,8 @@ WORDS = {
     "iron": "The iron kettle, version 3.14, was sold on 10/12/2026 at 12:30.",
     "ferns": "Ferns and ferns and more ferns: the hall is full.",
     "rest": "Nothing of interest is in here, not even water.",
+    "café": "Im Café trinkt Zoë heiße Schokolade.",
+    "tokyo": "東京都は日本の首都です。",
 }
 # What is searched for, and what has to be found, as a set.
 QUERIES: tuple[tuple[str, set[str]], ...] = (
@@ -72,6 +74,14 @@ QUERIES: tuple[tuple[str, set[str]], ...] = (
     ("ferns iron", {"ferns", "iron"}),
     ('ferns"', {"ferns"}),
     ("unheard", set()),
+    ("cafe", {"café"}),
+    ("CAFÉ", {"café"}),
+    ("zoe", {"café"}),
+    ("東京", {"tokyo"}),
+    ("日本", {"tokyo"}),
+    ('"copper kettle" euros', {"invoice"}),
+    ('"iron kettle" "version 3.14"', {"iron"}),
+    ('"iron kettle" "copper kettle"', set()),
 )
 
 
@@ -188,3 +198,77 @@ def test_groups(transport: Transport, target: Target, name: str) -> None:
         assert set(found) <= GROUPS[0][1], mode
         filtered = library.found("kettle", mode, group_by=GROUPS[0][0], filter='author = "Sappho"')
         assert filtered == ["a"], mode
+
+
+NUMBERS = {"a": "-10", "b": "-2.5", "c": "0", "d": "2.50", "e": "1e3", "f": "text", "g": ""}
+# A filter over the values above, and the records that it finds.
+COMPARISONS: tuple[tuple[str, set[str]], ...] = (
+    ("value < 0", {"a", "b"}),
+    ("value <= -2.5", {"a", "b"}),
+    ("value > -10", {"b", "c", "d", "e"}),
+    ("value = 2.5", {"d"}),
+    ("value = 1000", {"e"}),
+    ("value >= 1e2", {"e"}),
+    ('value = "text"', {"f"}),
+    ('value = ""', {"g"}),
+    ('value != "text"', set("abcdegh") - {"h"}),
+    ("value = null", {"h"}),
+    ("value != null", set("abcdefg")),
+)
+
+
+@case(
+    "search.filter.values",
+    *("documents.search",),
+    evidence="assumed",
+    source=f"{OPENAPI}, filter; AIP-160; which texts compare as numbers is not documented",
+)
+def test_values(transport: Transport, target: Target, name: str) -> None:
+    """Values that spell numbers compare as numbers, with signs, fractions and exponents; null finds missing values."""
+    fields = {word: {"value": value} for word, value in NUMBERS.items()}
+    texts = {word: f"The kettle {word}." for word in [*NUMBERS, "h"]}
+    library = Library(RestClient(target, transport), target, name, texts, **fields)
+    for filter, expected in COMPARISONS:
+        for mode in ("keyword", "semantic"):
+            found = library.found("kettle", mode, filter=filter, limit=20)
+            assert set(found) == expected, f"{filter} finds {found}"
+
+
+@case(
+    "search.ties",
+    *("documents.search",),
+    evidence="assumed",
+    source="chunks of equal scores come in the order in which they were indexed",
+)
+def test_ties(transport: Transport, target: Target, name: str) -> None:
+    """Equal chunks have equal scores, and come in the order in which they were added, whatever the limit."""
+    texts = dict.fromkeys("cabd", "The kettle is warm.")
+    library = Library(RestClient(target, transport), target, name, texts)
+    for mode in ("keyword", "semantic", "hybrid"):
+        for limit in (1, 2, 4, 10):
+            assert library.found("kettle", mode, limit=limit) == list("cabd")[:limit], (mode, limit)
+
+
+@case(
+    "search.fusion.formula",
+    *("documents.search",),
+    evidence="assumed",
+    source="OpenAPI: reciprocal rank fusion; the formula is that of its paper (SIGIR 2009)",
+)
+def test_formula(transport: Transport, target: Target, name: str) -> None:
+    """A fused score is the sum of weight / (k + rank) of both rankings, for every k and every weight."""
+    library = Library(RestClient(target, transport), target, name, WORDS)
+    query = "copper kettle"
+    ranks: list[dict[str, int]] = []
+    for mode in ("semantic", "keyword"):
+        found = library.found(query, mode, limit=20)
+        ranks.append({word: place for place, word in enumerate(found, 1)})
+    for k, semantic, keyword in ((60, 0.5, 0.5), (1, 0.5, 0.5), (10, 1.0, 0.0), (10, 0.0, 1.0), (3, 0.25, 2.0)):
+        weights = {"k": k, "embedding_weight": semantic, "text_weight": keyword}
+        hybrid = {"type": "hybrid", "search_multiplier": 100, "reranker": {"type": "rrf", **weights}}
+        matches = library.matches(query, retrieval_mode=hybrid, limit=20)
+        for match in matches:
+            word = library.names[match["file_id"]]
+            parts = zip((semantic, keyword), ranks, strict=True)
+            expected = sum(weight / (k + ranking[word]) for weight, ranking in parts if word in ranking)
+            assert abs(match["score"] - expected) <= 1e-6, f"{weights}: {word} has {match['score']}, not {expected}"
