@@ -145,9 +145,19 @@ def sweep() -> None:
     """Remove the temporary directories of processes that have died: nobody holds their mark."""
     if fcntl is not None:
         for root in {tempfile.gettempdir(), _SHORT}:
-            for entry in Path(root).glob(f"{_PREFIX}*"):
-                with suppress(OSError):  # it has no mark, or another process holds or removes it
-                    _sweep(entry)
+            for path in _marked(root):
+                with suppress(OSError):  # another process holds or removes it
+                    _sweep(Path(path))
+
+
+def _marked(root: str) -> list[str]:
+    """Return the directories below a root that have a mark. Each start looks for them, also where there are many."""
+    try:
+        with os.scandir(root) as entries:
+            named = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
+    except OSError:
+        return []
+    return [path for path in named if os.path.lexists(f"{path}/{MARK}")]
 
 
 def _sweep(directory: Path) -> None:

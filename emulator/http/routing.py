@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from urllib.parse import quote, unquote
 
@@ -47,12 +46,11 @@ R = TypeVar("R", bound=Row)
 T = TypeVar("T")
 
 
-@dataclass
-class _Node(Generic[T]):
-    literals: dict[str, _Node[T]] = field(default_factory=dict)
-    verbs: dict[str, tuple[str, _Node[T]]] = field(default_factory=dict)  # `:verb` -> parameter, node
+class _Node(msgspec.Struct, Generic[T]):
+    literals: dict[str, _Node[T]] = {}
+    verbs: dict[str, tuple[str, _Node[T]]] = {}  # `:verb` -> parameter, node
     parameter: tuple[str, _Node[T]] | None = None
-    methods: dict[str, T] = field(default_factory=dict)
+    methods: dict[str, T] = {}
 
 
 class Match(msgspec.Struct, Generic[T], frozen=True):

@@ -30,8 +30,9 @@ from emulator.domain.collections import (
 from emulator.domain.documents import DocumentsSortBy, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.operations import filters, pagination
+from emulator.operations import pagination
 from emulator.operations.base import Call, Operation
+from emulator.operations.list_filters import list_filter
 from emulator.state.world import World
 
 
@@ -153,7 +154,7 @@ async def list_collections(world: World, call: Call, request: ListCollections) -
         query=("collections", team, sort_by.value, request.descending, request.filter or ""),
         token=request.pagination_token,
         limit=request.limit,
-        accepts=filters.COLLECTIONS.accepts(request.filter, call.team.limits),
+        accepts=list_filter("collections", request.filter, call.team.limits),
     )
 
 

@@ -24,13 +24,14 @@ from emulator.domain.documents import Document, DocumentsSortBy
 from emulator.domain.files import File, UploadStatus, check_filename
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.operations import filters, indexing, pagination
+from emulator.operations import indexing, pagination
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.collections import get_collection
 from emulator.operations.files.read import get_file
 from emulator.operations.files.receive import incoming
 from emulator.operations.files.update import change_file
 from emulator.operations.files.upload import Filename, InitializeFile, insert_file
+from emulator.operations.list_filters import list_filter
 from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
 
@@ -192,7 +193,7 @@ async def list_documents(world: World, call: Call, request: ListDocuments) -> Pa
         query=query,
         token=request.pagination_token,
         limit=request.limit,
-        accepts=filters.DOCUMENTS.accepts(request.filter, call.team.limits),
+        accepts=list_filter("documents", request.filter, call.team.limits),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from emulator.core.clock import Instant, to_datetime
 from emulator.core.errors import ApiError, invalid
@@ -28,10 +28,8 @@ class Columns(Generic[T]):
         if free is not None:
             self._values[free[0]] = free[1]
 
-    def accepts(self, text: str | None, limits: Limits) -> Callable[[T], bool] | None:
-        """The test of a filter, or None where there is nothing to test. Refuses a bad filter, and shows where it is."""
-        if not text or not text.strip():
-            return None
+    def accepts(self, text: str, limits: Limits) -> Callable[[T], bool]:
+        """The test of a filter. Refuses a bad filter, and shows where it is."""
         try:
             checked = check(parse(text, _filter_limits(limits)), self.fields)
         except FilterError as error:
@@ -47,10 +45,8 @@ class Columns(Generic[T]):
         return field.name if field is not None else self.fields.free or key
 
 
-def metadata(text: str | None, limits: Limits) -> Callable[[Mapping[str, str]], bool] | None:
+def metadata(text: str, limits: Limits) -> Callable[[Mapping[str, str]], bool]:
     """The test of a search filter, whose names are keys of documents' fields: one that no document has matches none."""
-    if not text or not text.strip():
-        return None
     try:
         expr = parse(text, _filter_limits(limits))
     except FilterError as error:
@@ -146,3 +142,5 @@ DOCUMENTS: Columns[Document] = Columns(
     },
     free=("fields", lambda document: document.fields),
 )
+
+LISTS: dict[str, Columns[Any]] = {"files": FILES, "collections": COLLECTIONS, "documents": DOCUMENTS}

@@ -18,8 +18,8 @@ from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.keys import Plane
 from emulator.domain.search import Fusion, GroupBy, Mode, RagPipeline, RankingMetric, keyword_query
-from emulator.operations import filters
 from emulator.operations.base import Call, Operation
+from emulator.operations.list_filters import metadata_filter
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
 from emulator.search.embedding.error import EmbedderError
 from emulator.state.world import Team, World
@@ -97,7 +97,7 @@ async def search(world: World, call: Call, request: SearchDocuments) -> list[Mat
 async def find(world: World, team: Team, at: Instant, request: SearchDocuments) -> list[Match]:
     """What `search` answers."""
     _check(request, team.limits)
-    passes = filters.metadata(request.filter, team.limits)
+    passes = metadata_filter(request.filter, team.limits)
     collections = await _collections(world, team, at, request.collection_ids)
     asked = request.limit or 0
     limit = asked if asked > 0 else team.limits.search_limit_default

@@ -6,7 +6,6 @@ has the ones that were seen; any other name is compared with the names that the 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
 SIMILARITY_MIN = 0.8  # of difflib, from 0 to 1: one wrong letter in five
@@ -60,6 +59,8 @@ def suggest(operation: str, ignored: str, known: Collection[str]) -> str | None:
     name = ignored.rpartition(".")[2]
     meant = SUGGESTIONS.get(operation, {}).get(name)
     if meant is None and len(name) <= NAME_CHARS_MAX:
+        import difflib
+
         normalized = {field.replace("_", "").lower(): field for field in known}
         near = difflib.get_close_matches(name.replace("_", "").lower(), normalized, n=1, cutoff=SIMILARITY_MIN)
         meant = normalized[near[0]] if near else None

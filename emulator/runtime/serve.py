@@ -27,6 +27,7 @@ THREAD_TURN_SECONDS = 0.002
 # How long a stop may take. Connections have half a second; what else runs is cancelled, but not every thread can be: a
 # ranking, or one that a responder's library started, would keep the process for as long as it likes.
 STOP_SECONDS = 5.0
+OWN_MEMORY_SECONDS = 1.0  # after the start, until the process decides on its memory: not before the first responses
 
 
 def serve(settings: Settings) -> int:
@@ -68,7 +69,7 @@ async def _serve(settings: Settings) -> int:
     print(
         f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}", flush=True
     )  # the only line on stdout: programs wait for it
-    memory.own_process()
+    asyncio.get_running_loop().call_later(OWN_MEMORY_SECONDS, memory.own_process)
     await stop.wait()
     stopped = _exit_after(STOP_SECONDS, log)
     await server.stop()

@@ -184,7 +184,10 @@ def test_the_first_answer_comes_within_half_a_second() -> None:
     assert within(0.5, seconds)
 
 
-HEAVY = ("grpc", "google.protobuf", "numpy", "lark", "xai_sdk", "openai", "httpx", "pypdf", "pydantic")
+HEAVY = (
+    *("grpc", "google.protobuf", "numpy", "lark", "filter_grammar", "difflib"),
+    *("xai_sdk", "openai", "httpx", "pypdf", "pydantic"),
+)
 
 
 def loaded(served: Served) -> set[str]:

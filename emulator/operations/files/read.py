@@ -21,8 +21,9 @@ from emulator.domain.files import (
 )
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
-from emulator.operations import filters, pagination
+from emulator.operations import pagination
 from emulator.operations.base import Call, Content, Operation
+from emulator.operations.list_filters import list_filter
 from emulator.search.extraction.result import ExtractionError
 from emulator.state.world import World
 from emulator.store.blobs import READ_BYTES
@@ -84,7 +85,7 @@ async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileV
         token=request.pagination_token,
         after=after,
         limit=request.limit,
-        accepts=filters.FILES.accepts(request.filter, call.team.limits),
+        accepts=list_filter("files", request.filter, call.team.limits),
     )
 
 

@@ -10,26 +10,30 @@ The real encodings are tables of several megabytes which their libraries downloa
 
 from __future__ import annotations
 
+import functools
 import re
 from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
+
 # Each alternative reads forward only and no look-ahead decides where a piece ends. A text that is cut where a piece
 # starts therefore has the same pieces on both sides of the cut, and the counts of its parts add up to its own.
-_PIECE = re.compile(
-    r"""
-    [ ]?[A-Za-z\u00c0-\u024f]{1,9}                              # a Latin word and the space before it
-  | [ ]?[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]  # Chinese, Japanese, Korean: a character is a token
-  | [ ]?[^\W\d_]{1,3}                                           # other scripts have fewer letters to a token
-  | \d{1,3}
-  | \r?\n                                                       # no piece reaches into the next line
-  | [^\S\r\n]{1,16}                                             # indentation
-  | [ ]?(?:[^\w\s]|_){1,3}
-  | [\s\S]                                                      # whatever is left: the pieces cover the text
-    """,
-    re.VERBOSE,
-)
+@functools.cache  # compiled when it is needed, which takes milliseconds
+def _piece() -> re.Pattern[str]:
+    return re.compile(
+        r"""
+        [ ]?[A-Za-z\u00c0-\u024f]{1,9}                              # a Latin word and the space before it
+      | [ ]?[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]  # Chinese, Japanese, Korean: a character is a token
+      | [ ]?[^\W\d_]{1,3}                                           # other scripts have fewer letters to a token
+      | \d{1,3}
+      | \r?\n                                                       # no piece reaches into the next line
+      | [^\S\r\n]{1,16}                                             # indentation
+      | [ ]?(?:[^\w\s]|_){1,3}
+      | [\s\S]                                                      # whatever is left: the pieces cover the text
+        """,
+        re.VERBOSE,
+    )
 
 
 class Tokenizer(Protocol):
@@ -43,4 +47,4 @@ class Tokenizer(Protocol):
 
 def piece_starts(text: str, encoding_name: str) -> Sequence[int]:
     """Offsets of the stand-in tokens: the same for every encoding, about four characters of English prose each."""
-    return array("Q", (piece.start() for piece in _PIECE.finditer(text)))
+    return array("Q", (piece.start() for piece in _piece().finditer(text)))

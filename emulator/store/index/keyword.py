@@ -7,6 +7,7 @@ scores of another; and in the database of the rows its merges and its ranking wo
 
 from __future__ import annotations
 
+import functools
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +18,11 @@ POSTINGS_MAX = 8_000  # what a query may touch: 8 ms; below 800 chunks no query 
 TERMS_MAX = 100
 FREQUENCIES_MAX = 10_000
 
-# Chinese and Japanese are written without spaces: a character is a word, and what stands together is a phrase.
-_UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+
+@functools.cache  # compiled when it is needed, which takes milliseconds
+def _unspaced() -> re.Pattern[str]:
+    """Chinese and Japanese are written without spaces: a character is a word, and what stands together is a phrase."""
+    return re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
 class KeywordIndex:
@@ -116,7 +120,7 @@ class KeywordIndex:
 
 
 def _spaced(text: str) -> str:
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+    return text if text.isascii() else _unspaced().sub(r" \1 ", text)
 
 
 def _quoted(term: str) -> str:
