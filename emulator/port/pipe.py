@@ -1,6 +1,48 @@
-"""HTTP/2, which only gRPC speaks here, piped to a gRPC server on a private unix socket, loaded when it is needed.
+"""Pipe HTTP/2 connections, which only gRPC clients open here, to a gRPC server on a private unix socket.
 
-Everything belongs to one event loop, but for the two calls into the gRPC server, which have threads of their own.
+Theory of operation
+===================
+
+grpcio accepts its connections itself: it cannot take over one whose first bytes the port has read. The port therefore
+connects to grpcio's own socket for each such client and copies bytes both ways, without looking at them. A piped
+connection has two ends, each an asyncio protocol: `ClientEnd` on the client's connection, `ServerEnd` on the one to
+the server. Both belong to the event loop of the port, so no lock is needed around them.
+
+Guarantees
+----------
+
+1. What one side sends reaches the other whole and in order, as long as that one reads. This includes the last answers
+   of a server that closes while its client still sends, for example when the port is being stopped.
+2. An end of input is passed on, and the other direction stays usable.
+3. A slow reader slows its sender down. Of each direction the pipe holds at most the high-water mark of an asyncio
+   transport and one read; when the server closes, also what is left in the kernel's buffer of its socket.
+4. No connection outlives its client, and none outlives the stop of the port.
+
+States
+------
+
+An end is open, then `ended` (it sends no more), then `lost` (it cannot be written to either).
+
+- One end has ended: the other one is told so with `write_eof`.
+- Both ends have ended: both transports are closed, which sends what is still buffered.
+- The client is lost: the server's end is closed, or aborted if the client was reset.
+- The server is lost: the client is sent what the server left and then an end. The connection stays until the client
+  closes it, and what it sends until then is discarded. To close it at once would be wrong: the kernel answers bytes
+  that nobody reads with a reset, and a reset discards what the client has not received yet.
+
+asyncio and uvloop report a failed write or read as the loss of the whole transport. A server that has closed makes the
+next write fail although its last bytes can still be read, so `ServerEnd` reads those from the socket itself, in
+`connection_lost`, which is called before the socket is closed.
+
+Stop
+----
+
+The port stops the server and leaves the pipes alone: the server knows which calls run. It closes each connection when
+its last call has ended, clients close in return, and what is still open after the grace period is reset.
+
+The server is loaded by the first client that needs it, in a thread, because importing grpcio takes long. A load and a
+stop may run at the same time. Both decide under `_lock`: the one that comes second ends the server, so none is left
+behind, and the directory of the socket is removed by whoever ends it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,44 @@
-"""The gRPC door: handlers built from descriptors, whose calls hop onto the one event loop that owns the state.
+"""Serve the official gRPC services with grpcio's threaded server.
 
-To grpcio every method streams its requests: a unary one differs on the wire in nothing, and like this the wait for its
-one message is ours, so that a call whose message never comes can be told from one that works (`call_threads.py`).
+Theory of operation
+===================
+
+The state of the emulator belongs to one event loop, and operations are atomic because none of them waits between
+reading and writing the store. grpcio runs every call in a thread of its own. A call therefore has two halves:
+
+    thread of the call                      event loop
+    ------------------                      ----------
+    receive a message from the client
+    LoopWork.start(coroutine)       ---->   decode, run the operation
+    LoopWork.result() waits         <----   result or ApiError
+    encode trailers, send the answer
+
+Threads are used instead of `grpc.aio` because they were measured to be faster, the hop included.
+
+Guarantees
+----------
+
+1. Operations run on the loop only. The thread of a call touches nothing of the state. What threads share is
+   `Receiving`, `CallThreads` and the table of the teams last seen.
+2. When a client cancels a call, or its deadline passes, the task on the loop is cancelled. `LoopWork` sees to it also
+   when the cancel comes before the task has begun.
+3. A download sends one piece at a time, and an upload asks for one message at a time, each when the operation wants
+   it. The memory of a call is bounded by one message, and that of all uploads together by `Receiving`.
+4. Calls that wait for their clients do not keep others from being served: see `call_threads.py`.
+5. A refusal is sent as the status of the call, with trailers that say what the headers of REST say. The journal has
+   every call of the API, also of methods that are not served.
+
+Decisions
+---------
+
+- Handlers are built from the descriptors of `proto/`, not from generated servicers: the streaming kind is read off the
+  descriptor, and messages go in and out as bytes, so that the pipeline decides when to decode (a call with a wrong key
+  is refused before that).
+- To grpcio every method streams its requests. On the wire a unary one is no different, and the wait for its one
+  message then happens in our code: a call whose message never comes can be told from one that works.
+- A large message is decoded in another thread, or it would hold up the loop.
+- xai-sdk may send `UploadFile` without a key on a connection whose other calls have one, so the team last seen on each
+  connection is remembered, for a bounded number of connections.
 """
 
 from __future__ import annotations
