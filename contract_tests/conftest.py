@@ -259,10 +259,11 @@ def writer(pytestconfig: pytest.Config) -> Client:
 
 @pytest.fixture
 def rest(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: Target) -> RestClient:
-    """The REST API, beside which a test holds another client."""
+    """The REST API over the transport of the test, else beside another client; its calls are counted and recorded."""
     clients = pytestconfig.stash[CLIENTS]
-    found = RestClient(target, clients.transport("httpx"))
-    return cast(RestClient, instrumented(found, clients.target.budget, request.node.stash[STEPS]))
+    is_own = "transport" in request.fixturenames
+    transport = request.getfixturevalue("transport") if is_own else clients.transport("httpx")
+    return cast(RestClient, instrumented(RestClient(target, transport), target.budget, request.node.stash[STEPS]))
 
 
 @pytest.fixture

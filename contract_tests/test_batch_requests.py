@@ -16,6 +16,8 @@ from .clients.models import ApiError
 from .clients.rest import RestClient
 from .target import Target
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 Json = dict[str, Any]
 LINE = {
     "custom_id": "b",
@@ -41,11 +43,6 @@ BAD_LINES: tuple[tuple[Json | str, str], ...] = (
     ("[]", "line 2"),
     ("not JSON", "line 2: invalid JSON"),
 )
-
-
-def client_of(target: Target, transport: Transport) -> RestClient:
-    """The REST API, over the transport of the case."""
-    return RestClient(target, transport)
 
 
 def finished(rest: RestClient, target: Target, batch: str) -> Json:
@@ -79,9 +76,8 @@ def results_of(rest: RestClient, target: Target, name: str, requests: dict[str, 
     refusing=("batches.create",),
     destructive=True,
 )
-def test_lines(transport: Transport, target: Target, name: str) -> None:
+def test_lines(rest: RestClient, target: Target, name: str) -> None:
     """Each member of a line is validated; one invalid line cancels the batch, with the reason, and adds no request."""
-    rest = client_of(target, transport)
     made = {}
     for number, (change, words) in enumerate(BAD_LINES):
         line = change if isinstance(change, str) else json.dumps(LINE | change)
@@ -104,9 +100,8 @@ def test_lines(transport: Transport, target: Target, name: str) -> None:
     source="Batch guide: URLs of a line",
     destructive=True,
 )
-def test_kinds(transport: Transport, target: Target, name: str) -> None:
+def test_kinds(rest: RestClient, target: Target, name: str) -> None:
     """A line has one of the URLs of the guide, and its request the endpoint, model and result of that kind."""
-    rest = client_of(target, transport)
     kinds = (
         ("/v1/chat/completions", LINE["body"], "chat_get_completion"),
         ("/v1/responses", {"model": MODEL, "input": "Say a."}, "chat_get_completion"),
@@ -137,9 +132,8 @@ def test_kinds(transport: Transport, target: Target, name: str) -> None:
     refusal="content differs",
     destructive=True,
 )
-def test_equal(transport: Transport, target: Target, name: str) -> None:
+def test_equal(rest: RestClient, name: str) -> None:
     """A request is compared by value: the order and spelling of its members do not matter, their values do."""
-    rest = client_of(target, transport)
     batch = rest.create_batch(f"{name}batch").id
     message = {"role": "user", "content": "Say a."}
     first = {"model": MODEL, "messages": [message], "temperature": 1, "max_tokens": 5}
@@ -175,9 +169,8 @@ def test_equal(transport: Transport, target: Target, name: str) -> None:
     source="Batch guide: a request that cannot be processed fails alone; two of the messages observed live, 2026-08",
     destructive=True,
 )
-def test_failing(transport: Transport, target: Target, name: str) -> None:
+def test_failing(rest: RestClient, target: Target, name: str) -> None:
     """A request that asks for what cannot be fails alone, and its error names what is wrong."""
-    rest = client_of(target, transport)
     say = chat_request("Say a.")
     image = {"model": "grok-imagine-image", "prompt": "A kettle."}
     video = {"model": "grok-imagine-video", "prompt": "A stove."}
@@ -208,9 +201,8 @@ def test_failing(transport: Transport, target: Target, name: str) -> None:
     source="OpenAPI: chat completions, image and video generation: n, usage, duration",
     destructive=True,
 )
-def test_members(transport: Transport, target: Target, name: str) -> None:
+def test_members(rest: RestClient, target: Target, name: str) -> None:
     """Results have as many choices, images and seconds as were asked for, and usage and costs that follow from them."""
-    rest = client_of(target, transport)
     short, long = (chat_request(text) for text in ("Say a.", "Say a. " * 40))
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     seen = {"model": MODEL, "messages": [{"role": "user", "content": [{"type": "text", "text": "Look."}, picture]}]}
@@ -267,9 +259,8 @@ def test_members(transport: Transport, target: Target, name: str) -> None:
     control=True,
     destructive=True,
 )
-def test_forms(transport: Transport, target: Target, name: str) -> None:
+def test_forms(rest: RestClient, target: Target, name: str) -> None:
     """The emulator's own response has the form that the request demands: JSON, a schema, or a call of a tool."""
-    rest = client_of(target, transport)
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     function = {"name": "look_up", "parameters": schema}
     tool = {"tools": [{"type": "function", "function": function}]}
@@ -308,9 +299,8 @@ def test_forms(transport: Transport, target: Target, name: str) -> None:
     source="OpenAPI: image and video generation: response_format, storage_options; Batch guide: media URLs",
     destructive=True,
 )
-def test_media(transport: Transport, target: Target, name: str) -> None:
+def test_media(rest: RestClient, transport: Transport, target: Target, name: str) -> None:
     """Media come as a URL or in base64, each image its own, and are stored as files of the team where that is asked."""
-    rest = client_of(target, transport)
     image = {"model": "grok-imagine-image", "prompt": "A kettle."}
     video = {"model": "grok-imagine-video", "prompt": "A stove.", "duration": 1}
     stored = {"storage_options": {"filename": f"{name}a.png", "expires_after": 7200, "public_url": True}}
@@ -357,9 +347,8 @@ def test_media(transport: Transport, target: Target, name: str) -> None:
     refusal="content differs",
     destructive=True,
 )
-def test_ids(transport: Transport, target: Target, name: str) -> None:
+def test_ids(rest: RestClient, name: str) -> None:
     """One call adds all of its requests or none: an invalid one, or one id with two contents, adds nothing."""
-    rest = client_of(target, transport)
     batch = rest.create_batch(f"{name}batch").id
     a, b = ({"chat_get_completion": chat_request(f"Say {word}.")} for word in "ab")
     image = {"image_generation": {"prompt": "A kettle."}}

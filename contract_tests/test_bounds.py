@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from .case import Case
-from .clients.http import Transport
 from .clients.models import ApiError
 from .clients.rest import RestClient
-from .target import Target
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 Call = Callable[[RestClient, str, int], Any]  # with the prefix of names, and the size
 
@@ -150,10 +150,9 @@ def bound(id: str, operation: str, most: int, refused: int, call: Call, limit: s
 
 
 @pytest.mark.parametrize(("most", "refused", "call"), [bound(*row) for row in BOUNDS])
-def test_bound(transport: Transport, target: Target, name: str, most: int, refused: int, call: Call) -> None:
+def test_bound(rest: RestClient, name: str, most: int, refused: int, call: Call) -> None:
     """The sentence of the case."""
-    client = RestClient(target, transport)
-    call(client, name, most)
+    call(rest, name, most)
     with pytest.raises(ApiError) as error:
-        call(client, name, refused)
+        call(rest, name, refused)
     assert error.value.kind in ("invalid", "too_large"), error.value

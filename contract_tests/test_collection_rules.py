@@ -13,6 +13,8 @@ from .clients.models import ApiError
 from .clients.rest import RestClient
 from .target import Target
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 CHARS = {"max_chunk_size_chars": 300, "chunk_overlap_chars": 30}
 # Spellings of one chunk configuration and of null members, which the JSON of protobuf allows.
 SPELLINGS: tuple[dict[str, Any], ...] = (
@@ -44,9 +46,8 @@ WRONG_TYPES: tuple[dict[str, Any], ...] = (
     source="protobuf: ProtoJSON; Collections reference: parameters of lists",
     refusal="wrong type",
 )
-def test_spellings(transport: Transport, target: Target, name: str) -> None:
+def test_spellings(rest: RestClient, name: str) -> None:
     """Bodies and queries are read as ProtoJSON: names in both cases, enum numbers, numbers as strings, and nulls."""
-    rest = RestClient(target, transport)
     made = []
     for number, body in enumerate(SPELLINGS):
         found = rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}{number}", **body})
@@ -87,9 +88,8 @@ def test_spellings(transport: Transport, target: Target, name: str) -> None:
     source="Collections guide: metadata fields; Collections reference",
     refusal="required field",
 )
-def test_field_rules(transport: Transport, target: Target, name: str) -> None:
+def test_field_rules(rest: RestClient, name: str) -> None:
     """Required and unique fields hold for every way to add a document, and a definition that goes frees its values."""
-    rest = RestClient(target, transport)
     definitions: list[dict[str, Any]] = [{"key": "isbn", "required": True, "unique": True}, {"key": "author"}]
     collection = rest.create_collection(f"{name}notes", fields=definitions).id
     files = [rest.upload_file(b"x", f"{name}{word}.txt").id for word in "abc"]
@@ -136,9 +136,8 @@ BLAKE3 = {b"The kettle.": "5fd5ac8bb1ac3f3e18cded6ab1190661001713f1320a31b07b332
     evidence="documented",
     source="Collections reference: file_metadata; REST reference: the hash is BLAKE3",
 )
-def test_members(transport: Transport, target: Target, name: str) -> None:
+def test_members(rest: RestClient, name: str) -> None:
     """Equal contents have equal hashes and others have others; names, types and sizes are those of the file."""
-    rest = RestClient(target, transport)
     collection = rest.create_collection(f"{name}notes").id
     contents = {"a.txt": b"The kettle.", "b.md": b"The kettle.", "c.csv": b"a,b\n1,2\n", "d.txt": b"x" * 5000}
     types = {"a.txt": "text/plain", "b.md": "text/markdown", "c.csv": "text/csv", "d.txt": "text/plain"}
@@ -164,9 +163,8 @@ def test_members(transport: Transport, target: Target, name: str) -> None:
     source="a file that is announced has no content yet",
     refusal="not complete",
 )
-def test_incomplete(transport: Transport, target: Target, name: str) -> None:
+def test_incomplete(rest: RestClient, transport: Transport, target: Target, name: str) -> None:
     """A file whose upload is not complete cannot become a document."""
-    rest = RestClient(target, transport)
     collection = rest.create_collection(f"{name}notes").id
     body = {"name": f"{name}a.txt", "content_type": "text/plain"}
     url = f"{target.base_url}/v1/files:initialize"
@@ -187,9 +185,8 @@ def test_incomplete(transport: Transport, target: Target, name: str) -> None:
     source="a file that has expired is gone from its collections",
     control=True,
 )
-def test_expiry(transport: Transport, target: Target, name: str) -> None:
+def test_expiry(rest: RestClient, target: Target, name: str) -> None:
     """At the second of a file's expiry its document is gone from lists and counts of each of its collections."""
-    rest = RestClient(target, transport)
     target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
     ids = [rest.create_collection(f"{name}{word}").id for word in "ab"]
     short = rest.upload_file(b"The kettle.", f"{name}a.txt", expires_after=3600).id
@@ -216,9 +213,8 @@ ROWS = "name,colour\n" + "".join(f"thing-{number:02},colour-{number:02}\n" for n
     evidence="assumed",
     source="Collections reference: table_configuration; that rows stay whole is its purpose",
 )
-def test_tables(transport: Transport, target: Target, name: str) -> None:
+def test_tables(rest: RestClient, target: Target, name: str) -> None:
     """A table is cut between its rows, and every chunk begins with the header row."""
-    rest = RestClient(target, transport)
     sizes = {"max_chunk_size_tokens": 60}
     body = {"collection_name": f"{name}notes", "chunk_configuration": {"table_configuration": sizes}}
     collection = rest.json("POST", "/v1/collections", json_body=body)["collection_id"]
@@ -261,9 +257,8 @@ CUTS: tuple[tuple[str, dict[str, int], str, str, str], ...] = (
     evidence="assumed",
     source="Collections reference: chunk_configuration; where each strategy cuts is not documented in detail",
 )
-def test_strategies(transport: Transport, target: Target, name: str) -> None:
+def test_strategies(rest: RestClient, target: Target, name: str) -> None:
     """Each strategy counts in its own unit, cuts at its own boundaries, and loses nothing of the text."""
-    rest = RestClient(target, transport)
     for number, (strategy, sizes, text, unit, start) in enumerate(CUTS):
         configuration = {f"{strategy}_configuration": sizes}
         body = {"collection_name": f"{name}{number}", "chunk_configuration": configuration}
@@ -311,9 +306,8 @@ IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     source="Collections reference: chunk_configuration; no text can be cut by these",
     refusal="configuration",
 )
-def test_impossible(transport: Transport, target: Target, name: str) -> None:
+def test_impossible(rest: RestClient, name: str) -> None:
     """A chunk configuration that cannot be is 400 for create and for update, and so is an empty name."""
-    rest = RestClient(target, transport)
     made = rest.create_collection(f"{name}notes").id
     before = rest.json("GET", f"/v1/collections/{made}")
     for configuration in IMPOSSIBLE:
@@ -347,9 +341,8 @@ def test_impossible(transport: Transport, target: Target, name: str) -> None:
     evidence="assumed",
     source="files.update has no published contract; a document is found by the content and name of its file",
 )
-def test_reindexed(transport: Transport, target: Target, name: str) -> None:
+def test_reindexed(rest: RestClient, target: Target, name: str) -> None:
     """A renamed file is found by its new name where names are injected, and a re-indexed one by its new chunks."""
-    rest = RestClient(target, transport)
     body = {
         "collection_name": f"{name}notes",
         "chunk_configuration": {"chars_configuration": {"max_chunk_size_chars": 50}, "inject_name_into_chunks": True},

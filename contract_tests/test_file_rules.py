@@ -13,6 +13,8 @@ from .clients.models import ApiError
 from .clients.rest import RestClient
 from .target import Target
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 OCTETS = "application/octet-stream"
 # The declared type, the name, and the type that the file has.
 TYPES = (
@@ -36,9 +38,8 @@ TYPES = (
     evidence="assumed",
     source="files.proto: content_type; how a declared type and an extension combine is not documented",
 )
-def test_types(transport: Transport, target: Target, name: str) -> None:
+def test_types(rest: RestClient, name: str) -> None:
     """A file has its declared type in lower case, without parameters; else, and for bytes, that of its extension."""
-    rest = RestClient(target, transport)
     for declared, filename, expected in TYPES:
         file = rest.upload_file(b"x", f"{name}{filename}", content_type=declared).id
         found = rest.list_files(filter=f'file_id = "{file}" AND content_type = "{expected}"').items
@@ -56,9 +57,8 @@ GOOD_NAMES = ("a..b", "..a", "a...", ".a", "a b", "ä'(1).txt", "文書.txt", "�
     source="files.proto and REST reference: rules of names; files.update has no published contract",
     refusal="filename",
 )
-def test_names(transport: Transport, target: Target, name: str) -> None:
+def test_names(rest: RestClient, name: str) -> None:
     """A name with control characters, quotes, semicolons, backslashes or parent folders is 400; others are kept."""
-    rest = RestClient(target, transport)
     file = rest.upload_file(b"x", f"{name}a.txt").id
     for bad in BAD_NAMES:
         with pytest.raises(ApiError) as error:
@@ -76,9 +76,8 @@ def test_names(transport: Transport, target: Target, name: str) -> None:
     evidence="assumed",
     source="files.update has no published contract; Public URL guide: types with public URLs",
 )
-def test_renamed_type(transport: Transport, target: Target, name: str) -> None:
+def test_renamed_type(rest: RestClient, transport: Transport, name: str) -> None:
     """A new name gives a file the type of its extension; one of a type without public URLs loses its own."""
-    rest = RestClient(target, transport)
     file = rest.upload_file(b"x", f"{name}a.png").id
     url = rest.create_public_url(file).url
 
@@ -100,9 +99,8 @@ def test_renamed_type(transport: Transport, target: Target, name: str) -> None:
     source="files.update has no published contract; the expiry counts from the update, as that of an upload",
     control=True,
 )
-def test_updated_expiry(transport: Transport, target: Target, name: str) -> None:
+def test_updated_expiry(rest: RestClient, target: Target, name: str) -> None:
     """A file whose expiry is updated lives until the new one, whether that is earlier or later."""
-    rest = RestClient(target, transport)
     target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
     earlier, later, kept = (rest.upload_file(b"x", f"{name}{word}", expires_after=7200).id for word in "abc")
 
@@ -145,9 +143,8 @@ def test_updated_expiry(transport: Transport, target: Target, name: str) -> None
     refusal="expires_after",
     control=True,
 )
-def test_public_urls(transport: Transport, target: Target, name: str) -> None:
+def test_public_urls(rest: RestClient, transport: Transport, target: Target, name: str) -> None:
     """A public URL keeps its address with a new expiry, never outlives its file, and serves only its own address."""
-    rest = RestClient(target, transport)
     target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
     now = 1_935_817_689  # a fixed point to measure from
     file = rest.upload_file(b"PNG", f"{name}a.png", expires_after=20_000, content_type="image/png").id
@@ -193,9 +190,8 @@ def test_public_urls(transport: Transport, target: Target, name: str) -> None:
     source="OpenAPI: GET /v1/files; how it rejects other values is not documented",
     refusal="token",
 )
-def test_parameters(transport: Transport, target: Target, name: str) -> None:
+def test_parameters(rest: RestClient, name: str) -> None:
     """A page token is valid for its own order, sort key and filter; unknown values of parameters are 400."""
-    rest = RestClient(target, transport)
     for number in range(3):
         rest.upload_file(b"x" * number, f"{name}{number}.txt")
     filter = f'name:"{name}"'
@@ -246,9 +242,8 @@ TEXTS: tuple[tuple[str, bytes, str | None, tuple[str, ...], tuple[str, ...]], ..
     evidence="assumed",
     source="OpenAPI: GET /v1/files/{file_id}/content, format; what is extracted from which type is not documented",
 )
-def test_texts(transport: Transport, target: Target, name: str) -> None:
+def test_texts(rest: RestClient, name: str) -> None:
     """format=text returns text files as they are, and the readable text of HTML."""
-    rest = RestClient(target, transport)
     for filename, content, whole, present, absent in TEXTS:
         file = rest.upload_file(content, f"{name}{filename}").id
         text = rest.call("GET", f"/v1/files/{file}/content", query={"format": "text"}).body.decode()
@@ -263,9 +258,8 @@ def test_texts(transport: Transport, target: Target, name: str) -> None:
     evidence="assumed",
     source="HTTP: content types and lengths; x-request-id is on every response of the live service",
 )
-def test_headers(transport: Transport, target: Target, name: str) -> None:
+def test_headers(rest: RestClient, name: str) -> None:
     """Each response has its content type, its length and a request id of its own."""
-    rest = RestClient(target, transport)
     made = rest.call("POST", "/v1/files", form=[("file", FilePart(f"{name}a.txt", b"12345"))])
     file = made.json()["id"]
     shown = rest.call("GET", f"/v1/files/{file}")
@@ -303,9 +297,8 @@ RANGES: tuple[tuple[str, tuple[int, int] | tuple[()] | None], ...] = (
     evidence="assumed",
     source="RFC 9110, section 14; that the service serves ranges is not documented",
 )
-def test_ranges(transport: Transport, target: Target, name: str) -> None:
+def test_ranges(rest: RestClient, transport: Transport, target: Target, name: str) -> None:
     """A Range header selects a part of the content, with its place; one that cannot be satisfied is 416."""
-    rest = RestClient(target, transport)
     content = bytes(number % 251 for number in range(SIZE))
     file = rest.upload_file(content, f"{name}a.png").id
     url = rest.create_public_url(file).url

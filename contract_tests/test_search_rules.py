@@ -8,10 +8,11 @@ import pytest
 
 from . import matchers
 from .case import case
-from .clients.http import Transport
 from .clients.models import ApiError
 from .clients.rest import RestClient
 from .target import Target
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 OPENAPI = "OpenAPI: POST /v1/documents/search"
 UNKNOWN = "collection_00000000-0000-4000-8000-000000000000"
@@ -91,9 +92,9 @@ QUERIES: tuple[tuple[str, set[str]], ...] = (
     evidence="assumed",
     source="OpenAPI: keyword retrieval finds exact words; what stands between words and how phrases count is assumed",
 )
-def test_words(transport: Transport, target: Target, name: str) -> None:
+def test_words(rest: RestClient, target: Target, name: str) -> None:
     """Keyword retrieval finds each word of a query in any case, numbers and ids as they are written, and phrases."""
-    library = Library(RestClient(target, transport), target, name, WORDS)
+    library = Library(rest, target, name, WORDS)
     for query, expected in QUERIES:
         found = library.found(query)
         assert set(found) == expected, f"{query} finds {found}"
@@ -108,9 +109,8 @@ def test_words(transport: Transport, target: Target, name: str) -> None:
     source=f"{OPENAPI}, source",
     refusal="not found",
 )
-def test_sources(transport: Transport, target: Target, name: str) -> None:
+def test_sources(rest: RestClient, target: Target, name: str) -> None:
     """Every collection of a source has to exist; one that is named twice, or is empty, changes nothing."""
-    rest = RestClient(target, transport)
     library = Library(rest, target, name, WORDS)
     empty = rest.create_collection(f"{name}empty").id
     expected = library.matches("kettle copper")
@@ -136,9 +136,9 @@ def test_sources(transport: Transport, target: Target, name: str) -> None:
     evidence="documented",
     source=f"{OPENAPI}: limit, scores, and the order of matches",
 )
-def test_limits(transport: Transport, target: Target, name: str) -> None:
+def test_limits(rest: RestClient, target: Target, name: str) -> None:
     """In each mode a limit cuts the same ranking, scores descend, and every read gives the same matches."""
-    library = Library(RestClient(target, transport), target, name, WORDS)
+    library = Library(rest, target, name, WORDS)
     query = "copper kettle ferns"
     for mode in ("keyword", "semantic", "hybrid"):
         deep: dict[str, Any] = {
@@ -184,10 +184,10 @@ GROUPS: tuple[tuple[dict[str, Any], set[str]], ...] = (
     evidence="assumed",
     source=f"{OPENAPI}, group_by; how missing values group and sort is not documented",
 )
-def test_groups(transport: Transport, target: Target, name: str) -> None:
+def test_groups(rest: RestClient, target: Target, name: str) -> None:
     """Groups keep the k smallest or largest values, numbers as numbers; records without the key are one group."""
     texts = {word: f"The kettle {word}." for word in RECORDS}
-    library = Library(RestClient(target, transport), target, name, texts, **RECORDS)
+    library = Library(rest, target, name, texts, **RECORDS)
     for group_by, expected in GROUPS:
         found = library.found("kettle", group_by=group_by)
         assert set(found) == expected, f"{group_by} keeps {found}"
@@ -223,11 +223,11 @@ COMPARISONS: tuple[tuple[str, set[str]], ...] = (
     evidence="assumed",
     source=f"{OPENAPI}, filter; AIP-160; which texts compare as numbers is not documented",
 )
-def test_values(transport: Transport, target: Target, name: str) -> None:
+def test_values(rest: RestClient, target: Target, name: str) -> None:
     """Values that spell numbers compare as numbers, with signs, fractions and exponents; null finds missing values."""
     fields = {word: {"value": value} for word, value in NUMBERS.items()}
     texts = {word: f"The kettle {word}." for word in [*NUMBERS, "h"]}
-    library = Library(RestClient(target, transport), target, name, texts, **fields)
+    library = Library(rest, target, name, texts, **fields)
     for filter, expected in COMPARISONS:
         for mode in ("keyword", "semantic"):
             found = library.found("kettle", mode, filter=filter, limit=20)
@@ -240,10 +240,10 @@ def test_values(transport: Transport, target: Target, name: str) -> None:
     evidence="assumed",
     source="chunks of equal scores come in the order in which they were indexed",
 )
-def test_ties(transport: Transport, target: Target, name: str) -> None:
+def test_ties(rest: RestClient, target: Target, name: str) -> None:
     """Equal chunks have equal scores, and come in the order in which they were added, whatever the limit."""
     texts = dict.fromkeys("cabd", "The kettle is warm.")
-    library = Library(RestClient(target, transport), target, name, texts)
+    library = Library(rest, target, name, texts)
     for mode in ("keyword", "semantic", "hybrid"):
         for limit in (1, 2, 4, 10):
             assert library.found("kettle", mode, limit=limit) == list("cabd")[:limit], (mode, limit)
@@ -255,9 +255,9 @@ def test_ties(transport: Transport, target: Target, name: str) -> None:
     evidence="assumed",
     source="OpenAPI: reciprocal rank fusion; the formula is that of its paper (SIGIR 2009)",
 )
-def test_formula(transport: Transport, target: Target, name: str) -> None:
+def test_formula(rest: RestClient, target: Target, name: str) -> None:
     """A fused score is the sum of weight / (k + rank) of both rankings, for every k and every weight."""
-    library = Library(RestClient(target, transport), target, name, WORDS)
+    library = Library(rest, target, name, WORDS)
     query = "copper kettle"
     ranks: list[dict[str, int]] = []
     for mode in ("semantic", "keyword"):
