@@ -19,7 +19,7 @@ from emulator.core.error_hints import RULES
 from emulator.core.errors import WIRE
 from emulator.core.limits import DEFAULTS, GIB, KIB, MIB, RELAXED, ROWS
 from emulator.core.profiles import PROFILES, Profile
-from emulator.domain.chaos import CHAOS_FLAGS
+from emulator.domain.chaos import CHAOS_FLAGS, OBSERVED
 from emulator.operations import OPERATIONS
 from emulator.pipeline.error_catalog import RECORDED
 from emulator.rest.routes import NOT_EMULATED as NO_PATHS
@@ -323,8 +323,10 @@ def _refusals() -> Iterator[str]:
 
 def _chaos() -> Iterator[str]:
     yield "## Chaos\n"
-    yield "`--chaos SEED` turns all flags on, `--chaos SEED:small_pages,lag` only those named.\n"
-    yield from table(("Flag", "What it does"), ((f"`{word}`", flag.value) for word, flag in CHAOS_FLAGS.items()))
+    yield "`--chaos SEED` turns on the flags that stay within the documented contract, `--chaos SEED:small_pages,lag` only"
+    yield "those named. Flags marked *named only* were seen on the live service and contradict its documentation.\n"
+    rows = ((f"`{word}`", flag.value, "named only" if flag in OBSERVED else "") for word, flag in CHAOS_FLAGS.items())
+    yield from table(("Flag", "What it does", ""), rows)
 
 
 def _sentence(text: str) -> str:

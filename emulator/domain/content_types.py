@@ -7,6 +7,8 @@ import re
 UNKNOWN = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+0-9a-z-]{1,127}/[!#$&^_.+0-9a-z-]{1,127}")  # RFC 6838 §4.2
 
+_OFFICE = ("application/vnd.openxmlformats-", "application/vnd.ms-", "application/msword", "application/vnd.oasis.")
+
 BY_EXTENSION: dict[str, str] = {
     "txt": "text/plain", "text": "text/plain", "log": "text/plain", "md": "text/markdown", "markdown": "text/markdown",
     "rst": "text/x-rst", "csv": "text/csv", "tsv": "text/tab-separated-values", "html": "text/html", "htm": "text/html",
@@ -51,3 +53,12 @@ def choose(declared: str | None, filename: str) -> str:
     """
     essence = (declared or "").partition(";")[0].strip().lower()
     return essence if _MEDIA_TYPE.fullmatch(essence) and essence != UNKNOWN else of_filename(filename)
+
+
+def sniffed(filename: str) -> str:
+    """The content type that the live service gave an upload in April 2026, whatever its part declared.
+
+    Office files became bytes of no known type; text and PDF files kept the type of their extension.
+    """
+    found = of_filename(filename)
+    return UNKNOWN if found.startswith(_OFFICE) else found

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from emulator.core.clock import later
 from emulator.core.import_callable import words_of
 from emulator.core.limits import Limits, exceeds, utf8_bytes
+from emulator.domain import content_types
+from emulator.domain.chaos import ChaosFlag
 from emulator.domain.chunks import IndexedChunk
 from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import (
@@ -23,7 +25,7 @@ from emulator.domain.speeds import pause
 from emulator.domain.transitions import step
 from emulator.search.embedding.error import EmbedderError
 from emulator.search.extraction.readers import Processes
-from emulator.search.extraction.result import ExtractionError
+from emulator.search.extraction.result import NOT_SUPPORTED, ExtractionError
 from emulator.state.world import Team, World
 from emulator.store.jobs import Job
 
@@ -194,6 +196,9 @@ async def read(world: World, team: Team, document: Document, collection: Collect
     from emulator.search.extraction.extract import is_large
 
     file, readers, limits = document.file, world.readers, team.limits
+    has_lost_type = team.chaos is not None and team.chaos.has(ChaosFlag.SNIFFED_CONTENT_TYPES)
+    if has_lost_type and file.content_type == content_types.UNKNOWN:
+        raise ExtractionError(NOT_SUPPORTED)
     path = world.store.blobs.path(file.blob)
     return await readers.run(
         lambda: cut(path, document, collection, limits, readers.processes),

@@ -13,7 +13,7 @@ from emulator.core.limits import parse_value
 from emulator.core.profiles import PROFILES
 from emulator.core.redaction import REDACTED, redact_url
 from emulator.domain import chaos
-from emulator.domain.chaos import ChaosConfig
+from emulator.domain.chaos import ChaosConfig, ChaosFlag
 from emulator.domain.keys import AuthMode, Key, Plane
 
 SPEEDS = ("instant", "realistic", "manual")
@@ -180,8 +180,10 @@ class Settings(msgspec.Struct, frozen=True):
         None,
         _chaos,
         "SEED[:FLAG,…]",
-        "test clients with behaviours they may not expect, all or some of "
-        f"{', '.join(chaos.CHAOS_FLAGS)}; the same seed repeats the same behaviours",
+        "test clients with behaviours they may not expect: without flags "
+        f"{', '.join(flag.word for flag in ChaosFlag if flag in chaos.DEFAULT_FLAGS)}; only where named "
+        f"{', '.join(flag.word for flag in ChaosFlag if flag in chaos.OBSERVED)}; "
+        "the same seed repeats the same behaviours",
         per_team=True,
     )
     auth: str = _setting("shape", _one_of(*(m.value for m in AuthMode)), "MODE", "shape, strict or open")

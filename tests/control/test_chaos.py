@@ -11,7 +11,7 @@ import pytest
 import xai_sdk
 
 from emulator import Emulator
-from emulator.domain.chaos import CHAOS_FLAGS, ChaosConfig, ChaosFlag, parse
+from emulator.domain.chaos import CHAOS_FLAGS, DEFAULT_FLAGS, ChaosConfig, ChaosFlag, parse
 
 
 def turn_on(control: httpx.Client, *flags: ChaosFlag, seed: str = "7") -> None:
@@ -144,7 +144,8 @@ def test_same_seed_gives_same_responses() -> None:
 def test_chaos_is_set_and_listed_per_team(control: httpx.Client, rest: httpx.Client) -> None:
     """Other teams are not affected; the list has every flag; a null seed turns all off."""
     all_on = control.put("/chaos?team=wild", json={"seed": "x"}).json()
-    assert {flag["name"] for flag in all_on["flags"] if flag["enabled"]} == set(CHAOS_FLAGS)
+    assert {flag["name"] for flag in all_on["flags"] if flag["enabled"]} == {flag.word for flag in DEFAULT_FLAGS}
+    assert {flag["name"] for flag in all_on["flags"]} == set(CHAOS_FLAGS)
     assert all(flag["description"].endswith(".") for flag in all_on["flags"])
     assert not any(flag["enabled"] for flag in control.get("/chaos").json()["flags"])
     assert "x-emulator-fault" not in rest.get("/v1/me").headers
@@ -162,7 +163,7 @@ def test_real_clients_work_under_chaos() -> None:
         assert {file.id for file in client.files.list()} == ids
         assert client.files.content(min(ids)).read() == b"x" * 3000
     final = {ChaosFlag.RATE_LIMITS, ChaosFlag.LAG}  # xai-sdk does not retry after these
-    config = ChaosConfig("3", frozenset(ChaosFlag) - final)
+    config = ChaosConfig("3", DEFAULT_FLAGS - final)
     with Emulator(chaos=str(config)) as emulator:
         sdk = xai_sdk.Client(
             api_key=emulator.api_key,

@@ -6,6 +6,7 @@ import { notice } from "./widgets.js";
 export const EFFECTS = [
   { label: "fails: unavailable (503)", rule: { error: "unavailable" } },
   { label: "fails: too many requests (429)", rule: { error: "rate_limited", retry_after_seconds: 1 } },
+  { label: "fails: internal error (500)", rule: { error: "internal" } },
   { label: "fails: out of credits", rule: { error: "out_of_credits" } },
   { label: "takes two seconds longer", rule: { delay_seconds: 2 } },
   { label: "loses its connection", rule: { drop: "before" } },

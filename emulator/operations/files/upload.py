@@ -9,6 +9,7 @@ import msgspec
 
 from emulator.core.limits import Between, Chars
 from emulator.domain import content_types
+from emulator.domain.chaos import ChaosFlag
 from emulator.domain.files import (
     File,
     UploadStatus,
@@ -65,7 +66,7 @@ def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter
             id=world.new_id(call.team, "file"),
             filename=file.name,
             size=blob.size,
-            content_type=content_types.choose(file.content_type, file.name),
+            content_type=_content_type(call, file),
             hash=blob.digest(),
             blob=blob.name,
             created_at=call.at,
@@ -76,6 +77,12 @@ def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter
         if row.expires_at is not None:
             world.add_job(call.team, "expire_file", row.id, row.expires_at)
     return row
+
+
+def _content_type(call: Call, file: InitializeFile) -> str:
+    if call.chaos is not None and call.chaos.has(ChaosFlag.SNIFFED_CONTENT_TYPES):
+        return content_types.sniffed(file.name)
+    return content_types.choose(file.content_type, file.name)
 
 
 OPERATIONS = (Operation("files.upload", Plane.INFERENCE, UploadFile, upload, "OpenAPI: POST /v1/files"),)

@@ -1,8 +1,8 @@
 """The behaviours that chaos adds to calls (`calls.py`) and to encoded responses (`responses.py`).
 
-Guarantees: every behaviour stays within the documented contract; the same seed and the same sequence of calls of a team
-get the same behaviours; each behaviour that a call meets is named in its `x-emulator-fault`. Internal calls, such as
-those of the console, meet none: their `Call.chaos` is None.
+`observed.py` has those that contradict the documentation. Guarantees: all others stay within it; the same seed and the
+same sequence of calls of a team get the same behaviours; each behaviour that a call meets is named in its
+`x-emulator-fault`. Internal calls, such as those of the console, meet none: their `Call.chaos` is None.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Content, Reader, Stream
 from emulator.pipeline import error_catalog
 from emulator.pipeline.chaos import report
+from emulator.pipeline.chaos.observed import alter_matches
 from emulator.state.world import World
 
 SMALL_PAGE_ITEMS = 3
@@ -68,7 +69,7 @@ def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
     if state.has(ChaosFlag.DRIPS) and isinstance(result, Stream):
         report(call, ChaosFlag.DRIPS)
         return msgspec.structs.replace(result, read=_dripping_deltas(result.read))
-    return result
+    return alter_matches(call, state, result) if call.operation.name == "documents.search" else result
 
 
 def _dripping_deltas(read: Callable[[], AsyncIterator[Any]]) -> Callable[[], AsyncIterator[Any]]:

@@ -10,6 +10,7 @@ import msgspec
 from emulator.domain.chaos import ChaosFlag, ChaosState
 from emulator.operations.base import Call
 from emulator.pipeline.chaos import has_flag, report
+from emulator.pipeline.chaos.observed import with_error_objects
 
 T = TypeVar("T")
 
@@ -30,6 +31,9 @@ def alter_json(call: Call, body: bytes) -> bytes:
     if state is None:
         return body
     value = msgspec.json.decode(body)
+    if state.has(ChaosFlag.ERROR_OBJECTS) and call.operation.name == "batches.list_results":
+        report(call, ChaosFlag.ERROR_OBJECTS)
+        value = with_error_objects(value)
     if _has_unknown_values(call):
         value = _with_unknown_values(call, value)
     if state.has(ChaosFlag.UNKNOWN_FIELDS):

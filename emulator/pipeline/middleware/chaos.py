@@ -8,6 +8,7 @@ from typing import Any
 from emulator.domain.chaos import ChaosState
 from emulator.operations.base import Call
 from emulator.pipeline.chaos.calls import alter_result, hide_new_object, reject_at_random
+from emulator.pipeline.chaos.observed import alter_request
 from emulator.pipeline.middleware import Next
 from emulator.state.world import World
 
@@ -24,8 +25,9 @@ async def _apply(world: World, call: Call, call_next: Next, state: ChaosState) -
 
 
 def hide_new_objects(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
-    """Refuse the first read of a new object. This needs the id, and so the decoded request."""
+    """Refuse the first read of a new object, or alter the request. This needs the decoded request."""
     state = call.chaos
     if state is not None:
+        alter_request(call, state)
         hide_new_object(call, state)
     return call_next(world, call)

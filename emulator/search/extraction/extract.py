@@ -9,7 +9,15 @@ from emulator.domain import content_types
 from emulator.search.extraction.formats import HOW, Format, How, row
 from emulator.search.extraction.process import extract_isolated
 from emulator.search.extraction.readers import Processes
-from emulator.search.extraction.result import BOUNDS, Bounds, Extracted, ExtractionError, readable, within
+from emulator.search.extraction.result import (
+    BOUNDS,
+    NOT_SUPPORTED,
+    Bounds,
+    Extracted,
+    ExtractionError,
+    readable,
+    within,
+)
 from emulator.search.extraction.text import decode, html_text, notebook_text
 
 SMALL_BYTES_MAX = 1024 * 1024  # of what is read at once with any number of others
@@ -65,8 +73,7 @@ def _decode_unknown(data: bytes | Path, content_type: str, filename: str, bounds
     try:
         return within(decode(_bytes(data)), bounds)
     except ExtractionError:
-        kind = content_type or content_types.UNKNOWN
-        raise ExtractionError(f"The file is not text, and files of type {kind} cannot be read.") from None
+        raise ExtractionError(NOT_SUPPORTED) from None
 
 
 def _bytes(data: bytes | Path) -> bytes:

@@ -42,6 +42,10 @@ class Bounds(msgspec.Struct, frozen=True):
 BOUNDS = Bounds()
 
 
+# Observed live, 2026-04, of Office files whose content type was lost; no other sentence is known.
+NOT_SUPPORTED = "File format not supported. The file does not contain readable text."
+
+
 class ExtractionError(ValueError):
     """A document has no text that can be indexed: `str()` is the sentence its error message tells the user."""
 

@@ -51,7 +51,7 @@ def test_a_file_on_disk_is_read_like_its_bytes(tmp_path: Path) -> None:
         (b"PK\3\4", "application/zip", "a.zip", "upload the files in it one by one"),
         (b"\x89PNG", "image/png", "a.png", "is an image"),
         (b"ID3", "", "a.mp3", "is a recording"),
-        (b"\x7fELF\0", "application/octet-stream", "tool", "files of type application/octet-stream cannot be read"),
+        (b"\x7fELF\0", "application/octet-stream", "tool", "format not supported. The file does not"),
         (b"{}", "application/vnd.jupyter", "a.ipynb", "no list of cells"),
         (b'{"cells": ["x"]}', "application/vnd.jupyter", "a.ipynb", "no list of cells"),
         (b"[" * 60_000, "application/vnd.jupyter", "a.ipynb", "nested too deeply"),
