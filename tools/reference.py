@@ -323,8 +323,8 @@ def _refusals() -> Iterator[str]:
 
 def _chaos() -> Iterator[str]:
     yield "## Chaos\n"
-    yield "`--chaos SEED` turns on the flags that stay within the documented contract, `--chaos SEED:small_pages,lag` only"
-    yield "those named. Flags marked *named only* were seen on the live service and contradict its documentation.\n"
+    yield "`--chaos SEED` turns on flags that stay within the documented contract, `--chaos SEED:lag,drips` only those"
+    yield "named. Flags marked *named only* were seen on the live service and contradict its documentation.\n"
     rows = ((f"`{word}`", flag.value, "named only" if flag in OBSERVED else "") for word, flag in CHAOS_FLAGS.items())
     yield from table(("Flag", "What it does", ""), rows)
 
