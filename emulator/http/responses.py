@@ -21,6 +21,7 @@ from starlette import responses
 from starlette.types import Message, Receive, Scope, Send
 
 from emulator.core.errors import ApiError, CallerGone, Kind
+from emulator.core.time_slices import TimeSlices
 from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.requests import transport_of
 from emulator.operations.base import Content
@@ -148,9 +149,10 @@ class SseResponse(Response):
     async def _stream(self, scope: Scope, send: Send) -> None:
         with CancelOnDisconnect(scope):
             async with aclosing(self._events()) as events:  # type: ignore[type-var]
+                slices = TimeSlices()
                 async for event in events:
                     await send({"type": "http.response.body", "body": event, "more_body": True})
-                    await asyncio.sleep(0)
+                    await slices.pause()
 
 
 class FileDownload(StreamingResponse):

@@ -38,7 +38,9 @@ class Echo:
     requests_max = 40
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
-        """Return an echo for each."""
+        """Return an echo for each; a single one that demands no JSON takes less time than a thread."""
+        if len(requests) == 1 and not (requests[0].schema_demanded or requests[0].forced_functions):
+            return [echo(requests[0])]
         return await each_in_threads(echo, requests, threads=1)
 
 

@@ -24,8 +24,7 @@ class FromWholeJson(FromJson, frozen=True):
         limits = call.team.limits
         body = await read_json_body(request, limits)
         self.check_type(request)
-        serde_errors.decode(body, self.shape, limits)
-        return self.make(request.path_params, msgspec.json.decode(body))
+        return self.make(request.path_params, serde_errors.decode_plain(body, self.shape, limits))
 
 
 async def completion_events(stream: Stream) -> AsyncIterator[bytes]:

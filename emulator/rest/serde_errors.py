@@ -31,7 +31,17 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 def decode(body: bytes, shape: type[T], limits: Limits) -> T:
     """The body as a value of a shape, or a refusal: MALFORMED_BODY for bad syntax, MISSHAPEN_BODY for a bad shape."""
+    return _convert(body, parse(body, limits), shape)
+
+
+def decode_plain(body: bytes, shape: type, limits: Limits) -> Any:
+    """The plain JSON values of a body that has a shape, with what the shape does not know; or a refusal, as above."""
     value = parse(body, limits)
+    _convert(body, value, shape)
+    return value
+
+
+def _convert(body: bytes, value: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from emulator.core import ids
-from emulator.domain.batches.chat import Json, messages_of, text_of
+from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.evidence import Search, SearchTool
 from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, names
 from emulator.domain.chat.requests import ModelRequest
@@ -263,7 +263,7 @@ def usage_of(request: ModelRequest, choices: Sequence[Choice], given: Any = None
     """Count and price an answer; what a responder says of its usage goes before what is counted."""
     given = given if isinstance(given, dict) else {}
     images = TOKENS_PER_IMAGE * len(request.images)
-    context = sum(tokens(text_of(message)) for message in messages_of(request.chat)) + images
+    context = sum(tokens(text_of(message)) for message in request.messages) + images
     context += sum(tokens(json.dumps(each)) for each in request.functions)
     prompt = _number(given, "prompt_tokens", context + sum(tokens(search.output) for search in request.evidence))
     completion = _number(given, "completion_tokens", sum(_written(choice) for choice in choices))

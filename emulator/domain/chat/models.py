@@ -179,7 +179,15 @@ def find(name: str, models: tuple[M, ...]) -> M | None:
     return next((model for model in models if name in names(model)), None)
 
 
+def find_language(name: str) -> LanguageModel | None:
+    """Return the language model of a name: every request asks for one."""
+    return _LANGUAGE_MODELS_BY_NAME.get(name)
+
+
 def names(model: Model) -> tuple[str, ...]:
     """Return every name by which a request may ask for a model."""
     retired = model.retired if isinstance(model, LanguageModel) else ()
     return (model.id, *model.aliases, *retired)
+
+
+_LANGUAGE_MODELS_BY_NAME = {name: model for model in LANGUAGE_MODELS for name in names(model)}

@@ -14,7 +14,7 @@ from typing import Any
 from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind
 from emulator.domain.batches.chat import Json, chat_of, messages_of, parts_of, prompt_of
 from emulator.domain.chat.evidence import QUERY_CHARS_MAX, Search
-from emulator.domain.chat.models import LANGUAGE_MODELS, LanguageModel, find
+from emulator.domain.chat.models import LanguageModel, find_language
 
 _DEFAULT_SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION: 6}  # OpenAPI: default of `duration`
 COLLECTION_TOOLS = ("file_search", "collections_search")
@@ -64,7 +64,7 @@ class ModelRequest:
     @cached_property
     def language_model(self) -> LanguageModel:
         """The model that answers, which is the one of the table that prices the answer."""
-        found = find(self.model, LANGUAGE_MODELS) or find(DEFAULT_MODEL, LANGUAGE_MODELS)
+        found = find_language(self.model) or find_language(DEFAULT_MODEL)
         assert found is not None
         return found
 
@@ -187,6 +187,11 @@ class ModelRequest:
         wanted = self.chat.get("response_format")
         kind = wanted.get("type") if isinstance(wanted, dict) else None
         return kind if kind in ("json_object", "json_schema") else "text"
+
+    @property
+    def schema_demanded(self) -> bool:
+        """Whether the answer is an instance of a schema, which may be large."""
+        return self.result_kind is ResultKind.CHAT and self.format == "json_schema"
 
     @property
     def schema(self) -> Any:

@@ -12,7 +12,7 @@ from emulator.core.errors import ApiError, Kind, invalid
 from emulator.core.limits import Limits
 from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.answers import usage_of
-from emulator.domain.chat.models import LANGUAGE_MODELS, LanguageModel, find
+from emulator.domain.chat.models import LanguageModel, find_language
 from emulator.domain.chat.requests import ModelRequest
 
 LIVE_SEARCH = (
@@ -26,7 +26,7 @@ _PARTS = ("text", "image_url", "file", "text_file")
 def require_model(name: Any) -> LanguageModel:
     """Return the language model of a name, or refuse."""
     name = name if isinstance(name, str) and name else _LATEST
-    model = find(name, LANGUAGE_MODELS)
+    model = find_language(name)
     if model is None:
         raise invalid(f"Model not found: {name[:200]}", rule="model_not_found", param="model")
     return model

@@ -24,7 +24,7 @@ def new_answer_id(world: World, call: Call) -> str:
 async def answer(world: World, call: Call, request: ModelRequest, *, id: str | None = None) -> Answer:
     """Answer a request that was checked. Raises ApiError for what is not found, and for a responder that fails."""
     evidence = await gather(world, call.team, call.at, request)
-    asked = dataclasses.replace(request, evidence=evidence)
+    asked = dataclasses.replace(request, evidence=evidence) if evidence else request
     try:
         responder = world.responder(call.team)
     except ValueError as error:
