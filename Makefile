@@ -73,7 +73,7 @@ load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for gr
 	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)
 
 # The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).
-KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --destructive --node-packages=tests/node
+KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --destructive --paid --node-packages=tests/node
 JUDGE = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m emulator exec -- $(1)/bin/python $(KIT) \
   --record=$(STAMPS)/$(2).json $(3) $(ARGS) contract_tests
 

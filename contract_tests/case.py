@@ -16,6 +16,8 @@ FEATURES = {
     "collections": "collections and their documents, with a management key",
     "search": "search in documents, with both keys",
     "batches": "the Batch API",
+    "models": "the lists of models, and the tokenizer",
+    "chat": "chat completions",
     "faults": "planned faults, of emulators only",
 }
 EVIDENCE = ("documented", "recorded", "assumed", "emulator")
@@ -44,6 +46,7 @@ class Case:
     fault: str | None = None
     slow: bool = False
     destructive: bool = False
+    paid: bool = False
     control: bool = False
     steps: tuple[dict[str, Any], ...] = ()  # of a case that is data
 

@@ -65,6 +65,7 @@ def target_of(config: pytest.Config) -> Target:
         cases=tuple(word.strip() for word in (option("--cases") or "").split(",") if word.strip()),
         slow=option("--slow"),
         destructive=option("--destructive"),
+        paid=option("--paid"),
         case_seconds=_integer(config, "--case-seconds", case_seconds),
         budget=Budget(_integer(config, "--budget", CALLS_MAX), _integer(config, "--run-seconds", run_seconds)),
     )

@@ -58,6 +58,7 @@ class CaseSelection:
             for flag, is_needed in (
                 ("--slow", case.slow and not target.slow),
                 ("--destructive", case.destructive and not target.destructive),
+                ("--paid", case.paid and not target.paid),
             )
             if is_needed
         ]

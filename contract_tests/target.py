@@ -85,6 +85,7 @@ class Target:
     cases: tuple[str, ...] = ()  # the ids, or how they begin; none means all
     slow: bool = False
     destructive: bool = False
+    paid: bool = False
     team: str | None = None  # of an emulator, which has a control plane; None for any other server
     case_seconds: float = CASE_SECONDS
     control_token: str | None = None  # what that control plane asks for, where it asks for one
@@ -108,6 +109,8 @@ class Target:
             return "it is slow: ask for it with --slow"
         if case.destructive and not self.destructive:
             return "it leaves traces or costs money: ask for it with --destructive"
+        if case.paid and not self.paid:
+            return "a model answers, which costs money on a real service: ask for it with --paid"
         if case.control and self.team is None:
             return "it needs an emulator, which can move its clock and plan faults"
         return None

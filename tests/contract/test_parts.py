@@ -192,7 +192,7 @@ def test_step_with_unknown_key_raises() -> None:
     ("word", "value"),
     [
         ("evidence", "rumoured"),
-        ("feature", "chat"),
+        ("feature", "news"),
         ("operations", ()),
         ("feature", "faults"),
         ("evidence", "emulator"),
