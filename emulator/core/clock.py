@@ -70,7 +70,10 @@ class Clock(msgspec.Struct):
 
     def now(self) -> Instant:
         """The team's present instant."""
-        return later(wall(), self.offset) if self.frozen_at is None else self.frozen_at
+        if self.frozen_at is not None:
+            return self.frozen_at
+        instant = wall()
+        return later(instant, self.offset) if self.offset else instant
 
     def advance(self, microseconds: int) -> None:
         """Move forward; a frozen clock stays frozen at the later instant."""

@@ -26,7 +26,7 @@ class CancelOnDisconnect:
 
     def __enter__(self) -> None:
         if self._transport is not None:
-            self._task = asyncio.current_task()
+            self._task = asyncio.current_task(self._transport.loop)
             self._transport.on_lost(self._cancel)
 
     def __exit__(

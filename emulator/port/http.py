@@ -45,6 +45,8 @@ NOT_HTTP, HEAD_TOO_LARGE, NO_TUNNEL, TWO_HOSTS, OTHER_CODING, OTHER_VERSION = (
 class Transport(Protocol):
     """The connection of an ASGI request, found in `scope["extensions"][TRANSPORT]`."""
 
+    loop: asyncio.AbstractEventLoop  # that the request runs on
+
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         """Send a whole response at once. False, and nothing is sent, where the client has to catch up with others."""
 
@@ -86,7 +88,7 @@ class HttpServer:
         """The requests that run now."""
         return self.state.tasks
 
-    async def _run_app(self, scope: Message, receive: Receive, send: Send) -> None:
+    def _run_app(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Run the app, and note for the day of the stop whether its response is an event stream."""
         connection = scope["extensions"][TRANSPORT]
         body: Body = scope["extensions"].pop(BODY)
@@ -99,7 +101,7 @@ class HttpServer:
                 )
             await send(message)
 
-        await self._app(scope, body.receiver(receive), noting_send)
+        return self._app(scope, body.receiver(receive), noting_send)
 
 
 class HttpConnection(HttpToolsProtocol):

@@ -134,7 +134,8 @@ class Rest:
         if request.received and not isinstance(route.read, FromStream):
             envelope.body = request.received
         ignored = _ignored(call, route, request)
-        call.unread = list(ignored)
+        if ignored:
+            call.unread = list(ignored)
         if ignored and call.team.profile.unread_fields is not Reaction.ACCEPT:
             call.warn(f"unknown fields ignored: {_listed(route.operation, ignored)}")
         if call.faults or call.warnings:
@@ -163,9 +164,9 @@ def _credentials(headers: Mapping[bytes, bytes]) -> str | None:
 def _ignored(call: Call, route: Route, request: Request) -> Ignored:
     """Return the fields of a request that the server ignores."""
     read = route.read
-    if isinstance(read, FromJson) and request.received:
+    if request.received and isinstance(read, FromJson):
         return unread_fields(request.received, read.shape, camel_case=isinstance(read, FromProtoJson))
-    if isinstance(read, FromQuery) and request.scope["query_string"]:
+    if request.scope["query_string"] and isinstance(read, FromQuery):
         return unread_parameters(query_names(request, call.team.limits), read.shape)
     return {}
 
