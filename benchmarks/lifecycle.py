@@ -108,7 +108,7 @@ class ListedFiles:
     """A store with many files, asked for pages."""
 
     def __init__(self, count: int) -> None:
-        from emulator.domain.files import UploadStatus
+        from emulator.domain.files import File, UploadStatus
         from emulator.store import Store
 
         self._count = count
@@ -119,16 +119,18 @@ class ListedFiles:
                 scattered = number * 7919 % count
                 self._store.files.insert(
                     "default",
-                    id=f"file_{number}",
-                    filename=f"{scattered:06}.txt",
-                    size=scattered,
-                    content_type="text/plain",
-                    hash="",
-                    blob=str(number),
-                    created_at=number,
-                    expires_at=None,
-                    upload_status=UploadStatus.COMPLETE,
-                    open_for_chunks=False,
+                    File(
+                        id=f"file_{number}",
+                        filename=f"{scattered:06}.txt",
+                        size=scattered,
+                        content_type="text/plain",
+                        hash="",
+                        blob=str(number),
+                        created_at=number,
+                        expires_at=None,
+                        upload_status=UploadStatus.COMPLETE,
+                        open_for_chunks=False,
+                    ),
                 )
 
     def page_seconds(self, sort_by: str, position: float) -> float:

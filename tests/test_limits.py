@@ -20,8 +20,8 @@ from emulator.core.limits import (
     override,
     parse_value,
 )
+from emulator.domain.bounds import rules
 from emulator.operations import OPERATIONS
-from emulator.pipeline.validation import rules
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS

@@ -66,9 +66,9 @@ class File(msgspec.Struct, frozen=True):
     created_at: Instant
     expires_at: Instant | None
     upload_status: UploadStatus
-    open_for_chunks: bool
-    public_url: PublicUrl | None
-    seq: int
+    open_for_chunks: bool = False
+    public_url: PublicUrl | None = None
+    seq: int = 0  # given by the store
 
     def alive(self, now: Instant) -> bool:
         """Whether it is there: it is gone at the very instant it expires, removed or not."""

@@ -164,7 +164,7 @@ async def upload(world: World, call: Call, request: UploadDocument) -> Document:
         collection = get_collection(world, call, request)  # again: it may be gone since the bytes began to arrive
         with world.store.transaction():
             new = InitializeFile(head.name, head.content_type)
-            file = insert_file(world, call, new, blob, UploadStatus.COMPLETE)
+            file = insert_file(world, call.team, call.at, new, blob, UploadStatus.COMPLETE, chaos=call.chaos)
             _put(world, call, collection, file, head.fields)
             indexing.begin(world, call, collection.id, file.id)
     await indexing.settled(world, call)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from emulator.core.clock import Instant
 from emulator.domain.batches.batch import Batch, Phase
 from emulator.domain.paging import Cursor
+from emulator.store.columns import Columns
 from emulator.store.database import Database
 
-_FIELDS = Batch.__struct_fields__  # each is a column
-_COLUMNS = ", ".join(_FIELDS)
+BATCHES = Columns(Batch, "batches", computed={"seq": None})
 _ONE = "team = ? AND id = ?"
-
-
-def _batch(row: tuple[Any, ...]) -> Batch:
-    values = dict(zip(_FIELDS, row, strict=True))
-    return Batch(**{**values, "phase": Phase(values["phase"]), "cancel_reverts": bool(values["cancel_reverts"])})
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -45,30 +38,14 @@ class Batches:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def insert(
-        self,
-        team: str,
-        *,
-        id: str,
-        name: str,
-        created_at: Instant,
-        expires_at: Instant,
-        created_by: str,
-        input_file_id: str | None = None,
-        input_blob: str | None = None,
-    ) -> None:
-        """Add a batch without requests; one with an input file begins by reading that."""
-        phase = Phase.OPEN if input_blob is None else Phase.VALIDATING
-        self._db.write(
-            "INSERT INTO batches (team, id, name, created_at, expires_at, created_by, input_file_id, input_blob, "
-            "phase) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (team, id, name, created_at, expires_at, created_by, input_file_id, input_blob, phase.value),
-        )
+    def insert(self, team: str, batch: Batch) -> None:
+        """Add a batch; its number is the store's to give."""
+        self._db.write(BATCHES.insert, BATCHES.row(team, batch))
 
     def get(self, team: str, id: str) -> Batch | None:
         """The batch, unless it is missing."""
-        row = self._db.row(f"SELECT {_COLUMNS} FROM batches WHERE {_ONE}", (team, id))
-        return None if row is None else _batch(row)
+        row = self._db.row(f"{BATCHES.select} WHERE {_ONE}", (team, id))
+        return None if row is None else BATCHES.read(row)
 
     def total(self, team: str) -> int:
         """How many batches a team has."""
@@ -80,8 +57,8 @@ class Batches:
     def page(self, team: str, after: Cursor | None, limit: int) -> list[Batch]:
         """Batches, newest first, starting after a position."""
         return self._db.keyset(
-            _batch,
-            f"SELECT {_COLUMNS} FROM batches",
+            BATCHES.read,
+            BATCHES.select,
             "team = ?",
             (team,),
             order_by="created_at",

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
 from emulator.core.clock import Instant
-from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
-from emulator.domain.collections import Collection, CollectionsSortBy, FieldDefinition, MetricSpace
+from emulator.domain.chunk_configurations import ChunkConfiguration
+from emulator.domain.collections import Collection, CollectionsSortBy, FieldDefinition
 from emulator.domain.paging import Cursor
+from emulator.store.columns import Columns, Encoding
 from emulator.store.database import Database
 
 # A file that has expired is no document any more, whether or not the job that removes it has run yet.
 _EXPIRED = "FROM documents WHERE team = collections.team AND collection_id = collections.id AND expires_at <= ?"
-_SELECT = (
-    "SELECT id, name, description, created_at, model_name, metric_space, chunk_configuration, field_definitions, "
-    f"documents_count - (SELECT count(*) {_EXPIRED}), "
-    f"documents_bytes - (SELECT coalesce(sum(size), 0) {_EXPIRED}), seq FROM collections"
-)
+_CHANGEABLE = ("name", "description", "chunk_configuration", "field_definitions")
 _KEYS: dict[CollectionsSortBy, str] = {CollectionsSortBy.NAME: "name", CollectionsSortBy.AGE: "created_at"}
 
 
-def _collection(row: tuple[Any, ...]) -> Collection:
-    configuration = json.loads(row[6])
-    return Collection(
-        id=row[0],
-        name=row[1],
-        description=row[2],
-        created_at=row[3],
-        model_name=row[4],
-        metric_space=MetricSpace(row[5]),
-        chunk_configuration=ChunkConfiguration(**{**configuration, "strategy": Strategy(configuration["strategy"])}),
-        field_definitions=tuple(FieldDefinition(**definition) for definition in json.loads(row[7])),
-        documents_count=row[8],
-        total_file_size=row[9],
-        seq=row[10],
-    )
+def _as_json(shape: Any) -> Encoding:
+    """An encoding as JSON."""
+    return Encoding(lambda value: msgspec.json.encode(value).decode(), msgspec.json.Decoder(shape).decode)
 
 
-def _json(collection: Collection) -> tuple[str, str]:
-    """The chunk configuration and the field definitions as they are kept."""
-    definitions = [msgspec.structs.asdict(definition) for definition in collection.field_definitions]
-    return json.dumps(msgspec.structs.asdict(collection.chunk_configuration)), json.dumps(definitions)
+COLLECTIONS = Columns(
+    Collection,
+    "collections",
+    computed={
+        "documents_count": f"documents_count - (SELECT count(*) {_EXPIRED})",
+        "total_file_size": f"documents_bytes - (SELECT coalesce(sum(size), 0) {_EXPIRED})",
+        "seq": None,
+    },
+    encodings={
+        "chunk_configuration": _as_json(ChunkConfiguration),
+        "field_definitions": _as_json(tuple[FieldDefinition, ...]),
+    },
+)
 
 
 class Collections:
@@ -54,21 +47,13 @@ class Collections:
 
     def insert(self, team: str, collection: Collection) -> None:
         """Add a collection; its counts and its number are the store's to keep."""
-        self._db.write(
-            "INSERT INTO collections (team, id, name, description, created_at, model_name, metric_space, "
-            "chunk_configuration, field_definitions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(team, collection.id, collection.name, collection.description, collection.created_at),
-                *(collection.model_name, collection.metric_space.value, *_json(collection)),
-            ),
-        )
+        self._db.write(COLLECTIONS.insert, COLLECTIONS.row(team, collection))
 
     def update(self, team: str, collection: Collection) -> None:
         """Change what may change: name, description, chunk configuration and field definitions."""
         self._db.write(
-            "UPDATE collections SET name = ?, description = ?, chunk_configuration = ?, field_definitions = ? "
-            "WHERE team = ? AND id = ?",
-            (collection.name, collection.description, *_json(collection), team, collection.id),
+            f"UPDATE collections SET {COLLECTIONS.assigned(_CHANGEABLE)} WHERE team = ? AND id = ?",
+            (*COLLECTIONS.values(collection, _CHANGEABLE), team, collection.id),
         )
 
     def delete(self, team: str, id: str) -> None:
@@ -77,8 +62,8 @@ class Collections:
 
     def get(self, team: str, id: str, now: Instant) -> Collection | None:
         """The collection, unless it is missing."""
-        row = self._db.row(f"{_SELECT} WHERE team = ? AND id = ?", (now, now, team, id))
-        return None if row is None else _collection(row)
+        row = self._db.row(f"{COLLECTIONS.select} WHERE team = ? AND id = ?", (now, now, team, id))
+        return None if row is None else COLLECTIONS.read(row)
 
     def total(self, team: str) -> int:
         """How many collections a team has."""
@@ -99,8 +84,8 @@ class Collections:
     ) -> list[Collection]:
         """Collections in order, starting after a position."""
         return self._db.keyset(
-            _collection,
-            _SELECT,
+            COLLECTIONS.read,
+            COLLECTIONS.select,
             "team = ?",
             (now, now, team),
             order_by=_KEYS[sort_by],

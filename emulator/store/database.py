@@ -212,12 +212,13 @@ class Database:
         descending: bool,
         after: Cursor | None,
         limit: int,
+        seq: str = "seq",
     ) -> list[T]:
-        """What is made of a page of rows in the order of (order_by, seq), after a position; `order_by` is trusted."""
+        """What is made of a page of rows in the order of (order_by, seq), after a position; both names are trusted."""
         direction, beyond = ("DESC", "<") if descending else ("ASC", ">")
         values = list(parameters)
         if after is not None:
-            where += f" AND ({order_by}, seq) {beyond} (?, ?)"
+            where += f" AND ({order_by}, {seq}) {beyond} (?, ?)"
             values += (after.key, after.seq)
-        sql = f"{select} WHERE {where} ORDER BY {order_by} {direction}, seq {direction} LIMIT ?"
+        sql = f"{select} WHERE {where} ORDER BY {order_by} {direction}, {seq} {direction} LIMIT ?"
         return [make(row) for row in self.rows(sql, [*values, limit])]

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+
+import msgspec
 
 from emulator.core.clock import Instant
 from emulator.domain.files import File, PublicUrl, SortBy, UploadStatus
 from emulator.domain.paging import Cursor
+from emulator.store.columns import Columns
 from emulator.store.database import Database
 
-_COLUMNS = (
-    "id, filename, size, content_type, hash, blob, created_at, expires_at, upload_status, "
-    "open_for_chunks, public_url_token, public_url_expires_at, seq"
-)
-_SELECT = f"SELECT {_COLUMNS} FROM files"
-# As `File.alive`.
-_ALIVE = "(expires_at IS NULL OR expires_at > ?)"
-_ONE = f"{_SELECT} WHERE team = ? AND id = ?"
+FILES = Columns(File, "files", computed={"seq": None})
+
+
+def living(table: str) -> str:
+    """The condition of `File.alive` for the rows of a table; its parameter is the time."""
+    return f"({table}.expires_at IS NULL OR {table}.expires_at > ?)"
+
+
+_ALIVE = living("files")
+_ONE = f"{FILES.select} WHERE team = ? AND id = ?"
 READ_MAX = 1000  # files that are held in memory
-_STATUSES = {status.value: status for status in UploadStatus}  # a look-up that is much cheaper than the enum's own
 _KEYS: dict[SortBy, str] = {SortBy.CREATED_AT: "created_at", SortBy.FILENAME: "filename", SortBy.SIZE: "size"}
-
-
-def file_of(row: tuple[Any, ...]) -> File:
-    """A file from its columns, in the order in which they are selected here."""
-    return File(
-        id=row[0],
-        filename=row[1],
-        size=row[2],
-        content_type=row[3],
-        hash=row[4],
-        blob=row[5],
-        created_at=row[6],
-        expires_at=row[7],
-        upload_status=_STATUSES[row[8]],
-        open_for_chunks=bool(row[9]),
-        public_url=None if row[10] is None else PublicUrl(row[10], row[11]),
-        seq=row[12],
-    )
 
 
 class Files:
@@ -50,45 +35,11 @@ class Files:
         self._read: dict[tuple[str, str], File | None] = {}  # since something was written last
         self._read_at = -1  # how much had been written by then
 
-    def insert(
-        self,
-        team: str,
-        *,
-        id: str,
-        filename: str,
-        size: int,
-        content_type: str,
-        hash: str,
-        blob: str,
-        created_at: Instant,
-        expires_at: Instant | None,
-        upload_status: UploadStatus,
-        open_for_chunks: bool,
-    ) -> File:
+    def insert(self, team: str, file: File) -> File:
         """Add a file and return it with its insertion number."""
-        row = self._db.row(
-            "INSERT INTO files (team, id, filename, size, content_type, hash, blob, created_at, expires_at, "
-            "upload_status, open_for_chunks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-            (
-                *(team, id, filename, size, content_type, hash, blob, created_at, expires_at),
-                *(upload_status.value, open_for_chunks),
-            ),
-        )
+        row = self._db.row(f"{FILES.insert} RETURNING seq", FILES.row(team, file))
         assert row is not None
-        return File(
-            id=id,
-            filename=filename,
-            size=size,
-            content_type=content_type,
-            hash=hash,
-            blob=blob,
-            created_at=created_at,
-            expires_at=expires_at,
-            upload_status=upload_status,
-            open_for_chunks=open_for_chunks,
-            public_url=None,
-            seq=row[0],
-        )
+        return msgspec.structs.replace(file, seq=row[0])
 
     def get(self, team: str, id: str, now: Instant) -> File | None:
         """The file, unless it is missing or expired."""
@@ -98,7 +49,7 @@ class Files:
     def get_even_expired(self, team: str, id: str) -> File | None:
         """The row as it is stored: for the job that removes it."""
         row = self._db.row(_ONE, (team, id))
-        return None if row is None else file_of(row)
+        return None if row is None else FILES.read(row)
 
     def _stored(self, team: str, id: str) -> File | None:
         """The same, out of memory where nothing was written meanwhile: calls about one file often come in a row."""
@@ -113,16 +64,16 @@ class Files:
 
     def by_public_url(self, token: str) -> tuple[str, File] | None:
         """The team and file of a public URL's token, expired or not: only the team's clock can tell."""
-        row = self._db.row(f"SELECT team, {_COLUMNS} FROM files WHERE public_url_token = ?", (token,))
-        return None if row is None else (row[0], file_of(row[1:]))
+        row = self._db.row(f"SELECT team, {', '.join(FILES.selected)} FROM files WHERE public_url_token = ?", (token,))
+        return None if row is None else (row[0], FILES.read(row[1:]))
 
     def page(
         self, team: str, now: Instant, *, sort_by: SortBy, descending: bool, after: Cursor | None, limit: int
     ) -> list[File]:
         """Living files in order, starting after a position."""
         return self._db.keyset(
-            file_of,
-            _SELECT,
+            FILES.read,
+            FILES.select,
             f"team = ? AND {_ALIVE}",
             (team, now),
             order_by=_KEYS[sort_by],

@@ -150,12 +150,6 @@ CREATE TRIGGER files_changed AFTER UPDATE OF filename, size, expires_at ON files
     WHERE team = NEW.team AND file_id = NEW.id;
 END;
 
-CREATE VIEW documents_of_files AS
-SELECT documents.seq, documents.team, collection_id, file_id, fields, status, error_message, last_indexed_at, chunks,
-    revision, documents.name, documents.size, documents.created_at, documents.expires_at, content_type, hash, blob,
-    upload_status, open_for_chunks, public_url_token, public_url_expires_at, files.seq AS file_seq
-FROM documents JOIN files ON files.team = documents.team AND files.id = documents.file_id;
-
 -- The documents that can be found. `seq` grows with every indexing, so a change of a collection is seen by it.
 CREATE TABLE indexed_documents (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,

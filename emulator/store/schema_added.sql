@@ -1,4 +1,4 @@
--- Tables that came after version 2 of the schema. Databases of that version get them when they are opened.
+-- Changes after version 2 of the schema. Databases of that version get them when they are opened.
 
 -- What is known of a job beside its row: only of one that was begun, or goes on with what another one began.
 CREATE TABLE IF NOT EXISTS job_attempts (
@@ -16,3 +16,5 @@ CREATE TABLE IF NOT EXISTS deferred_completions (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
+
+DROP VIEW IF EXISTS documents_of_files;

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from emulator.core import locks
 from emulator.core.locks import LockTaken, TemporaryDirectory, sweep
-from emulator.domain.files import UploadStatus
+from emulator.domain.files import File, UploadStatus
 from emulator.store import DatabaseUnusable, Store
 
 TEAM = "default"
@@ -81,16 +81,18 @@ class Work:
         with self._store.transaction():
             self._store.files.insert(
                 TEAM,
-                id=id,
-                filename=id,
-                size=blob.size,
-                content_type="text/plain",
-                hash=blob.digest(),
-                blob=blob.name,
-                created_at=0,
-                expires_at=None,
-                upload_status=UploadStatus.COMPLETE,
-                open_for_chunks=False,
+                File(
+                    id=id,
+                    filename=id,
+                    size=blob.size,
+                    content_type="text/plain",
+                    hash=blob.digest(),
+                    blob=blob.name,
+                    created_at=0,
+                    expires_at=None,
+                    upload_status=UploadStatus.COMPLETE,
+                    open_for_chunks=False,
+                ),
             )
         self._ids.append(id)
         self._tell(f"+{id}")

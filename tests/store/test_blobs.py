@@ -11,7 +11,7 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.domain.files import UploadStatus
+from emulator.domain.files import File, UploadStatus
 from emulator.store import Store
 from emulator.store.blobs import READ_BYTES, REMOVED_AT_ONCE, Blobs
 from tests.serving import until
@@ -129,16 +129,18 @@ def test_reset_of_team_with_many_files_removes_no_blob_itself(monkeypatch: pytes
         blob.keep()
         store.files.insert(
             "a",
-            id=f"f{number}",
-            filename="n",
-            size=0,
-            content_type="text/plain",
-            hash="",
-            blob=blob.name,
-            created_at=0,
-            expires_at=None,
-            upload_status=UploadStatus.COMPLETE,
-            open_for_chunks=False,
+            File(
+                id=f"f{number}",
+                filename="n",
+                size=0,
+                content_type="text/plain",
+                hash="",
+                blob=blob.name,
+                created_at=0,
+                expires_at=None,
+                upload_status=UploadStatus.COMPLETE,
+                open_for_chunks=False,
+            ),
         )
     asked, threads, remove = list[str](), set[threading.Thread](), store.blobs._remove
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.core.errors import is_of_disk
-from emulator.domain.files import PublicUrl, SortBy, UploadStatus
+from emulator.domain.files import File, PublicUrl, SortBy, UploadStatus
 from emulator.domain.paging import Cursor
 from emulator.store import DatabaseUnusable, LockTaken, Store
 from emulator.store.blob_writers import BlobWriter
@@ -56,16 +56,18 @@ def insert(
     """Add the row of a file."""
     store.files.insert(
         team,
-        id=id,
-        filename=name,
-        size=size,
-        content_type="text/plain",
-        hash=hash,
-        blob=blob,
-        created_at=created_at,
-        expires_at=None,
-        upload_status=UploadStatus.COMPLETE,
-        open_for_chunks=False,
+        File(
+            id=id,
+            filename=name,
+            size=size,
+            content_type="text/plain",
+            hash=hash,
+            blob=blob,
+            created_at=created_at,
+            expires_at=None,
+            upload_status=UploadStatus.COMPLETE,
+            open_for_chunks=False,
+        ),
     )
 
 

@@ -23,17 +23,19 @@ class Abandoned(Exception):
 
 def insert(files: Files, id: str, expires_at: int | None = None) -> File:
     return files.insert(
-        *("t",),
-        id=id,
-        filename="a.txt",
-        size=1,
-        content_type="text/plain",
-        hash="",
-        blob=id,
-        created_at=0,
-        expires_at=expires_at,
-        upload_status=UploadStatus.COMPLETE,
-        open_for_chunks=False,
+        "t",
+        File(
+            id=id,
+            filename="a.txt",
+            size=1,
+            content_type="text/plain",
+            hash="",
+            blob=id,
+            created_at=0,
+            expires_at=expires_at,
+            upload_status=UploadStatus.COMPLETE,
+            open_for_chunks=False,
+        ),
     )
 
 

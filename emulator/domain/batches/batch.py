@@ -110,15 +110,15 @@ class Batch(msgspec.Struct, frozen=True):
     input_file_id: str | None
     input_blob: str | None
     phase: Phase
-    closed_at: Instant | None
-    cancelled_because: str | None  # set when it was not the user who cancelled
-    cancel_reverts: bool  # the requests go on although the batch is cancelled
-    num_requests: int
-    num_success: int
-    num_error: int
-    read_bytes: int  # of the input file, so far
-    read_lines: int
-    seq: int
+    closed_at: Instant | None = None
+    cancelled_because: str | None = None  # set when it was not the user who cancelled
+    cancel_reverts: bool = False  # the requests go on although the batch is cancelled
+    num_requests: int = 0
+    num_success: int = 0
+    num_error: int = 0
+    read_bytes: int = 0  # of the input file, so far
+    read_lines: int = 0
+    seq: int = 0  # given by the store
 
     @property
     def closed(self) -> bool:

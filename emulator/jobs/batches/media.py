@@ -7,26 +7,23 @@ import base64
 import msgspec
 
 from emulator.core.clock import MICROSECONDS, Instant, later, seconds
-from emulator.core.errors import ApiError, invalid
-from emulator.core.limits import Limits
+from emulator.core.errors import ApiError
 from emulator.domain.batches.batch import ResultKind
 from emulator.domain.batches.bodies import PublicUrlOptions, StorageOptions
 from emulator.domain.batches.chat import Json
 from emulator.domain.batches.results import is_to_be_made
+from emulator.domain.bounds import check
 from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.files import (
     File,
-    PublicUrl,
     UploadStatus,
     check_filename,
-    check_public_url,
-    check_public_url_quota,
     check_quota,
-    expiry,
     public_path,
-    public_url_expiry,
 )
 from emulator.domain.media import colour_of, mp4, png, size_of
+from emulator.operations.files.public_urls import publish
+from emulator.operations.files.upload import EXPIRY, FILENAME, InitializeFile, insert_file
 from emulator.state.world import Team, World
 from emulator.store.batches import Medium
 
@@ -90,36 +87,19 @@ def _stored(world: World, team: Team, request: ModelRequest, content_type: str, 
 def _store(world: World, team: Team, options: StorageOptions, content_type: str, content: bytes, at: Instant) -> File:
     """Keep a medium as a file of the team, by the rules of an upload."""
     check_filename(options.filename)
-    most = team.limits.filename_chars_max
-    if most is not None and len(options.filename) > most:
-        raise invalid(f"filename must have at most {most} characters, got {len(options.filename)}.")
-    _check_expiry(options.expires_after, team.limits)
+    check("filename", options.filename, FILENAME, team.limits)
+    _check_expiry(options.expires_after, team)
     check_quota(*world.store.files.usage(team.name), len(content), team.limits)
     blob = world.store.blobs.new()
     blob.write(content)
     blob.keep()
-    file = world.store.files.insert(
-        team.name,
-        id=world.new_id(team, "file"),
-        filename=options.filename,
-        size=blob.size,
-        content_type=content_type,
-        hash=blob.digest(),
-        blob=blob.name,
-        created_at=at,
-        expires_at=expiry(at, options.expires_after),
-        upload_status=UploadStatus.COMPLETE,
-        open_for_chunks=False,
-    )
-    if file.expires_at is not None:
-        world.add_job(team, "expire_file", file.id, file.expires_at)
-    return file
+    new = InitializeFile(options.filename, content_type, options.expires_after)
+    return insert_file(world, team, at, new, blob, UploadStatus.COMPLETE)
 
 
-def _check_expiry(seconds: int | None, limits: Limits) -> None:
-    low, high = limits.expires_after_seconds_min or 0, limits.expires_after_seconds_max
-    if seconds is not None and (seconds < low or (high is not None and seconds > high)):
-        raise invalid(f"expires_after must be at least {low} and at most {high}, got {seconds}.")
+def _check_expiry(expires_after: int | None, team: Team) -> None:
+    if expires_after is not None:
+        check("expires_after", expires_after, EXPIRY, team.limits)
 
 
 def _published(world: World, team: Team, file: File, wanted: bool | PublicUrlOptions | None, at: Instant) -> Json:
@@ -128,14 +108,10 @@ def _published(world: World, team: Team, file: File, wanted: bool | PublicUrlOpt
         return {}
     expires_after = wanted.expires_after if isinstance(wanted, PublicUrlOptions) else None
     try:
-        _check_expiry(expires_after, team.limits)
-        check_public_url(file, team.limits)
-        expires_at = public_url_expiry(file, None, at, expires_after)
-        check_public_url_quota(world.store.files.active_public_urls(team.name, at), team.limits)
+        _check_expiry(expires_after, team)
+        url = publish(world, team, at, file, expires_after)
     except ApiError as error:
         return {"public_url_error": error.message}
-    url = PublicUrl(world.new_url_token(team), expires_at)
-    world.store.files.set_public_url(team.name, file.id, url)
     return {"public_url": public_path(file, url)} | (
-        {} if expires_at is None else {"public_url_expires_at": seconds(expires_at)}
+        {} if url.expires_at is None else {"public_url_expires_at": seconds(url.expires_at)}
     )

@@ -87,8 +87,7 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
     expires_at = later(call.at, team.limits.batch_expiry_seconds * MICROSECONDS)
     with world.store.transaction():
         id = world.new_id(team, "batch")
-        world.store.batches.insert(
-            team.name,
+        batch = Batch(
             id=id,
             name=request.name,
             created_at=call.at,
@@ -96,7 +95,9 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
             created_by=world.key_id(team, call.principal.secret),
             input_file_id=None if file is None else file.id,
             input_blob=None if file is None else file.blob,
+            phase=Phase.OPEN if file is None else Phase.VALIDATING,
         )
+        world.store.batches.insert(team.name, batch)
         world.add_job(team, "expire_batch", id, expires_at)
         if file is not None:
             world.add_job(team, "read_batch_file", id, file_due(team.batches, call.at))

@@ -80,7 +80,7 @@ async def _initialized(world: World, call: Call, files: list[InitializeFile]) ->
             await slices.pause()
         with world.store.transaction():
             yield [
-                insert_file(world, call, file, blob, UploadStatus.INITIALIZING)
+                insert_file(world, call.team, call.at, file, blob, UploadStatus.INITIALIZING, chaos=call.chaos)
                 for file, blob in zip(files, blobs, strict=True)
             ]
     except BaseException:

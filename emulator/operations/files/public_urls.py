@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from emulator.core.clock import Instant
 from emulator.core.errors import not_found
 from emulator.domain.files import (
+    File,
     FileView,
     PublicUrl,
     check_public_url,
@@ -18,7 +20,7 @@ from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.files.read import FileId, address, blob_content, get_file
 from emulator.operations.files.upload import ExpiresAfter
-from emulator.state.world import World
+from emulator.state.world import Team, World
 
 
 class CreatePublicUrl(msgspec.Struct, frozen=True):
@@ -45,16 +47,20 @@ class RevokedPublicUrl(msgspec.Struct, frozen=True):
 async def create_public_url(world: World, call: Call, request: CreatePublicUrl) -> FileView:
     """Give a file its public URL; asked again, the same URL, with a new expiry where one is given."""
     file = get_file(world, call, request.file_id)
-    check_public_url(file, call.team.limits)
-    present = live_public_url(file, call.at)
-    expires_at = public_url_expiry(file, present, call.at, request.expires_after)
-    if present is None:
-        check_public_url_quota(world.store.files.active_public_urls(call.team.name, call.at), call.team.limits)
-        url = PublicUrl(world.new_url_token(call.team), expires_at)
-    else:
-        url = PublicUrl(present.token, expires_at)
-    world.store.files.set_public_url(call.team.name, file.id, url)
+    url = publish(world, call.team, call.at, file, request.expires_after)
     return FileView(file, address(world, call, file, url), url.expires_at)
+
+
+def publish(world: World, team: Team, at: Instant, file: File, expires_after: int | None) -> PublicUrl:
+    """Give a file its public URL, or the one that it has a new expiry. Raises ApiError."""
+    check_public_url(file, team.limits)
+    present = live_public_url(file, at)
+    expires_at = public_url_expiry(file, present, at, expires_after)
+    if present is None:
+        check_public_url_quota(world.store.files.active_public_urls(team.name, at), team.limits)
+    url = PublicUrl(world.new_url_token(team) if present is None else present.token, expires_at)
+    world.store.files.set_public_url(team.name, file.id, url)
+    return url
 
 
 async def revoke_public_url(world: World, call: Call, request: FileId) -> RevokedPublicUrl:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import msgspec
 
+from emulator.core.clock import Instant
 from emulator.core.limits import Between, Chars
 from emulator.domain import content_types
-from emulator.domain.chaos import ChaosFlag
+from emulator.domain.chaos import ChaosFlag, ChaosState
 from emulator.domain.files import (
     File,
     UploadStatus,
@@ -21,13 +22,13 @@ from emulator.domain.files import (
 from emulator.domain.keys import Plane
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.files.receive import incoming
-from emulator.state.world import World
+from emulator.state.world import Team, World
 from emulator.store.blob_writers import BlobWriter
 
-Filename = Annotated[str, Chars("filename_chars_max")]
-
-
-ExpiresAfter = Annotated[int | None, Between("expires_after_seconds_min", "expires_after_seconds_max")]
+EXPIRY = Between("expires_after_seconds_min", "expires_after_seconds_max")
+FILENAME = Chars("filename_chars_max")
+Filename = Annotated[str, FILENAME]
+ExpiresAfter = Annotated[int | None, EXPIRY]
 
 
 class UploadFile(msgspec.Struct, frozen=True):
@@ -54,33 +55,42 @@ async def upload(world: World, call: Call, request: UploadFile) -> File:
     check_quota(*world.store.files.usage(call.team.name), 0, limits)
     file = InitializeFile(request.filename, request.content_type, request.expires_after)
     async with incoming(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
-        return insert_file(world, call, file, blob, UploadStatus.COMPLETE)
+        return insert_file(world, call.team, call.at, file, blob, UploadStatus.COMPLETE, chaos=call.chaos)
 
 
-def insert_file(world: World, call: Call, file: InitializeFile, blob: BlobWriter, status: UploadStatus) -> File:
+def insert_file(
+    world: World,
+    team: Team,
+    at: Instant,
+    new: InitializeFile,
+    blob: BlobWriter,
+    status: UploadStatus,
+    *,
+    chaos: ChaosState | None = None,
+) -> File:
     """Commit the row of a new file, with the job that ends it."""
-    check_quota(*world.store.files.usage(call.team.name), blob.size, call.team.limits)
+    check_quota(*world.store.files.usage(team.name), blob.size, team.limits)
     with world.store.transaction():
-        row = world.store.files.insert(
-            call.team.name,
-            id=world.new_id(call.team, "file"),
-            filename=file.name,
+        file = File(
+            id=world.new_id(team, "file"),
+            filename=new.name,
             size=blob.size,
-            content_type=_content_type(call, file),
+            content_type=_content_type(new, chaos),
             hash=blob.digest(),
             blob=blob.name,
-            created_at=call.at,
-            expires_at=expiry(call.at, file.expires_after),
+            created_at=at,
+            expires_at=expiry(at, new.expires_after),
             upload_status=status,
             open_for_chunks=status is UploadStatus.INITIALIZING,
         )
-        if row.expires_at is not None:
-            world.add_job(call.team, "expire_file", row.id, row.expires_at)
-    return row
+        file = world.store.files.insert(team.name, file)
+        if file.expires_at is not None:
+            world.add_job(team, "expire_file", file.id, file.expires_at)
+    return file
 
 
-def _content_type(call: Call, file: InitializeFile) -> str:
-    if call.chaos is not None and call.chaos.has(ChaosFlag.SNIFFED_CONTENT_TYPES):
+def _content_type(file: InitializeFile, chaos: ChaosState | None) -> str:
+    if chaos is not None and chaos.has(ChaosFlag.SNIFFED_CONTENT_TYPES):
         return content_types.sniffed(file.name)
     return content_types.choose(file.content_type, file.name)
 

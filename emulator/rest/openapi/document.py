@@ -14,6 +14,7 @@ from typing import Any
 
 from emulator.core.limits import Between, Chars, Items, PageSize
 from emulator.core.profiles import Reaction
+from emulator.domain.bounds import rules
 from emulator.domain.keys import Plane
 from emulator.http import openapi
 from emulator.http.openapi import (
@@ -28,7 +29,6 @@ from emulator.http.openapi import (
 )
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
-from emulator.pipeline.validation import rules
 from emulator.rest.openapi.links import links, operation_id
 from emulator.rest.openapi.protojson import accept_protojson
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
