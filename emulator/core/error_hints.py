@@ -80,6 +80,7 @@ RULES: dict[str, str] = {
     "content": "Give each message a text or parts of the types text, image_url and file.",
     "file_source": "Give the file part a file_id, file_data or url.",
     "tool_choice": "Send tools beside tool_choice, or leave it out.",
+    "image_type": "Attach a JPEG, PNG or WebP as image, and any other file as file.",
     "choices": "Ask for one choice, or leave out the files and the tools that run on the server.",
     "max_tokens": "Give a bound above 0, or none.",
     "prompt_tokens": "Send a shorter conversation, or choose a model with a longer context.",

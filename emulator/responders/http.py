@@ -16,6 +16,7 @@ from emulator.core.redaction import redact_url
 from emulator.core.threads import each_in_threads
 from emulator.core.upstream import Upstream, UpstreamError
 from emulator.domain.batches.batch import RequestKind, ResultKind
+from emulator.domain.batches.chat import Json
 from emulator.domain.chat.requests import ModelRequest
 
 TIMEOUT_SECONDS = 120
@@ -51,9 +52,41 @@ class Http(msgspec.Struct, frozen=True):
         path = _PATHS.get(RequestKind(request.kind))
         if path is None:
             return {}
-        body = request.chat if request.result_kind is ResultKind.CHAT else request.body
+        body = forwarded(request) if request.result_kind is ResultKind.CHAT else request.body
         try:
             asked = {**body, "model": self.upstream.model or request.model}
             return self.upstream.post(path, asked, timeout_seconds=TIMEOUT_SECONDS)
         except UpstreamError as error:
             raise RuntimeError(error.said or str(error)) from None
+
+
+# What the emulator does itself, whatever answers.
+_OWN_MEMBERS = ("stream", "stream_options", "deferred", "store", "previous_response_id", "include")
+
+
+def forwarded(request: ModelRequest) -> Json:
+    """Return the chat body for another server: what the emulator's search found goes before the conversation.
+
+    The files and the tools that were searched here are left out: that server does not know them.
+    """
+    body = {name: value for name, value in request.chat.items() if name not in _OWN_MEMBERS}
+    if request.collection_tools:
+        tools = [tool for tool in request.tools if tool not in request.collection_tools]
+        body = {name: value for name, value in body.items() if name != "tools"} | ({"tools": tools} if tools else {})
+    if request.files:
+        body["messages"] = [_without_files(message) for message in request.messages]
+    passages = [passage for search in request.evidence for passage in (*search.passages, search.opening) if passage]
+    if passages:
+        found = "\n\n".join(f"[{number}] {each.filename}\n{each.text}" for number, each in enumerate(passages, 1))
+        body["messages"] = [{"role": "system", "content": f"{_FOUND}\n\n{found}"}, *body["messages"]]
+    return body
+
+
+_FOUND = "Answer from these passages, which a search in the user's documents has found."
+
+
+def _without_files(message: Json) -> Json:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [part for part in content if part.get("type") != "file"]}

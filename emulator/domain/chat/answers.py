@@ -15,11 +15,11 @@ import msgspec
 from emulator.core import ids
 from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.evidence import Search, SearchTool
+from emulator.domain.chat.images import image_tokens
 from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, names
 from emulator.domain.chat.requests import ModelRequest
 
 CHARACTERS_PER_TOKEN = 4
-TOKENS_PER_IMAGE = 256
 QUOTE_CHARS_MAX = 500
 PRIORITY_FACTOR = 2  # of the price of the priority tier (recorded, 2026-09)
 
@@ -262,7 +262,7 @@ def _annotations(request: ModelRequest, choices: Sequence[Choice], uris: Sequenc
 def usage_of(request: ModelRequest, choices: Sequence[Choice], given: Any = None) -> Usage:
     """Count and price an answer; what a responder says of its usage goes before what is counted."""
     given = given if isinstance(given, dict) else {}
-    images = TOKENS_PER_IMAGE * len(request.images)
+    images = sum(image_tokens(image) for image in request.images)
     context = sum(tokens(text_of(message)) for message in request.messages) + images
     context += sum(tokens(json.dumps(each)) for each in request.functions)
     prompt = _number(given, "prompt_tokens", context + sum(tokens(search.output) for search in request.evidence))

@@ -12,6 +12,11 @@ import msgspec
 Json = dict[str, Any]
 
 
+TILE_PIXELS = 32
+LOW_DETAIL_PIXELS = 512
+TOKENS_OF_UNKNOWN = 256
+
+
 class ImageFacts(msgspec.Struct, frozen=True):
     """The type, the size in bytes and the sides in pixels of an image, as far as they are known."""
 
@@ -29,6 +34,22 @@ def describe_image(image: Json) -> str:
         sides = f" {facts.width}x{facts.height}" if facts.width else ""
         return f"{facts.content_type}{sides}, {facts.size} bytes"
     return str(url or image.get("file_id") or "no source")[:200]
+
+
+def image_tokens(image: Json) -> int:
+    """Count the tokens of an image: one for each tile of 32 pixels, and two (recorded, 2026-09).
+
+    At low detail the longer side has 512 pixels at most. What is not in the request counts as a small image (assumed).
+    """
+    url = image.get("url")
+    facts = facts_of(data_of(url)) if isinstance(url, str) and url.startswith("data:") else None
+    if facts is None or not facts.width or not facts.height:
+        return TOKENS_OF_UNKNOWN
+    width, height = facts.width, facts.height
+    longer = max(width, height)
+    if image.get("detail") == "low" and longer > LOW_DETAIL_PIXELS:
+        width, height = (max(1, side * LOW_DETAIL_PIXELS // longer) for side in (width, height))
+    return -(-width // TILE_PIXELS) * -(-height // TILE_PIXELS) + 2
 
 
 def data_of(url: str) -> bytes:

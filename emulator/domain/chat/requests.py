@@ -154,6 +154,11 @@ class ModelRequest:
         """The tools that search collections."""
         return [tool for tool in self.tools if tool.get("type") in COLLECTION_TOOLS]
 
+    @property
+    def attachment_tools(self) -> list[Json]:
+        """The tools that search attached files; these are searched without one, too."""
+        return [tool for tool in self.tools if tool.get("type") == ATTACHMENT_TOOL]
+
     @cached_property
     def files(self) -> list[Json]:
         """The attached files, in order, each source once."""

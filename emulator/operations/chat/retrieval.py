@@ -26,6 +26,7 @@ from emulator.search.extraction.result import ExtractionError
 from emulator.state.world import Team, World
 
 _CDN = "/_files-cdn/"
+IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "image/webp")  # OpenAPI: ImageUrl.file_id
 
 
 async def gather(world: World, team: Team, at: Instant, request: ModelRequest) -> tuple[Search, ...]:
@@ -41,15 +42,17 @@ async def gather(world: World, team: Team, at: Instant, request: ModelRequest) -
 
 def check_attachments(world: World, team: Team, at: Instant, request: ModelRequest) -> None:
     """Refuse a file that is deleted, expired, of another team, or too large."""
-    for attached in (*request.files, *request.images):
+    most = team.limits.attachment_bytes_max
+    for is_image, attached in [(False, file) for file in request.files] + [(True, image) for image in request.images]:
         id = attached.get("file_id")
-        if isinstance(id, str) and id:
-            file = attached_file(world, team, at, id)
-            most = team.limits.attachment_bytes_max
-            if most is not None and file.size > most:
-                raise invalid(
-                    f"File {id} has {file.size} bytes, at most {most} can be attached.", rule="attachment_bytes_max"
-                )
+        if not isinstance(id, str) or not id:
+            continue
+        file = attached_file(world, team, at, id)
+        if most is not None and file.size > most:
+            sentence = f"File {id} has {file.size} bytes, at most {most} can be attached."
+            raise invalid(sentence, rule="attachment_bytes_max")
+        if is_image and file.content_type not in IMAGE_TYPES:
+            raise invalid(f"File {id} is not an image: it is {file.content_type}.", rule="image_type", param="messages")
 
 
 def attached_file(world: World, team: Team, at: Instant, id: str) -> File:
@@ -72,13 +75,21 @@ async def _search_collections(
     if most is not None and len(ids) > most:
         raise invalid("Argument not supported: vector_store_ids", rule="chat_collections_max", param="tools")
     given = tool.get("max_num_results", tool.get("limit"))
-    limit = given if isinstance(given, int) and given > 0 else team.limits.search_limit_default
+    limit = bounded_limit(given, team)
     if not request.query or not ids:
         return None
     mode = _mode(tool)
     matches = await find(world, team, at, SearchDocuments(request.query, ids, limit=limit, mode=mode))
     passages = tuple(_passage(match) for match in matches)
     return Search(SearchTool.COLLECTIONS, request.query, limit, mode=mode.value, passages=passages, targets=tuple(ids))
+
+
+def bounded_limit(given: object, team: Team) -> int:
+    """How many passages a search returns, as a tool says, within the bound of every search."""
+    if not isinstance(given, int) or isinstance(given, bool) or given <= 0:
+        return team.limits.search_limit_default
+    most = team.limits.search_limit_max
+    return given if most is None else min(given, most)
 
 
 def _mode(tool: Json) -> Mode:
@@ -128,7 +139,7 @@ async def _search_attachments(world: World, team: Team, at: Instant, request: Mo
         for number, text in enumerate(chunks or ()):
             id = attachment.file_id
             passages.append(Passage(text, 0.0, id, attachment.name, f"{id}_{number}" if id else ""))
-    limit = attachment_limit(request, team.limits.search_limit_default)
+    limit = bounded_limit(next((tool.get("limit") for tool in request.attachment_tools), None), team)
     ranked = await world.readers.run(lambda: _ranked(passages, request.query, limit), large=False)
     return Search(
         SearchTool.ATTACHMENTS,
@@ -140,12 +151,6 @@ async def _search_attachments(world: World, team: Team, at: Instant, request: Mo
         notes=tuple(notes),
         targets=tuple(each.name for each in attachments),
     )
-
-
-def attachment_limit(request: ModelRequest, default: int) -> int:
-    """How many passages a search of attachments returns: an explicit tool may say so."""
-    limits = [tool.get("limit") for tool in request.tools if tool.get("type") == "attachment_search"]
-    return next((each for each in limits if isinstance(each, int) and each > 0), default)
 
 
 def _attachment(world: World, team: Team, at: Instant, given: Json) -> _Attachment:
