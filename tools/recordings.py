@@ -46,7 +46,7 @@ def replay(exchanges: list[Exchange], emulator: Emulator, team: str) -> Iterator
     """Send the requests of one recording, and yield the differences of the responses."""
     bound: dict[str, str] = {}
     with httpx.Client(base_url=emulator.url) as client:
-        client.patch("/_emulator/teams/" + team, json={"batches": "manual"})
+        client.post("/_emulator/teams", json={"name": team, "batches": "manual"}).raise_for_status()
         for number, exchange in enumerate(exchanges, 1):
             client.post(f"/_emulator/clock/freeze?team={team}", json={"at": exchange["at"]}).raise_for_status()
             reply = _send(client, exchange, exchanges[number:], bound, team)

@@ -26,16 +26,16 @@ class Profile(msgspec.Struct, frozen=True):
     undefined_metadata_key: Reaction
     batch_rate_limits: bool
     unread_fields: Reaction
-    pdf_page_numbers: (
-        bool  # of search matches; the real service sent 0 for every page of a PDF (observed live, 2026-10)
-    )
+    inference_key_for_collections: Reaction  # with the stricter body that the real service was seen to demand
+    # Of search matches; the real service sent 0 for every page of a PDF (observed live, 2026-10).
+    pdf_page_numbers: bool
 
 
 PROFILES: dict[str, Profile] = {
     p.name: p
     for p in (
-        Profile("documented", DOCUMENTED, Reaction.WARN, Reaction.WARN, False, Reaction.WARN, True),
-        Profile("strict", DOCUMENTED, Reaction.REFUSE, Reaction.REFUSE, True, Reaction.WARN, False),
-        Profile("relaxed", RELAXED, Reaction.ACCEPT, Reaction.ACCEPT, False, Reaction.ACCEPT, True),
+        Profile("documented", DOCUMENTED, Reaction.WARN, Reaction.WARN, False, Reaction.WARN, Reaction.WARN, True),
+        Profile("strict", DOCUMENTED, Reaction.REFUSE, Reaction.REFUSE, True, Reaction.WARN, Reaction.REFUSE, False),
+        Profile("relaxed", RELAXED, Reaction.ACCEPT, Reaction.ACCEPT, False, Reaction.ACCEPT, Reaction.ACCEPT, True),
     )
 }

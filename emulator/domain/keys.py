@@ -115,7 +115,12 @@ def _belongs_elsewhere(secret: str, plane: Plane) -> bool:
     is_management = secret.startswith(MANAGEMENT_PREFIX)
     if plane is Plane.INFERENCE:
         return is_management
-    return secret.startswith(INFERENCE_PREFIX) and not is_management
+    return is_inference_key(secret)
+
+
+def is_inference_key(secret: str) -> bool:
+    """Whether a key visibly belongs to the inference plane."""
+    return secret.startswith(INFERENCE_PREFIX) and not secret.startswith(MANAGEMENT_PREFIX)
 
 
 BAD_MANAGEMENT_KEY = "Invalid bearer token. Please ensure you use a valid management key."

@@ -95,6 +95,7 @@ class Call(msgspec.Struct):
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = []  # planned faults and chaos that it met, for `x-emulator-fault`
     behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
+    has_undocumented_key: bool = False  # an inference key for collections, whose body has to tell that it is meant
     secret: str | None = None  # the part of the key that is never repeated
     entry: Any = None  # the journal's note of this call
 

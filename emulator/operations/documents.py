@@ -262,15 +262,19 @@ async def remove(world: World, call: Call, request: DocumentId) -> None:
 
 _REFERENCE = "Collections reference"
 _LIVE = "Collections reference; observed live, 2026-04"
+_LIVE_UPLOAD = "Collections guide; observed live, 2026-10: the answer is a DocumentMetadata"
+_PROTO = "collections.proto; xai-sdk; that fields are merged is assumed"
 _M = Plane.MANAGEMENT
 
 OPERATIONS = (
     Operation("documents.add", _M, AddDocument, add, _LIVE, Confidence.RECORDED),
-    Operation("documents.upload", _M, UploadDocument, upload, "Collections guide; the answer is not shown anywhere"),
+    Operation("documents.upload", _M, UploadDocument, upload, _LIVE_UPLOAD, Confidence.RECORDED),
     Operation("documents.list", _M, ListDocuments, list_documents, _LIVE, Confidence.RECORDED),
     Operation("documents.get", _M, DocumentId, get, _REFERENCE),
     Operation("documents.batch_get", _M, BatchGetDocuments, batch_get, _LIVE, Confidence.RECORDED),
-    Operation("documents.update", _M, UpdateDocument, update, "collections.proto; xai-sdk"),
+    Operation(
+        "documents.update", _M, UpdateDocument, update, "collections.proto; xai-sdk; that fields are merged is assumed"
+    ),
     Operation("documents.reindex", _M, DocumentId, reindex, _REFERENCE),
     Operation("documents.remove", _M, DocumentId, remove, _LIVE, Confidence.RECORDED),
 )

@@ -12,6 +12,7 @@ from emulator.pipeline.middleware.authentication import authenticate
 from emulator.pipeline.middleware.chaos import apply_chaos, hide_new_objects
 from emulator.pipeline.middleware.decoding import decode
 from emulator.pipeline.middleware.faults import apply_planned_faults
+from emulator.pipeline.middleware.inference_keys import check_contract
 from emulator.pipeline.middleware.journal import record
 from emulator.pipeline.middleware.real_keys import warn_of_real_key
 from emulator.pipeline.middleware.run import run_operation
@@ -27,6 +28,7 @@ MIDDLEWARES: tuple[Middleware, ...] = (
     apply_chaos,
     authenticate,
     decode,
+    check_contract,
     check_limits,
     hide_new_objects,
 )

@@ -34,6 +34,7 @@ class FromProtoJson(FromJson, frozen=True):
 
     async def __call__(self, request: Request, call: Call) -> Any:
         body = await read_json_body(request, call.team.limits)
+        call.envelope.body = body
         return self.make(request.path_params, decode(body, self.shape, call.team.limits))
 
 

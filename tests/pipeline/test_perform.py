@@ -21,7 +21,7 @@ from emulator.state.world import World
 
 ORDER = [
     *("identify_team", "record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
-    *("authenticate", "decode", "check_limits", "hide_new_objects"),
+    *("authenticate", "decode", "check_contract", "check_limits", "hide_new_objects"),
 ]
 NO_FAILURE = None
 

@@ -275,6 +275,45 @@ def test_collections_take_the_management_key(emulator: Emulator, rest: httpx.Cli
     refused(httpx.get(f"{emulator.url}/v1/collections"), 401, 16, words)
 
 
+CONTRACT = {"collection_name": "a", "field_definitions": []}
+
+
+@pytest.mark.parametrize("left_out", [None, "collection_name", "field_definitions"])
+def test_inference_key_creates_a_collection_under_the_stricter_contract(
+    rest: httpx.Client, management: httpx.Client, left_out: str | None
+) -> None:
+    """Observed live by three clients: the name and the field definitions are both demanded then."""
+    reply = rest.post("/v1/collections", json={name: value for name, value in CONTRACT.items() if name != left_out})
+    if left_out is None:
+        assert reply.status_code == 200
+        assert "undocumented" in reply.headers["x-emulator-warning"]
+        assert management.get(f"/v1/collections/{reply.json()['collection_id']}").status_code == 200
+    else:
+        refused(reply, 401, 16, "valid management key")
+        assert management.get("/v1/collections").json()["collections"] == []
+
+
+def test_inference_key_adds_a_document_under_the_stricter_contract(
+    rest: httpx.Client, management: httpx.Client
+) -> None:
+    """Observed live: the ids of the path and the fields have to be in the body too."""
+    id, file = create(management), upload(rest)
+    path = f"/v1/collections/{id}/documents/{file}"
+    for body in ({}, {"fields": {}}, {"file_id": file, "collection_id": id}):
+        refused(rest.post(path, json=body), 401, 16, "valid management key")
+    refused(rest.post(path), 401, 16, "valid management key")
+    exchange(rest.post(path, json={"file_id": file, "collection_id": id, "fields": {}}), {})
+    assert management.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"profile": "strict"}, {"auth": "strict"}])
+def test_inference_key_for_collections_is_refused_where_strict(settings: dict[str, Any]) -> None:
+    with Emulator(**settings) as strict:
+        headers = {"authorization": f"Bearer {strict.api_key}"}
+        reply = httpx.post(f"{strict.url}/v1/collections", headers=headers, json=CONTRACT)
+        refused(reply, 401, 16, "valid management key")
+
+
 def test_a_team_id_is_the_key_s_own(emulator: Emulator, rest: httpx.Client, management: httpx.Client) -> None:
     """The id and the name of the key's team are accepted on every call, those of another one are refused."""
     own = rest.get("/v1/api-key").json()["team_id"]

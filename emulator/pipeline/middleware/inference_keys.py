@@ -1,0 +1,70 @@
+"""Accept an inference key for collections where the body has what the real service then demands.
+
+Observed live on api.x.ai by three clients, 2026-03 to 2026-10, and documented nowhere: collections take a plain
+inference key, but under a stricter contract. The management host refuses the same key. One port stands for both hosts
+here, so only a body that satisfies the stricter contract tells that the inference host was meant; calls without such a
+body need the management key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+import msgspec
+
+from emulator.core.profiles import Reaction
+from emulator.domain import keys
+from emulator.domain.keys import AuthMode, Plane
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Next
+from emulator.state.world import World
+
+# By operation: the members that the body must have.
+CONTRACTS: dict[str, tuple[frozenset[str], ...]] = {
+    "collections.create": (
+        frozenset({"collection_name", "field_definitions"}),
+        frozenset({"collectionName", "fieldDefinitions"}),
+    ),
+    "documents.add": (
+        frozenset({"file_id", "collection_id", "fields"}),
+        frozenset({"fileId", "collectionId", "fields"}),
+    ),
+}
+WARNING = "an inference key for collections is undocumented: the real service was seen to accept it, with this body"
+
+
+def may_satisfy_contract(world: World, call: Call) -> bool:
+    """Whether a key that is refused for its plane may be accepted once the body is known."""
+    secret = call.credentials or ""
+    return (
+        call.operation.name in CONTRACTS
+        and call.door == "rest"
+        and world.auth_mode is AuthMode.SHAPE
+        and call.team.profile.inference_key_for_collections is not Reaction.REFUSE
+        and keys.is_inference_key(secret)
+    )
+
+
+def accept_for_now(world: World, call: Call) -> None:
+    """Set the principal; `check_contract` follows when the body is known."""
+    call.principal = keys.authenticate(call.credentials, Plane.INFERENCE, world.auth_mode, world.keys)
+    call.has_undocumented_key = True
+
+
+def check_contract(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Refuse an inference key whose body does not satisfy the stricter contract. Raises ApiError."""
+    if call.has_undocumented_key:
+        if not _satisfies(call):
+            raise keys.incorrect_key(call.credentials or "", call.operation.plane)
+        if call.team.profile.inference_key_for_collections is Reaction.WARN:
+            call.warn(WARNING)
+    return call_next(world, call)
+
+
+def _satisfies(call: Call) -> bool:
+    try:
+        body = msgspec.json.decode(call.envelope.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(body, dict) and any(contract <= body.keys() for contract in CONTRACTS[call.operation.name])
