@@ -37,6 +37,7 @@ VERBS: dict[str, str] = {
     "version": "reports",
     "verify": "verify",
     "record": "recording",
+    "compare": "compare",
     "completion": "completion",
     "help": "completion",
 }

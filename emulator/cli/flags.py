@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection
+from typing import Any
 
 from emulator.state.settings import ROWS, Row, Settings, collect, environment_name, flag, from_environment, parse
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Give a verb a flag for every setting."""
+def add_settings(parser: Any, without: Collection[str] = ()) -> None:
+    """Give a verb a flag for every setting but those named."""
     for name, row in ROWS.items():
+        if name in without:
+            continue
         parser.add_argument(
             flag(name),
             dest=name,

@@ -16,7 +16,9 @@ _IS_HEX = re.compile(r"0{16}[0-9a-f]+")
 _IS_EMAIL = re.compile(r"somebody-\d+@example\.com")
 _IS_NAME = re.compile(r"Name \d+")
 _IS_TOKEN = re.compile(r"token-\d+x*")
+_IS_TEXT = re.compile(r"text (\d+) (?:left|lef|le|l|$)")
 _FILLER = "left out "
+_NUMBERED_CHARS_MIN = 12
 NO_ADDRESS = "192.0.2.1"  # RFC 5737: an address for documentation
 
 
@@ -66,6 +68,15 @@ class Placeholders:
             return token
         return self._of(token, "token", lambda number: f"token-{number}".ljust(len(token), "x"))
 
+    def text(self, text: str) -> str:
+        """Return a filler of the same length: another one for another text. A blank text stays."""
+        if not text.strip():
+            return text
+        if found := _IS_TEXT.match(text):
+            self._counts["text"] = max(self._counts["text"], int(found[1]))
+            return text
+        return self._of(text, "text", lambda number: _filler(number, len(text)))
+
     def _of(self, value: str, kind: str, make: Callable[[int], str]) -> str:
         given = self._given.get(value)
         if given is None:
@@ -74,9 +85,12 @@ class Placeholders:
         return given
 
 
-def filler(text: str) -> str:
-    """Return a text of the same length that says nothing; a blank one stays."""
-    return text if not text.strip() else (_FILLER * (len(text) // len(_FILLER) + 1))[: len(text)]
+def _filler(number: int, length: int) -> str:
+    """So many characters that tell a text's number and nothing else."""
+    if length < _NUMBERED_CHARS_MIN:
+        return f"{number}".zfill(length)[-length:]
+    head = f"text {number} "
+    return (head + _FILLER * (length // len(_FILLER) + 1))[:length]
 
 
 def base64_filler(text: str) -> str:

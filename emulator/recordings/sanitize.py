@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import msgspec
 from msgspec import UNSET
@@ -24,7 +24,7 @@ from msgspec import UNSET
 from emulator.core.redaction import REDACTED
 from emulator.pipeline.redact import is_secret_name, presented, redact_text
 from emulator.recordings.entries import Content, Entry, Grpc, Pair, Param, PostData
-from emulator.recordings.placeholders import NO_ADDRESS, Placeholders, base64_filler, filler
+from emulator.recordings.placeholders import NO_ADDRESS, Placeholders, base64_filler
 
 # The names of the rules, for --keep, and what each does.
 RULES: dict[str, str] = {
@@ -52,6 +52,7 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?(?!
 _EMAIL = re.compile(r"[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?![\w:])")
+_BEARER_WORDS = re.compile(r"(?i)(bearer (?:tokens?|keys?|authentication|credentials|auth)\b)")
 _SHOWN_KEY = re.compile(r"(?<!\w)(\w{2})\*{3}(\w{2})(?!\w)|(?<!\w)(xai-(?:token-)?\.{3})(\w{4})(?!\w)")
 _SIGNED = re.compile(
     r"(?i)([?&](?:sig|signature|x-amz-[\w-]+|x-goog-[\w-]+|se|sv|skoid|token|expires|access_token|key)=)[^&\s\"'<>#]+"
@@ -108,6 +109,7 @@ class Sanitizer:
         self._strike = tuple(sorted(strike, key=len, reverse=True))
         self._placeholders = Placeholders()
         self._registered: dict[str, str] = {}  # values that are replaced wherever they stand from now on
+        self._echoed: dict[str, str] = {}  # free texts, which are so within their exchange: they may be common words
         self.struck: Counter[str] = Counter()
         texts = [*self._secrets, *((text, REDACTED) for text in self._strike)]
         self._net = [(spelling, label) for text, label in texts for spelling in _spellings(text)]
@@ -138,6 +140,7 @@ class Sanitizer:
     def clean(self, entry: Entry) -> None:
         """Sanitize an entry in place."""
         self._operation = entry.operation or ""
+        self._echoed.clear()
         request, response = entry.request, entry.response
         if request.body is not UNSET:
             self._post_data(request.body)  # first: its values may be echoed in what follows
@@ -284,7 +287,10 @@ class Sanitizer:
             return base64_filler(value)
         if "texts" in self._rules and self._is_free_text(word, value):
             self.struck["texts"] += 1
-            return self._register(value, filler(value))
+            clean = self._placeholders.text(value)
+            if len(value) >= REGISTERED_CHARS_MIN and value != clean:
+                self._echoed[value] = clean
+            return clean
         if "people" in self._rules and self._operation.startswith("auth.") and word in _PEOPLE_NAMES and value:
             clean = self._placeholders.email(value) if "@" in value else self._placeholders.name(value)
             return self._register(value, clean) if " " in value or len(value) > 12 else clean
@@ -325,9 +331,10 @@ class Sanitizer:
 
     def _query_pair(self, pair: str) -> str:
         name, equals, raw = pair.partition("=")
-        value = unquote(raw)
-        clean = self._named(unquote(name), value) if equals else value
-        return pair if clean == value else f"{name}={quote(clean, safe='[]')}"
+        value = unquote_plus(raw)
+        clean = self._named(unquote_plus(name), value) if equals else value
+        encode = quote_plus if "+" in raw else quote
+        return pair if clean == value else f"{name}={encode(clean, safe='[]')}"
 
     def text(self, text: str, depth: int = 0) -> str:
         """Return any text sanitized, also what it holds percent-encoded or in base64."""
@@ -337,9 +344,10 @@ class Sanitizer:
             text = text.replace(value, label)
         for value in self._strike:
             text = text.replace(value, REDACTED)
-        for value, clean in self._registered.items():
-            if value in text:
-                text = text.replace(value, clean)
+        for known in (self._registered, self._echoed):
+            for value, clean in known.items():
+                if value in text:
+                    text = text.replace(value, clean)
         for rule, work in _TEXT_RULES:
             if rule in self._rules:
                 text = work(self, text)
@@ -372,7 +380,9 @@ class Sanitizer:
         return encoded if text.endswith("=") or len(text) % 4 == 0 else encoded.rstrip("=")
 
     def _keys_in(self, text: str) -> str:
-        clean = redact_text(text)
+        # "Invalid bearer token." is the service's sentence, and no key.
+        pieces = _BEARER_WORDS.split(text)
+        clean = "".join(piece if number % 2 else redact_text(piece) for number, piece in enumerate(pieces))
         self.struck["keys"] += clean != text
         return clean
 

@@ -165,7 +165,7 @@ def test_free_texts_become_fillers_of_the_same_length_also_where_they_are_echoed
     entry.response.body = content
     sanitizer().clean(entry)
     assert isinstance(entry.request.body, PostData)
-    assert json.loads(entry.request.body.text) == {"query": "left out left out ", "limit": 0}
+    assert json.loads(entry.request.body.text) == {"query": "text 1 left out le", "limit": 0}
     assert "secret" not in str(entry.response.body.text)
 
 

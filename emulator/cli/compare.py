@@ -1,0 +1,119 @@
+"""The verb that compares recordings of the service with an emulator."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from emulator.cli.client import control_token, target_url, team
+from emulator.cli.flags import add_settings, settings_from
+from emulator.cli.output import say
+from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY, Plane
+from emulator.state.settings import BadSetting
+
+if TYPE_CHECKING:
+    from emulator.comparing.report import Report
+    from emulator.comparing.send import Target
+    from emulator.recordings.har import Recording
+
+
+def add_verbs(verbs: Any) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser(
+        "compare",
+        help="compare recordings of the real service with an emulator",
+        usage="xai-emulator compare [OPTION …] FILE …",
+        examples=["compare live.har", "compare --only 'files.*' --json report.json live.har"],
+    )
+    option = parser.add_argument
+    parser.add_argument("file", nargs="+", type=Path, metavar="FILE", help="a HAR file, of `record` or a browser")
+    option("--url", metavar="URL", help="ask this emulator, and not one of its own; needs --team")
+    option("--team", type=team, metavar="NAME", help="which team of it, a new one")
+    option("--only", default="*", metavar="PATTERN", help="report these operations alone, for example files.*")
+    option("--ignore", type=Path, metavar="FILE", help="differences that may be; default compare.toml, if it is there")
+    option("--fail-on", metavar="KINDS", help="which make exit code 1; default status,shape,format,words,value")
+    option("--max", type=int, default=20, metavar="N", help="how many ways to differ are printed; default 20")
+    option("--json", type=Path, metavar="FILE", help="write the report there as JSON")
+    option("--junit", type=Path, metavar="FILE", help="write the report there as JUnit XML")
+    option("--evidence", type=Path, metavar="FILE", help="write there which cases of the kit are confirmed")
+    group = parser.add_argument_group("settings of the emulator that answers")
+    add_settings(group, without=("port", "host"))
+    parser.set_defaults(run=_compare, port=None, host=None)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Exit code 1 for a difference, also where nothing could be compared; 2 for a file that cannot be read."""
+    from emulator.comparing.differences import CLASSES, FAIL_ON
+    from emulator.comparing.ignore import DEFAULT_FILE, BadIgnoreFile, read_ignores
+    from emulator.recordings.har import BadRecording, read
+
+    kinds = FAIL_ON if options.fail_on is None else tuple(options.fail_on.split(","))
+    if unknown := set(kinds) - set(CLASSES.values()):
+        known = ", ".join(dict.fromkeys(CLASSES.values()))
+        raise BadSetting(f"--fail-on: {sorted(unknown)[0]!r} is none of {known}")
+    if (options.url is None) != (options.team is None):
+        raise BadSetting("--url and --team belong together")
+    if len(options.file) > 1 and (options.json or options.junit or options.evidence or options.url):
+        raise BadSetting("--json, --junit, --evidence and --url are for one file")
+    try:
+        recordings = [read(path) for path in options.file]
+        path = options.ignore or DEFAULT_FILE
+        ignores = read_ignores(path) if options.ignore or path.exists() else []
+    except (BadRecording, BadIgnoreFile) as error:
+        say(f"xai-emulator: {error}", error=True)
+        return 2
+    except OSError as error:
+        say(f"xai-emulator: {error.filename}: {error.strerror}", error=True)
+        return 2
+    from emulator.comparing.report import report_of
+    from emulator.core.clock import wall
+
+    codes = []
+    for recording in recordings:
+        fresh = [msgspec.structs.replace(each, matches=0) for each in ignores]
+        report = report_of(_compared(options, recording), fresh, kinds, wall())
+        _print(options, report, len(recordings) > 1)
+        codes.append(report.exit_code)
+    return max(codes)
+
+
+def _compared(options: argparse.Namespace, recording: Recording) -> Any:
+    from emulator.comparing.run import compare
+    from emulator.comparing.send import Target
+
+    if options.url is not None:
+        return compare(recording, _running(options), options.only)
+    from emulator.runtime.app import Emulator
+
+    values = msgspec.structs.asdict(settings_from(options))
+    with Emulator(**{**values, "port": 0, "host": "localhost", "log": "quiet"}) as emulator:
+        keys = {Plane.INFERENCE: emulator.api_key, Plane.MANAGEMENT: emulator.management_key}
+        target = Target(emulator.url, emulator.grpc_target, keys, "default", emulator.control_token)
+        return compare(recording, target, options.only)
+
+
+def _running(options: argparse.Namespace) -> Target:
+    from emulator.comparing.send import Target
+
+    url, name = target_url(options), options.team
+    keys = {Plane.INFERENCE: f"{INFERENCE_KEY}@{name}", Plane.MANAGEMENT: f"{MANAGEMENT_KEY}@{name}"}
+    return Target(url, url.partition("://")[2], keys, name, control_token(options))
+
+
+def _print(options: argparse.Namespace, report: Report, is_one_of_several: bool) -> None:
+    from emulator.comparing.evidence import evidence_of
+    from emulator.comparing.report import json_of, junit_of, lines_of
+
+    if is_one_of_several:
+        say(f"{report.comparison.recording.path}:")
+    for line in lines_of(report, options.max):
+        say(line)
+    for path, content in ((options.json, json_of), (options.evidence, lambda report: evidence_of(report.comparison))):
+        if path is not None:
+            path.write_text(json.dumps(content(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if options.junit is not None:
+        options.junit.write_bytes(junit_of(report))

@@ -1,0 +1,296 @@
+"""Compare a recording with an emulator, exchange by exchange, in the order in which the requests began."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET
+
+from emulator.comparing.binding import ID, Binding
+from emulator.comparing.differences import Difference
+from emulator.comparing.judge import Judge
+from emulator.comparing.rules import HEADERS, HEADERS_OF_TRANSPORT, LISTS_OF_THE_TEAM
+from emulator.comparing.send import LacksContent, RestAnswer, Sender, Target
+from emulator.core.clock import Instant, from_datetime
+from emulator.recordings.entries import GRPC_TYPE, RECORDER, Entry, Grpc, header
+from emulator.recordings.har import Recording
+from emulator.recordings.planes import grpc_operation, rest_operation, rest_plane
+from emulator.rpc.ask import RpcAnswer
+
+ALIKE, DIFFERS, NOT_COMPARED, IN_PROGRESS = "alike", "differs", "not compared", "in progress"
+SHOWN_CHARS_MAX = 160
+_AS_TEXT = re.compile(r"[?&]format=|\"format\"")
+_INPUT_FILE = re.compile(r'"input_?file_?id"', re.IGNORECASE)
+
+
+class Outcome(msgspec.Struct):
+    """What came of one exchange. `waits_for` is the number of the one that made what this one needs."""
+
+    number: int
+    operation: str
+    title: str  # the method and the path, or the gRPC method
+    outcome: str
+    why: str = ""
+    differences: list[Difference] = []
+    page: str | None = None
+    waits_for: int | None = None
+
+
+class Comparison(msgspec.Struct):
+    """All outcomes, and the headers that the service sends and the emulator never does."""
+
+    recording: Recording
+    outcomes: list[Outcome]
+    headers_there: list[str] = []
+
+
+def compare(recording: Recording, target: Target, only: str = "*") -> Comparison:
+    """Send a recording to an emulator; `only` is a pattern of operations to be judged, though all are sent."""
+    binding = Binding()
+    sender = Sender(target, binding, foreign=recording.log.about is UNSET)
+    run = _Run(recording, binding, sender, only)
+    try:
+        return Comparison(recording, list(run.outcomes()), sorted(run.headers_there - run.headers_here))
+    finally:
+        sender.close()
+
+
+class _Run:
+    def __init__(self, recording: Recording, binding: Binding, sender: Sender, only: str) -> None:
+        self._recording, self._binding, self._sender, self._only = recording, binding, sender, only
+        self._left_out = recording.contents_left_out
+        self._lists_others = _lists_of_others(recording.entries)
+        self.headers_there: set[str] = set()
+        self.headers_here: set[str] = set()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        now: Instant | None = None
+        for number, entry in enumerate(in_order(self._recording.entries), 1):
+            if entry.number is UNSET:
+                entry.number = number
+            at = moment(entry.started)
+            if at is not None:
+                if now is None:
+                    self._sender.freeze(entry.started)
+                else:  # also for no time: what is due runs before the next request
+                    self._sender.advance(max(0, at - now))
+                now = at if now is None else max(at, now)
+            yield self._outcome(entry)
+
+    def _outcome(self, entry: Entry) -> Outcome:
+        assert isinstance(entry.number, int)
+        outcome = Outcome(
+            entry.number,
+            entry.operation or "",
+            title_of(entry),
+            NOT_COMPARED,
+            page=entry.page if isinstance(entry.page, str) else None,
+        )
+        asked, answered = _texts(entry)
+        maker = self._binding.waits_for(asked)
+        self._binding.asked(asked)
+        self._binding.answered(answered, entry.number)
+        why = self._reason_not_to(entry, asked)
+        if why is None and maker is not None:
+            why, outcome.waits_for = "needs what another exchange made", maker
+        if why is not None:
+            outcome.why = why
+            return outcome
+        try:
+            differences, in_progress = self._judged(entry)
+        except LacksContent as lack:
+            outcome.why = f"lacks its content: {lack}"
+            return outcome
+        except ConnectionError as error:
+            differences, in_progress = [Difference("status", "", _status(entry), str(error))], False
+        if entry.operation and not fnmatchcase(entry.operation, self._only):
+            outcome.why = "not asked for (--only)"
+            return outcome
+        outcome.differences = sorted(differences, key=lambda each: each.weight)
+        outcome.outcome = DIFFERS if differences else IN_PROGRESS if in_progress else ALIKE
+        return outcome
+
+    def _reason_not_to(self, entry: Entry, asked: str) -> str | None:
+        if entry.by == RECORDER:
+            return "xai-emulator answered it, not the service"
+        if entry.operation is None:
+            return "of operations that are not emulated"
+        if isinstance(entry.grpc, Grpc):
+            if entry.grpc.messages is not UNSET:
+                return "of messages that are not understood"
+        elif entry.response.body.mime_type.startswith(GRPC_TYPE):
+            return "of gRPC, in the form of another program"
+        elif entry.response.status == 0:
+            return "without an answer"
+        elif entry.response.status >= 500 or entry.response.status == 429:
+            return "which the service could not answer (429 or 5xx)"
+        if entry.request.method == "OPTIONS":
+            return "of browsers (OPTIONS)"
+        if self._left_out and _INPUT_FILE.search(asked):
+            return "lacks its content: a batch from an input file"
+        if self._left_out and entry.operation == "files.content" and _AS_TEXT.search(asked):
+            return "lacks its content: the text of a file"
+        return None
+
+    def _judged(self, entry: Entry) -> tuple[list[Difference], bool]:
+        call = entry.grpc
+        judge = Judge(
+            entry.operation or "",
+            self._binding,
+            over_grpc=isinstance(call, Grpc),
+            left_out=self._left_out,
+            lists_others=entry.operation in self._lists_others,
+        )
+        if isinstance(call, Grpc):
+            found = list(self._grpc(judge, call, self._sender.grpc(entry, call)))
+        else:
+            found = list(self._rest(judge, entry, self._sender.rest(entry)))
+        if judge.lists_others and entry.operation:
+            self._lists_others.add(entry.operation)
+        return found, judge.in_progress
+
+    # --- REST
+
+    def _rest(self, judge: Judge, entry: Entry, answer: RestAnswer) -> Iterator[Difference]:
+        there = entry.response
+        if there.status != answer.status:
+            here = f"{answer.status}: {_shown(answer.body.decode('utf-8', 'replace'))}"
+            yield Difference("status", "", _status(entry), here)
+            return
+        yield from self._headers(entry, answer)
+        if entry.request.method == "HEAD":
+            return
+        text = there.body.text
+        if not isinstance(text, str) or there.body.encoding == "base64":
+            if there.body.digest is not UNSET and there.body.size != len(answer.body):
+                yield Difference("value", "length of the content", there.body.size, len(answer.body))
+            return
+        here = answer.body.decode("utf-8", "replace")
+        try:
+            values = json.loads(text), json.loads(here)
+        except ValueError:
+            yield from judge.words(text, here, "body")
+            return
+        yield from judge.compare(*values)
+
+    def _headers(self, entry: Entry, answer: RestAnswer) -> Iterator[Difference]:
+        there = {pair.name.lower(): pair.value for pair in entry.response.headers}
+        self.headers_there |= there.keys() - HEADERS_OF_TRANSPORT
+        self.headers_here |= answer.headers.keys()
+        # A file that has no other header than the type of the body was made of something else than a recording.
+        for name in sorted(HEADERS if len(there) > 1 else {"content-type"}):
+            recorded, present = there.get(name), answer.headers.get(name)
+            if recorded is not None:
+                recorded = self._binding.text(recorded)
+            if recorded != present and not (
+                name.startswith("access-control-") and header(entry.request.headers, "origin")
+            ):
+                yield Difference("header", name, recorded, present)
+
+    # --- gRPC
+
+    def _grpc(self, judge: Judge, call: Grpc, answer: RpcAnswer) -> Iterator[Difference]:
+        if call.status != answer.code:
+            yield Difference("status", "", f"{call.status}: {call.message}", f"{answer.code}: {answer.message}")
+            return
+        yield from judge.words(call.message, answer.message, "details")
+        there, here = _joined(call.response), _joined(answer.responses)
+        if len(there) != len(here):
+            yield Difference("items", "messages", len(there), len(here))
+        for number, (one, other) in enumerate(zip(there, here, strict=False)):
+            yield from judge.compare(one, other, "$" if len(there) == 1 else f"$[{number}]")
+        for name in call.unknown:
+            if name.startswith("response."):
+                yield Difference("extra there", f"$.<field {name.removeprefix('response.')}>", "a field", None)
+
+
+def _lists_of_others(entries: list[Entry]) -> set[str]:
+    """The operations that list things which no other exchange of the recording names: others have made those."""
+    known: set[str] = set()
+    listed: dict[str, set[str]] = {}
+    for entry in entries:
+        _complete(entry)
+        asked, answered = _texts(entry)
+        if entry.operation in LISTS_OF_THE_TEAM:
+            listed.setdefault(entry.operation, set()).update(ID.findall(answered))
+            known.update(ID.findall(asked))
+        else:
+            known.update(ID.findall(asked + answered))
+    return {operation for operation, ids in listed.items() if ids - known}
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Entries in the order in which their requests began."""
+    return sorted(entries, key=lambda entry: (moment(entry.started) or 0, entry.number if entry.number else 0))
+
+
+def moment(text: str) -> Instant | None:
+    """The instant of a time in RFC 3339; None where that is missing or none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else from_datetime(found)
+
+
+def _complete(entry: Entry) -> None:
+    """Fill in what files of other programs do not say."""
+    if entry.operation is UNSET:
+        target = urlsplit(entry.request.url).path
+        if isinstance(entry.grpc, Grpc):
+            entry.operation = grpc_operation(target)
+        else:
+            entry.operation = rest_operation(entry.request.method, target)
+        entry.plane = rest_plane(target).value
+
+
+def title_of(entry: Entry) -> str:
+    """The method and the path with ids as `*`, or the gRPC method."""
+    path = urlsplit(entry.request.url).path
+    if isinstance(entry.grpc, Grpc):
+        return path.removeprefix("/")
+    return f"{entry.request.method} {ID.sub('*', path)}"
+
+
+def _texts(entry: Entry) -> tuple[str, str]:
+    """All that a request says, and all that the answer says, to look for ids."""
+    request, response = entry.request, entry.response
+    asked, answered = [request.url], [pair.value for pair in response.headers]
+    if not isinstance(request.body, msgspec.UnsetType):
+        asked.append(request.body.text)
+        for param in [] if request.body.params is UNSET else request.body.params:
+            asked += [text for text in (param.value, param.filename) if isinstance(text, str)]
+    if isinstance(response.body.text, str):
+        answered.append(response.body.text)
+    if isinstance(entry.grpc, Grpc):
+        asked.append(json.dumps(entry.grpc.request))
+        answered += [json.dumps(entry.grpc.response), entry.grpc.message]
+    return "\n".join(asked), "\n".join(answered)
+
+
+def _joined(messages: list[Any]) -> list[Any]:
+    """The messages of an answer; those of a download as one, however it was cut."""
+    sizes = [
+        message["data"]["_bytes"]
+        for message in messages
+        if isinstance(message, dict) and isinstance(message.get("data"), dict) and "_bytes" in message["data"]
+    ]
+    return [{"data": {"_bytes": sum(sizes)}}] if messages and len(sizes) == len(messages) else messages
+
+
+def _status(entry: Entry) -> str:
+    if isinstance(entry.grpc, Grpc):
+        return f"{entry.grpc.status}: {entry.grpc.message}"
+    text = entry.response.body.text
+    return f"{entry.response.status}: {_shown(text)}" if isinstance(text, str) and text else str(entry.response.status)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"

@@ -1,0 +1,208 @@
+"""Send recorded requests to an emulator: the same bytes, but for ids, keys and contents that were left out.
+
+Nothing is ever sent to a host that a file names: of a recorded URL the path and the query are used.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import UNSET
+
+from emulator.comparing.binding import Binding
+from emulator.core.clock import Instant
+from emulator.domain.keys import Plane
+from emulator.recordings.capture import disposition
+from emulator.recordings.entries import Entry, Grpc, Pair, Param, PostData, header
+from emulator.rpc.ask import RpcAnswer, RpcAsker
+from emulator.rpc.plain import fill
+
+TIMEOUT_SECONDS = 120
+BOUNDARY = "xai-emulator-compare-7f3c2a91"
+INFERENCE, MANAGEMENT, OTHER = "[inference key]", "[management key]", "[other key]"
+# What is of the connection, of the client library, or made anew.
+_NOT_SENT = re.compile(
+    r"host|content-length|transfer-encoding|connection|keep-alive|expect|accept-encoding|authorization|user-agent|cookie|"
+    r"origin|referer|upgrade|proxy-.*|sec-.*|:.*|grpc-.*|te|content-encoding|x-emulator-.*"
+)
+_TARGET = re.compile(r"[^\x21-\x7e]")
+
+
+class LacksContent(Exception):
+    """A request that cannot be sent, since its content was left out; the message says which."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The emulator that is asked, and the keys of the team."""
+
+    url: str
+    grpc: str
+    keys: dict[Plane, str]
+    team: str
+    control_token: str | None = None
+
+
+class RestAnswer(msgspec.Struct):
+    """What a request was answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Sender:
+    """Connections to one emulator."""
+
+    def __init__(self, target: Target, binding: Binding, *, foreign: bool) -> None:
+        """`foreign` is a file of another program, which may have removed the keys."""
+        self._target, self._binding, self._foreign = target, binding, foreign
+        parts = urlsplit(target.url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+        self._rpc: RpcAsker | None = None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._connection.close()
+        if self._rpc is not None:
+            self._rpc.close()
+
+    # --- the clock
+
+    def freeze(self, at: str | None) -> None:
+        """Stop the team's clock, at a moment in RFC 3339 or where it is."""
+        self._control("/clock/freeze", {} if at is None else {"at": at})
+
+    def advance(self, microseconds: Instant) -> None:
+        """Move the team's clock on."""
+        self._control("/clock/advance", {"seconds": microseconds / 1_000_000})
+
+    def _control(self, path: str, body: dict[str, Any]) -> None:
+        headers = {"content-type": "application/json"}
+        if self._target.control_token is not None:
+            headers["authorization"] = f"Bearer {self._target.control_token}"
+        answer = self._ask(
+            "POST", f"/_emulator{path}?team={quote(self._target.team)}", headers, json.dumps(body).encode()
+        )
+        if answer.status != 200:
+            raise ConnectionError(f"{self._target.url} answered {answer.status} to {path}: {answer.body[:200]!r}")
+
+    # --- exchanges
+
+    def rest(self, entry: Entry) -> RestAnswer:
+        """Send a request again. Raises LacksContent, and OSError where no answer comes."""
+        request = entry.request
+        body, content_type = self._body(request.body)
+        headers = {}
+        for pair in request.headers:
+            if not _NOT_SENT.fullmatch(pair.name.lower()):
+                headers[pair.name] = self._binding.text(pair.value)
+        if content_type is not None:
+            headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+            headers["content-type"] = content_type
+        key = self._authorization(entry, request.headers)
+        if key is not None:
+            headers["authorization"] = key
+        return self._ask(request.method, self._path(request.url), headers, body)
+
+    def _path(self, url: str) -> str:
+        """Path and query; a URL that the service gave out, such as a public one, stands for one of here."""
+        parts = urlsplit(self._binding.text(url))
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        return _TARGET.sub(lambda found: quote(found[0]), self._binding.text(target)) or "/"
+
+    def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> RestAnswer:
+        for attempt in range(2):
+            try:
+                self._connection.putrequest(method, target, skip_accept_encoding=True)
+                for name, value in headers.items():
+                    self._connection.putheader(name, value.encode("utf-8", "replace"))
+                if body is not None:
+                    self._connection.putheader("content-length", str(len(body)))
+                self._connection.endheaders(body)
+                answer = self._connection.getresponse()
+                content = answer.read()
+            except (http.client.HTTPException, OSError) as error:
+                self._connection.close()
+                if attempt or not isinstance(error, http.client.RemoteDisconnected):
+                    raise ConnectionError(f"no answer: {type(error).__name__}: {error}") from None
+                continue
+            return RestAnswer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
+        raise AssertionError("the second attempt returns or raises")
+
+    def grpc(self, entry: Entry, call: Grpc) -> RpcAnswer:
+        """Send a call again. Raises LacksContent for messages that cannot be made."""
+        if self._rpc is None:
+            self._rpc = RpcAsker(self._target.grpc)
+        requests = [self._binding.value(message) for message in call.request]
+        metadata = [
+            (pair.name, self._binding.text(pair.value))
+            for pair in entry.request.headers
+            if not _NOT_SENT.fullmatch(pair.name) and not pair.name.endswith("-bin")
+        ]
+        key = self._authorization(entry, entry.request.headers)
+        if key is not None:
+            metadata.append(("authorization", key))
+        try:
+            return self._rpc.ask(urlsplit(entry.request.url).path, requests, metadata)
+        except ValueError as error:
+            raise LacksContent(f"a message cannot be made: {error}") from None
+
+    def _authorization(self, entry: Entry, headers: list[Pair]) -> str | None:
+        """The key of here for the recorded one. One that the service refused is one that is refused here."""
+        recorded = header(headers, "authorization")
+        own = Plane.MANAGEMENT if entry.plane == "management" else Plane.INFERENCE
+        other = Plane.INFERENCE if own is Plane.MANAGEMENT else Plane.MANAGEMENT
+        if recorded is None:
+            return f"Bearer {self._target.keys[own]}" if self._foreign and entry.response.status != 401 else None
+        scheme, _, secret = recorded.partition(" ")
+        labels = {INFERENCE: Plane.INFERENCE, MANAGEMENT: Plane.MANAGEMENT}
+        if secret in labels:
+            return f"{scheme} {self._target.keys[labels[secret]]}"
+        if not secret or scheme.lower() != "bearer":
+            return recorded
+        return f"{scheme} {self._target.keys[other if _was_refused(entry) else own]}"
+
+    # --- bodies
+
+    def _body(self, body: PostData | msgspec.UnsetType) -> tuple[bytes | None, str | None]:
+        """The bytes of a body, and its Content-Type where that is made anew."""
+        if isinstance(body, msgspec.UnsetType):
+            return None, None
+        if body.params is not UNSET and body.mime_type.lower().startswith("multipart/"):
+            return self._form(body.params), f"multipart/form-data; boundary={BOUNDARY}"
+        if body.text:
+            return self._binding.text(body.text).encode(), None
+        if body.size is not UNSET and body.size:
+            raise LacksContent(f"{body.size} bytes of the request were left out")
+        return b"", None
+
+    def _form(self, params: list[Param]) -> bytes:
+        pieces = []
+        for param in params:
+            filename = None if param.filename is UNSET else self._binding.text(param.filename)
+            head = disposition(self._binding.text(param.name), filename)
+            if param.disposition is not UNSET:
+                head = self._binding.text(param.disposition)
+            lines = [f"--{BOUNDARY}", f"Content-Disposition: {head}"]
+            if param.content_type is not UNSET:
+                lines.append(f"Content-Type: {param.content_type}")
+            pieces.append("\r\n".join([*lines, "", ""]).encode() + self._content(param) + b"\r\n")
+        return b"".join([*pieces, f"--{BOUNDARY}--\r\n".encode()])
+
+    def _content(self, param: Param) -> bytes:
+        if param.value is not UNSET:
+            return self._binding.text(param.value).encode()
+        return fill(0 if param.size is UNSET else param.size)
+
+
+def _was_refused(entry: Entry) -> bool:
+    """Whether the service refused the key."""
+    if isinstance(entry.grpc, Grpc):
+        return entry.grpc.status in ("UNAUTHENTICATED", "PERMISSION_DENIED")
+    text = entry.response.body.text if isinstance(entry.response.body.text, str) else ""
+    return entry.response.status in (401, 403) or (entry.response.status == 400 and "key" in text.lower())

@@ -1,0 +1,100 @@
+"""`xai-emulator compare`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emulator import Emulator
+from emulator.recordings.entries import About, Content, Entry, Pair, PostData, Request, Response
+from emulator.recordings.har import HarWriter
+
+Run = Callable[..., tuple[int, str, str]]
+CREATED = (
+    '{"batch_id":"batch_00000000-0000-4000-8001-000000000001","name":"evals","create_time":"2026-11-21",'
+    '"expire_time":"2026-12-21","create_api_key_id":"00000000-0000-4000-8002-000000000001","cancel_time":null,'
+    '"cancel_by_xai_message":null,"state":{"num_requests":0,"num_pending":0,"num_success":0,"num_error":0,"num_cancelled":0}}'
+)
+
+
+def write(path: Path, answer: str = CREATED) -> Path:
+    """A recording of one batch that was made."""
+    writer = HarWriter(path, About(to=["https://api.x.ai"], recorded="2026-11-21"))
+    request = Request(
+        "POST",
+        "https://api.x.ai/v1/batches",
+        headers=[Pair("authorization", "Bearer [inference key]"), Pair("content-type", "application/json")],
+        body=PostData("application/json", '{"name":"evals"}'),
+    )
+    response = Response(200, headers=[Pair("content-type", "application/json")])
+    response.body = Content(len(answer), "application/json", answer)
+    writer.add(
+        Entry(request, response, "2026-11-21T12:00:00.000000Z", number=1, operation="batches.create", plane="inference")
+    )
+    writer.close()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder without a compare.toml."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_recording_that_is_alike_succeeds(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("compare", str(write(tmp_path / "live.har")))
+    assert (code, "compared 1 of 1: 1 alike" in out) == (0, True)
+
+
+def test_difference_fails_and_is_reported_in_every_form(run: Run, tmp_path: Path) -> None:
+    live = write(tmp_path / "live.har", CREATED.replace('"name":"evals"', '"name":"evals","tier":"x"'))
+    report, junit, evidence = tmp_path / "r.json", tmp_path / "r.xml", tmp_path / "e.json"
+    flags = ("--json", str(report), "--junit", str(junit), "--evidence", str(evidence))
+    code, out, _ = run("compare", *flags, str(live))
+    assert code == 1
+    assert "$.tier" in out
+    assert json.loads(report.read_text())["differences"][0]["difference"] == "extra there"
+    assert "failure" in junit.read_text()
+    assert json.loads(evidence.read_text()) == []
+
+
+def test_difference_in_compare_toml_passes(run: Run, tmp_path: Path) -> None:
+    live = write(tmp_path / "live.har", CREATED.replace('"name":"evals"', '"name":"evals","tier":"x"'))
+    entry = '[[ignore]]\noperation = "batches.create"\npath = "$.tier"\ndifference = "extra there"\nreason = "new"\n'
+    (tmp_path / "compare.toml").write_text(entry)
+    assert run("compare", str(live))[0] == 0
+    (tmp_path / "compare.toml").write_text(entry.replace("tier", "other"))
+    assert run("compare", str(live))[0] == 1
+
+
+def test_emulator_that_runs_is_asked_in_a_team_of_its_own(run: Run, tmp_path: Path) -> None:
+    with Emulator() as emulator:
+        live = str(write(tmp_path / "live.har"))
+        assert run("compare", "--url", emulator.url, "--team", "fresh", live)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing.har"], "No such file"),
+        (["bad.har"], "no HAR file"),
+        (["--fail-on", "everything", "live.har"], "everything"),
+        (["--url", "http://localhost:1", "live.har"], "--team"),
+        (["--ignore", "missing.toml", "live.har"], "No such file"),
+        (["--json", "x.json", "live.har", "live.har"], "one file"),
+    ],
+)
+def test_wrong_use_is_refused(run: Run, tmp_path: Path, words: list[str], message: str) -> None:
+    write(tmp_path / "live.har")
+    (tmp_path / "bad.har").write_text("{}")
+    code, _, err = run("compare", *words)
+    assert (code, message in err) == (2, True), err
+
+
+def test_empty_recording_is_no_success(run: Run, tmp_path: Path) -> None:
+    HarWriter(tmp_path / "empty.har", About()).close()
+    code, out, _ = run("compare", str(tmp_path / "empty.har"))
+    assert (code, "nothing could be compared" in out) == (1, True)

@@ -1,0 +1,238 @@
+"""Recordings against an emulator: the same gives no difference, and each planted one is found and named."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from emulator.comparing.differences import Difference
+from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
+from emulator.recordings.entries import Entry, Grpc, Pair
+from emulator.recordings.har import Recording
+
+Compared = Callable[..., Comparison]
+
+
+def differing(comparison: Comparison) -> list[tuple[Outcome, Difference]]:
+    return [(outcome, each) for outcome in comparison.outcomes for each in outcome.differences]
+
+
+def find(recording: Recording, operation: str, status: int = 200, **more: Any) -> Entry:
+    """The first exchange of an operation over REST."""
+    return next(
+        entry
+        for entry in recording.entries
+        if entry.operation == operation and entry.response.status == status and entry.grpc is UNSET
+    )
+
+
+def find_grpc(recording: Recording, method: str, status: str = "OK") -> Grpc:
+    return next(
+        entry.grpc
+        for entry in recording.entries
+        if isinstance(entry.grpc, Grpc) and entry.request.url.endswith(method) and entry.grpc.status == status
+    )
+
+
+def change(entry: Entry, work: Callable[[Any], Any]) -> None:
+    """Change the recorded JSON of an answer."""
+    assert isinstance(entry.response.body.text, str)
+    value = json.loads(entry.response.body.text)
+    changed = work(value)
+    entry.response.body.text = json.dumps(value if changed is None else changed)
+
+
+def test_recording_of_an_emulator_is_alike(recording: Recording, compared: Compared) -> None:
+    comparison = compared(recording)
+    assert differing(comparison) == []
+    assert {outcome.outcome for outcome in comparison.outcomes} <= {ALIKE, IN_PROGRESS}
+    assert {outcome.operation.partition(".")[0] for outcome in comparison.outcomes} == {
+        *("files", "auth", "collections", "documents", "batches")
+    }
+
+
+def test_other_ids_on_either_side_are_alike(recording: Recording, compared: Compared) -> None:
+    assert differing(compared(recording, random_seed="1")) == []
+
+
+PLANTED: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
+    "key lost": ("files.get", lambda file: file.pop("object") and None, "missing there", "$.object"),
+    "key new": ("files.get", lambda file: file.update(brand_new=1), "extra there", "$.brand_new"),
+    "keys in another order": ("files.get", lambda file: dict(reversed(file.items())), "order", "$"),
+    "null": ("files.get", lambda file: file.update(filename=None), "kind", "$.filename"),
+    "number for text": ("files.get", lambda file: file.update(filename=5), "kind", "$.filename"),
+    "number": ("files.get", lambda file: file.update(bytes=1), "value", "$.bytes"),
+    "text": ("files.get", lambda file: file.update(filename="other.txt"), "value", "$.filename"),
+    "prefix of an id": ("files.get", lambda file: file.update(id="x" + file["id"]), "format", "$.id"),
+    "time": ("files.get", lambda file: file.update(created_at=file["created_at"] - 60), "value", "$.created_at"),
+    "form of a date": (
+        "batches.get",
+        lambda batch: batch.update(create_time="2026-11-21T00:00:00Z"),
+        "format",
+        "$.create_time",
+    ),
+    "digits of a time": (
+        "collections.create",
+        lambda made: made.update(created_at=made["created_at"][:-4] + "Z"),
+        "format",
+        "$.created_at",
+    ),
+    "enum": (
+        "documents.get",
+        lambda document: document.update(status="DOCUMENT_STATUS_FAILED"),
+        "value",
+        "$.status",
+    ),
+    "items": ("documents.list", lambda page: page["documents"].clear(), "items", "$.documents"),
+    "nested": ("documents.get", lambda document: document["fields"].clear(), "missing there", "$.fields.author"),
+}
+
+
+@pytest.mark.parametrize("name", list(PLANTED))
+def test_planted_difference_is_found_and_nothing_else(recording: Recording, compared: Compared, name: str) -> None:
+    operation, work, what, path = PLANTED[name]
+    entry = find(recording, operation)
+    change(entry, work)
+    ((outcome, difference),) = differing(compared(recording))
+    assert (outcome.number, outcome.outcome) == (entry.number, DIFFERS)
+    assert (difference.what, difference.place) == (what, path)
+
+
+def test_planted_words_of_a_refusal_are_found(recording: Recording, compared: Compared) -> None:
+    change(find(recording, "files.get", 404), lambda error: error.update(error="No such file."))
+    ((_, difference),) = differing(compared(recording))
+    assert (difference.what, difference.path, difference.there) == ("words", "$.error", "No such file.")
+
+
+def test_planted_status_is_found_and_its_dependents_wait(recording: Recording, compared: Compared) -> None:
+    """What the service refused and the emulator accepts has no id to go on with."""
+    entry = find(recording, "collections.create")
+    entry.response.status = 418
+    comparison = compared(recording)
+    ((outcome, difference),) = differing(comparison)
+    assert (outcome.number, difference.what) == (entry.number, "status")
+    waiting = [each for each in comparison.outcomes if each.waits_for == entry.number]
+    assert {each.operation for each in waiting} >= {"documents.add", "documents.list", "documents.search"}
+    assert {each.outcome for each in waiting} == {NOT_COMPARED}
+
+
+def test_planted_header_is_found(recording: Recording, compared: Compared) -> None:
+    entry = find(recording, "files.get")
+    entry.response.headers = [
+        Pair("content-type", "text/json") if pair.name == "content-type" else pair for pair in entry.response.headers
+    ]
+    ((_, difference),) = differing(compared(recording))
+    assert (difference.what, difference.path, difference.kind) == ("header", "content-type", "headers")
+
+
+def test_header_that_only_the_service_sends_is_noted_once(recording: Recording, compared: Compared) -> None:
+    for entry in recording.entries:
+        entry.response.headers.append(Pair("x-ratelimit-remaining", "5"))
+    comparison = compared(recording)
+    assert (differing(comparison), comparison.headers_there) == ([], ["x-ratelimit-remaining"])
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "plant", "what"),
+    [
+        ("RetrieveFile", "OK", lambda call: call.response[0].update(size=1), "value"),
+        ("RetrieveFile", "OK", lambda call: call.response[0].pop("filename"), "missing there"),
+        ("RetrieveFile", "OK", lambda call: call.response.clear(), "items"),
+        ("RetrieveFile", "OK", lambda call: call.unknown.append("response.17"), "extra there"),
+        ("RetrieveFile", "NOT_FOUND", lambda call: setattr(call, "message", "Gone for good"), "words"),
+        ("RetrieveFile", "NOT_FOUND", lambda call: setattr(call, "status", "INVALID_ARGUMENT"), "status"),
+    ],
+)
+def test_planted_difference_over_grpc_is_found(
+    recording: Recording, compared: Compared, method: str, status: str, plant: Callable[[Any], Any], what: str
+) -> None:
+    plant(find_grpc(recording, method, status))
+    ((_, difference),) = differing(compared(recording))
+    assert difference.what == what
+
+
+def test_same_id_for_two_things_is_a_difference(recording: Recording, compared: Compared) -> None:
+    uploads = [entry for entry in recording.entries if entry.operation == "files.upload" and entry.grpc is UNSET]
+    first = json.loads(str(uploads[0].response.body.text))["id"]
+    change(uploads[1], lambda file: file.update(id=first))
+    found = [each for outcome, each in differing(compared(recording)) if outcome.number == uploads[1].number]
+    assert [each.what for each in found] == ["identity"]
+
+
+def test_emulator_that_behaves_otherwise_is_found(recording: Recording, compared: Compared) -> None:
+    found = differing(compared(recording, limits={"page_items_max": 1}))
+    assert {outcome.operation for outcome, _ in found} == {"files.list"}
+
+
+def test_unfinished_document_is_in_progress(recording: Recording, compared: Compared) -> None:
+    entry = find(recording, "documents.get")
+    change(entry, lambda document: document.update(status="DOCUMENT_STATUS_PROCESSING", last_indexed_at=None))
+    comparison = compared(recording)
+    assert differing(comparison) == []
+    assert entry.number in [each.number for each in comparison.outcomes if each.outcome == IN_PROGRESS]
+
+
+def test_things_of_others_in_a_list_are_no_difference(recording: Recording, compared: Compared) -> None:
+    foreign = "file_99999999-9999-4999-8999-999999999999"
+    for entry in recording.entries:
+        if entry.operation == "files.list" and entry.response.status == 200 and entry.grpc is UNSET:
+            change(entry, lambda page: page["data"].insert(0, {**(page["data"] or [{}])[0], "id": foreign}))
+    assert differing(compared(recording)) == []
+
+
+def test_answer_of_the_recorder_and_of_a_failing_service_is_not_compared(
+    recording: Recording, compared: Compared
+) -> None:
+    first, second, third = (entry for entry in recording.entries if entry.operation in ("auth.me", "files.delete"))
+    first.by, second.response.status, third.response.status = "recorder", 503, 429
+    comparison = compared(recording)
+    skipped = {outcome.number for outcome in comparison.outcomes if outcome.outcome == NOT_COMPARED}
+    assert {first.number, second.number, third.number} <= skipped
+
+
+def test_only_what_is_asked_for_is_judged_though_all_is_sent(recording: Recording, compared: Compared) -> None:
+    change(find(recording, "files.get"), lambda file: file.update(bytes=1))
+    comparison = compared(recording, only="documents.*")
+    assert differing(comparison) == []
+    judged = {outcome.operation for outcome in comparison.outcomes if outcome.outcome == ALIKE}
+    assert {name.partition(".")[0] for name in judged} == {"documents"}
+
+
+def test_no_host_that_a_file_names_is_called(recording: Recording, compared: Compared) -> None:
+    """Every URL and header of the file leads to a listener, which must hear nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        place = f"127.0.0.1:{trap.getsockname()[1]}"
+        for entry in recording.entries:
+            path = "/" + entry.request.url.split("/", 3)[3]
+            entry.request.url = f"http://{place}{path}"
+            entry.request.headers += [
+                Pair("host", place),
+                Pair("x-forwarded-host", place),
+                Pair("referer", f"http://{place}"),
+            ]
+        assert differing(compared(recording)) == []
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+
+def test_file_of_a_browser_is_compared_without_keys(recording: Recording, compared: Compared) -> None:
+    """Chrome leaves keys out, and knows no operations, numbers and planes."""
+    recording.log.about = UNSET
+    recording.entries = [
+        entry
+        for entry in recording.entries
+        if entry.grpc is UNSET and entry.response.status != 401 and entry.operation != "files.upload"
+    ]
+    for entry in recording.entries:
+        entry.operation, entry.plane, entry.number = UNSET, UNSET, UNSET
+        entry.request.headers = [pair for pair in entry.request.headers if pair.name != "authorization"]
+    comparison = compared(recording)
+    assert {"collections.create", "batches.create", "batches.get"} <= {
+        outcome.operation for outcome in comparison.outcomes if outcome.outcome in (ALIKE, IN_PROGRESS)
+    }
