@@ -64,6 +64,11 @@ HINTS: tuple[Hint, ...] = (
     Hint(r"\(\s*▸\)", "there must be a comparison between parentheses", "a = 1 AND ()"),
     Hint(r"▸\)", "no parenthesis is open here", "a = 1)"),
     Hint(r"\)▸\(", "put AND or OR between the two, with a blank on both sides", "(a = 1)(b = 2)"),
+    Hint(
+        rf"{_OP}▸\(\s*(?:\"[^\"]*\"|'[^']*'|[^\s()]+)\s*\)",
+        "write the value without parentheses",
+        "score >= (-2.4)",
+    ),
     Hint(rf"{_OP}▸\(", "compare with one value at a time: field = a OR field = b", "status = (active OR pending)"),
     Hint(rf"▸{_BARE}\(|\w▸\(", "there are no functions, only fields", "lower(author) = x"),
     # Numbers, ranges and dots

@@ -290,3 +290,36 @@ def test_equality_is_of_structure():
 def test_where_a_group_ends_is_structure(one, other):
     """Two filters that differ only in what belongs to a group are different."""
     assert parse(one) != parse(other)
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize("character", [chr(code) for code in range(0x20, 0x7F)] + ["\t", "\n", "é", "日"])
+def test_backslash_escapes_itself_and_quotes_only(character, quote):
+    """Any other backslash is refused where it stands: implementations of AIP-160 disagree on what it means."""
+    text = f"p={quote}x\\{character}y{quote}"
+    if character in "\\\"'":
+        [comparison] = comparisons(parse(text))
+        assert comparison.argument.value == f"x{character}y"
+        return
+    with pytest.raises(FilterError) as caught:
+        parse(text)
+    assert caught.value.position == text.index("\\")
+    assert caught.value.hint == 'write a backslash inside quotes, and twice: "C:\\\\temp"'
+
+
+@pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">=", ":", ":>"])
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("(-2.4)", "write the value without parentheses"),
+        ('( "two words" )', "write the value without parentheses"),
+        ("(x OR y)", "compare with one value at a time: field = a OR field = b"),
+        ("(x", "compare with one value at a time: field = a OR field = b"),
+    ],
+)
+def test_value_in_parentheses_is_refused_with_the_rewrite(operator, value, hint):
+    """The EBNF of AIP-160 has an expression there, whose bare literals mean nothing here."""
+    with pytest.raises(FilterError) as caught:
+        parse(f"p {operator} {value}")
+    assert caught.value.position == len(f"p {operator} ")
+    assert caught.value.hint == hint
