@@ -63,6 +63,7 @@ async def _serve(settings: Settings) -> int:
         log(line)
         return code
     gc.freeze()  # what is loaded by now stays: a collection need not look at it, which took 10 ms each time
+    gc.enable()  # which the command has disabled for the start
     url = server.world.origin
     if settings.log != "quiet":
         log(_hints(settings, url))

@@ -233,6 +233,17 @@ def test_batches_and_searches_load_nothing_heavy_before_it_is_needed() -> None:
         assert loaded(served) & set(HEAVY) == {"numpy"}
 
 
+def test_garbage_is_collected_once_the_server_is_ready() -> None:
+    """The command disables that for the start alone."""
+    code = (
+        "import gc, os, signal; from emulator.cli import main; import emulator.runtime.serve as serve\n"
+        "def ready(line, flush): print(gc.isenabled(), flush=flush); os.kill(os.getpid(), signal.SIGTERM)\n"
+        "serve.print = ready; main(['serve', '--port', '0', '--quiet'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
 def test_importing_the_package_loads_next_to_nothing() -> None:
     """Three small modules; the rest comes with the first use of a name."""
     code = "import sys; before = set(sys.modules); import emulator; print(*sorted(set(sys.modules) - before))"
