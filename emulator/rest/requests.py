@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -71,13 +70,12 @@ class FromJson(msgspec.Struct, frozen=True):
             )
 
 
-@dataclass(frozen=True)
-class FromStream:
+class FromStream(msgspec.Struct, frozen=True, eq=False):
     """A body that is read as it arrives; where `json_shape` is given, JSON of that shape is taken as well."""
 
     make: Callable[[Request, Call], Any]
     media_type: str
-    schema: dict[str, Any] = field(hash=False)  # JSON Schema of the fields or the message
+    schema: dict[str, Any]  # JSON Schema of the fields or the message
     json_shape: type | None = None
     content_type: ClassVar[str | None] = None
 

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 from emulator.core.clock import Clock, from_datetime
 from emulator.core.validation_errors import explain
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
+from emulator.runtime.start_errors import BadSeed
 from emulator.state.settings import GUARDED, BadSetting, parse
 from emulator.state.world import Team, World
 from emulator.store.snapshots.files import BadSnapshot
@@ -31,10 +32,6 @@ _NURSERY = ".seed"  # the team that is filled, copied and forgotten; no client w
 _BOUNDARY = b"xai-emulator-seed-boundary"
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class BadSeed(ValueError):
-    """A seed file that cannot be used; the message says which part of it, and why."""
 
 
 class SeedFile(Struct, forbid_unknown_fields=True):

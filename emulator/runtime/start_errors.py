@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from emulator.port import CannotListen, PortTaken
-from emulator.runtime.seed import BadSeed
 from emulator.state.settings import Settings
 from emulator.store import DatabaseUnusable, LockTaken
+
+
+class BadSeed(ValueError):
+    """A seed file that cannot be used; the message says which part of it, and why."""
+
 
 START_ERRORS = (BadSeed, CannotListen, LockTaken, DatabaseUnusable, OSError)
 

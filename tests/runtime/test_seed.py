@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.runtime.seed import BadSeed
+from emulator.runtime.start_errors import BadSeed
 
 YAML = """
 xai_emulator_seed: 1
