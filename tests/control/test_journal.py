@@ -264,10 +264,10 @@ def test_reason_of_an_unmatched_request_has_no_key(control: httpx.Client, emulat
     """A key that a client put into the path is struck out of the reason too, and a long path is cut."""
     key = noise("xai-")
     headers = {"authorization": f"Bearer {key}"}
-    for path in (f"/v1/models/{key}", f"/v1/modelz/{key}", f"/v1/models/{'x' * 2_000}"):
+    for path in (f"/v1/skills/{key}", f"/v1/modelz/{key}", f"/v1/skills/{'x' * 2_000}"):
         httpx.get(f"{emulator.url}{path}", headers=headers)
     reasons = [call["reason"] for call in calls(control)]
-    assert [reason[:12] for reason in reasons] == ["/v1/models/[", "There is no ", "/v1/models/x"]
+    assert [reason[:12] for reason in reasons] == ["/v1/skills/[", "There is no ", "/v1/skills/x"]
     assert key not in str(calls(control))
     assert max(map(len, reasons)) < 300
 
