@@ -125,6 +125,25 @@ def test_kinds(rest: RestClient, target: Target, name: str) -> None:
 
 
 @case(
+    "batches.file.blank-lines",
+    *("batches.create", "batches.list_requests", "auth.api_key"),
+    evidence="assumed",
+    source="JSON Lines: blank lines and a missing last line end are common in files that people write",
+    destructive=True,
+)
+def test_blank_lines(rest: RestClient, target: Target, name: str) -> None:
+    """Blank lines, Windows line ends and a missing last line end are no errors; the batch names its key."""
+    lines = [json.dumps(LINE | {"custom_id": id}).encode() for id in "abc"]
+    content = b"\n" + lines[0] + b"\r\n\n  \n" + lines[1] + b"\n\n\n" + lines[2]
+    file = rest.upload_file(content, f"{name}in.jsonl")
+    batch = rest.create_batch(f"{name}batch", input_file_id=file.id).id
+    shown = finished(rest, target, batch)
+    matchers.check(shown, {"state": {"num_requests": 3, "num_success": 3}})
+    assert [row.id for row in rest.list_batch_requests(batch).items] == ["a", "b", "c"]
+    assert shown["create_api_key_id"] == rest.json("GET", "/v1/api-key")["api_key_id"]
+
+
+@case(
     "batches.requests.equal",
     *("batches.add_requests", "batches.get"),
     evidence="assumed",
@@ -174,12 +193,14 @@ def test_failing(rest: RestClient, target: Target, name: str) -> None:
     say = chat_request("Say a.")
     image = {"model": "grok-imagine-image", "prompt": "A kettle."}
     video = {"model": "grok-imagine-video", "prompt": "A stove."}
+    missing = {"type": "file", "file": {"file_id": "file_00000000-0000-4000-8000-000000000000"}}
     failing: dict[str, tuple[Json, str]] = {
         "empty": ({"chat_get_completion": {**say, "messages": []}}, "essages"),
         "max-tokens": ({"chat_get_completion": {**say, "max_tokens": 0}}, "max_tokens"),
         "n-0": ({"chat_get_completion": {**say, "n": 0}}, "n must be"),
         "n-many": ({"chat_get_completion": {**say, "n": 129}}, "n must be"),
         "images-0": ({"image_generation": {**image, "n": 0}}, "n must be"),
+        "file": ({"chat_get_completion": {"model": MODEL, "messages": [{"role": "user", "content": [missing]}]}}, ""),
         "long": ({"video_generation": {**video, "duration": 16}}, "duration"),
     }
     fine: dict[str, Json] = {

@@ -199,6 +199,10 @@ def test_parameters(rest: RestClient, name: str) -> None:
     token = rest.json("GET", "/v1/files", query=query)["pagination_token"]
     assert len(rest.json("GET", "/v1/files", query={**query, "pagination_token": token})["data"]) == 1
     assert len(rest.json("GET", "/v1/files", query={**query, "limit": 1, "pagination_token": token})["data"]) == 1
+    files = [each["id"] for each in rest.json("GET", "/v1/files", query={**query, "limit": 3})["data"]]
+    rest.delete_file(files[1])
+    left = rest.json("GET", "/v1/files", query={"filter": filter, "order": "asc", "sort_by": "size", "after": files[1]})
+    assert [each["id"] for each in left["data"]] == files[2:]
     changed: tuple[dict[str, Any], ...] = (
         {"order": "desc"},
         {"sort_by": "filename"},
@@ -320,3 +324,29 @@ def test_ranges(rest: RestClient, transport: Transport, target: Target, name: st
         target.budget.spend()
         found = transport.send(Request("HEAD", address, head))
         assert (found.status, found.body, found.headers["content-length"]) == (200, b"", str(SIZE))
+
+
+@case(
+    "files.cors",
+    *("files.list",),
+    evidence="assumed",
+    source="observed live, 2026-04: access-control-allow-origin is *; an emulator may name pages of its machine alone",
+)
+def test_cors(rest: RestClient, transport: Transport, target: Target) -> None:
+    """A page of this machine may call the API: every response and every preflight request allows its origin."""
+    origin = "http://localhost:3000"
+    url = f"{target.base_url}/v1/files"
+    key = {"authorization": f"Bearer {target.api_key}"}
+    assert rest.list_files(limit=1).items is not None
+    for method, head in (
+        ("GET", key),
+        ("GET", {}),
+        ("OPTIONS", {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}),
+    ):
+        target.budget.spend()
+        found = transport.send(Request(method, url, {**head, "origin": origin}))
+        assert found.headers.get("access-control-allow-origin") in ("*", origin), method
+        if method == "OPTIONS":
+            assert found.status in (200, 204)
+            assert found.headers.get("access-control-allow-methods"), found.headers
+            assert found.headers.get("access-control-allow-headers"), found.headers

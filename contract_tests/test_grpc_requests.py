@@ -9,6 +9,7 @@ import pytest
 from . import matchers
 from .case import case
 from .clients.client import MODEL, Client, batch_input
+from .clients.messages import disagreement
 from .clients.models import ApiError
 from .clients.rest import RestClient
 from .observation import Observer, State
@@ -162,7 +163,7 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
 
 
 TOOL = {"name": "look_up", "description": "Look a word up.", "parameters": '{"type": "object", "properties": {}}'}
-SCHEMA = '{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}'
+SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
 TEXT = {"role": "ROLE_USER", "content": [{"text": "Say a."}]}
 JSON_TEXT = {"role": "user", "content": "Say a."}
 # A request over gRPC, and the same over REST.
@@ -257,7 +258,15 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
         "input": [
             {"role": "user", "content": "Say a."},
             {"role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
-            {"role": "user", "content": [{"type": "input_text", "text": "Say b."}]},
+            {"type": "function_call", "call_id": "call_7", "name": "look_up", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "call_7", "output": "42"},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_text", "text": "Say b."},
+                    {"type": "input_image", "image_url": "https://x/a.png"},
+                ],
+            },
         ],
         "max_output_tokens": 77,
         "temperature": 0.5,
@@ -280,6 +289,7 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
             client.call_rpc("GetBatchRequestResult", batch_id=id, batch_request_id=str(number)) for id in (batch, twin)
         ]
         assert details[0]["request"] == details[1]["request"], message
+        matchers.check(details[0]["request"]["completion_request"], message, f"{message}")
         results = [
             next(each["batch_result"] for each in found if each["batch_request_id"] == str(number)) for found in shown
         ]
@@ -289,12 +299,21 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
         assert [each["index"] for each in completions[0]["choices"]] == list(range(message.get("n", 1))), message
     detail = client.call_rpc("GetBatchRequestResult", batch_id=twin, batch_request_id="responses")
     kept = detail["request"]["completion_request"]
-    assert [(each["role"], each["content"][0]["text"]) for each in kept["messages"]] == [
-        ("ROLE_SYSTEM", "Be short."),
-        ("ROLE_USER", "Say a."),
-        ("ROLE_ASSISTANT", "a"),
-        ("ROLE_USER", "Say b."),
+    expected_messages = [
+        {"role": "ROLE_SYSTEM", "content": [{"text": "Be short."}]},
+        {"role": "ROLE_USER", "content": [{"text": "Say a."}]},
+        {"role": "ROLE_ASSISTANT", "content": [{"text": "a"}]},
+        {
+            "role": "ROLE_ASSISTANT",
+            "tool_calls": [{"id": "call_7", "function": {"name": "look_up", "arguments": "{}"}}],
+        },
+        {"role": "ROLE_TOOL", "content": [{"text": "42"}], "tool_call_id": "call_7"},
+        {
+            "role": "ROLE_USER",
+            "content": [{"text": "Say b."}, {"image_url": {"image_url": "https://x/a.png"}}],
+        },
     ]
+    matchers.check(kept["messages"], expected_messages)
     expected = {
         "model": MODEL,
         "max_tokens": 77,
@@ -373,18 +392,24 @@ def test_media(client: Client, rest: RestClient, target: Target, name: str) -> N
         assert sorted(count for count, _ in endpoints.values()) == [2, 4]
         assert sum(ticks for _, ticks in endpoints.values()) == found["total_cost_usd_ticks"]
         costs.append(endpoints)
+        rows = client.call_rpc("ListBatchRequestMetadata", batch_id=id)["batch_request_metadata"]
+        shown = rest.json("GET", f"/v1/batches/{id}/requests")["batch_request_metadata"]
+        reason = disagreement(rows, shown)
+        assert reason is None, reason
+        assert {row["endpoint"] for row in rows} >= set(endpoints)
     assert costs[0] == costs[1]
     for number, (kind, message, _, _) in enumerate(MEDIA):
         details = [client.call_rpc("GetBatchRequestResult", batch_id=id, batch_request_id=str(number)) for id in ids]
         assert details[0]["request"] == details[1]["request"], message
+        matchers.check(details[0]["request"][kind], message, f"{message}")
         [member] = {key for key, each in details[0]["result"]["response"].items() if each is not None}
         first, second = (each["result"]["response"][member] for each in details)
         assert first.keys() == second.keys(), message
         if kind == "image_request":
-            shown = [
+            images = [
                 [{key for key, each in image.items() if each} for image in found["images"]] for found in (first, second)
             ]
-            assert shown[0] == shown[1], message
-            assert len(shown[0]) == message.get("n", 1), message
+            assert images[0] == images[1], message
+            assert len(images[0]) == message.get("n", 1), message
         else:
             assert first["video"]["duration"] == second["video"]["duration"] == message["duration"]

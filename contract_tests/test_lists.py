@@ -12,7 +12,7 @@ import pytest
 from . import matchers
 from .case import case
 from .clients.client import Client, chat_request
-from .clients.models import Page
+from .clients.models import ApiError, Page
 from .clients.rest import RestClient
 from .pages import walk
 from .target import Target
@@ -260,6 +260,14 @@ def test_file_filters(client: Client, rest: RestClient, target: Target, name: st
             'name:"A.T"': [a],
             'name:"c.p"': [c],
             'NOT name:"a.t"': [b, c],
+            'name != "a.t"': [b, c],
+            'name:"txt a"': [a],
+            'name:"txt b"': [],
+            'file_name:"b.p"': [b],
+            'created_at > "2031-05-06T08:08:08.5Z"': [b, c],
+            'created_at >= "2031-05-06T08:08:09.000001Z"': [c],
+            "upload_status != null": [a, b, c],
+            "user_defined_id = null": [a, b, c],
             '-name:"a.t"': [b, c],
             'content_type:"image"': [b],
             'content_type = "application/pdf"': [c],
@@ -277,6 +285,42 @@ def test_file_filters(client: Client, rest: RestClient, target: Target, name: st
             "size_bytes = 11": [],
         },
     )
+
+
+BAD_FILTERS = (
+    "size_bytes = many",
+    "size_bytes = null",
+    'created_at > "yesterday"',
+    "created_at > 7",
+    "size_bytes >",
+    "(size_bytes > 1",
+    "size_bytes > 1)",
+    "AND size_bytes > 1",
+    'colour = "red"',
+    'name = "open',
+)
+
+
+@case(
+    "files.filters.invalid",
+    *("files.list",),
+    evidence="assumed",
+    source="OpenAPI: GET /v1/files, filter; AIP-160; how an invalid filter is rejected is not documented",
+    refusal="filter",
+)
+def test_invalid_filters(client: Client, rest: RestClient) -> None:
+    """A filter with a syntax error, an unknown field, or a value of another type than its field is rejected."""
+
+    def listed(filter: str) -> None:
+        if client.protocol == "grpc":
+            client.call_rpc("ListFiles", filter=filter)
+        else:
+            rest.list_files(filter=filter)
+
+    for filter in BAD_FILTERS:
+        with pytest.raises(ApiError) as error:
+            listed(filter)
+        assert error.value.kind == "invalid", filter
 
 
 @case(
