@@ -365,3 +365,27 @@ def test_reindexed(rest: RestClient, target: Target, name: str) -> None:
     rest.reindex_document(collection, file)
     matchers.wait_until(lambda: found("kettle"), 1, within_seconds=target.wait_seconds_max)
     assert found("harbour") == 0  # the name is not injected any more
+
+
+@case(
+    "collections.team-id",
+    *("collections.create", "collections.list", "collections.get", "documents.list"),
+    evidence="assumed",
+    source="Collections reference: team_id is optional; that it has to be that of the key is the nearest reading",
+    refusal="team_id",
+)
+def test_team_id(rest: RestClient, name: str) -> None:
+    """A team_id is that of the key, or the call is rejected and changes nothing."""
+    own, other = rest.team_of_key(), "00000000-0000-4000-8000-000000000000"
+    made = rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}a", "team_id": own})
+    path = f"/v1/collections/{made['collection_id']}"
+    for read in (path, f"{path}/documents", "/v1/collections"):
+        assert rest.json("GET", read, query={"team_id": own}) == rest.json("GET", read)
+        with pytest.raises(ApiError):
+            rest.json("GET", read, query={"team_id": other})
+    with pytest.raises(ApiError):
+        rest.json("POST", "/v1/collections", json_body={"collection_name": f"{name}b", "team_id": other})
+    with pytest.raises(ApiError):
+        rest.json("PUT", path, json_body={"collection_name": f"{name}c", "team_id": other})
+    names = [each.name for each in rest.list_collections(filter=f'collection_name:"{name}"').items]
+    assert names == [f"{name}a"]

@@ -342,12 +342,13 @@ def test_document_filters(client: Client, rest: RestClient, target: Target) -> N
         target.control("POST", "/clock/advance", {"seconds": 3600})
     fields = ({"author": "Sappho", "year": "9"}, {"author": "Sappho of Lesbos", "year": "10"}, {"author": "Homer"})
     files, sizes, ages = [], {}, {}
-    for number, values in enumerate(fields):
+    for number in range(len(fields)):
         file = rest.upload_file(b"kettle " * (number + 2), f"{number}.txt").id
-        rest.add_document(collections[1], file, values)
         files.append(file)
         sizes[file], ages[file] = 7 * (number + 2), f"2031-05-06T1{number}:08:09Z"
         target.control("POST", "/clock/advance", {"seconds": 3600})
+    for file, values in zip(files, fields, strict=True):  # later than the files were created
+        rest.add_document(collections[1], file, values)
     rest.add_document(collections[2], files[0])
     counts[collections[1]], counts[collections[2]] = 3, 1
     is_grpc = client.protocol == "grpc"
