@@ -310,6 +310,10 @@ def test_impossible(rest: RestClient, name: str) -> None:
     """A chunk configuration that cannot be is 400 for create and for update, and so is an empty name."""
     made = rest.create_collection(f"{name}notes").id
     before = rest.json("GET", f"/v1/collections/{made}")
+    model = {"collection_name": f"{name}model", "index_configuration": {"model_name": "grok-embedding-other"}}
+    matchers.check(
+        rest.json("POST", "/v1/collections", json_body=model), {"index_configuration": model["index_configuration"]}
+    )
     for configuration in IMPOSSIBLE:
         for method, path, body in (
             ("POST", "/v1/collections", {"collection_name": f"{name}x", "chunk_configuration": configuration}),

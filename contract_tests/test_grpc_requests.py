@@ -36,6 +36,7 @@ SIZES = {
 CREATED: tuple[dict[str, Any], ...] = (
     {},
     {"collection_description": "about ferns"},
+    {"index_configuration": {"model_name": "grok-embedding-other"}},
     *({"chunk_configuration": {key: sizes}} for key, sizes in SIZES.items()),
     {"chunk_configuration": {"chars_configuration": SIZES["chars_configuration"], "strip_whitespace": False}},
     {"chunk_configuration": {"chars_configuration": SIZES["chars_configuration"], "inject_name_into_chunks": True}},
@@ -64,7 +65,7 @@ def test_collections(client: Client, rest: RestClient, name: str) -> None:
     ids: list[str] = []
     for made, change in (
         (body, change)
-        for body in (CREATED[1], CREATED[7])
+        for body in (CREATED[1], CREATED[8])
         for change in (
             {"collection_name": f"{name}other"},
             {"collection_description": "about stones"},

@@ -272,3 +272,47 @@ def test_formula(rest: RestClient, target: Target, name: str) -> None:
             parts = zip((semantic, keyword), ranks, strict=True)
             expected = sum(weight / (k + ranking[word]) for weight, ranking in parts if word in ranking)
             assert abs(match["score"] - expected) <= 1e-6, f"{weights}: {word} has {match['score']}, not {expected}"
+
+
+@case(
+    "search.several-collections.interleaved",
+    *("documents.search",),
+    evidence="assumed",
+    source="scores of several collections cannot be compared, so their ranks decide",
+)
+def test_interleaved(rest: RestClient, target: Target, name: str) -> None:
+    """Matches of several collections take turns by rank in every mode, however different their scores are."""
+    rare = {f"a{number}": f"The kettle {'of the house ' * number}" for number in range(3)}
+    fillers = {f"x{number}": "Ferns in the hall." for number in range(9)}
+    frequent = {f"b{number}": f"{'One of many words ' * 5} kettle {number}" for number in range(3)}
+    first = Library(rest, target, f"{name}a", {**rare, **fillers})
+    second = Library(rest, target, f"{name}b", frequent)
+    for ids in ([first.collection, second.collection], [second.collection, first.collection]):
+        for mode in ("keyword", "semantic", "hybrid"):
+            matches = first.matches("kettle", mode, source={"collection_ids": ids}, limit=6)
+            assert [each["collection_ids"] for each in matches] == [[id] for id in ids * 3], (mode, ids)
+            assert len({each["score"] for each in matches[:2]}) == 1, mode
+
+
+@case(
+    "search.indexing",
+    *("documents.search", "documents.add", "documents.reindex"),
+    evidence="assumed",
+    source="Collections guide: a document can be searched once it is processed",
+    control=True,
+)
+def test_indexing(rest: RestClient, target: Target, name: str) -> None:
+    """A document is found once it is processed, and not while it is being indexed, for the first time or again."""
+    library = Library(rest, target, name, {"a": "The kettle is warm."})
+    [file] = library.names
+    target.control("PATCH", f"/teams/{target.team}", {"indexing": "manual"}, team=None)
+    other = rest.upload_file(b"The other kettle.", f"{name}b.txt").id
+    rest.add_document(library.collection, other)
+    library.names[other] = "b"
+    assert library.found("kettle") == ["a"]
+    rest.reindex_document(library.collection, file)
+    assert rest.get_document(library.collection, file).status != "PROCESSED"
+    for mode in ("keyword", "semantic", "hybrid"):
+        assert library.found("kettle", mode) == [], mode
+    target.control("POST", "/jobs/run")
+    assert sorted(library.found("kettle")) == ["a", "b"]
