@@ -74,7 +74,7 @@ def in_process() -> list[Figure]:
 
         async def make(number: int) -> float:
             begun = time.perf_counter()
-            world.team(f"team-{number}")
+            world.teams.get(f"team-{number}")
             return (time.perf_counter() - begun) * 1000
 
         teams = [emulator._run(make(number)) for number in range(500)]

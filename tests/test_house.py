@@ -46,7 +46,7 @@ KNOWS_STATUS = ("core/errors", "core/version", "state/settings")
 CLOCK_AND_CHANCE = re.compile(
     r"\b(time\.time|time\.time_ns|time\.sleep|datetime\.now|utcnow|uuid\.uuid|uuid4\(\)|random\.|secrets\.|os\.environ|os\.getenv)\b"
 )
-MAY_KNOW_TIME = ("core/clock", "core/ids", "state/world", "cli/")
+MAY_KNOW_TIME = ("core/clock", "core/ids", "state/", "cli/")
 
 
 def room(path: Path) -> str:

@@ -34,7 +34,7 @@ def described(**settings: Any) -> dict[str, Any]:
     """The document of a new team of an emulator with these settings."""
     world = build_world(from_keywords(settings))
     try:
-        return document(world.team("any"), "http://localhost")
+        return document(world.teams.get("any"), "http://localhost")
     finally:
         world.store.close()
 

@@ -98,7 +98,7 @@ async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
             raise ControlError(409, f"{condition}, and nothing that is planned will change that")
         if due > end:
             raise ControlError(409, f"{condition}, and what is planned next is later than within_seconds")
-        world.change_clock(team, lambda clock: _move(clock, due))  # noqa: B023 - called at once
+        world.teams.change_clock(team, lambda clock: _move(clock, due))  # noqa: B023 - called at once
     raise ControlError(409, f"{condition} after {STEPS_MAX} steps")
 
 
@@ -114,7 +114,7 @@ async def freeze(asked: Asked) -> ClockShown:
         raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
     at = None if body.at is None else from_datetime(body.at)
     try:
-        asked.world.change_clock(asked.team, lambda clock: clock.freeze(at))
+        asked.world.teams.change_clock(asked.team, lambda clock: clock.freeze(at))
     except ValueError as error:
         raise ControlError(422, str(error)) from None
     return await read(asked)
@@ -122,13 +122,13 @@ async def freeze(asked: Asked) -> ClockShown:
 
 async def resume(asked: Asked) -> ClockShown:
     """Let a team's clock run on from where it stopped."""
-    asked.world.change_clock(asked.team, lambda clock: clock.resume())
+    asked.world.teams.change_clock(asked.team, lambda clock: clock.resume())
     return await read(asked)
 
 
 async def reset(asked: Asked) -> ClockShown:
     """Set a team's clock to the wall clock."""
-    asked.world.change_clock(asked.team, lambda clock: clock.reset())
+    asked.world.teams.change_clock(asked.team, lambda clock: clock.reset())
     return await read(asked)
 
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 from emulator.control.route import ControlError
 from emulator.core.clock import rfc3339
 from emulator.domain.documents import DocumentStatus
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 
 
 class DocumentName(Struct, forbid_unknown_fields=True):

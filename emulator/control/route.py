@@ -14,7 +14,8 @@ from emulator.http.near_misses import ApiRoute
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
 from emulator.pipeline.journal.journal import Journal
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 
 SCHEMA_VERSION = 1
 
@@ -86,7 +87,7 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def team(self) -> Team:
         """The team that the call is about."""
-        return self.world.team(self.query.team)
+        return self.world.teams.get(self.query.team)
 
 
 class ControlRoute(msgspec.Struct, frozen=True):

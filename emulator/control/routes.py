@@ -49,7 +49,7 @@ ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, chunks, s
 
 async def _describe(asked: Asked) -> dict[str, Any]:
     """This control plane in OpenAPI 3.1."""
-    return document(ROUTES, asked.world.origin)
+    return document(ROUTES, asked.world.address.origin)
 
 
 ROUTES: tuple[ControlRoute, ...] = (
@@ -105,7 +105,7 @@ class Control:
         query = _query(request.scope["query_string"], route.query)
         asked = Asked(self._parts, request.path_params, query, await _body(route, request), request.stream)
         if isinstance(asked.query, TeamQuery) and not (route.reads or route.method == "GET"):
-            asked.world.keep(asked.team)  # what is changed of a team has to last
+            asked.world.teams.keep(asked.team)  # what is changed of a team has to last
         reply = await route.run(asked)
         return reply if isinstance(reply, StarletteResponse) else JsonResponse(reply)
 

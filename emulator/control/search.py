@@ -49,7 +49,7 @@ class SearchReport(Answer):
 
 async def explain(asked: Asked) -> SearchReport:
     """Answer `POST /v1/documents/search` with the ranks and scores that led to the answer. Takes the same body."""
-    call = Call(OPERATIONS["documents.search"], "rest", None, asked.world.origin, _nothing_to_read)
+    call = Call(OPERATIONS["documents.search"], "rest", None, asked.world.address.origin, _nothing_to_read)
     call.team, call.at = asked.team, asked.team.clock.now()
     try:
         request = apply_limits(call, shapes.search({}, asked.body))

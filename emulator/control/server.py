@@ -80,7 +80,7 @@ def job_shown(job: Job) -> JobShown:
 
 async def health(asked: Asked) -> Health:
     """Say that both doors are open: the port listens for both at once."""
-    url = asked.world.origin
+    url = asked.world.address.origin
     return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2])
 
 
@@ -90,7 +90,7 @@ async def reset(asked: Asked) -> Cleared:
     What it has, its clock, its own settings, its planned faults and what is remembered of its calls; with a seed file
     the team then has what that says.
     """
-    return Cleared(cleared=asked.world.reset(asked.team))
+    return Cleared(cleared=asked.world.teams.reset(asked.team))
 
 
 async def jobs(asked: Asked) -> PlannedJobs:
@@ -128,7 +128,7 @@ async def evidence(asked: Asked) -> Evidence:
 
 async def openapi(asked: Asked) -> dict[str, Any]:
     """Describe `/v1` in OpenAPI 3.1, with the limits and the profile of a team."""
-    return asked.parts.api.describe(asked.team, asked.world.origin)
+    return asked.parts.api.describe(asked.team, asked.world.address.origin)
 
 
 ROUTES = (

@@ -113,7 +113,7 @@ async def restore(asked: Asked) -> OneSnapshot:
     try:
         snapshot = _shown(asked.world.store.snapshots.kept.describe(source, asked.path["name"]))
         opened = await asyncio.to_thread(asked.world.store.snapshots.open, path)
-        asked.world.restore(asked.team, opened)
+        asked.world.teams.restore(asked.team, opened)
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
     return OneSnapshot(snapshot=snapshot)

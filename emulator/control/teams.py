@@ -12,7 +12,7 @@ from emulator.control.server import Cleared, NoQuery
 from emulator.core.clock import rfc3339
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
 from emulator.state.settings import PER_TEAM, BadSetting, shown_all
-from emulator.state.world import NotAllowed, Team
+from emulator.state.teams import NotAllowed, Team
 
 
 class TeamShown(Struct):
@@ -69,15 +69,15 @@ def _shown(team: Team) -> TeamShown:
 def _existing(asked: Asked, *, or_visitor: bool = False) -> Team:
     """The team of the path; for a change also one that has called, but stored nothing so far."""
     name = asked.path["name"]
-    known = or_visitor and name in asked.world.visitors
+    known = or_visitor and name in asked.world.teams.visitors
     if not known and not asked.world.store.teams.exists(name):
         raise ControlError(404, f"there is no team {name[:200]!r}")
-    return asked.world.team(name)
+    return asked.world.teams.get(name)
 
 
 def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
     try:
-        asked.world.configure(team, changes)
+        asked.world.teams.configure(team, changes)
     except NotAllowed as error:
         raise ControlError(403, str(error)) from None
     except BadSetting as error:
@@ -86,7 +86,7 @@ def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
 
 async def list_all(asked: Asked) -> AllTeams:
     """List the teams that exist. The first call that stores something makes the team that its key names."""
-    return AllTeams(teams=[_shown(asked.world.team(name)) for name in asked.world.store.teams.names()])
+    return AllTeams(teams=[_shown(asked.world.teams.get(name)) for name in asked.world.store.teams.names()])
 
 
 async def create(asked: Asked) -> OneTeam:
@@ -98,14 +98,14 @@ async def create(asked: Asked) -> OneTeam:
     name = changes.pop("name")
     if asked.world.store.teams.exists(name):
         raise ControlError(409, f"there is a team {name!r} already")
-    team = asked.world.team(name)
+    team = asked.world.teams.get(name)
     try:
         _configure(asked, team, changes)  # also where there are none: it tells whether the team could be made
     except ControlError:
-        asked.world.delete(team)
+        asked.world.teams.delete(team)
         raise
     except OSError:
-        asked.world.visitors.pop(name, None)  # what could not be written is not there
+        asked.world.teams.visitors.pop(name, None)  # what could not be written is not there
         raise
     return OneTeam(team=_shown(team))
 
@@ -128,7 +128,7 @@ async def change(asked: Asked) -> OneTeam:
 
 async def delete(asked: Asked) -> Cleared:
     """Forget a team and everything it has."""
-    return Cleared(cleared=asked.world.delete(_existing(asked, or_visitor=True)))
+    return Cleared(cleared=asked.world.teams.delete(_existing(asked, or_visitor=True)))
 
 
 ROUTES = (

@@ -26,7 +26,9 @@ from emulator.domain.transitions import step
 from emulator.search.embedding.error import EmbedderError
 from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import NOT_SUPPORTED, ExtractionError
-from emulator.state.world import Team, World
+from emulator.state.embedding import embed_texts
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.jobs import Job
 
 # Embedded and written between two chances for other calls; the stand-in takes some 50 bytes for each character.
@@ -74,7 +76,7 @@ class _Work:
         place = (self.team.name, document.collection_id, document.file.id)
         self._world.store.chunks.remove(*place)  # what an earlier process may have left
         for batch in _batches(chunks):
-            vectors = await self._world.embed(self.team, [chunk.indexed_text for chunk in batch])
+            vectors = await embed_texts(self.team, [chunk.indexed_text for chunk in batch])
             self.document()
             with self._world.store.transaction():
                 self._world.store.chunks.add(*place, batch, vectors)
@@ -126,7 +128,7 @@ async def index_document(world: World, job: Job) -> None:
     The work of a stage is done off the loop. What it found out of a document that is gone by then, or was begun anew,
     is dropped.
     """
-    work = _Work(world, world.team(job.team), job)
+    work = _Work(world, world.teams.get(job.team), job)
     try:
         while not await _over(world, job, work):
             pass
@@ -136,7 +138,7 @@ async def index_document(world: World, job: Job) -> None:
 
 async def fail_indexing(world: World, job: Job) -> None:
     """Let a document fail at whose indexing the process ended again and again."""
-    work = _Work(world, world.team(job.team), job)
+    work = _Work(world, world.teams.get(job.team), job)
     try:
         with world.store.transaction():
             work.fail(f"The document cannot be indexed: the emulator ended {job.attempts} times while it was indexed.")
@@ -166,7 +168,7 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
             return False
         world.store.jobs.done(job)
         if delay and target in STAGES:
-            world.add_job(work.team, job.kind, job.subject, later(job.due_at, delay))
+            world.jobs.add(work.team, job.kind, job.subject, later(job.due_at, delay))
     return True
 
 

@@ -18,7 +18,8 @@ from emulator.jobs.batches.process import expire_batch, fail_request, process_ba
 from emulator.jobs.chat import complete_deferred, expire_deferred
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.jobs import ATTEMPTS_MAX, Job, Withdrawn
 
 Handler = Callable[[World, Job], Awaitable[None]]
@@ -66,8 +67,7 @@ class Runner:
         self._touched: set[str] = set()  # teams whose jobs or clocks changed since they were looked at
         self._due: dict[str, Instant] = {}  # when the next job of a team is due, by the wall clock
         self._agenda: list[tuple[Instant, str]] = []  # a heap of the same, and of what was so before
-        world.wake = self._touch
-        world.run_due = self.run_lane
+        world.jobs.attach(self)
 
     async def run(self) -> None:
         """Sleep until the next job of any team is due, and run it; until cancelled."""
@@ -86,7 +86,7 @@ class Runner:
 
     async def advance(self, team: Team, microseconds: int) -> list[Job]:
         """Move a team's clock forward and run what becomes due on the way; the jobs that ran, in order."""
-        self._world.change_clock(team, lambda clock: clock.advance(microseconds))
+        self._world.teams.change_clock(team, lambda clock: clock.advance(microseconds))
         return await self.run_team(team)
 
     async def release(self, team: Team) -> list[Job]:
@@ -159,7 +159,7 @@ class Runner:
             message = f"the job {job.kind} of {job.subject} failed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
-    def _touch(self, name: str) -> None:
+    def on_change(self, name: str) -> None:
         """Hear that the jobs or the clock of a team changed."""
         self._touched.add(name)
         self._changed.set()
@@ -169,7 +169,7 @@ class Runner:
         try:
             if not self._knows_teams:
                 for name in self._world.store.jobs.teams():
-                    self._world.team(name)
+                    self._world.teams.get(name)
                     self._touched.add(name)
                 self._knows_teams = True
             seconds, self._blind = self._start_due(), False
@@ -205,7 +205,7 @@ class Runner:
 
     def _look_at(self, name: str) -> None:
         """Start the lanes of a team that have something to do, and note when the next one has."""
-        team = self._world.teams.get(name)
+        team = self._world.teams.known.get(name)
         upcoming: list[Instant] = []
         for lane, kinds in LANES.items() if team is not None else ():
             assert team is not None
@@ -230,4 +230,4 @@ class Runner:
 
     def _free(self, lane: tuple[str, str]) -> None:
         self._busy.discard(lane)
-        self._touch(lane[0])
+        self.on_change(lane[0])

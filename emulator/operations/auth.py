@@ -30,9 +30,9 @@ async def describe_key(world: World, call: Call, request: DescribeKey) -> KeyDes
     team, secret = call.team.name, call.principal.secret
     return KeyDescription(
         redacted_api_key=f"xai-...{secret[-4:]}" if len(secret) > 8 else "xai-...",
-        user_id=ids.fixed_uuid(world.seed, team, "user"),
-        team_id=world.team_id(call.team),
-        api_key_id=world.key_id(call.team, secret),
+        user_id=ids.fixed_uuid(world.ids.seed, team, "user"),
+        team_id=world.ids.of_team(call.team),
+        api_key_id=world.ids.of_key(call.team, secret),
         name="emulator",
         acls=("api-key:model:*", "api-key:endpoint:*"),
     )

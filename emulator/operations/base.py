@@ -13,7 +13,8 @@ from emulator.core.limits import Confidence
 from emulator.domain.chaos import ChaosState
 from emulator.domain.chat.answers import Answer
 from emulator.domain.keys import Plane, Principal
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 
 Door = Literal["rest", "grpc"]
 Bytes = bytes | memoryview  # on their way in: a door hands out views of what it received

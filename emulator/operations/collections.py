@@ -88,7 +88,7 @@ class OfCollection(Protocol):
 
 def check_team_id(world: World, call: Call, team_id: str | None) -> None:
     """Refuse a team that is not the key's. The team's id may be left out, and its name may stand for it."""
-    if team_id and team_id not in (call.team.name, world.team_id(call.team)):
+    if team_id and team_id not in (call.team.name, world.ids.of_team(call.team)):
         raise ApiError(
             Kind.PERMISSION_DENIED, "The key does not belong to the team of team_id.", rule="team_id", param="team_id"
         )
@@ -123,7 +123,7 @@ async def create(world: World, call: Call, request: CreateCollection) -> Collect
     configuration = request.chunk_configuration or ChunkConfiguration()
     _check_chunking(call, configuration)
     collection = Collection(
-        id=world.new_id(call.team, "collection"),
+        id=world.ids.new(call.team, "collection"),
         name=request.collection_name,
         description=request.collection_description or None,
         created_at=call.at,

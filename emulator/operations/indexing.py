@@ -15,12 +15,12 @@ def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:
     document = store.documents.get(team, collection_id, file_id, call.at)
     assert document is not None, file_id
     step(STATUS_TRANSITIONS, document.status, DocumentStatus.PROCESSING)
-    revision = world.next_number(call.team)
+    revision = world.teams.next_number(call.team)
     store.chunks.remove(team, collection_id, file_id)
     store.documents.begin(team, collection_id, file_id, revision)
     subject = Indexing(collection_id, file_id, revision).subject
     due_at = first_due(call.team.indexing, call.at, realistic_stay(DocumentStatus.PROCESSING))
-    world.add_job(call.team, "index_document", subject, due_at)
+    world.jobs.add(call.team, "index_document", subject, due_at)
 
 
 def begin_all(world: World, call: Call, file_id: str) -> None:
@@ -34,4 +34,4 @@ def begin_all(world: World, call: Call, file_id: str) -> None:
 async def settled(world: World, call: Call) -> None:
     """At the instant speed, wait until what this call began to index is PROCESSED or FAILED."""
     if call.team.indexing == "instant":
-        await world.run_due(call.team, "documents", call.at)
+        await world.jobs.run_due(call.team, "documents", call.at)

@@ -22,7 +22,9 @@ from emulator.operations.base import Call, Operation
 from emulator.operations.list_filters import metadata_filter
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
 from emulator.search.embedding.error import EmbedderError
-from emulator.state.world import Team, World
+from emulator.state.embedding import embed_texts
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.chunks import StoredChunk
 from emulator.store.index.collection_index import Question
 
@@ -149,7 +151,7 @@ async def _collections(world: World, team: Team, at: Instant, ids: Sequence[str]
 
 async def _embed(world: World, team: Team, query: str) -> NDArray[float32]:
     try:
-        vectors = await world.embed(team, [query])
+        vectors = await embed_texts(team, [query])
     except EmbedderError as error:
         raise ApiError(Kind.UNAVAILABLE, str(error), rule="embedder") from None
     vector: NDArray[float32] = vectors[0]
@@ -196,7 +198,7 @@ async def _matches(
     """The chunks of the best candidates. What was removed while they were ranked is left out."""
     matches: list[Match] = []
     room = team.limits.search_response_bytes_max
-    team_id = world.team_id(team)
+    team_id = world.ids.of_team(team)
     slices = TimeSlices()
     for candidate in candidates:
         if len(matches) == limit:

@@ -88,7 +88,7 @@ def by_name(name: str, world: World, call: Call) -> ApiError:
     if name not in RECORDED:
         return by_kind(KINDS[name], call)
     recorded = RECORDED[name]
-    team = ids.fixed_uuid(world.seed, call.team.name, "team")
+    team = ids.fixed_uuid(world.ids.seed, call.team.name, "team")
     return ApiError(recorded.kind, recorded.sentence.format(team=team, model=MODEL), code=recorded.code)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.core.import_callable import load
 from emulator.core.redaction import redact_url
-from emulator.state.world import Responder
+from emulator.state.protocols import Responder
 
 
 def make_responder(spec: str | Callable[..., Any]) -> Responder:

@@ -53,7 +53,7 @@ class Rest:
         self._world = world
         self._origin_check = OriginCheck.of(world.settings)
         self._requests = itertools.count(1)
-        self._request_prefix = ids.fixed_uuid(world.seed, "", "requests")[:24]
+        self._request_prefix = ids.fixed_uuid(world.ids.seed, "", "requests")[:24]
         self.route = TableRoute(
             ROUTES,
             self._call,
@@ -149,7 +149,7 @@ class Rest:
         response.raw_headers += more
         headers = headers_of(scope)
         credentials, envelope = _credentials(headers), envelope_of(scope, headers)
-        team = self._world.team(team_of(credentials))
+        team = self._world.teams.get(team_of(credentials))
         self._world.journal.unmatched(
             *(team.name, team.clock.now(), "rest", envelope, credentials, error, response.status_code),
             headers=_headers(scope, response),

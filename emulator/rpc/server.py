@@ -276,7 +276,7 @@ class RpcServer:
             operation=OPERATIONS[method.operation],
             door="grpc",
             credentials=credentials,
-            origin=_origin(context) or self._world.origin,
+            origin=_origin(context) or self._world.address.origin,
             read=read,
             fallback_credentials=self._fallback(peer, credentials, method),
             envelope=envelope,

@@ -38,7 +38,7 @@ class Unserved:
     def _note(self, full_name: str, pairs: dict[str, Any], error: ApiError) -> None:
         """Let the journal know."""
         credentials = bearer(pairs.get("authorization"))
-        team, envelope = self._world.team(team_of(credentials)), envelope_of(full_name, pairs, None)
+        team, envelope = self._world.teams.get(team_of(credentials)), envelope_of(full_name, pairs, None)
         self._world.journal.unmatched(
             *(team.name, team.clock.now(), "grpc", envelope, credentials, error, "UNIMPLEMENTED"),
             headers=noted(metadata(None, error), error),

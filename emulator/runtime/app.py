@@ -27,7 +27,12 @@ from emulator.responders import make_responder
 from emulator.rest.routes import ROUTES
 from emulator.rest.server import Rest
 from emulator.search.embedding.embedders import check_embedder
+from emulator.state.address import ListenAddress
+from emulator.state.identifiers import Identifiers
+from emulator.state.jobs import JobQueue
+from emulator.state.responders import Responders
 from emulator.state.settings import BadSetting, Settings, flag, from_keywords
+from emulator.state.teams import Teams
 from emulator.state.world import World
 from emulator.store import Store
 
@@ -39,24 +44,29 @@ DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.M
 
 def build_world(settings: Settings, log: Callable[[str], None] = lambda line: None) -> World:
     """The state of a new emulator; `log` writes a line to the terminal. Raises BadSetting, and what `Store` raises."""
-    responders = {settings.responder: _checked("responder", make_responder, settings.responder)}
+    responders = Responders(make_responder)
+    _checked("responder", responders.named, settings.responder)
     _checked("embedder", check_embedder, settings.embedder)
     for allowed in settings.allow:
         check = make_responder if allowed.setting == "responder" else check_embedder
         _checked(f"allow {allowed.setting}", check, allowed.value)
     store = Store(settings.data_dir, settings.random_seed)
+    journal, faults = Journal(on_completed=_request_logger(settings, log)), Faults()
+    teams = Teams(settings, store, journal, faults, responders)
     return World(
         settings=settings,
         store=store,
-        journal=Journal(on_completed=_request_logger(settings, log)),
-        faults=Faults(),
-        seed=store.seed,
+        journal=journal,
+        faults=faults,
+        responders=responders,
+        teams=teams,
+        ids=Identifiers(store.seed, teams),
+        jobs=JobQueue(store, teams),
         auth_mode=AuthMode(settings.auth),
         keys={key.secret: key for key in settings.keys or DEFAULT_KEYS},
-        make_responder=make_responder,
-        responders=responders,
-        control_token=_control_token(settings),
+        address=ListenAddress(settings.host),
         log=log,
+        control_token=_control_token(settings),
     )
 
 
@@ -88,6 +98,7 @@ class Server:
 
     def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
         """Open the state. Raises LockTaken, DatabaseUnusable or OSError with one clear sentence."""
+        self._host = settings.host
         self.world = build_world(settings, log)
         self.runner = Runner(self.world)
         self._rest = Rest(self.world)
@@ -109,13 +120,11 @@ class Server:
             self.world.readers.close()
             self.world.store.close()
             raise
-        host = self.world.settings.host
-        shown = f"[{host}]" if ":" in host else "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
-        self.world.origin = f"http://{shown}:{self.port.number}"
+        self.world.address.listening(self.port.number)
         if self.world.control_token != self.world.settings.control_token:
             self.world.log(
                 f"control token: {self.world.control_token} (made for this start; the control API and the console need "
-                f"it, since {host} lets other machines call; choose one with {flag('control_token')})"
+                f"it, since {self._host} lets other machines call; choose one with {flag('control_token')})"
             )
         self._jobs = asyncio.create_task(self.runner.run())
 
@@ -337,11 +346,11 @@ class Emulator:
 
     def advance(self, seconds: float, team: str = DEFAULT_TEAM) -> None:
         """Move a team's clock forward and run everything that becomes due on the way."""
-        self._run(self._running().runner.advance(self._running().world.team(team), round(seconds * MICROSECONDS)))
+        self._run(self._running().runner.advance(self._running().world.teams.get(team), round(seconds * MICROSECONDS)))
 
     def run_jobs(self, team: str = DEFAULT_TEAM) -> None:
         """Run what waits to be released: with `indexing="manual"` nothing is indexed before."""
-        self._run(self._running().runner.release(self._running().world.team(team)))
+        self._run(self._running().runner.release(self._running().world.teams.get(team)))
 
     def configure(self, team: str = DEFAULT_TEAM, **settings: Any) -> None:
         """Give a team settings of its own, such as `limits` or `profile`; None takes one back. Raises BadSetting."""
@@ -354,8 +363,8 @@ class Emulator:
                 raise BadSetting(f"{functions[0]}: a function serves all teams: give it to Emulator(…)")
             responder = settings.get("responder")
             if callable(responder):  # which no setting can name
-                world.set_responder(world.team(team), responder)
-            world.configure(world.team(team), texts, trusted=True)
+                world.teams.set_responder(world.teams.get(team), responder)
+            world.teams.configure(world.teams.get(team), texts, trusted=True)
 
         self._run(configure())
 
@@ -364,7 +373,7 @@ class Emulator:
         world = self._running().world
 
         async def reset() -> None:
-            world.reset(world.team(team))
+            world.teams.reset(world.teams.get(team))
 
         self._run(reset())
 
@@ -375,7 +384,7 @@ def _addresses(server: Server) -> _Addresses:
 
     return _Addresses(
         server.port.number,
-        server.world.origin,
+        server.world.address.origin,
         key(Plane.INFERENCE, INFERENCE_KEY),
         key(Plane.MANAGEMENT, MANAGEMENT_KEY),
         server.world.control_token,

@@ -22,7 +22,8 @@ from emulator.core.validation_errors import explain
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
 from emulator.runtime.start_errors import BadSeed
 from emulator.state.settings import GUARDED, BadSetting, parse
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.snapshots.files import BadSnapshot
 
 VERSION = 1
@@ -110,9 +111,9 @@ class Seed:
             self._snapshots[None] = self._path
         else:
             await self._grow(_read(self._path))
-        self._world.plant = self.plant
+        self._world.teams.begin_with(self.plant)
         try:
-            self._world.team(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
+            self._world.teams.get(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
         except BadSnapshot as error:
             raise BadSeed(f"{self._path}: {error}") from None
 
@@ -122,8 +123,8 @@ class Seed:
         if part in self._snapshots:
             # Many teams grow from one part of a file, again after each restart: a public URL leads to one of them.
             is_grown = part in self._settings
-            self._world.restore(team, self._world.store.snapshots.open(self._snapshots[part]), own_urls=is_grown)
-            self._world.configure(team, self._settings.get(part, {}), trusted=True)
+            self._world.teams.restore(team, self._world.store.snapshots.open(self._snapshots[part]), own_urls=is_grown)
+            self._world.teams.configure(team, self._settings.get(part, {}), trusted=True)
 
     async def _grow(self, root: SeedRoot) -> None:
         """Fill a team for each part of the file, and keep it."""
@@ -149,13 +150,13 @@ class Seed:
         """The snapshot of a team that has what a part of the file says."""
         world = self._world
         if world.store.teams.exists(_NURSERY):  # left by a process that died
-            world.delete(world.team(_NURSERY))
-        team = world.team(_NURSERY)
+            world.teams.delete(world.teams.get(_NURSERY))
+        team = world.teams.get(_NURSERY)
         try:
-            world.configure(team, part.settings, trusted=True)
+            world.teams.configure(team, part.settings, trusted=True)
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
             try:
-                world.change_clock(team, lambda clock: _set(clock, part.clock))
+                world.teams.change_clock(team, lambda clock: _set(clock, part.clock))
             except ValueError as error:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
             await _Sower(self._app, self._path, where, world.log).sow(part)
@@ -165,7 +166,7 @@ class Seed:
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {where}settings: {error}") from None
         finally:
-            world.delete(team)
+            world.teams.delete(team)
         return path
 
 

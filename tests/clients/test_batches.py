@@ -60,7 +60,7 @@ INSTRUCTION = (
 def test_the_complete_example(client: xai_sdk.Client, emulator: Emulator, time: SimpleNamespace) -> None:
     """Create, add, wait, read results and cost; here with answers that were written down before."""
     world = emulator._running().world
-    world.set_responder(world.team("default"), f"canned:{SAMPLES / 'canned.jsonl'}")
+    world.teams.set_responder(world.teams.get("default"), f"canned:{SAMPLES / 'canned.jsonl'}")
     batch = client.batch.create(batch_name="feedback_sentiment_analysis")
 
     batch_requests = []

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.state.world import VISITORS_MAX
+from emulator.state.teams import VISITORS_MAX
 from tests.serving import PATIENCE_SECONDS, until
 
 
@@ -115,7 +115,7 @@ STRANGERS = 1_000
 def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, emulator: Emulator) -> None:
     """No row, and no more memory than for the last teams that called: reads, refused calls and control reads alike."""
     world, runner = emulator._running().world, emulator._running().runner
-    rows, teams = world.store.teams.names(), len(world.teams)
+    rows, teams = world.store.teams.names(), len(world.teams.known)
     with httpx.Client(base_url=emulator.base_url) as client:
         for number in range(STRANGERS):
             client.headers["authorization"] = f"Bearer {emulator.api_key}@stranger-{number}"
@@ -126,9 +126,9 @@ def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, 
             control.get("/requests", params={"team": f"other-{number}"}).raise_for_status()
     journal: Any = world.journal
     assert world.store.teams.names() == rows
-    assert len(world.teams) == teams
-    assert len(world.visitors) <= VISITORS_MAX
-    assert len(journal._rings) <= VISITORS_MAX + len(world.teams) + 1
+    assert len(world.teams.known) == teams
+    assert len(world.teams.visitors) <= VISITORS_MAX
+    assert len(journal._rings) <= VISITORS_MAX + len(world.teams.known) + 1
     assert not any("stranger" in name for name, _ in runner._locks)
     assert not any("stranger" in name for name in runner._due)
 
@@ -165,8 +165,8 @@ def test_change_of_team_that_has_nothing_makes_it_last(control: httpx.Client, em
     assert changed.status_code == 200, changed.text
     world = emulator._running().world
     assert world.store.teams.exists(team)
-    assert team in world.teams
-    assert team not in world.visitors
+    assert team in world.teams.known
+    assert team not in world.teams.visitors
     if name == "faults":
         with as_team(emulator, team) as rest:
             assert rest.get("/files").status_code == 500
@@ -226,14 +226,14 @@ def test_a_fresh_team_costs_little() -> None:
     with Emulator() as emulator:
         assert emulator._server is not None
         world = emulator._server.world
-        world.team("warm")
+        world.teams.get("warm")
         seconds = []
         gc.collect()
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         for number in range(200):
             begin = time.perf_counter()
-            team = world.team(f"team-{number}")
+            team = world.teams.get(f"team-{number}")
             seconds.append(time.perf_counter() - begin)
             world.journal.ring(team.name)  # type: ignore[attr-defined]  # app puts the real journal in
         gc.collect()

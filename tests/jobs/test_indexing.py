@@ -149,7 +149,7 @@ def test_manual_waits_to_be_released() -> None:
 def test_a_team_has_a_speed_of_its_own() -> None:
     """Another team of the same emulator keeps the server's speed."""
     with place(indexing="manual") as here:
-        team = here.emulator._running().world.team("default")
+        team = here.emulator._running().world.teams.get("default")
         waiting = here.add()
         team.indexing = "instant"
         assert here.progress(here.add())[0] == "PROCESSED"

@@ -22,7 +22,7 @@ from emulator.state.world import World
 
 def call_of(world: World, name: str, key: str = "xai-emulator") -> Call:
     """A call of the default team as it comes out of the pipeline."""
-    team = world.team("default")
+    team = world.teams.get("default")
     call = Call(OPERATIONS[name], "rest", None, "http://localhost", read=None)  # type: ignore[arg-type]  # read already
     call.team, call.at, call.principal = team, team.clock.now(), Principal(team.name, key)
     call.warnings = []
@@ -46,7 +46,7 @@ async def refusal(answer: Coroutine[Any, Any, Any]) -> tuple[str | None, str | N
 
 def advance(world: World, seconds: float) -> None:
     """Move the clock of the default team. What becomes due is left to lie."""
-    world.team("default").clock.advance(round(seconds * MICROSECONDS))
+    world.teams.get("default").clock.advance(round(seconds * MICROSECONDS))
 
 
 async def pieces(*content: bytes) -> AsyncIterator[bytes]:

@@ -17,6 +17,6 @@ async def world() -> AsyncIterator[World]:
     """A world whose clock stands still, and in which nothing happens by itself."""
     world = build_world(Settings(indexing="manual", batches="manual"))
     Runner(world)
-    world.team("default").clock.freeze()
+    world.teams.get("default").clock.freeze()
     yield world
     world.store.close()

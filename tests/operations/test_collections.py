@@ -66,9 +66,9 @@ def deleting(key: str) -> FieldDefinitionUpdate:
 async def test_a_team_names_itself_or_nobody(world: World) -> None:
     """Its id and its name are its own; any other is refused, wherever it is said."""
     own = await create(world)
-    for team_id in (None, "", "default", world.team_id(world.team("default"))):
+    for team_id in (None, "", "default", world.ids.of_team(world.teams.get("default"))):
         assert await run(world, "collections.get", CollectionId(own.id, team_id)) == own
-    other = world.team_id(world.team("other"))
+    other = world.ids.of_team(world.teams.get("other"))
     asked = ListCollections(10, False, CollectionsSortBy.NAME, team_id=other)
     for call in (
         run(world, "collections.get", CollectionId(own.id, other)),
@@ -219,7 +219,7 @@ async def described(world: World, collection: Collection) -> str:
 
 async def test_a_description_looks_at_the_first_ten_documents(world: World) -> None:
     """By name, and only at those that can be found."""
-    world.team("default").configure(world.settings, {"indexing": "instant"})
+    world.teams.get("default").configure(world.settings, {"indexing": "instant"})
     collection = await create(world)
     assert await described(world, collection) == ""
     await add(world, collection, {}, name="00.txt", content=b"\xff\xfe\xfd")  # no text
@@ -232,7 +232,7 @@ async def test_a_description_looks_at_the_first_ten_documents(world: World) -> N
 
 async def test_a_description_looks_at_the_beginning_of_a_document(world: World) -> None:
     """At three chunks, and of each at 2,000 characters."""
-    world.team("default").configure(world.settings, {"indexing": "instant"})
+    world.teams.get("default").configure(world.settings, {"indexing": "instant"})
     collection = await create(world, chunk_configuration=ChunkConfiguration(Strategy.CHARS, 2500, 0))
 
     def chunk(word: bytes, beyond: bytes) -> bytes:

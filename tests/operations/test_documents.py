@@ -58,7 +58,7 @@ async def test_the_profile_decides_about_fields_that_nobody_defined(
     world: World, collection: Collection, profile: str
 ) -> None:
     """Accepted, accepted with a warning, or refused; fields that are defined are no question."""
-    world.team("default").configure(world.settings, {"profile": profile})
+    world.teams.get("default").configure(world.settings, {"profile": profile})
     file = await uploaded(world)
     for fields in ({"isbn": "1"}, {}, {"isbn": "1", "b": "2", "a": "1"}):
         call = call_of(world, "documents.add")
@@ -107,7 +107,7 @@ async def test_an_uploaded_document_is_what_its_name_says(
 
 async def test_an_upload_ends_where_it_is_too_large(world: World, collection: Collection) -> None:
     """By the row of documents, whether they are new or get new bytes."""
-    world.set_limits(world.team("default"), {"collection_document_bytes_max": 3})
+    world.teams.set_limits(world.teams.get("default"), {"collection_document_bytes_max": 3})
     head = DocumentHead("a.txt", None, {})
     id = await add(world, collection)
     for content, refused in ((b"123", False), (b"1234", True)):
@@ -168,7 +168,7 @@ async def test_a_change_is_made_and_indexed_once(
     other = (await run(world, "collections.create", CreateCollection("d"))).id
     await run(world, "documents.add", AddDocument(other, id))
     world.store.database.write("DELETE FROM jobs", ())
-    world.team("default").configure(world.settings, {"indexing": speed})
+    world.teams.get("default").configure(world.settings, {"indexing": speed})
     before = await get(world, collection, id)
     after: Document = await run(world, "documents.update", UpdateDocument(collection.id, id, **changes))
     assert after == await get(world, collection, id)

@@ -32,14 +32,14 @@ async def world() -> AsyncIterator[World]:
     """A world in which documents are indexed at once."""
     world = build_world(Settings(indexing="instant"))
     Runner(world)
-    world.team("default").clock.freeze()
+    world.teams.get("default").clock.freeze()
     yield world
     world.store.close()
 
 
 def limit(world: World, **limits: int) -> None:
     """Override limits of the default team."""
-    world.set_limits(world.team("default"), limits)
+    world.teams.set_limits(world.teams.get("default"), limits)
 
 
 async def collection_of(world: World, **settings: Any) -> str:
@@ -219,13 +219,13 @@ async def test_grouping_keys_above_limit_are_refused(world: World, count: int, r
 async def test_chunks_are_embedded_in_batches_of_bounded_size(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few large chunks at once, or many small ones; none is left out."""
     seen: list[list[str]] = []
-    real = world.embed
+    real = indexing.embed_texts
 
     async def embed(team: Any, texts: Any) -> Any:
         seen.append(list(texts))
         return await real(team, texts)
 
-    monkeypatch.setattr(world, "embed", embed)
+    monkeypatch.setattr(indexing, "embed_texts", embed)
     monkeypatch.setattr(indexing, "_CHARS_AT_ONCE", 25)
     collection = await collection_of(world, chunk_configuration=ChunkConfiguration(Strategy.CHARS, 10, 0))
     text = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -245,7 +245,7 @@ async def test_limits_hold_after_a_restart(tmp_path: Path) -> None:
     world.store.close()
     world = build_world(settings)
     try:
-        await Runner(world).release(world.team("default"))
+        await Runner(world).release(world.teams.get("default"))
         failed = await run(world, "documents.get", DocumentId(collection, waiting.file.id))
         assert (failed.status, stored_chunks(world)) == (DocumentStatus.FAILED, 0)
         assert "more than 9 chunks" in failed.error_message

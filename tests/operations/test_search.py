@@ -33,7 +33,7 @@ async def world() -> AsyncIterator[World]:
     """A world in which documents can be found at once."""
     world = build_world(Settings(indexing="instant"))
     Runner(world)
-    world.team("default").clock.freeze()
+    world.teams.get("default").clock.freeze()
     yield world
     world.store.close()
 
@@ -72,7 +72,7 @@ def files(matches: list[Match]) -> list[str]:
 @pytest.mark.parametrize("asked", [None, 0, -1])
 async def test_no_limit_is_the_default(world: World, library: list[str], asked: int | None) -> None:
     """Zero and less are none, for a message of gRPC has a zero where nothing was said."""
-    world.set_limits(world.team("default"), {"search_limit_default": 3})
+    world.teams.set_limits(world.teams.get("default"), {"search_limit_default": 3})
     assert len(await search(world, library, limit=asked)) == 3
     assert len(await search(world, library, limit=4)) == 4
 
@@ -138,7 +138,7 @@ async def test_others_have_their_turn_while_fields_are_read(
     """After each few documents that are read, and while they are looked at."""
     monkeypatch.setattr(searching, "_SLICE", 5)
     end_slices_after(2, monkeypatch)
-    team = world.team("default")
+    team = world.teams.get("default")
     at = team.clock.now()
     collection = world.store.collections.get("default", library[0], at)
     assert collection is not None
@@ -159,7 +159,7 @@ async def test_others_have_their_turn_while_matches_are_read(
     """After each few of them."""
     matches = await search(world, library, limit=MANY)
     end_slices_after(5, monkeypatch)
-    team = world.team("default")
+    team = world.teams.get("default")
     at = team.clock.now()
     collections = [world.store.collections.get("default", id, at) for id in library]
     calls = counted(world.store.documents, "get", monkeypatch)
@@ -187,7 +187,7 @@ async def test_page_number_is_the_page_of_a_pdf_and_0_elsewhere(world: World, pr
     collection = (await run(world, "collections.create", CreateCollection("c"))).id
     for name, data in (("a.txt", b"fox"), ("b.pdf", pdf("The fox ran", ""))):
         await run(world, "documents.add", AddDocument(collection, await uploaded(world, name, data)))
-    world.configure(world.team("default"), {"profile": profile})
+    world.teams.configure(world.teams.get("default"), {"profile": profile})
     matches = await search(world, [collection], query="fox", mode=Mode.KEYWORD)
     assert sorted(match.page_number for match in matches) == pages
 
@@ -227,7 +227,7 @@ async def test_what_goes_while_it_is_ranked_is_left_out(
 
     async def search_and_lose(team: str, collection_id: str, question: Any) -> Any:
         answer = await rank(team, collection_id, question)
-        world.team("default").configure(world.settings, {"indexing": speed})
+        world.teams.get("default").configure(world.settings, {"indexing": speed})
         request: Any = FileId(gone) if happens == "files.delete" else DocumentId(library[0], gone)
         await run(world, happens, request)
         return answer
@@ -247,7 +247,7 @@ async def test_an_embedder_that_fails_is_not_there(
     async def fail(team: Any, texts: Any) -> Any:
         raise EmbedderError("it is ill")
 
-    monkeypatch.setattr(world, "embed", fail)
+    monkeypatch.setattr("emulator.operations.search.embed_texts", fail)
     for mode in (Mode.HYBRID, Mode.SEMANTIC):
         assert await refusal(search(world, library, mode=mode)) == ("embedder", None)
     assert await search(world, library, mode=Mode.KEYWORD)
@@ -273,7 +273,7 @@ async def test_what_has_no_effect_is_named(
     world: World, library: list[str], profile: str, asked: dict[str, Any], named: str | None
 ) -> None:
     """Where the profile warns of what nobody reads."""
-    world.team("default").configure(world.settings, {"profile": profile})
+    world.teams.get("default").configure(world.settings, {"profile": profile})
     call = call_of(world, "documents.search")
     await call.operation.run(world, call, SearchDocuments(QUERY, library, **asked))
     warned = named is not None and profile == "documented"

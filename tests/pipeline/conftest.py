@@ -34,7 +34,7 @@ def make_call(world: World) -> Callable[..., Call]:
 
         around = envelope or Envelope()
         call = Call(OPERATIONS[operation], door, "key-of-a-test", "http://localhost", read, envelope=around)
-        call.team = world.team(team)
+        call.team = world.teams.get(team)
         call.at = call.team.clock.now()
         return call
 

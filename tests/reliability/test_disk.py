@@ -255,9 +255,9 @@ def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
 
         def pass_an_hour() -> None:
             """Without a write, as time passes."""
-            team = world.team("default")
+            team = world.teams.get("default")
             team.clock = Clock(team.clock.offset, team.clock.now() + 3600 * MICROSECONDS)
-            world.wake("default")
+            world.jobs.changed("default")
 
         with locking(tmp_path):
             emulator._loop.call_soon_threadsafe(pass_an_hour)

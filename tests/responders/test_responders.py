@@ -41,7 +41,7 @@ def batches(emulator: Emulator) -> Iterator[Batches]:
 def answered(batches: Batches, responder: Responder, *requests: Json) -> dict[str, Json]:
     """What a responder makes of requests: the results by id."""
     world = batches.emulator._running().world
-    world.set_responder(world.team("default"), responder)
+    world.teams.set_responder(world.teams.get("default"), responder)
     id = batches.filled(*requests)
     batches.advance(1)
     assert batches.counters(id)[1] == 0
@@ -317,7 +317,7 @@ def shared(depth: int) -> Any:
 def test_huge_answer_of_function_fails_that_request_only(batches: Batches, said: Any, kind: str) -> None:
     """It is measured before anything of it is written."""
     world = batches.emulator._running().world
-    world.set_limits(world.team("default"), {"batch_result_bytes_max": 10_000})
+    world.teams.set_limits(world.teams.get("default"), {"batch_result_bytes_max": 10_000})
     body = None if kind == "chat_get_completion" else {"prompt": "a"}
     results = answered(
         batches,
@@ -346,7 +346,7 @@ def test_result_over_limit_fails_its_request(batches: Batches, off: int) -> None
     world = batches.emulator._running().world
     results = answered(batches, lambda asked: "x" * 100, request("a"))
     [[size]] = world.store.database.rows("SELECT length(result) FROM batch_requests")
-    world.set_limits(world.team("default"), {"batch_result_bytes_max": size})
+    world.teams.set_limits(world.teams.get("default"), {"batch_result_bytes_max": size})
     results = answered(batches, lambda asked: "x" * (100 + off), request("a"))
     if off > 0:
         expected = f"the responder's answer is none: it has {size + 1} bytes, at most {size} are allowed"
@@ -403,7 +403,7 @@ def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> N
     path.write_text('{"response": "canned"}')
     assert choice(answered(batches, f"canned:{path}", request("a"))["a"])["message"]["content"] == "canned"
     path.unlink()
-    batches.emulator._running().world.responders.clear()
+    batches.emulator._running().world.responders.forget()
     id = batches.filled(request("b"))
     batches.advance(1)
     assert batches.results(id)["b"] == {"error": f"{path}: No such file or directory"}
@@ -512,7 +512,7 @@ def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches:
         return "together"
 
     world = batches.emulator._running().world
-    world.set_responder(world.team("default"), answer)
+    world.teams.set_responder(world.teams.get("default"), answer)
     id = batches.filled(*(request(f"r{n}") for n in range(THREADS)))
     while barrier.n_waiting < THREADS:
         assert batches.counters(id)[1] == THREADS
@@ -527,7 +527,7 @@ class Late:
     def __init__(self, batches: Batches) -> None:
         self.go_on, self._asked = threading.Event(), threading.Event()
         world = batches.emulator._running().world
-        world.set_responder(world.team("default"), self._answer)
+        world.teams.set_responder(world.teams.get("default"), self._answer)
 
     def _answer(self, asked: ModelRequest) -> str:
         self._asked.set()

@@ -205,7 +205,7 @@ def test_a_file_is_gone_at_the_instant_it_expires(library: Library, emulator: Em
     library.management.post(f"/v1/collections/{collection}/documents/{expiring}").raise_for_status()
     kept = library.document(collection, "ash and elm")
     world = emulator._running().world
-    clock = world.team("default").clock
+    clock = world.teams.get("default").clock
     assert library.files(collection) == [expiring, kept]
     clock.offset += 3600 * 1_000_000  # without a word to the job loop
     for body in ({}, {"filter": "NOT a = 1"}, {"group_by": {"keys": ["a"]}}):

@@ -27,7 +27,9 @@ from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.jobs.batches.media import add_media
 from emulator.operations.chat.retrieval import gather
-from emulator.state.world import Responder, Team, World
+from emulator.state.protocols import Responder
+from emulator.state.teams import Team
+from emulator.state.world import World
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class _Nobody:
 def responder_of(world: World, team: Team) -> Responder:
     """What answers the requests of a team."""
     try:
-        return world.responder(team)
+        return world.responders.of(team)
     except ValueError as error:
         return _Nobody(error)
 
@@ -85,7 +87,7 @@ async def answer(
 
     def result(number: int, said: Any) -> Result | Failure:
         request = evident[number]
-        id = ids.fixed_uuid(world.seed, team.name, f"result {batch.id} {request.batch_request_id}")
+        id = ids.fixed_uuid(world.ids.seed, team.name, f"result {batch.id} {request.batch_request_id}")
         return _result(request, said, id=id, created=seconds(at), bytes_max=most)
 
     results = await each_in_threads(lambda pair: result(*pair), list(zip(open, said, strict=True)), threads=1)

@@ -14,7 +14,8 @@ from emulator.domain.batches.batch import PHASES, Batch, Phase, due, model_of
 from emulator.domain.batches.jsonl import BadFile, read_line
 from emulator.domain.transitions import step
 from emulator.jobs.batches.slices import SLICE_BYTES, go_on
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.batch_requests import NewRow
 from emulator.store.jobs import Job
 
@@ -23,7 +24,7 @@ DISCARDED_AT_ONCE = 2000  # rows
 
 async def read_batch_file(world: World, job: Job) -> None:
     """Read a slice of an input file. Its requests count when all of it has been read, all at once."""
-    team = world.team(job.team)
+    team = world.teams.get(job.team)
     await asyncio.sleep(0)
     batch = world.store.batches.get(job.team, job.subject)
     if batch is None or batch.phase is not Phase.VALIDATING:
@@ -49,7 +50,7 @@ async def read_batch_file(world: World, job: Job) -> None:
 async def reject_batch_file(world: World, job: Job) -> None:
     """Reject an input file at which the process ended again and again."""
     error = BadFile(f"the emulator ended {job.attempts} times while it read the file")
-    _reject(world, world.team(job.team), job, error)
+    _reject(world, world.teams.get(job.team), job, error)
 
 
 def _reject(world: World, team: Team, job: Job, error: BadFile) -> None:
@@ -152,7 +153,7 @@ def _admit(world: World, team: Team, batch: Batch) -> None:
     world.store.batches.set_phase(team.name, batch.id, step(PHASES, batch.phase, Phase.SEALED))
     world.store.batches.count(team.name, batch.id, requests=count)
     first = world.store.batch_requests.next_due(team.name, batch.id)
-    world.add_job(team, "process_batch", batch.id, first)
+    world.jobs.add(team, "process_batch", batch.id, first)
 
 
 def _discard(world: World, team: Team, job: Job) -> None:

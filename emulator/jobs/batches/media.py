@@ -24,7 +24,8 @@ from emulator.domain.files import (
 from emulator.domain.media import colour_of, mp4, png, size_of
 from emulator.operations.files.public_urls import publish
 from emulator.operations.files.upload import EXPIRY, FILENAME, InitializeFile, insert_file
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.batches import Medium
 
 PNG, MP4 = "image/png", "video/mp4"
@@ -56,7 +57,7 @@ def _sign(
     world: World, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
     """A URL that dies after an hour (Batch guide), without scheme and host: who asks later may see another."""
-    token = world.new_url_token(team)
+    token = world.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
     world.store.batches.insert_medium(
         team.name, request.batch_id, Medium(token, name, content_type, content, expires_at)

@@ -15,7 +15,9 @@ from emulator.domain.batches.batch import KINDS, PHASES, Batch, Failure, Phase, 
 from emulator.domain.transitions import step
 from emulator.jobs.batches.answers import Result, answer, outcome_of, responder_of
 from emulator.jobs.batches.slices import SLICE_BYTES, go_on
-from emulator.state.world import Responder, Team, World
+from emulator.state.protocols import Responder
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.batches import Cost
 from emulator.store.jobs import Job
 
@@ -32,7 +34,7 @@ async def expire_batch(world: World, job: Job) -> None:
 
 async def process_batch(world: World, job: Job) -> None:
     """Answer a slice of what is due. What was cancelled while it was being answered stays cancelled."""
-    team = world.team(job.team)
+    team = world.teams.get(job.team)
     await asyncio.sleep(0)
     batch, responder = _alive(world, job), responder_of(world, team)
     careful = _careful(job, responder)
@@ -47,7 +49,7 @@ async def process_batch(world: World, job: Job) -> None:
 
 async def fail_request(world: World, job: Job) -> None:
     """Let the request fail at which the process ended again and again, so that the others are answered."""
-    team = world.team(job.team)
+    team = world.teams.get(job.team)
     batch, careful = _alive(world, job), _careful(job, responder_of(world, team))
     failure = Failure(Kind.INTERNAL, f"the emulator ended {job.attempts} times while it answered this request")
     failed: list[tuple[Request, Result | Failure]] = [(request, failure) for request in _due(world, batch, job, 1)]
@@ -78,7 +80,7 @@ def _plan_next(world: World, team: Team, job: Job) -> None:
         batch = _alive(world, job)
         due_at = None if batch is None else world.store.batch_requests.next_due(team.name, job.subject)
         if due_at is not None and not world.store.jobs.is_planned(team.name, job.kind, job.subject, due_at):
-            world.add_job(team, job.kind, job.subject, due_at)
+            world.jobs.add(team, job.kind, job.subject, due_at)
 
 
 def _settle(world: World, team: Team, job: Job, answered: list[tuple[Request, Result | Failure]], careful: int) -> None:

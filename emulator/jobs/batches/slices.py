@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.jobs import Job
 
 SLICE_BYTES = 128 * 1024  # of an input file, or of the bodies of requests
@@ -15,4 +16,4 @@ def go_on(world: World, team: Team, job: Job, *, careful: int = 0) -> None:
     job, all slices belong to the instant at which the job was due.
     """
     past = team.clock.frozen or job.due_at < team.moved_at
-    world.add_job(team, job.kind, job.subject, job.due_at if past else team.clock.now(), careful=careful)
+    world.jobs.add(team, job.kind, job.subject, job.due_at if past else team.clock.now(), careful=careful)

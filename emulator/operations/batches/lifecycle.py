@@ -86,21 +86,21 @@ async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
         world.store.blobs.share(file.blob)  # the batch reads it later, as it is now
     expires_at = later(call.at, team.limits.batch_expiry_seconds * MICROSECONDS)
     with world.store.transaction():
-        id = world.new_id(team, "batch")
+        id = world.ids.new(team, "batch")
         batch = Batch(
             id=id,
             name=request.name,
             created_at=call.at,
             expires_at=expires_at,
-            created_by=world.key_id(team, call.principal.secret),
+            created_by=world.ids.of_key(team, call.principal.secret),
             input_file_id=None if file is None else file.id,
             input_blob=None if file is None else file.blob,
             phase=Phase.OPEN if file is None else Phase.VALIDATING,
         )
         world.store.batches.insert(team.name, batch)
-        world.add_job(team, "expire_batch", id, expires_at)
+        world.jobs.add(team, "expire_batch", id, expires_at)
         if file is not None:
-            world.add_job(team, "read_batch_file", id, file_due(team.batches, call.at))
+            world.jobs.add(team, "read_batch_file", id, file_due(team.batches, call.at))
     return view(world, call, get_batch(world, call, id))
 
 
@@ -131,7 +131,7 @@ async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
             reverts = call.team.cancel_reverts or call.behaviour == "cancel_reverts"
             world.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
             if reverts:
-                world.add_job(call.team, PROCESS, batch.id, later(call.at, CANCEL_RACE_SECONDS * MICROSECONDS))
+                world.jobs.add(call.team, PROCESS, batch.id, later(call.at, CANCEL_RACE_SECONDS * MICROSECONDS))
     return view(world, call, get_batch(world, call, batch.id))
 
 

@@ -35,9 +35,9 @@ def check_rate(world: World, call: Call) -> None:
     if calls >= most:
         raise ApiError(
             Kind.RESOURCE_EXHAUSTED,
-            f"Too many requests for team {world.team_id(call.team)}. "
+            f"Too many requests for team {world.ids.of_team(call.team)}. "
             f"Your team's rate limit is - {rate.label} (actual/limit): {calls}/{most}.",
             rule=rate.row,
         )
-    world.keep(call.team)
+    world.teams.keep(call.team)
     world.store.batches.note_call(call.team.name, name, call.at)

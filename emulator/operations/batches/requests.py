@@ -97,7 +97,7 @@ def _added(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
         due_at = due(call.team.batches, call.at)
         # A job that comes no later goes on to these requests; with one for each call, thousands would look at them all.
         if rows and (due_at is None or not world.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
-            world.add_job(call.team, PROCESS, batch_id, due_at)
+            world.jobs.add(call.team, PROCESS, batch_id, due_at)
         return True
     return False
 
@@ -119,7 +119,7 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
         check_model(model_of(item.body))
         body = msgspec.json.encode(item.body)
         check_size(len(body), call.team.limits)
-        id = item.id or world.new_id(call.team, "batch_request")
+        id = item.id or world.ids.new(call.team, "batch_request")
         if id not in rows:
             due_at = due(call.team.batches, call.at, count + len(rows))
             rows[id] = NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)

@@ -101,7 +101,7 @@ async def read_medium(world: World, call: Call, request: ReadMedium) -> Content:
     found = world.store.batches.medium(request.token)
     if found is not None:
         team, medium = found
-        if medium.name == request.name and world.team(team).clock.now() < medium.expires_at:
+        if medium.name == request.name and world.teams.get(team).clock.now() < medium.expires_at:
 
             async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
                 yield medium.content[start:stop]

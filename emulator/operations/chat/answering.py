@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from emulator.core import ids
 from emulator.core.clock import seconds
 from emulator.core.errors import ApiError, Kind
 from emulator.core.import_callable import words_of
@@ -18,7 +17,7 @@ from emulator.state.world import World
 
 def new_answer_id(world: World, call: Call) -> str:
     """A new id of an answer: a bare UUID (recorded)."""
-    return ids.uuid4(world.seed, call.team.name, world.next_number(call.team))
+    return world.ids.uuid(call.team)
 
 
 async def answer(world: World, call: Call, request: ModelRequest, *, id: str | None = None) -> Answer:
@@ -26,7 +25,7 @@ async def answer(world: World, call: Call, request: ModelRequest, *, id: str | N
     evidence = await gather(world, call.team, call.at, request)
     asked = dataclasses.replace(request, evidence=evidence) if evidence else request
     try:
-        responder = world.responder(call.team)
+        responder = world.responders.of(call.team)
     except ValueError as error:
         raise ApiError(Kind.INTERNAL, str(error), rule="responder") from None
     [said] = await responder.answer([asked])

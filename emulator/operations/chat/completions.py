@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from emulator.core import ids
 from emulator.core.clock import later
 from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Confidence
@@ -88,15 +87,15 @@ async def start_deferred(world: World, call: Call, request: ModelRequest) -> Sta
             rule="deferred_completions_max",
         )
     found = await answer(world, call, request)
-    id = ids.uuid4(world.seed, call.team.name, world.next_number(call.team))
+    id = world.ids.uuid(call.team)
     due = call.at if call.team.batches == "instant" else first_due(call.team.batches, call.at)
     expires = later(call.at, call.team.limits.deferred_completion_seconds * SECOND)
     with world.store.transaction():
         is_ready = due == call.at
         world.store.deferred.insert(call.team.name, Deferred(id, msgspec.json.encode(found), is_ready, expires))
         if not is_ready:
-            world.add_job(call.team, "complete_deferred", id, due)
-        world.add_job(call.team, "expire_deferred", id, expires)
+            world.jobs.add(call.team, "complete_deferred", id, due)
+        world.jobs.add(call.team, "expire_deferred", id, expires)
     return Started(id)
 
 

@@ -23,7 +23,8 @@ from emulator.domain.files import File, live_public_url, public_name
 from emulator.domain.search import Mode, keyword_query
 from emulator.operations.search import Match, SearchDocuments, find
 from emulator.search.extraction.result import ExtractionError
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 
 _CDN = "/_files-cdn/"
 IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "image/webp")  # OpenAPI: ImageUrl.file_id
@@ -184,7 +185,7 @@ def _public_file(world: World, at: Instant, url: str) -> File | None:
     if found is None:
         return None
     team, file = found
-    now = world.team(team).clock.now()
+    now = world.teams.get(team).clock.now()
     is_live = file.alive(now) and live_public_url(file, now) is not None and name == public_name(file)
     return file if is_live else None
 

@@ -129,7 +129,7 @@ async def create_batch_upload(world: World, call: Call, request: CreateBatchUplo
     if most is not None and len(request.files) > most:
         raise invalid(f"files: at most {most} files are allowed.", rule="batch_upload_files_max", param="files")
     async with _initialized(world, call, request.files) as files:
-        id = world.new_id(call.team, "batch_upload")
+        id = world.ids.new(call.team, "batch_upload")
         world.store.files.insert_batch_upload(call.team.name, id, [file.id for file in files], call.at)
     return BatchUpload(id, files, complete=False)
 

@@ -20,7 +20,8 @@ from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.files.read import FileId, address, blob_content, get_file
 from emulator.operations.files.upload import ExpiresAfter
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 
 
 class CreatePublicUrl(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ def publish(world: World, team: Team, at: Instant, file: File, expires_after: in
     expires_at = public_url_expiry(file, present, at, expires_after)
     if present is None:
         check_public_url_quota(world.store.files.active_public_urls(team.name, at), team.limits)
-    url = PublicUrl(world.new_url_token(team) if present is None else present.token, expires_at)
+    url = PublicUrl(world.ids.url_token(team) if present is None else present.token, expires_at)
     world.store.files.set_public_url(team.name, file.id, url)
     return url
 
@@ -78,7 +79,7 @@ async def read_public_url(world: World, call: Call, request: ReadPublicUrl) -> C
     found = world.store.files.by_public_url(request.token)
     if found is not None:
         team, file = found
-        now = world.team(team).clock.now()
+        now = world.teams.get(team).clock.now()
         if file.alive(now) and live_public_url(file, now) is not None and request.name == public_name(file):
             return blob_content(world, file, file.content_type)
     raise not_found("File")

@@ -96,7 +96,7 @@ def change_file(
     world.store.files.set_metadata(team, file.id, filename=name, content_type=kind, expires_at=expires_at)
     if expires_at is not None and expires_at != file.expires_at:
         world.store.jobs.cancel(team, "expire_file", file.id)
-        world.add_job(call.team, "expire_file", file.id, expires_at)
+        world.jobs.add(call.team, "expire_file", file.id, expires_at)
     if file.public_url is not None and kind != file.content_type:
         world.store.files.set_public_url(team, file.id, None)
     if blob is not None:

@@ -22,7 +22,8 @@ from emulator.domain.files import (
 from emulator.domain.keys import Plane
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.files.receive import incoming
-from emulator.state.world import Team, World
+from emulator.state.teams import Team
+from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
 
 EXPIRY = Between("expires_after_seconds_min", "expires_after_seconds_max")
@@ -72,7 +73,7 @@ def insert_file(
     check_quota(*world.store.files.usage(team.name), blob.size, team.limits)
     with world.store.transaction():
         file = File(
-            id=world.new_id(team, "file"),
+            id=world.ids.new(team, "file"),
             filename=new.name,
             size=blob.size,
             content_type=_content_type(new, chaos),
@@ -85,7 +86,7 @@ def insert_file(
         )
         file = world.store.files.insert(team.name, file)
         if file.expires_at is not None:
-            world.add_job(team, "expire_file", file.id, file.expires_at)
+            world.jobs.add(team, "expire_file", file.id, file.expires_at)
     return file
 
 

@@ -20,6 +20,6 @@ def identify_team(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
     if call.credentials is None and call.fallback_credentials is not None and world.auth_mode is not AuthMode.STRICT:
         call.credentials = call.fallback_credentials
         call.warn(f"the call carried no key; it was taken as one of team {team_of(call.credentials)}")
-    call.team = world.team(team_of(call.credentials))
+    call.team = world.teams.get(team_of(call.credentials))
     call.at = call.team.clock.now()
     return call_next(world, call)

@@ -36,7 +36,7 @@ from emulator.rest.requests import FromJson, FromQuery, FromStream
 from emulator.rest.responses import AsAnswer, AsBytes, AsFetched, AsJson
 from emulator.rest.route import Route
 from emulator.rest.routes import ROUTES
-from emulator.state.world import Team
+from emulator.state.teams import Team
 
 _INFERENCE_ERROR: Schema = {
     "type": "object",

@@ -270,7 +270,7 @@ def test_the_race_of_the_real_service_can_be_had(batches: Batches, speed: str, b
 
     A team can have it for every batch, or a fault for one call; both are gone with a reset.
     """
-    team = batches.emulator._running().world.team("default")
+    team = batches.emulator._running().world.teams.get("default")
     batches.configure(batches=speed)
     batches.freeze()
     id, other = (batches.filled(*(request(f"r{n}") for n in range(5))) for _ in range(2))
@@ -318,7 +318,7 @@ def test_a_reset_while_requests_are_being_answered(batches: Batches) -> None:
         return "late"
 
     world = batches.emulator._running().world
-    world.set_responder(world.team("default"), forget)
+    world.teams.set_responder(world.teams.get("default"), forget)
     batches.filled(request("first"))
     batches.advance(1)
     assert batches.http.get("/v1/batches").json()["batches"] == []

@@ -149,7 +149,7 @@ async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(world: Wo
 @pytest.mark.parametrize(("speed", "jobs"), [("instant", 1), ("realistic", 1), ("manual", 3)])
 async def test_one_job_answers_what_is_added_at_a_time(world: World, speed: str, jobs: int) -> None:
     """However often something is added; only what waits to be released waits by itself."""
-    world.team("default").configure(world.settings, {"batches": speed})
+    world.teams.get("default").configure(world.settings, {"batches": speed})
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
     for number in range(3):
         await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked(f"{number}")]))
@@ -158,7 +158,7 @@ async def test_one_job_answers_what_is_added_at_a_time(world: World, speed: str,
 
 async def test_a_quarter_of_the_requests_is_due_at_a_time(world: World) -> None:
     """At the realistic speed, whichever call has added them."""
-    team = world.team("default")
+    team = world.teams.get("default")
     team.configure(world.settings, {"batches": "realistic"})
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
     for first, count in ((0, 3), (3, 6)):
@@ -171,7 +171,7 @@ async def test_a_quarter_of_the_requests_is_due_at_a_time(world: World) -> None:
 @pytest.mark.parametrize("most", [2, None])
 async def test_batches_are_made_as_often_as_the_rate_allows(world: World, most: int | None) -> None:
     """In any second; without a rate, and outside of the strict profile, as often as one likes."""
-    team = world.team("default")
+    team = world.teams.get("default")
     for profile in ("strict", "documented"):
         team.configure(world.settings, {"profile": profile, "limits": {"batch_creates_per_second": most}})
         for number in range(5):

@@ -33,7 +33,7 @@ async def batch(world: World) -> str:
     for name, outcome in zip("abcd", (ANSWER, FAILED) * 2, strict=True):
         row = world.store.batch_requests.get("default", id, name)
         assert row is not None
-        world.store.batch_requests.finish(row, outcome, world.team("default").clock.now())
+        world.store.batch_requests.finish(row, outcome, world.teams.get("default").clock.now())
     return id
 
 
@@ -62,7 +62,7 @@ async def test_requests_are_listed_by_their_states(
     if ended:
         advance(world, 1)
         await run(world, "batches.cancel", BatchId(batch))
-    at = world.team("default").clock.now()
+    at = world.teams.get("default").clock.now()
     expected = ENDED if ended else STATES
     chosen = {name: state for name, state in expected.items() if state in states or not states}
     page = await run(world, "batches.list_requests", ListRequests(batch, 10, None, frozenset(states)))
@@ -142,7 +142,7 @@ async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
 
 async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(world: World) -> None:
     """Whole or in part, to anybody who has its address."""
-    at = world.team("default").clock.now()
+    at = world.teams.get("default").clock.now()
     medium = Medium("token", "a.png", "image/png", b"0123456789", at + MICROSECONDS)
     id = (await run(world, "batches.create", CreateBatch("b"))).id
     world.store.batches.insert_medium("default", id, medium)

@@ -142,7 +142,7 @@ async def test_content_and_snapshots_are_what_was_acknowledged(
                 world = started()
         assert await content(world, id) == whole
         for path, then in saved:
-            world.restore(world.team("default"), world.store.snapshots.open(path))
+            world.teams.restore(world.teams.get("default"), world.store.snapshots.open(path))
             assert await content(world, id) == then
         assert blobs(world) == 1
     finally:
@@ -151,7 +151,7 @@ async def test_content_and_snapshots_are_what_was_acknowledged(
 
 def save(world: World, name: str) -> Path:
     """Where a new snapshot of the default team is."""
-    snapshots, team = world.store.snapshots, world.team("default")
+    snapshots, team = world.store.snapshots, world.teams.get("default")
     path = snapshots.kept.path(team.name, name)
     snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
     return path
@@ -206,7 +206,7 @@ async def test_reader_during_append_sees_acknowledged_bytes(
         assert had[2] == b"0123"
     assert await content(world, id) == b"0123456789abcdef"
     if reader == "snapshot":
-        world.restore(world.team("default"), world.store.snapshots.open(saved[0]))
+        world.teams.restore(world.teams.get("default"), world.store.snapshots.open(saved[0]))
         assert await content(world, id) == b"0123"
 
 
@@ -220,7 +220,7 @@ async def test_batch_reads_the_bytes_that_its_file_had(world: World) -> None:
     batch = await run(world, "batches.create", CreateBatch("b", id))
     await append(world, id, b"\n" + lines[1])
     runner = Runner(world)
-    await runner.release(world.team("default"))
+    await runner.release(world.teams.get("default"))
     advance(world, 1)
     assert rows(world, f"SELECT id FROM batch_requests WHERE batch_id = '{batch.batch.id}'") == [("a",)]
 

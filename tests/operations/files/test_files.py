@@ -71,7 +71,7 @@ async def test_no_filter_is_an_empty_one(world: World) -> None:
 )
 async def test_new_bytes_are_as_many_as_the_name_allows(world: World, present: str, new: str | None, row: str) -> None:
     """The new name, where there is one."""
-    world.set_limits(world.team("default"), {"file_bytes_max": 10, "jsonl_file_bytes_max": 20})
+    world.teams.set_limits(world.teams.get("default"), {"file_bytes_max": 10, "jsonl_file_bytes_max": 20})
     id = await uploaded(world, present)
     most = {"file_bytes_max": 10, "jsonl_file_bytes_max": 20}[row]
     for size in (most, most + 1):
@@ -119,7 +119,7 @@ async def test_bytes_for_a_file_that_changes_meanwhile_are_refused(world: World,
 @pytest.mark.parametrize("speed", ["manual", "instant"])
 async def test_a_change_is_answered_when_documents_can_be_found(world: World, speed: str) -> None:
     """At the instant speed; else they are being processed, and what they were is gone already."""
-    team = world.team("default")
+    team = world.teams.get("default")
     team.configure(world.settings, {"indexing": "instant"})
     collection: Collection = await run(world, "collections.create", CreateCollection("c"))
     id = await uploaded(world)
@@ -245,7 +245,7 @@ async def test_a_public_url_ends_with_its_file(world: World) -> None:
 
 async def test_a_team_has_so_many_public_urls_at_a_time(world: World) -> None:
     """One that has ended does not count; one that is there is not a further one."""
-    world.set_limits(world.team("default"), {"public_urls_max": 1})
+    world.teams.set_limits(world.teams.get("default"), {"public_urls_max": 1})
     one, other = await uploaded(world, "a.png", PNG), await uploaded(world, "b.png", PNG)
     await published(world, one, HOUR)
     await published(world, one, 2 * HOUR)
@@ -262,7 +262,7 @@ async def test_a_list_can_be_filtered_by_the_public_url_and_its_end(world: World
     none, short, long = [await uploaded(world, f"{name}.png", PNG) for name in "abc"]
     for id, expires_after in ((short, HOUR), (long, 3 * HOUR)):
         await published(world, id, expires_after)
-    between = to_datetime(world.team("default").clock.now() + 2 * HOUR * MICROSECONDS).isoformat()
+    between = to_datetime(world.teams.get("default").clock.now() + 2 * HOUR * MICROSECONDS).isoformat()
     for filter, expected in {
         "public_url = null": [none],
         "public_url:*": [short, long],

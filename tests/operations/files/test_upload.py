@@ -89,7 +89,7 @@ async def test_a_file_is_its_pieces(parts: list[bytes], in_chunks: bool) -> None
 @pytest.mark.parametrize("most", [3, None])
 async def test_a_file_has_as_many_bytes_as_the_limit_allows(world: World, most: int | None) -> None:
     """However they come; without a limit as many as there are."""
-    world.set_limits(world.team("default"), {"file_bytes_max": most})
+    world.teams.set_limits(world.teams.get("default"), {"file_bytes_max": most})
     for parts in ((b"123",), (b"1", b"23"), (b"1234",), (b"123", b"4")):
         upload = run(world, "files.upload", UploadFile("a.txt", pieces(*parts)))
         if most is not None and sum(map(len, parts)) > most:
@@ -101,8 +101,8 @@ async def test_a_file_has_as_many_bytes_as_the_limit_allows(world: World, most: 
 
 async def test_a_team_that_is_full_is_told_before_bytes_are_read(world: World) -> None:
     """Or, where it was not full by then, when they have come."""
-    team = world.team("default")
-    world.set_limits(team, {"files_per_team_max": 1})
+    team = world.teams.get("default")
+    world.teams.set_limits(team, {"files_per_team_max": 1})
     with pytest.raises(CallerGone):
         await run(world, "files.upload", UploadFile("a.txt", gone()))
 
@@ -113,7 +113,7 @@ async def test_a_team_that_is_full_is_told_before_bytes_are_read(world: World) -
     late = run(world, "files.upload", UploadFile("a.txt", meanwhile()))
     assert await refusal(late) == ("files_per_team_max", None)
     assert await refusal(run(world, "files.upload", UploadFile("a.txt", gone()))) == ("files_per_team_max", None)
-    world.set_limits(team, {"files_per_team_max": None, "total_bytes_per_team_max": 8})
+    world.teams.set_limits(team, {"files_per_team_max": None, "total_bytes_per_team_max": 8})
     assert await refusal(run(world, "files.upload", UploadFile("a.txt", pieces(b"1234")))) == (
         *("total_bytes_per_team_max", None),
     )
@@ -149,9 +149,9 @@ async def test_a_document_follows_the_chunks_of_its_file(world: World, speed: st
     id = (await run(world, "files.initialize", NEW)).id
     await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"one")))
     collection = (await run(world, "collections.create", CreateCollection("c"))).id
-    world.team("default").configure(world.settings, {"indexing": "instant"})
+    world.teams.get("default").configure(world.settings, {"indexing": "instant"})
     await run(world, "documents.add", AddDocument(collection, id))
-    world.team("default").configure(world.settings, {"indexing": speed})
+    world.teams.get("default").configure(world.settings, {"indexing": speed})
     answer = await run(world, "files.upload_chunks", UploadChunks(chunks(id, b" two")))
     assert answer == (await run(world, "files.get", FileId(id))).file
     document = await run(world, "documents.get", DocumentId(collection, id))
@@ -160,7 +160,7 @@ async def test_a_document_follows_the_chunks_of_its_file(world: World, speed: st
 
 async def test_chunks_that_fail_leave_the_file_as_it_was(world: World) -> None:
     """A client that vanishes, a chunk of another file, one byte too many, and a file that others change meanwhile."""
-    world.set_limits(world.team("default"), {"file_bytes_max": 5})
+    world.teams.set_limits(world.teams.get("default"), {"file_bytes_max": 5})
     id, other = [(await run(world, "files.initialize", NEW)).id for _ in range(2)]
     await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"kept")))
 
@@ -223,13 +223,13 @@ async def test_batch_upload_yields_between_its_files(world: World, monkeypatch: 
 
 async def test_a_batch_upload_is_all_or_nothing(world: World) -> None:
     """A name that is none, or one file too many for the team, and nothing is made."""
-    team = world.team("default")
-    world.set_limits(team, {"files_per_team_max": 2, "batch_upload_files_max": 2})
+    team = world.teams.get("default")
+    world.teams.set_limits(team, {"files_per_team_max": 2, "batch_upload_files_max": 2})
     bad = CreateBatchUpload([NEW, InitializeFile("..", None)])
     assert await refusal(run(world, "files.batch_upload", bad)) == ("filename", "filename")
     three = CreateBatchUpload([NEW] * 3)
     assert await refusal(run(world, "files.batch_upload", three)) == ("batch_upload_files_max", "files")
-    world.set_limits(team, {"batch_upload_files_max": None})
+    world.teams.set_limits(team, {"batch_upload_files_max": None})
     assert await refusal(run(world, "files.batch_upload", three)) == ("files_per_team_max", None)
     assert (blobs(world), rows(world, "SELECT 1 FROM files"), planned(world, "expire_file")) == (0, [], 0)
     made = await run(world, "files.batch_upload", CreateBatchUpload([NEW, NEW]))
@@ -254,7 +254,7 @@ async def test_a_batch_upload_is_complete_when_its_files_are(world: World) -> No
     answer = await run(world, "files.complete_batch_upload", complete)
     assert ([file.id for file in answer.files], answer.complete) == ([first, third], True)
     before = rows(world, "SELECT completed_at FROM file_batch_uploads")
-    assert before == [(world.team("default").clock.now(),)]
+    assert before == [(world.teams.get("default").clock.now(),)]
     for id in (first, third):
         assert await refusal(run(world, "files.upload_chunks", UploadChunks(chunks(id, b"4")))) == (
             *("open_for_chunks", None),

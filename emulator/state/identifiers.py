@@ -1,0 +1,33 @@
+"""Identifiers: derived from the seed, the team and a counter, so that the same requests give the same ids."""
+
+from __future__ import annotations
+
+from emulator.core import ids
+from emulator.state.teams import Team, Teams
+
+
+class Identifiers:
+    """Makes the ids of one emulator."""
+
+    def __init__(self, seed: str, teams: Teams) -> None:
+        self.seed, self._teams = seed, teams
+
+    def new(self, team: Team, prefix: str) -> str:
+        """Return a new identifier such as `file_<uuid4>`."""
+        return f"{prefix}_{self.uuid(team)}"
+
+    def uuid(self, team: Team) -> str:
+        """Return a new UUID."""
+        return ids.uuid4(self.seed, team.name, self._teams.next_number(team))
+
+    def url_token(self, team: Team) -> str:
+        """Return a new unguessable token for a public URL."""
+        return ids.url_token(self.seed, team.name, self._teams.next_number(team))
+
+    def of_team(self, team: Team) -> str:
+        """Return the id of a team: a UUID that stays the same for a name."""
+        return ids.fixed_uuid(self.seed, team.name, "team")
+
+    def of_key(self, team: Team, secret: str) -> str:
+        """Return the id of a key of a team: a UUID that stays the same for a key."""
+        return ids.fixed_uuid(self.seed, team.name, f"key {secret}")

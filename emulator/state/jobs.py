@@ -1,0 +1,50 @@
+"""The queue of jobs: what is planned for later, and who runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from emulator.core.clock import Instant
+from emulator.state.teams import Team, Teams
+from emulator.store import Store
+from emulator.store.jobs import HELD
+
+
+class JobRunner(Protocol):
+    """Runs the jobs of the queue."""
+
+    def on_change(self, team: str) -> None:
+        """Hear that the jobs or the clock of a team changed."""
+
+    async def run_lane(self, team: Team, lane: str, until: Instant) -> object:
+        """Run what is due by then in one lane of a team."""
+
+
+class JobQueue:
+    """Plans jobs, and tells the runner that is attached."""
+
+    def __init__(self, store: Store, teams: Teams) -> None:
+        self._store, self._teams = store, teams
+        self._runner: JobRunner | None = None
+        teams.subscribe(self.changed)
+
+    def attach(self, runner: JobRunner) -> None:
+        """Let a runner run the jobs from now on."""
+        self._runner = runner
+
+    def add(self, team: Team, kind: str, subject: str, due_at: Instant | None, *, careful: int = 0) -> None:
+        """Plan something for later; None waits until somebody releases it."""
+        if not team.kept:
+            self._teams.keep(team)
+        self._store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)
+        self.changed(team.name)
+
+    def changed(self, team: str) -> None:
+        """Tell the runner that the jobs or the clock of a team changed."""
+        if self._runner is not None:
+            self._runner.on_change(team)
+
+    async def run_due(self, team: Team, lane: str, until: Instant) -> None:
+        """Run what is due by then of a team's files, documents or batches."""
+        assert self._runner is not None, "no runner is attached"
+        await self._runner.run_lane(team, lane, until)
