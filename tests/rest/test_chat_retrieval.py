@@ -205,7 +205,8 @@ def test_responder_gets_the_evidence(emulator: Emulator, team: EmulatedTeam, res
     file = team.upload("a.txt", FERNS.encode())
     world = emulator._running().world
     world.teams.set_responder(
-        world.teams.get("default"), lambda request: request.evidence[0].passages[0].filename + " " + request.endpoint.value
+        world.teams.get("default"),
+        lambda request: request.evidence[0].passages[0].filename + " " + request.endpoint.value,
     )
     try:
         assert text_of(ask(rest, "ferns?", {"file_id": file}).json()) == "a.txt chat"
