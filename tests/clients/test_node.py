@@ -1,4 +1,4 @@
-"""The Files API under OpenAI's Node SDK."""
+"""Files and chat completions under OpenAI's Node SDK."""
 
 from __future__ import annotations
 
@@ -36,3 +36,17 @@ def test_openai_for_node(emulator: Emulator, rest: httpx.Client) -> None:
     assert said["content"] == "from node"
     assert said["deleted"]["deleted"] is True
     assert said["missing"] == 404
+
+
+def test_chat_for_node(emulator: Emulator, rest: httpx.Client) -> None:
+    """It creates, streams, calls tools and reads JSON; a refusal has its status."""
+    command = [str(NODE), "chat.mjs", emulator.base_url, emulator.api_key]
+    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    output = json.loads(done.stdout)
+    assert output["created"] == output["streamed"] == "one two three"
+    assert [piece for piece in output["pieces"] if piece] == ["one", " two", " three"]
+    assert output["refused"] == 400
+    assert [call["function"]["name"] for call in output["called"]] == ["weather"]
+    assert json.loads(output["parsed"]) == {"city": ""}
+    assert output["usage"]["completion_tokens"] > 0
