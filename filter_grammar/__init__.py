@@ -8,13 +8,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 from filter_grammar.ast import And, Comparison, Expr, Not, Null, Number, Or, Present, Text, comparisons, to_sexpr
-from filter_grammar.check import Checked, Field, Fields, Matching, Type, Value, check
+from filter_grammar.check import Checked, Field, Fields, Matching, Type, Value, check, check_all
 from filter_grammar.errors import FilterError
 from filter_grammar.evaluate import matches, predicate
 from filter_grammar.parse import DEFAULT, DEPTH_CEILING, Limits, parse
 from filter_grammar.render import render
 
 if TYPE_CHECKING:
+    from filter_grammar.recover import parse_with_errors
     from filter_grammar.sql import Column, Sql, to_sql
 
 __all__ = [
@@ -40,16 +41,18 @@ __all__ = [
     "Type",
     "Value",
     "check",
+    "check_all",
     "comparisons",
     "matches",
     "parse",
+    "parse_with_errors",
     "predicate",
     "render",
     "to_sexpr",
     "to_sql",
 ]
 
-_LAZY = {"Column": "sql", "Sql": "sql", "to_sql": "sql"}
+_LAZY = {"Column": "sql", "Sql": "sql", "parse_with_errors": "recover", "to_sql": "sql"}
 
 
 def __getattr__(name: str) -> object:

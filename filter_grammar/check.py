@@ -101,6 +101,18 @@ def check(expr: Expr, fields: Fields) -> Checked:
     return Checked(expr, assemble(expr, lambda node: tests[id(node)]))
 
 
+def check_all(expr: Expr, fields: Fields) -> list[FilterError]:
+    """Return an error for each comparison that does not fit the fields; the first is the one that `check` raises."""
+    source = render(expr) if expr.source is None else expr.source
+    errors: list[FilterError] = []
+    for node in comparisons(expr):
+        try:
+            _bind(node, fields, source)
+        except FilterError as error:
+            errors.append(error)
+    return errors
+
+
 def _bind(node: Comparison, fields: Fields, source: str) -> Test:
     field = fields.find(node.key)
     if field is None:

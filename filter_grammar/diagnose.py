@@ -72,6 +72,12 @@ def diagnose(text: str, body: str, stop: int, tokens: Sequence[Token]) -> Filter
     )
 
 
+def missing_term(text: str, body: str, word: str) -> FilterError:
+    """The error for a body that ends in a word which should join two comparisons."""
+    message = f"expected a comparison after {word}, found the end of the filter"
+    return FilterError(message, text=text, position=len(body), hint=advise(body, len(body)))
+
+
 class _State:
     """How far the parser came."""
 

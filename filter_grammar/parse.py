@@ -44,7 +44,7 @@ def _parse(text: str, limits: Limits) -> Expr:
     if limits.chars_max is not None and len(text) > limits.chars_max:
         raise _beyond("chars_max", limits.chars_max, text, limits.chars_max)
     body = text.rstrip(BLANKS)
-    expr = _tree(text, body, limits) if body else And(())
+    expr = parse_body(text, body, limits) if body else And(())
     object.__setattr__(expr, "source", text)
     return expr
 
@@ -52,8 +52,11 @@ def _parse(text: str, limits: Limits) -> Expr:
 _parse_cached = lru_cache(_CACHED_FILTERS)(_parse)
 
 
-def _tree(text: str, body: str, limits: Limits) -> Expr:
-    """Parse token by token, so that a limit is noticed at the token that breaks it."""
+def parse_body(text: str, body: str, limits: Limits) -> Expr:
+    """Return the tree of `body`, which does not end in blanks; errors show `text`, of which it is a version.
+
+    Parses token by token, so that a limit is noticed at the token that breaks it.
+    """
     from lark import UnexpectedInput
 
     from filter_grammar.syntax import PARSER
