@@ -17,6 +17,7 @@ from emulator.control import (
     chunks,
     clock,
     faults,
+    filters,
     journal,
     limits,
     overview,
@@ -44,7 +45,7 @@ from emulator.pipeline.origin_check import OriginCheck
 from emulator.state.world import World
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
-ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, chunks, snapshots, teams, overview)
+ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, filters, chunks, snapshots, teams, overview)
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:

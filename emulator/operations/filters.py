@@ -11,7 +11,21 @@ from emulator.core.limits import Limits
 from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.files import FileView
-from filter_grammar import Expr, Field, Fields, FilterError, Matching, Type, Value, check, comparisons, parse, predicate
+from filter_grammar import (
+    Expr,
+    Field,
+    Fields,
+    FilterError,
+    Matching,
+    Type,
+    Value,
+    check,
+    check_all,
+    comparisons,
+    parse,
+    parse_with_errors,
+    predicate,
+)
 from filter_grammar import Limits as FilterLimits
 
 T = TypeVar("T")
@@ -52,6 +66,14 @@ def metadata(text: str, limits: Limits) -> Callable[[Mapping[str, str]], bool]:
     except FilterError as error:
         raise refusal(error) from None
     return _counted(predicate(expr), expr, limits)
+
+
+def errors(text: str, limits: Limits, items: str | None) -> list[FilterError]:
+    """Return every error of a filter of a list, or of a search, in the order of the text."""
+    expr, found = parse_with_errors(text, _filter_limits(limits))
+    if expr is None or items is None:
+        return found
+    return check_all(expr, LISTS[items].fields)
 
 
 def _counted(test: Callable[[T], bool], expr: Expr, limits: Limits) -> Callable[[T], bool]:

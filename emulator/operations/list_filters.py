@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from emulator.core.limits import Limits
 
+ListName: TypeAlias = Literal["files", "collections", "documents"]
 
-def list_filter(
-    items: Literal["files", "collections", "documents"], text: str | None, limits: Limits
-) -> Callable[[Any], bool] | None:
+
+class FilterMistake(NamedTuple):
+    """What is wrong at one place of a filter."""
+
+    position: int  # in characters, from 0
+    message: str
+    hint: str  # what to write instead
+
+
+def list_filter(items: ListName, text: str | None, limits: Limits) -> Callable[[Any], bool] | None:
     """Return the test of a list's filter; None without a filter. Raises ApiError for a bad one."""
     if not text or not text.strip():
         return None
@@ -26,3 +34,12 @@ def metadata_filter(text: str | None, limits: Limits) -> Callable[[Mapping[str, 
     from emulator.operations import filters
 
     return filters.metadata(text, limits)
+
+
+def filter_mistakes(items: ListName | None, text: str, limits: Limits) -> list[FilterMistake]:
+    """Return all mistakes of a filter of a list (of a search where `items` is None), in the order of the text."""
+    if not text.strip():
+        return []
+    from emulator.operations import filters
+
+    return [FilterMistake(error.position, error.message, error.hint) for error in filters.errors(text, limits, items)]

@@ -101,22 +101,55 @@ def test_what_is_empty_says_so_once(console: Console) -> None:
 
 
 def test_filter_files_and_learn_from_a_bad_filter(console: Console) -> None:
-    """A filter of the API filters the list, stays in the address, and a bad one is shown with its place."""
+    """A filter of the API filters the list and stays in the address; a bad one leaves both as they are."""
     console.upload("report.txt"), console.upload("other.txt")
     page = console.open("files")
     page.get_by_role("searchbox").fill('name:"report"')
     expect(row(page, "other.txt")).to_have_count(0)
     expect(row(page, "report.txt")).to_be_visible()
     assert "filter=name" in page.url
-    page.get_by_role("searchbox").fill("name = (")
-    expect(page.get_by_role("alert")).to_contain_text("Invalid filter")
-    drawn = (
-        page.get_by_role("alert")
-        .locator("strong")
-        .evaluate("each => [getComputedStyle(each).whiteSpace, getComputedStyle(each).fontFamily]")
+    page.get_by_role("searchbox").fill("name == x AND (size_bytes >> 5 OR nme = 1)")
+    errors = page.get_by_role("group", name="Errors of the filter")
+    expect(errors.locator("li")).to_have_count(2)
+    expect(errors.locator("li").nth(0)).to_contain_text("Column 7: expected a value")
+    expect(errors.locator("li").nth(0)).to_contain_text("equality is a single =")
+    expect(errors.locator("li").nth(1)).to_contain_text("Column 28:")
+    expect(errors.locator("mark")).to_have_text(["=", ">"])
+    drawn = errors.locator(".drawn").evaluate(
+        "each => getComputedStyle(each).whiteSpace + getComputedStyle(each).fontFamily"
     )
-    assert drawn[0] == "pre-wrap"  # the caret stands below the mistake
-    assert "mono" in drawn[1]
+    assert drawn.startswith("pre-wrap")
+    assert "mono" in drawn
+    expect(row(page, "report.txt")).to_be_visible()
+    assert "filter=name%3A" in page.url
+    page.get_by_role("searchbox").fill("name = x AND size_bytes > big AND nme = 1")
+    expect(errors.locator("li")).to_have_count(2)
+    expect(errors.locator("li").nth(1)).to_contain_text('there is no field "nme"')
+    page.get_by_role("searchbox").fill('name:"other"')
+    expect(errors).to_have_count(0)
+    expect(row(page, "other.txt")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("panel", "label"),
+    [("collections", "Filter"), ("collections/{collection}", "Filter the documents"), ("search", "Filter by fields")],
+)
+def test_bad_filter_shows_all_errors_while_it_is_typed(console: Console, panel: str, label: str) -> None:
+    page = console.open(panel.format(collection=console.collection("papers")))
+    page.get_by_label(label, exact=True).press_sequentially('a == "😀" AND b =! 2 AND c')
+    errors = page.get_by_role("group", name="Errors of the filter")
+    expect(errors.locator("li")).to_have_count(3)
+    expect(errors.locator("mark")).to_have_text(["=", "!", "c"])
+    page.get_by_label(label, exact=True).fill("")
+    expect(errors).to_have_count(0)
+
+
+def test_bad_filter_in_the_address_is_shown_with_its_place(console: Console) -> None:
+    page = console.open("files?filter=name%20%3D%20(")
+    expect(page.get_by_role("alert")).to_contain_text("Invalid filter")
+    assert (
+        page.get_by_role("alert").locator("strong").evaluate("each => getComputedStyle(each).whiteSpace") == "pre-wrap"
+    )
 
 
 def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path) -> None:

@@ -67,14 +67,22 @@ function counted(shown, all, noun, isFiltered, isMore) {
   return isMore ? `${text}, more match` : `${text} ${shown === 1 ? "matches" : "match"}`;
 }
 
+/** Whether a text is meant as a filter of the API. */
+function isFilter(text) {
+  return /[:=<>()"]/.test(text);
+}
+
 /** The filter that a text means: one of the API as it is, any other text as a part of the name, whatever its case. */
 export function filterOf(text, nameField) {
-  if (text === "" || /[:=<>()"]/.test(text)) return text;
+  if (text === "" || isFilter(text)) return text;
   return `${nameField}:"${text.replaceAll("\\", "\\\\")}"`;
 }
 
-/** A field whose text filters a list, some moments after the last key. */
-export function filterBox(label, placeholder, value, changed) {
+/**
+ * A field whose text filters a list, some moments after the last key. `check` resolves with whether a filter of the API
+ * is valid; where it is not, the list stays as it is.
+ */
+export function filterBox(label, placeholder, value, changed, check = async () => true) {
   const WAIT_MS = 250;
   let timer;
   const element = h("input", {
@@ -82,7 +90,10 @@ export function filterBox(label, placeholder, value, changed) {
     on: {
       input: () => {
         clearTimeout(timer);
-        timer = setTimeout(() => changed(element.value.trim()), WAIT_MS);
+        timer = setTimeout(guarded(async () => {
+          const text = element.value.trim();
+          if (await check(isFilter(text) ? text : "")) changed(text);
+        }), WAIT_MS);
       },
     },
   });

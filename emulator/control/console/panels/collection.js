@@ -2,6 +2,7 @@
 
 import { append, h, replace } from "../dom.js";
 import { bytes, number } from "../format.js";
+import { filterErrors } from "../filter_errors.js";
 import { filterBox, filterOf, listing } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
@@ -22,7 +23,8 @@ export function collectionView(outlet, context, id) {
   const rows = h("div.list");
   const side = h("div.side");
   const uploads = uploadList((file, watch) => upload(api, path, file, collection, watch));
-  const filter = filterBox("Filter the documents", 'Part of a name, or a filter: fields.author = "Ada" AND size_bytes > 1024', "", () => list.restart());
+  const errors = filterErrors(api, "documents");
+  const filter = filterBox("Filter the documents", 'Part of a name, or a filter: fields.author = "Ada" AND size_bytes > 1024', "", () => list.restart(), errors.check);
   const chosen = selection({
     noun: "document", verb: "Remove", warning: "They leave this collection; their files stay.",
     remove: (fileId) => api.management("DELETE", `${path}/documents/${encodeURIComponent(fileId)}`),
@@ -50,7 +52,7 @@ export function collectionView(outlet, context, id) {
   });
   replace(outlet,
     h("a.faint.up", { href: address(["collections"]) }, icon("back", 16), "All collections"), head, uploads.element,
-    h("div.tools", filter, list.counter), chosen.bar, h("div.split", rows, side));
+    h("div.tools", filter, list.counter), errors.element, chosen.bar, h("div.split", rows, side));
   takeDrops(outlet, uploads.start, signal);
   const showInPane = sidePane(outlet, rows, side);
 

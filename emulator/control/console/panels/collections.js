@@ -2,6 +2,7 @@
 
 import { h, replace } from "../dom.js";
 import { bytes, number } from "../format.js";
+import { filterErrors } from "../filter_errors.js";
 import { filterBox, filterOf, listing } from "../listing.js";
 import { address, go } from "../router.js";
 import { selection } from "../selection.js";
@@ -46,10 +47,11 @@ function mount(outlet, context, first) {
 /** Draws the list; resolves when its rows are there. */
 async function drawList(outlet, { api, live, signal }, route) {
   const rows = h("div.list");
+  const errors = filterErrors(api, "collections");
   const filter = filterBox("Filter", 'Part of a name, or a filter: collection_name:"papers" AND documents_count > 2', route.query.get("filter") ?? "", (text) => {
     go(address(["collections"], { filter: text }), { quietly: true });
     list.restart();
-  });
+  }, errors.check);
   const chosen = selection({
     noun: "collection", verb: "Delete", warning: "Their files stay.",
     remove: (id) => api.management("DELETE", `/collections/${encodeURIComponent(id)}`),
@@ -71,7 +73,7 @@ async function drawList(outlet, { api, live, signal }, route) {
   replace(outlet,
     heading("Collections", "Documents, cut into chunks and indexed for search.",
       button("New collection", guarded(() => create(api, live)), { look: "primary", sign: "plus" })),
-    h("div.tools", filter, list.counter), chosen.bar, rows);
+    h("div.tools", filter, list.counter), errors.element, chosen.bar, rows);
   live.onChange(["collections", "documents", "files"], list.refresh, signal);
   await list.refresh();
 }

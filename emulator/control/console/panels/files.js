@@ -2,6 +2,7 @@
 
 import { h, replace } from "../dom.js";
 import { bytes } from "../format.js";
+import { filterErrors } from "../filter_errors.js";
 import { filterBox, filterOf, listing } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { address, go } from "../router.js";
@@ -25,10 +26,11 @@ function mount(outlet, context, first) {
   const sort = select(SORTS, "created_at desc", { "aria-label": "Order", on: { change: () => list.restart() } });
   const uploads = uploadList((file, watch) => upload(api, file, lifetime.value, watch));
   const taken = (chosen) => uploads.start(chosen);
+  const errors = filterErrors(api, "files");
   const filter = filterBox("Filter", 'Part of a name, or a filter: name:"report" AND size_bytes > 1024', first.query.get("filter") ?? "", (text) => {
     go(address(route.segments, { filter: text }), { quietly: true });
     list.restart();
-  });
+  }, errors.check);
   const rows = h("div.list");
   const side = h("div.side");
   const chosen = selection({
@@ -57,7 +59,7 @@ function mount(outlet, context, first) {
   replace(outlet,
     heading("Files", "Drop files anywhere on this page, or choose them.", lifetime, chooser("Upload", taken)),
     uploads.element,
-    h("div.tools", filter, sort, list.counter), chosen.bar,
+    h("div.tools", filter, sort, list.counter), errors.element, chosen.bar,
     h("div.split", rows, side));
   takeDrops(outlet, taken, signal);
   const showInPane = sidePane(outlet, rows, side);

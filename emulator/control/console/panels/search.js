@@ -1,6 +1,7 @@
 // The search playground: ask, and see for every match where it stands in each ranking and what that gives.
 
 import { h, replace } from "../dom.js";
+import { checkWhileTyping, filterErrors } from "../filter_errors.js";
 import { address, go } from "../router.js";
 import { lastCollections, rememberCollections } from "../session.js";
 import { button, complain, copyButton, emptiness, field, heading, jsonView, refusalBox, select } from "../widgets.js";
@@ -17,6 +18,8 @@ function mount(outlet, { api, live, signal }, first) {
   const mode = select(MODES, given.get("mode") ?? "hybrid", { on: { change: () => (fusion.hidden = mode.value !== "hybrid") } });
   const limit = whole(given.get("limit") ?? 10, 1);
   const filter = h("input", { value: given.get("filter") ?? "", placeholder: 'author = "Ada" AND year >= 2020', spellcheck: "false" });
+  const errors = filterErrors(api, null);
+  checkWhileTyping(filter, errors.check);
   const multiplier = whole(1, 1);
   const k = whole(60, 0);
   const text = weight();
@@ -65,6 +68,7 @@ function mount(outlet, { api, live, signal }, first) {
   h("div.tools", query, button("Search", null, { look: "primary", type: "submit", sign: "search" })),
   h("fieldset", h("legend", "In"), places),
   h("div.row", field("Mode", mode), field("Limit", limit), field("Filter by fields", filter)),
+  errors.element,
   h("details", h("summary", "How rankings are fused"), fusion));
 
   replace(outlet, heading("Search", "Runs POST /v1/documents/search and shows how each match got its rank."), form, results);

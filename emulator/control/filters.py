@@ -1,0 +1,39 @@
+"""The mistakes of a filter while it is being typed."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.operations.list_filters import ListName, filter_mistakes
+
+
+class FilterText(Struct, forbid_unknown_fields=True):
+    """A filter. `list` says what it filters; without it the filter is one of a search."""
+
+    filter: str
+    list: ListName | None = None
+
+
+class FilterErrorShown(Struct):
+    """What is wrong at one place, and what to write instead. The position counts characters from 0."""
+
+    position: int
+    message: str
+    hint: str
+
+
+class FilterErrors(Answer):
+    """All errors of a filter in the order of its text; none where it is valid."""
+
+    errors: list[FilterErrorShown]
+
+
+async def check(asked: Asked) -> FilterErrors:
+    """Return all errors of a filter, with their positions. Nothing is listed or searched."""
+    body: FilterText = asked.body
+    mistakes = filter_mistakes(body.list, body.filter, asked.team.limits)
+    return FilterErrors(errors=[FilterErrorShown(*mistake) for mistake in mistakes])
+
+
+ROUTES = (ControlRoute("POST", "/filters/check", check, FilterErrors, body=FilterText, reads=True),)
