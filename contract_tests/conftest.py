@@ -23,6 +23,7 @@ from .coverage import OperationCoverage
 from .deadline import DeadlineExceeded, deadline
 from .known_failures import KnownFailures
 from .options import add_options, clients_of, known_failures_of, packages_of, record_of, target_of
+from .recording import Recorder
 from .report import CaseResult, Report
 from .selection import CaseSelection
 from .target import BudgetExhausted, Target, as_team
@@ -31,6 +32,7 @@ TARGET = pytest.StashKey[Target]()
 CLIENTS = pytest.StashKey[Clients]()
 KNOWN = pytest.StashKey[KnownFailures]()
 RECORD = pytest.StashKey[Path | None]()
+RECORDER = pytest.StashKey[Recorder]()
 REPORT = pytest.StashKey[Report]()
 SELECTION = pytest.StashKey[CaseSelection]()
 STEPS = pytest.StashKey[list[Step]]()  # of a story: what its clients were asked, and what they answered
@@ -44,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[KNOWN], config.stash[RECORD] = known_failures_of(config), record_of(config)
     packages, target = packages_of(config), target_of(config)
     config.stash[TARGET] = target
+    config.stash[RECORDER] = Recorder(target.base_url, target.api_key)
     clients = config.stash[CLIENTS] = Clients(target, packages)
     config.stash[REPORT] = Report()
     config.stash[SELECTION] = CaseSelection(target)
@@ -113,8 +116,15 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     reason = item.config.stash[TARGET].skip_reason(case)
     if reason is not None:
         pytest.skip(reason)
+    item.config.stash[RECORDER].begin(case.id, case.sentence)
     with _bounded(item):
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """What comes from here on is clean-up, of which no case says anything."""
+    item.config.stash[RECORDER].end()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,14 +44,16 @@ RULES: dict[str, str] = {
 DEPTH_MAX = 2  # of encodings within encodings
 REGISTERED_CHARS_MIN = 8  # a shorter text is a word, which would be replaced everywhere
 
+# Every pattern takes time in proportion to a text: none looks ahead from each place through a run of unbounded length.
 _UUID = re.compile(
-    r"((?:[A-Za-z]+_)*)(?<![0-9a-fA-F])"
-    r"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})(?![0-9a-fA-F])"
+    r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![0-9a-fA-F])"
 )
+_PREFIX = re.compile(r"(?:[A-Za-z]{1,32}_){1,4}$")
+_PREFIX_CHARS_MAX = 64
 _HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?(?![0-9A-Za-z])")
-_EMAIL = re.compile(r"[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
-_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?![\w:])")
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,45}:[0-9A-Fa-f.]{0,15}(?![\w:])")
 _BEARER_WORDS = re.compile(r"(?i)(bearer (?:tokens?|keys?|authentication|credentials|auth)\b)")
 _SHOWN_KEY = re.compile(r"(?<!\w)(\w{2})\*{3}(\w{2})(?!\w)|(?<!\w)(xai-(?:token-)?\.{3})(\w{4})(?!\w)")
 _SIGNED = re.compile(
@@ -59,9 +61,10 @@ _SIGNED = re.compile(
 )
 _DATA_URL = re.compile(r"(data:[\w.+/;=-]*;base64,)([A-Za-z0-9+/_=-]+)")
 _HOME = re.compile(r"(?:/(?:home|Users)/[^/\s\"'\\:]+|/root(?=/)|[A-Za-z]:\\+Users\\+[^\\\s\"']+)")
-_PERCENT = re.compile(r"(?:[\w.~+-]|%[0-9A-Fa-f]{2})*%[0-9A-Fa-f]{2}(?:[\w.~+-]|%[0-9A-Fa-f]{2})*")
+_PERCENT = re.compile(r"[\w.~+%-]+")
+_IS_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*+("|\\?$)', re.DOTALL)  # one that is cut off goes to the end
 _JSON_NAME_FOLLOWS = re.compile(r"\s*:")
 _SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
 
@@ -256,6 +259,9 @@ class Sanitizer:
         pieces, end = [], 0
         for found in _JSON_STRING.finditer(text):
             literal = found[0]
+            if found[1] != '"':
+                pieces += [self._outside(text[end : found.start()]), '"', self._named(name, literal[1:])]
+                return "".join(pieces)
             try:
                 value = json.loads(literal, strict=False)
             except ValueError:
@@ -267,9 +273,7 @@ class Sanitizer:
             pieces.append(self._outside(text[end : found.start()]))
             pieces.append(literal if clean == value else json.dumps(clean, ensure_ascii=literal.isascii()))
             end = found.end()
-        rest = text[end:]
-        # An unfinished string ends a body that was cut.
-        return "".join(pieces) + (self.text(rest) if '"' in rest else self._outside(rest))
+        return "".join(pieces) + self._outside(text[end:])
 
     def _outside(self, text: str) -> str:
         """What stands between strings: numbers and marks, or anything at all in what is no JSON."""
@@ -357,6 +361,8 @@ class Sanitizer:
         return text
 
     def _percent_encoded(self, text: str, depth: int) -> str:
+        if "%" not in text or not _IS_PERCENT.search(text):
+            return text
         plain = unquote(text)
         clean = self.text(plain, depth + 1)
         return text if clean == plain else quote(clean, safe="[]")
@@ -401,8 +407,13 @@ class Sanitizer:
         return _DATA_URL.sub(lambda found: found[1] + base64_filler(found[2]), text)
 
     def _ids_in(self, text: str) -> str:
-        text = _UUID.sub(lambda found: found[1] + self._placeholders.uuid(found[1], found[2].lower()), text)
+        text = _UUID.sub(self._id, text)
         return _HEX.sub(lambda found: self._placeholders.hex(found[0]), text)
+
+    def _id(self, found: re.Match[str]) -> str:
+        before = found.string[max(0, found.start() - _PREFIX_CHARS_MAX) : found.start()]
+        prefix = _PREFIX.search(before)
+        return self._placeholders.uuid(prefix[0] if prefix else "", found[0].lower())
 
     def _emails_in(self, text: str) -> str:
         return _EMAIL.sub(lambda found: self._placeholders.email(found[0]), text) if "@" in text else text

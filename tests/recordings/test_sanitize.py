@@ -184,6 +184,13 @@ def test_malformed_json_keeps_its_bytes_but_for_what_is_secret() -> None:
     assert clean.endswith('", ')
 
 
+def test_value_that_is_cut_off_is_judged_by_its_name() -> None:
+    request = PostData("application/json", '{"limit": 5, "query": "my secret quest')
+    entry = Entry(Request("POST", "https://api.x.ai/v1/documents/search", body=request), operation="documents.search")
+    sanitizer().clean(entry)
+    assert request.text == '{"limit": 5, "query": "text 1 left out'
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_rule_that_is_kept_leaves_what_it_would_replace(rule: str) -> None:
     samples = {
@@ -221,3 +228,15 @@ def test_sanitizing_twice_is_sanitizing_once(around: str, canary: str) -> None:
     once = clean.text(text)
     assert clean.text(once) == once
     assert sanitizer().text(once) == once
+
+
+@pytest.mark.parametrize(
+    "run", ["a", "a_", "1", "%", "%41", ":", "@", "a@", ".", "1.", "/", "=", "-", "a-", '\\"', "xai-", "data:", "0:"]
+)
+def test_long_runs_of_anything_are_sanitized_in_time(run: str) -> None:
+    """A pattern that starts anew at each place of a run would take hours."""
+    text = run * (200_000 // len(run))
+    clean = sanitizer()
+    clean.text(text)
+    clean.json_text(f'{{"{text}": "{text}", "cut": "{text}')
+    clean.url(f"https://api.x.ai/v1/files?{text}={text}&{text}")
