@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -240,3 +242,9 @@ def test_long_runs_of_anything_are_sanitized_in_time(run: str) -> None:
     clean.text(text)
     clean.json_text(f'{{"{text}": "{text}", "cut": "{text}')
     clean.url(f"https://api.x.ai/v1/files?{text}={text}&{text}")
+
+
+def test_docs_name_every_rule_with_what_it_replaces() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", page, re.MULTILINE))
+    assert {rule: sentence.replace("`", "") for rule, sentence in rows.items()} == RULES
