@@ -84,6 +84,8 @@ RULES: dict[str, str] = {
     "choices": "Ask for one choice, or leave out the files and the tools that run on the server.",
     "max_tokens": "Give a bound above 0, or none.",
     "prompt_tokens": "Send a shorter conversation, or choose a model with a longer context.",
+    "no_rule": "Add a line to the file of canned answers, or leave out the one that makes it strict.",
+    "canned": "A line of the file of canned answers refuses this request.",
     "responder": "The --responder failed or answered something else: the sentence says what.",
     # Anything
     "not_found": "It was deleted, has expired, belongs to another team (the suffix of the key), or never was. "

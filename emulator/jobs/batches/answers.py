@@ -134,6 +134,8 @@ def _result(request: ModelRequest, said: Any, *, id: str, created: int, bytes_ma
     """The whole result of what a responder said, without media that are still to be made."""
     if isinstance(said, Failure):
         return said
+    if isinstance(said, ApiError):
+        return Failure(said.kind, said.message)
     if isinstance(said, Exception):
         return _failure(said)
     try:
