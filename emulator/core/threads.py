@@ -5,11 +5,53 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 THREADS = 16
+
+
+def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
+    """Start a thread `xai-emulator-NAME`, which does not keep the process from ending."""
+    thread = threading.Thread(target=work, name=f"xai-emulator-{name}", daemon=True)
+    thread.start()
+    return thread
+
+
+def in_thread(work: Callable[[], T], name: str, *, ended: Callable[[], object] = lambda: None) -> asyncio.Future[T]:
+    """Run blocking work in a thread of its own; the future has its result, or what it raised.
+
+    Unlike a thread of an executor it holds up neither the end of the loop nor that of the process, and need not wait
+    for a free one. `ended` is called on the loop when the work has ended, whether or not the future is still awaited.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def deliver(result: Any, error: BaseException | None) -> None:
+        ended()
+        if future.done():  # it was cancelled
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = work()
+        except StopIteration as raised:  # no future takes that
+            error = RuntimeError(repr(raised))
+        except BaseException as raised:
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(deliver, result, error)
+
+    start_thread(run, name)
+    return future
 
 
 async def each_in_threads(work: Callable[[T], Any], items: Sequence[T], *, threads: int = THREADS) -> list[Any]:
@@ -35,7 +77,7 @@ async def each_in_threads(work: Callable[[T], Any], items: Sequence[T], *, threa
             loop.call_soon_threadsafe(done.set)
 
     for _ in range(threads):
-        threading.Thread(target=run, name="xai-emulator-work", daemon=True).start()
+        start_thread(run, "work")
     if threads:
         await done.wait()
     return answers

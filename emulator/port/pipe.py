@@ -57,6 +57,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from emulator.core.locks import TemporaryDirectory
+from emulator.core.threads import in_thread
 from emulator.port.connection import Register, reset
 
 READ_BYTES = 256 * 1024
@@ -235,7 +236,7 @@ class GrpcBackend:
     async def _loaded(self) -> bool:
         """Wait for the server to run; if it cannot be loaded, the next client tries again."""
         if self._loading is None:
-            self._loading = in_thread(self._load)
+            self._loading = in_thread(self._load, "grpc")
             self._loading.add_done_callback(self._load_ended)
         await asyncio.wait([self._loading])
         return self._server is not None
@@ -265,7 +266,7 @@ class GrpcBackend:
             self._stopped = True
             server, self._server = self._server, None
         if server is not None:
-            ending = in_thread(lambda: self._end(server))
+            ending = in_thread(lambda: self._end(server), "grpc")
         elif self._loading is not None:
             ending = self._loading
         else:
@@ -281,27 +282,3 @@ class GrpcBackend:
             server.stop()
         finally:
             self._temporary.remove()
-
-
-def in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
-    """Run blocking work in a thread that, unlike an executor's, holds up neither the loop's end nor the process'."""
-    loop = asyncio.get_running_loop()
-    future = loop.create_future()
-
-    def deliver(error: BaseException | None) -> None:
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        error: BaseException | None = None
-        try:
-            work()
-        except BaseException as raised:
-            error = raised
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(deliver, error)
-
-    threading.Thread(target=run, name="xai-emulator-grpc", daemon=True).start()
-    return future

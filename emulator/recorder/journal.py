@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import queue
-import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from emulator.core import clock
+from emulator.core.threads import start_thread
 from emulator.recordings.capture import Sink
 from emulator.recordings.entries import RECORDER, Entry, Page, Param, PostData
 from emulator.recordings.har import HarWriter
@@ -31,8 +31,7 @@ class RecordingJournal:
         self.operations: set[str] = set()
         self.left_out_bytes = 0
         self._page: str | None = None
-        self._thread = threading.Thread(target=self._run, name="xai-emulator-recording", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run, "recording")
 
     def number(self) -> int:
         """Return the number of an exchange, in the order of arrival."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from emulator.core import clock
+from emulator.core.threads import start_thread
 from emulator.domain.keys import Plane
 from emulator.port import Port
 from emulator.recorder.access import Access, Keys
@@ -147,8 +147,7 @@ class RecorderThread:
     def __enter__(self) -> Recorder:
         """Start. Raises what `Recorder` and its `start` raise."""
         self._loop = new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="xai-emulator-recorder", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._loop.run_forever, "recorder")
         try:
             recorder: Recorder = self._run(self._start())
         except BaseException:

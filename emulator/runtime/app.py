@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from emulator.core import ids
 from emulator.core.clock import MICROSECONDS
 from emulator.core.forks import on_fork, replace_by_null
+from emulator.core.threads import start_thread
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.http.application import Application
 from emulator.http.routing import Alias, Prefix
@@ -250,8 +251,7 @@ class Emulator:
             if self._server is not None or self._of_parent:
                 raise RuntimeError(RUNS_IN_PARENT if self._of_parent else "this emulator runs already")
             self._loop = new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="xai-emulator", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._loop.run_forever, "loop")
             try:
                 self._server = self._run(self._start())
             except BaseException:

@@ -184,12 +184,12 @@ def _let_fail(tour: Tour) -> None:
 
 
 def _control(tour: Tour, method: str, path: str, body: Any = None) -> Any:
-    from urllib.request import ProxyHandler, Request, build_opener
+    from urllib.request import Request
+
+    from emulator.core.upstream import direct_opener
 
     data = None if body is None else json.dumps(body).encode()
-    with build_opener(ProxyHandler({})).open(
-        Request(f"{tour.emulator.url}/_emulator{path}", data, method=method)
-    ) as reply:
+    with direct_opener().open(Request(f"{tour.emulator.url}/_emulator{path}", data, method=method)) as reply:
         return json.load(reply)
 
 

@@ -36,7 +36,7 @@ def test_start_from_many_threads_starts_one_server() -> None:
     try:
         assert sorted(outcomes) == ["started", *["this emulator runs already"] * (THREADS - 1)]
         assert httpx.get(f"{emulator.url}/_emulator/health").is_success
-        assert sum(thread.name == "xai-emulator" for thread in threading.enumerate()) == 1
+        assert sum(thread.name == "xai-emulator-loop" for thread in threading.enumerate()) == 1
     finally:
         emulator.stop()
     assert threading.active_count() <= before

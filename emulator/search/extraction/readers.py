@@ -10,9 +10,10 @@ import asyncio
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
+
+from emulator.core.threads import in_thread
 
 T = TypeVar("T")
 
@@ -79,31 +80,7 @@ class Readers:
         """
         if large:
             await self._slots.acquire()
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[Any, Exception | None]] = loop.create_future()
-
-        def end(answer: Any, error: Exception | None) -> None:
-            if large:
-                self._slots.release()
-            if not ended.done():
-                ended.set_result((answer, error))
-
-        def work() -> None:
-            answer, error = None, None
-            try:
-                answer = read()
-            except Exception as raised:
-                error = raised
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                loop.call_soon_threadsafe(end, answer, error)
-
-        # Not a thread of a pool: the loop and the process would wait for its end, and others for a free one.
-        threading.Thread(target=work, name="xai-emulator-reader", daemon=True).start()
-        answer, error = await ended
-        if error is not None:
-            raise error
-        result: T = answer
-        return result
+        return await in_thread(read, "reader", ended=self._slots.release if large else lambda: None)
 
     def close(self) -> None:
         """End the processes of readers that are still at work."""
