@@ -13,6 +13,7 @@ RUNS ?= 20
 SECONDS ?= 600
 ARGS ?=
 RECORDINGS ?=
+DIR ?=
 
 SHELL := /bin/bash
 # Where the environment forbids bytecode, each of the many processes of the tests would compile all that it imports.
@@ -25,7 +26,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest evidence recordings lint docs lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest evidence recordings conformance-filters lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -103,6 +104,10 @@ evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew,
 recordings: $(STAMPS)/test  ## Replay recorded exchanges with the real service, and report differences (RECORDINGS=DIR, which you have to have)
 	@test -d "$(RECORDINGS)" || { echo "Say where the recordings are: make recordings RECORDINGS=DIR" >&2; exit 1; }
 	$(BIN)/python -m tools.recordings "$(RECORDINGS)"
+
+conformance-filters: $(STAMPS)/test  ## Compare filter_grammar with test tables of other AIP-160 implementations (DIR=a checkout, which you have to have)
+	@test -d "$(DIR)" || { echo "Say where the checkout is: make conformance-filters DIR=DIRECTORY" >&2; exit 2; }
+	@$(BIN)/python -m tools.filter_conformance "$(DIR)"
 
 mutation:  ## Change the code in small ways, and see whether the tests notice (hours; ARGS="emulator/domain/files.py")
 	$(MAKE) VENV=$(VENV)-mutation $(VENV)-mutation/.stamps/mutation
