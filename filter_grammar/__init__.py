@@ -16,7 +16,7 @@ from filter_grammar.render import render
 
 if TYPE_CHECKING:
     from filter_grammar.recover import parse_with_errors
-    from filter_grammar.sql import Column, Sql, to_sql
+    from filter_grammar.sql import Column, Dialect, Sql, to_sql
 
 __all__ = [
     "DEFAULT",
@@ -25,6 +25,7 @@ __all__ = [
     "Checked",
     "Column",
     "Comparison",
+    "Dialect",
     "Expr",
     "Field",
     "Fields",
@@ -52,7 +53,7 @@ __all__ = [
     "to_sql",
 ]
 
-_LAZY = {"Column": "sql", "Sql": "sql", "parse_with_errors": "recover", "to_sql": "sql"}
+_LAZY = {"Column": "sql", "Dialect": "sql", "Sql": "sql", "parse_with_errors": "recover", "to_sql": "sql"}
 
 
 def __getattr__(name: str) -> object:

@@ -262,7 +262,14 @@ def test_a_snapshot_that_breaks_off_is_no_file(run: Any, tmp_path: Path) -> None
         (("a = 1 OR b = 2 AND c = 3",), 0, "(and (or (= a 1) (= b 2)) (= c 3))\n"),
         (("a = 1", "--fields", '{"a": "1"}'), 0, "(= a 1)\ntrue\n"),
         (("a = 1", "--fields", '{"a": "2"}'), 0, "(= a 1)\nfalse\n"),
+        (
+            ("a = Ada AND NOT b.c < x", "--sql", "sqlite"),
+            0,
+            '(and (= a "Ada") (not (< b.c "x")))\n"a" = ? AND ("b.c" >= ? OR "b.c" IS NULL)\n["Ada", "x"]\n',
+        ),
+        (('a = "Ada"', "--sql", "postgresql"), 0, '(= a "Ada")\n"a" = %s\n["Ada"]\n'),
         (("a == 1",), 1, ""),
+        (('a = "\x00"', "--sql", "postgresql"), 1, ""),
     ],
 )
 def test_filter_prints_the_tree_and_the_verdict(run: Any, arguments: tuple[str, ...], code: int, out: str) -> None:
@@ -270,6 +277,17 @@ def test_filter_prints_the_tree_and_the_verdict(run: Any, arguments: tuple[str, 
     found = run("filter", *arguments)
     assert found[:2] == (code, out)
     assert ("^" in found[2]) == (code == 1)
+
+
+def test_filter_prints_all_errors(run: Any) -> None:
+    code, out, err = run("filter", "a == 1 AND b =! 2")
+    assert (code, out) == (1, "")
+    assert [line for line in err.splitlines() if line.startswith("hint")] == [
+        "hint: equality is a single =",
+        "hint: write !=",
+    ]
+    errors = json.loads(run("filter", "a == 1 AND b =! 2", "--json")[1])["errors"]
+    assert [error["position"] for error in errors] == [3, 14]
 
 
 def test_limits_and_evidence_name_every_row(run: Any) -> None:
