@@ -206,13 +206,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.section("failures")
             for line in failures:
                 terminalreporter.write_line(line)
-        terminalreporter.section("not asked")
+        terminalreporter.section("not run")
         for line in config.stash[SELECTION].lines(report.results, config.stash[CLIENTS].missing()):
             terminalreporter.write_line(line)
         for reason in report.left_behind:
-            terminalreporter.write_line(f"Something is left behind: {reason}")
+            terminalreporter.write_line(f"Not cleaned up: {reason}")
         if config.stash[TARGET].budget.shortage:
-            terminalreporter.write_line(f"{config.stash[TARGET].budget.shortage}: the judgement is not complete.")
+            terminalreporter.write_line(f"{config.stash[TARGET].budget.shortage}: the run is not complete.")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -24,4 +24,4 @@ class OperationCoverage:
             if missing:
                 journal = self._target.control("GET", "/requests", team=team, after=last, limit=_CALLS_MAX)
                 missing -= {entry["operation"] for entry in journal["requests"]}
-        assert not (missing and self._last), f"the case did not drive {', '.join(sorted(missing))}"
+        assert not (missing and self._last), f"the case did not call {', '.join(sorted(missing))}"

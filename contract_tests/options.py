@@ -43,7 +43,7 @@ def target_of(config: pytest.Config) -> Target:
     option = config.getoption
     base_url = option("--base-url") or os.environ.get("XAI_EMULATOR_URL")
     if base_url is None:
-        raise pytest.UsageError("say which server to judge: --base-url URL")
+        raise pytest.UsageError("name the server to test: --base-url URL")
     try:
         target = find_target(
             base_url,

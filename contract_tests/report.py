@@ -116,7 +116,7 @@ def _group(message: str, group: list[CaseResult]) -> Iterator[str]:
     yield f"    {first.case.id} [{first.client}], {first.where or 'outside of its steps'}"
     yield f"    expected: {first.case.sentence} ({first.case.evidence}: {first.case.source})"
     detail = [line for line in first.detail.splitlines() if line.strip()][:DETAIL_LINES_MAX]
-    yield from (f"    {'came: ' if number == 0 else '      '}{line}" for number, line in enumerate(detail))
+    yield from (f"    {'got: ' if number == 0 else '     '}{line}" for number, line in enumerate(detail))
 
 
 def _names(group: Iterable[CaseResult], ids: list[str]) -> str:

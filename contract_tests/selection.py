@@ -46,13 +46,13 @@ class CaseSelection:
         for name, reason in missing.items():
             yield f"every case with the client {name}: {reason}"
         if not unasked and not missing:
-            yield "nothing: every case was asked with some client"
+            yield "nothing: every case ran with some client"
 
     def _how_to_run(self, result: CaseResult) -> str:
         """What asks a case that was skipped: its options, else whatever takes the reason away."""
         case, target = result.case, self._target
         if target.skip_reason(case) is None:
-            return f"that none of the clients can ask ({result.reason})"
+            return f"that no client can run ({result.reason})"
         flags = [
             flag
             for flag, is_needed in (

@@ -106,13 +106,13 @@ class Target:
         if case.feature in ("collections", "search") and self.management_key is None:
             return f"there is no management key: set {MANAGEMENT_KEY}"
         if case.slow and not self.slow:
-            return "it is slow: ask for it with --slow"
+            return "slow: run it with --slow"
         if case.destructive and not self.destructive:
-            return "it leaves traces or costs money: ask for it with --destructive"
+            return "leaves traces or costs money: run it with --destructive"
         if case.paid and not self.paid:
             return "a model answers, which costs money on a real service: ask for it with --paid"
         if case.control and self.team is None:
-            return "it needs an emulator, which can move its clock and plan faults"
+            return "needs the control plane of an emulator (clock, faults)"
         return None
 
     def control(self, method: str, path: str, body: Any = None, **query: Any) -> Any:

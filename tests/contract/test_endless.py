@@ -78,7 +78,7 @@ def test_endless_file_list_fails_and_run_ends(tmp_path: Path, client: str, chang
 def test_cleanup_with_empty_page_token_reports_it(tmp_path: Path) -> None:
     """Clean-up deletes what such a list has shown, and says why that may not be all."""
     run = judge(tmp_path, (EMPTY_TOKEN,), "--features=files", "-k", "files.upload.empty")
-    assert "Something is left behind: files: the last page has the token '', instead of none" in run.output
+    assert "Not cleaned up: files: the last page has the token '', instead of none" in run.output
 
 
 @pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="litellm is not installed")
@@ -111,7 +111,7 @@ def test_run_over_time_limit_does_not_pass(tmp_path: Path) -> None:
     """After the time of the run no further calls are made, and the run fails as incomplete."""
     run = run_kit("--clients=httpx", "--features=auth", "--run-seconds=0", record=tmp_path / "record.json")
     assert run.code == 1, run.output
-    assert "the 0 seconds of the run are over: the judgement is not complete" in run.output
+    assert "the 0 seconds of the run are over: the run is not complete" in run.output
 
 
 # --- the parts

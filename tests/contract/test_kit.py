@@ -63,7 +63,7 @@ def test_run_prints_table_per_operation(run: Run) -> None:
     table = lines[next(n for n, line in enumerate(lines) if line.startswith("operation ")) :]
     operations = {line.split()[0] for line in table if line[:1].isalpha()}
     assert {"files.upload", "collections.create", "documents.search", "batches.list_results"} <= operations
-    assert any("it is slow: ask for it with --slow" in line for line in table)
+    assert any("slow: run it with --slow" in line for line in table)
 
 
 def test_junit_report_has_case_operations_and_evidence(run: Run) -> None:
@@ -109,7 +109,7 @@ def test_mutant_fails_run_and_is_reported(tmp_path: Path) -> None:
     )
     assert failures[3] == "    files.upload.expiry-after-file [httpx], step 1 (POST /v1/files)"
     assert failures[4].endswith("(documented: OpenAPI: UploadFileMultipartRequest)")
-    assert failures[5] == "    came: 200 application/json"
+    assert failures[5] == "    got: 200 application/json"
 
 
 # --- known failures
@@ -173,7 +173,7 @@ def test_run_without_destructive_creates_no_batch(judged: Emulator, tmp_path: Pa
     target = (f"--base-url={judged.url}", "--run-prefix=shy-", "--clients=httpx", "--features=batches")
     run = run_kit(*target, record=tmp_path / "record.json")
     assert run.code == 0, run.output
-    assert "it leaves traces or costs money: ask for it with --destructive" in run.output
+    assert "leaves traces or costs money: run it with --destructive" in run.output
     headers = {"authorization": f"Bearer {judged.api_key}@shy"}
     assert httpx.get(f"{judged.base_url}/batches", headers=headers).json()["batches"] == []
 
@@ -184,7 +184,7 @@ def test_run_over_budget_fails_and_says_so(judged: Emulator, tmp_path: Path) -> 
     run = run_kit(*target, record=tmp_path / "record.json")
     assert run.code == 1
     assert "the budget of 3 calls is spent" in run.output
-    assert "the judgement is not complete" in run.output
+    assert "the run is not complete" in run.output
 
 
 def test_run_with_every_case_skipped_fails(judged: Emulator, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_verify_with_bad_url_is_usage_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     for options, says in (
-        ((), "say which server to judge: --base-url URL"),
+        ((), "name the server to test: --base-url URL"),
         (("--base-url", nobody), f"{nobody} does not answer: "),
         (("--base-url", "localhost:7878"), "'localhost:7878' is not a URL such as http://localhost:7878"),
     ):

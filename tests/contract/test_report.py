@@ -42,13 +42,13 @@ def test_equal_failures_form_one_group() -> None:
         "    12 cases: files.0 [httpx], files.1 [httpx], files.2 [httpx], files.3 [httpx], files.4 [httpx] and 7 more",
         "    files.0 [httpx], step 1 (get)",
         "    expected: The sentence of files.0 (documented: a guide)",
-        "    came: 404",
-        "          no",
+        "    got: 404",
+        "         no",
         "it is empty",
         "    1 case: files.other [httpx]",
         "    files.other [httpx], step 2 (list)",
         "    expected: The sentence of files.other (documented: a guide)",
-        "    came: []",
+        "    got: []",
     ]
 
 
@@ -104,11 +104,11 @@ def test_broad_failure_gives_short_report(tmp_path: Path) -> None:
     run = run_kit("--clients=httpx", "--features=files", tree=tree, record=tmp_path / "record.json")
     assert run.code == 1
     assert len(run.failed) > 50
-    failures = run.output.partition(" failures ")[2].partition(" not asked ")[0].splitlines()
+    failures = run.output.partition(" failures ")[2].partition(" not run ")[0].splitlines()
     assert len(failures) < 80
     assert any("[httpx], step 1 (upload_file(" in line for line in failures)
     assert any(line.startswith("    expected: ") and "(documented: " in line for line in failures)
-    assert any(line.startswith("    came: ") and "500" in line for line in failures)
+    assert any(line.startswith("    got: ") and "500" in line for line in failures)
 
 
 def test_unselected_cases_name_the_option_that_runs_them() -> None:
@@ -131,10 +131,10 @@ def test_unselected_cases_name_the_option_that_runs_them() -> None:
     assert list(selection.lines(verdicts, {"litellm": "it is not installed"})) == [
         "1 case for --slow --destructive: files.get 1",
         "1 case not in --features: batches: files.get 1",
-        "1 case not possible here (it needs an emulator, which can move its clock and plan faults): files.get 1",
-        "1 case that none of the clients can ask (httpx has no such call): files.get 1",
+        "1 case not possible here (needs the control plane of an emulator (clock, faults)): files.get 1",
+        "1 case that no client can run (httpx has no such call): files.get 1",
         "every case with the client litellm: it is not installed",
     ]
     assert list(CaseSelection(target).lines([CaseResult(passed, "httpx", "passed")], {})) == [
-        "nothing: every case was asked with some client"
+        "nothing: every case ran with some client"
     ]
