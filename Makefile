@@ -70,7 +70,7 @@ soak: $(STAMPS)/test  ## Look for lost data, costly requests and broken properti
 	XAI_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --maxprocesses 8 \
 	  -m "hypothesis and not measure" $(ARGS)
 
-load: $(STAMPS)/test  ## Call both doors at 70 % of their limit, and look for growth and long waits (SECONDS=600)
+load: $(STAMPS)/test  ## Call REST and gRPC at 70 % of their limit, and look for growth and long waits (SECONDS=600)
 	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)
 
 # The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).

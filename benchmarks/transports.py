@@ -1,4 +1,4 @@
-"""Both doors: small requests, uploads, downloads, and small requests beside uploads."""
+"""REST and gRPC: small requests, uploads, downloads, and small requests beside uploads."""
 
 from __future__ import annotations
 

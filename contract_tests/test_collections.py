@@ -54,7 +54,7 @@ def test_described(client: Client, name: str) -> None:
     "collections.seen-by-others",
     *("collections.create", "documents.add", "documents.get"),
     evidence="documented",
-    source="Collections guide: REST and gRPC are doors to the same collections",
+    source="Collections guide: REST and gRPC share the same collections",
 )
 def test_seen_by_others(client: Client, others: list[Client], target: Target, name: str) -> None:
     """A collection and its documents are the same for every client, whichever made them."""

@@ -108,7 +108,7 @@ def test_fault(client: Client, target: Target, things: Things, operation: str) -
     """The sentence of the case."""
     if operation in REST_ONLY and client.protocol != "rest":
         raise Unsupported(f"{operation} is not an operation of {client.protocol}")
-    plan = {"operation": operation, "error": "out_of_credits", "door": client.protocol}
+    plan = {"operation": operation, "error": "out_of_credits", "transport": client.protocol}
     rule = target.control("POST", "/faults", plan)["rule"]["id"]
     try:
         with pytest.raises(ApiError) as refused:
@@ -137,7 +137,7 @@ def test_fault_of_a_request(case: Case, target: Target, transport: Transport) ->
     steps.run(case, target, transport)
 
 
-# How each kind of refusal arrives at a client, over either door. UNAVAILABLE is left out: xai-sdk asks again by itself.
+# How each kind of refusal arrives at a client, over either transport. Without UNAVAILABLE, which xai-sdk retries.
 ARRIVES = {
     "invalid_argument": "invalid",
     "no_credentials": "unauthenticated",
@@ -163,7 +163,7 @@ ARRIVES = {
 def test_kinds(client: Client, target: Target, things: Things) -> None:
     """Each kind of refusal has a status over REST and a code over gRPC that mean the same."""
     for error, kind in ARRIVES.items():
-        plan = {"operation": "files.get", "error": error, "door": client.protocol}
+        plan = {"operation": "files.get", "error": error, "transport": client.protocol}
         rule = target.control("POST", "/faults", plan)["rule"]["id"]
         try:
             with pytest.raises(ApiError) as refused:

@@ -37,10 +37,10 @@ def test_round_trip(client: Client, name: str) -> None:
     "files.seen-by-others",
     *("files.upload", "files.content"),
     evidence="documented",
-    source="Files guide: REST, gRPC and the OpenAI SDKs are doors to the same files",
+    source="Files guide: REST, gRPC and the OpenAI SDKs share the same files",
 )
 def test_seen_by_others(client: Client, others: list[Client], name: str) -> None:
-    """A file is the same file for every client, through whichever door it came."""
+    """A file is the same file for every client, whichever transport it came through."""
     made = client.upload_file(name.encode(), f"{name}a.txt")
     for other in others:
         try:

@@ -17,7 +17,7 @@ from .steps import INVALID_KEYS
 from .target import Target
 
 pytestmark = pytest.mark.over_grpc
-DOORS = "Files guide, Collections guide and Batch guide: REST and gRPC are doors to the same things"
+SHARED = "Files guide, Collections guide and Batch guide: REST and gRPC share the same objects"
 TEXT = b"The lighthouse keeper waters the ferns."
 
 
@@ -27,7 +27,7 @@ def agree(message: Any, shown: Any) -> None:
     assert reason is None, reason
 
 
-@case("files.messages", "files.get", "files.list", evidence="documented", source=f"{DOORS}; files.proto: File")
+@case("files.messages", "files.get", "files.list", evidence="documented", source=f"{SHARED}; files.proto: File")
 def test_files(client: Client, rest: RestClient, name: str) -> None:
     """A file with an expiry and a public URL has the same fields in the message of each call, and over REST."""
     file = rest.upload_file(b"PNG", f"{name}a.png", expires_after=7200)
@@ -43,7 +43,7 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
     "files.messages.uploaded",
     *("files.upload", "files.get"),
     evidence="documented",
-    source=f"{DOORS}; files.proto: UploadFile",
+    source=f"{SHARED}; files.proto: UploadFile",
 )
 def test_uploaded(client: Client, rest: RestClient, name: str) -> None:
     """A file that is uploaded over gRPC is over REST what its upload said, to the byte and the second."""
@@ -120,7 +120,7 @@ CONFIGURED = {
     "collections.messages",
     *("collections.create", "collections.get", "collections.list", "collections.update"),
     evidence="documented",
-    source=f"{DOORS}; collections.proto: CollectionMetadata",
+    source=f"{SHARED}; collections.proto: CollectionMetadata",
 )
 def test_collections(client: Client, rest: RestClient, name: str) -> None:
     """A collection with everything set has the same fields in the message of each call, and over REST."""
@@ -197,7 +197,7 @@ def indexed(client: RestClient, target: Target, collection: str, file: str) -> N
     "collections.messages.documents",
     *("documents.get", "documents.list", "documents.batch_get"),
     evidence="documented",
-    source=f"{DOORS}; collections.proto: DocumentMetadata",
+    source=f"{SHARED}; collections.proto: DocumentMetadata",
 )
 def test_documents(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """A document has the same fields in the message of each call, and over REST; those of its indexing are set."""
@@ -243,7 +243,7 @@ def test_updated(client: Client, rest: RestClient, target: Target, name: str) ->
     "search.messages",
     *("documents.search",),
     evidence="documented",
-    source=f"{DOORS}; documents.proto: SearchMatch and SearchRequest",
+    source=f"{SHARED}; documents.proto: SearchMatch and SearchRequest",
 )
 def test_search(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """In each mode, with a limit and with weights, matches over gRPC are those over REST, field by field."""
@@ -305,7 +305,7 @@ def answered(client: RestClient, target: Target, name: str) -> str:
     "batches.messages",
     *("batches.get", "batches.list"),
     evidence="documented",
-    source=f"{DOORS}; batch.proto: Batch, BatchCostBreakdown",
+    source=f"{SHARED}; batch.proto: Batch, BatchCostBreakdown",
     destructive=True,
 )
 def test_batches(client: Client, rest: RestClient, target: Target, name: str) -> None:
@@ -333,7 +333,7 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
     "batches.messages.results",
     *("batches.list_results", "batches.list_requests", "batches.get_request"),
     evidence="documented",
-    source=f"{DOORS}; batch.proto: BatchResult, BatchRequestMetadata",
+    source=f"{SHARED}; batch.proto: BatchResult, BatchRequestMetadata",
     destructive=True,
 )
 def test_results(client: Client, rest: RestClient, target: Target, name: str) -> None:

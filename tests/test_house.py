@@ -103,7 +103,7 @@ def test_imports_go_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EMULATOR, ids=place)
 def test_libraries_stay_in_their_rooms(path: Path) -> None:
-    """A transport's library is known to its door only, SQL to the store only."""
+    """A transport's library is known to its transport only, SQL to the store only."""
     for module, line in imports(path):
         rooms = ONLY_IN.get(module.split(".")[0])
         if rooms is None:
@@ -123,13 +123,13 @@ def test_nothing_happens_by_itself(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", EMULATOR, ids=place)
-def test_the_core_does_not_know_the_door(path: Path) -> None:
-    """Below the pipeline nobody asks through which door a call came, or speaks of a status code."""
+def test_core_does_not_depend_on_transport(path: Path) -> None:
+    """Below the pipeline no code asks over which transport a call came, or speaks of a status code."""
     if floor(room(path)) <= floor("pipeline") or room(path) == "port" or place(path) in KNOWS_STATUS:
         return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute):
-            assert node.attr not in ("door", "status_code"), f"{path}:{node.lineno}"
+            assert node.attr not in ("transport", "status_code"), f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("package", ["filter_grammar", "contract_tests"])

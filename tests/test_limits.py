@@ -237,7 +237,7 @@ def two_of_everything() -> Iterator[tuple[EmulatedTeam, dict[str, str]]]:
 def test_the_size_of_a_page_that_nobody_asks_for(
     two_of_everything: tuple[EmulatedTeam, dict[str, str]], operation: str
 ) -> None:
-    """It is the default, and never above the maximum: in every list, through both doors."""
+    """It is the default, and never above the maximum: in every list, over both transports."""
     team, ids = two_of_everything
     (route,) = (each for each in ROUTES if each.operation == operation)
     answer = team.call(route.method, route.path.format_map(ids))

@@ -1,4 +1,4 @@
-"""Nothing of the API is forgotten, and both doors tell the same: every RPC, every path, the same refusal for each."""
+"""Every RPC and every path of the API is covered, and both transports refuse with the same errors."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_what_is_listed_is_not_bound_as_well() -> None:
 
 
 def test_every_operation_can_be_reached() -> None:
-    """Through one door at least; and no door leads to an operation that is not there."""
+    """Every operation has at least one transport, and no transport names an unknown operation."""
     led_to = {route.operation for route in ROUTES} | {method.operation for method in METHODS}
     assert led_to == set(OPERATIONS)
 
@@ -130,7 +130,7 @@ def test_an_operation_belongs_to_the_plane_of_its_path_and_service() -> None:
         assert OPERATIONS[method.operation].plane is (Plane.MANAGEMENT if managed else Plane.INFERENCE), method
 
 
-# --- the same refusal through both doors
+# --- the same refusal over both transports
 
 UNKNOWN = "file_00000000-0000-4000-8000-000000000000"
 FILES, COLLECTIONS = "xai_api.Files", "collections.Collections"
@@ -140,7 +140,7 @@ Wire = tuple[str, Callable[[dict[str, str]], Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """One bad request through both doors; `kind` is why it is refused."""
+    """One bad request over both transports; `kind` is why it is refused."""
 
     kind: Kind
     rest: Rest
@@ -301,8 +301,8 @@ def ids(emulator: Emulator) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_both_doors_refuse_for_the_same_reason(emulator: Emulator, ids: dict[str, str], case: Case) -> None:
-    """In the same words, by the same rule, with the status that the table gives each door for that kind of refusal."""
+def test_rest_and_grpc_refuse_for_the_same_reason(emulator: Emulator, ids: dict[str, str], case: Case) -> None:
+    """With the same message and rule, and the status that the error table gives each transport."""
     right = emulator.management_key if case.plane is Plane.MANAGEMENT else emulator.api_key
     key = right if case.key == "the right one" else case.key
     headers = {} if key is None else {"authorization": f"Bearer {key}"}

@@ -102,7 +102,7 @@ class Page(Generic[T]):
 
 
 class ApiError(Exception):
-    """The server refused a call; `kind` is one word for both doors (see KINDS_BY_STATUS and KINDS_BY_CODE)."""
+    """The server refused a call; `kind` is one word for both transports (see KINDS_BY_STATUS and KINDS_BY_CODE)."""
 
     def __init__(self, kind: str, status: Any, message: str) -> None:
         super().__init__(f"{kind} ({status}): {message}")

@@ -35,14 +35,14 @@ def add_verbs(verbs: Any) -> None:
         add.add_argument(flag, dest=field, type=kind, choices=words, metavar=value, help=help)
     add.add_argument("--nth", type=int, default=1, metavar="N", help="the first call that meets it; default 1")
     add.add_argument("--times", type=number, default=1, metavar="N", help="how often, or `always`; default 1")
-    add.add_argument("--door", choices=("rest", "grpc"))
+    add.add_argument("--transport", choices=("rest", "grpc"))
     add.set_defaults(run=_add)
     script = actions.add_parser(
         "script", help="plan what the next calls meet, one step each: faults script files.list 503 unavailable ok"
     )
     script.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
     script.add_argument("steps", nargs="+", metavar="STEP", help="ok, an HTTP status or an error, one for each call")
-    script.add_argument("--door", choices=("rest", "grpc"))
+    script.add_argument("--transport", choices=("rest", "grpc"))
     script.set_defaults(run=_script)
     clear = actions.add_parser("clear", help="remove a rule or a script, or all of them")
     clear.add_argument("id", nargs="?", metavar="ID", help="as `faults list` shows it; default: all")
@@ -79,7 +79,7 @@ def _effect(rule: dict[str, Any]) -> str:
 
 
 def _add(options: argparse.Namespace) -> int:
-    names = [field for field, *_ in _EFFECTS.values()] + ["operation", "nth", "door"]
+    names = [field for field, *_ in _EFFECTS.values()] + ["operation", "nth", "transport"]
     body = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     rule = call(options, "POST", "/faults", {**body, "times": options.times})["rule"]
     first, *others = rule["operations"]
@@ -88,7 +88,11 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _script(options: argparse.Namespace) -> int:
-    body = {"operation": options.operation, "steps": [_step(step) for step in options.steps], "door": options.door}
+    body = {
+        "operation": options.operation,
+        "steps": [_step(step) for step in options.steps],
+        "transport": options.transport,
+    }
     script = call(options, "POST", "/scripts", body)["script"]
     say_result(options, script, [f"{script['id']}: {len(options.steps)} steps"])
     return 0

@@ -18,7 +18,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("--operation", metavar="NAME", help="only requests of this operation, such as files.upload")
     parser.add_argument("--outcome", metavar="WORD", help="only requests that ended so: ok, NOT_FOUND, DROPPED, ...")
-    parser.add_argument("--door", choices=("rest", "grpc"), help="only requests over this transport")
+    parser.add_argument("--transport", choices=("rest", "grpc"), help="only requests over this transport")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="the last N; default 50")
     parser.add_argument("--clear", action="store_true", help="forget them afterwards")
     add_target(parser)
@@ -27,7 +27,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _requests(options: argparse.Namespace) -> int:
-    given = {name: getattr(options, name) for name in ("operation", "outcome", "door", "limit")}
+    given = {name: getattr(options, name) for name in ("operation", "outcome", "transport", "limit")}
     body = {name: value for name, value in given.items() if value is not None}
     found = call(options, "POST", "/requests/find", body)
     if options.json:
@@ -49,7 +49,7 @@ def _line(request: dict[str, Any]) -> str:
     notes = [f"rule={request['rule']}"] if request["rule"] else []
     notes += [f"fault={fault}" for fault in request["faults"]]
     notes += [f"unknown field {field}" for field in request["unread_fields"]]
-    line = f"{request['number']:>5} {request['real_at'][11:23]} {request['door']:4} {request['status']!s:>4} "
+    line = f"{request['number']:>5} {request['real_at'][11:23]} {request['transport']:4} {request['status']!s:>4} "
     return f"{line}{request['ms']:>9.1f} ms  {name:28} {' '.join(notes)}".rstrip()
 
 

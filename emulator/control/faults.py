@@ -37,7 +37,7 @@ class AttemptShown(Struct):
 
     at: str
     gap_seconds: float | None
-    door: Literal["rest", "grpc"]
+    transport: Literal["rest", "grpc"]
     operation: str
     step: int | None
     deadline_seconds: float | None
@@ -131,7 +131,7 @@ def _attempt(attempt: Attempt) -> AttemptShown:
     return AttemptShown(
         at=rfc3339(attempt.at),
         gap_seconds=attempt.gap_seconds,
-        door=attempt.door,
+        transport=attempt.transport,
         operation=attempt.operation,
         step=attempt.step,
         deadline_seconds=attempt.deadline_seconds,

@@ -32,7 +32,7 @@ class CallsQuery(TeamQuery, forbid_unknown_fields=True):
     limit: Limit = SHOWN
     operation: str | UnsetType = UNSET
     outcome: str | UnsetType = UNSET
-    door: Literal["rest", "grpc"] | UnsetType = UNSET
+    transport: Literal["rest", "grpc"] | UnsetType = UNSET
 
 
 class Find(CallQuery, forbid_unknown_fields=True, kw_only=True):
@@ -98,7 +98,9 @@ def _calls(asked: Asked, entries: list[Entry], limit: int) -> Calls:
 async def list_all(asked: Asked) -> Calls:
     """List the calls of a team that are remembered, oldest first."""
     query: CallsQuery = asked.query
-    given = {name: value for name in ("operation", "outcome", "door") if (value := getattr(query, name)) is not UNSET}
+    given = {
+        name: value for name in ("operation", "outcome", "transport") if (value := getattr(query, name)) is not UNSET
+    }
     wanted = CallQuery(**given, after=query.after)
     return _calls(asked, find(_ring(asked), wanted), query.limit)
 

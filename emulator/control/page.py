@@ -95,5 +95,5 @@ def to_console(request: Request) -> Response:
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether this is a browser at the front door, for which the page is meant, and not a client that lost its way."""
+    """Whether this is a browser at the root path, for which the page is meant, and not a client that lost its way."""
     return any(name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"])

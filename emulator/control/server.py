@@ -79,7 +79,7 @@ def job_shown(job: Job) -> JobShown:
 
 
 async def health(asked: Asked) -> Health:
-    """Say that both doors are open: the port listens for both at once."""
+    """Report that REST and gRPC accept calls: the port opens for both at once."""
     url = asked.world.address.origin
     return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2])
 

@@ -1,6 +1,6 @@
 """Every way a call can be refused, and what each looks like on the wire.
 
-The core raises `ApiError(kind, message)`. The table `WIRE` is the only place that knows status codes; the doors read it
+The core raises `ApiError(kind, message)`. The table `WIRE` is the only place with status codes; the transports read it
 and render the dialect of the plane (`rest/responses.py`, `rpc/server.py`).
 """
 

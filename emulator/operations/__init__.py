@@ -1,4 +1,4 @@
-"""What can be done with the API: one async function per verb, the same for both doors."""
+"""What can be done with the API: one async function per verb, the same for both transports."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from emulator.domain.keys import Plane, Principal
 from emulator.state.teams import Team
 from emulator.state.world import World
 
-Door = Literal["rest", "grpc"]
-Bytes = bytes | memoryview  # on their way in: a door hands out views of what it received
+Transport = Literal["rest", "grpc"]
+Bytes = bytes | memoryview  # on their way in: a transport hands out views of what it received
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One verb of the API: the hinge between both doors, faults, journal, evidence and docs.
+    """One verb of the API: the hinge between both transports, faults, journal, evidence and docs.
 
     `confidence` and `source` tell how the operation's contract is known; `decode_first` says that the real service
     reads the body before it looks at the key.
@@ -49,7 +49,7 @@ class Codec(Protocol):
 
 
 class Envelope(msgspec.Struct):
-    """What is around a request: how the journal is to show it. The doors know more of their own."""
+    """What is around a request: how the journal is to show it. The transports know more of their own."""
 
     method: str = ""  # of HTTP, or the full name of an RPC
     target: str = ""  # the raw path and query
@@ -81,7 +81,7 @@ class Call(msgspec.Struct):
     """
 
     operation: Operation
-    door: Door
+    transport: Transport
     credentials: str | None
     origin: str  # scheme and authority under which the caller reaches the emulator
     read: Callable[[Call], Awaitable[Any]]

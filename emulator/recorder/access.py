@@ -1,4 +1,4 @@
-"""Who may use the recorder: an open port with a real key behind it would be a door to somebody's account.
+"""Who may use the recorder: an open port with a real key behind it would give access to another person's account.
 
 - It listens on loopback. Any other host needs `--own-keys`, with which no key is put in.
 - A real key is put in only for a key of this run, which the command gets and which else is printed once. Every other

@@ -1,1 +1,1 @@
-"""The REST door: routes, decoding, the two dialects of errors. It contains no rule of the API."""
+"""The REST transport: routes, decoding, the two dialects of errors. It contains no rule of the API."""

@@ -106,7 +106,7 @@ class Rest:
         headers = headers_of(scope)
         call = Call(
             operation=operation,
-            door="rest",
+            transport="rest",
             credentials=_credentials(headers),
             origin=_origin(scope, headers),
             read=lambda call: route.read(request, call),

@@ -274,7 +274,7 @@ class RpcServer:
         envelope.drop_connection = lambda: self._drop_peer(peer)
         return Call(
             operation=OPERATIONS[method.operation],
-            door="grpc",
+            transport="grpc",
             credentials=credentials,
             origin=_origin(context) or self._world.address.origin,
             read=read,

@@ -246,7 +246,7 @@ class Emulator:
         self.stop()
 
     def start(self) -> None:
-        """Start and return when both doors accept connections. Raises RuntimeError if it runs already."""
+        """Start and return when REST and gRPC accept connections. Raises RuntimeError if it runs already."""
         with self._lifecycle:
             if self._server is not None or self._of_parent:
                 raise RuntimeError(RUNS_IN_PARENT if self._of_parent else "this emulator runs already")

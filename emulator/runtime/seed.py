@@ -1,7 +1,7 @@
 """The seed file: what every new team has at first, and after each reset.
 
 It is a snapshot, or a readable file in YAML or JSON whose parts have the shapes of the wire. A readable one is sent to
-the REST door, piece by piece, on behalf of a team of its own, which is then kept as a snapshot: so it obeys the rules
+REST, piece by piece, on behalf of a team of its own, which is then kept as a snapshot: so it obeys the rules
 of the API, is refused in its words, and costs a new team no more than any snapshot.
 """
 
@@ -202,7 +202,7 @@ def _yaml(path: Path) -> Any:
 
 
 class _Sower:
-    """Sends the parts of a seed file to the REST door."""
+    """Sends the parts of a seed file to the REST transport."""
 
     def __init__(self, app: App, path: Path, where: str, log: Callable[[str], None]) -> None:
         self._app, self._path, self._where, self._log = app, path, where, log

@@ -28,7 +28,7 @@ class Journal(Protocol):
         self,
         team: str,
         at: Instant,
-        door: Any,
+        transport: Any,
         envelope: Any,
         credentials: str | None,
         error: ApiError,

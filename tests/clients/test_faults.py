@@ -132,7 +132,7 @@ def test_xai_sdk_survives_a_dropped_connection(control: httpx.Client, xai: xai_s
 
 
 def test_a_download_is_cut_at_a_megabyte(control: httpx.Client, xai: xai_sdk.Client, emulator: Emulator) -> None:
-    """Over both doors exactly as many bytes arrive as the rule says, then the download breaks off."""
+    """Over both transports exactly as many bytes arrive as the rule says, then the download breaks off."""
     file = xai.files.upload(b"x" * (3 * MIB), filename="long.txt")
     rule(control, operation="files.content", cut_download_after_bytes=MIB, times=2)
 
@@ -160,11 +160,11 @@ def test_an_upload_cut_at_two_chunks_leaves_nothing_behind(
     control: httpx.Client, xai: xai_sdk.Client, oai: openai.OpenAI, emulator: Emulator
 ) -> None:
     """xai-sdk sends 3 MiB at a time; cut after two such chunks no file, no bytes and no open upload remain."""
-    rule(control, operation="files.upload", cut_upload_after_bytes=6 * MIB, times=3, door="grpc")
+    rule(control, operation="files.upload", cut_upload_after_bytes=6 * MIB, times=3, transport="grpc")
     with pytest.raises(grpc.RpcError) as broken:
         xai.files.upload(b"x" * (10 * MIB), filename="long.txt")
     assert broken.value.code() is grpc.StatusCode.UNAVAILABLE
-    rule(control, operation="files.upload", cut_upload_after_bytes=MIB, error="unavailable", times=3, door="rest")
+    rule(control, operation="files.upload", cut_upload_after_bytes=MIB, error="unavailable", times=3, transport="rest")
     with pytest.raises(openai.InternalServerError):
         oai.files.create(file=("long.txt", b"x" * (2 * MIB)), purpose="assistants")
     assert list(oai.files.list()) == []

@@ -42,7 +42,7 @@ def xai_client(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[x
 def test_each_client_sees_the_files_of_the_others(
     rest: httpx.Client, openai_client: openai.OpenAI, xai_client: xai_sdk.Client
 ) -> None:
-    """One store stands behind both doors."""
+    """One store serves both transports."""
     by_openai = openai_client.files.create(file=("o.txt", b"from openai"), purpose="assistants")
     by_xai = xai_client.files.upload(b"from xai", filename="x.txt")
     by_curl = rest.post("/v1/files", files={"file": ("c.txt", b"from curl")}).json()

@@ -83,7 +83,7 @@ def test_texts_never_become_markup(path: Path) -> None:
     assert not found, found
 
 
-def test_a_browser_at_the_front_door_is_led_to_the_page(rest: httpx.Client) -> None:
+def test_browser_at_root_is_redirected_to_page(rest: httpx.Client) -> None:
     """Who opens http://localhost:PORT in a browser sees the console; a client that asks for / is told it is lost."""
     browser = rest.get("/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (browser.status_code, browser.headers["location"]) == (307, "/_emulator/")

@@ -39,13 +39,15 @@ def last(control: httpx.Client) -> dict[str, Any]:
 
 
 def test_a_call_is_told_whole(control: httpx.Client, rest: httpx.Client) -> None:
-    """What was asked, through which door, what came of it, how long that took."""
+    """What was asked, over which transport, what came of it, how long that took."""
     body = {"name": "a.txt", "content_type": "text/plain"}
     reply = rest.post("/v1/files:initialize?x=1", json=body, headers={"x-stainless-retry-count": "2"})
     call = last(control)
-    assert {name: call[name] for name in ("operation", "door", "method", "target", "status", "outcome", "rule")} == {
+    assert {
+        name: call[name] for name in ("operation", "transport", "method", "target", "status", "outcome", "rule")
+    } == {
         "operation": "files.initialize",
-        "door": "rest",
+        "transport": "rest",
         "method": "POST",
         "target": "/v1/files:initialize?x=1",
         "status": 200,
@@ -111,7 +113,7 @@ def test_a_refusal_names_its_rule(control: httpx.Client, rest: httpx.Client) -> 
     assert last(control)["outcome"] == "NOT_FOUND"
     id = rest.post("/v1/files", files={"file": ("a", b"x")}).json()["id"]
     assert rest.get(f"/v1/files/{id}/content", headers={"range": "bytes=9-"}).status_code == 416
-    assert last(control)["outcome"] == "RANGE_NOT_SATISFIABLE"  # found out by the door
+    assert last(control)["outcome"] == "RANGE_NOT_SATISFIABLE"  # found out by the transport
 
 
 def test_of_uploads_and_downloads_only_the_size_is_kept(control: httpx.Client, rest: httpx.Client) -> None:
@@ -197,12 +199,12 @@ def rpc(emulator: Emulator, method: str, message: bytes, key: str = "xai-emulato
         return answer
 
 
-def test_the_other_door_is_told_in_json_too(control: httpx.Client, emulator: Emulator) -> None:
+def test_grpc_call_in_journal_is_json(control: httpx.Client, emulator: Emulator) -> None:
     """Messages by their fields' names, bytes by their number, and the fields that the contract does not declare."""
     message = load().message("xai_api.ListFilesRequest")(limit=5)
     rpc(emulator, "/xai_api.Files/ListFiles", message.SerializeToString() + bytes((0x90, 0x89, 0x02, 0x01)))
     call = last(control)
-    assert (call["door"], call["target"], call["status"]) == ("grpc", "/xai_api.Files/ListFiles", "OK")
+    assert (call["transport"], call["target"], call["status"]) == ("grpc", "/xai_api.Files/ListFiles", "OK")
     assert call["request"]["json"] == {"limit": 5}
     assert call["unread_fields"] == ["4242"]
     with pytest.raises(grpc.RpcError):
@@ -295,8 +297,8 @@ def some_calls(rest: httpx.Client) -> None:
         ({"outcome": "ok"}, 4),
         ({"outcome": "refused"}, 1),
         ({"outcome": "NOT_FOUND", "status": 404}, 1),
-        ({"status": 200, "door": "rest"}, 4),
-        ({"door": "grpc"}, 0),
+        ({"status": 200, "transport": "rest"}, 4),
+        ({"transport": "grpc"}, 0),
         ({"body": {"name": "b"}}, 1),
         ({"body": {"content_type": "text/plain"}}, 3),
         ({"body": {}}, 3),
@@ -387,7 +389,7 @@ def noise(prefix: str) -> str:
 
 
 def test_no_secret_is_kept_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
-    """Keys as keys, in other headers, in the query, in JSON, in a form, in a name, in metadata; through both doors.
+    """Keys as keys, in other headers, in the query, in JSON, in a form, in a name, in metadata; over both transports.
 
     They are in no view of the journal, in nothing that is logged, and in no snapshot, but for what is a file's name or
     content: that is what the caller gave to be kept.

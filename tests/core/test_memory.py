@@ -1,4 +1,4 @@
-"""Bytes pass through: a large upload or download does not lie in memory, whichever door it takes."""
+"""Bytes pass through: a large upload or download does not lie in memory, over whichever transport."""
 
 from __future__ import annotations
 

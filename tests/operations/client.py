@@ -1,4 +1,4 @@
-"""Operations called without a door: what comes out of the pipeline goes in, and the answer comes back as it is."""
+"""Operations called without a transport: what comes out of the pipeline goes in, and the answer comes back as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A world without doors."""
+"""A world without transports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collections, files and documents against a model of a few lines, through both doors."""
+"""Collections, files and documents against a model of a few lines, over both transports."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Collection:
 
 
 class Machine(RuleBasedStateMachine):
-    """Each step goes through a door that is drawn for it; what the model expects, both doors answer."""
+    """Each step uses a randomly drawn transport; both must answer what the model expects."""
 
     emulator: Emulator
 
@@ -71,7 +71,7 @@ class Machine(RuleBasedStateMachine):
         for client in (self.rest, self.management, self.xai):
             client.close()
 
-    # --- doing one thing through one door
+    # --- one call over one transport
 
     def outcome(self, method: str, path: str, body: Any = None) -> str | None:
         """Call over REST; how it was refused, if it was."""
@@ -225,7 +225,7 @@ def machine() -> Iterator[type[Machine]]:
         yield Machine
 
 
-def test_both_doors_follow_the_model(machine: type[Machine]) -> None:
+def test_both_transports_follow_the_model(machine: type[Machine]) -> None:
     """Counts, uniqueness, required fields, cascades and page walks are the model's, after any sequence of calls."""
     case = machine.TestCase
     case.settings = settings(
@@ -233,6 +233,6 @@ def test_both_doors_follow_the_model(machine: type[Machine]) -> None:
         stateful_step_count=20,
         deadline=None,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.reuse, Phase.generate],  # to shrink through both doors takes minutes, and 20 steps can be read
+        phases=[Phase.reuse, Phase.generate],  # to shrink over both transports takes minutes, and 20 steps can be read
     )
     case("runTest").runTest()

@@ -148,7 +148,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
 
 @pytest.mark.parametrize(("what", "filter", "expected"), TABLE)
 def test_a_filter_selects(world: World, what: str, filter: str, expected: list[str]) -> None:
-    """Every documented field of every list matches as documented, the same through both doors."""
+    """Every documented field of every list matches as documented, the same over both transports."""
     assert world.found(what, filter) == expected
 
 

@@ -1,4 +1,4 @@
-"""Calls that no door has made."""
+"""Calls that no transport has made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call, Door, Envelope
+from emulator.operations.base import Call, Envelope, Transport
 from emulator.runtime.app import build_world
 from emulator.state.settings import Settings
 from emulator.state.world import World
@@ -27,13 +27,16 @@ def make_call(world: World) -> Callable[..., Call]:
     """Makes a call of an operation."""
 
     def make(
-        operation: str = "files.list", door: Door = "rest", team: str = "default", envelope: Envelope | None = None
+        operation: str = "files.list",
+        transport: Transport = "rest",
+        team: str = "default",
+        envelope: Envelope | None = None,
     ) -> Call:
         async def read(call: Call) -> Any:
             raise AssertionError("nobody reads this call")
 
         around = envelope or Envelope()
-        call = Call(OPERATIONS[operation], door, "key-of-a-test", "http://localhost", read, envelope=around)
+        call = Call(OPERATIONS[operation], transport, "key-of-a-test", "http://localhost", read, envelope=around)
         call.team = world.teams.get(team)
         call.at = call.team.clock.now()
         return call

@@ -1,4 +1,4 @@
-"""Requests for every operation through both doors, made from the tables of the doors: what a stranger could try."""
+"""Requests for every operation over both transports, built from their tables, as an attacker could send them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ FIELDS = {"input_file_id": "file_id", "file_ids": "file_id"} | {
 class Attempt:
     """One way to call an operation."""
 
-    door: str
+    transport: str
     operation: str
     where: Route | Method
 
@@ -134,7 +134,7 @@ def rpc_request(method: Method, ids: Ids) -> Any:
     return load().message(described.input_type.full_name)(**fields, **MESSAGES.get(method.name, lambda _: {})(ids))
 
 
-# Every operation through every door that has it.
+# Every operation over every transport that has it.
 ATTEMPTS = (
     *(Attempt("rest", route.operation, route) for route in ROUTES),
     *(Attempt("grpc", method.operation, method) for method in METHODS),

@@ -1,6 +1,6 @@
-"""Clients of both doors that keep a server busy: as fast as it answers, or at a rate that does not wait for answers.
+"""Load over both transports: as fast as the server answers (closed loop), or at a fixed rate (open loop).
 
-Each door's clients are a process of their own, so that they do not wait for each other's interpreter. What they do is
+The clients of each transport run in their own process, so that they do not share an interpreter. What they do is
 drawn from a table. What is uploaded is deleted, and what is added removed, so after a while the server has as much to
 keep as before; only batches stay, for the API has no way to delete one.
 """
@@ -51,7 +51,7 @@ class Failed(Exception):
     """A call that was not answered as it should be."""
 
 
-class Door(Protocol):
+class Transport(Protocol):
     """A way to call the server."""
 
     async def call(self, name: str, **what: Any) -> Any:
@@ -128,8 +128,8 @@ class Rest:
 class RestTraffic:
     """What a client does over REST."""
 
-    def __init__(self, door: Door) -> None:
-        self._call = door.call
+    def __init__(self, transport: Transport) -> None:
+        self._call = transport.call
         self._files: deque[str] = deque()
         self._in: deque[str] = deque()  # files that are documents
         self._out: deque[str] = deque()  # and those that could be
@@ -271,8 +271,8 @@ class Grpc:
 class RpcTraffic:
     """What a client does over gRPC."""
 
-    def __init__(self, door: Door) -> None:
-        self._call = door.call
+    def __init__(self, transport: Transport) -> None:
+        self._call = transport.call
         self._files: deque[str] = deque()
 
     async def prepare(self) -> None:
@@ -326,11 +326,11 @@ class RpcTraffic:
 
 
 class Clients:
-    """The clients of one door, in this process; their connections and what they made stay from one time to the next."""
+    """The clients of one transport, in this process; connections and created objects are kept between runs."""
 
     def __init__(self, name: str, port: int) -> None:
-        self._door: Door = Rest(port) if name == "rest" else Grpc(port)
-        self._traffic: Any = RestTraffic(self._door) if name == "rest" else RpcTraffic(self._door)
+        self._transport: Transport = Rest(port) if name == "rest" else Grpc(port)
+        self._traffic: Any = RestTraffic(self._transport) if name == "rest" else RpcTraffic(self._transport)
         self._mix = REST_MIX if name == "rest" else RPC_MIX
         self._chance = random.Random(name)
         self._turns = asyncio.Semaphore(CONNECTIONS)
@@ -345,7 +345,7 @@ class Clients:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._door.close()
+        await self._transport.close()
 
     def _draw(self) -> str:
         return self._chance.choices(list(self._mix), list(self._mix.values()))[0]
@@ -394,11 +394,11 @@ class Clients:
         return measured
 
 
-def _obey(orders: Pipe, door: str, port: int) -> None:
-    """Be the clients of one door, in a process of their own, until there are no more orders."""
+def _obey(orders: Pipe, transport: str, port: int) -> None:
+    """Be the clients of one transport, in a process of their own, until there are no more orders."""
 
     async def obey() -> None:
-        clients = Clients(door, port)
+        clients = Clients(transport, port)
         while (order := await asyncio.to_thread(orders.recv)) is not None:
             name, arguments = order
             orders.send(await getattr(clients, name)(*arguments))
@@ -408,15 +408,15 @@ def _obey(orders: Pipe, door: str, port: int) -> None:
 
 
 class Traffic:
-    """The clients of both doors, until the end of the `with`."""
+    """The clients of both transports, until the end of the `with`."""
 
     def __init__(self, port: int) -> None:
         context = get_context("spawn")  # a copy of this process would have its threads' locks, but not the threads
         self._pipes: dict[str, Pipe] = {}
         self._processes = []
-        for door in ("rest", "grpc"):
-            self._pipes[door], orders = context.Pipe()
-            process = context.Process(target=_obey, args=(orders, door, port), daemon=True)
+        for transport in ("rest", "grpc"):
+            self._pipes[transport], orders = context.Pipe()
+            process = context.Process(target=_obey, args=(orders, transport, port), daemon=True)
             process.start()
             self._processes.append(process)
             orders.close()
@@ -441,7 +441,7 @@ class Traffic:
         return [process.pid for process in self._processes if process.pid is not None]
 
     def each(self, name: str, *arguments: dict[str, Any] | float) -> dict[str, Any]:
-        """Let the clients of each door do something at the same time; what came of it, by door."""
-        for door, pipe in self._pipes.items():
-            pipe.send((name, [each[door] if isinstance(each, dict) else each for each in arguments]))
-        return {door: pipe.recv() for door, pipe in self._pipes.items()}
+        """Let the clients of each transport do something at the same time; what came of it, by transport."""
+        for transport, pipe in self._pipes.items():
+            pipe.send((name, [each[transport] if isinstance(each, dict) else each for each in arguments]))
+        return {transport: pipe.recv() for transport, pipe in self._pipes.items()}

@@ -51,7 +51,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def clients(served: Served) -> Iterator[dict[str, tuple[httpx.Client, Rpc]]]:
-    """Clients of both doors by plane."""
+    """Clients of both transports by plane."""
     with ExitStack() as stack:
         yield {
             plane: (
@@ -83,7 +83,7 @@ def exchange(served: Served, *pieces: bytes, half_close: bool = True) -> bytes:
 
 
 def assert_serves(served: Served) -> None:
-    """The next request is answered, over either door."""
+    """The next request is answered, over either transport."""
     assert httpx.get(f"{served.url}/v1/files", headers=KEY).status_code == 200
 
 
@@ -459,7 +459,7 @@ TRAVERSALS = (
 )
 
 
-@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.door == "rest" and each.names()], ids=str)
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.transport == "rest" and each.names()], ids=str)
 def test_no_id_is_a_path(served: Served, clients: Any, attempt: Attempt) -> None:
     """Ids in paths that climb directories, end strings or lines, or speak SQL name nothing."""
     http, _ = clients["MANAGEMENT" if attempt.is_management else "INFERENCE"]
@@ -519,7 +519,7 @@ def test_any_bytes_instead_of_a_message(clients: Any, method: Method, raw: bytes
     assert ended(rpc, f"{method.service}/{method.name}", [raw] if method.name == "UploadFile" else raw) in ENDS
 
 
-@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.door == "grpc" and each.names()], ids=str)
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.transport == "grpc" and each.names()], ids=str)
 def test_no_id_in_a_message_is_a_path(clients: Any, attempt: Attempt) -> None:
     """Nor do such ids in messages."""
     http, rpc = clients["MANAGEMENT" if attempt.is_management else "INFERENCE"]
@@ -565,7 +565,7 @@ def test_any_page_token_and_limit(clients: Any, token: str, limit: str) -> None:
 @FUZZ
 @given(filter=st.one_of(st.text(max_size=80), st.lists(FILTER_PIECES, max_size=30).map(" ".join)))
 def test_any_filter(clients: Any, filter: str) -> None:
-    """Any filter gets a list, or a refusal with its rule, over both doors."""
+    """Any filter gets a list, or a refusal with its rule, over both transports."""
     for plane, path in LISTS[:2]:
         http, _ = clients[plane]
         reply = http.get(path, params={"filter": filter})

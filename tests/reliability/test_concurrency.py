@@ -1,4 +1,4 @@
-"""Several clients at once, through both doors: whatever they see could have happened one after the other."""
+"""Several clients at once, over both transports: whatever they see could have happened one after the other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Call:
-    """What a client asks: the name of a method of both doors, and its arguments."""
+    """What a client asks: the name of a method of both transports, and its arguments."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -110,7 +110,7 @@ def _count_requests(model: Model, answer: Answer) -> Model | None:
     return model if answer == AT_ONCE * len(model.requests) else None
 
 
-# --- the doors
+# --- the transports
 
 
 @dataclass
@@ -267,7 +267,7 @@ def _word(answer: Any) -> str:
 
 
 class Rig:
-    """A team of its own with some things, and clients of both doors that use them at once."""
+    """A team of its own with some things, and clients of both transports that use them at once."""
 
     def __init__(self, emulator: Emulator, files: int) -> None:
         team = f"concurrent-{next(TEAMS)}"
@@ -338,7 +338,7 @@ def named(program: list[Call], files: list[str]) -> list[Call]:
 def test_clients_at_once_see_what_clients_in_turn_would(emulator: Emulator, programs: list[list[Call]]) -> None:
     """Creates, deletions, unique values, ids that are added twice, lists and counters are linearizable.
 
-    Clients of both doors call at once; for whatever they see a search finds an order of their calls in which a model of
+    Clients of both transports call at once; for each history a search finds an order of the calls in which a model of
     a few lines gives the same answers.
     """
     rig = Rig(emulator, 3)

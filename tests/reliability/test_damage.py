@@ -199,7 +199,7 @@ def roots(database: Path, of: str = "%") -> list[int]:
 
 
 def test_a_process_goes_on_when_its_database_breaks(used: Used, tmp_path: Path) -> None:
-    """A process whose database breaks goes on to answer over both doors; mended, the next start finds all there."""
+    """A process whose database breaks keeps answering over both; after a repair, a restart finds all data."""
     copy = used.copied(tmp_path / "copy")
     pages = dict.fromkeys(roots(copy.database), bytes(PAGE_BYTES))
     with Served("--data-dir", copy.directory) as served:
@@ -258,7 +258,7 @@ def blob_of(used: Used, id: str) -> Path:
 def test_lost_bytes_are_a_broken_disk(
     used: Used, tmp_path: Path, damage: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Content that is gone or cut short is refused through every door before a byte is sent; it can be deleted."""
+    """Content that is gone or cut short is refused over every transport before a byte is sent; it can be deleted."""
     copy = used.copied(tmp_path / "copy")
     with Emulator(data_dir=copy.directory) as emulator, httpx.Client(base_url=emulator.url, headers=KEY) as http:
         public = http.post(f"/v1/files/{copy.pdf}/public-url", json={}).json()["public_url"]

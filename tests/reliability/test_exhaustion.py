@@ -83,7 +83,7 @@ class Team:
 
 
 def assert_served(team: Team) -> None:
-    """A team can do everything, over both doors."""
+    """A team can do everything, over both transports."""
     team.add().raise_for_status()
     assert team.search()
     batches = Batches(team.emulator, team.name)

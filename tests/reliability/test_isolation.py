@@ -133,7 +133,7 @@ def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
 def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attempt: Attempt) -> None:
-    """Every operation, through every door, with a stranger's key and each mixture of the owner's ids and its own.
+    """Every operation, over every transport, with a stranger's key and each mixture of the owner's ids and its own.
 
     It ends in the same words as for ids of nothing, and the owner's things are as they were. Only public content, whose
     token is its key, is for everybody.
@@ -153,19 +153,19 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
 
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management], ids=str)
-def test_a_team_id_opens_no_door(teams: tuple[Team, Team], attempt: Attempt) -> None:
+def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Attempt) -> None:
     """Naming the owner's team in `team_id` beside the stranger's key is refused, or nothing of the owner comes back."""
     owner, stranger = teams
     team_id, before = owner.http[False].get("/v1/me").json()["team_id"], owner.everything()
     http = stranger.http[True]
     with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": team_id}) as named:
         ended, said = attempt(named, stranger.rpc[True], {**owner.ids, "team_id": team_id})
-    assert ended[0] != "OK" or attempt.door == "rest", "every message has the field"
+    assert ended[0] != "OK" or attempt.transport == "rest", "every message has the field"
     assert ended[0] != 200 or not [id for id in (*owner.ids.values(), *owner.files) if id in said]
     assert owner.everything() == before
 
 
-def test_a_page_token_opens_no_door(teams: tuple[Team, Team]) -> None:
+def test_foreign_page_token_grants_no_access(teams: tuple[Team, Team]) -> None:
     """The owner's page token in the stranger's hands leads to nothing of the owner's."""
     owner, stranger = teams
     page = owner.http[False].get("/v1/files", params={"limit": 1}).json()
@@ -254,7 +254,7 @@ KEY = "canary-key-5b0c9e"
 
 
 def use_everything(url: str, target: str, text: str) -> None:
-    """Some of every kind of call, good and bad, over both doors, with a key and contents that nobody may repeat."""
+    """Some of every kind of call, good and bad, over both transports, with a key and contents that must not leak."""
     headers = {"authorization": f"Bearer {KEY}"}
     with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as http:
         id = http.post("/v1/files", files={"file": ("a.txt", text)}).json()["id"]

@@ -202,7 +202,7 @@ def check(served: Served, record: Record, collection: str, directory: Path) -> N
 
 
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
-    """SIGKILL at any moment, under uploads over both doors, deletions, documents and batches, again and again.
+    """SIGKILL at any moment, under uploads over both transports, deletions, documents and batches, again and again.
 
     After the next start every acknowledged thing is there byte for byte, nothing half-written can be seen or is left,
     deleted files stay deleted, documents get indexed, and batches are answered, each request once.

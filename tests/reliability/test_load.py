@@ -1,4 +1,4 @@
-"""Mixed traffic over both doors at 70 % of what the server can do: no error, no growth, and short waits.
+"""Mixed traffic over both transports at 70 % of what the server can do: no error, no growth, and short waits.
 
 `make load` does the same for ten minutes: XAI_LOAD_SECONDS says how long. It tells what it measured with `-s`.
 """
@@ -42,24 +42,24 @@ pytestmark = [
 class Window:
     """What was measured in a part of the time."""
 
-    doors: dict[str, Measured]
+    transports: dict[str, Measured]
     resident_bytes: int
     descriptors: int
     others: float  # how much of the machine was used by others
 
-    def percentile(self, door: str, share: float) -> float:
-        """The milliseconds within which so many of the small calls of a door are answered."""
-        times = self.doors[door].of(SMALL_CALLS.__contains__)
+    def percentile(self, transport: str, share: float) -> float:
+        """The milliseconds within which so many of the small calls of a transport are answered."""
+        times = self.transports[transport].of(SMALL_CALLS.__contains__)
         return times[int(len(times) * share)]
 
     def __str__(self) -> str:
-        doors = (
-            f"{door} {measured.calls / measured.seconds:,.0f}/s, small calls "
-            + " ".join(f"p{share * 100:g} {self.percentile(door, share):.2f} ms" for share in (0.5, 0.99))
-            for door, measured in self.doors.items()
+        transports = (
+            f"{transport} {measured.calls / measured.seconds:,.0f}/s, small calls "
+            + " ".join(f"p{share * 100:g} {self.percentile(transport, share):.2f} ms" for share in (0.5, 0.99))
+            for transport, measured in self.transports.items()
         )
         return (
-            f"{'; '.join(doors)}; {self.resident_bytes / 2**20:.1f} MiB, {self.descriptors} descriptors"
+            f"{'; '.join(transports)}; {self.resident_bytes / 2**20:.1f} MiB, {self.descriptors} descriptors"
             f"{f'; others use {self.others:.0%}' if self.others > OTHERS_MAX else ''}"
         )
 
@@ -74,9 +74,9 @@ def descriptors(served: Served) -> int:
     return len(list(Path(f"/proc/{served.pid}/fd").iterdir()))
 
 
-def assert_answered(doors: dict[str, Measured]) -> None:
+def assert_answered(transports: dict[str, Measured]) -> None:
     """Every call was answered, and as it should be."""
-    assert {door: dict(measured.errors) for door, measured in doors.items()} == {"rest": {}, "grpc": {}}
+    assert {transport: dict(measured.errors) for transport, measured in transports.items()} == {"rest": {}, "grpc": {}}
 
 
 def kept(directory: Path) -> dict[str, int]:
@@ -114,9 +114,9 @@ class Machine:
         return max(0, spent - ours) / max(1, spent + rest)
 
 
-def spread(window: Window, door: str) -> float:
-    """p99 in p50 of the small calls of a door."""
-    return window.percentile(door, 0.99) / window.percentile(door, 0.5)
+def spread(window: Window, transport: str) -> float:
+    """p99 in p50 of the small calls of a transport."""
+    return window.percentile(transport, 0.99) / window.percentile(transport, 0.5)
 
 
 def batches(served: Served) -> int:
@@ -130,15 +130,15 @@ def measure(served: Served, traffic: Traffic, rates: dict[str, float]) -> Iterat
     """Calls at a steady rate, window by window."""
     machine = Machine(served.pid, os.getpid(), *traffic.pids)
     for _ in range(WINDOWS):
-        doors = traffic.each("paced", SECONDS / WINDOWS, rates)
-        window = Window(doors, resident_bytes(served), descriptors(served), machine.others())
+        transports = traffic.each("paced", SECONDS / WINDOWS, rates)
+        window = Window(transports, resident_bytes(served), descriptors(served), machine.others())
         print(window)
-        assert_answered(doors)
+        assert_answered(transports)
         yield window
 
 
 def test_mixed_load_leaves_no_trace(tmp_path: Path) -> None:
-    """Mixed calls over both doors, at 70 % of what was measured as the limit: every one is answered as it should be.
+    """Mixed calls over both transports, at 70 % of the measured limit: every call succeeds.
 
     Neither memory, descriptors, blobs nor tables grow, and the slowest hundredth of the small calls takes less than ten
     times as long as the middle one.
@@ -149,8 +149,8 @@ def test_mixed_load_leaves_no_trace(tmp_path: Path) -> None:
             traffic.each("prepare")
             limits = traffic.each("flat_out", LIMIT_SECONDS, CLIENTS)
             assert_answered(limits)
-            rates = {door: SHARE * measured.calls / measured.seconds for door, measured in limits.items()}
-            print(f"\nat most {' and '.join(f'{rate / SHARE:,.0f}/s over {door}' for door, rate in rates.items())}")
+            rates = {transport: SHARE * measured.calls / measured.seconds for transport, measured in limits.items()}
+            print(f"\nat most {' and '.join(f'{rate / SHARE:,.0f}/s over {name}' for name, rate in rates.items())}")
             windows = list(measure(served, traffic, rates))
             files = sum(traffic.each("kept").values())
         until(lambda: descriptors(served) <= max(idle, DESCRIPTORS_MAX))
@@ -169,7 +169,7 @@ def test_mixed_load_leaves_no_trace(tmp_path: Path) -> None:
         least = min(window.others for window in windows)
         pytest.skip(f"the rest was shown, but times cannot be judged: others use {least:.0%} of the machine")
     print(f"{len(calm)} of {len(windows)} windows are calm")
-    for door in rates:
-        spreads = sorted(spread(window, door) for window in calm)
-        print(f"{door}: p99 is {spreads[len(spreads) // 2]:.1f} times p50, from {spreads[0]:.1f} to {spreads[-1]:.1f}")
-        assert spreads[len(spreads) // 2 if IS_LONG else 0] < SPREAD_MAX, (door, spreads)
+    for transport in rates:
+        spreads = sorted(spread(window, transport) for window in calm)
+        print(f"{transport}: p99 / p50 is {spreads[len(spreads) // 2]:.1f}, from {spreads[0]:.1f} to {spreads[-1]:.1f}")
+        assert spreads[len(spreads) // 2 if IS_LONG else 0] < SPREAD_MAX, (transport, spreads)

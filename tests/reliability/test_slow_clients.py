@@ -57,7 +57,7 @@ def answer(client: socket.socket) -> bytes:
 
 
 def test_half_open_uploads_hold_nobody_up(served: Served, tmp_path: Path) -> None:
-    """150 uploads that stand still keep nobody waiting, over either door, and are whole in the end."""
+    """150 uploads that stand still keep nobody waiting, over either transport, and are whole in the end."""
     with ExitStack() as stack:
         slow = [connected(served, stack) for _ in range(HALF_OPEN)]
         for client in slow:
@@ -124,7 +124,7 @@ def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:
 
 
 def test_a_client_that_vanishes_leaves_nothing(served: Served, tmp_path: Path) -> None:
-    """A client that vanishes in an upload, politely or by a reset, over either door, leaves no file and no bytes."""
+    """A client that disconnects during an upload, by FIN or RST, over either transport, leaves no file and no bytes."""
     with ExitStack() as stack:
         for reset in (False, True):
             for size in (0, 10, len(BODY) - 2):

@@ -1,4 +1,4 @@
-"""The BatchMgmt service: its methods, what each door reads of the other, and the tables between messages and JSON."""
+"""The BatchMgmt service: its methods, interoperation with REST, and the mapping of messages to JSON."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_one_request_with_its_result(rpc: Rpc, emulator: Emulator) -> None:
     assert answer.result.response.completion_response.outputs[0].message.content == "hello"
 
 
-def test_each_door_reads_what_came_through_the_other(rpc: Rpc, emulator: Emulator) -> None:
+def test_each_transport_reads_what_came_over_the_other(rpc: Rpc, emulator: Emulator) -> None:
     """One form stands behind both: a message added here is a body there, and the same content on both."""
     id = a_batch(rpc, chat("a", "from grpc", temperature=0.7, max_tokens=5))
     with httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}"}) as rest:

@@ -61,7 +61,7 @@ def test_every_method_is_served(call: Stub) -> None:
 
 
 def test_messages_of_rest_are_the_messages_of_grpc(emulator: Emulator, call: Stub) -> None:
-    """A refusal has the same words on both doors, the line break of the recorded form included."""
+    """A refusal has the same words over both transports, the line break of the recorded form included."""
     words = "collection_name: Field is empty but must not be empty. [WKE=form-invalid:not-empty:collection_name]\n"
     assert refused(lambda: call("CreateCollection")) == ("INVALID_ARGUMENT", words)
     assert refused(lambda: call("GetCollectionMetadata", collection_id="x")) == ("NOT_FOUND", "Collection not found")

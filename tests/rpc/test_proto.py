@@ -284,9 +284,9 @@ def stowaways(draw: st.DrawFn) -> tuple[str, bytes, list[str]]:
     root = draw(st.sampled_from(sorted(name for name, fact in ours().items() if fact == ("message", False))))
     inner, steps = messages.load().message(root).DESCRIPTOR, []
     for _ in range(draw(st.integers(0, 4))):
-        doors = [one for one in inner.fields if one.message_type and not one.message_type.GetOptions().map_entry]
-        if doors:
-            steps.append(draw(st.sampled_from(doors)))
+        nested = [one for one in inner.fields if one.message_type and not one.message_type.GetOptions().map_entry]
+        if nested:
+            steps.append(draw(st.sampled_from(nested)))
             inner = steps[-1].message_type
     undeclared = st.integers(1, 2**29 - 1).filter(lambda number: number not in inner.fields_by_number)
     values = st.integers(0, 2**64 - 1) | st.binary(max_size=200)

@@ -44,7 +44,7 @@ def test_the_client_learns_why_a_method_is_not_emulated(
     assert words in refused.value.details()
     assert trailers(refused.value)["x-emulator-rule"] == "not_emulated"
     (entry,) = control.get("/requests").json()["requests"]
-    assert (entry["outcome"], entry["status"], entry["door"]) == ("NOT_EMULATED", "UNIMPLEMENTED", "grpc")
+    assert (entry["outcome"], entry["status"], entry["transport"]) == ("NOT_EMULATED", "UNIMPLEMENTED", "grpc")
     assert entry["response_headers"]["grpc-message"] == refused.value.details()
     assert entry["target"].removeprefix("/").startswith("xai_api.")
 

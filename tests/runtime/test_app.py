@@ -53,7 +53,7 @@ def test_emulators_of_one_process_share_nothing() -> None:
         assert upload(first).status_code == 200
 
 
-def test_both_doors_are_open_when_start_returns() -> None:
+def test_both_transports_accept_calls_when_start_returns() -> None:
     """On the addresses that the emulator says it has."""
     with Emulator() as emulator, Rpc(emulator.grpc_target, emulator.api_key) as rpc:
         assert emulator.url == f"http://localhost:{emulator.port}"
@@ -221,7 +221,7 @@ def test_the_keys_are_those_that_were_given() -> None:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")
 def test_restarts_leave_nothing_behind() -> None:
-    """No file, no thread and no directory, however often, with both doors in use."""
+    """No file, no thread and no directory, however often, with both transports in use."""
 
     def use() -> None:
         with Emulator() as emulator, client(emulator) as rest, Rpc(emulator.grpc_target, emulator.api_key) as rpc:

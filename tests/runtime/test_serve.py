@@ -52,7 +52,7 @@ def within(limit: float, measure: Callable[[], float]) -> bool:
 
 
 def test_stdout_is_one_line() -> None:
-    """It says where both doors are, when they are open; what people may want to know is on stderr."""
+    """It says where both transports are, when they are open; what people may want to know is on stderr."""
     with Served() as served:
         assert served.pid == served.process.pid
         assert READY.fullmatch(served.line)[3] == str(served.port)  # type: ignore[index]

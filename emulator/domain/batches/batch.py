@@ -17,7 +17,7 @@ from emulator.domain.transitions import step
 class RequestKind(enum.Enum):
     """What a request asks for; the values are its keys in `batch_request` (Batch reference).
 
-    The one form in which a request is kept is the JSON body of the REST endpoint of its kind, whichever door it came
+    A request is always stored as the JSON body of the REST endpoint of its kind, whichever transport it came
     through.
     """
 

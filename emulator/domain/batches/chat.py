@@ -1,7 +1,7 @@
 """Chat as batches see it: a `responses` body as a chat body, and what a conversation asks and brings along.
 
 A `responses` request comes back as a chat completion and is a GetCompletionsRequest over gRPC, so the chat body is the
-form in which responders, usage and the gRPC door read both. Nothing here trusts a body: what does not fit is left out.
+form in which responders, usage and gRPC read both. Bodies are not trusted: what does not fit is left out.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def get_batch(world: World, call: Call, id: str) -> Batch:
 
 
 def view(world: World, call: Call, batch: Batch) -> BatchView:
-    """A batch as both doors show it."""
+    """A batch as both transports show it."""
     return BatchView(batch, world.store.batches.costs(call.team.name, batch.id), call.at)
 
 

@@ -54,7 +54,7 @@ class ReadFile(msgspec.Struct, frozen=True):
 
 
 def view(world: World, call: Call, file: File) -> FileView:
-    """A file as both doors show it."""
+    """A file as both transports show it."""
     url = live_public_url(file, call.at)
     return FileView(file) if url is None else FileView(file, address(world, call, file, url), url.expires_at)
 
@@ -105,7 +105,7 @@ async def read(world: World, call: Call, request: ReadFile) -> Content:
 def blob_content(world: World, file: File, content_type: str) -> Content:
     """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole.
 
-    It is opened with the first piece. A door asks for that before it lets others go on. Raises OSError where the disk
+    The file is opened with the first piece; a transport awaits that before it yields. Raises OSError where the disk
     has lost it.
     """
     world.store.blobs.present(file.blob, file.size)

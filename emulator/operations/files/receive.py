@@ -40,7 +40,7 @@ async def receive(
     blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
 ) -> None:
     """Write content into a blob, and refuse it as soon as it is known to be too large."""
-    # async generators are closed here, not by the garbage collector, so that the door can stop reading at once
+    # async generators are closed here, not by the garbage collector, so that the transport can stop reading at once
     async with aclosing(content) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             if most is not None and present + blob.size + len(piece) > most:

@@ -33,7 +33,7 @@ ExpiresAfter = Annotated[int | None, EXPIRY]
 
 
 class UploadFile(msgspec.Struct, frozen=True):
-    """A file and its bytes; `expires_after` is in seconds. `content` raises what the door refuses on the way."""
+    """A file and its bytes; `expires_after` is in seconds. `content` raises what the transport refuses on the way."""
 
     filename: Filename
     content: AsyncIterator[Bytes]

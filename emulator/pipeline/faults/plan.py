@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from emulator.core.clock import Instant, monotonic_ms
 from emulator.core.limits import whole
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call, Door, Operation
+from emulator.operations.base import Call, Operation, Transport
 from emulator.pipeline.faults.effects import BadFault, Effect, applicable
 
 ATTEMPTS_MAX = 1000  # remembered by a script
@@ -27,7 +27,9 @@ Id = Annotated[  # which goes into a header
     str, Meta(pattern=whole("[A-Za-z0-9._-]{1,64}"), description="Its id; generated when missing.")
 ]
 
-OneDoor = Annotated[Literal["rest", "grpc"], Meta(description="Only calls over this transport; both when missing.")]
+OneTransport = Annotated[
+    Literal["rest", "grpc"], Meta(description="Only calls over this transport; both when missing.")
+]
 
 
 class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,7 +37,7 @@ class Rule(Effect, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 
     operation: Glob
     id: Id | None = None
-    door: OneDoor | None = None
+    transport: OneTransport | None = None
     nth: Annotated[int, Meta(ge=1, description="The first of the calls from now on that meets it.")] = 1
     times: Annotated[int, Meta(ge=1, description="How many calls meet it; null means every one.")] | None = 1
 
@@ -49,7 +51,7 @@ class Script(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
         Meta(min_length=1, max_length=1000, description='An effect for each call, or "ok" for none.'),
     ]
     id: Id | None = None
-    door: OneDoor | None = None
+    transport: OneTransport | None = None
 
 
 class Attempt(msgspec.Struct):
@@ -57,7 +59,7 @@ class Attempt(msgspec.Struct):
 
     at: Instant
     gap_seconds: float | None  # real time since the previous attempt ended
-    door: Door
+    transport: Transport
     operation: str
     step: int | None  # from 1 on; None when the script had none left
     deadline_seconds: float | None
@@ -76,7 +78,7 @@ class PlannedRule(msgspec.Struct):
 
     def take(self, call: Call) -> FaultMatch | None:
         """Count a call that the rule matches; return a match if the effect applies to it."""
-        if not _matches(self.operations, self.rule.door, call):
+        if not _matches(self.operations, self.rule.transport, call):
             return None
         self.calls += 1
         if self.calls < self.rule.nth or (self.rule.times is not None and self.hits >= self.rule.times):
@@ -102,14 +104,14 @@ class PlannedScript(msgspec.Struct):
 
     def take(self, call: Call, *, decided: bool) -> FaultMatch | None:
         """Record a call that the script matches; it consumes a step unless none is left or another script decides."""
-        if not _matches(self.operations, self.script.door, call):
+        if not _matches(self.operations, self.script.transport, call):
             return None
         step = None if self.completed or decided else self.script.steps[self.position]
         self.position += step is not None
         attempt = Attempt(
             at=call.at,
             gap_seconds=None if self._last_end_ms is None else (monotonic_ms() - self._last_end_ms) / 1000,
-            door=call.door,
+            transport=call.transport,
             operation=call.operation.name,
             step=None if step is None else self.position,
             deadline_seconds=call.envelope.deadline_seconds(),
@@ -141,8 +143,8 @@ class FaultMatch(msgspec.Struct):
             self.script.end(self.attempt, outcome)
 
 
-def _matches(operations: frozenset[str], door: Door | None, call: Call) -> bool:
-    return call.operation.name in operations and (door is None or door == call.door)
+def _matches(operations: frozenset[str], transport: Transport | None, call: Call) -> bool:
+    return call.operation.name in operations and (transport is None or transport == call.transport)
 
 
 class FaultPlan(msgspec.Struct):

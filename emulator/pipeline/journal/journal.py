@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from emulator.core.clock import Instant, monotonic_ms, wall
 from emulator.core.errors import ApiError
 from emulator.core.redaction import REDACTED
-from emulator.operations.base import Call, Codec, Door, Envelope
+from emulator.operations.base import Call, Codec, Envelope, Transport
 from emulator.pipeline.redact import presented, strike
 
 ENTRIES_MAX = 2_000  # of one team
@@ -80,8 +80,10 @@ class Entry:
     size: int = _ENTRY_BYTES
     ring: Ring  # kept here because a new team of the same name may have another ring by the end of the call
 
-    def __init__(self, number: int, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> None:
-        self.number, self.at, self.door, self.operation = number, at, door, operation
+    def __init__(
+        self, number: int, at: Instant, transport: Transport, operation: str | None, envelope: Envelope
+    ) -> None:
+        self.number, self.at, self.transport, self.operation = number, at, transport, operation
         self.real_at = wall()
         self.method, self.target = envelope.method, envelope.target[:TARGET_BYTES_MAX]
         self.headers: Sequence[tuple[bytes, bytes]] = [
@@ -190,8 +192,8 @@ class Journal:
     def begin(self, call: Call) -> Entry:
         """Start the entry of a call; that of an internal call is not kept."""
         if call.envelope.is_internal:
-            return Entry(0, call.at, call.door, call.operation.name, call.envelope)
-        entry = self._add(call.team.name, call.at, call.door, call.operation.name, call.envelope)
+            return Entry(0, call.at, call.transport, call.operation.name, call.envelope)
+        entry = self._add(call.team.name, call.at, call.transport, call.operation.name, call.envelope)
         call.secret = presented(call.credentials)
         if call.secret is not None:
             _scrub(entry, call.secret)
@@ -201,7 +203,7 @@ class Journal:
         self,
         team: str,
         at: Instant,
-        door: Door,
+        transport: Transport,
         envelope: Envelope,
         credentials: str | None,
         error: ApiError,
@@ -209,7 +211,7 @@ class Journal:
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Record a request that matches no route, or a path but not its method."""
-        entry = self._add(team, at, door, None, envelope)
+        entry = self._add(team, at, transport, None, envelope)
         secret = presented(credentials)
         if secret is not None:
             _scrub(entry, secret)
@@ -282,11 +284,11 @@ class Journal:
             watchers.discard(watcher)
             self._drop_if_unused(team)
 
-    def _add(self, team: str, at: Instant, door: Door, operation: str | None, envelope: Envelope) -> Entry:
+    def _add(self, team: str, at: Instant, transport: Transport, operation: str | None, envelope: Envelope) -> Entry:
         ring = self.ring(team)
         ring.forgotten = False
         ring.last += 1
-        entry = Entry(ring.last, at, door, operation, envelope)
+        entry = Entry(ring.last, at, transport, operation, envelope)
         entry.ring = ring
         ring.entries.append(entry)
         ring.bytes += entry.size

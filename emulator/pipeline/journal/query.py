@@ -19,7 +19,7 @@ class CallQuery(Struct, forbid_unknown_fields=True, kw_only=True):
     """Selects the calls that match every given field."""
 
     operation: Pattern | None = None
-    door: Literal["rest", "grpc"] | None = None
+    transport: Literal["rest", "grpc"] | None = None
     method: Pattern | None = None
     target: Pattern | None = None  # path and query, as they came
     outcome: Annotated[str, Meta(description='"ok", "refused", or a kind such as "NOT_FOUND".')] | None = None
@@ -99,7 +99,7 @@ def _outcome(entry: Entry, wanted: str) -> bool:
 
 _TESTS: dict[str, Callable[[Entry, Any], bool]] = {
     "operation": lambda entry, glob: fnmatchcase(entry.operation or "", glob),
-    "door": lambda entry, door: entry.door == door,
+    "transport": lambda entry, transport: entry.transport == transport,
     "method": lambda entry, glob: fnmatchcase(entry.method, glob),
     "target": lambda entry, glob: fnmatchcase(entry.target, glob),
     "outcome": _outcome,

@@ -18,7 +18,7 @@ def request_logger(log: Callable[[str], None]) -> Callable[[str, Entry], None]:
 def line_of(team: str, entry: Entry) -> str:
     """A call in one line: wall clock, transport, status, duration, operation, path, and what was special about it."""
     status = "-" if entry.status is None else entry.status
-    words = [rfc3339(entry.real_at)[11:23], f"{entry.door:4}", f"{status!s:>4}", f"{entry.ms:8.1f} ms"]
+    words = [rfc3339(entry.real_at)[11:23], f"{entry.transport:4}", f"{status!s:>4}", f"{entry.ms:8.1f} ms"]
     words += [f"{entry.operation or '-':24}", entry.method, shown_target(entry.target)]
     words += [f"team={team}"] if team != DEFAULT_TEAM else []
     words += [f"rule={entry.rule}"] if entry.rule else []

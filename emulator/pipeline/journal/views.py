@@ -38,7 +38,7 @@ class CallShown(Struct):
     at: str
     real_at: str
     team: str
-    door: Literal["rest", "grpc"]
+    transport: Literal["rest", "grpc"]
     operation: str | None
     method: str
     target: str
@@ -63,7 +63,7 @@ def shown(entry: Entry, team: str) -> CallShown:
         at=rfc3339(entry.at),
         real_at=rfc3339(entry.real_at),
         team=team,
-        door=entry.door,
+        transport=entry.transport,
         operation=entry.operation,
         method=entry.method,
         target=shown_target(entry.target),
@@ -122,7 +122,7 @@ def _body(entry: Entry, body: Body | Length | None, *, is_request: bool) -> Body
     value = _decoded(entry, body, is_request=is_request)
     if value is not None:
         seen.json = redact(value)
-    elif entry.door == "rest":  # an RPC's bytes are no text
+    elif entry.transport == "rest":  # an RPC's bytes are no text
         seen.text = redact_raw(body.kept.decode("utf-8", "replace"))
     return seen
 

@@ -39,7 +39,7 @@ def may_satisfy_contract(world: World, call: Call) -> bool:
     secret = call.credentials or ""
     return (
         call.operation.name in CONTRACTS
-        and call.door == "rest"
+        and call.transport == "rest"
         and world.auth_mode is AuthMode.SHAPE
         and call.team.profile.inference_key_for_collections is not Reaction.REFUSE
         and keys.is_inference_key(secret)

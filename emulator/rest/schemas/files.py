@@ -25,7 +25,7 @@ from emulator.operations.files.upload import InitializeFile, UploadFile
 from emulator.rest import multipart, serde_errors
 from emulator.rest.requests import read_json_body
 
-# Only told: the rules of names are the operation's, so that a bad one is refused in the same words on both doors.
+# Documentation only: the operation checks names, so that both transports refuse a bad one with the same message.
 Filename = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "pattern": FILENAME_PATTERN})]
 
 

@@ -1,6 +1,6 @@
 """Messages and JSON bodies, each from the other, by tables: what a field is called on both sides, how it is spelled.
 
-A message gives every field that is set. A body may hold anything, for it need not have come through this door: what the
+A message gives every field that is set. A body may hold anything: it may have come over REST. What the
 message has no place for is left out.
 """
 

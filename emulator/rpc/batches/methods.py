@@ -178,7 +178,7 @@ def write_result(view: ResultView) -> Message:
 
 
 def write_detail(detail: RequestDetail) -> Message:
-    """A request and its result, whichever door it came through."""
+    """A request and its result, whichever transport it came through."""
     request = detail.request
     name, shape = _REQUESTS[request.kind]
     body: Any = msgspec.json.decode(detail.body)

@@ -112,19 +112,19 @@ def test_an_attempt_tells_what_the_client_says_of_itself(make_call: Callable[...
         def retry(self) -> int:
             return 2
 
-    met(faults, make_call(door="grpc", envelope=Patient()))
+    met(faults, make_call(transport="grpc", envelope=Patient()))
     (attempt,) = planned.attempts
-    assert (attempt.door, attempt.deadline_seconds, attempt.retry, attempt.outcome) == ("grpc", 12.5, 2, "ok")
+    assert (attempt.transport, attempt.deadline_seconds, attempt.retry, attempt.outcome) == ("grpc", 12.5, 2, "ok")
 
 
-def test_a_door_and_a_team_narrow_a_rule(make_call: Callable[..., Call]) -> None:
-    """Calls through the other door, or of another team, are not even counted."""
+def test_rule_with_transport_and_team_matches_only_those(make_call: Callable[..., Call]) -> None:
+    """Calls over the other transport, or of another team, are not even counted."""
     faults = Faults()
-    planned = faults.add_rule("default", Rule(operation="files.list", door="grpc", error="internal"))
+    planned = faults.add_rule("default", Rule(operation="files.list", transport="grpc", error="internal"))
     assert met(faults, make_call()) == []
-    assert met(faults, make_call(door="grpc", team="other")) == []
+    assert met(faults, make_call(transport="grpc", team="other")) == []
     assert planned.calls == 0
-    assert met(faults, make_call(door="grpc")) == ["rule-1"]
+    assert met(faults, make_call(transport="grpc")) == ["rule-1"]
 
 
 def test_a_pattern_covers_only_what_the_effect_can_happen_to() -> None:
@@ -222,7 +222,7 @@ def test_ids_are_given_or_made_and_never_twice() -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_every_name_is_a_refusal(world: World, make_call: Callable[..., Call], name: str) -> None:
-    """Of a kind that both doors know, with a sentence that has no gap left, and no word of the key."""
+    """Of a kind that both transports know, with a sentence that has no gap left, and no word of the key."""
     for operation in ("files.list", "collections.list"):
         error = by_name(name, world, make_call(operation))
         assert error.kind in WIRE

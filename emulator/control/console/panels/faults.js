@@ -64,7 +64,7 @@ function ruleForm(vocabulary, options, api, live) {
   const effect = select(Object.entries(EFFECT_FIELDS).map(([name, [label]]) => [name, label]), "error", { on: { change: () => drawValue() } });
   const nth = numeric(1);
   const times = numeric(1);
-  const door = select([["", "REST and gRPC"], ["rest", "REST only"], ["grpc", "gRPC only"]], "");
+  const transport = select([["", "REST and gRPC"], ["rest", "REST only"], ["grpc", "gRPC only"]], "");
   const problem = h("div");
   const slot = h("div");
   let value;
@@ -81,7 +81,7 @@ function ruleForm(vocabulary, options, api, live) {
       [effect.value]: NUMBERS.has(effect.value) ? Number(value.value) : value.value,
       nth: Number(nth.value),
       times: times.value === "" ? null : Number(times.value),
-      ...(door.value && { door: door.value }),
+      ...(transport.value && { transport: transport.value }),
     };
     try {
       await plan(api, live, rule);
@@ -92,7 +92,7 @@ function ruleForm(vocabulary, options, api, live) {
   drawValue();
   return h("form", { on: { submit } }, h("h2", "A rule"),
     h("div.row", field("A call of", operation), field("What happens: it", effect)), slot,
-    h("div.row", field("From call number", nth), field("How many times", times, "Empty: every time"), field("Transport", door)),
+    h("div.row", field("From call number", nth), field("How many times", times, "Empty: every time"), field("Transport", transport)),
     problem, h("div.actions", button("Add the rule", null, { look: "primary", type: "submit" })));
 }
 
@@ -118,13 +118,13 @@ function drawPlanned({ rules, scripts }, api, live) {
 }
 
 /** Which calls a rule hits: `call 2`, `calls 2 to 4`, `every call from 2 on`; and over which transport. */
-function callsText({ nth, times, door }) {
-  const over = door ? ` over ${door === "grpc" ? "gRPC" : "REST"}` : "";
+function callsText({ nth, times, transport }) {
+  const over = transport ? ` over ${transport === "grpc" ? "gRPC" : "REST"}` : "";
   if (times === null) return (nth === 1 ? "every call" : `every call from ${nth} on`) + over;
   return (times === 1 ? `call ${nth}` : `calls ${nth} to ${nth + times - 1}`) + over;
 }
 
-const RULE_WORDS = new Set(["operation", "id", "door", "nth", "times"]);
+const RULE_WORDS = new Set(["operation", "id", "transport", "nth", "times"]);
 
 function effectText(rule) {
   return Object.entries(rule).filter(([name]) => !RULE_WORDS.has(name)).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");

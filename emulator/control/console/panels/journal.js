@@ -108,7 +108,7 @@ function drawRows(calls, current, known) {
     ["#", (call) => h("a", { href: address(["journal", call.number].map(String)), "data-key": call.number }, call.number), "number"],
     ["Operation", (call) => [h("span.strong", call.operation ?? withoutOperation(call)), h("div.faint.target", `${call.method} ${call.target}`)], "lead"],
     ["Outcome", (call) => outcomeOf(call), "outcome"],
-    ["Transport", (call) => badge(call.door === "grpc" ? "gRPC" : "REST"), "wide-only"],
+    ["Transport", (call) => badge(call.transport === "grpc" ? "gRPC" : "REST"), "wide-only"],
     ["Time", (call) => milliseconds(call.ms), "number wide-only"],
     ["When", (call) => moment(call.real_at, { clock: "real", title: bothTimes(call) }), "wide-only"],
   ], calls, {
@@ -151,7 +151,7 @@ function drawCall(call, id, api) {
       ["Outcome", [badge(call.outcome ?? "running", call.outcome === "ok" ? "ok" : "bad"), " ", String(call.status ?? "")]],
       ["Rule", ruleOf(call) && [h("code", ruleOf(call)), remedy(ruleOf(call))]],
       ["Planned faults", call.faults.length > 0 && call.faults.map((fault) => [h("code", fault), " "])],
-      ["Transport", call.door === "grpc" ? "gRPC" : "REST"],
+      ["Transport", call.transport === "grpc" ? "gRPC" : "REST"],
       ["Took", milliseconds(call.ms)],
       ["Time", moment(call.real_at, { exactly: true })],
       ["Time of the team", moment(call.at, { exactly: true })],
