@@ -52,6 +52,9 @@ def add_verbs(verbs: Any) -> None:
     option("--strike", action="append", default=[], metavar="TEXT", help="strike out this text, too; may be repeated")
     option("--keep", action="append", default=[], metavar="RULE", help="do without this sanitizer; may be repeated")
     option("--budget", type=int, metavar="CALLS", help="forward no more than so many calls")
+    option(
+        "--from", dest="source", type=Path, metavar="FILE", help="sanitize this HAR file into --out, and record nothing"
+    )
     option("--ca", type=Path, metavar="FILE", help="root certificates, in PEM, if a TLS proxy is in between")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run, with the recorder as its service")
     parser.set_defaults(run=_record)
@@ -74,6 +77,8 @@ def _record(options: argparse.Namespace) -> int:
     for rule in options.keep:
         if rule not in RULES:
             raise BadSetting(f"--keep: {rule!r} is none of {', '.join(RULES)}")
+    if options.source is not None:
+        return _sanitize(options)
     if not is_loopback(options.host) and not options.own_keys:
         raise BadSetting(
             f"--host: {options.host} lets other machines use your key; record there with --own-keys, or on localhost"
@@ -82,6 +87,47 @@ def _record(options: argparse.Namespace) -> int:
     if not keys and not options.own_keys:
         raise BadSetting("record needs a key of the service: set XAI_API_KEY, or use --own-keys")
     return _recording(options, keys)
+
+
+def _sanitize(options: argparse.Namespace) -> int:
+    """Write the exchanges of a HAR file of any program without what must not be shared."""
+    from msgspec import UNSET
+
+    from emulator.recordings.entries import About
+    from emulator.recordings.har import BadRecording, HarWriter, read
+    from emulator.recordings.planes import complete, without_contents
+    from emulator.recordings.sanitize import Sanitizer
+
+    if options.command:
+        raise BadSetting("--from records nothing, so it runs no command")
+    labels = {key: f"[{plane.value} key]" for plane, key in keys_of(os.environ).items()}
+    sanitizer = Sanitizer(labels, options.strike, options.keep)
+    try:
+        source = read(options.source)
+        about = source.log.about if isinstance(source.log.about, About) else About(contents=options.contents)
+        writer = HarWriter(Path(options.out), about, overwrite=options.overwrite)
+    except FileExistsError:
+        say(f"xai-emulator: {options.out} exists; replace it with --overwrite", error=True)
+        return 2
+    except BadRecording as error:
+        say(f"xai-emulator: {error}", error=True)
+        return 2
+    except OSError as error:
+        say(f"xai-emulator: {error.filename}: {error.strerror}", error=True)
+        return 2
+    skipped = 0
+    for entry in source.entries:
+        complete(entry)
+        if entry.operation is None and entry.grpc is UNSET:
+            skipped += 1  # nobody knows what it holds
+            continue
+        if options.contents == "lengths":
+            without_contents(entry)
+        writer.add_encoded(sanitizer.encode(entry))
+    writer.close()
+    say(f"{options.out}: {writer.entries} exchanges; left out: {skipped} of other hosts or unknown paths", error=True)
+    say("Read the file before you share it.", error=True)
+    return 0
 
 
 def _recording(options: argparse.Namespace, keys: dict[Plane, str]) -> int:

@@ -21,7 +21,7 @@ from emulator.comparing.send import LacksContent, RestAnswer, Sender, Target
 from emulator.core.clock import Instant, from_datetime
 from emulator.recordings.entries import GRPC_TYPE, RECORDER, Entry, Grpc, header
 from emulator.recordings.har import Recording
-from emulator.recordings.planes import grpc_operation, rest_operation, rest_plane
+from emulator.recordings.planes import complete
 from emulator.rpc.ask import RpcAnswer
 
 ALIKE, DIFFERS, NOT_COMPARED, IN_PROGRESS = "alike", "differs", "not compared", "in progress"
@@ -54,7 +54,9 @@ class Comparison(msgspec.Struct):
 def compare(recording: Recording, target: Target, only: str = "*") -> Comparison:
     """Send a recording to an emulator; `only` is a pattern of operations to be judged, though all are sent."""
     binding = Binding()
-    sender = Sender(target, binding, foreign=recording.log.about is UNSET)
+    about = recording.log.about
+    # What says not which service it was recorded from was made by another program, perhaps sanitized by this one.
+    sender = Sender(target, binding, foreign=about is UNSET or not about.to)
     run = _Run(recording, binding, sender, only)
     try:
         return Comparison(recording, list(run.outcomes()), sorted(run.headers_there - run.headers_here))
@@ -216,7 +218,7 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
     known: set[str] = set()
     listed: dict[str, set[str]] = {}
     for entry in entries:
-        _complete(entry)
+        complete(entry)
         asked, answered = _texts(entry)
         if entry.operation in LISTS_OF_THE_TEAM:
             listed.setdefault(entry.operation, set()).update(ID.findall(answered))
@@ -238,17 +240,6 @@ def moment(text: str) -> Instant | None:
     except ValueError:
         return None
     return None if found.tzinfo is None else from_datetime(found)
-
-
-def _complete(entry: Entry) -> None:
-    """Fill in what files of other programs do not say."""
-    if entry.operation is UNSET:
-        target = urlsplit(entry.request.url).path
-        if isinstance(entry.grpc, Grpc):
-            entry.operation = grpc_operation(target)
-        else:
-            entry.operation = rest_operation(entry.request.method, target)
-        entry.plane = rest_plane(target).value
 
 
 def title_of(entry: Entry) -> str:

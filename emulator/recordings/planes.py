@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import cache
 from urllib.parse import urlsplit
 
+from msgspec import UNSET
+
 from emulator.core.errors import ApiError
 from emulator.domain.keys import Plane
 from emulator.http.routing import RouteTree
 from emulator.operations import OPERATIONS
+from emulator.recordings.entries import Entry, Grpc, PostData
 from emulator.rest.routes import ROUTES, plane_of
 
 # The families of operations whose bodies are understood, so that they can be cleaned. Of every other call the lengths
@@ -72,3 +75,30 @@ def keeps_response(operation: str | None, status: int, content_type: str) -> boo
         return False
     is_text = content_type == "" or "json" in content_type or content_type.startswith("text/")
     return keeps_request(operation) and is_text
+
+
+def complete(entry: Entry) -> None:
+    """Fill in what files of other programs do not say: the operation, and the plane that serves it."""
+    if entry.operation is UNSET:
+        target = urlsplit(entry.request.url).path
+        if isinstance(entry.grpc, Grpc):
+            entry.operation = grpc_operation(target)
+        else:
+            entry.operation = rest_operation(entry.request.method, target)
+        entry.plane = rest_plane(target).value
+
+
+def without_contents(entry: Entry) -> None:
+    """Take the contents of files out of an exchange of another program; their lengths stay."""
+    body, response = entry.request.body, entry.response
+    if isinstance(body, PostData):
+        for param in [] if body.params is UNSET else body.params:
+            if isinstance(param.filename, str) and isinstance(param.value, str):
+                param.size, param.value = len(param.value.encode()), UNSET
+        if body.mime_type.startswith("multipart/") and body.text:  # with the bytes of the files in it
+            body.size, body.text = len(body.text.encode()), ""
+    content_type = response.body.mime_type
+    kept = not response.body.encoding and keeps_response(entry.operation or None, response.status, content_type)
+    if isinstance(response.body.text, str) and not kept:
+        response.body.size = response.body.size or len(response.body.text)
+        response.body.text, response.body.encoding = UNSET, UNSET

@@ -135,3 +135,66 @@ def test_kill_leaves_a_whole_file(service: Emulator, tmp_path: Path) -> None:
     assert recording.end(signal.SIGKILL) == -signal.SIGKILL
     assert len(json.loads(out.read_text())["log"]["entries"]) == 5
     assert os.stat(out).st_mode & 0o077 == 0
+
+
+FOREIGN = {
+    "log": {
+        "version": "1.2",
+        "creator": {"name": "WebInspector", "version": "1"},
+        "entries": [
+            {
+                "startedDateTime": "2026-11-21T12:00:00Z",
+                "request": {
+                    "method": "GET",
+                    "url": "https://api.x.ai/v1/files?filter=owner%40example.org",
+                    "headers": [
+                        {"name": "Authorization", "value": f"Bearer {KEY}"},
+                        {"name": "Cookie", "value": "a=b1c2"},
+                    ],
+                },
+                "response": {
+                    "status": 200,
+                    "content": {
+                        "size": 2,
+                        "mimeType": "application/json",
+                        "text": '{"data":[],"owner":"a@example.org"}',
+                    },
+                },
+            },
+            {
+                "request": {
+                    "method": "POST",
+                    "url": "https://api.x.ai/v1/files",
+                    "postData": {"mimeType": "multipart/form-data; boundary=x", "text": "--x the secret content"},
+                },
+                "response": {"status": 200, "content": {}},
+            },
+            {
+                "request": {"method": "GET", "url": "https://api.x.ai/v1/files/file_1/content"},
+                "response": {"status": 200, "content": {"mimeType": "application/json", "text": "the secret content"}},
+            },
+            {
+                "request": {
+                    "method": "POST",
+                    "url": "https://elsewhere.example/login",
+                    "postData": {"text": "password"},
+                },
+                "response": {"status": 200, "content": {"text": "the secret content"}},
+            },
+        ],
+    }
+}
+
+
+def test_har_of_a_browser_is_sanitized(run: Run, tmp_path: Path) -> None:
+    source, out = tmp_path / "browser.har", tmp_path / "clean.har"
+    source.write_text(json.dumps(FOREIGN))
+    code, _, err = run("record", "--from", str(source), "--out", str(out))
+    assert (code, "3 exchanges; left out: 1" in err) == (0, True)
+    text = out.read_text()
+    assert not any(secret in text for secret in (KEY, "b1c2", "example.org", "secret content", "elsewhere", "password"))
+    listed, upload, download = json.loads(text)["log"]["entries"]
+    assert (listed["_operation"], listed["response"]["status"]) == ("files.list", 200)
+    assert upload["request"]["postData"]["_bytes"] == len("--x the secret content")
+    assert download["response"]["content"]["size"] == len("the secret content")
+    assert run("record", "--from", str(source), "--out", str(out))[0] == 2

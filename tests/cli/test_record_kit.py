@@ -1,0 +1,36 @@
+"""The contract kit through the recorder, and its recording against a fresh emulator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from emulator import Emulator
+from tests.serving import environment
+
+KEYS = {
+    "XAI_API_KEY": "xai-" + "Real0Inference1Key2" * 4,
+    "XAI_MANAGEMENT_KEY": "xai-token-" + "Real3Management4Key5" * 4,
+}
+
+
+def emulate(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "emulator", *words]
+    return subprocess.run(command, cwd=cwd, env=environment(**KEYS), capture_output=True, text=True)
+
+
+def test_kit_passes_through_the_recorder_and_its_recording_is_alike(tmp_path: Path) -> None:
+    out, evidence = tmp_path / "kit.har", tmp_path / "evidence.json"
+    kit = [sys.executable, "-m", "emulator", "verify", "--clients", "httpx,xai-sdk", "--features", "auth,collections"]
+    with Emulator() as service:
+        recorded = emulate("record", "--out", str(out), "--to", service.url, "--", *kit, cwd=tmp_path)
+    assert recorded.returncode == 0, recorded.stdout + recorded.stderr
+    assert " failed" not in recorded.stdout.splitlines()[-1]
+    assert not any(key in out.read_text() for key in KEYS.values())
+    compared = emulate("compare", "--evidence", str(evidence), str(out), cwd=tmp_path)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    verdicts = [row["verdict"] for row in json.loads(evidence.read_text())]
+    assert "contradicted" not in verdicts
+    assert verdicts.count("confirmed") > len(verdicts) / 2
