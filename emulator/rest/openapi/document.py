@@ -70,7 +70,7 @@ def document(team: Team, origin: str) -> dict[str, Any]:
     }
     return openapi.document(
         "xai-emulator",
-        "The xAI Files, Collections, Documents-search and Batch APIs, as this emulator serves them.",
+        "The xAI Files, Collections, Documents-search, Batch, Chat and Models APIs, as this emulator serves them.",
         origin,
         paths,
         {
