@@ -1,4 +1,4 @@
-"""What answers model requests, live and in batches: `echo`, `canned:FILE`, `call:MODULE:FUNCTION`, `http:URL`, or a Python function."""
+"""What answers model requests: `echo`, `canned:FILE`, `call:MODULE:FUNCTION`, `http:URL`, or a Python function."""
 
 from __future__ import annotations
 

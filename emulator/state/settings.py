@@ -200,7 +200,8 @@ class Settings(msgspec.Struct, frozen=True):
         "echo",
         _responder,
         "RESPONDER",
-        "what answers model requests, live and in batches: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in Python a function, too)",
+        "what answers model requests, live and in batches: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in "
+        "Python a function, too)",
         per_team=True,
         built_in=("echo",),
     )
