@@ -114,3 +114,16 @@ def chunk_id(collection_id: str, file_hash: str, ordinal: int, text: str) -> str
     digits = hashlib.blake2b(parts, digest_size=16).hexdigest()
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"0199{digits[:4]}-{digits[4:8]}-7{digits[9:12]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+class IndexedChunk(msgspec.Struct, frozen=True):
+    """A piece of a document. `content` is what a search returns, `indexed_text` what it looks at.
+
+    The two differ where the document's name or its fields are injected. `ordinal` counts a document's chunks from 0.
+    """
+
+    chunk_id: str
+    ordinal: int
+    content: str
+    indexed_text: str
+    page_number: int | None

@@ -11,12 +11,12 @@ from emulator.core.import_callable import words_of
 from emulator.core.limits import Limits, exceeds, utf8_bytes
 from emulator.domain import content_types
 from emulator.domain.chaos import ChaosFlag
-from emulator.domain.chunks import IndexedChunk
 from emulator.domain.collections import Collection, injected_values
 from emulator.domain.documents import (
     STATUS_TRANSITIONS,
     Document,
     DocumentStatus,
+    IndexedChunk,
     Indexing,
     chunk_id,
     realistic_stay,

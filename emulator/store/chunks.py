@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from emulator.domain.chunks import IndexedChunk
+from emulator.domain.documents import IndexedChunk
 from emulator.store.database import Database
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.domain.chunks import IndexedChunk
 from emulator.domain.collections import MetricSpace
+from emulator.domain.documents import IndexedChunk
 from emulator.domain.search import keyword_query
 from emulator.store import Store
 from emulator.store.index import index_cache
