@@ -158,16 +158,17 @@ class Judge:
     ) -> tuple[list[tuple[Any, Any, int]], list[Any], list[tuple[int, Any]]]:
         """Items that name the same bound id find each other, then those of one name; what is left, on both sides."""
         taken: dict[int, int] = {}  # the place here of a place there
-        for keys in (self._bound_ids, _names):
+        for by_id in (True, False):
             where: dict[str, list[int]] = defaultdict(list)
             for place, item in enumerate(here):
                 # A name may be given twice: what stands for something else is found by its id.
-                if keys is self._bound_ids or not any(map(self._binding.is_taken, _own_ids(item))):
-                    for key in _own_ids(item) if keys is self._bound_ids else _names(item):
+                if by_id or not any(map(self._binding.is_taken, _own_ids(item))):
+                    for key in _own_ids(item) if by_id else _names(item):
                         where[key].append(place)
             for number, item in enumerate(there):
                 if number not in taken:
-                    free = (place for key in keys(item) for place in where[key] if place not in taken.values())
+                    keys = self._bound_ids(item) if by_id else _names(item)
+                    free = (place for key in keys for place in where[key] if place not in taken.values())
                     found = next(free, None)
                     if found is not None:
                         taken[number] = found

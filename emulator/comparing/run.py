@@ -56,7 +56,7 @@ def compare(recording: Recording, target: Target, only: str = "*") -> Comparison
     binding = Binding()
     about = recording.log.about
     # What says not which service it was recorded from was made by another program, perhaps sanitized by this one.
-    sender = Sender(target, binding, foreign=about is UNSET or not about.to)
+    sender = Sender(target, binding, recording.path, foreign=about is UNSET or not about.to)
     run = _Run(recording, binding, sender, only)
     try:
         return Comparison(recording, list(run.outcomes()), sorted(run.headers_there - run.headers_here))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -30,6 +31,7 @@ _NOT_SENT = re.compile(
     r"host|content-length|transfer-encoding|connection|keep-alive|expect|accept-encoding|authorization|user-agent|cookie|"
     r"origin|referer|upgrade|proxy-.*|sec-.*|:.*|grpc-.*|te|content-encoding|x-emulator-.*"
 )
+_FILE_NAME = re.compile(r"[0-9]{1,12}\.bin")
 _TARGET = re.compile(r"[^\x21-\x7e]")
 
 
@@ -58,9 +60,10 @@ class RestAnswer(msgspec.Struct):
 class Sender:
     """Connections to one emulator."""
 
-    def __init__(self, target: Target, binding: Binding, *, foreign: bool) -> None:
-        """`foreign` is a file of another program, which may have removed the keys."""
+    def __init__(self, target: Target, binding: Binding, recorded: Path, *, foreign: bool) -> None:
+        """`recorded` is the HAR file; `foreign` tells that another program wrote it, which may have removed keys."""
         self._target, self._binding, self._foreign = target, binding, foreign
+        self._contents = recorded.with_suffix(".files")
         parts = urlsplit(target.url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
         self._rpc: RpcAsker | None = None
@@ -197,7 +200,19 @@ class Sender:
     def _content(self, param: Param) -> bytes:
         if param.value is not UNSET:
             return self._binding.text(param.value).encode()
+        if param.file is not UNSET:
+            return self._kept(param.file)
         return fill(0 if param.size is UNSET else param.size)
+
+    def _kept(self, name: str) -> bytes:
+        """A content that was kept: a file in the folder beside the HAR file, and nowhere else."""
+        folder, _, base = name.partition("/")
+        if folder != self._contents.name or not _FILE_NAME.fullmatch(base):
+            raise LacksContent(f"{name} is no file of {self._contents.name}")
+        try:
+            return (self._contents / base).read_bytes()
+        except OSError as error:
+            raise LacksContent(f"{name}: {error.strerror}") from None
 
 
 def _was_refused(entry: Entry) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -70,9 +71,10 @@ def flow(url: str, api_key: str, management_key: str) -> None:
             call.future(message, metadata=key, timeout=PATIENCE_SECONDS).exception()
 
 
-def record_flow(service: Emulator, out: Path) -> Recording:
+def record_flow(service: Emulator, out: Path, **options: Any) -> Recording:
     """The recording of the flow."""
-    with RecorderThread(RecorderOptions(out, REAL_KEYS, service.url, port=0), log=lambda line: None) as recorder:
+    chosen = RecorderOptions(out, REAL_KEYS, service.url, port=0, **options)
+    with RecorderThread(chosen, log=lambda line: None) as recorder:
         flow(recorder.url, recorder.keys.of_run[Plane.INFERENCE], recorder.keys.of_run[Plane.MANAGEMENT])
     assert recorder.journal.lost == 0
     return read(out)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import UNSET
 
+from emulator import Emulator
 from emulator.comparing.differences import Difference
 from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
-from emulator.recordings.entries import Entry, Grpc, Pair
+from emulator.recordings.entries import Entry, Grpc, Pair, PostData
 from emulator.recordings.har import Recording
+from tests.comparing.conftest import record_flow
 
 Compared = Callable[..., Comparison]
 
@@ -236,3 +239,32 @@ def test_file_of_a_browser_is_compared_without_keys(recording: Recording, compar
     assert {"collections.create", "batches.create", "batches.get"} <= {
         outcome.operation for outcome in comparison.outcomes if outcome.outcome in (ALIKE, IN_PROGRESS)
     }
+
+
+def test_recording_with_contents_is_alike_also_in_what_is_found(compared: Compared, tmp_path: Path) -> None:
+    with Emulator() as service:
+        recording = record_flow(service, tmp_path / "kept.har", keep_contents=True, keep=("texts",))
+    assert differing(compared(recording)) == []
+    change(find(recording, "documents.search"), lambda found: found["matches"].clear())
+    ((_, difference),) = differing(compared(recording))
+    assert (difference.what, difference.path) == ("items", "$.matches")
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.bin", "/etc/passwd", "live.files/../x.bin", "other.files/1.bin", "live.files/2.bin"]
+)
+def test_content_outside_of_its_folder_is_never_read(recording: Recording, compared: Compared, name: str) -> None:
+    upload = find(recording, "files.upload")
+    assert isinstance(upload.request.body, PostData)
+    assert isinstance(upload.request.body.params, list)
+    upload.request.body.params[-1].file = name
+    comparison = compared(recording)
+    outcome = next(each for each in comparison.outcomes if each.number == upload.number)
+    assert (outcome.outcome, outcome.why.startswith("lacks its content")) == (NOT_COMPARED, True)
+
+
+def test_items_in_another_order_are_a_difference(recording: Recording, compared: Compared) -> None:
+    entry = find(recording, "files.list")
+    change(entry, lambda page: page["data"].reverse())
+    ((outcome, difference),) = differing(compared(recording))
+    assert (outcome.number, difference.what, difference.path) == (entry.number, "order", "$.data[*]")
