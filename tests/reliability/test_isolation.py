@@ -29,6 +29,8 @@ MISSING = {
     "batch_id": "batch_00000000-0000-4000-8000-000000000000",
     "batch_job_id": "batch_upload_00000000-0000-4000-8000-000000000000",
     "batch_request_id": "nothing",
+    "request_id": "00000000-0000-4000-8000-000000000000",
+    "model_id": "no-such-model",
     "token": "0" * 32,
     "name": "a.pdf",
 }
@@ -83,6 +85,8 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
     batch = post("/v1/batches", json={"name": f"of {name}"})["batch_id"]
     post(f"/v1/batches/{batch}/requests", json={"batch_requests": [request(f"request-of-{name}")]})
     emulator.advance(5, name)
+    chat = {"model": "grok-4.3", "messages": [{"role": "user", "content": CANARY}], "deferred": True}
+    deferred = post("/v1/chat/completions", json=chat)["request_id"]
     public = post(f"/v1/files/{pdf}/public-url", json={})["public_url"]
     token, file_name = public.split("/")[-2:]
     ids = {
@@ -91,6 +95,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
         "batch_id": batch,
         "batch_job_id": job["batch_job_id"],
         "batch_request_id": f"request-of-{name}",
+        "request_id": deferred,
         "token": token,
         "name": file_name,
     }
@@ -120,6 +125,8 @@ def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids
     """The ids of an attack, and those of a request for what is not there: each id is the owner's or the stranger's."""
     if {"token", "name"} & set(attempt.names()):
         return  # of these the token is the key, and whoever has it may read
+    if "model_id" in attempt.names():
+        return  # models are the same for every team
     for file in owner.files:
         foreign = {**owner.ids, "file_id": file}
         for choice in itertools.product((True, False), repeat=len(attempt.names())):
