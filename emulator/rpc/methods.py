@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from emulator.rpc import collections, files, models, search
+from emulator.rpc import collections, files, models, search, tokenize
 from emulator.rpc.batches import methods as batches
+from emulator.rpc.chat import methods as chat
 from emulator.rpc.requests import Method
 
-METHODS: tuple[Method, ...] = (*files.METHODS, *batches.METHODS, *collections.METHODS, *search.METHODS, *models.METHODS)
+METHODS: tuple[Method, ...] = (
+    *files.METHODS,
+    *batches.METHODS,
+    *collections.METHODS,
+    *search.METHODS,
+    *models.METHODS,
+    *chat.METHODS,
+    *tokenize.METHODS,
+)
 
 # What xai-sdk knows besides: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
 NOT_EMULATED: dict[str, str] = {
-    "xai_api.Chat": "chat is not emulated; batches of chat requests are",
+    "xai_api.Chat/CompactContext": "compaction of conversations is not emulated",
+    "xai_api.Chat/DeleteStoredCompletion": "stored completions are not emulated",
+    "xai_api.Chat/GetStoredCompletion": "stored completions are not emulated",
     "xai_api.Embedder": "embeddings are not emulated",
     "xai_api.Image": "image generation is not emulated; batches of image requests are",
     "xai_api.Sample": "text completion is not emulated",
-    "xai_api.Tokenize": "tokenization is not emulated",
     "xai_api.Video": "video generation is not emulated; batches of video requests are",
 }

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 
 from emulator.core.clock import Instant
 from emulator.core.errors import invalid
+from emulator.operations.base import Content
 from emulator.rpc.messages import timestamp
 
 Message = Any  # built from descriptors at run time
+
+
+def _read(content: Content) -> AsyncIterator[bytes]:
+    return content.read()
 
 
 class Method(msgspec.Struct, frozen=True):
     """One RPC: the operation behind it, how its message becomes a request, how a result becomes a message.
 
     `read` takes the message, or for a client stream an iterator of the bytes of its messages. `write` makes the answer,
-    or for a server stream the message of one piece. `keyless` marks the one RPC that xai-sdk sends without a key on
-    insecure channels.
+    or for a server stream the message of one of the `pieces` of a result. `keyless` marks the one RPC that xai-sdk
+    sends without a key on insecure channels.
     """
 
     service: str
@@ -28,6 +33,7 @@ class Method(msgspec.Struct, frozen=True):
     read: Callable[[Message], Any]
     write: Callable[[Any], Message]
     keyless: bool = False
+    pieces: Callable[[Any], AsyncIterator[Any]] = _read
 
 
 def parse(message_type: type[Message], raw: bytes) -> Message:

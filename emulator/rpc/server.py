@@ -56,7 +56,7 @@ from emulator.core import memory
 from emulator.core.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call, Content
+from emulator.operations.base import Call, Content, Stream
 from emulator.pipeline.chaos.responses import encode_message
 from emulator.pipeline.perform import perform
 from emulator.rpc import health, reflection
@@ -242,7 +242,7 @@ class RpcServer:
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
         work = LoopWork(self._loop, context)
-        work.start(self._open(call))
+        work.start(self._open(call, method))
         pieces, piece = self._result(work, call, context)
 
         async def next_piece() -> Any:
@@ -300,11 +300,12 @@ class RpcServer:
         self._world.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
         return raw
 
-    async def _open(self, call: Call) -> tuple[AsyncIterator[bytes], Any]:
+    async def _open(self, call: Call, method: Method) -> tuple[AsyncIterator[Any], Any]:
         """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
-        content: Content = await self._perform(call)
-        self._world.journal.replied(call, "OK", None, content.size, noted(metadata(call, None)))
-        pieces = content.read()
+        result: Content | Stream = await self._perform(call)
+        size = result.size if isinstance(result, Content) else 0
+        self._world.journal.replied(call, "OK", None, size, noted(metadata(call, None)))
+        pieces = method.pieces(result)
         try:
             return pieces, await anext(pieces, _END)
         except BaseException:

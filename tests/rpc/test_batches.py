@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from emulator.domain.batches.bodies import URLS, check_body
-from emulator.rpc.batches.chat import CHAT_REQUEST, CHAT_RESPONSE
-from emulator.rpc.batches.fields import Shape
 from emulator.rpc.batches.media import EXTENSION_REQUEST, IMAGE_REQUEST, IMAGE_RESPONSE, VIDEO_REQUEST, VIDEO_RESPONSE
 from emulator.rpc.batches.methods import METHODS
+from emulator.rpc.chat.messages import CHAT_REQUEST, CHAT_RESPONSE
+from emulator.rpc.fields import Shape
 from emulator.rpc.messages import load
 from tests.rpc.client import Message, Rpc, message
 

@@ -271,7 +271,7 @@ def test_trailers_tell_what_headers_tell_over_rest(rpc: Rpc) -> None:
     assert "x-emulator" in trailers(clamped)
 
 
-@pytest.mark.parametrize("method", ["/xai_api.Files/Nothing", "/xai_api.Chat/GetCompletion", "/nothing"])
+@pytest.mark.parametrize("method", ["/xai_api.Files/Nothing", "/xai_api.Video/GenerateVideo", "/nothing"])
 def test_what_is_not_here_is_unimplemented(rpc: Rpc, method: str) -> None:
     """Another method, another service, no service at all."""
     with pytest.raises(grpc.RpcError) as refused:

@@ -9,12 +9,12 @@ import grpc
 import httpx
 import pytest
 import xai_sdk
-from xai_sdk.chat import user
 
 from emulator import Emulator
 from tests.rpc.client import PATIENCE_SECONDS, trailers
 
-CHAT = "chat is not emulated; batches of chat requests are"
+STORED = "stored completions are not emulated"
+VIDEO = "video generation is not emulated; batches of video requests are"
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def client(emulator: Emulator, control: httpx.Client) -> Iterator[xai_sdk.Client
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda client: chat(client).sample(), f"xai_api.Chat/GetCompletion: {CHAT}."),
-        (lambda client: list(chat(client).stream()), f"xai_api.Chat/GetCompletionChunk: {CHAT}."),
-        (lambda client: client.tokenize.tokenize_text("a", "grok-4"), "tokenization is not emulated."),
+        (lambda client: client.chat.get_stored_completion("a"), f"xai_api.Chat/GetStoredCompletion: {STORED}."),
+        (lambda client: client.chat.delete_stored_completion("a"), f"xai_api.Chat/DeleteStoredCompletion: {STORED}."),
+        (lambda client: client.video.start("a kettle", "grok-imagine-video"), f"xai_api.Video/GenerateVideo: {VIDEO}."),
         (lambda client: client.image.sample("a kettle", "grok-imagine-image"), "image generation is not emulated"),
     ],
-    ids=["chat", "chat stream", "tokenize", "image"],
+    ids=["stored", "delete stored", "video", "image"],
 )
 def test_the_client_learns_why_a_method_is_not_emulated(
     client: xai_sdk.Client, control: httpx.Client, call: Callable[[xai_sdk.Client], Any], words: str
 ) -> None:
-    """UNIMPLEMENTED with the sentence of REST, whether or not the method streams; the journal says NOT_EMULATED."""
+    """UNIMPLEMENTED with the sentence of REST, for a whole service or one method; the journal says NOT_EMULATED."""
     with pytest.raises(grpc.RpcError) as refused:
         call(client)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -49,18 +49,14 @@ def test_the_client_learns_why_a_method_is_not_emulated(
     assert entry["target"].removeprefix("/").startswith("xai_api.")
 
 
-def chat(client: xai_sdk.Client) -> Any:
-    """A conversation."""
-    return client.chat.create("grok-4", messages=[user("Hello")])
-
-
 @pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
 @pytest.mark.parametrize(
     ("method", "words"),
     [
         ("/xai_api.Files/Nothing", "There is no method Nothing in service xai_api.Files."),
         ("/grpc.health.v1.Health/Nothing", "There is no method Nothing in service grpc.health.v1.Health."),
-        ("/xai_api.Chat/Nothing", f"xai_api.Chat/Nothing: {CHAT}."),
+        ("/xai_api.Chat/Nothing", "There is no method Nothing in service xai_api.Chat."),
+        ("/xai_api.Video/Nothing", f"xai_api.Video/Nothing: {VIDEO}."),
         ("/nope.Nope/Nothing", "There is no service nope.Nope in this API."),
         ("/nothing", "There is no service nothing in this API."),
         (f"/nope.{'n' * 5000}/Nothing", f"There is no service nope.{'n' * 195} in this API."),

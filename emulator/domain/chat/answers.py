@@ -82,7 +82,10 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to a request. `extra` holds members of a whole completion that a responder gave beside the known."""
+    """The answer to a request. `extra` holds members of a whole completion that a responder gave beside the known.
+
+    `settings` are the members of the request that an answer over gRPC repeats.
+    """
 
     id: str
     created: int  # Unix seconds
@@ -95,6 +98,7 @@ class Answer(msgspec.Struct, frozen=True):
     annotations: tuple[Annotation, ...] = ()
     service_tier: str = "default"
     extra: Json = {}
+    settings: Json = {}
 
     def search_call_id(self, number: int) -> str:
         """The id of a call of a search tool."""
@@ -108,7 +112,12 @@ def call_id(answer_id: str, number: int) -> str:
 
 def tokens(text: str) -> int:
     """Estimate the tokens of a text: one for every four characters begun."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+    return tokens_of(len(text))
+
+
+def tokens_of(characters: int) -> int:
+    """Estimate the tokens of a text of so many characters."""
+    return -(-characters // CHARACTERS_PER_TOKEN)
 
 
 def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Answer:
@@ -135,6 +144,7 @@ def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Ans
         annotations=_annotations(request, choices, uris),
         service_tier=_text(whole, "service_tier") or request.tier,
         extra=_others(whole, _COMPLETION_MEMBERS),
+        settings=request.settings,
     )
 
 

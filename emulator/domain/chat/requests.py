@@ -20,6 +20,10 @@ _DEFAULT_SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION
 COLLECTION_TOOLS = ("file_search", "collections_search")
 ATTACHMENT_TOOL = "attachment_search"
 DEFAULT_MODEL = "grok-4.3"  # prices what a batch asks of a model that is not in the table
+_SETTINGS = (
+    *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort", "temperature", "top_p"),
+    *("response_format", "tool_choice", "tools", "user", "use_encrypted_content", "include"),
+)
 
 
 class Endpoint(enum.Enum):
@@ -221,9 +225,21 @@ class ModelRequest:
         return [each for each in given if isinstance(each, str) and each]
 
     @property
+    def settings(self) -> Json:
+        """The members that an answer over gRPC repeats."""
+        chat = self.chat
+        return {name: chat[name] for name in _SETTINGS if chat.get(name) is not None}
+
+    @property
     def tier(self) -> str:
         """The service tier of the answer: everything but `priority` is answered as `default` (recorded, 2026-09)."""
         return "priority" if self.chat.get("service_tier") in ("priority", "fast") else "default"
+
+
+def marks_citations(body: Json) -> bool:
+    """Whether a chat body demands that the text marks what it cites (chat.proto: IncludeOption)."""
+    include = body.get("include")
+    return isinstance(include, list) and "inline_citations" in include
 
 
 def _images(chat: Json) -> Iterator[Json]:

@@ -22,7 +22,7 @@ from emulator.domain.batches.chat import Json
 from emulator.domain.batches.checks import complaint, file_ids
 from emulator.domain.batches.results import cost_of, result_of
 from emulator.domain.chat.answers import BadAnswer
-from emulator.domain.chat.requests import ModelRequest
+from emulator.domain.chat.requests import ModelRequest, marks_citations
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.jobs.batches.media import add_media
@@ -107,7 +107,10 @@ async def _with_evidence(world: World, team: Team, at: Instant, request: ModelRe
 
 
 def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
-    asked = ModelRequest(batch.id, request.id, request.kind.value, request.model, msgspec.json.decode(body))
+    decoded = msgspec.json.decode(body)
+    asked = ModelRequest(
+        *(batch.id, request.id, request.kind.value, request.model, decoded), inline_citations=marks_citations(decoded)
+    )
     return _Asked(asked, complaint(asked), list(file_ids(asked.body)))
 
 

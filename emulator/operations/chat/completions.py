@@ -13,7 +13,7 @@ from emulator.core.limits import Confidence
 from emulator.domain.chat import rules
 from emulator.domain.chat.answers import Answer
 from emulator.domain.chat.deltas import deltas_of
-from emulator.domain.chat.requests import ModelRequest
+from emulator.domain.chat.requests import Endpoint, ModelRequest
 from emulator.domain.keys import Plane
 from emulator.domain.speeds import first_due
 from emulator.operations.base import Call, Operation, Stream
@@ -54,6 +54,8 @@ class Fetched(msgspec.Struct, frozen=True):
 async def create(world: World, call: Call, request: CreateCompletion) -> Answer | Stream | Started:
     """Answer a conversation: at once, as a stream, or later under a request id."""
     rules.check(request.request, call.team.limits)
+    if request.request.chat.get("store") and request.request.endpoint is Endpoint.GRPC:
+        call.warn("store_messages: completions are not stored.")
     if request.deferred:
         return await start_deferred(world, call, request.request)
     found = await answer(world, call, request.request)

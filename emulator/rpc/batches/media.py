@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.rpc.batches.chat import IMAGE_URL, NUMBER, SECONDS, USAGE
-from emulator.rpc.batches.fields import FLAG, TEXT, WHOLE, Custom, Field, Shape, Word
+from emulator.rpc.chat.messages import IMAGE_URL, NUMBER, SECONDS, USAGE
+from emulator.rpc.fields import FLAG, TEXT, WHOLE, Custom, Field, Shape, Word
 from emulator.rpc.requests import Message
 
 

@@ -14,9 +14,9 @@ from emulator.domain.paging import Page
 from emulator.operations.batches.lifecycle import BatchId, BatchView, CreateBatch, ListBatches
 from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults, RequestView
 from emulator.operations.batches.results import RequestDetail, RequestId, ResultView
-from emulator.rpc.batches.chat import CHAT_REQUEST, CHAT_RESPONSE
-from emulator.rpc.batches.fields import Shape
 from emulator.rpc.batches.media import EXTENSION_REQUEST, IMAGE_REQUEST, IMAGE_RESPONSE, VIDEO_REQUEST, VIDEO_RESPONSE
+from emulator.rpc.chat.messages import CHAT_REQUEST, CHAT_RESPONSE
+from emulator.rpc.fields import Shape
 from emulator.rpc.messages import load
 from emulator.rpc.requests import Message, Method, choice, optional, stamp
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.rpc.batches.fields import (
+from emulator.rpc.fields import (
     FLAG,
     TEXT,
     WHOLE,
@@ -70,7 +70,7 @@ _CALL_TYPES = {
     "COLLECTIONS_SEARCH_TOOL": "file_search_call",
     "MCP_TOOL": "mcp_call",
 }
-_TOOL_CALL = Shape(
+TOOL_CALL = Shape(
     "xai_api.ToolCall",
     (
         Field("id", TEXT),
@@ -82,14 +82,14 @@ _TOOL_CALL = Shape(
         Field("function", _FUNCTION_CALL),
     ),
 )
-_ROLE = Word("xai_api.MessageRole", "ROLE_")
+ROLE = Word("xai_api.MessageRole", "ROLE_")
 _MESSAGE = Shape(
     "xai_api.Message",
     (
-        Field("role", _ROLE),
+        Field("role", ROLE),
         Field("content", Custom(_part_to_json, _part_to_message)),
         Field("name", TEXT),
-        Field("tool_calls", _TOOL_CALL),
+        Field("tool_calls", TOOL_CALL),
         Field("tool_call_id", TEXT),
         Field("reasoning_content", TEXT),
         Field("encrypted_content", TEXT),
@@ -330,19 +330,27 @@ _REASONS = {
 _BYTES = Custom(list, bytes)
 _TOKEN = (Field("token", TEXT), Field("logprob", NUMBER), Field("bytes", _BYTES))
 _LOGPROB = Shape("xai_api.LogProb", (*_TOKEN, Field("top_logprobs", Shape("xai_api.TopLogProb", _TOKEN))))
+FINISH_REASON = Word("xai_api.FinishReason", "REASON_", _REASONS.__getitem__)
+
+
+def _called(call: Any) -> Message:
+    """A call in an answer, which is complete (recorded); the JSON of the REST endpoint has no status."""
+    return TOOL_CALL.to_message({"status": "completed", **call})
+
+
 _OUTPUT = Shape(
     "xai_api.CompletionOutput",
     (
         Field("index", WHOLE),
-        Field("finish_reason", Word("xai_api.FinishReason", "REASON_", _REASONS.__getitem__)),
+        Field("finish_reason", FINISH_REASON),
         Field(
             "message",
             Shape(
                 "xai_api.CompletionMessage",
                 (
                     Field("content", TEXT),
-                    Field("role", _ROLE),
-                    Field("tool_calls", _TOOL_CALL),
+                    Field("role", ROLE),
+                    Field("tool_calls", Custom(TOOL_CALL.to_json, _called)),
                     Field("reasoning_content", TEXT),
                     Field("encrypted_content", TEXT),
                 ),
@@ -393,5 +401,19 @@ CHAT_RESPONSE = Shape(
         Field("usage", USAGE),
         Field("citations", TEXT),
         Field("service_tier", Word("xai_api.ServiceTier", "SERVICE_TIER_")),
+    ),
+)
+
+# What an answer repeats of its request.
+SETTINGS = Shape(
+    "xai_api.RequestSettings",
+    tuple(
+        each
+        for each in CHAT_REQUEST.fields
+        if each.name
+        in (
+            *("max_tokens", "parallel_tool_calls", "previous_response_id", "reasoning_effort", "temperature"),
+            *("response_format", "tool_choice", "tools", "top_p", "user", "use_encrypted_content", "include"),
+        )
     ),
 )

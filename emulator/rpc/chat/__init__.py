@@ -1,0 +1,1 @@
+"""The Chat service: requests of its messages, answers whole and in chunks."""
