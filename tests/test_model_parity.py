@@ -1,4 +1,4 @@
-"""One request has one text, one count and one cost, whichever way it comes: over REST or in a batch."""
+"""One request has one text, one count and one cost, whichever way it comes: over REST, over gRPC or in a batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from emulator.rpc.chat.messages import CHAT_REQUEST, CHAT_RESPONSE
 from fixtures.team import EmulatedTeam
+from tests.rpc.client import Rpc
 
 Json = dict[str, Any]
 SCHEMA = {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}}, "required": ["mood"]}
@@ -56,15 +58,86 @@ def _without_call_ids(choice: Json) -> Json:
     return {**choice, "message": {**choice["message"], "tool_calls": calls}}
 
 
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_batch_and_live_call_have_the_same_answer(team: EmulatedTeam, rest: httpx.Client, body: Json) -> None:
+def whole_body(team: EmulatedTeam, body: Json) -> Json:
+    """A whole request; FILE in it stands for a file of the team."""
     file = team.upload("a.txt", b"The kettle is copper.\n\nThe ferns are watered on Monday.")
     whole = {"model": "grok-4.3", "messages": [{"role": "user", "content": "hi there"}], **body}
-    whole = json.loads(json.dumps(whole).replace("FILE", file))
-    live = rest.post("/v1/chat/completions", json=whole).json()
+    found: Json = json.loads(json.dumps(whole).replace("FILE", file))
+    return found
+
+
+def batch_result(team: EmulatedTeam, kind: str, body: Json) -> Json:
+    """What a batch answers to one request."""
     batch = team.call("POST", "/v1/batches", {"name": "b"})["batch_id"]
-    request = {"batch_request_id": "a", "batch_request": {"chat_get_completion": whole}}
+    request = {"batch_request_id": "a", "batch_request": {kind: body}}
     team.call("POST", f"/v1/batches/{batch}/requests", {"batch_requests": [request]})
     team.advance_until(batch_done=batch)
     [result] = team.call("GET", f"/v1/batches/{batch}/results")["results"]
-    assert what_counts(result["batch_result"]["response"]["chat_get_completion"]) == what_counts(live)
+    completion: Json = result["batch_result"]["response"]["chat_get_completion"]
+    return completion
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_batch_and_live_call_have_the_same_answer(team: EmulatedTeam, rest: httpx.Client, body: Json) -> None:
+    whole = whole_body(team, body)
+    live = rest.post("/v1/chat/completions", json=whole).json()
+    assert what_counts(batch_result(team, "chat_get_completion", whole)) == what_counts(live)
+
+
+def answer_over_grpc(emulator: Emulator, body: Json) -> tuple[Any, list[Any]]:
+    """A whole answer, and the chunks of another."""
+    request = CHAT_REQUEST.to_message(body)
+    with Rpc(emulator.grpc_target, emulator.api_key) as rpc:
+        whole = rpc.call("xai_api.Chat/GetCompletion", request)
+        return whole, rpc.call("xai_api.Chat/GetCompletionChunk", request)  # type: ignore[return-value]  # a stream
+
+
+def check_chunks(whole: Any, chunks: list[Any]) -> None:
+    """Fail where a stream adds up to something else than a whole answer."""
+    for output in whole.outputs:
+        deltas = [each for chunk in chunks for each in chunk.outputs if each.index == output.index]
+        assert "".join(each.delta.content for each in deltas) == output.message.content
+        assert deltas[-1].finish_reason == output.finish_reason
+    assert chunks[-1].usage == whole.usage
+    assert list(chunks[-1].citations) == list(whole.citations)
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_grpc_and_rest_have_the_same_answer(
+    emulator: Emulator, team: EmulatedTeam, rest: httpx.Client, body: Json
+) -> None:
+    body = whole_body(team, body)
+    live = rest.post("/v1/chat/completions", json=body).json()
+    whole, chunks = answer_over_grpc(emulator, body)
+    found = CHAT_RESPONSE.to_message(live)
+    searches = len(whole.usage.server_side_tools_used)
+    assert [each.index - 2 * searches for each in whole.outputs[searches:]] == [each.index for each in found.outputs]
+    for mine, theirs in zip(whole.outputs[searches:], found.outputs, strict=True):
+        for call in (*mine.message.tool_calls, *theirs.message.tool_calls):
+            call.id = ""
+        assert (mine.message, mine.finish_reason) == (theirs.message, theirs.finish_reason)
+    usage = type(whole.usage)()
+    usage.CopyFrom(whole.usage)
+    usage.ClearField("server_side_tools_used")  # over REST a chat completion does not tell them
+    assert usage == found.usage
+    check_chunks(whole, chunks)
+
+
+@pytest.mark.parametrize("include", [[], ["inline_citations"]], ids=["plain", "inline citations"])
+def test_search_over_grpc_and_in_batch_have_the_same_answer(
+    emulator: Emulator, team: EmulatedTeam, include: list[str]
+) -> None:
+    collection = team.call("POST", "/v1/collections", {"collection_name": "c"})["collection_id"]
+    file = team.upload("a.txt", b"The ferns are watered on Monday.")
+    team.call("POST", f"/v1/collections/{collection}/documents/{file}", {})
+    tool = {"type": "file_search", "vector_store_ids": [collection]}
+    body = {"model": "grok-4.3", "messages": [{"role": "user", "content": "ferns"}], "tools": [tool]}
+    body["include"] = include
+    whole, chunks = answer_over_grpc(emulator, body)
+    completion = batch_result(team, "chat_get_completion", body)
+    assert whole.outputs[-1].message.content == completion["choices"][0]["message"]["content"]
+    assert whole.usage.cost_in_usd_ticks == completion["usage"]["cost_in_usd_ticks"]
+    assert whole.usage.total_tokens == completion["usage"]["total_tokens"]
+    assert list(whole.citations) == completion["citations"]
+    assert ("[[1]]" in whole.outputs[-1].message.content) == bool(include)
+    check_chunks(whole, chunks)
