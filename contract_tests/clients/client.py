@@ -53,6 +53,10 @@ class Client:
         """The answer of a method of the gRPC services, with all its fields; `fields` are those of the request."""
         self._cannot("gRPC")
 
+    def stream_rpc(self, rpc: str, **fields: Any) -> list[dict[str, Any]]:
+        """The messages that a method of the gRPC services streams, each with all its fields."""
+        self._cannot("gRPC")
+
     def with_keys(self, api_key: str, management_key: str) -> Client:
         """The same library with other keys; to be closed."""
         self._cannot("other keys")

@@ -30,7 +30,8 @@ def _value(message: Any, field: Any) -> Any:
 
 def _one(value: Any, field: Any) -> Any:
     if field.enum_type is not None:
-        return field.enum_type.values_by_number[value].name
+        known = field.enum_type.values_by_number.get(value)
+        return value if known is None else known.name  # an older library has fewer values
     if field.message_type is None:
         return value
     if field.message_type.full_name == "google.protobuf.Timestamp":

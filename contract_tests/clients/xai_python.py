@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
@@ -71,13 +71,28 @@ class XaiPython(Client):
             raise api_error_from_grpc(error.code().name, error.details() or "") from None
 
     def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
+        return plain(self._do(f"{RPCS[rpc][0]}.{rpc}", self._request(rpc, fields)))
+
+    def stream_rpc(self, rpc: str, **fields: Any) -> list[dict[str, Any]]:
+        request = self._request(rpc, fields)
+        try:
+            return [plain(each) for each in self._messages(self._find(f"{RPCS[rpc][0]}.{rpc}"), request)]
+        except self._rpc_error as error:
+            raise api_error_from_grpc(error.code().name, error.details() or "") from None
+
+    def _messages(self, stream: Callable[..., Any], request: Any) -> Iterable[Any]:
+        found: Iterable[Any] = stream(request)
+        return found
+
+    def _request(self, rpc: str, fields: Mapping[str, Any]) -> Any:
+        """The message that a method is asked with."""
         stub, module, request = RPCS[rpc]
         self._find(f"{stub}.{rpc}")
         asked = getattr(getattr(import_module("xai_sdk.proto"), module), request)
         unknown = set(fields) - set(asked.DESCRIPTOR.fields_by_name)
         if unknown:
             raise Unsupported(f"{self.name} {self.version} has no {rpc} with {min(unknown)}")
-        return plain(self._do(f"{stub}.{rpc}", asked(**fields)))
+        return asked(**fields)
 
     def with_keys(self, api_key: str, management_key: str) -> Client:
         return type(self)(replace(self._target, api_key=api_key, management_key=management_key))
@@ -292,6 +307,12 @@ class XaiPythonAsync(XaiPython):
 
         return self._loop.run(wait())
 
+    def _messages(self, stream: Callable[..., Any], request: Any) -> Iterable[Any]:
+        async def read() -> list[Any]:
+            return [each async for each in stream(request)]
+
+        return self._loop.run(read())
+
 
 STATES = ("unknown", "pending", "succeeded", "cancelled", "failed")  # BatchRequestMetadata.State
 STATUSES = ("UNKNOWN", "PROCESSING", "PROCESSED", "FAILED", "CHUNKED", "EMBEDDING", "WRITING")  # DocumentStatus
@@ -303,6 +324,7 @@ _FILES, _COLLECTIONS, _DOCUMENTS, _BATCH = (
     ("collections._documents_stub", "documents_pb2"),
     ("batch._stub", "batch_pb2"),
 )
+_CHAT = ("chat._stub", "chat_pb2")
 # The methods that are asked without a function of the SDK: its stub, and the request.
 RPCS = {
     "RetrieveFile": (*_FILES, "RetrieveFileRequest"),
@@ -331,6 +353,11 @@ RPCS = {
     "ListBatchRequestMetadata": (*_BATCH, "ListBatchRequestMetadataRequest"),
     "ListBatchResults": (*_BATCH, "ListBatchResultsRequest"),
     "GetBatchRequestResult": (*_BATCH, "GetBatchRequestResultRequest"),
+    "GetCompletion": (*_CHAT, "GetCompletionsRequest"),
+    "GetCompletionChunk": (*_CHAT, "GetCompletionsRequest"),
+    "StartDeferredCompletion": (*_CHAT, "GetCompletionsRequest"),
+    "GetDeferredCompletion": ("chat._stub", "deferred_pb2", "GetDeferredRequest"),
+    "TokenizeText": ("tokenize._stub", "tokenize_pb2", "TokenizeTextRequest"),
 }
 
 
