@@ -192,7 +192,7 @@ def test_deferred(client: Client, target: Target) -> None:
     *("chat.get_deferred",),
     evidence="assumed",
     source="xai-sdk: the server of its tests",
-    refusal="not_found",
+    refusal="not found",
 )
 def test_unknown_deferred(client: Client) -> None:
     """A deferred completion that does not exist is not found."""
@@ -215,7 +215,7 @@ REFUSALS: tuple[tuple[dict[str, Any], str, str], ...] = (
     *("chat.create",),
     evidence="assumed",
     source="recorded over REST, 2026-04 to 2026-09",
-    refusal="invalid_argument",
+    refusal="invalid argument",
 )
 def test_refusals(client: Client) -> None:
     """What REST refuses gRPC refuses in the same words, whether or not the answer is streamed."""
@@ -236,7 +236,7 @@ def test_refusals(client: Client) -> None:
     *("chat.create",),
     evidence="assumed",
     source="Files guide: a deleted file cannot be used in chat",
-    refusal="not_found",
+    refusal="not found",
 )
 def test_unknown_file(client: Client) -> None:
     """A file that does not exist is not found, before anything is streamed."""

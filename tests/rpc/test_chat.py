@@ -303,7 +303,7 @@ def test_client_that_leaves_cancels_responder(emulator: Emulator, rpc: Rpc, monk
             return []
 
     world = emulator._running().world
-    monkeypatch.setitem(world.responders, "echo", Waiting())
+    monkeypatch.setattr(world.responders, "of", lambda team: Waiting())
     call = rpc.start(f"{CHAT}/StartDeferredCompletion", asked())
     assert begun.wait(PATIENCE_SECONDS)
     call.cancel()
