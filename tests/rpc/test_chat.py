@@ -315,7 +315,7 @@ def test_journal_shows_call_by_its_operation(emulator: Emulator, rpc: Rpc) -> No
     chunks(rpc, asked())
     complete(rpc, asked())
     entries = httpx.get(f"{emulator.url}/_emulator/requests").json()["requests"]
-    assert {(entry["operation"], entry["door"], entry["status"]) for entry in entries} == {
+    assert {(entry["operation"], entry["transport"], entry["status"]) for entry in entries} == {
         ("chat.create", "grpc", "OK")
     }
 
