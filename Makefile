@@ -37,10 +37,10 @@ run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="
 demo: $(STAMPS)/demo  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
 	@exec $(BIN)/python -m emulator demo $(ARGS)
 
-test: $(STAMPS)/test $(STAMPS)/node  ## Run every test that judges no time or memory (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
+test: $(STAMPS)/test $(STAMPS)/node  ## Run every test that measures no time or memory (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
 	$(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
-test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, again and again (RUNS=20; ARGS="--randomly-seed=7")
+test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, repeatedly (RUNS=20; ARGS="--randomly-seed=7")
 	@for run in $$(seq $(RUNS)); do \
 	  echo "run $$run of $(RUNS)"; \
 	  $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; \
@@ -54,23 +54,23 @@ test-oldest-uvicorn: $(STAMPS)/test $(UVICORN_PATH)/.installed  ## Run the tests
 	PYTHONPATH=$(UVICORN_PATH) $(BIN)/python -c 'import uvicorn; assert uvicorn.__version__.startswith("$(UVICORN_OLDEST)"), uvicorn'
 	PYTHONPATH=$(UVICORN_PATH) $(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 tests/port $(ARGS)
 
-measure: $(STAMPS)/test $(STAMPS)/node  ## Run the tests that judge time and memory, one after the other, on an idle machine
+measure: $(STAMPS)/test $(STAMPS)/node  ## Run the tests that measure time and memory, one at a time, on an idle machine
 	$(BIN)/python -m pytest -p no:randomly -n 0 -m measure $(ARGS)
 
-bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure beside the peers, and print the table, in minutes (ARGS="--only search")
+bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure against the reference servers and print the table (minutes) (ARGS="--only search")
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-soak: $(STAMPS)/test  ## Look for lost data, costly requests and broken properties, at length (KILLS=200 CYCLES=50000 COSTS=300 EXAMPLES=1000)
+soak: $(STAMPS)/test  ## Search for lost data, costly requests and broken properties, for hours (KILLS=200 CYCLES=50000 COSTS=300 EXAMPLES=1000)
 	XAI_KILLS=$(KILLS) XAI_CYCLES=$(CYCLES) XAI_COSTS=$(COSTS) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
 	  -m "measure or not measure" \
 	  tests/reliability/test_kill.py tests/reliability/test_lifecycles.py tests/reliability/test_costs.py $(ARGS)
 	XAI_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --maxprocesses 8 \
 	  -m "hypothesis and not measure" $(ARGS)
 
-load: $(STAMPS)/test  ## Call REST and gRPC at 70 % of their limit, and look for growth and long waits (SECONDS=600)
+load: $(STAMPS)/test  ## Call REST and gRPC at 70 % of their capacity, and look for growth and long waits (SECONDS=600)
 	XAI_LOAD_SECONDS=$(SECONDS) $(BIN)/python -m pytest -o faulthandler_timeout=0 -s -m measure tests/reliability/test_load.py $(ARGS)
 
 # The contract kit runs in any environment that has pytest and clients; the emulator it judges is that of $(VENV).
@@ -87,10 +87,10 @@ CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2"
 CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
 CLIENTS_litellm := "litellm>=1.100"
 
-contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Hold the emulator to its contract with the newest clients, and break and fuzz it (minutes)
+contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Run the contract tests with the newest clients, mutants and fuzzing (minutes)
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
 
-contract-all: contract $(OLDER:%=contract-%)  ## Hold it to the contract with older clients too
+contract-all: contract $(OLDER:%=contract-%)  ## Run the contract tests with older clients too
 
 contract-newest: $(STAMPS)/test $(STAMPS)/node
 	$(call JUDGE,$(VENV),newest)
@@ -98,10 +98,10 @@ contract-newest: $(STAMPS)/test $(STAMPS)/node
 contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 	$(call JUDGE,$(VENV)-$*,$*,--clients=openai$(comma)xai-sdk$(comma)xai-sdk-async$(comma)litellm)
 
-evidence: contract-newest $(OLDER:%=contract-%)  ## Write docs/evidence.md anew, from runs with every client
+evidence: contract-newest $(OLDER:%=contract-%)  ## Regenerate docs/evidence.md from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
 
-recordings: $(STAMPS)/test  ## Replay recorded exchanges with the real service, and report differences (RECORDINGS=DIR, which you have to have)
+recordings: $(STAMPS)/test  ## Replay recorded exchanges with the real service, and report differences (RECORDINGS=DIR, not part of the repository)
 	@test -d "$(RECORDINGS)" || { echo "Say where the recordings are: make recordings RECORDINGS=DIR" >&2; exit 1; }
 	$(BIN)/python -m tools.recordings "$(RECORDINGS)"
 
@@ -118,13 +118,13 @@ lint: $(STAMPS)/test  ## Check style and formatting (ruff), and types (mypy, str
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(STAMPS)/test  ## Write the reference, the page of evidence and the tables of README and CONTRIBUTING anew, from the code
+docs: $(STAMPS)/test  ## Regenerate the reference, the evidence page and the tables of README and CONTRIBUTING from the code
 	$(BIN)/python -m tools.reference
 	$(BIN)/python -m tools.pages
 	$(BIN)/python -m tools.evidence
 	$(BIN)/python -m tools.promises
 
-lock:  ## Write requirements-ci.lock anew: the newest version of everything, resolved on the oldest Python
+lock:  ## Regenerate requirements-ci.lock: the newest version of everything, resolved on the oldest Python
 	rm -rf $(VENV)-lock
 	$(MAKE) VENV=$(VENV)-lock PYTHON="$(or $(PYTHON),python3.11)" $(VENV)-lock/.stamps/test
 	$(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable > requirements-ci.lock

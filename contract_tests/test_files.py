@@ -235,7 +235,7 @@ def test_large(client: Client, name: str) -> None:
 )
 @pytest.mark.one_client_per_protocol
 def test_default_page(client: Client, name: str) -> None:
-    """A page has 100 files where nobody says how many, and then goes on."""
+    """A page has 100 files by default, and a token for the next page."""
     for number in range(101):
         client.upload_file(b"x", f"{name}{number}.txt")
     page = client.list_files(filter=f'name:"{name}"')

@@ -337,7 +337,7 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
     destructive=True,
 )
 def test_results(client: Client, rest: RestClient, target: Target, name: str) -> None:
-    """Results and requests are told as over REST; a failed one has a code other than OK and the words of REST."""
+    """Results and requests match those over REST; a failed one has a code other than OK and the message of REST."""
     id = answered(rest, target, name)
     shown = rest.json("GET", f"/v1/batches/{id}/results")["results"]
     found = client.call_rpc("ListBatchResults", batch_id=id)["results"]

@@ -81,7 +81,7 @@ def test_unknown(client: Client) -> None:
 )
 @pytest.mark.one_client_per_protocol
 def test_default_limit(client: Client, target: Target, name: str) -> None:
-    """A search answers 10 chunks where nobody says how many."""
+    """A search returns 10 chunks by default."""
     collection = client.create_collection(f"{name}library").id
     for number in range(11):
         client.add_document(collection, client.upload_file(b"The kettle.", f"{name}{number}.txt").id)

@@ -24,7 +24,7 @@ _CACHED_FILTERS = 1024
 class Limits:
     """How much of a filter is accepted; None means any amount, but nothing nests deeper than DEPTH_CEILING."""
 
-    chars_max: int | None = 16_384  # room for a thousand short comparisons
+    chars_max: int | None = 16_384  # enough for a thousand short comparisons
     depth_max: int | None = 64  # open parentheses
     terms_max: int | None = 1000  # comparisons; a range counts as one
 

@@ -19,7 +19,7 @@ from filter_grammar.parse import DEFAULT, Limits, parse, parse_body
 
 ERRORS_MAX = 20  # each costs a pass over the rest of the text
 
-# What the search for the next term looks at. A string that is not closed reaches to the end: nobody knows where it
+# What the search for the next term looks at. A string that is not closed reaches to the end: it is unknown where it
 # should have ended. Keywords in lower case count where a comparison follows.
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z))"""

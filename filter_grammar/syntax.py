@@ -1,6 +1,6 @@
 """The parser: lark builds it from grammar.lark and this builder, when this module is first imported.
 
-Importing lark takes some 60 ms, which is why nobody imports this module before there is a filter to parse.
+Importing lark takes some 60 ms, which is why it is imported only when there is a filter to parse.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def test_the_demo_walks_through_everything_once() -> None:
         "/_emulator/",
     ):
         assert outcome in ran.stdout
-    assert "\x1b" not in ran.stdout, "no colours where nobody looks"
+    assert "\x1b" not in ran.stdout, "no colours without a terminal"
     assert ran.stderr == ""
 
 
@@ -52,7 +52,7 @@ def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_the_demo_tells_of_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that somebody else has is named, with what to do."""
+    """A port in use is named, with what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["demo", "--once", "--port", str(port)]) == 1

@@ -1,4 +1,4 @@
-"""The package as somebody gets it: built, installed in an environment of its own far from the tree, and used."""
+"""The package as users get it: built, installed in an environment of its own far from the tree, and used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOURCES = (
     "fixtures",
     "contract_tests",
 )
-# What somebody writes who has read three lines of the documentation.
+# A first program by someone who has read three lines of the documentation.
 FIRST_TEST = """
 def test_both_clients_see_one_team(xai_emulator, xai_client, openai_client):
     file = openai_client.files.create(file=("a.txt", b"Hello"), purpose="assistants", expires_after={

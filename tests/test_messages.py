@@ -64,7 +64,7 @@ ENVIRONMENT: dict[tuple[str, str], tuple[str, str]] = {
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Things that are in the way: a port and a directory that somebody has, and a database of a later version."""
+    """Things that are in the way: a port and a directory in use, and a database of a later version."""
     locked, newer = tmp_path_factory.mktemp("locked"), tmp_path_factory.mktemp("newer")
     with Emulator(data_dir=newer):
         pass

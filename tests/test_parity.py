@@ -207,7 +207,7 @@ CASES = {
     ),
     "a file that is too large": Case(Kind.PAYLOAD_TOO_LARGE, upload(size=1001), stream(size=1001)),
     "one file too many": Case(Kind.RESOURCE_EXHAUSTED, upload(), stream(), key="xai-emulator@full"),
-    "a token of nobody": Case(
+    "an unknown token": Case(
         Kind.INVALID_ARGUMENT,
         get("/v1/files", pagination_token="AAAA"),
         unary(f"{FILES}/ListFiles", LIST, pagination_token="AAAA"),

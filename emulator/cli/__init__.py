@@ -111,7 +111,7 @@ def find_parser(parser: argparse.ArgumentParser, words: Sequence[str]) -> argpar
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """The parser of the command line, with every verb, or with those of one verb's room."""
+    """The parser of the command line, with every verb, or with those of one verb's module."""
     parser = _Parser(
         prog="xai-emulator",
         description="A local emulator of xAI's Files, Collections, Documents-search and Batch APIs.",

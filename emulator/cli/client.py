@@ -22,18 +22,18 @@ TIMEOUT_SECONDS = 120  # a snapshot may be large
 
 
 class ControlFailed(Exception):
-    """A call that was refused, or that nobody answered; the message is one clear line."""
+    """A call that was refused or not answered; the message is one clear line."""
 
 
 def add_target(parser: Any, *, of_team: bool = True) -> None:
     """Give a verb the flags that say which emulator, and which team of it, is meant."""
-    parser.add_argument("--url", help=f"where the emulator listens [{URL_NAME}]; default {DEFAULT_URL}")
+    parser.add_argument("--url", help=f"URL of the emulator [{URL_NAME}]; default {DEFAULT_URL}")
     parser.add_argument(
-        "--control-token", metavar="TOKEN", help=f"the token of its control API, if it has one [{TOKEN_NAME}]"
+        "--control-token", metavar="TOKEN", help=f"token of its control API, if it has one [{TOKEN_NAME}]"
     )
     if of_team:
         parser.add_argument(
-            "--team", type=team, default="default", metavar="NAME", help="whose state; default: default"
+            "--team", type=team, default="default", metavar="NAME", help="name of the team; default: default"
         )
 
 

@@ -34,7 +34,7 @@ def add_verbs(verbs: Any) -> None:
         advance.add_argument(flag, dest=condition, metavar=value, help=text)
     freeze = actions.add_parser("freeze", help="stop the clock, now or at a given time")
     freeze.add_argument("at", nargs="?", metavar="TIME", help="RFC 3339, such as 2026-03-01T09:00:00Z")
-    resume = actions.add_parser("resume", help="let a frozen clock run")
+    resume = actions.add_parser("resume", help="resume a frozen clock")
     reset = actions.add_parser("reset", help="set the clock to the wall clock")
     for action, run in ((show, _show), (advance, _advance), (freeze, _freeze), (resume, _resume), (reset, _reset)):
         add_target(action)

@@ -34,7 +34,7 @@ def add_verbs(verbs: Any) -> None:
     option("--url", metavar="URL", help="ask this emulator, and not one of its own; needs --team")
     option("--team", type=team, metavar="NAME", help="which team of it, a new one")
     option("--only", default="*", metavar="PATTERN", help="report these operations alone, for example files.*")
-    option("--ignore", type=Path, metavar="FILE", help="differences that may be; default compare.toml, if it is there")
+    option("--ignore", type=Path, metavar="FILE", help="differences to accept; default compare.toml, if it is there")
     option("--fail-on", metavar="KINDS", help="which make exit code 1; default status,shape,format,words,value")
     option("--max", type=int, default=20, metavar="N", help="how many ways to differ are printed; default 20")
     option("--json", type=Path, metavar="FILE", help="write the report there as JSON")

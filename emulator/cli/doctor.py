@@ -38,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser("doctor", help="check this machine for problems")
     parser.add_argument("--data-dir", metavar="DIR", type=Path, help="check this directory, too")
     add_json(parser)
@@ -116,7 +116,7 @@ def _network(options: argparse.Namespace) -> Iterator[Finding]:
     try:
         addresses = sorted({str(info[4][0]) for info in socket.getaddrinfo("localhost", None)})
     except OSError as error:
-        yield Finding(BAD, "localhost", f"is not known here ({error}): clients that are told localhost:PORT fail")
+        yield Finding(BAD, "localhost", f"is not known here ({error}): clients that use localhost:PORT fail")
         return
     strange = [address for address in addresses if address not in ("127.0.0.1", "::1")]
     if strange:
@@ -127,7 +127,7 @@ def _network(options: argparse.Namespace) -> Iterator[Finding]:
         port = Settings().port
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             yield Finding(
-                NOTE, f"port {port}", f"somebody listens: an emulator, if {DEFAULT_URL}/_emulator/health answers"
+                NOTE, f"port {port}", f"another program listens: an emulator, if {DEFAULT_URL}/_emulator/health answers"
             )
         else:
             yield Finding(GOOD, f"port {port}", "is free")
@@ -163,7 +163,7 @@ def _lock(directory: Path) -> Finding:
         pass
     except OSError as error:
         return Finding(BAD, "lock", f"{directory}: {error.strerror}")
-    return Finding(GOOD, "lock", "nobody else works in the data directory")
+    return Finding(GOOD, "lock", "no other process uses the data directory")
 
 
 def _files(options: argparse.Namespace) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ SIGNALLED = 128  # what a shell adds to the number of the signal that ended a co
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     env = verbs.add_parser("env", help='print the environment for clients: eval "$(xai-emulator env)"')
     env.add_argument("--format", choices=tuple(_FORMATS), default="shell", help="default: shell")
     add_target(env)

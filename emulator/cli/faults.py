@@ -1,4 +1,4 @@
-"""The verb that plans faults in a running emulator, and tells what came of them."""
+"""The command that plans faults in a running emulator, and shows which calls they affected."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from emulator.cli.output import add_json, say_result
 _EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (small: the words), help
     "--error": ("error", str, "NAME", "refuse with an error; `faults words` lists them"),
     "--status": ("status", int, "STATUS", "refuse with an HTTP status"),
-    "--message": ("message", str, "TEXT", "the refusal's sentence, instead of its own"),
+    "--message": ("message", str, "TEXT", "message of the refusal"),
     "--retry-after": ("retry_after_seconds", int, "SECONDS", "to send with the refusal"),
-    "--delay": ("delay_seconds", float, "SECONDS", "to wait before all else"),
+    "--delay": ("delay_seconds", float, "SECONDS", "wait before anything else"),
     "--drop": ("drop", str, "before|after", "reset the connection, before or after the operation runs"),
     "--cut-upload": ("cut_upload_after_bytes", int, "BYTES", "end an upload after so many"),
     "--cut-download": ("cut_download_after_bytes", int, "BYTES", "end a download after so many"),
@@ -23,10 +23,10 @@ _EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser("faults", help="plan faults of a team, and show which calls met them")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = actions.add_parser("list", help="list rules and scripts, and how many calls met them")
+    show = actions.add_parser("list", help="list rules and scripts, and how many calls they affected")
     show.set_defaults(run=_list)
     add = actions.add_parser("add", help="plan a fault: faults add 'files.*' --error unavailable --times 2")
     add.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
@@ -38,7 +38,7 @@ def add_verbs(verbs: Any) -> None:
     add.add_argument("--transport", choices=("rest", "grpc"))
     add.set_defaults(run=_add)
     script = actions.add_parser(
-        "script", help="plan what the next calls meet, one step each: faults script files.list 503 unavailable ok"
+        "script", help="plan the outcome of the next calls, one step each: faults script files.list 503 unavailable ok"
     )
     script.add_argument("operation", metavar="OPERATION", help="the name of an operation, or a pattern")
     script.add_argument("steps", nargs="+", metavar="STEP", help="ok, an HTTP status or an error, one for each call")

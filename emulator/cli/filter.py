@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser("filter", help="parse a filter: print its tree or its errors")
     parser.add_argument("expression", metavar="EXPR")
     parser.add_argument("--fields", metavar="JSON", help='metadata to match it with: \'{"author": "Jane"}\'')

@@ -23,7 +23,7 @@ KEYS = {Plane.INFERENCE: ("XAI_API_KEY",), Plane.MANAGEMENT: ("XAI_MANAGEMENT_KE
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser(
         "record",
         help="record calls to the real service in a file without secrets, to compare them with the emulator",
@@ -49,14 +49,14 @@ def add_verbs(verbs: Any) -> None:
     option("--port", type=int, default=None, metavar="PORT", help="default 7878; with a command any free one")
     option("--own-keys", action="store_true", help="never use the keys of the environment: clients bring their own")
     option("--contents", choices=("lengths", "keep"), default="lengths", help="file contents; default lengths")
-    option("--strike", action="append", default=[], metavar="TEXT", help="strike out this text, too; may be repeated")
-    option("--keep", action="append", default=[], metavar="RULE", help="do without this sanitizer; may be repeated")
+    option("--strike", action="append", default=[], metavar="TEXT", help="redact this text, too; may be repeated")
+    option("--keep", action="append", default=[], metavar="RULE", help="turn this sanitizer off; may be repeated")
     option("--budget", type=int, metavar="CALLS", help="forward no more than so many calls")
     option(
         "--from", dest="source", type=Path, metavar="FILE", help="sanitize this HAR file into --out, and record nothing"
     )
     option("--ca", type=Path, metavar="FILE", help="root certificates, in PEM, if a TLS proxy is in between")
-    parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run, with the recorder as its service")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="command to run against the recorder")
     parser.set_defaults(run=_record)
 
 
@@ -119,7 +119,7 @@ def _sanitize(options: argparse.Namespace) -> int:
     for entry in source.entries:
         complete(entry)
         if entry.operation is None and entry.grpc is UNSET:
-            skipped += 1  # nobody knows what it holds
+            skipped += 1  # its content is unknown
             continue
         if options.contents == "lengths":
             without_contents(entry)

@@ -13,7 +13,7 @@ from emulator.core.version import VERSION
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     for name, run, help in (
         ("limits", _limits, "print every limit with its value and source"),
         (

@@ -13,7 +13,7 @@ TEXT_CHARS = 60
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser("search", help="search collections of a team, and explain the ranking")
     parser.add_argument("query", metavar="QUERY")
     parser.add_argument("--collection", metavar="ID", action="append", required=True, help="may be repeated")

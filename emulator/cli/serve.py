@@ -10,7 +10,7 @@ from emulator.cli.flags import add_settings, settings_from
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser(
         "serve",
         help="start an emulator",
@@ -22,7 +22,7 @@ def add_verbs(verbs: Any) -> None:
     )
     add_settings(parser)
     parser.add_argument(
-        "--quiet", dest="log", action="store_const", const="quiet", help="print problems alone, as --log quiet"
+        "--quiet", dest="log", action="store_const", const="quiet", help="print only problems, as --log quiet"
     )
     parser.set_defaults(run=_serve)
 

@@ -20,15 +20,15 @@ PIECE_BYTES = 1024 * 1024
 
 
 def add_verbs(verbs: Any) -> None:
-    """Declare the verbs of this room."""
+    """Declare the verbs of this module."""
     parser = verbs.add_parser("snapshot", help="save, restore, copy and remove snapshots of a team")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, run, arguments, help in (
         ("list", _list, (), "list the snapshots of a team"),
         ("save", _save, ("name",), "save the state of a team"),
         ("restore", _restore, ("name",), "return to a saved state"),
-        ("fetch", _fetch, ("name", "file"), "copy a snapshot into a file, which --seed takes too"),
-        ("send", _send, ("name", "file"), "copy a snapshot from a file into an emulator"),
+        ("fetch", _fetch, ("name", "file"), "download a snapshot into a file, which --seed accepts too"),
+        ("send", _send, ("name", "file"), "upload a snapshot from a file"),
         ("remove", _remove, ("name",), "remove a snapshot"),
     ):
         action = actions.add_parser(name, help=help)

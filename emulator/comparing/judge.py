@@ -185,7 +185,7 @@ class Judge:
         return any(self._binding.is_bound(name) for name in _own_ids(item))
 
     def _is_of_others(self, item: Any) -> bool:
-        """Whether an item of a list was made by nobody in the recording, or by an exchange that was not compared."""
+        """Whether an item of a list was created outside the recording, or by an exchange that was not compared."""
         return bool(_own_ids(item)) and not self._is_bound(item)
 
     def _lacks_maker(self, item: Any) -> bool:

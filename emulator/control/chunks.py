@@ -35,7 +35,7 @@ class ChunksShown(Answer):
 
 
 async def read(asked: Asked) -> ChunksShown:
-    """List the chunks of a document; none as long as it is not indexed."""
+    """List the chunks of a document; none until it is indexed."""
     collection_id, file_id = asked.path["collection_id"], asked.path["file_id"]
     team, store, query = asked.team, asked.world.store, asked.query
     if store.documents.get(team.name, collection_id, file_id, team.clock.now()) is None:

@@ -108,7 +108,7 @@ def _move(clock: Clock, instant: Instant) -> None:
 
 
 async def freeze(asked: Asked) -> ClockShown:
-    """Stop a team's clock, where it is or at a moment: then also one that has passed."""
+    """Stop a team's clock, now or at a given time, which may be in the past."""
     body: Freeze = asked.body
     if body.at is not None and body.at.tzinfo is None:
         raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
@@ -121,7 +121,7 @@ async def freeze(asked: Asked) -> ClockShown:
 
 
 async def resume(asked: Asked) -> ClockShown:
-    """Let a team's clock run on from where it stopped."""
+    """Resume a team's clock from where it stopped."""
     asked.world.teams.change_clock(asked.team, lambda clock: clock.resume())
     return await read(asked)
 

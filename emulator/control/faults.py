@@ -141,7 +141,7 @@ def _attempt(attempt: Attempt) -> AttemptShown:
 
 
 async def list_all(asked: Asked) -> Planned:
-    """List the rules and scripts of a team, with the account of what happened."""
+    """List the rules and scripts of a team, and which calls met them."""
     plans = asked.parts.faults.plans(asked.team.name)
     return Planned(
         rules=[_rule(rule) for rule in plans.rules.values()],
@@ -162,7 +162,7 @@ async def add_rule(asked: Asked) -> OneRule:
 
 
 async def add_script(asked: Asked) -> OneScript:
-    """Plan what the next calls meet, one step each: an effect, or "ok" for a call that goes through."""
+    """Plan the outcome of the next calls, one step each: an effect, or "ok" for a call that goes through."""
     try:
         return OneScript(script=_script(asked.parts.faults.add_script(asked.team.name, asked.body)))
     except BadFault as error:
@@ -178,7 +178,7 @@ async def get_script(asked: Asked) -> OneScript:
 
 
 async def get_rule(asked: Asked) -> OneRule:
-    """Show a rule and how often it was met."""
+    """Show a rule and how often it took effect."""
     planned = asked.parts.faults.plans(asked.team.name).rules.get(asked.path["id"])
     if planned is None:
         raise ControlError(404, f"the team has no rule {asked.path['id'][:200]!r}")
@@ -186,14 +186,14 @@ async def get_rule(asked: Asked) -> OneRule:
 
 
 async def remove(asked: Asked) -> Cleared:
-    """Forget a rule or a script."""
+    """Remove a rule or a script."""
     if not asked.parts.faults.remove(asked.team.name, asked.path["id"]):
         raise ControlError(404, f"the team has no rule or script {asked.path['id'][:200]!r}")
     return Cleared(cleared={"faults": 1})
 
 
 async def clear(asked: Asked) -> Cleared:
-    """Forget every rule and script of a team."""
+    """Remove every rule and script of a team."""
     return Cleared(cleared={"faults": asked.parts.faults.clear(asked.team.name)})
 
 

@@ -42,7 +42,7 @@ class Find(CallQuery, forbid_unknown_fields=True, kw_only=True):
 
 
 class Calls(Answer):
-    """Calls, oldest first. `evicted` were forgotten for want of room; `last` is the number given last."""
+    """Calls, oldest first. `evicted` counts those dropped from the full journal; `last` is the number given last."""
 
     evicted: int
     last: int
@@ -96,7 +96,7 @@ def _calls(asked: Asked, entries: list[Entry], limit: int) -> Calls:
 
 
 async def list_all(asked: Asked) -> Calls:
-    """List the calls of a team that are remembered, oldest first."""
+    """List the calls in the journal of a team, oldest first."""
     query: CallsQuery = asked.query
     given = {
         name: value for name in ("operation", "outcome", "transport") if (value := getattr(query, name)) is not UNSET
@@ -106,19 +106,19 @@ async def list_all(asked: Asked) -> Calls:
 
 
 async def find_calls(asked: Asked) -> Calls:
-    """List the calls that fit a description."""
+    """List the calls that match a description."""
     return _calls(asked, find(_ring(asked), asked.body), asked.body.limit)
 
 
 async def count(asked: Asked) -> Counted:
-    """Count the calls that fit a description."""
+    """Count the calls that match a description."""
     return Counted(count=len(find(_ring(asked), asked.body)), evicted=_ring(asked).evicted)
 
 
 async def verify(asked: Asked) -> Verified:
-    """Hold the calls that fit a description against the number that is expected.
+    """Check how many calls match a description against the expected number.
 
-    409 if calls that could change the answer were forgotten for want of room: give `after`, or clear the journal first.
+    409 if calls that could change the answer were evicted from the journal: give `after`, or clear the journal first.
     """
     ring, expected, team = _ring(asked), asked.body, asked.team.name
     low, high = expected.range
@@ -141,7 +141,7 @@ async def verify(asked: Asked) -> Verified:
 
 
 async def unmatched(asked: Asked) -> AllUnmatched:
-    """List the requests that fit no route, or no method of it, with the routes that come nearest."""
+    """List the requests that match no route, or no method of it, with the nearest routes."""
     ring, team = _ring(asked), asked.team.name
     entries = [entry for entry in ring.entries if entry.operation is None]
     answer = AllUnmatched(evicted=ring.evicted, requests=[])
@@ -154,7 +154,7 @@ async def unmatched(asked: Asked) -> AllUnmatched:
 
 
 async def clear(asked: Asked) -> Cleared:
-    """Forget the calls of a team. Numbers go on from where they are."""
+    """Clear the journal of a team. Call numbers continue."""
     return Cleared(cleared={"requests": asked.parts.journal.clear(asked.team.name)})
 
 
@@ -178,7 +178,7 @@ async def _events(asked: Asked) -> AsyncGenerator[bytes, None]:
                 yield b"id: %d\nevent: call\ndata: %b\n\n" % (entry.number, msgspec.json.encode(shown(entry, team)))
             elif not dropped:
                 yield b": alive\n\n"
-            await asyncio.sleep(0)  # a listener that has much to read keeps nobody waiting, and may be cancelled
+            await asyncio.sleep(0)  # a listener with much to read does not block others, and can be cancelled
 
 
 ROUTES = (

@@ -45,7 +45,7 @@ LimitsChange = _change_shape()
 
 
 async def read(asked: Asked) -> LimitsShown:
-    """List every limit: the value in force for a team, the default, where it is from and how sure that is."""
+    """List every limit: the value in force for a team, the default, its source and confidence."""
     limits = asked.team.limits
     return LimitsShown(
         limits={

@@ -74,7 +74,7 @@ async def totals(asked: Asked) -> Totals:
 
 
 async def get_file(asked: Asked) -> OneFile:
-    """Show of a file what the Files API does not: its content type, its hash and the collections it is in."""
+    """Show what the Files API leaves out: a file's content type, hash and collections."""
     store, team = asked.world.store, asked.team
     now = team.clock.now()
     file = store.files.get(team.name, asked.path["id"], now)

@@ -1,4 +1,4 @@
-"""The console page and its files: what a browser shows of an emulator. It asks nobody but the emulator it came from."""
+"""The console page and its files: the web page of an emulator. It calls only the emulator that served it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class RulesShown(Answer):
 
 
 async def read(asked: Asked) -> RulesShown:
-    """Tell for every rule that a refusal can name what to do about it."""
+    """Return what to do about each rule that a refusal can name."""
     return RulesShown(rules={name: remedy(name) or "" for name in (*ROWS, *RULES)})
 
 

@@ -85,7 +85,7 @@ async def health(asked: Asked) -> Health:
 
 
 async def reset(asked: Asked) -> Cleared:
-    """Take a team back to how it was at first.
+    """Reset a team to its initial state.
 
     What it has, its clock, its own settings, its planned faults and what is remembered of its calls; with a seed file
     the team then has what that says.
@@ -94,19 +94,19 @@ async def reset(asked: Asked) -> Cleared:
 
 
 async def jobs(asked: Asked) -> PlannedJobs:
-    """List what is planned for later in a team."""
+    """List the pending jobs of a team."""
     store = asked.world.store.jobs
     planned = store.planned(asked.team.name, JOBS_SHOWN)
     return PlannedJobs(jobs=[job_shown(job) for job in planned], planned=store.count(asked.team.name))
 
 
 async def run_jobs(asked: Asked) -> Jobs:
-    """Run what a team's manual speeds hold back, and what is due."""
+    """Run the jobs of a team that are due, and those that its manual speeds hold back."""
     return Jobs(jobs=[job_shown(job) for job in await asked.parts.runner.release(asked.team)])
 
 
 async def evidence(asked: Asked) -> Evidence:
-    """Tell of every operation how its contract is known: documented, recorded or assumed."""
+    """Return the confidence of every operation: documented, recorded or assumed."""
     paths: dict[str, list[str]] = {}
     for route in asked.parts.api.routes:
         paths.setdefault(route.operation, []).append(f"{route.method} {route.path}")

@@ -29,7 +29,7 @@ Name = Annotated[str, Meta(pattern=whole(NAME.pattern))]
 class SnapshotShown(Struct):
     """A snapshot: whose state it is, when that was in the team's time, and how many bytes it has.
 
-    Bytes of files are shared with the team and with other snapshots, and take no room of their own while they are.
+    Bytes of files are shared with the team and with other snapshots, and take no space of their own while they are.
     """
 
     name: str
@@ -75,7 +75,7 @@ def _existing(asked: Asked, team: str) -> Path:
 
 
 async def list_all(asked: Asked) -> AllSnapshots:
-    """List the snapshots of a team that can be restored here; to restore another one tells why it cannot."""
+    """List the snapshots of a team that can be restored here; restoring another one returns the reason."""
     store, team, snapshots = asked.world.store.snapshots.kept, asked.team.name, list[SnapshotShown]()
     for name in store.names(team):
         with suppress(BadSnapshot):
@@ -107,7 +107,7 @@ def _no_room(error: NoRoom) -> ControlError:
 
 
 async def restore(asked: Asked) -> OneSnapshot:
-    """Let a team be as a snapshot says, one of its own or of another team. All it has now is gone."""
+    """Restore a team from a snapshot, its own or another team's. This replaces all it has now."""
     source = asked.body.from_team or asked.team.name
     path = _existing(asked, source)
     try:
@@ -120,7 +120,7 @@ async def restore(asked: Asked) -> OneSnapshot:
 
 
 async def fetch(asked: Asked) -> FileDownload:
-    """Fetch the file of a snapshot: an SQLite database that any xai-emulator of the same schema restores."""
+    """Download the file of a snapshot: an SQLite database that any xai-emulator of the same schema restores."""
     path = _existing(asked, asked.team.name)
     try:
         whole_file = await asyncio.shield(asyncio.to_thread(asked.world.store.snapshots.kept.export, path))
@@ -137,7 +137,7 @@ async def fetch(asked: Asked) -> FileDownload:
 
 
 async def send(asked: Asked) -> OneSnapshot:
-    """Send the file of a snapshot, to be kept under a name."""
+    """Upload the file of a snapshot under a name."""
     store, team, name = asked.world.store.snapshots.kept, asked.team.name, asked.path["name"]
     if NAME.fullmatch(name) is None:
         raise ControlError(422, f"a snapshot cannot be called {name[:200]!r}")
@@ -151,7 +151,7 @@ async def send(asked: Asked) -> OneSnapshot:
                 if size > UPLOAD_BYTES_MAX:
                     raise ControlError(413, f"a snapshot has at most {UPLOAD_BYTES_MAX} bytes")
                 if room is not None and size > room:
-                    raise NoRoom(f"more than {max(room, 0)} bytes, and room for that many of {most}")
+                    raise NoRoom(f"more than {max(room, 0)} bytes, and that many of {most} are left")
         store.take_in(part, team, name, most)
         return OneSnapshot(snapshot=_shown(store.describe(team, name)))
     except BadSnapshot as error:

@@ -90,7 +90,7 @@ async def list_all(asked: Asked) -> AllTeams:
 
 
 async def create(asked: Asked) -> OneTeam:
-    """Make a team, with settings of its own if any are given; 409 if there is one of that name.
+    """Create a team, optionally with settings of its own; 409 if the name is taken.
 
     `responder` and `embedder` take known values only, as when a team is changed.
     """
@@ -116,7 +116,7 @@ async def get(asked: Asked) -> OneTeam:
 
 
 async def change(asked: Asked) -> OneTeam:
-    """Change the settings of a team; what is not named stays, null goes back to the server's.
+    """Change the settings of a team; settings left out stay, null restores the server's.
 
     `responder` and `embedder` name code, files or servers: 403 unless the value is `echo` or `stand-in`, or was given
     at the start with `--responder`, `--embedder`, `--allow`, the seed file or in Python.
@@ -127,7 +127,7 @@ async def change(asked: Asked) -> OneTeam:
 
 
 async def delete(asked: Asked) -> Cleared:
-    """Forget a team and everything it has."""
+    """Delete a team and everything it has."""
     return Cleared(cleared=asked.world.teams.delete(_existing(asked, or_visitor=True)))
 
 

@@ -12,13 +12,13 @@ RULES: dict[str, str] = {
     "key": "Send `Authorization: Bearer KEY` with the key of the plane: `xai-emulator` for files, search and batches, "
     "`xai-token-emulator` for collections. With --auth strict only the keys given with --key are known.",
     "permission": "Give the key the permission: --key KEY=PLANE:PERMISSION,…; a key without a list has them all.",
-    "team_id": "Leave team_id out, or name the team of the key: GET /v1/me tells it.",
+    "team_id": "Leave team_id out, or name the team of the key, as in GET /v1/me.",
     # Paths and bodies
     "host": "Call it by an address, localhost or a name without a dot, or start it with --allow-host NAME.",
     "unknown_route": "Compare the path with the OpenAPI document at /_emulator/openapi.json; "
-    "GET /_emulator/requests/unmatched shows the paths that come nearest.",
+    "GET /_emulator/requests/unmatched shows the nearest paths.",
     "unknown_method": "Compare the name with the services that reflection lists (`grpcurl -plaintext HOST:PORT list`).",
-    "grpc_streams": "Read and write the streams that are open, or cancel them: each holds a place until it ends.",
+    "grpc_streams": "Read and write the streams that are open, or cancel them: each takes a slot until it ends.",
     "method": "The header Allow names the methods of this path.",
     "not_emulated": "This part of the API is left out; the sentence says why.",
     "path": "Percent-encode ids as UTF-8.",
@@ -42,10 +42,10 @@ RULES: dict[str, str] = {
     "open_for_chunks": "Chunks go to a file that was initialized and is not complete.",
     "upload_status": "Upload the content first: a file that is not complete cannot be used.",
     "concurrent_change": "Another call changed the file meanwhile: read it again, and repeat what is still wanted.",
-    "team_deleted": "Send it again if it is still wanted: a call with a key of the team makes it anew.",
-    "disk": "The emulator's disk is full or broken, or another program has locked its database: make room or end that "
+    "team_deleted": "Send it again if it is still wanted: a call with a key of the team creates it again.",
+    "disk": "The emulator's disk is full or broken, or another program has locked its database: free space or end that "
     "program, and try again; or choose another --data-dir.",
-    "descriptors": "Close connections that are idle, or let the emulator have more: `ulimit -n` tells how many.",
+    "descriptors": "Close connections that are idle, or raise the limit that `ulimit -n` shows.",
     "public_url_content_type": "Public URLs are for PNG, JPEG, MP4 and PDF; the type comes with the upload.",
     "public_url_empty_file": "Upload a file that is not empty.",
     "public_url_outlives_file": "Ask for no more seconds than the file still lives.",
@@ -57,9 +57,9 @@ RULES: dict[str, str] = {
     "undefined-field": "Define the key in field_definitions, or use a profile that takes any: documented, relaxed.",
     "required": "Give the field a value in every document, or define it as not required.",
     "unique": "Give the field a value, or the definition a key, that no other has.",
-    "new-required-field": "Add the field as not required, or before the first document: others lack a value for it.",
+    "new-required-field": "Add the field as not required, or before the first document: existing ones lack a value.",
     # Lists, search
-    "after": "Name a file that is there, or that was deleted not long ago; or page with pagination_token.",
+    "after": "Name an existing or recently deleted file, or page with pagination_token.",
     "pagination_token": "Keep order, sort_by and filter while you page, and send the token as it came.",
     "filter": "The caret points at the spot. `xai-emulator filter EXPR` tries a filter without a request.",
     "collection_ids": "Name at least one collection in source.collection_ids.",

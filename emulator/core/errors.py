@@ -37,10 +37,10 @@ class Kind(enum.Enum):
     INCORRECT_KEY = "The key is not valid for this plane."
     NO_CREDENTIALS = "The request carries no key."
     PERMISSION_DENIED = "The key is valid, but not allowed to do this."
-    NOT_FOUND = "The thing does not exist, or no longer."
+    NOT_FOUND = "The object does not exist, or no longer does."
     METHOD_NOT_ALLOWED = "The path exists, but not with this method."
-    ABORTED = "Another call changed the same thing at the same time."
-    FAILED_PRECONDITION = "The thing is not in a state that allows this."
+    ABORTED = "Another call changed the same object at the same time."
+    FAILED_PRECONDITION = "The object is not in a state that allows this."
     PAYLOAD_TOO_LARGE = "The body is larger than the limit."
     UNSUPPORTED_MEDIA_TYPE = "The body is not of the content type this path reads."
     MALFORMED_BODY = "The body is not well-formed."
@@ -125,7 +125,7 @@ class ApiError(Exception):
 
     @property
     def labels(self) -> list[tuple[str, str]]:
-        """What is told beside the refusal: in headers over REST, in trailing metadata over gRPC."""
+        """Details that accompany the refusal: in headers over REST, in trailing metadata over gRPC."""
         told = {
             "x-emulator-rule": self.rule,
             "x-emulator-param": self.param,
@@ -180,7 +180,7 @@ def disk_unusable(error: OSError) -> ApiError:
 
 
 class CallerGone(Exception):
-    """The client left before its request was read: nobody is there to be answered."""
+    """The client disconnected before its request was read; there is no response."""
 
 
 class Dropped(CallerGone):

@@ -42,5 +42,5 @@ def deterministic_random(seed: str, team: str, counter: int, purpose: str, sides
 
 
 def fresh_name() -> str:
-    """A name that nobody else has, for what no client ever sees."""
+    """A unique name for what no client ever sees."""
     return secrets.token_hex(16)

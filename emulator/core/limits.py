@@ -21,7 +21,7 @@ class Confidence(enum.Enum):
 
     DOCUMENTED = "documented"  # xAI says so
     RECORDED = "recorded"  # seen on the live service
-    ASSUMED = "assumed"  # the nearest sensible choice; nobody knows
+    ASSUMED = "assumed"  # the nearest sensible choice; no source is known
 
 
 class Row(msgspec.Struct, frozen=True):

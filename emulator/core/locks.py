@@ -35,7 +35,7 @@ _LOCK = "lock"
 _PREFIX = "xai-emulator-"
 _SHORT = "/tmp"  # where names are short, whatever TMPDIR says
 
-# The names that the emulator gives to what it makes; nobody else has reason to give them.
+# The names that the emulator gives to what it makes; no other program has reason to use them.
 BLOB_NAME = re.compile(r"xai-blob-[0-9a-f]{32}(\.part)?")
 PART_NAME = re.compile(r"xai-part-[0-9a-f]{32}")
 LINKS_NAME = re.compile(r"xai-links-[0-9a-f]{32}")
@@ -59,7 +59,7 @@ class LockTaken(Exception):
 class DirectoryLock:
     """Holds a data directory for this process.
 
-    Both the directory and its file `lock` are locked: deleting the file lets nobody else in, and where a file system
+    Both the directory and its file `lock` are locked: deleting the file admits no process, and where a file system
     cannot lock directories (NFS) the file is enough.
     """
 
@@ -103,7 +103,7 @@ class TemporaryDirectory:
     """A directory that only this user can enter, until it is removed or, after the death of its process, swept."""
 
     def __init__(self, path_bytes_max: int | None = None) -> None:
-        """Make the directory; its path is no longer than told, for a socket's address has little room."""
+        """Make the directory; its path has at most the given length, since a socket's address is short."""
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
         if path_bytes_max is not None and len(os.fsencode(self.path)) > path_bytes_max:
             self.path.rmdir()
@@ -142,7 +142,7 @@ def is_temporary(directory: Path) -> bool:
 
 
 def sweep() -> None:
-    """Remove the temporary directories of processes that have died: nobody holds their mark."""
+    """Remove the temporary directories of processes that have died: no process locks their mark."""
     if fcntl is not None:
         for root in {tempfile.gettempdir(), _SHORT}:
             for path in _marked(root):

@@ -47,7 +47,7 @@ def in_thread(work: Callable[[], T], name: str, *, ended: Callable[[], object] =
             error = RuntimeError(repr(raised))
         except BaseException as raised:
             error = raised
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+        with suppress(RuntimeError):  # the loop is closed, and no caller waits
             loop.call_soon_threadsafe(deliver, result, error)
 
     start_thread(run, name)

@@ -1,4 +1,4 @@
-"""How deeply JSON is nested and how much it holds, told without parsing it: a parser is what both would hurt."""
+"""How deeply JSON is nested and how much it holds, found without parsing it, since both are what overloads a parser."""
 
 from __future__ import annotations
 

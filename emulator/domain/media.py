@@ -1,4 +1,4 @@
-"""Pictures and films that the emulator makes itself: tiny, valid, and always the same for the same colour."""
+"""Images and videos that the emulator makes itself: tiny, valid, and always the same for the same colour."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _png_chunk(type: bytes, data: bytes) -> bytes:
 
 
 def mp4(width: int, height: int, colour: Colour, seconds: int) -> bytes:
-    """An MP4 (ISO/IEC 14496-12) that shows one picture for some seconds: a single sample, which is a PNG."""
+    """An MP4 (ISO/IEC 14496-12) that shows one image for some seconds: a single sample, which is a PNG."""
     picture = png(width, height, colour)
     brand = _box(b"ftyp", b"isom", _u32(0x200), b"isomiso2mp41")
     moov = _movie(width, height, seconds, len(picture), offset=0)

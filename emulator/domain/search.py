@@ -141,7 +141,7 @@ def grouped(matches: Sequence[M], group_by: GroupBy) -> list[M]:
     """The matches that stay, in the order they had. They come best first; those without a key share the null group.
 
     `#score` puts the better match first under both aggregates. The reference calls the smallest values the best
-    scores, as if scores were distances; but they are not, and nobody asks for the worst.
+    scores, as if scores were distances; but they are not, and the worst matches are useless.
     """
     groups: dict[tuple[str | None, ...], list[int]] = {}
     for rank, match in enumerate(matches):

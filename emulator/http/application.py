@@ -52,7 +52,7 @@ class Application(Starlette):
         self.router.redirect_slashes = False  # the API refuses such paths
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Starlette's, but for the middleware that answers 500 to what nobody expected, as each server does.
+        """Starlette's, without the middleware that answers 500 to unexpected errors, as each server does.
 
         So a defect is answered and reported once, by the port or by the application that this one is mounted in.
         """

@@ -14,7 +14,7 @@ from emulator.http.requests import transport_of
 class CancelOnDisconnect:
     """Cancel the current task when the client of a request disconnects. Raises CallerGone where that has happened.
 
-    A cancellation by somebody else, such as the stop of the server, stays a CancelledError. A class, since a generator
+    Any other cancellation, such as the stop of the server, stays a CancelledError. A class, since a generator
     would take five times as long, in every call.
     """
 

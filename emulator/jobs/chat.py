@@ -14,7 +14,7 @@ async def complete_deferred(world: World, job: Job) -> None:
 
 
 async def expire_deferred(world: World, job: Job) -> None:
-    """Forget a deferred completion that nobody fetched in time."""
+    """Delete a deferred completion that was not fetched in time."""
     with world.store.transaction():
         world.store.jobs.done(job)
         world.store.deferred.delete(job.team, job.subject)

@@ -71,7 +71,7 @@ class _Work:
         return 0 if self._content is None else self._content.pages
 
     async def embed(self) -> None:
-        """Write every chunk with its vector; nobody finds them yet."""
+        """Write every chunk with its vector; searches do not find them yet."""
         document, chunks = self.document(), await self.chunks()
         place = (self.team.name, document.collection_id, document.file.id)
         self._world.store.chunks.remove(*place)  # what an earlier process may have left
@@ -100,7 +100,7 @@ class _Work:
         store.documents.set_failed(self.team.name, document, message)
 
     def failure(self, error: Exception) -> str:
-        """What a document says of an error; one that nobody has foreseen is told to the log as well."""
+        """The error message of a document; an unexpected error is logged as well."""
         if isinstance(error, ExtractionError | EmbedderError):
             return words_of(error)
         self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {words_of(error)}")

@@ -122,7 +122,7 @@ class Runner:
                     ran.append(job)
                     await asyncio.sleep(0)  # thousands may be due at once, and many never wait
                 self._paused.discard((team.name, lane))
-            except OSError as error:  # what could not be written now may be written once there is room
+            except OSError as error:  # what could not be written now may be written once there is free space
                 if (team.name, lane) not in self._paused:
                     self._world.log(f"The {lane} of team {team.name} have to wait: {disk_unusable(error).message}")
                 self._paused.add((team.name, lane))

@@ -44,7 +44,7 @@ class Codec(Protocol):
     def response(self, body: bytes) -> Any: ...
 
     def unread(self, body: bytes) -> list[str]:
-        """The fields of a request that nobody reads, where that was not found out when it was decoded."""
+        """The unknown fields of a request, if decoding did not find them."""
         ...
 
 
@@ -91,7 +91,7 @@ class Call(msgspec.Struct):
     at: Instant = _LATER
     request: Any = None
     warnings: list[str] = []
-    unread: list[str] = []  # fields the client sent that nobody reads
+    unread: list[str] = []  # fields the client sent that the server ignores
     envelope: Envelope = msgspec.field(default_factory=Envelope)
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = []  # planned faults and chaos that it met, for `x-emulator-fault`

@@ -7,7 +7,7 @@ Guarantees:
 
 - Both transports get the same checks in the same order.
 - `perform` returns a result or raises one of three: ApiError (a refusal; a defect is one of Kind.INTERNAL), CallerGone
-  (nobody to respond to; Dropped where a planned fault reset the connection), asyncio.CancelledError.
+  (no client to respond to; Dropped where a planned fault reset the connection), asyncio.CancelledError.
 - Each call has one journal entry with an outcome: "ok", the kind of the refusal, "CANCELLED" or "DROPPED"; "CUT" where
   a planned fault ends a download midway. Internal calls (`x-emulator-internal`) have none.
 - A planned fault is counted, and learns the outcome, for every call that it matches, refused or not.

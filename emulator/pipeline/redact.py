@@ -1,4 +1,4 @@
-"""Secrets, told from what may be shown: keys that callers present, keys that look real, fields that hold one."""
+"""Find secrets: keys that callers present, keys that look real, fields that hold one."""
 
 from __future__ import annotations
 

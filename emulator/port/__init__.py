@@ -127,7 +127,7 @@ class Port:
         await backend_stopped
 
     async def _quiet(self, seconds: float) -> None:
-        """Wait until no connection is open and no request runs, but no longer than told."""
+        """Wait until no connection is open and no request runs, but no longer than given."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._open:

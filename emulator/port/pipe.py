@@ -23,12 +23,12 @@ States
 
 An end is open, then `ended` (it sends no more), then `lost` (it cannot be written to either).
 
-- One end has ended: the other one is told so with `write_eof`.
+- One end has ended: the other one gets `write_eof`.
 - Both ends have ended: both transports are closed, which sends what is still buffered.
 - The client is lost: the server's end is closed, or aborted if the client was reset.
 - The server is lost: the client is sent what the server left and then an end. The connection stays until the client
   closes it, and what it sends until then is discarded. To close it at once would be wrong: the kernel answers bytes
-  that nobody reads with a reset, and a reset discards what the client has not received yet.
+  that are unread with a reset, and a reset discards what the client has not received yet.
 
 asyncio and uvloop report a failed write or read as the loss of the whole transport. A server that has closed makes the
 next write fail although its last bytes can still be read, so `ServerEnd` reads those from the socket itself, in
@@ -61,7 +61,7 @@ from emulator.core.threads import in_thread
 from emulator.port.connection import Register, reset
 
 READ_BYTES = 256 * 1024
-SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has room for 104 bytes on macOS, 108 on Linux
+SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has at most 104 bytes on macOS, 108 on Linux
 
 
 class GrpcServer(Protocol):
@@ -221,7 +221,7 @@ class GrpcBackend:
         client.name = str(self._directory / f"c{self._clients}")
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.setblocking(False)  # the server's queue either has room at once, or is too long to wait for
+            connection.setblocking(False)  # the server's queue is either free at once, or too long to wait for
             connection.bind(client.name)
             connection.connect(self._address)
         except OSError:
@@ -261,7 +261,7 @@ class GrpcBackend:
             self._log(f"The gRPC server could not be loaded: {type(error).__name__}: {error}")
 
     async def stop(self, seconds: float) -> None:
-        """Stop the server, or the loading of it, but wait no longer than told for that."""
+        """Stop the server, or the loading of it, but wait no longer than given."""
         with self._lock:
             self._stopped = True
             server, self._server = self._server, None

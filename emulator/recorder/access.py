@@ -4,7 +4,7 @@
 - A real key is put in only for a key of this run, which the command gets and which else is printed once. Every other
   key, and none, passes as it is: the service refuses it as it would without the recorder.
 - A Host that is not of this machine (DNS rebinding) and every Origin, which only pages of browsers send, are refused:
-  the real service lets all pages call it, so its CORS headers protect nobody here.
+  the real service lets all pages call it, so its CORS headers protect no user here.
 """
 
 from __future__ import annotations

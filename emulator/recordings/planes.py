@@ -15,7 +15,7 @@ from emulator.recordings.entries import Entry, Grpc, PostData
 from emulator.rest.routes import ROUTES, plane_of
 
 # The families of operations whose bodies are understood, so that they can be cleaned. Of every other call the lengths
-# are kept: it passes, and nobody can tell what it holds.
+# are kept: it passes, and its content is unknown.
 FAMILIES = ("files.", "collections.", "documents.", "batches.", "auth.")
 _FILE_CONTENTS = frozenset({"files.content", "files.public_content", "batches.media"})
 _MANAGEMENT_SERVICES = ("collections.", "management_api.", "xai_management_api.")

@@ -1,7 +1,7 @@
 """`http:URL`: forwards to any server that speaks OpenAI's API, such as `http:http://localhost:11434/v1?model=llama3`.
 
 A user in the URL (`http://KEY@host/v1`) is sent as bearer key, a `model` in its query replaces the model that was asked
-for. Chat and `responses` requests go to /chat/completions, pictures to /images/…; films are the emulator's own, for
+for. Chat and `responses` requests go to /chat/completions, images to /images/…; videos are the emulator's own, for
 that API has none.
 """
 

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
 class JsonCodec:
-    """Bodies of HTTP in the journal: they are JSON already. What nobody reads is known when a call was served."""
+    """Bodies of HTTP in the journal: they are JSON already. Unknown fields are known after a call was served."""
 
     def request(self, body: bytes) -> Any:
         if is_deeper(body, WALKED_MAX):  # as one that was refused may be

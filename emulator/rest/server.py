@@ -84,7 +84,7 @@ class Rest:
 
     async def _not_found(self, request: StarletteRequest, error: HTTPException) -> Response:
         unknown = _unknown(request.method, raw_path(request.scope))
-        # OpenAI's clients try a 5xx again unless they are told not to.
+        # OpenAI's clients try a 5xx again unless a header says not to.
         more = [(b"x-should-retry", b"false")] if unknown.kind is Kind.NOT_EMULATED else []
         return self._unmatched(request.scope, unknown, *more)
 
@@ -97,7 +97,7 @@ class Rest:
         return self._unmatched(request.scope, error)
 
     async def _gone(self, request: StarletteRequest, gone: CallerGone) -> None:
-        """Answer nobody. Where there is no connection to drop, the caller has to learn of it otherwise."""
+        """Send no response. Without a connection to drop, raise the error to the caller."""
         if isinstance(gone, Dropped) and transport_of(request.scope) is None:
             raise ConnectionResetError(NO_CONNECTION) from None
 
@@ -128,7 +128,7 @@ class Rest:
         return response
 
     def _note(self, call: Call, route: Route, request: Request, response: Response) -> None:
-        """Tell the journal what came and what was answered, and the client which fields nobody read."""
+        """Record the request and response in the journal, and warn the client of unknown fields."""
         envelope = call.envelope
         envelope.body_bytes = request.received_bytes
         if request.received and not isinstance(route.read, FromStream):

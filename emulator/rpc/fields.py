@@ -249,7 +249,7 @@ class OneOf:
     shapes: Mapping[str, tuple[str, Codec]] = field(hash=False)  # by type: the field and its members
 
     def to_json(self, value: Message) -> Json:
-        """The object; a field nobody knows gives an empty one."""
+        """The object; an unknown field gives an empty one."""
         name = value.WhichOneof(self.oneof)
         for type, (each, codec) in self.shapes.items():
             if each == name:

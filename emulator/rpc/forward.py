@@ -83,7 +83,7 @@ class Passed(msgspec.Struct):
 
 
 class Switchboard(Protocol):
-    """What decides about calls, and is told of them when they end; called in the threads of the calls."""
+    """What decides about calls, and is notified when they end; called in the threads of the calls."""
 
     def route(self, call: Passed) -> Route | Refusal: ...
 

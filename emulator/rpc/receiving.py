@@ -2,8 +2,8 @@
 
 The size of a message is known only when it is there, decompressed: 25 KiB on the wire may be 25 MiB. So a message is
 not asked for while too many bytes wait to be worked off, nor while too many others were asked for a moment ago. A
-client that has not sent its message after that moment is waited for without being counted: stalled clients hold nobody
-up. Nobody waits longer than a second, whatever the others do: a planned fault may slow an upload down for long.
+client that has not sent its message after that moment is waited for without being counted: stalled clients block no
+others. No call waits longer than a second, whatever the others do: a planned fault may slow an upload down for long.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Receiving:
         self._changed = threading.Condition()
 
     def begin(self) -> object:
-        """Wait until there is room, and begin to receive a message; what is returned stands for this receive."""
+        """Wait for a free slot, and begin to receive a message; what is returned stands for this receive."""
         receive, end = object(), monotonic_ms() + WAIT_SECONDS * 1000
         with self._changed:
             while (now := monotonic_ms()) < end and (wait_ms := self._wait_ms(now, end)) > 0:
@@ -49,7 +49,7 @@ class Receiving:
             self._changed.notify_all()
 
     def _wait_ms(self, now: float, end: float) -> float:
-        """How long at most to wait before looking again; 0 or less where there is room."""
+        """How long at most to wait before looking again; 0 or less if a slot is free."""
         if self._bytes >= self._bytes_max:
             return end - now
         moment_ago = now - MOMENT_SECONDS * 1000

@@ -52,7 +52,7 @@ def optional(message: Message, field: str) -> Any:
 
 
 def choice(name: str, table: dict[int, Any], number: int) -> Any:
-    """What an enum's number stands for. Enums are open on the wire, so a number may be one nobody knows."""
+    """What an enum's number stands for. Enums are open on the wire, so a number may be unknown."""
     if number not in table:
         raise invalid(f"Invalid {name}: {number} is not one of the known values.", rule="protobuf", param=name)
     return table[number]

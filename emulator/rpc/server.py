@@ -35,7 +35,7 @@ Decisions
   descriptor, and messages go in and out as bytes, so that the pipeline decides when to decode (a call with a wrong key
   is refused before that).
 - To grpcio every method streams its requests. On the wire a unary one is no different, and the wait for its one
-  message then happens in our code: a call whose message never comes can be told from one that works.
+  message then happens in our code: a call whose message never comes can be distinguished from one that works.
 - A large message is decoded in another thread, or it would hold up the loop.
 - xai-sdk may send `UploadFile` without a key on a connection whose other calls have one, so the team last seen on each
   connection is remembered, for a bounded number of connections.
@@ -84,7 +84,7 @@ STREAMS_MAX = 4096  # that run or queue
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
-    # Behind a socket of this machine nothing is gained by looking for room to receive ahead, but megabytes are used.
+    # Behind a socket of this machine probing the bandwidth gains nothing, but uses megabytes.
     ("grpc.http2.bdp_probe", 0),
     # xai-sdk pings every 30 s, calls or not; a default server would call that too many and hang up
     ("grpc.keepalive_permit_without_calls", 1),
@@ -295,7 +295,7 @@ class RpcServer:
         return f"{INFERENCE_KEY}@{self._last_team.get(peer, DEFAULT_TEAM)}" if method.keyless else None
 
     async def _answer(self, call: Call, method: Method) -> bytes:
-        """The answer of a call, of which the journal is told."""
+        """The response of a call, which is recorded in the journal."""
         raw = encode_message(call, method.write(await self._perform(call)))
         self._world.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
         return raw

@@ -12,7 +12,7 @@ from emulator.core.version import VERSION
 from emulator.operations.base import Call
 from emulator.rpc.requests import Message, parse
 
-DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that are told more than 8 KiB may drop the whole answer
+DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that get more than 8 KiB may drop the whole response
 
 
 def abort(context: grpc.ServicerContext, code: str, details: str) -> NoReturn:

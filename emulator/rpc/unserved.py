@@ -1,4 +1,4 @@
-"""Calls of methods that nobody serves: UNIMPLEMENTED with the reason in words, and a note in the journal."""
+"""Calls of methods that are not served: UNIMPLEMENTED with the reason in words, and a note in the journal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Unserved:
 
 
 def refusal(full_name: str) -> ApiError:
-    """Say why a method is not served: the real service has it, or nobody does."""
+    """Say why a method is not served: the real service has it, or no service does."""
     service, _, name = full_name[:NAME_CHARS_MAX].rpartition("/")
     reason = NOT_EMULATED.get(full_name) or NOT_EMULATED.get(service)
     if reason is not None:

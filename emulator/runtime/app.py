@@ -369,7 +369,7 @@ class Emulator:
         self._run(configure())
 
     def reset(self, team: str = DEFAULT_TEAM) -> None:
-        """Forget everything a team has, and set its clock back."""
+        """Remove everything a team has, and set its clock back."""
         world = self._running().world
 
         async def reset() -> None:

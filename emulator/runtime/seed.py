@@ -129,7 +129,7 @@ class Seed:
     async def _grow(self, root: SeedRoot) -> None:
         """Fill a team for each part of the file, and keep it."""
         self._give_keys(root.keys)
-        mode, self._world.auth_mode = self._world.auth_mode, AuthMode.OPEN  # nobody else can call yet
+        mode, self._world.auth_mode = self._world.auth_mode, AuthMode.OPEN  # no client can call yet
         try:
             self._snapshots[None], self._settings[None] = await self._fill(root, ""), root.settings
             for name, part in root.teams.items():

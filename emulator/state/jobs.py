@@ -33,7 +33,7 @@ class JobQueue:
         self._runner = runner
 
     def add(self, team: Team, kind: str, subject: str, due_at: Instant | None, *, careful: int = 0) -> None:
-        """Plan something for later; None waits until somebody releases it."""
+        """Plan something for later; None waits until it is released."""
         if not team.kept:
             self._teams.keep(team)
         self._store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)

@@ -166,7 +166,7 @@ class Settings(msgspec.Struct, frozen=True):
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
     port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
     data_dir: Path | None = _setting(None, _path, "DIR", "keep state in DIR; without it state is in memory")
-    seed: Path | None = _setting(None, _path, "FILE", "what a new team has at first: YAML, JSON or a snapshot")
+    seed: Path | None = _setting(None, _path, "FILE", "initial state of new teams: YAML, JSON or a snapshot")
     limits: Mapping[str, int | None] = _setting(
         {},
         _limit,
@@ -188,7 +188,7 @@ class Settings(msgspec.Struct, frozen=True):
     )
     auth: str = _setting("shape", _one_of(*(m.value for m in AuthMode)), "MODE", "shape, strict or open")
     keys: tuple[Key, ...] = _setting(
-        (), _key, "KEY=PLANE[:PERMISSION,…]", "a key that is known; may be repeated", repeat=True
+        (), _key, "KEY=PLANE[:PERMISSION,…]", "accept this key; may be repeated", repeat=True
     )
     indexing: str = _setting(
         "instant", _one_of(*SPEEDS), "SPEED", "how fast documents are indexed: " + ", ".join(SPEEDS), per_team=True
@@ -209,7 +209,7 @@ class Settings(msgspec.Struct, frozen=True):
         "stand-in",
         _non_empty,
         "EMBEDDER",
-        "what makes vectors for search: stand-in, MODULE:FUNCTION or the URL of an /embeddings path as OpenAI's",
+        "source of search vectors: stand-in, MODULE:FUNCTION or the URL of an /embeddings path as OpenAI's",
         per_team=True,
         built_in=("stand-in",),
     )
@@ -225,8 +225,8 @@ class Settings(msgspec.Struct, frozen=True):
         None,
         _token,
         "TOKEN",
-        "what calls of the control API and its console must carry; when --host lets other machines in, it is made up "
-        "and printed if it is not given",
+        "token that calls of the control API and its console must send; generated and printed if --host allows "
+        "other machines and none is given",
     )
     allow_hosts: tuple[str, ...] = _setting(
         (),
@@ -247,7 +247,7 @@ class Settings(msgspec.Struct, frozen=True):
         "messages",
         _one_of("quiet", "messages", "requests"),
         "WHAT",
-        "what to print on stderr: quiet (problems alone), messages, or requests too, a line for each",
+        "what to print on stderr: quiet (only problems), messages, or requests (one line each, too)",
     )
     log_format: str = _setting("text", _one_of("text", "json"), "FORMAT", "text or json, on stderr")
 

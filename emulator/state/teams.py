@@ -131,7 +131,7 @@ class Teams:
     def keep(self, team: Team) -> None:
         """Let a team last. Called before anything is written for it; raises OSError where that cannot be.
 
-        A transaction that is rolled back takes the row with it; the next call of this makes it anew.
+        A transaction that is rolled back takes the row with it; the next call of this creates it again.
         """
         if team.unreadable is not None:
             raise team.unreadable
@@ -247,7 +247,7 @@ class Teams:
         self._changed(team.name)
 
     def delete(self, team: Team) -> dict[str, int]:
-        """Forget a team; how many things of each kind went. A call with its key makes it anew."""
+        """Delete a team; return the number of removed objects by kind. A call with its key creates it again."""
         with self._store.transaction():
             counts = self._store.clear(team.name)
             self._store.teams.delete(team.name)

@@ -35,4 +35,4 @@ class World:
     log: Callable[[str], None]  # writes a line to the terminal
     control_token: str | None = None  # what calls of the control plane must carry, if anything
     readers: Readers = field(default_factory=Readers)
-    real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was told
+    real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was warned

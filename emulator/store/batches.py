@@ -23,7 +23,7 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Medium(msgspec.Struct, frozen=True):
-    """A picture or film behind a signed URL."""
+    """A image or video behind a signed URL."""
 
     token: str
     name: str
@@ -130,7 +130,7 @@ class Batches:
     # --- media
 
     def insert_medium(self, team: str, batch_id: str, medium: Medium) -> None:
-        """Keep a picture or film."""
+        """Keep a image or video."""
         self._db.write(
             "INSERT INTO batch_media VALUES (?, ?, ?, ?, ?, ?, ?)",
             (

@@ -1,6 +1,6 @@
 """The bytes of files: each blob is a file of its own, written under a temporary name and then renamed.
 
-What somebody reads is never written again, so that snapshots can share it by hard links. Only a file that is uploaded
+What may be read is never written again, so that snapshots can share it by hard links. Only a file that is uploaded
 in chunks grows in place, until it is read: `blob_writers` tells how.
 
 Order of an upload: write `*.part`, rename, one transaction, commit, reply. A process that dies before the commit leaves
@@ -78,7 +78,7 @@ def _pieces(file: FileIO, start: int, stop: int) -> Iterator[bytes]:
 
 
 async def _written(writer: BlobWriter, *sources: tuple[FileIO, int]) -> BlobWriter:
-    """Write the first bytes of files, as many as told of each; others have their turn between two pieces."""
+    """Write the first bytes of files, as many as given of each; others have their turn between two pieces."""
     try:
         for file, size in sources:
             for piece in _pieces(file, 0, size):
@@ -200,7 +200,7 @@ class Blobs:
     def remove(self, names: Iterable[str]) -> None:
         """Remove blobs; one that is missing already is no error. Many are removed in a thread, after the return.
 
-        Nobody owns them any more: what is still there when the process ends is swept by the next one.
+        They have no owner any more: what is still there when the process ends is swept by the next one.
         """
         names = list(names)
         self._growing.share_all(set(names))  # nothing is appended to them any more

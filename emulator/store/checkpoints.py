@@ -34,7 +34,7 @@ class Checkpoints:
             self._running = self._thread.submit(self._run)
 
     def _run(self) -> None:
-        with suppress(sqlite3.Error):  # what finds no room, say, stays in the log and is carried over later
+        with suppress(sqlite3.Error):  # what does not fit on the disk, say, stays in the log and is carried over later
             if self._connection is None:
                 self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
                 self._connection.execute("PRAGMA synchronous=NORMAL")

@@ -49,7 +49,7 @@ _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
 def told(error: Exception) -> Exception:
-    """An error as the rest of the house knows it, where no SQL is known: one of the disk as an OSError."""
+    """Map sqlite3 errors to OSError so that callers stay storage-agnostic."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
         return OSError(errno.EIO, "database disk image is malformed")
@@ -153,7 +153,7 @@ class Database:
             self._execute("ROLLBACK")
 
     def _told(self, error: Exception) -> Exception:
-        """The error as `told` says it; if it is that the database is locked, nobody waits for that a second time."""
+        """Return the translated error; after a locked database, later calls do not wait for it again."""
         told_error = told(error)
         if isinstance(told_error, OSError) and told_error.errno == errno.EBUSY and not self._is_locked:
             self._wait_for_locks(0)

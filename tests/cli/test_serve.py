@@ -54,7 +54,7 @@ def test_one_line_on_stdout_and_the_rest_on_stderr(log_format: str) -> None:
 
 
 def test_a_bad_seed_ends_with_code_2(tmp_path: object) -> None:
-    """One line, and nobody listens."""
+    """One line, and the port stays free."""
     path = f"{tmp_path}/none.yaml"
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)

@@ -303,7 +303,7 @@ def test_limits_and_evidence_name_every_row(run: Any) -> None:
 
 
 def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A setting nobody knows, a proxy in the way, a directory in use: each is bad, and makes the code 1."""
+    """An unknown setting, a proxy in the way, a directory in use: each is bad, and makes the code 1."""
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XAI_API_KEY", "xai-" + "a" * 80)
@@ -364,7 +364,7 @@ def test_windows_is_refused_in_one_sentence(run: Any, monkeypatch: pytest.Monkey
 
 
 def test_exec_runs_a_command_against_an_emulator_of_its_own() -> None:
-    """The command finds it by its environment; its code is handed on; afterwards nobody listens."""
+    """The command finds it by its environment; its code is handed on; afterwards the port is free."""
     script = (
         "import os, urllib.request as r; url = os.environ['OPENAI_BASE_URL']; "
         "q = r.Request(url + '/files', headers={'authorization': 'Bearer ' + os.environ['OPENAI_API_KEY']}); "

@@ -141,7 +141,7 @@ def test_text_colours_have_enough_contrast(furnished: Console, colours: str) -> 
 
 
 def test_colour_scheme_choice_is_kept(furnished: Console) -> None:
-    """Light and dark follow the system until somebody chooses, and the choice is kept."""
+    """Light and dark follow the system until the user chooses, and the choice is kept."""
     page = visit(furnished, "files")
     page.emulate_media(color_scheme="dark")
     for wanted, scheme in (("light", "light"), ("dark", "dark"), ("system", "light dark")):

@@ -85,7 +85,7 @@ def test_look_into_a_file_make_it_public_and_delete_it(console: Console) -> None
 
 
 def test_sizes_of_chunks_are_asked_where_they_count(console: Console) -> None:
-    """Under the default they would be read by nobody, so they are not shown."""
+    """Under the default they have no effect, so they are not shown."""
     page = console.open("collections")
     page.get_by_role("button", name="New collection").click()
     size = page.get_by_label("Size of a chunk")

@@ -40,7 +40,7 @@ def test_evidence_page_matches_published_record() -> None:
 
 
 def test_published_case_has_passed_with_a_client() -> None:
-    """No case is published that nobody has seen to pass."""
+    """No case is published that has never passed."""
     assert [id for id, case in PUBLISHED["cases"].items() if not case["passed_with"]] == []
 
 

@@ -139,7 +139,7 @@ def test_known_failures_decide_exit_code(judged: Emulator, tmp_path: Path, liste
 def test_known_failure_that_fails_is_reported_and_passes_run(tmp_path: Path) -> None:
     """A known failure that fails is told as such, and does not fail the run."""
     known = tmp_path / "known.toml"
-    known.write_text('[[case]]\nid = "files.upload.expiry-after-file"\nreason = "to be mended"\n')
+    known.write_text('[[case]]\nid = "files.upload.expiry-after-file"\nreason = "to be fixed"\n')
     mutant = next(each for each in read_mutants() if each.found_by == "files.upload.expiry-after-file")
     run = run_kit(
         *("--clients=httpx", "--features=files", "-k", "files.upload.expiry-after or files.upload.empty"),
@@ -148,7 +148,7 @@ def test_known_failure_that_fails_is_reported_and_passes_run(tmp_path: Path) -> 
         record=tmp_path / "record.json",
     )
     assert run.code == 0, run.output
-    assert "to be mended: the status is 200, not 400 (known to fail)" in run.output
+    assert "to be fixed: the status is 200, not 400 (known to fail)" in run.output
 
 
 # --- manners: for servers that are not ours

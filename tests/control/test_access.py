@@ -67,7 +67,7 @@ def test_call_with_the_token_is_served(guarded: Emulator) -> None:
 
 
 def test_unknown_path_without_the_token_returns_401(guarded: Emulator) -> None:
-    """Nobody learns what there is."""
+    """Nothing is revealed about existing objects."""
     assert httpx.get(f"{guarded.url}{PREFIX}/nope").status_code == 401
     assert httpx.get(f"{guarded.url}{PREFIX}/nope", headers=BEARER).status_code == 404
 
@@ -86,7 +86,7 @@ def test_v1_needs_no_control_token(guarded: Emulator) -> None:
 
 
 def test_loopback_needs_no_token(emulator: Emulator) -> None:
-    """Nobody else can call; a token that is sent all the same does no harm."""
+    """No other machine can call; a token that is sent all the same does no harm."""
     assert emulator.control_token is None
     assert httpx.get(f"{emulator.url}{PREFIX}/clock", headers=BEARER).status_code == 200
     assert httpx.get(f"{emulator.url}{PREFIX}/?token=x").status_code == 200

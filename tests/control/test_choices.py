@@ -1,4 +1,4 @@
-"""Over the network nobody can name code, files or servers: the control plane chooses among what was given."""
+"""Over the network no caller can name code, files or servers: the control plane chooses among what was given."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def control_of(emulator: Emulator) -> httpx.Client:
 def test_control_plane_refuses_a_setting_that_names_code(control: httpx.Client, name: str, value: str) -> None:
     """For a team that is there and for a new one: 403, and nothing changes. The refusal names the flag that allows it.
 
-    It is the same for a file that is there and for one that is not, so nobody learns which files exist.
+    It is the same for a file that is there and for one that is not, so no caller learns which files exist.
     """
     changed = control.patch("/teams/default", json={"profile": "strict", name: value})
     made = control.post("/teams", json={"name": "new", name: value})
@@ -139,7 +139,7 @@ def test_bad_allow_refuses_to_start(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["embedder=nope:f", "responder=canned:/nowhere", "embedder=word"])
 def test_allowed_value_that_cannot_be_used_refuses_to_start(value: str) -> None:
-    """At once, not when somebody chooses it."""
+    """At once, not when it is chosen."""
     with pytest.raises(ValueError, match=r"allow (embedder|responder)"), Emulator(allow=[value]):
         pass
 

@@ -152,7 +152,7 @@ def test_start_removes_links_of_no_snapshot_only(directory: Path) -> None:
 
 
 def test_links_stay_while_a_snapshot_cannot_be_read(directory: Path) -> None:
-    """Mended, it may need them."""
+    """After a repair it may need them."""
     with Emulator(data_dir=directory) as emulator, httpx.Client(base_url=emulator.url) as client:
         client.post("/v1/files", files={"file": ("a", b"kept")}, headers={"authorization": "Bearer k"})
         client.post("/_emulator/snapshots", json={"name": "one"}).raise_for_status()

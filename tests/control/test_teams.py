@@ -98,7 +98,7 @@ def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) 
 
 
 def test_a_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emulator: Emulator) -> None:
-    """With its snapshots; the next call with its key makes it anew."""
+    """With its snapshots; the next call with its key creates it again."""
     with as_team(emulator, "d") as rest:
         rest.post("/files", files={"file": ("a.txt", b"a")})
         control.post("/snapshots?team=d", json={"name": "s"})
@@ -156,7 +156,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_change_of_team_that_has_nothing_makes_it_last(control: httpx.Client, emulator: Emulator, name: str) -> None:
-    """Whoever configures a team before its first call finds it so, however many strangers call in between."""
+    """Whoever configures a team before its first call finds it so, however many unknown teams call in between."""
     method, path, body = CHANGES[name]
     team = f"changed-{name}"
     with as_team(emulator, team) as rest:

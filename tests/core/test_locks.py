@@ -89,7 +89,7 @@ def test_lock_where_directories_cannot_be_locked_uses_file(tmp_path: Path, monke
 
 
 def test_lock_through_symbolic_link_is_refused(tmp_path: Path) -> None:
-    """The file that it leads to is somebody else's."""
+    """The file that it leads to is not the emulator's."""
     (tmp_path / "lock").symlink_to(tmp_path / "other")
     with pytest.raises(OSError, match="symbolic links"):
         DirectoryLock(tmp_path)
@@ -190,7 +190,7 @@ def test_removal_while_a_file_disappears_removes_the_rest(elsewhere: Path, monke
 
 
 def test_removal_keeps_what_emulator_did_not_make(elsewhere: Path) -> None:
-    """A file that somebody put into a temporary directory stays, with the directory."""
+    """A file that a user put into a temporary directory stays, with the directory."""
     directory = TemporaryDirectory()
     (directory.path / "blobs").mkdir()
     (directory.path / "blobs" / f"xai-blob-{'0' * 32}.part").touch()

@@ -1,4 +1,4 @@
-"""Pictures and films: read here as their specifications describe them."""
+"""Images and videos: read here as their specifications describe them."""
 
 from __future__ import annotations
 

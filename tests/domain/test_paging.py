@@ -64,7 +64,7 @@ def test_what_is_no_token_is_refused(text: str) -> None:
 
 
 def forged(body: bytes, query: tuple[object, ...]) -> str:
-    """A token that somebody has made: how its checksum is made is no secret."""
+    """A forged token: how its checksum is made is no secret."""
     return base64.urlsafe_b64encode(paging._check(body, query) + body).rstrip(b"=").decode()
 
 

@@ -137,10 +137,10 @@ RECORDS = [
         (GroupBy(("team",), Aggregate.MIN_K, ("year",)), "ceg"),
         (GroupBy(("team",), Aggregate.MAX_K, ("year",)), "bcg"),
         (GroupBy(("team", "year")), "abcdefg"),
-        (GroupBy(("nobody has this",)), "a"),
-        (GroupBy(("nobody has this",), Aggregate.MIN_K, ("team", "year"), 2), "ae"),
-        (GroupBy(("nobody has this",), Aggregate.MAX_K, ("team", SCORE), 1), "d"),
-        (GroupBy(("nobody has this",), Aggregate.MAX_K, (SCORE, "team"), 1), "a"),
+        (GroupBy(("missing key",)), "a"),
+        (GroupBy(("missing key",), Aggregate.MIN_K, ("team", "year"), 2), "ae"),
+        (GroupBy(("missing key",), Aggregate.MAX_K, ("team", SCORE), 1), "d"),
+        (GroupBy(("missing key",), Aggregate.MAX_K, (SCORE, "team"), 1), "a"),
     ],
 )
 def test_the_best_of_each_group_stay_in_their_order(group_by: GroupBy, kept: str) -> None:
@@ -152,7 +152,7 @@ def test_the_best_of_each_group_stay_in_their_order(group_by: GroupBy, kept: str
 def test_of_equal_values_the_better_match_stays(aggregate: Aggregate) -> None:
     """Also where the spelling differs; and what only begins with a number is a text, which comes after numbers."""
     records = [Record("a", {"n": "7 x"}), Record("b", {"n": "5"}), Record("c", {"n": "5.0"}), Record("d", {})]
-    by_n = GroupBy(("nobody has this",), aggregate, ("n",))
+    by_n = GroupBy(("missing key",), aggregate, ("n",))
     assert [[record.name for record in grouped(records, replace(by_n, k=k))] for k in (1, 2, 3)] == [
         ["b"],
         ["b", "c"],

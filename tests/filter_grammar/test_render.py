@@ -1,4 +1,4 @@
-"""How a filter is written when nobody has written it."""
+"""How a filter is rendered from its tree."""
 
 import pytest
 

@@ -25,7 +25,7 @@ def client(emulator: Emulator) -> Iterator[TestClient]:
 
 @pytest.fixture
 def mounted(emulator: Emulator) -> Iterator[TestClient]:
-    """A client of somebody's application in which the emulator is mounted at `/xai`."""
+    """A client of a user's application in which the emulator is mounted at `/xai`."""
 
     async def hello(request: object) -> PlainTextResponse:
         return PlainTextResponse("hello")

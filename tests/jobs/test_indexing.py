@@ -174,13 +174,13 @@ def test_an_embedder_that_fails_fails_the_document() -> None:
 
     def embedder(texts: list[str]) -> list[list[float]]:
         if broken:
-            raise ConnectionError("nobody answers \ud800")  # half a character cannot be kept
+            raise ConnectionError("no answer \ud800")  # half a character cannot be kept
         return [[1.0, 0.0] for _ in texts]
 
     with place(embedder=embedder) as here:
         id = here.add()
         assert here.progress(id) == ("FAILED", 0, "0")
-        assert "nobody answers" in here.document(id)["error_message"]
+        assert "no answer" in here.document(id)["error_message"]
         assert here.found(id) == 0
         broken = False
         here.management.patch(f"{here.collection}/documents/{id}")
@@ -188,7 +188,7 @@ def test_an_embedder_that_fails_fails_the_document() -> None:
 
 
 def test_a_defect_is_a_failure_with_a_log_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error nobody foresaw ends the document as FAILED, never as one that waits for ever."""
+    """An unexpected error ends the document as FAILED, never as one that waits for ever."""
 
     def cut(*arguments: Any) -> Any:
         raise ZeroDivisionError("inside")

@@ -27,7 +27,7 @@ def test_what_a_call_met_is_told_in_one_line_each(world: World) -> None:
 def test_calls_share_nothing(world: World) -> None:
     """What one has met or was warned of, another has not."""
     calls = [
-        Call(OPERATIONS["files.get"], "grpc", None, "", read=None)  # type: ignore[arg-type]  # nobody reads it
+        Call(OPERATIONS["files.get"], "grpc", None, "", read=None)  # type: ignore[arg-type]  # it is not read
         for _ in range(2)
     ]
     calls[0].warn("it is late")

@@ -44,7 +44,7 @@ async def get(world: World, collection: Collection, id: str) -> Document:
 
 
 async def test_a_value_is_free_the_moment_its_document_expires(world: World, collection: Collection) -> None:
-    """Although nobody has come yet to take the document away."""
+    """Although the document is not removed yet."""
     await add(world, collection, {"isbn": "1"}, expires_after=3600)
     other = AddDocument(collection.id, await uploaded(world), {"isbn": "1"})
     advance(world, 3599)

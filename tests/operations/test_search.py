@@ -196,7 +196,7 @@ async def test_page_number_is_the_page_of_a_pdf_and_0_elsewhere(world: World, pr
 
 
 async def test_what_has_expired_takes_no_place(world: World) -> None:
-    """The next best answers instead, although nobody has taken the document away yet."""
+    """The next best answers instead, although the document is not removed yet."""
     collection = (await run(world, "collections.create", CreateCollection("c"))).id
     best = await uploaded(world, "a.txt", b"fox", expires_after=3600)
     other = await uploaded(world, "b.txt", b"fox and hedge")
@@ -272,7 +272,7 @@ async def test_an_embedder_that_fails_is_not_there(
 async def test_what_has_no_effect_is_named(
     world: World, library: list[str], profile: str, asked: dict[str, Any], named: str | None
 ) -> None:
-    """Where the profile warns of what nobody reads."""
+    """The profile warns of unknown fields."""
     world.teams.get("default").configure(world.settings, {"profile": profile})
     call = call_of(world, "documents.search")
     await call.operation.run(world, call, SearchDocuments(QUERY, library, **asked))

@@ -16,7 +16,7 @@ from emulator.state.world import World
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    """The state of an emulator that nobody serves."""
+    """The state of an emulator that is not served."""
     world = build_world(Settings())
     yield world
     world.store.close()
@@ -33,7 +33,7 @@ def make_call(world: World) -> Callable[..., Call]:
         envelope: Envelope | None = None,
     ) -> Call:
         async def read(call: Call) -> Any:
-            raise AssertionError("nobody reads this call")
+            raise AssertionError("this call is not decoded")
 
         around = envelope or Envelope()
         call = Call(OPERATIONS[operation], transport, "key-of-a-test", "http://localhost", read, envelope=around)

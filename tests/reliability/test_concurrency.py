@@ -353,7 +353,7 @@ def test_clients_at_once_see_what_clients_in_turn_would(emulator: Emulator, prog
 
 
 def test_a_server_that_answers_too_early_is_found_out(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That can fail: the same rig and model notice a deletion that is answered before it is done."""
+    """The test can fail: the same harness detects a deletion that is answered before it is done."""
     delete = OPERATIONS["files.delete"]
 
     async def early(world: Any, call: Any, request: Any) -> Any:
@@ -426,13 +426,13 @@ NOT_LINEARIZABLE = {
 
 @pytest.mark.parametrize("history", NOT_LINEARIZABLE.values(), ids=NOT_LINEARIZABLE)
 def test_the_search_finds_no_order_where_there_is_none(history: list[Event]) -> None:
-    """Histories that no order explains, such as stale reads and lost updates, are told from the rest."""
+    """Histories that no order explains, such as stale reads and lost updates, are detected."""
     assert linearize(history, Model(), apply) is None
 
 
 @given(order=st.permutations(range(8)), stretch=st.lists(st.integers(0, 40), min_size=16, max_size=16))
 def test_the_search_finds_an_order_where_there_is_one(order: list[int], stretch: list[int]) -> None:
-    """Calls that happened one after the other, told as if they had taken longer and in any order: one is found."""
+    """Sequential calls, recorded as if they had overlapped and in any order: a valid order is found."""
     calls = [
         (Call("upload"), "a"),
         (Call("add_document", ("a", "1")), "ok"),

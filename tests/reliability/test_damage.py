@@ -224,7 +224,7 @@ def test_a_process_goes_on_when_its_database_breaks(used: Used, tmp_path: Path) 
 
 
 def test_jobs_wait_for_a_database_that_can_be_read(tmp_path: Path) -> None:
-    """Where it cannot be read which jobs are due, the rest is served; mended, the next start does them."""
+    """If the list of due jobs cannot be read, all else is served; after a repair, the next start runs them."""
     directory = tmp_path / "data"
     with Emulator(data_dir=directory, batches="realistic") as emulator:
         http = httpx.Client(base_url=emulator.url, headers=KEY)

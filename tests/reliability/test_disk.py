@@ -66,7 +66,7 @@ def fill(directory: Path) -> Path:
 def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
     """A full disk refuses what it cannot keep: HTTP 503 or `UNAVAILABLE` of the rule `disk`.
 
-    Reads go on, and with room again so does everything else.
+    Reads go on, and once there is free space again, so does everything else.
     """
     with (
         Served("--data-dir", small_disk) as served,
@@ -108,9 +108,9 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
 
 
 def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> None:
-    """A snapshot that finds no room leaves nothing, and neither does a copy of one that is to be fetched or sent.
+    """A snapshot without enough disk space leaves nothing behind, and neither does a copy that is fetched or sent.
 
-    A change of a team that is refused for want of room is not in force either, and a team that cannot be written is
+    A change of a team that is refused for lack of space does not take effect, and a team that cannot be written is
     not said to be there.
     """
     with (
@@ -177,7 +177,7 @@ def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_jobs_wait_for_room(small_disk: Path) -> None:
-    """A job that cannot be written is not lost: it is tried again, and done once there is room."""
+    """A job that cannot be written is not lost: it is retried, and done once there is free space."""
     flags = ("--data-dir", small_disk, "--batches", "manual")
     with Served(*flags) as served, httpx.Client(base_url=served.url, headers=KEY, timeout=PATIENCE_SECONDS) as http:
         batch = http.post("/v1/batches", json={"name": "b"}).json()["batch_id"]

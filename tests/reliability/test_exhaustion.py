@@ -28,7 +28,7 @@ class Gate:
 
     def __call__(self) -> None:
         self.waiting += 1
-        assert self._open.wait(PATIENCE_SECONDS), "nobody opened the gate"
+        assert self._open.wait(PATIENCE_SECONDS), "the gate was not opened"
 
     def open(self) -> None:
         self._open.set()

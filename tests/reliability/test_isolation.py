@@ -1,4 +1,4 @@
-"""Teams are strangers to each other: for every operation, and for what is kept of calls."""
+"""Teams are isolated to each other: for every operation, and for what is kept of calls."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
 
 @pytest.fixture(scope="module")
 def teams(emulator: Emulator) -> Iterator[tuple[Team, Team]]:
-    """Whose things are at stake, and the stranger."""
+    """The team whose objects are attacked, and another team."""
     with ExitStack() as stack:
         yield furnish(emulator, "owner", stack), furnish(emulator, "stranger", stack)
 
@@ -122,7 +122,7 @@ def anonymous(said: str, *ids: Ids) -> str:
 
 
 def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids]]:
-    """The ids of an attack, and those of a request for what is not there: each id is the owner's or the stranger's."""
+    """The ids of an attack, and those of a request for missing objects: each id is the owner's or the outsider's."""
     if {"token", "name"} & set(attempt.names()):
         return  # of these the token is the key, and whoever has it may read
     if "model_id" in attempt.names():
@@ -140,10 +140,10 @@ def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
 def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attempt: Attempt) -> None:
-    """Every operation, over every transport, with a stranger's key and each mixture of the owner's ids and its own.
+    """Every operation, over every transport, with another team's key and each mixture of both teams' ids.
 
-    It ends in the same words as for ids of nothing, and the owner's things are as they were. Only public content, whose
-    token is its key, is for everybody.
+    It fails with the same message as for unknown ids, and the owner's objects are unchanged. Only public content can be
+    read by all, with the token in its URL.
     """
     owner, stranger = teams
     http, rpc = (clients[attempt.is_management] for clients in (stranger.http, stranger.rpc))
@@ -161,7 +161,7 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management], ids=str)
 def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Attempt) -> None:
-    """Naming the owner's team in `team_id` beside the stranger's key is refused, or nothing of the owner comes back."""
+    """Naming the owner's team in `team_id` with another team's key is refused, or returns nothing of the owner's."""
     owner, stranger = teams
     team_id, before = owner.http[False].get("/v1/me").json()["team_id"], owner.everything()
     http = stranger.http[True]
@@ -173,7 +173,7 @@ def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Att
 
 
 def test_foreign_page_token_grants_no_access(teams: tuple[Team, Team]) -> None:
-    """The owner's page token in the stranger's hands leads to nothing of the owner's."""
+    """A page token of the owner gives another team nothing of the owner's."""
     owner, stranger = teams
     page = owner.http[False].get("/v1/files", params={"limit": 1}).json()
     said = stranger.http[False].get("/v1/files", params={"pagination_token": page["pagination_token"]}).text
@@ -184,7 +184,7 @@ def test_foreign_page_token_grants_no_access(teams: tuple[Team, Team]) -> None:
 
 
 def test_public_urls_cannot_be_guessed(teams: tuple[Team, Team]) -> None:
-    """Public URLs cannot be guessed: at least 128 bits, drawn from the server's seed, that tell nothing of the file.
+    """Public URLs cannot be guessed: at least 128 bits, drawn from the server's seed, that say nothing about the file.
 
     Another token, another name or a neighbour's token finds nothing.
     """
@@ -220,8 +220,8 @@ def images(team: Team, **body: Any) -> dict[str, Any]:
     return found
 
 
-def test_pictures_of_batches_are_the_team_s_own(teams: tuple[Team, Team]) -> None:
-    """The URL of a picture cannot be guessed, and a file that a batch stores belongs to its team alone."""
+def test_images_of_batches_belong_to_the_team(teams: tuple[Team, Team]) -> None:
+    """Image URLs cannot be guessed, and a file that a batch stores belongs to its team alone."""
     owner, stranger = teams
     options = {"storage_options": {"filename": "a.png", "public_url": True}}
     (picture,) = images(owner, **options)["response"]["image_generation"]["data"]
@@ -244,7 +244,7 @@ def test_pictures_of_batches_are_the_team_s_own(teams: tuple[Team, Team]) -> Non
 
 
 def test_a_batch_reads_no_file_of_another_team(teams: tuple[Team, Team]) -> None:
-    """A request that names a file of the owner fails as one that names a file of nobody."""
+    """A request that names a file of another team fails as one that names an unknown file."""
     owner, stranger = teams
     said = [
         images(stranger, image={"file_id": id})["error"].replace(id, "<file>")
@@ -283,7 +283,7 @@ def use_everything(url: str, target: str, text: str) -> None:
 
 
 def test_no_logger_has_a_key_or_content(caplog: pytest.LogCaptureFixture) -> None:
-    """Nor do the loggers of the libraries tell a key or content, from DEBUG on."""
+    """Library loggers print no key and no content, at DEBUG level too."""
     caplog.set_level(logging.DEBUG)
     with Emulator(auth="open") as emulator:
         use_everything(emulator.url, emulator.grpc_target, "canary-content-91aa " * 50)

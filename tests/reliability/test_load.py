@@ -80,7 +80,7 @@ def assert_answered(transports: dict[str, Measured]) -> None:
 
 
 def kept(directory: Path) -> dict[str, int]:
-    """How much there is in a data directory that nobody uses any more."""
+    """How much there is in a data directory that is no longer used."""
     with closing(sqlite3.connect(directory / "emulator.sqlite")) as connection:
         counts = {
             table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])

@@ -56,8 +56,8 @@ def answer(client: socket.socket) -> bytes:
     return said
 
 
-def test_half_open_uploads_hold_nobody_up(served: Served, tmp_path: Path) -> None:
-    """150 uploads that stand still keep nobody waiting, over either transport, and are whole in the end."""
+def test_stalled_uploads_delay_no_other_call(served: Served, tmp_path: Path) -> None:
+    """150 stalled uploads delay no other call, over either transport, and are complete in the end."""
     with ExitStack() as stack:
         slow = [connected(served, stack) for _ in range(HALF_OPEN)]
         for client in slow:
@@ -79,7 +79,7 @@ STALLED_STREAMS = 300  # of each kind: far more than there are threads for strea
 
 
 def test_stalled_streams_hold_up_no_other_calls(served: Served, tmp_path: Path) -> None:
-    """300 gRPC uploads that stand still and 300 downloads that nobody reads keep no other call waiting, and when their
+    """300 stalled gRPC uploads and 300 unread downloads delay no other call, and when their
     clients have left, new uploads and downloads are served.
     """
     ended = threading.Event()
@@ -123,7 +123,7 @@ def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:
         assert http.get(f"/v1/files/{file['id']}/content").content == b"slow"
 
 
-def test_a_client_that_vanishes_leaves_nothing(served: Served, tmp_path: Path) -> None:
+def test_client_that_disconnects_leaves_nothing(served: Served, tmp_path: Path) -> None:
     """A client that disconnects during an upload, by FIN or RST, over either transport, leaves no file and no bytes."""
     with ExitStack() as stack:
         for reset in (False, True):
@@ -164,7 +164,7 @@ def many_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_idle_connections_cost_nobody_anything(served: Served, many_descriptors: None) -> None:
+def test_idle_connections_delay_no_other_call(served: Served, many_descriptors: None) -> None:
     """A thousand idle connections and two hundred of gRPC at once: each stays usable, others are served, and in the end
     all descriptors are given back.
     """

@@ -16,7 +16,7 @@ from tests.rpc.client import Rpc, data, init, message
 from tests.serving import KEY, PATIENCE_SECONDS, Served, until
 
 EACH = 20  # connections of each kind
-CALLS = 50  # that are journalled while nobody reads the event streams
+CALLS = 50  # that are journalled while the event streams are unread
 
 WATCH = b"GET /_emulator/requests/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPLOAD = (
@@ -41,7 +41,7 @@ def connect(served: Served, stack: ExitStack, sends: bytes, answer: bytes = b"")
 def test_process_with_open_connections_of_every_kind_ends() -> None:
     """SIGTERM ends the process with open event streams, half uploads, idle connections and gRPC streams: exit code 0.
 
-    Twenty of each; nobody reads the event streams, some of whose listeners have left with events still to come.
+    Twenty of each; the event streams are unread, and some listeners have left with events still to come.
     """
     with Served() as served, ExitStack() as stack, ExitStack() as leaving:
         for _ in range(EACH):

@@ -137,7 +137,7 @@ def test_a_fault_is_where_it_is(case: tuple[str, str, int]) -> None:
 
 @given(BODY, st.data())
 def test_a_body_that_fits_is_taken(body: dict[str, Any], data: st.DataObject) -> None:
-    """However it is written; members that nobody reads are ignored."""
+    """However it is written; unknown members are ignored."""
     written = Written()
     data.draw(st.composite(lambda draw: written.write(body, draw))())
     assert serde_errors.decode(written.text.encode(), Body, DOCUMENTED).name == body["name"]

@@ -133,7 +133,7 @@ def test_stalled_downloads_are_cancelled_when_others_queue(running: tuple[Emulat
 
 
 def test_a_stalled_stream_is_left_alone_while_threads_are_free(running: tuple[Emulator, Rpc], setting: Setting) -> None:
-    """However long it stalls, as somebody with a debugger does: it ends well."""
+    """However long it stalls, as a client in a debugger does: it ends well."""
     setting(STREAM_THREADS=2, STREAM_PATIENCE_SECONDS=0, RECEIVE_SECONDS=0, CHECK_SECONDS=0.01)
     emulator, rpc = running
     with stalled(rpc, 1) as ((call,), go_on):

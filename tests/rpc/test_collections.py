@@ -104,7 +104,7 @@ def test_a_refusal_that_quotes_much_arrives(call: Stub, letter: str) -> None:
 
 @pytest.mark.parametrize("field", ["order", "sort_by"])
 def test_an_unknown_order_is_refused(call: Stub, field: str) -> None:
-    """Enums are open on the wire: a number that nobody knows is refused by the name of its field."""
+    """Enums are open on the wire: an unknown number is refused by the name of its field."""
     id = call("CreateCollection", collection_name="a").collection_id
     for name, more in (("ListCollections", {}), ("ListDocuments", {"collection_id": id})):
         assert refused(lambda name=name, more=more: call(name, **more, **{field: 9}))[1].startswith(f"Invalid {field}")

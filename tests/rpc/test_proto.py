@@ -120,7 +120,7 @@ def spoken(facts: dict[str, Any]) -> set[str]:
     ("folder", "target"), [(proto.FOLDER, proto.COMMITTED), (proto.INFRASTRUCTURE_FOLDER, proto.INFRASTRUCTURE)]
 )
 def test_the_committed_descriptors_are_what_the_sources_compile_to(folder: Path, target: Path, tmp_path: Path) -> None:
-    """Nobody edits a .proto file without compiling it."""
+    """Every .proto file is compiled after its last change."""
     proto.compile_to(tmp_path / "fresh", folder)
     fresh, committed = read_set(tmp_path / "fresh"), read_set(target)
     assert list(fresh) == list(committed)

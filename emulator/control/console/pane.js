@@ -2,7 +2,7 @@
 
 import { replace } from "./dom.js";
 
-/** Shows one row of a list in a pane. Where there is no room for both, the pane takes the place of the list. */
+/** Shows one row of a list in a pane. On narrow screens the pane replaces the list. */
 export function sidePane(outlet, list, side) {
   let scrolled = null; // where the page was when the pane took the place of the list
 

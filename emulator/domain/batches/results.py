@@ -44,7 +44,7 @@ def _chat_result(request: ModelRequest, said: Any, id: str, created: int) -> Jso
     return completion_json(answer_of(request, said, id=id, created=created))
 
 
-# --- pictures and films
+# --- images and videos
 
 
 def _image_result(request: ModelRequest, said: Any, id: str, created: int) -> Json:

@@ -1,4 +1,4 @@
-"""The pictures and films of results: made here, behind a signed URL, and kept as files where a request asks so."""
+"""The images and videos of results: made here, behind a signed URL, and kept as files where a request asks so."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ SECOND = 1_000_000  # microseconds
 
 
 class CreateCompletion(msgspec.Struct, frozen=True):
-    """A conversation to be answered. A deferred one is never streamed (assumed: nobody recorded both)."""
+    """A conversation to be answered. A deferred one is never streamed (assumed: no recording has both)."""
 
     request: ModelRequest
     stream: bool = False

@@ -1,4 +1,4 @@
-"""Pictures and films as messages and as JSON: the requests, and the responses."""
+"""Images and videos as messages and as JSON: the requests, and the responses."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _IMAGE = Shape(
 
 
 def _image_to_message(image: Any) -> Message:
-    """xai-sdk shows no picture that does not say that it respects moderation, and decodes none but data URLs."""
+    """xai-sdk shows no image that does not say that it respects moderation, and decodes none but data URLs."""
     found = {"respect_moderation": True, **image}
     if isinstance(image.get("b64_json"), str):
         found["base64"] = f"data:{image.get('mime_type') or 'image/png'};base64,{image['b64_json']}"

@@ -31,7 +31,7 @@ _REQUESTS: dict[RequestKind, tuple[str, Shape]] = {
     RequestKind.VIDEO_GENERATION: ("video_request", VIDEO_REQUEST),
     RequestKind.VIDEO_EXTENSION: ("video_extension_request", EXTENSION_REQUEST),
 }
-# The kind that a field stands for; a picture to start from makes an image request an edit.
+# The kind that a field stands for; an input image makes an image request an edit.
 _KINDS = {
     "completion_request": RequestKind.CHAT,
     "image_request": RequestKind.IMAGE_GENERATION,

@@ -19,7 +19,7 @@ def _pdf(data: bytes, bounds: Bounds) -> Extracted:
         raise ExtractionError("The PDF is protected by a password.")
     extracted = paged((page.extract_text() for page in reader.pages), bounds)
     if not extracted.text.strip():
-        raise ExtractionError("The PDF has no text, at most pictures of it; the emulator does not read those.")
+        raise ExtractionError("The PDF has no text, at most images; the emulator has no OCR.")
     return extracted
 
 

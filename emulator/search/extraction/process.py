@@ -46,7 +46,7 @@ def _limit(bounds: Bounds) -> None:
         import resource
     except ImportError:  # Windows has no such limits: the time-out alone holds there
         return
-    # Processor time ends it also when nobody waits any more; a second later, so that the time-out is what users see.
+    # Processor time ends it also when no caller waits any more; a second later, so that the time-out is what users see.
     limits = ((resource.RLIMIT_AS, bounds.memory_bytes_max), (resource.RLIMIT_CPU, bounds.seconds_max + 1))
     for limit, value in limits:
         with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses to set it
@@ -63,7 +63,7 @@ def _end_with(parent: int) -> None:
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before the kernel was told
+    if os.getppid() != parent:  # it ended before prctl took effect
         os._exit(1)
 
 

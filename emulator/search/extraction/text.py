@@ -89,7 +89,7 @@ def html_text(markup: str) -> str:
 
 
 def notebook_text(source: str) -> str:
-    """The cells of a Jupyter notebook and what they print, without pictures and bookkeeping."""
+    """The cells of a Jupyter notebook and what they print, without images and bookkeeping."""
     try:
         cells = json.loads(source)["cells"]
         pieces = [piece for cell in cells for piece in (cell["source"], *map(_output, cell.get("outputs", [])))]

@@ -76,7 +76,7 @@ class VectorIndex:
 
 
 def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
-    """The same columns, and room for more."""
+    """The same columns, with more capacity."""
     grown = numpy.empty((*array.shape[:-1], room), array.dtype)
     grown[..., : array.shape[-1]] = array
     return grown

@@ -107,10 +107,10 @@ class SnapshotDirectory:
         return bytes_max - sum(_size(path) for path in others)
 
     def check_room(self, target: Path, size: int, bytes_max: int | None) -> None:
-        """Raise NoRoom for a snapshot of more bytes than there is room for."""
+        """Raise NoRoom for a snapshot of more bytes than may still be stored."""
         room = self.room(target, bytes_max)
         if room is not None and size > room:
-            raise NoRoom(f"{size} bytes, and room for {max(room, 0)} of {bytes_max}")
+            raise NoRoom(f"{size} bytes, and {max(room, 0)} of {bytes_max} are left")
 
     def keep(self, part: Path, target: Path, bytes_max: int | None = None) -> int:
         """Give a file its name, in the place of the snapshot that had it; the bytes of the snapshot.

@@ -172,7 +172,7 @@ def test_what_is_no_answer_is_told(kind: RequestKind, said: Any, words: str) -> 
         answered(asked(kind), said)
 
 
-# --- pictures and films
+# --- images and videos
 
 
 @pytest.mark.parametrize(

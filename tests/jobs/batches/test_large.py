@@ -53,7 +53,7 @@ def busy(pid: int) -> float:
 
 
 class Bystander(threading.Thread):
-    """Somebody who asks for something small all the while, and notes how long each answer takes."""
+    """A client that sends small requests all the time, and records how long each takes."""
 
     def __init__(self, url: str) -> None:
         super().__init__()

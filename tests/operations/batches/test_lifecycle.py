@@ -41,7 +41,7 @@ async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(world: W
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
 
     def cancel() -> None:
-        with pytest.raises(StopIteration):  # it waits for nobody
+        with pytest.raises(StopIteration):  # it waits for no client
             run(world, "batches.cancel", lifecycle.BatchId(id)).send(None)
 
     items = meanwhile([asked("one"), asked("two")], cancel)
@@ -52,7 +52,7 @@ async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(world: W
 
 
 async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests(world: World) -> None:
-    """Nobody has to mend requests for a batch that takes none."""
+    """Requests need not be valid for a batch that accepts none."""
     id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
     await run(world, "batches.cancel", lifecycle.BatchId(id))
     with pytest.raises(ApiError) as refused:

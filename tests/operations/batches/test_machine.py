@@ -167,7 +167,7 @@ def test_any_order_of_calls_and_moments(emulator: Emulator) -> None:
 
 
 def test_the_listing_of_batches_is_complete(emulator: Emulator) -> None:
-    """Whatever is created while somebody pages, what was there before is seen once."""
+    """Whatever is created while a client pages, what was there before is seen once."""
     batches = Batches(emulator, "pager")
     with batches.http:
         before = [batches.create() for _ in range(7)]

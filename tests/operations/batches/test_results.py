@@ -110,7 +110,7 @@ async def test_results_are_those_of_what_is_finished(world: World, batch: str) -
 
 
 async def test_what_a_file_has_brought_does_not_count_before_all_of_it_is_there(world: World) -> None:
-    """Its requests are rows already, and nobody sees them."""
+    """Its requests are rows already, but not visible."""
     id = (await run(world, "batches.create", CreateBatch("b"))).id
     world.store.batch_requests.insert("default", id, 0, [NewRow("a", RequestKind.CHAT, "", None, 2, b"{}")])
     assert (await run(world, "batches.list_requests", ListRequests(id, 10))).items == []

@@ -231,7 +231,7 @@ async def test_a_public_url_shows_its_file_by_its_name(world: World) -> None:
 
 
 async def test_a_public_url_ends_with_its_file(world: World) -> None:
-    """At that instant, also where the end of the file came after the URL, and nobody has taken the file away yet."""
+    """At that instant, also where the end of the file came after the URL, and the file is not deleted yet."""
     id = await uploaded(world, "a.png", PNG)
     url = await published(world, id)
     await run(world, "files.update", UpdateFile(id, expires_after=HOUR))

@@ -188,7 +188,7 @@ async def test_chunks_that_fail_leave_the_file_as_it_was(world: World) -> None:
 
 
 async def test_others_have_their_turn_while_a_file_grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the pieces of what is added, and of what it was, which is copied after somebody has read it."""
+    """Between the pieces of what is added, and of what it was, which is copied after it has been read."""
     id = (await run(world, "files.initialize", NEW)).id
     await run(world, "files.upload_chunks", UploadChunks(chunks(id, b"01")))
     monkeypatch.setattr(stored, "READ_BYTES", 4)

@@ -171,7 +171,7 @@ def test_vectors_of_different_calls_have_one_length() -> None:
 
 
 def test_no_texts_are_no_vectors() -> None:
-    """Nobody is asked."""
+    """No request is sent."""
     assert embed(lambda texts: 1 / 0, []).shape == (0, 0)
 
 
