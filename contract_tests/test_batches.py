@@ -85,7 +85,7 @@ def test_unknown_result(client: Client, name: str) -> None:
     """A request that a batch does not have is not found in it."""
     made = client.create_batch(f"{name}capitals")
     with pytest.raises(ApiError) as refused:
-        client.get_batch_result(made.id, "nobody")
+        client.get_batch_result(made.id, "missing")
     assert refused.value.kind == "not_found"
 
 

@@ -192,10 +192,10 @@ def test_unique(client: Client, name: str) -> None:
 def test_unknown(client: Client, name: str) -> None:
     """A document or file that does not exist arrives as the client's error for things that are not found."""
     collection = client.create_collection(f"{name}notes").id
-    nobody = "file_00000000-0000-4000-8000-000000000000"
+    missing = "file_00000000-0000-4000-8000-000000000000"
     for call in (client.get_document, client.add_document):
         with pytest.raises(ApiError) as refused:
-            call(collection, nobody)
+            call(collection, missing)
         assert refused.value.kind == "not_found"
 
 

@@ -88,13 +88,13 @@ def test_rpc(client: Client, name: str, request_of: Callable[[Ids], dict[str, An
         client.call_rpc(name, **request_of(MISSING))
     assert error.value.kind == "not_found"
     assert words in error.value.message
-    stranger = client.with_keys(*INVALID_KEYS)
+    outsider = client.with_keys(*INVALID_KEYS)
     try:
         with pytest.raises(ApiError) as error:
-            stranger.call_rpc(name, **request_of(MISSING))
+            outsider.call_rpc(name, **request_of(MISSING))
         assert error.value.kind == "unauthenticated"
     finally:
-        stranger.close()
+        outsider.close()
 
 
 @case(
@@ -118,17 +118,17 @@ def test_of_another_team(client: Client, rest: RestClient, target: Target, name:
     }
     rest.add_document(ids["collection"], ids["file"])
     other = as_team(target, f"{target.team}{FOREIGN_TEAM_SUFFIX}")
-    stranger = client.with_keys(other.api_key, other.management_key or "")
+    outsider = client.with_keys(other.api_key, other.management_key or "")
     try:
         for _, rpc_name, request_of, _ in RPCS:
             with pytest.raises(ApiError) as error:
-                stranger.call_rpc(rpc_name, **request_of(ids))
+                outsider.call_rpc(rpc_name, **request_of(ids))
             assert error.value.kind == "not_found", rpc_name
         for rpc_name, items in (("ListFiles", "data"), ("ListCollections", "collections"), ("ListBatches", "batches")):
-            assert stranger.call_rpc(rpc_name)[items] == [], rpc_name
+            assert outsider.call_rpc(rpc_name)[items] == [], rpc_name
             assert len(client.call_rpc(rpc_name)[items]) == 1, rpc_name
     finally:
-        stranger.close()
+        outsider.close()
     assert rest.get_batch(ids["batch"]).was_cancelled is False
     assert client.call_rpc("GetCollectionMetadata", collection_id=ids["collection"])["collection_name"] != "a"
     assert rest.get_file(ids["file"]).name == f"{name}a.txt"

@@ -60,14 +60,14 @@ CALLS: dict[str, Callable[[Client, Things], Any]] = {
 }
 
 # Operations that no client library has, as HTTP requests about things that do not exist: a fault comes before that.
-NOBODY = "file_00000000-0000-4000-8000-000000000000"
+UNKNOWN_FILE = "file_00000000-0000-4000-8000-000000000000"
 REQUESTS: dict[str, dict[str, Any]] = {
     "auth.me": {"request": "GET /v1/me"},
-    "files.update": {"request": f"PUT /v1/files/{NOBODY}", "json": {}},
+    "files.update": {"request": f"PUT /v1/files/{UNKNOWN_FILE}", "json": {}},
     "files.initialize": {"request": "POST /v1/files:initialize", "json": {"name": "{run}a.txt"}},
-    "files.upload_chunks": {"request": "POST /v1/files:uploadChunks", "json": {"file_id": NOBODY, "chunk": ""}},
+    "files.upload_chunks": {"request": "POST /v1/files:uploadChunks", "json": {"file_id": UNKNOWN_FILE, "chunk": ""}},
     "files.batch_upload": {"request": "POST /v1/files/batch_upload", "json": {"files": []}},
-    "files.complete_batch_upload": {"request": f"POST /v1/files/batch_upload/{NOBODY}:complete", "json": {}},
+    "files.complete_batch_upload": {"request": f"POST /v1/files/batch_upload/{UNKNOWN_FILE}:complete", "json": {}},
 }
 
 REST_ONLY = {"documents.upload"}  # over gRPC a document is uploaded as a file, and then added

@@ -9,7 +9,7 @@ from .case import case
 from .clients.client import Client
 from .clients.models import ApiError, Unsupported
 
-NOBODY = "file_00000000-0000-4000-8000-000000000000"
+UNKNOWN_FILE = "file_00000000-0000-4000-8000-000000000000"
 CONTENT = bytes(range(256)) * 64
 
 
@@ -91,7 +91,7 @@ def test_unknown(client: Client, name: str) -> None:
     """A file that does not exist arrives as the client's error for things that are not found."""
     for call in (client.get_file, client.read_file, client.delete_file):
         with pytest.raises(ApiError) as refused:
-            call(NOBODY)
+            call(UNKNOWN_FILE)
         assert refused.value.kind == "not_found"
 
 

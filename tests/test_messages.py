@@ -17,7 +17,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.cli import main
-from emulator.core.error_hints import RULES, remedy
+from emulator.core.error_hints import RULES, hint_for
 from emulator.core.limits import ROWS
 from tests.serving import PATIENCE_SECONDS
 
@@ -253,9 +253,9 @@ def test_a_call_that_is_refused(sender: Sender, case: str) -> None:
     assert 400 <= reply.status_code < 600
     assert reply.headers["x-emulator-rule"] == rule
     assert named in reply.text.encode().decode("unicode_escape") or named in reply.text
-    told = remedy(rule)
-    assert told is not None
-    _print(f"{case}: {reply.status_code}", f"{reply.text.strip()}\n{rule}: {told}")
+    text = hint_for(rule)
+    assert text is not None
+    _print(f"{case}: {reply.status_code}", f"{reply.text.strip()}\n{rule}: {text}")
 
 
 # --- the table of rules

@@ -119,8 +119,8 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"xai-emulator {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-    for room in dict.fromkeys(VERBS.values() if verb is None else [VERBS[verb]]):
-        importlib.import_module(f"emulator.cli.{room}").add_verbs(verbs)
+    for module in dict.fromkeys(VERBS.values() if verb is None else [VERBS[verb]]):
+        importlib.import_module(f"emulator.cli.{module}").add_verbs(verbs)
     return parser
 
 

@@ -45,7 +45,7 @@ from emulator.pipeline.origin_check import OriginCheck
 from emulator.state.world import World
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
-ROOMS = (server, clock, limits, faults, chaos, journal, rules, search, filters, chunks, snapshots, teams, overview)
+MODULES = (server, clock, limits, faults, chaos, journal, rules, search, filters, chunks, snapshots, teams, overview)
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:
@@ -54,7 +54,7 @@ async def _describe(asked: Asked) -> dict[str, Any]:
 
 
 ROUTES: tuple[ControlRoute, ...] = (
-    *(route for room in ROOMS for route in room.ROUTES),
+    *(route for module in MODULES for route in module.ROUTES),
     ControlRoute("GET", "/control/openapi.json", _describe, dict),
 )
 

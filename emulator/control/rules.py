@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emulator.control.route import Answer, Asked, ControlRoute
 from emulator.control.server import NoQuery
-from emulator.core.error_hints import RULES, remedy
+from emulator.core.error_hints import RULES, hint_for
 from emulator.core.limits import ROWS
 
 
@@ -16,7 +16,7 @@ class RulesShown(Answer):
 
 async def read(asked: Asked) -> RulesShown:
     """Return what to do about each rule that a refusal can name."""
-    return RulesShown(rules={name: remedy(name) or "" for name in (*ROWS, *RULES)})
+    return RulesShown(rules={name: hint_for(name) or "" for name in (*ROWS, *RULES)})
 
 
 ROUTES = (ControlRoute("GET", "/rules", read, RulesShown, query=NoQuery),)

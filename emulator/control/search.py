@@ -13,7 +13,7 @@ from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.operations.search import Match, search
 from emulator.pipeline.validation import apply_limits
-from emulator.store.index.collection_index import Found
+from emulator.store.index.collection_index import Hit
 
 
 class Place(Struct):
@@ -81,7 +81,7 @@ def _explained(rank: int, match: Match) -> ExplainedMatch:
     )
 
 
-def _place(found: Found | None) -> Place | None:
+def _place(found: Hit | None) -> Place | None:
     return None if found is None else Place(found.rank, found.score)
 
 

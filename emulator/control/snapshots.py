@@ -17,7 +17,7 @@ from emulator.core.limits import whole
 from emulator.http.responses import FileDownload
 from emulator.state.settings import GUARDED
 from emulator.store.blobs import READ_BYTES
-from emulator.store.snapshots.directory import NoRoom, SnapshotRow
+from emulator.store.snapshots.directory import NoSpace, SnapshotRow
 from emulator.store.snapshots.files import BadSnapshot
 from emulator.store.snapshots.snapshots import NAME
 
@@ -95,12 +95,12 @@ async def save(asked: Asked) -> OneSnapshot:
     try:
         # A client that leaves does not keep it from being finished, nor from cleaning up.
         size = await asyncio.shield(asyncio.to_thread(saving.finish, most))
-    except NoRoom as error:
-        raise _no_room(error) from None
+    except NoSpace as error:
+        raise _no_space(error) from None
     return OneSnapshot(snapshot=_shown(SnapshotRow(name, team.name, at, size)))
 
 
-def _no_room(error: NoRoom) -> ControlError:
+def _no_space(error: NoSpace) -> ControlError:
     return ControlError(
         409, f"a team's snapshots have at most snapshot_bytes_per_team_max ({error}): remove one, or raise the limit"
     )
@@ -142,7 +142,7 @@ async def send(asked: Asked) -> OneSnapshot:
     if NAME.fullmatch(name) is None:
         raise ControlError(422, f"a snapshot cannot be called {name[:200]!r}")
     most = asked.team.limits.snapshot_bytes_per_team_max
-    room = store.room(store.path(team, name), most)
+    space = store.space_left(store.path(team, name), most)
     part, size = store.new_part(), 0
     try:
         with part.open("wb", buffering=0) as file:
@@ -150,14 +150,14 @@ async def send(asked: Asked) -> OneSnapshot:
                 size += file.write(piece)
                 if size > UPLOAD_BYTES_MAX:
                     raise ControlError(413, f"a snapshot has at most {UPLOAD_BYTES_MAX} bytes")
-                if room is not None and size > room:
-                    raise NoRoom(f"more than {max(room, 0)} bytes, and that many of {most} are left")
-        store.take_in(part, team, name, most)
+                if space is not None and size > space:
+                    raise NoSpace(f"more than {max(space, 0)} bytes, and that many of {most} are left")
+        store.import_file(part, team, name, most)
         return OneSnapshot(snapshot=_shown(store.describe(team, name)))
     except BadSnapshot as error:
         raise ControlError(422, str(error)) from None
-    except NoRoom as error:
-        raise _no_room(error) from None
+    except NoSpace as error:
+        raise _no_space(error) from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -94,7 +94,7 @@ RULES: dict[str, str] = {
 }
 
 
-def remedy(rule: str) -> str | None:
+def hint_for(rule: str) -> str | None:
     """What to do about a refusal by this rule; None for a name that is no rule."""
     if rule in ROWS:
         return f"{ROWS[rule].source}. To test with another value: --limit {rule}=…, or PUT /_emulator/limits."

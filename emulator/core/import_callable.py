@@ -29,7 +29,7 @@ def load(name: str) -> Callable[..., Any]:
     return function
 
 
-def words_of(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What such a function said when it failed, in words that can be kept; its own error may fail to say anything."""
     try:
         words = str(error).encode("utf-8", "replace").decode()

@@ -54,7 +54,7 @@ def in_thread(work: Callable[[], T], name: str, *, ended: Callable[[], object] =
     return future
 
 
-async def each_in_threads(work: Callable[[T], Any], items: Sequence[T], *, threads: int = THREADS) -> list[Any]:
+async def map_in_threads(work: Callable[[T], Any], items: Sequence[T], *, threads: int = THREADS) -> list[Any]:
     """What `work` says to each item, in order; what it raises takes the place of the answer."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     answers: list[Any] = [None] * len(items)

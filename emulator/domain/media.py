@@ -48,11 +48,11 @@ def _png_chunk(type: bytes, data: bytes) -> bytes:
 
 def mp4(width: int, height: int, colour: Colour, seconds: int) -> bytes:
     """An MP4 (ISO/IEC 14496-12) that shows one image for some seconds: a single sample, which is a PNG."""
-    picture = png(width, height, colour)
+    image = png(width, height, colour)
     brand = _box(b"ftyp", b"isom", _u32(0x200), b"isomiso2mp41")
-    moov = _movie(width, height, seconds, len(picture), offset=0)
-    moov = _movie(width, height, seconds, len(picture), offset=len(brand) + len(moov) + 8)
-    return brand + moov + _box(b"mdat", picture)
+    moov = _movie(width, height, seconds, len(image), offset=0)
+    moov = _movie(width, height, seconds, len(image), offset=len(brand) + len(moov) + 8)
+    return brand + moov + _box(b"mdat", image)
 
 
 _TIMESCALE = 1000  # units per second

@@ -10,6 +10,6 @@ async def expire_file(world: World, job: Job) -> None:
     """Remove a file that has expired. If its expiry was moved, a later job will do it."""
     with world.store.transaction():
         world.store.jobs.done(job)
-        file = world.store.files.get_even_expired(job.team, job.subject)
+        file = world.store.files.get_including_expired(job.team, job.subject)
         if file is not None and not file.alive(job.due_at):
             world.store.remove_file(job.team, job.subject)

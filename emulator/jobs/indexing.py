@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emulator.core.clock import later
-from emulator.core.import_callable import words_of
+from emulator.core.import_callable import describe_error
 from emulator.core.limits import Limits, exceeds, utf8_bytes
 from emulator.domain import content_types
 from emulator.domain.chaos import ChaosFlag
@@ -52,7 +52,7 @@ class _Work:
         """The document as it is now. Raises Dropped."""
         indexing, store = self._indexing, self._world.store
         document = store.documents.get(self.team.name, indexing.collection_id, indexing.file_id, self._job.due_at)
-        if document is None or document.revision != indexing.revision or not store.jobs.is_there(self._job):
+        if document is None or document.revision != indexing.revision or not store.jobs.exists(self._job):
             raise Dropped
         return document
 
@@ -102,8 +102,8 @@ class _Work:
     def failure(self, error: Exception) -> str:
         """The error message of a document; an unexpected error is logged as well."""
         if isinstance(error, ExtractionError | EmbedderError):
-            return words_of(error)
-        self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {words_of(error)}")
+            return describe_error(error)
+        self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {describe_error(error)}")
         return f"The document cannot be indexed: {type(error).__name__}."
 
 
@@ -224,12 +224,12 @@ def cut(path: Path, document: Document, collection: Collection, limits: Limits, 
         raise ExtractionError(f"The fields injected into chunks have more than {limits.injected_bytes_max} bytes.")
     extracted = extract(path, file.content_type, file.filename, processes=processes)
     chunks: list[IndexedChunk] = []
-    room = limits.indexed_bytes_per_document_max
+    budget = limits.indexed_bytes_per_document_max
     for ordinal, chunk in enumerate(split(extracted.text, configuration, chunks_max=limits.chunks_per_document_max)):
         indexed_text = compose(chunk.text, name=name, injected=injected)
-        if room is not None:
-            room -= utf8_bytes(indexed_text)
-            if room < 0:
+        if budget is not None:
+            budget -= utf8_bytes(indexed_text)
+            if budget < 0:
                 raise ExtractionError(
                     f"The chunks of the document have more than {limits.indexed_bytes_per_document_max} bytes in this "
                     "collection. Use a smaller overlap, or inject less into each chunk."

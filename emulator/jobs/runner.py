@@ -20,7 +20,7 @@ from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
 from emulator.state.teams import Team
 from emulator.state.world import World
-from emulator.store.jobs import ATTEMPTS_MAX, Job, Withdrawn
+from emulator.store.jobs import ATTEMPTS_MAX, Job, JobCancelled
 
 Handler = Callable[[World, Job], Awaitable[None]]
 
@@ -142,7 +142,7 @@ class Runner:
     async def _run_handler(self, handle: Handler, job: Job) -> None:
         try:
             await handle(self._world, job)
-        except Withdrawn:
+        except JobCancelled:
             pass
         except asyncio.CancelledError:
             with suppress(OSError):
@@ -154,7 +154,7 @@ class Runner:
                     self._world.store.jobs.interrupt(job)
                 raise
             # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
-            with suppress(Withdrawn):
+            with suppress(JobCancelled):
                 self._world.store.jobs.done(job)
             message = f"the job {job.kind} of {job.subject} failed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -206,7 +206,7 @@ def _change_documents(world: World, call: Call, present: Collection, changed: Co
     documents, one = world.store.documents, (call.team.name, present.id)
     before = {each.key: each for each in present.field_definitions}
     for key in deleted:
-        documents.unclaim(*one, key)
+        documents.drop_unique(*one, key)
     documents.drop_fields(*one, deleted)
     required: list[str] = []
     unique: list[str] = []
@@ -218,15 +218,15 @@ def _change_documents(world: World, call: Call, present: Collection, changed: Co
         if definition.unique and not was.unique:
             unique.append(key)
         elif not definition.unique:
-            documents.unclaim(*one, key)
-    lacking = documents.lacking(*one, required)
+            documents.drop_unique(*one, key)
+    lacking = documents.any_missing(*one, required)
     if lacking is not None:
         sentence = "Some documents lack this field, so it cannot be required"
         raise form_error(f"fields.{lacking}", sentence, "required")
-    repeated = documents.repeated(*one, unique)
+    repeated = documents.find_duplicate(*one, unique)
     if repeated is not None:
         raise value_taken(*repeated)
-    documents.claim(*one, unique)
+    documents.enforce_unique(*one, unique)
 
 
 async def delete(world: World, call: Call, request: CollectionId) -> None:

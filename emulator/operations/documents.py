@@ -28,7 +28,7 @@ from emulator.operations import indexing, pagination
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.collections import get_collection
 from emulator.operations.files.read import get_file
-from emulator.operations.files.receive import incoming
+from emulator.operations.files.receive import receive_blob
 from emulator.operations.files.update import change_file
 from emulator.operations.files.upload import Filename, InitializeFile, insert_file
 from emulator.operations.list_filters import list_filter
@@ -121,7 +121,7 @@ def _put(world: World, call: Call, collection: Collection, file: File, fields: M
     _react_to_undefined(call, undefined_keys(collection.field_definitions, fields))
     values = unique_values(collection.field_definitions, fields)
     for key, value in values.items():
-        holder = store.documents.holder(team, collection.id, key, value)
+        holder = store.documents.unique_owner(team, collection.id, key, value)
         if holder is not None and holder != file.id:
             if store.files.get(team, holder, call.at) is not None:
                 raise value_taken(key, value)
@@ -149,7 +149,7 @@ async def add(world: World, call: Call, request: AddDocument) -> None:
     with world.store.transaction():
         _put(world, call, collection, file, request.fields)
         indexing.begin(world, call, collection.id, file.id)
-    await indexing.settled(world, call)
+    await indexing.wait_until_indexed(world, call)
 
 
 async def upload(world: World, call: Call, request: UploadDocument) -> Document:
@@ -158,7 +158,7 @@ async def upload(world: World, call: Call, request: UploadDocument) -> Document:
     get_collection(world, call, request)
     limits = call.team.limits
     row = "collection_document_bytes_max"
-    async with incoming(world, call, request.content, row, limits.collection_document_bytes_max) as blob:
+    async with receive_blob(world, call, request.content, row, limits.collection_document_bytes_max) as blob:
         head = request.head()
         check_filename(head.name)
         collection = get_collection(world, call, request)  # again: it may be gone since the bytes began to arrive
@@ -167,7 +167,7 @@ async def upload(world: World, call: Call, request: UploadDocument) -> Document:
             file = insert_file(world, call.team, call.at, new, blob, UploadStatus.COMPLETE, chaos=call.chaos)
             _put(world, call, collection, file, head.fields)
             indexing.begin(world, call, collection.id, file.id)
-    await indexing.settled(world, call)
+    await indexing.wait_until_indexed(world, call)
     return get_document(world, call, collection, file.id)
 
 
@@ -226,9 +226,9 @@ async def update(world: World, call: Call, request: UpdateDocument) -> Document:
             yield data
 
         most = call.team.limits.collection_document_bytes_max
-        async with incoming(world, call, content(), "collection_document_bytes_max", most) as blob:
+        async with receive_blob(world, call, content(), "collection_document_bytes_max", most) as blob:
             _update(world, call, request, blob)
-    await indexing.settled(world, call)
+    await indexing.wait_until_indexed(world, call)
     return await get(world, call, DocumentId(document.collection_id, document.file.id))
 
 
@@ -251,7 +251,7 @@ async def reindex(world: World, call: Call, request: DocumentId) -> None:
     document = get_document(world, call, get_collection(world, call, request), request.file_id)
     with world.store.transaction():
         indexing.begin(world, call, document.collection_id, document.file.id)
-    await indexing.settled(world, call)
+    await indexing.wait_until_indexed(world, call)
 
 
 async def remove(world: World, call: Call, request: DocumentId) -> None:

@@ -31,7 +31,7 @@ def begin_all(world: World, call: Call, file_id: str) -> None:
             begin(world, call, collection_id, file_id)
 
 
-async def settled(world: World, call: Call) -> None:
+async def wait_until_indexed(world: World, call: Call) -> None:
     """At the instant speed, wait until what this call began to index is PROCESSED or FAILED."""
     if call.team.indexing == "instant":
         await world.jobs.run_due(call.team, "documents", call.at)

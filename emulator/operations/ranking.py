@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from emulator.domain.search import Fusion, GroupBy, Mode, grouped
-from emulator.store.chunks import Edition
-from emulator.store.index.collection_index import Answer, Found
+from emulator.store.chunks import DocumentVersion
+from emulator.store.index.collection_index import Hit, IndexResult
 
 Fields = Mapping[str, str]
 Metadata = Mapping[str, Fields]  # by file id
@@ -23,10 +23,10 @@ class Candidate(msgspec.Struct, frozen=True):
     """A chunk that may be an answer: its place in each ranking of its collection, and what that gives."""
 
     collection: int  # the position of its collection in the request
-    edition: Edition
+    edition: DocumentVersion
     ordinal: int
-    keyword: Found | None
-    vector: Found | None
+    keyword: Hit | None
+    vector: Hit | None
     score: float
     fields: Fields  # empty where the search does not look at them
 
@@ -49,7 +49,9 @@ class Ranker(msgspec.Struct, frozen=True):
         """Whether a filter has to wait for the ranking: the ranks of a fused ranking are not known before."""
         return self.by_rank and self.mode is Mode.HYBRID
 
-    def rank(self, collection: int, answer: Answer, metadata: Metadata, accepts: Accepts | None) -> list[Candidate]:
+    def rank(
+        self, collection: int, answer: IndexResult, metadata: Metadata, accepts: Accepts | None
+    ) -> list[Candidate]:
         """The candidates that are accepted, best first, the best of each group where groups are asked for."""
         keyword = {(found.edition, found.ordinal): found for found in answer.keyword}
         vector = {(found.edition, found.ordinal): found for found in answer.vector}
@@ -69,7 +71,7 @@ class Ranker(msgspec.Struct, frozen=True):
             candidates = [candidate for candidate in candidates if accepts(candidate.edition.file_id)]
         return candidates if self.group_by is None else grouped(candidates, self.group_by)
 
-    def _score(self, keyword: Found | None, vector: Found | None) -> float:
+    def _score(self, keyword: Hit | None, vector: Hit | None) -> float:
         if self.mode is Mode.HYBRID:
             ranks = (None if found is None else found.rank for found in (keyword, vector))
             return self.fusion.score(*ranks)

@@ -26,7 +26,7 @@ from emulator.state.embedding import embed_texts
 from emulator.state.teams import Team
 from emulator.state.world import World
 from emulator.store.chunks import StoredChunk
-from emulator.store.index.collection_index import Question
+from emulator.store.index.collection_index import IndexQuery
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -108,7 +108,7 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
     candidates: list[Candidate] = []
     for position, collection in enumerate(collections):
         metadata, accepts = await _accepted(world, team, at, collection, request, passes)
-        question = Question(
+        question = IndexQuery(
             keywords=None if request.mode is Mode.SEMANTIC else keyword_query(request.query),
             vector=vector,
             metric=collection.metric_space,
@@ -197,7 +197,7 @@ async def _matches(
 ) -> list[Match]:
     """The chunks of the best candidates. What was removed while they were ranked is left out."""
     matches: list[Match] = []
-    room = team.limits.search_response_bytes_max
+    budget = team.limits.search_response_bytes_max
     team_id = world.ids.of_team(team)
     slices = TimeSlices()
     for candidate in candidates:
@@ -207,28 +207,28 @@ async def _matches(
         chunk = world.store.chunks.get(team.name, collection_id, candidate.edition, candidate.ordinal)
         document = world.store.documents.get(team.name, collection_id, file_id, at)
         if chunk is not None and document is not None and document.status is DocumentStatus.PROCESSED:
-            room = _room_beside(chunk, document, room, team.limits)
+            budget = _budget_after(chunk, document, budget, team.limits)
             page = (chunk.page_number or 0) if team.profile.pdf_page_numbers else 0
             matches.append(Match(candidate, chunk, document, team_id, page))
         await slices.pause()
     return matches
 
 
-def _room_beside(chunk: StoredChunk, document: Document, room: int | None, limits: Limits) -> int | None:
+def _budget_after(chunk: StoredChunk, document: Document, budget: int | None, limits: Limits) -> int | None:
     """How many bytes a response has left beside a match. Refuses one that would be too large: matches repeat fields."""
-    if room is None:
+    if budget is None:
         return None
-    room -= utf8_bytes(chunk.content) + sum(
+    budget -= utf8_bytes(chunk.content) + sum(
         utf8_bytes(key) + utf8_bytes(value) for key, value in document.fields.items()
     )
-    if room < 0:
+    if budget < 0:
         most = limits.search_response_bytes_max
         raise invalid(
             f"The matches have more than {most} bytes together: ask for fewer.",
             rule="search_response_bytes_max",
             param="limit",
         )
-    return room
+    return budget
 
 
 OPERATIONS = (

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from emulator.core.threads import each_in_threads
+from emulator.core.threads import map_in_threads
 from emulator.domain.chat.requests import ModelRequest
 
 
@@ -25,7 +25,7 @@ class Call:
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """What the function says to each."""
-        return await each_in_threads(self._ask, requests)
+        return await map_in_threads(self._ask, requests)
 
     def _ask(self, request: ModelRequest) -> Any:
         said = self._function(request)

@@ -28,7 +28,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from emulator.core.errors import WIRE, ApiError, Kind
-from emulator.core.threads import each_in_threads
+from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import ResultKind
 from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.answers import marker, quote_of
@@ -157,7 +157,7 @@ class Canned:
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """The answer of the first rule that fits, or an echo, for each."""
-        return await each_in_threads(self._answer, requests, threads=1)
+        return await map_in_threads(self._answer, requests, threads=1)
 
     def _answer(self, request: ModelRequest) -> Any:
         rule = next((rule for rule in self._rules if rule.fits(request)), None)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from emulator.core.errors import Kind
-from emulator.core.threads import each_in_threads
+from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import Failure, ResultKind
 from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.answers import marker, quote_of
@@ -41,7 +41,7 @@ class Echo:
         """Return an echo for each; a single one that demands no JSON takes less time than a thread."""
         if len(requests) == 1 and not (requests[0].schema_demanded or requests[0].forced_functions):
             return [echo(requests[0])]
-        return await each_in_threads(echo, requests, threads=1)
+        return await map_in_threads(echo, requests, threads=1)
 
 
 def echo(request: ModelRequest) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from emulator.core.redaction import redact_url
-from emulator.core.threads import each_in_threads
+from emulator.core.threads import map_in_threads
 from emulator.core.upstream import Upstream, UpstreamError
 from emulator.domain.batches.batch import RequestKind, ResultKind
 from emulator.domain.batches.chat import Json
@@ -46,7 +46,7 @@ class Http(msgspec.Struct, frozen=True):
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
         """What the server says to each."""
-        return await each_in_threads(self._ask, requests)
+        return await map_in_threads(self._ask, requests)
 
     def _ask(self, request: ModelRequest) -> Any:
         path = _PATHS.get(RequestKind(request.kind))

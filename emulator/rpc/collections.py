@@ -34,7 +34,7 @@ from emulator.operations.documents import (
     UploadDocument,
 )
 from emulator.rpc.messages import load
-from emulator.rpc.requests import Message, Method, choice, optional, stamp
+from emulator.rpc.requests import Message, Method, enum_value, optional, to_timestamp
 
 _message = load().message
 
@@ -56,7 +56,7 @@ def _read_create(message: Message) -> CreateCollection:
         collection_description=optional(message, "collection_description"),
         model_name=message.index_configuration.model_name,
         chunk_configuration=_read_configuration(message),
-        metric_space=choice("metric_space", _METRIC_SPACE, message.metric_space),
+        metric_space=enum_value("metric_space", _METRIC_SPACE, message.metric_space),
         field_definitions=[_read_definition(each) for each in message.field_definitions],
         team_id=optional(message, "team_id"),
     )
@@ -65,8 +65,8 @@ def _read_create(message: Message) -> CreateCollection:
 def _read_list(message: Message) -> ListCollections:
     return ListCollections(
         limit=message.limit,
-        descending=choice("order", _DESCENDING, message.order),
-        sort_by=choice("sort_by", _SORT_BY, message.sort_by),
+        descending=enum_value("order", _DESCENDING, message.order),
+        sort_by=enum_value("sort_by", _SORT_BY, message.sort_by),
         pagination_token=optional(message, "pagination_token"),
         filter=optional(message, "filter"),
         team_id=optional(message, "team_id"),
@@ -81,7 +81,7 @@ def _read_update(message: Message) -> UpdateCollection:
         chunk_configuration=_read_configuration(message),
         field_definition_updates=[
             FieldDefinitionUpdate(
-                _read_definition(each.field_definition), choice("operation", _OPERATION, each.operation)
+                _read_definition(each.field_definition), enum_value("operation", _OPERATION, each.operation)
             )
             for each in message.field_definition_updates
         ],
@@ -143,7 +143,7 @@ def _write_collection(collection: Collection) -> Message:
     return _message("collections.CollectionMetadata")(
         collection_id=collection.id,
         collection_name=collection.name,
-        created_at=stamp(collection.created_at),
+        created_at=to_timestamp(collection.created_at),
         index_configuration={"model_name": collection.model_name},
         chunk_configuration=_write_configuration(collection.chunk_configuration),
         documents_count=collection.documents_count,
@@ -196,8 +196,8 @@ def _read_list_documents(message: Message) -> ListDocuments:
     return ListDocuments(
         collection_id=message.collection_id,
         limit=message.limit,
-        descending=choice("order", _DESCENDING, message.order),
-        sort_by=choice("sort_by", _DOCUMENTS_SORT_BY, message.sort_by),
+        descending=enum_value("order", _DESCENDING, message.order),
+        sort_by=enum_value("sort_by", _DOCUMENTS_SORT_BY, message.sort_by),
         pagination_token=optional(message, "pagination_token"),
         name=optional(message, "name"),
         filter=optional(message, "filter"),
@@ -225,8 +225,8 @@ def _write_document(document: Document) -> Message:
             name=file.filename,
             size_bytes=file.size,
             content_type=file.content_type,
-            created_at=stamp(file.created_at),
-            expires_at=stamp(file.expires_at),
+            created_at=to_timestamp(file.created_at),
+            expires_at=to_timestamp(file.expires_at),
             hash=file.hash,
             upload_status=file.upload_status.value,
             processing_status="Complete",
@@ -235,7 +235,7 @@ def _write_document(document: Document) -> Message:
         fields=document.fields,
         status=_STATUS[document.status],
         error_message=document.error_message,
-        last_indexed_at=stamp(document.last_indexed_at),
+        last_indexed_at=to_timestamp(document.last_indexed_at),
         chunk_count=document.chunk_count,
         chunks_processed_count=document.chunks_processed_count,
     )

@@ -38,7 +38,7 @@ class Codec(Protocol):
     def to_message(self, value: Any) -> Any: ...
 
 
-class Plain(msgspec.Struct, frozen=True):
+class ScalarCodec(msgspec.Struct, frozen=True):
     """The same on both sides: texts, whole numbers, truth values."""
 
     type: type
@@ -52,7 +52,7 @@ class Plain(msgspec.Struct, frozen=True):
         return value
 
 
-TEXT, WHOLE, FLAG = Plain(str), Plain(int), Plain(bool)
+TEXT, WHOLE, FLAG = ScalarCodec(str), ScalarCodec(int), ScalarCodec(bool)
 
 
 class Number:
@@ -71,7 +71,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Word:
+class EnumCodec:
     """A value of an enum: its name without the prefix, in lower case, unless `words` spells it otherwise."""
 
     enum: str
@@ -123,7 +123,7 @@ class JsonText:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-class Moment:
+class TimestampCodec:
     """A Timestamp: a date where it is midnight, else RFC 3339."""
 
     def to_json(self, value: Message) -> str:
@@ -138,7 +138,7 @@ class Moment:
         return timestamp(from_datetime(datetime.fromisoformat(value if "T" in value else f"{value}T00:00:00Z")))
 
 
-class Custom(msgspec.Struct, frozen=True):
+class FunctionCodec(msgspec.Struct, frozen=True):
     """Whatever two functions say."""
 
     to_json: Callable[[Any], Any]

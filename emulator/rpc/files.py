@@ -13,7 +13,7 @@ from emulator.operations.files.public_urls import CreatePublicUrl, RevokedPublic
 from emulator.operations.files.read import FileId, ListFiles, ReadFile
 from emulator.operations.files.upload import UploadFile
 from emulator.rpc.messages import load
-from emulator.rpc.requests import Message, Method, choice, optional, parse, stamp
+from emulator.rpc.requests import Message, Method, enum_value, optional, parse, to_timestamp
 
 _message = load().message
 
@@ -72,8 +72,8 @@ def read_list(message: Message) -> ListFiles:
     """A page; over gRPC oldest first, for the enum's 0 is ascending."""
     return ListFiles(
         limit=message.limit,
-        descending=choice("order", _DESCENDING, message.order),
-        sort_by=choice("sort_by", _SORT_BY, message.sort_by),
+        descending=enum_value("order", _DESCENDING, message.order),
+        sort_by=enum_value("sort_by", _SORT_BY, message.sort_by),
         pagination_token=optional(message, "pagination_token"),
         filter=optional(message, "filter"),
     )
@@ -81,7 +81,7 @@ def read_list(message: Message) -> ListFiles:
 
 def read_content(message: Message) -> ReadFile:
     """The bytes, or the text, of a file."""
-    return ReadFile(message.file_id, choice("format", _FORMAT, message.format))
+    return ReadFile(message.file_id, enum_value("format", _FORMAT, message.format))
 
 
 def write_file(view: FileView) -> Message:
@@ -91,10 +91,10 @@ def write_file(view: FileView) -> Message:
         id=file.id,
         filename=file.filename,
         size=file.size,
-        created_at=stamp(file.created_at),
-        expires_at=stamp(file.expires_at),
+        created_at=to_timestamp(file.created_at),
+        expires_at=to_timestamp(file.expires_at),
         public_url=view.public_url,
-        public_url_expires_at=stamp(view.public_url_expires_at),
+        public_url_expires_at=to_timestamp(view.public_url_expires_at),
     )
 
 
@@ -113,7 +113,7 @@ def write_page(page: Page[FileView]) -> Message:
 def write_public_url(view: FileView) -> Message:
     """A public URL."""
     return _message("xai_api.CreatePublicUrlResponse")(
-        public_url=view.public_url, expires_at=stamp(view.public_url_expires_at)
+        public_url=view.public_url, expires_at=to_timestamp(view.public_url_expires_at)
     )
 
 

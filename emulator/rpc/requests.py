@@ -51,13 +51,13 @@ def optional(message: Message, field: str) -> Any:
     return getattr(message, field) if message.HasField(field) else None
 
 
-def choice(name: str, table: dict[int, Any], number: int) -> Any:
+def enum_value(name: str, table: dict[int, Any], number: int) -> Any:
     """What an enum's number stands for. Enums are open on the wire, so a number may be unknown."""
     if number not in table:
         raise invalid(f"Invalid {name}: {number} is not one of the known values.", rule="protobuf", param=name)
     return table[number]
 
 
-def stamp(instant: Instant | None) -> Message | None:
+def to_timestamp(instant: Instant | None) -> Message | None:
     """A Timestamp; None stays unset."""
     return None if instant is None else timestamp(instant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from emulator.domain.search import Fusion, Mode, RankingMetric
 from emulator.operations.search import Match, SearchDocuments
 from emulator.rpc.messages import load
-from emulator.rpc.requests import Message, Method, choice, optional
+from emulator.rpc.requests import Message, Method, enum_value, optional
 
 _message = load().message
 
@@ -29,7 +29,7 @@ def read_search(message: Message) -> SearchDocuments:
         mode=mode,
         search_multiplier=optional(hybrid, "search_multiplier"),
         fusion=_fusion(hybrid),
-        ranking_metric=choice("ranking_metric", _METRICS, message.ranking_metric),
+        ranking_metric=enum_value("ranking_metric", _METRICS, message.ranking_metric),
         instructions=optional(message, "instructions"),
         reranker_model=any(
             (hybrid.HasField("reranker_model"), semantic.HasField("reranker"), keyword.HasField("reranker"))

@@ -29,7 +29,7 @@ from emulator.store.snapshots.files import BadSnapshot
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"
 CALLS_PER_LINE = 1_000  # whoever waits for a large file sees how far it is
-_NURSERY = ".seed"  # the team that is filled, copied and forgotten; no client would call its own team so
+_STAGING_TEAM = ".seed"  # the team that is filled, copied and forgotten; no client would call its own team so
 _BOUNDARY = b"xai-emulator-seed-boundary"
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -149,9 +149,9 @@ class Seed:
     async def _fill(self, part: SeedTeam, where: str) -> Path:
         """The snapshot of a team that has what a part of the file says."""
         world = self._world
-        if world.store.teams.exists(_NURSERY):  # left by a process that died
-            world.teams.delete(world.teams.get(_NURSERY))
-        team = world.teams.get(_NURSERY)
+        if world.store.teams.exists(_STAGING_TEAM):  # left by a process that died
+            world.teams.delete(world.teams.get(_STAGING_TEAM))
+        team = world.teams.get(_STAGING_TEAM)
         try:
             world.teams.configure(team, part.settings, trusted=True)
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
@@ -159,7 +159,7 @@ class Seed:
                 world.teams.change_clock(team, lambda clock: _set(clock, part.clock))
             except ValueError as error:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
-            await _Sower(self._app, self._path, where, world.log).sow(part)
+            await SeedLoader(self._app, self._path, where, world.log).sow(part)
             snapshots = world.store.snapshots
             path = snapshots.kept.new_part()
             snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
@@ -201,7 +201,7 @@ def _yaml(path: Path) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
 
 
-class _Sower:
+class SeedLoader:
     """Sends the parts of a seed file to the REST transport."""
 
     def __init__(self, app: App, path: Path, where: str, log: Callable[[str], None]) -> None:
@@ -281,7 +281,7 @@ class _Sower:
 
     async def _post(self, path: str, body: bytes, where: str, content_type: str = "application/json") -> Any:
         key = MANAGEMENT_KEY if path.startswith("/v1/collections") else INFERENCE_KEY
-        status, reply = await _post(self._app, path, body, f"{key}@{_NURSERY}", content_type)
+        status, reply = await _post(self._app, path, body, f"{key}@{_STAGING_TEAM}", content_type)
         if status != 200:
             raise self._bad(where, f"{status} {reply.decode('utf-8', 'replace')}")
         self._calls += 1

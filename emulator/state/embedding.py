@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emulator.core.threads import each_in_threads
+from emulator.core.threads import map_in_threads
 from emulator.search.embedding.embedders import STAND_IN, embed
 from emulator.state.teams import Team
 
@@ -21,7 +21,7 @@ async def embed_texts(team: Team, texts: Sequence[str]) -> NDArray[float32]:
         return await asyncio.to_thread(embed, STAND_IN, texts)
     # Any other may be slow. A thread of its own, for those of the pool are few, and all teams work in them.
     vectors: NDArray[float32] | Exception
-    [vectors] = await each_in_threads(lambda texts: embed(team.embedder, texts), [texts])
+    [vectors] = await map_in_threads(lambda texts: embed(team.embedder, texts), [texts])
     if isinstance(vectors, Exception):
         raise vectors
     return vectors

@@ -22,7 +22,7 @@ from emulator.state.responders import Responders
 from emulator.state.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
 from emulator.store.snapshots.files import BadSnapshot
-from emulator.store.snapshots.snapshots import Opened
+from emulator.store.snapshots.snapshots import LoadedSnapshot
 from emulator.store.teams import TeamRow
 
 VISITORS_MAX = 256  # teams that have nothing, remembered for a while
@@ -224,7 +224,7 @@ class Teams:
         self._changed(team.name)
         return counts
 
-    def restore(self, team: Team, snapshot: Opened, *, own_urls: bool = False) -> None:
+    def restore(self, team: Team, snapshot: LoadedSnapshot, *, own_urls: bool = False) -> None:
         """Let a team be as it was when a snapshot was made: what it has, its clock, its own settings.
 
         What is planned for it and what is remembered of its calls stays, and so do settings that name code or files of

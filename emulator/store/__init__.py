@@ -21,7 +21,7 @@ from emulator.store.files import Files
 from emulator.store.index.index_cache import Indexes
 from emulator.store.jobs import Jobs
 from emulator.store.snapshots.directory import SNAPSHOTS
-from emulator.store.snapshots.snapshots import Opened, Snapshots
+from emulator.store.snapshots.snapshots import LoadedSnapshot, Snapshots
 from emulator.store.teams import Teams
 
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
@@ -122,7 +122,7 @@ class Store:
     def remove_file(self, team: str, id: str) -> None:
         """Delete a file with all that hangs on it: its bytes, its public URL, its planned expiry, its documents."""
         with self.transaction():
-            file = self.files.get_even_expired(team, id)
+            file = self.files.get_including_expired(team, id)
             if file is not None:
                 for collection_id in self.documents.collections_of(team, id):
                     self.remove_document(team, collection_id, id)
@@ -151,7 +151,11 @@ class Store:
             return self.teams.clear(team)
 
     def restore(
-        self, team: str, snapshot: Opened, overrides: Mapping[str, Any], new_token: Callable[[], str] | None = None
+        self,
+        team: str,
+        snapshot: LoadedSnapshot,
+        overrides: Mapping[str, Any],
+        new_token: Callable[[], str] | None = None,
     ) -> None:
         """Let a team have what a snapshot holds, and nothing else, but for the settings that are to be its own.
 

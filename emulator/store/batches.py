@@ -22,7 +22,7 @@ class Cost(msgspec.Struct, frozen=True):
     count: int
 
 
-class Medium(msgspec.Struct, frozen=True):
+class MediaItem(msgspec.Struct, frozen=True):
     """A image or video behind a signed URL."""
 
     token: str
@@ -129,7 +129,7 @@ class Batches:
 
     # --- media
 
-    def insert_medium(self, team: str, batch_id: str, medium: Medium) -> None:
+    def insert_medium(self, team: str, batch_id: str, medium: MediaItem) -> None:
         """Keep a image or video."""
         self._db.write(
             "INSERT INTO batch_media VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -139,12 +139,12 @@ class Batches:
             ),
         )
 
-    def medium(self, token: str) -> tuple[str, Medium] | None:
+    def medium(self, token: str) -> tuple[str, MediaItem] | None:
         """The team and the medium of a token, expired or not: only the team's clock can tell."""
         row = self._db.row(
             "SELECT team, token, name, content_type, content, expires_at FROM batch_media WHERE token = ?", (token,)
         )
-        return None if row is None else (row[0], Medium(*row[1:]))
+        return None if row is None else (row[0], MediaItem(*row[1:]))
 
     # --- rates
 

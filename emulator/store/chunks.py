@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ONE = "team = ? AND collection_id = ? AND file_id = ?"
 
 
-class Edition(msgspec.Struct, frozen=True, gc=False):
+class DocumentVersion(msgspec.Struct, frozen=True, gc=False):
     """A document as it was indexed at one time; its number is new with every indexing.
 
     An index refers to it once for each chunk, and without `gc` the collector passes all of these references by.
@@ -30,7 +30,7 @@ class Edition(msgspec.Struct, frozen=True, gc=False):
 class IndexRow(msgspec.Struct, frozen=True):
     """A chunk as it is indexed; the vector is in float32, little-endian."""
 
-    edition: Edition
+    edition: DocumentVersion
     ordinal: int
     text: str
     vector: bytes
@@ -47,8 +47,8 @@ class StoredChunk(msgspec.Struct, frozen=True):
 class Listener(Protocol):
     """Hears of every change, even of one that is rolled back later."""
 
-    def touch(self, team: str, collection_id: str, file_id: str) -> None: ...
-    def forget(self, team: str, collection_id: str) -> None: ...
+    def on_change(self, team: str, collection_id: str, file_id: str) -> None: ...
+    def on_drop(self, team: str, collection_id: str) -> None: ...
 
 
 class Chunks:
@@ -58,7 +58,7 @@ class Chunks:
         self._db = database
         self._listeners: list[Listener] = []
 
-    def tell(self, listener: Listener) -> None:
+    def subscribe(self, listener: Listener) -> None:
         """Tell a listener of every change from now on."""
         self._listeners.append(listener)
 
@@ -106,19 +106,19 @@ class Chunks:
             (team, collection_id, file_id),
         )
         for listener in self._listeners:
-            listener.touch(team, collection_id, file_id)
+            listener.on_change(team, collection_id, file_id)
 
     def remove(self, team: str, collection_id: str, file_id: str) -> None:
         """Let a document be found no more. It need not be indexed."""
         self._remove(_ONE, (team, collection_id, file_id))
         for listener in self._listeners:
-            listener.touch(team, collection_id, file_id)
+            listener.on_change(team, collection_id, file_id)
 
     def remove_collection(self, team: str, collection_id: str) -> None:
         """Let no document of a collection be found any more."""
         self._remove("team = ? AND collection_id = ?", (team, collection_id))
         for listener in self._listeners:
-            listener.forget(team, collection_id)
+            listener.on_drop(team, collection_id)
 
     def _remove(self, where: str, parameters: tuple[str, ...]) -> None:
         with self._db.transaction():
@@ -132,21 +132,21 @@ class Chunks:
         row = self._db.row("SELECT max(seq) FROM indexed_documents")
         return 0 if row is None or row[0] is None else int(row[0])
 
-    def editions(self, team: str, collection_id: str, after: int, last: int, limit: int) -> list[Edition]:
+    def editions(self, team: str, collection_id: str, after: int, last: int, limit: int) -> list[DocumentVersion]:
         """Documents of a collection that can be found, in the order of their editions, after a number."""
         rows = self._db.rows(
             "SELECT seq, file_id FROM indexed_documents WHERE team = ? AND collection_id = ? AND seq > ? "
             "AND seq <= ? ORDER BY seq LIMIT ?",
             (team, collection_id, after, last, limit),
         )
-        return [Edition(*row) for row in rows]
+        return [DocumentVersion(*row) for row in rows]
 
-    def edition(self, team: str, collection_id: str, file_id: str) -> Edition | None:
+    def edition(self, team: str, collection_id: str, file_id: str) -> DocumentVersion | None:
         """A document as it can be found now."""
         row = self._db.row(f"SELECT seq, file_id FROM indexed_documents WHERE {_ONE}", (team, collection_id, file_id))
-        return None if row is None else Edition(*row)
+        return None if row is None else DocumentVersion(*row)
 
-    def rows(self, team: str, collection_id: str, edition: Edition, after: int, limit: int) -> list[IndexRow]:
+    def rows(self, team: str, collection_id: str, edition: DocumentVersion, after: int, limit: int) -> list[IndexRow]:
         """What is indexed of an edition, after an ordinal; nothing if there is a newer one."""
         if self.edition(team, collection_id, edition.file_id) != edition:
             return []
@@ -168,7 +168,7 @@ class Chunks:
         )
         return [IndexedChunk(*row) for row in rows]
 
-    def get(self, team: str, collection_id: str, edition: Edition, ordinal: int) -> StoredChunk | None:
+    def get(self, team: str, collection_id: str, edition: DocumentVersion, ordinal: int) -> StoredChunk | None:
         """A chunk of an edition, unless there is a newer one."""
         if self.edition(team, collection_id, edition.file_id) != edition:
             return None

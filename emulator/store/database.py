@@ -48,7 +48,7 @@ _DISK_ERRORS = {
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
-def told(error: Exception) -> Exception:
+def translate_error(error: Exception) -> Exception:
     """Map sqlite3 errors to OSError so that callers stay storage-agnostic."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
@@ -154,10 +154,10 @@ class Database:
 
     def _told(self, error: Exception) -> Exception:
         """Return the translated error; after a locked database, later calls do not wait for it again."""
-        told_error = told(error)
-        if isinstance(told_error, OSError) and told_error.errno == errno.EBUSY and not self._is_locked:
+        translated = translate_error(error)
+        if isinstance(translated, OSError) and translated.errno == errno.EBUSY and not self._is_locked:
             self._wait_for_locks(0)
-        return told_error
+        return translated
 
     def _wait_for_locks(self, milliseconds: int) -> None:
         self._is_locked = milliseconds == 0

@@ -170,7 +170,7 @@ class Documents:
 
     # --- unique values
 
-    def holder(self, team: str, collection_id: str, key: str, value: str) -> str | None:
+    def unique_owner(self, team: str, collection_id: str, key: str, value: str) -> str | None:
         """The id of the file whose document has a value in a unique field."""
         row = self._db.row(
             "SELECT file_id FROM document_unique_values WHERE team = ? AND collection_id = ? AND key = ? AND value = ?",
@@ -188,7 +188,7 @@ class Documents:
 
     # --- fields of all documents of a collection: these statements look at every document, so each does it once
 
-    def lacking(self, team: str, collection_id: str, keys: Sequence[str]) -> str | None:
+    def any_missing(self, team: str, collection_id: str, keys: Sequence[str]) -> str | None:
         """One of the fields that some document does not have."""
         if not keys:
             return None
@@ -199,7 +199,7 @@ class Documents:
         )
         return None if row is None else next(key for key in keys if key not in _FIELDS.decode(row[0]))
 
-    def repeated(self, team: str, collection_id: str, keys: Sequence[str]) -> tuple[str, str] | None:
+    def find_duplicate(self, team: str, collection_id: str, keys: Sequence[str]) -> tuple[str, str] | None:
         """One of the fields in which several documents have the same value, and that value."""
         if not keys:
             return None
@@ -210,7 +210,7 @@ class Documents:
         )
         return None if row is None else (row[0], row[1])
 
-    def claim(self, team: str, collection_id: str, keys: Sequence[str]) -> None:
+    def enforce_unique(self, team: str, collection_id: str, keys: Sequence[str]) -> None:
         """Let the values that documents have in some fields be unique."""
         if keys:
             self._db.write(
@@ -220,7 +220,7 @@ class Documents:
                 (team, collection_id, json.dumps(keys)),
             )
 
-    def unclaim(self, team: str, collection_id: str, key: str) -> None:
+    def drop_unique(self, team: str, collection_id: str, key: str) -> None:
         """Let the values in a field be unique no longer."""
         self._db.write(f"DELETE FROM document_unique_values WHERE {_ALL} AND key = ?", (team, collection_id, key))
 

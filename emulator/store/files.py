@@ -46,7 +46,7 @@ class Files:
         file = self._stored(team, id)
         return file if file is not None and file.alive(now) else None
 
-    def get_even_expired(self, team: str, id: str) -> File | None:
+    def get_including_expired(self, team: str, id: str) -> File | None:
         """The row as it is stored: for the job that removes it."""
         row = self._db.row(_ONE, (team, id))
         return None if row is None else FILES.read(row)
@@ -54,12 +54,12 @@ class Files:
     def _stored(self, team: str, id: str) -> File | None:
         """The same, out of memory where nothing was written meanwhile: calls about one file often come in a row."""
         if self._db.in_transaction:  # what is read here may yet be taken back
-            return self.get_even_expired(team, id)
+            return self.get_including_expired(team, id)
         if self._read_at != self._db.rows_written or len(self._read) >= READ_MAX:
             self._read, self._read_at = {}, self._db.rows_written
         key = (team, id)
         if key not in self._read:
-            self._read[key] = self.get_even_expired(team, id)
+            self._read[key] = self.get_including_expired(team, id)
         return self._read[key]
 
     def by_public_url(self, token: str) -> tuple[str, File] | None:

@@ -13,7 +13,7 @@ ATTEMPTS_MAX = 3  # begun and never ended: then a job is given up, for it may be
 HELD = LATEST + 1  # when a job is due that waits to be released: no clock comes there
 
 
-class Withdrawn(Exception):
+class JobCancelled(Exception):
     """A job is not planned any more: while it ran, its team was reset, restored or deleted."""
 
 
@@ -108,14 +108,14 @@ class Jobs:
         """Let the jobs that are held be due."""
         self._db.write("UPDATE jobs SET due_at = ? WHERE team = ? AND due_at = ?", (due_at, team, HELD))
 
-    def is_there(self, job: Job) -> bool:
+    def exists(self, job: Job) -> bool:
         """Whether a job is still planned; what looks like the things it is about may be others with the same ids."""
         return self._db.row("SELECT 1 FROM jobs WHERE seq = ?", (job.seq,)) is not None
 
     def done(self, job: Job) -> None:
         """Remove a job; belongs in the transaction that does its work. Raises Withdrawn."""
         if not self._db.write("DELETE FROM jobs WHERE seq = ?", (job.seq,)):
-            raise Withdrawn
+            raise JobCancelled
 
     def cancel(self, team: str, kind: str, subject: str) -> None:
         """Remove the planned jobs of a kind for a subject."""

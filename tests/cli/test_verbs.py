@@ -30,7 +30,7 @@ from emulator.pipeline.faults.effects import BEHAVIOURS
 from emulator.state.settings import CLIENT_NAMES, from_environment
 from tests.serving import PATIENCE_SECONDS
 
-NOBODY = "http://localhost:1"  # nothing listens there
+NO_EMULATOR = "http://localhost:1"  # nothing listens there
 
 
 @pytest.fixture(autouse=True)
@@ -130,9 +130,9 @@ def test_wrong_use_is_one_line(run: Any, arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("verb", [("faults", "list"), ("snapshot", "list"), ("wait", "--timeout", "0")])
 def test_where_nobody_listens_the_sentence_says_what_to_do(run: Any, verb: tuple[str, ...]) -> None:
     """Code 1, the address, and the command that would help."""
-    code, out, err = run(*verb, "--url", NOBODY)
+    code, out, err = run(*verb, "--url", NO_EMULATOR)
     assert (code, out) == (1, "")
-    assert f"no emulator answers at {NOBODY} (Connection refused); start one with `xai-emulator serve`" in err
+    assert f"no emulator answers at {NO_EMULATOR} (Connection refused); start one with `xai-emulator serve`" in err
 
 
 def test_env_in_three_formats(run: Any, emulator: Emulator) -> None:
@@ -151,15 +151,15 @@ def test_env_in_three_formats(run: Any, emulator: Emulator) -> None:
 
 def test_env_tells_on_stderr_when_nobody_listens(run: Any) -> None:
     """The assignments are good all the same."""
-    code, out, err = run("env", "--url", NOBODY)
+    code, out, err = run("env", "--url", NO_EMULATOR)
     assert code == 0
-    assert f"export XAI_EMULATOR_URL={NOBODY}" in out
+    assert f"export XAI_EMULATOR_URL={NO_EMULATOR}" in out
     assert err.startswith("# no emulator answers")
 
 
 def test_what_clients_are_told_keeps_no_emulator_from_starting() -> None:
     """`eval "$(xai-emulator env)"` and `xai-emulator serve` work in one shell."""
-    variables = environment(NOBODY, "k", "m")
+    variables = environment(NO_EMULATOR, "k", "m")
     assert {name for name in variables if name.startswith("XAI_EMULATOR_")} == set(CLIENT_NAMES)
     assert from_environment(variables) == {}
 
@@ -167,7 +167,7 @@ def test_what_clients_are_told_keeps_no_emulator_from_starting() -> None:
 def test_the_url_comes_from_the_environment(run: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verb finds the emulator that `env` named, also where a proxy is set."""
     monkeypatch.setenv("XAI_EMULATOR_URL", emulator.url)
-    monkeypatch.setenv("HTTP_PROXY", NOBODY)
+    monkeypatch.setenv("HTTP_PROXY", NO_EMULATOR)
     assert run("wait") == (0, "", "")
     assert run("faults", "list", "--team", "fresh")[:2] == (0, "no faults are planned\n")
 

@@ -35,5 +35,5 @@ def console(browser: Any, emulator: Emulator) -> Iterator[Console]:
     console = new_console(browser, emulator, f"team-{next(_teams)}")
     yield console
     console.close()
-    assert console.strangers == []
+    assert console.external_requests == []
     assert console.problems == []

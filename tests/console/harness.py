@@ -56,7 +56,7 @@ class Console:
     management: httpx.Client
     ids: dict[str, str] = field(default_factory=dict)  # of what it was furnished with
     problems: list[str] = field(default_factory=list)  # what the browser complained of
-    strangers: list[str] = field(default_factory=list)  # requests that went elsewhere
+    external_requests: list[str] = field(default_factory=list)  # requests that went elsewhere
 
     def open(self, address: str = "") -> Any:
         """Open the page at an address below `#/`; the page."""
@@ -133,4 +133,4 @@ def _note(console: Console, message: Any) -> None:
 
 def _look_at(console: Console, url: str) -> None:
     if not url.startswith((f"{console.url}/", f"blob:{console.url}/", "data:")):
-        console.strangers.append(url)
+        console.external_requests.append(url)

@@ -85,7 +85,7 @@ def furnished(emulator: Emulator, browser: Any) -> Iterator[Console]:
     yield console
     console.close()
     assert console.problems == []
-    assert console.strangers == []
+    assert console.external_requests == []
 
 
 def addresses(console: Console) -> list[str]:

@@ -208,10 +208,10 @@ def test_verify_writes_report_and_returns_verdict(judged: Emulator, tmp_path: Pa
 def test_verify_with_bad_url_is_usage_error() -> None:
     """Without a server, with one that does not answer, or with a word it does not know, it is used wrongly."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
     for options, says in (
         ((), "name the server to test: --base-url URL"),
-        (("--base-url", nobody), f"{nobody} does not answer: "),
+        (("--base-url", closed), f"{closed} does not answer: "),
         (("--base-url", "localhost:7878"), "'localhost:7878' is not a URL such as http://localhost:7878"),
     ):
         done = verify(*options)

@@ -109,7 +109,7 @@ def test_a_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emul
     assert control.get("/snapshots?team=d").json()["snapshots"] == []
 
 
-STRANGERS = 1_000
+OTHER_TEAMS = 1_000
 
 
 def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, emulator: Emulator) -> None:
@@ -117,8 +117,8 @@ def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, 
     world, runner = emulator._running().world, emulator._running().runner
     rows, teams = world.store.teams.names(), len(world.teams.known)
     with httpx.Client(base_url=emulator.base_url) as client:
-        for number in range(STRANGERS):
-            client.headers["authorization"] = f"Bearer {emulator.api_key}@stranger-{number}"
+        for number in range(OTHER_TEAMS):
+            client.headers["authorization"] = f"Bearer {emulator.api_key}@outsider-{number}"
             method, path = (("GET", "/files"), ("GET", "/nowhere"), ("DELETE", "/files/x"), ("POST", "/files"))[
                 number % 4
             ]
@@ -129,8 +129,8 @@ def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, 
     assert len(world.teams.known) == teams
     assert len(world.teams.visitors) <= VISITORS_MAX
     assert len(journal._rings) <= VISITORS_MAX + len(world.teams.known) + 1
-    assert not any("stranger" in name for name, _ in runner._locks)
-    assert not any("stranger" in name for name in runner._due)
+    assert not any("outsider" in name for name, _ in runner._locks)
+    assert not any("outsider" in name for name in runner._due)
 
 
 def test_team_that_only_read_has_an_id_and_a_journal(control: httpx.Client, emulator: Emulator) -> None:

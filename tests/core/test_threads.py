@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from emulator.core.threads import each_in_threads, in_thread
+from emulator.core.threads import in_thread, map_in_threads
 
 
 def fail(error: BaseException) -> Callable[[], None]:
@@ -55,5 +55,5 @@ async def test_end_of_work_is_noticed_after_the_caller_has_left() -> None:
 
 async def test_errors_take_the_place_of_results() -> None:
     """In the order of the items."""
-    found = await each_in_threads(lambda number: 6 // number, [1, 0, 3], threads=2)
+    found = await map_in_threads(lambda number: 6 // number, [1, 0, 3], threads=2)
     assert (found[0], type(found[1]), found[2]) == (6, ZeroDivisionError, 2)

@@ -31,8 +31,8 @@ def test_users_teams_and_keys_are_different_things(emulator: Emulator) -> None:
         described = httpx.get(f"{emulator.url}/v1/api-key", headers={"authorization": f"Bearer {key}"}).json()
         return {name: described[name] for name in ("user_id", "team_id", "api_key_id")}
 
-    one, other, stranger = ids("xai-1"), ids("xai-2"), ids("xai-1@b")
+    one, other, outsider = ids("xai-1"), ids("xai-2"), ids("xai-1@b")
     assert one == ids("xai-1")
     assert len(set(one.values())) == 3
     assert {name for name in one if one[name] != other[name]} == {"api_key_id"}
-    assert not set(one.values()) & set(stranger.values())
+    assert not set(one.values()) & set(outsider.values())

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from emulator.domain.search import Fusion, GroupBy, Mode
 from emulator.operations.ranking import Candidate, Ranker
-from emulator.store.chunks import Edition
-from emulator.store.index.collection_index import Answer, Found
+from emulator.store.chunks import DocumentVersion
+from emulator.store.index.collection_index import Hit, IndexResult
 
 FUSION = Fusion(k=3, embedding_weight=0.25, text_weight=0.75)
-FILES = [Edition(number, f"file_{number % 5}") for number in range(8)]
+FILES = [DocumentVersion(number, f"file_{number % 5}") for number in range(8)]
 CHUNKS = [(edition, ordinal) for edition in FILES for ordinal in range(2)]
 
 
-def found(chunks: Sequence[int], start: int = 1) -> list[Found]:
+def found(chunks: Sequence[int], start: int = 1) -> list[Hit]:
     """A ranking of some chunks, best first."""
-    return [Found(*CHUNKS[chunk], rank, 100.0 - rank) for rank, chunk in enumerate(chunks, start)]
+    return [Hit(*CHUNKS[chunk], rank, 100.0 - rank) for rank, chunk in enumerate(chunks, start)]
 
 
-def rank(mode: Mode, answer: Answer, *, by_rank: bool, accepted: set[str] | None = None) -> list[Candidate]:
+def rank(mode: Mode, answer: IndexResult, *, by_rank: bool, accepted: set[str] | None = None) -> list[Candidate]:
     accepts = None if accepted is None else accepted.__contains__
     return Ranker(mode, FUSION, None, by_rank).rank(0, answer, {}, accepts)
 
@@ -32,11 +32,11 @@ rankings = st.lists(st.integers(0, len(CHUNKS) - 1), unique=True).map(found)
 
 
 @given(rankings, st.booleans())
-def test_one_ranking_stays_as_it_is(ranking: list[Found], by_words: bool) -> None:
+def test_one_ranking_stays_as_it_is(ranking: list[Hit], by_words: bool) -> None:
     """Alone it keeps its scores; beside other collections a place gives the score, whatever lies between places."""
     mode = Mode.KEYWORD if by_words else Mode.SEMANTIC
     ranking = ranking[1::2]  # as a filter leaves them: their ranks are those among all
-    answer = Answer(ranking, []) if by_words else Answer([], ranking)
+    answer = IndexResult(ranking, []) if by_words else IndexResult([], ranking)
     for by_rank in (False, True):
         ranked = rank(mode, answer, by_rank=by_rank)
         assert [(each.keyword if by_words else each.vector) for each in ranked] == ranking
@@ -46,22 +46,22 @@ def test_one_ranking_stays_as_it_is(ranking: list[Found], by_words: bool) -> Non
 
 
 @given(rankings, rankings, st.sets(st.sampled_from([edition.file_id for edition in FILES])))
-def test_two_rankings_are_fused(keyword: list[Found], vector: list[Found], accepted: set[str]) -> None:
+def test_two_rankings_are_fused(keyword: list[Hit], vector: list[Hit], accepted: set[str]) -> None:
     """Each gives its weight over k plus the rank; equal ones stand as they were indexed.
 
     Beside other collections the place in the fused ranking is the score. A filter takes away, and moves nothing.
     """
-    fused = rank(Mode.HYBRID, Answer(keyword, vector), by_rank=False)
+    fused = rank(Mode.HYBRID, IndexResult(keyword, vector), by_rank=False)
     for each in fused:
         terms = [(0.75, each.keyword), (0.25, each.vector)]
         assert each.score == pytest.approx(sum(weight / (3 + place.rank) for weight, place in terms if place))
     assert {(each.edition, each.ordinal) for each in fused} == {(f.edition, f.ordinal) for f in keyword + vector}
     assert [each.order for each in fused] == sorted(each.order for each in fused)
-    beside = rank(Mode.HYBRID, Answer(keyword, vector), by_rank=True)
+    beside = rank(Mode.HYBRID, IndexResult(keyword, vector), by_rank=True)
     assert [each.edition for each in beside] == [each.edition for each in fused]
     assert [each.score for each in beside] == [1 / (3 + place) for place in range(1, len(fused) + 1)]
     for by_rank, whole in ((False, fused), (True, beside)):
-        filtered = rank(Mode.HYBRID, Answer(keyword, vector), by_rank=by_rank, accepted=accepted)
+        filtered = rank(Mode.HYBRID, IndexResult(keyword, vector), by_rank=by_rank, accepted=accepted)
         assert filtered == [each for each in whole if each.edition.file_id in accepted]
 
 
@@ -69,7 +69,7 @@ def test_groups_are_made_of_what_is_accepted() -> None:
     """The best of each, by the fields of their documents."""
     metadata = {f"file_{number}": {"parity": f"{number % 2}"} for number in range(5)}
     ranker = Ranker(Mode.KEYWORD, FUSION, GroupBy(("parity",)), by_rank=False)
-    answer = Answer(found(range(len(CHUNKS))), [])
+    answer = IndexResult(found(range(len(CHUNKS))), [])
     ranked = ranker.rank(7, answer, metadata, {"file_1", "file_2", "file_3"}.__contains__)
     assert [(each.collection, each.edition.file_id, each.fields) for each in ranked] == [
         (7, "file_1", {"parity": "1"}),

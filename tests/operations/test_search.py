@@ -19,7 +19,7 @@ from emulator.runtime.app import build_world
 from emulator.search.embedding.error import EmbedderError
 from emulator.state.settings import Settings
 from emulator.state.world import World
-from emulator.store.index.collection_index import Question
+from emulator.store.index.collection_index import IndexQuery
 from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
 from tests.search.extraction.test_documents import pdf
 
@@ -87,10 +87,10 @@ async def test_a_ranking_is_looked_at_so_deep(
 
     Where a filter has to wait for a fused ranking, at all of all chunks.
     """
-    questions: list[Question] = []
+    questions: list[IndexQuery] = []
     rank = world.store.indexes.search
 
-    async def noting(team: str, collection_id: str, question: Question) -> Any:
+    async def noting(team: str, collection_id: str, question: IndexQuery) -> Any:
         questions.append(question)
         return await rank(team, collection_id, question)
 

@@ -106,7 +106,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
 def teams(emulator: Emulator) -> Iterator[tuple[Team, Team]]:
     """The team whose objects are attacked, and another team."""
     with ExitStack() as stack:
-        yield furnish(emulator, "owner", stack), furnish(emulator, "stranger", stack)
+        yield furnish(emulator, "owner", stack), furnish(emulator, "outsider", stack)
 
 
 def test_every_operation_is_tried() -> None:
@@ -145,16 +145,16 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
     It fails with the same message as for unknown ids, and the owner's objects are unchanged. Only public content can be
     read by all, with the token in its URL.
     """
-    owner, stranger = teams
-    http, rpc = (clients[attempt.is_management] for clients in (stranger.http, stranger.rpc))
+    owner, outsider = teams
+    http, rpc = (clients[attempt.is_management] for clients in (outsider.http, outsider.rpc))
     before = owner.everything()
-    for attack, control in mixtures(attempt, owner, stranger.ids):
+    for attack, control in mixtures(attempt, owner, outsider.ids):
         (ended, said), (expected, said_of_nothing) = attempt(http, rpc, attack), attempt(http, rpc, control)
         assert ended == expected
         assert anonymous(said, attack, control) == anonymous(said_of_nothing, control, attack)
         assert CANARY not in said
     if not attempt.names():
-        said = attempt(http, rpc, stranger.ids)[1]
+        said = attempt(http, rpc, outsider.ids)[1]
         assert not [id for id in (*owner.ids.values(), *owner.files) if id in said]
     assert owner.everything() == before
 
@@ -162,11 +162,11 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management], ids=str)
 def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Attempt) -> None:
     """Naming the owner's team in `team_id` with another team's key is refused, or returns nothing of the owner's."""
-    owner, stranger = teams
+    owner, outsider = teams
     team_id, before = owner.http[False].get("/v1/me").json()["team_id"], owner.everything()
-    http = stranger.http[True]
+    http = outsider.http[True]
     with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": team_id}) as named:
-        ended, said = attempt(named, stranger.rpc[True], {**owner.ids, "team_id": team_id})
+        ended, said = attempt(named, outsider.rpc[True], {**owner.ids, "team_id": team_id})
     assert ended[0] != "OK" or attempt.transport == "rest", "every message has the field"
     assert ended[0] != 200 or not [id for id in (*owner.ids.values(), *owner.files) if id in said]
     assert owner.everything() == before
@@ -174,12 +174,12 @@ def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Att
 
 def test_foreign_page_token_grants_no_access(teams: tuple[Team, Team]) -> None:
     """A page token of the owner gives another team nothing of the owner's."""
-    owner, stranger = teams
+    owner, outsider = teams
     page = owner.http[False].get("/v1/files", params={"limit": 1}).json()
-    said = stranger.http[False].get("/v1/files", params={"pagination_token": page["pagination_token"]}).text
+    said = outsider.http[False].get("/v1/files", params={"pagination_token": page["pagination_token"]}).text
     assert not [id for id in owner.files if id in said]
     after, missing = owner.files[0], MISSING["file_id"]
-    attack, control = (stranger.http[False].get("/v1/files", params={"after": id}) for id in (after, missing))
+    attack, control = (outsider.http[False].get("/v1/files", params={"after": id}) for id in (after, missing))
     assert attack.text.replace(after, missing) == control.text
 
 
@@ -188,19 +188,19 @@ def test_public_urls_cannot_be_guessed(teams: tuple[Team, Team]) -> None:
 
     Another token, another name or a neighbour's token finds nothing.
     """
-    owner, stranger = teams
-    http = stranger.http[False]
+    owner, outsider = teams
+    http = outsider.http[False]
     token, name = owner.ids["token"], owner.ids["name"]
     assert http.get(f"/_files-cdn/{token}/{name}").content == PDF
     assert len(token) >= 22  # base64 of 128 bits
     assert owner.files[1].removeprefix("file_") not in token
-    shared = sum(one == other for one, other in zip(token, stranger.ids["token"], strict=True))
+    shared = sum(one == other for one, other in zip(token, outsider.ids["token"], strict=True))
     assert shared < len(token) / 2
     other = "A" if token[-1] != "A" else "B"
     for guess in (
         f"{token[:-1]}{other}/{name}",
         f"{token[:-1]}/{name}",
-        f"{token}/{stranger.ids['name']}",
+        f"{token}/{outsider.ids['name']}",
         f"%00/{name}",
     ):
         reply = http.get(f"/_files-cdn/{guess}")
@@ -222,14 +222,14 @@ def images(team: Team, **body: Any) -> dict[str, Any]:
 
 def test_images_of_batches_belong_to_the_team(teams: tuple[Team, Team]) -> None:
     """Image URLs cannot be guessed, and a file that a batch stores belongs to its team alone."""
-    owner, stranger = teams
+    owner, outsider = teams
     options = {"storage_options": {"filename": "a.png", "public_url": True}}
     (picture,) = images(owner, **options)["response"]["image_generation"]["data"]
-    (other,) = images(stranger)["response"]["image_generation"]["data"]
+    (other,) = images(outsider)["response"]["image_generation"]["data"]
     token, name = picture["url"].split("/")[-2:]
     assert len(token) >= 22  # base64 of 128 bits
     assert sum(one == another for one, another in zip(token, other["url"].split("/")[-2], strict=True)) < len(token) / 2
-    http = stranger.http[False]
+    http = outsider.http[False]
     assert http.get(picture["url"]).content.startswith(b"\x89PNG")
     changed = "A" if token[-1] != "A" else "B"
     for guess in (f"{token[:-1]}{changed}/{name}", f"{token[:-1]}/{name}", f"{token}/image_1.png", f"%00/{name}"):
@@ -245,9 +245,9 @@ def test_images_of_batches_belong_to_the_team(teams: tuple[Team, Team]) -> None:
 
 def test_a_batch_reads_no_file_of_another_team(teams: tuple[Team, Team]) -> None:
     """A request that names a file of another team fails as one that names an unknown file."""
-    owner, stranger = teams
+    owner, outsider = teams
     said = [
-        images(stranger, image={"file_id": id})["error"].replace(id, "<file>")
+        images(outsider, image={"file_id": id})["error"].replace(id, "<file>")
         for id in (owner.files[1], MISSING["file_id"])
     ]
     assert said[0] == said[1]

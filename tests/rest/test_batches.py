@@ -609,7 +609,7 @@ def test_a_team_does_not_see_the_batches_of_another(batches: Batches) -> None:
     """They cannot be read, listed, filled or cancelled, and their files cannot be used."""
     id = batches.filled(request("a"))
     file = batches.http.post("/v1/files", files={"file": ("a.jsonl", line("a"))}).json()["id"]
-    other = Batches(batches.emulator, "strangers")
+    other = Batches(batches.emulator, "others")
     with other.http:
         paths = [f"/v1/batches/{id}", f"/v1/batches/{id}/requests", f"/v1/batches/{id}/results"]
         assert {other.http.get(path).status_code for path in paths} == {404}

@@ -47,7 +47,7 @@ def test_what_is_remembered_is_what_is_stored(transactions: list[tuple[str, list
 
     def run(steps: list[tuple[str, str, int]]) -> None:
         for step, name, size in steps:
-            if step == "insert" and plain.get_even_expired("t", name) is None:
+            if step == "insert" and plain.get_including_expired("t", name) is None:
                 insert(files, name)
             elif step == "delete":
                 database.write("DELETE FROM files WHERE id = ?", (name,))
@@ -57,7 +57,7 @@ def test_what_is_remembered_is_what_is_stored(transactions: list[tuple[str, list
 
     def check() -> None:
         for name in ("a", "b", "c"):
-            assert files.get("t", name, 0) == plain.get_even_expired("t", name)
+            assert files.get("t", name, 0) == plain.get_including_expired("t", name)
 
     for end, steps in transactions:
         with suppress(Abandoned), nullcontext() if end == "no transaction" else database.transaction():

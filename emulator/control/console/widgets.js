@@ -3,7 +3,7 @@
 import { append, h, replace, svg } from "./dom.js";
 import { clockTime, date, relative } from "./format.js";
 import { ICONS } from "./icons.js";
-import { remedy } from "./remedies.js";
+import { ruleHint } from "./hints.js";
 
 /** A drawing by its name. */
 export function icon(name, size) {
@@ -169,7 +169,7 @@ export function refusalBox(refusal) {
   return h("div.refusal", { role: "alert" }, h(refusal.message.includes("\n") ? "strong.drawn" : "strong", refusal.message),
     (refusal.rule || refusal.fault) && h("div", refusal.rule && ["rule ", h("code", refusal.rule)], " ",
       refusal.fault && ["planned fault ", h("code", refusal.fault)]),
-    refusal.rule && remedy(refusal.rule));
+    refusal.rule && ruleHint(refusal.rule));
 }
 
 /**

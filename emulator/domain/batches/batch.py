@@ -227,7 +227,7 @@ def check_size(size: int, limits: Limits) -> None:
         )
 
 
-def differs(id: str) -> ApiError:
+def content_conflict(id: str) -> ApiError:
     """The refusal of an id that stands for other content already."""
     return ApiError(
         Kind.FAILED_PRECONDITION,

@@ -15,8 +15,8 @@ import msgspec
 from emulator.core import ids
 from emulator.core.clock import Instant, seconds
 from emulator.core.errors import ApiError, Kind
-from emulator.core.import_callable import words_of
-from emulator.core.threads import each_in_threads
+from emulator.core.import_callable import describe_error
+from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import Batch, Failure, Request, ResultKind
 from emulator.domain.batches.chat import Json
 from emulator.domain.batches.checks import complaint, file_ids
@@ -75,7 +75,7 @@ async def answer(
 ) -> list[Result | Failure]:
     """Answer requests, in their order: by the responder, unless a request asks for what cannot be."""
     pairs = list(zip(requests, world.store.batch_requests.bodies(batch, requests), strict=True))
-    asked = await each_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
+    asked = await map_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
     answers: list[Any] = [_refused(world, team, at, each) for each in asked]
     open = [number for number, found in enumerate(answers) if found is None]
     for number in open:
@@ -90,7 +90,7 @@ async def answer(
         id = ids.fixed_uuid(world.ids.seed, team.name, f"result {batch.id} {request.batch_request_id}")
         return _result(request, said, id=id, created=seconds(at), bytes_max=most)
 
-    results = await each_in_threads(lambda pair: result(*pair), list(zip(open, said, strict=True)), threads=1)
+    results = await map_in_threads(lambda pair: result(*pair), list(zip(open, said, strict=True)), threads=1)
     for number, found in zip(open, results, strict=True):
         answers[number] = _failure(found) if isinstance(found, Exception) else found
     return answers
@@ -126,7 +126,7 @@ def _refused(world: World, team: Team, at: Instant, asked: _Asked | Exception) -
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(Kind.INTERNAL, words_of(error))
+    return Failure(Kind.INTERNAL, describe_error(error))
 
 
 def _no_answer(error: object) -> Failure:

@@ -9,7 +9,7 @@ import msgspec
 
 from emulator.core.clock import Instant
 from emulator.core.limits import Limits
-from emulator.core.threads import each_in_threads
+from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import PHASES, Batch, Phase, due, model_of
 from emulator.domain.batches.jsonl import BadFile, read_line
 from emulator.domain.transitions import step
@@ -77,7 +77,7 @@ async def _read(world: World, team: Team, batch: Batch, at: Instant) -> _Lines:
     """Read the next lines in a thread: one of them can be large. Raises BadFile."""
     assert batch.input_blob is not None
     path, limits = world.store.blobs.present(batch.input_blob), team.limits
-    [lines] = await each_in_threads(lambda path: _parse(path, batch, limits, team.batches, at), [path])
+    [lines] = await map_in_threads(lambda path: _parse(path, batch, limits, team.batches, at), [path])
     if isinstance(lines, Exception):
         raise lines
     assert isinstance(lines, _Lines)

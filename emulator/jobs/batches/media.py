@@ -26,7 +26,7 @@ from emulator.operations.files.public_urls import publish
 from emulator.operations.files.upload import EXPIRY, FILENAME, InitializeFile, insert_file
 from emulator.state.teams import Team
 from emulator.state.world import World
-from emulator.store.batches import Medium
+from emulator.store.batches import MediaItem
 
 PNG, MP4 = "image/png", "video/mp4"
 
@@ -60,7 +60,7 @@ def _sign(
     token = world.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
     world.store.batches.insert_medium(
-        team.name, request.batch_id, Medium(token, name, content_type, content, expires_at)
+        team.name, request.batch_id, MediaItem(token, name, content_type, content, expires_at)
     )
     return f"/_media/{token}/{name}"
 

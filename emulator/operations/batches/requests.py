@@ -23,7 +23,7 @@ from emulator.domain.batches.batch import (
     check_model,
     check_open,
     check_size,
-    differs,
+    content_conflict,
     due,
     model_of,
     state_of,
@@ -124,7 +124,7 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
             due_at = due(call.team.batches, call.at, count + len(rows))
             rows[id] = NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)
         elif not _same(rows[id], item.kind, body):
-            raise differs(id)
+            raise content_conflict(id)
         await slices.pause()
     return list(rows.values())
 
@@ -141,7 +141,7 @@ async def _new(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> l
         if present is None:
             new.append(row)
         elif not _same(row, present.kind, world.store.batch_requests.bodies(batch, [present])[0]):
-            raise differs(row.id)
+            raise content_conflict(row.id)
         await slices.pause()
     return new
 

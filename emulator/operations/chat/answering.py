@@ -6,7 +6,7 @@ import dataclasses
 
 from emulator.core.clock import seconds
 from emulator.core.errors import ApiError, Kind
-from emulator.core.import_callable import words_of
+from emulator.core.import_callable import describe_error
 from emulator.domain.batches.batch import Failure
 from emulator.domain.chat.answers import Answer, BadAnswer, answer_of
 from emulator.domain.chat.requests import ModelRequest
@@ -34,7 +34,7 @@ async def answer(world: World, call: Call, request: ModelRequest, *, id: str | N
     if isinstance(said, Failure):
         raise ApiError(said.kind, said.message, rule="responder")
     if isinstance(said, Exception):
-        raise ApiError(Kind.INTERNAL, words_of(said), rule="responder")
+        raise ApiError(Kind.INTERNAL, describe_error(said), rule="responder")
     id = id or new_answer_id(world, call)
     try:
         return answer_of(asked, said, id=id, created=seconds(call.at))

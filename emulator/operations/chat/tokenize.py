@@ -11,7 +11,7 @@ from emulator.core.limits import Confidence
 from emulator.domain.chat import rules
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
-from emulator.search.chunking.tokens import piece_starts
+from emulator.search.chunking.tokens import approximate_token_offsets
 from emulator.state.world import World
 
 _IDS = 2**17
@@ -41,7 +41,7 @@ class Tokens(msgspec.Struct, frozen=True):
 async def tokenize(world: World, call: Call, request: Tokenize) -> Tokens:
     """Cut a text into tokens. The same token has the same id for every model."""
     model = rules.require_model(request.model)
-    starts = [*piece_starts(request.text, ""), len(request.text)]
+    starts = [*approximate_token_offsets(request.text, ""), len(request.text)]
     pieces = [request.text[start:stop] for start, stop in pairwise(starts)]
     return Tokens([Token(_id(piece), piece) for piece in pieces], model.id)
 

@@ -20,7 +20,7 @@ from emulator.domain.keys import Plane
 from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.files.read import check_unchanged, get_file
-from emulator.operations.files.receive import incoming
+from emulator.operations.files.receive import receive_blob
 from emulator.operations.files.update import set_content
 from emulator.operations.files.upload import InitializeFile, insert_file
 from emulator.state.world import World
@@ -111,13 +111,13 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
                 yield chunk.data
 
         row, most = bytes_max(file.filename, call.team.limits)
-        async with incoming(world, call, content(), row, most, file.size) as added:
+        async with receive_blob(world, call, content(), row, most, file.size) as added:
             check_unchanged(world, call, file)
             async with world.store.blobs.appended(file.blob, file.size, added) as blob:
                 check_unchanged(world, call, file)
                 with world.store.transaction():
                     set_content(world, call, file, blob)
-    await indexing.settled(world, call)
+    await indexing.wait_until_indexed(world, call)
     return get_file(world, call, file.id)
 
 

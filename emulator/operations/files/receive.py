@@ -19,7 +19,7 @@ from emulator.store.blobs import READ_BYTES
 
 
 @asynccontextmanager
-async def incoming(
+async def receive_blob(
     world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
 ) -> AsyncIterator[BlobWriter]:
     """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind.

@@ -23,7 +23,7 @@ from emulator.domain.transitions import step
 from emulator.operations import indexing
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.files.read import FileId, check_unchanged, get_file, view
-from emulator.operations.files.receive import incoming
+from emulator.operations.files.receive import receive_blob
 from emulator.operations.files.upload import ExpiresAfter, Filename
 from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
@@ -47,10 +47,10 @@ async def update(world: World, call: Call, request: UpdateFile) -> FileView:
     else:
         filename = request.filename or file.filename
         check_filename(filename)
-        async with incoming(world, call, request.content, *bytes_max(filename, call.team.limits)) as blob:
+        async with receive_blob(world, call, request.content, *bytes_max(filename, call.team.limits)) as blob:
             check_unchanged(world, call, file)
             _update(world, call, request, file, blob)
-    await indexing.settled(world, call)
+    await indexing.wait_until_indexed(world, call)
     return view(world, call, get_file(world, call, file.id))
 
 

@@ -21,7 +21,7 @@ from emulator.domain.files import (
 )
 from emulator.domain.keys import Plane
 from emulator.operations.base import Bytes, Call, Operation
-from emulator.operations.files.receive import incoming
+from emulator.operations.files.receive import receive_blob
 from emulator.state.teams import Team
 from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
@@ -55,7 +55,7 @@ async def upload(world: World, call: Call, request: UploadFile) -> File:
     check_filename(request.filename)
     check_quota(*world.store.files.usage(call.team.name), 0, limits)
     file = InitializeFile(request.filename, request.content_type, request.expires_after)
-    async with incoming(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
+    async with receive_blob(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
         return insert_file(world, call.team, call.at, file, blob, UploadStatus.COMPLETE, chaos=call.chaos)
 
 

@@ -199,7 +199,7 @@ class Faults:
     def add_rule(self, team: str, rule: Rule) -> PlannedRule:
         """Plan a rule. Raises BadFault."""
         operations = applicable(rule, _matching(rule.operation))
-        plans = self._with_room(team, rule.id)
+        plans = self._plan_with_capacity(team, rule.id)
         id = rule.id or plans.new_id("rule")
         plans.rules[id] = PlannedRule(id, rule, frozenset(operation.name for operation in operations))
         return plans.rules[id]
@@ -210,12 +210,12 @@ class Faults:
         for step in script.steps:
             if isinstance(step, Effect):
                 operations = applicable(step, operations)
-        plans = self._with_room(team, script.id)
+        plans = self._plan_with_capacity(team, script.id)
         id = script.id or plans.new_id("script")
         plans.scripts[id] = PlannedScript(id, script, frozenset(operation.name for operation in operations))
         return plans.scripts[id]
 
-    def _with_room(self, team: str, id: str | None) -> FaultPlan:
+    def _plan_with_capacity(self, team: str, id: str | None) -> FaultPlan:
         """Return the plan of a team. Raises BadFault if it is full or has the id already."""
         plans = self._plans.setdefault(team, FaultPlan())
         if len(plans.rules) + len(plans.scripts) >= PLANS_MAX:

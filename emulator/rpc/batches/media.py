@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.rpc.chat.messages import IMAGE_URL, NUMBER, SECONDS, USAGE
-from emulator.rpc.fields import FLAG, TEXT, WHOLE, Custom, Field, Shape, Word
+from emulator.rpc.fields import FLAG, TEXT, WHOLE, EnumCodec, Field, FunctionCodec, Shape
 from emulator.rpc.requests import Message
 
 
@@ -29,7 +29,7 @@ _STORAGE = Shape(
     (
         Field("filename", TEXT),
         Field("expires_after", WHOLE),
-        Field("public_url", Custom(_PUBLIC_URL.to_json, _public_url_to_message)),
+        Field("public_url", FunctionCodec(_PUBLIC_URL.to_json, _public_url_to_message)),
     ),
 )
 IMAGE_REQUEST = Shape(
@@ -41,15 +41,15 @@ IMAGE_REQUEST = Shape(
         Field("user", TEXT),
         Field("image", IMAGE_URL),
         Field("images", IMAGE_URL),
-        Field("format", Word("xai_api.ImageFormat", "IMG_FORMAT_", _FORMATS.__getitem__), "response_format"),
-        Field("quality", Word("xai_api.ImageQuality", "IMG_QUALITY_")),
-        Field("aspect_ratio", Word("xai_api.ImageAspectRatio", "IMG_ASPECT_RATIO_", _ratio)),
-        Field("resolution", Word("xai_api.ImageResolution", "IMG_RESOLUTION_")),
+        Field("format", EnumCodec("xai_api.ImageFormat", "IMG_FORMAT_", _FORMATS.__getitem__), "response_format"),
+        Field("quality", EnumCodec("xai_api.ImageQuality", "IMG_QUALITY_")),
+        Field("aspect_ratio", EnumCodec("xai_api.ImageAspectRatio", "IMG_ASPECT_RATIO_", _ratio)),
+        Field("resolution", EnumCodec("xai_api.ImageResolution", "IMG_RESOLUTION_")),
         Field("storage_options", _STORAGE),
     ),
 )
 _VIDEO_URL = Shape("xai_api.VideoUrlContent", (Field("url", TEXT), Field("file_id", TEXT)))
-_DURATION = Custom(lambda seconds: seconds, int)  # the body may have it as a text
+_DURATION = FunctionCodec(lambda seconds: seconds, int)  # the body may have it as a text
 _KEYFRAME = Shape("xai_api.VideoKeyframe", (Field("image", IMAGE_URL), Field("timestamp_s", NUMBER)))
 VIDEO_REQUEST = Shape(
     "xai_api.GenerateVideoRequest",
@@ -59,8 +59,8 @@ VIDEO_REQUEST = Shape(
         Field("image", IMAGE_URL, also=("input_reference",)),
         Field("duration", _DURATION, also=("seconds",)),
         Field("video", _VIDEO_URL),
-        Field("aspect_ratio", Word("xai_api.VideoAspectRatio", "VIDEO_ASPECT_RATIO_", _ratio)),
-        Field("resolution", Word("xai_api.VideoResolution", "VIDEO_RESOLUTION_")),
+        Field("aspect_ratio", EnumCodec("xai_api.VideoAspectRatio", "VIDEO_ASPECT_RATIO_", _ratio)),
+        Field("resolution", EnumCodec("xai_api.VideoResolution", "VIDEO_RESOLUTION_")),
         Field("reference_images", IMAGE_URL),
         Field("storage_options", _STORAGE),
         Field("reference_audios", Shape("xai_api.AudioUrlContent", (Field("voice_id", TEXT),))),
@@ -111,7 +111,7 @@ def _image_to_message(image: Any) -> Message:
 IMAGE_RESPONSE = Shape(
     "xai_api.ImageResponse",
     (
-        Field("images", Custom(_IMAGE.to_json, _image_to_message), "data"),
+        Field("images", FunctionCodec(_IMAGE.to_json, _image_to_message), "data"),
         Field("model", TEXT),
         Field("usage", USAGE),
     ),
@@ -123,7 +123,10 @@ _VIDEO = Shape(
 VIDEO_RESPONSE = Shape(
     "xai_api.VideoResponse",
     (
-        Field("video", Custom(_VIDEO.to_json, lambda video: _VIDEO.to_message({"respect_moderation": True, **video}))),
+        Field(
+            "video",
+            FunctionCodec(_VIDEO.to_json, lambda video: _VIDEO.to_message({"respect_moderation": True, **video})),
+        ),
         Field("model", TEXT),
         Field("usage", USAGE),
         Field("error", Shape("xai_api.VideoError", (Field("code", TEXT), Field("message", TEXT)))),

@@ -18,7 +18,7 @@ from emulator.rpc.batches.media import EXTENSION_REQUEST, IMAGE_REQUEST, IMAGE_R
 from emulator.rpc.chat.messages import CHAT_REQUEST, CHAT_RESPONSE
 from emulator.rpc.fields import Shape
 from emulator.rpc.messages import load
-from emulator.rpc.requests import Message, Method, choice, optional, stamp
+from emulator.rpc.requests import Message, Method, enum_value, optional, to_timestamp
 
 _message = load().message
 
@@ -57,7 +57,7 @@ def _read_list(message: Message) -> ListBatches:
 
 
 def _read_requests(message: Message) -> ListRequests:
-    states = frozenset(choice("status", _STATES, number) for number in message.status)
+    states = frozenset(enum_value("status", _STATES, number) for number in message.status)
     return ListRequests(message.batch_id, message.limit, optional(message, "pagination_token"), states)
 
 
@@ -110,10 +110,10 @@ def write_batch(view: BatchView) -> Message:
     return _message("xai_api.Batch")(
         batch_id=batch.id,
         name=batch.name,
-        create_time=stamp(batch.created_at),
-        expire_time=stamp(batch.expires_at),
+        create_time=to_timestamp(batch.created_at),
+        expire_time=to_timestamp(batch.expires_at),
         create_api_key_id=batch.created_by,
-        cancel_time=stamp(batch.cancelled_at),
+        cancel_time=to_timestamp(batch.cancelled_at),
         cancel_by_xai_message=batch.cancelled_because,
         state=_message("xai_api.BatchState")(
             num_requests=batch.num_requests,
@@ -125,7 +125,7 @@ def write_batch(view: BatchView) -> Message:
         cost_breakdown=_message("xai_api.BatchCostBreakdown")(
             total_cost_usd_ticks=sum(cost.ticks for cost in view.costs),
             endpoint_costs=costs,
-            calculation_time=stamp(view.at),
+            calculation_time=to_timestamp(view.at),
         ),
         input_file_id=batch.input_file_id,
     )
@@ -152,8 +152,8 @@ def _write_metadata(view: RequestView) -> Message:
         endpoint=view.endpoint,
         model=request.model,
         state=_STATE_NUMBERS[view.state],
-        create_time=stamp(request.created_at),
-        finish_time=stamp(view.finished_at),
+        create_time=to_timestamp(request.created_at),
+        finish_time=to_timestamp(view.finished_at),
     )
 
 

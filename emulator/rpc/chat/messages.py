@@ -10,20 +10,20 @@ from emulator.rpc.fields import (
     WHOLE,
     Base64,
     Codec,
-    Custom,
+    EnumCodec,
     Field,
+    FunctionCodec,
     Json,
     JsonText,
-    Moment,
     Number,
     OneOf,
     Shape,
-    Word,
+    TimestampCodec,
 )
 from emulator.rpc.messages import load
 from emulator.rpc.requests import Message
 
-NUMBER, MOMENT = Number(), Moment()
+NUMBER, MOMENT = Number(), TimestampCodec()
 
 # --- the parts of messages
 
@@ -32,7 +32,7 @@ IMAGE_URL = Shape(
     (
         Field("image_url", TEXT, "url", also=("image_url",)),
         Field("file_id", TEXT),
-        Field("detail", Word("xai_api.ImageDetail", "DETAIL_")),
+        Field("detail", EnumCodec("xai_api.ImageDetail", "DETAIL_")),
     ),
 )
 FILE = Shape(
@@ -75,19 +75,20 @@ TOOL_CALL = Shape(
     (
         Field("id", TEXT),
         Field(
-            "type", Word("xai_api.ToolCallType", "TOOL_CALL_TYPE_", lambda name: _CALL_TYPES.get(name, name.lower()))
+            "type",
+            EnumCodec("xai_api.ToolCallType", "TOOL_CALL_TYPE_", lambda name: _CALL_TYPES.get(name, name.lower())),
         ),
-        Field("status", Word("xai_api.ToolCallStatus", "TOOL_CALL_STATUS_")),
+        Field("status", EnumCodec("xai_api.ToolCallStatus", "TOOL_CALL_STATUS_")),
         Field("error_message", TEXT),
         Field("function", _FUNCTION_CALL),
     ),
 )
-ROLE = Word("xai_api.MessageRole", "ROLE_")
+ROLE = EnumCodec("xai_api.MessageRole", "ROLE_")
 _MESSAGE = Shape(
     "xai_api.Message",
     (
         Field("role", ROLE),
-        Field("content", Custom(_part_to_json, _part_to_message)),
+        Field("content", FunctionCodec(_part_to_json, _part_to_message)),
         Field("name", TEXT),
         Field("tool_calls", TOOL_CALL),
         Field("tool_call_id", TEXT),
@@ -177,7 +178,7 @@ _MCP = Shape(
         Field("server_url", TEXT),
         Field("allowed_tool_names", TEXT, "allowed_tools"),
         Field("authorization", TEXT),
-        Field("extra_headers", Custom(dict, dict), "headers"),
+        Field("extra_headers", FunctionCodec(dict, dict), "headers"),
     ),
 )
 _TOOL = OneOf(
@@ -186,7 +187,7 @@ _TOOL = OneOf(
     {
         "function": (
             "function",
-            Custom(
+            FunctionCodec(
                 lambda function: {"function": _FUNCTION.to_json(function)},
                 lambda tool: _FUNCTION.to_message(tool["function"]),
             ),
@@ -200,7 +201,7 @@ _TOOL = OneOf(
         "image_generation": ("image_generation", Shape("xai_api.ImageGeneration", (Field("action", TEXT),))),
     },
 )
-_MODE = Word("xai_api.ToolMode", "TOOL_MODE_")
+_MODE = EnumCodec("xai_api.ToolMode", "TOOL_MODE_")
 
 
 def _choice_to_json(choice: Message) -> Any:
@@ -216,7 +217,7 @@ def _choice_to_message(choice: Any) -> Message:
     return make(function_name=choice["function"]["name"])
 
 
-_FORMAT = Word("xai_api.FormatType", "FORMAT_TYPE_")
+_FORMAT = EnumCodec("xai_api.FormatType", "FORMAT_TYPE_")
 _SCHEMA = JsonText()
 
 
@@ -259,7 +260,7 @@ _SOURCE = OneOf(
 _SEARCH = Shape(
     "xai_api.SearchParameters",
     (
-        Field("mode", Word("xai_api.SearchMode", "", lambda name: name.removesuffix("_SEARCH_MODE").lower())),
+        Field("mode", EnumCodec("xai_api.SearchMode", "", lambda name: name.removesuffix("_SEARCH_MODE").lower())),
         Field("from_date", MOMENT),
         Field("to_date", MOMENT),
         Field("return_citations", FLAG),
@@ -273,39 +274,39 @@ _SEARCH = Shape(
 _POLICY = Shape(
     "xai_api.PolicyGuideline",
     (
-        Field("category", Word("xai_api.GuidelineCategory", "GUIDELINE_CATEGORY_")),
-        Field("behavior", Word("xai_api.GuidelineBehavior", "GUIDELINE_BEHAVIOR_")),
+        Field("category", EnumCodec("xai_api.GuidelineCategory", "GUIDELINE_CATEGORY_")),
+        Field("behavior", EnumCodec("xai_api.GuidelineBehavior", "GUIDELINE_BEHAVIOR_")),
     ),
 )
 CHAT_REQUEST = Shape(
     "xai_api.GetCompletionsRequest",
     (
         Field("model", TEXT),
-        Field("messages", Custom(_message_to_json, _message_to_message)),
+        Field("messages", FunctionCodec(_message_to_json, _message_to_message)),
         Field("frequency_penalty", NUMBER),
         Field("logprobs", FLAG),
         Field("top_logprobs", WHOLE),
         Field("max_tokens", WHOLE, also=("max_completion_tokens",)),
         Field("n", WHOLE),
         Field("presence_penalty", NUMBER),
-        Field("response_format", Custom(_format_to_json, _format_to_message)),
+        Field("response_format", FunctionCodec(_format_to_json, _format_to_message)),
         Field("seed", WHOLE),
         Field("stop", TEXT),
         Field("temperature", NUMBER),
         Field("top_p", NUMBER),
         Field("user", TEXT),
         Field("tools", _TOOL),
-        Field("tool_choice", Custom(_choice_to_json, _choice_to_message)),
-        Field("reasoning_effort", Word("xai_api.ReasoningEffort", "EFFORT_")),
+        Field("tool_choice", FunctionCodec(_choice_to_json, _choice_to_message)),
+        Field("reasoning_effort", EnumCodec("xai_api.ReasoningEffort", "EFFORT_")),
         Field("search_parameters", _SEARCH),
         Field("parallel_tool_calls", FLAG),
         Field("previous_response_id", TEXT),
         Field("store_messages", FLAG, "store"),
         Field("use_encrypted_content", FLAG),
         Field("max_turns", WHOLE),
-        Field("include", Word("xai_api.IncludeOption", "INCLUDE_OPTION_")),
-        Field("agent_count", Word("xai_api.AgentCount", "AGENT_COUNT_")),
-        Field("service_tier", Word("xai_api.ServiceTier", "SERVICE_TIER_")),
+        Field("include", EnumCodec("xai_api.IncludeOption", "INCLUDE_OPTION_")),
+        Field("agent_count", EnumCodec("xai_api.AgentCount", "AGENT_COUNT_")),
+        Field("service_tier", EnumCodec("xai_api.ServiceTier", "SERVICE_TIER_")),
         Field("safety_identifier", TEXT),
         Field("guidelines", Shape("xai_api.Guideline", (Field("policy", _POLICY),))),
     ),
@@ -318,7 +319,7 @@ def _seconds_to_message(seconds: Any) -> Message:
     return load().message("google.protobuf.Timestamp")(seconds=seconds)
 
 
-SECONDS = Custom(lambda moment: moment.seconds, _seconds_to_message)  # of the Unix epoch
+SECONDS = FunctionCodec(lambda moment: moment.seconds, _seconds_to_message)  # of the Unix epoch
 _REASONS = {
     "STOP": "stop",
     "MAX_LEN": "length",
@@ -327,10 +328,10 @@ _REASONS = {
     "TIME_LIMIT": "time_limit",
     "INVALID": "",
 }
-_BYTES = Custom(list, bytes)
+_BYTES = FunctionCodec(list, bytes)
 _TOKEN = (Field("token", TEXT), Field("logprob", NUMBER), Field("bytes", _BYTES))
 _LOGPROB = Shape("xai_api.LogProb", (*_TOKEN, Field("top_logprobs", Shape("xai_api.TopLogProb", _TOKEN))))
-FINISH_REASON = Word("xai_api.FinishReason", "REASON_", _REASONS.__getitem__)
+FINISH_REASON = EnumCodec("xai_api.FinishReason", "REASON_", _REASONS.__getitem__)
 
 
 def _called(call: Any) -> Message:
@@ -350,7 +351,7 @@ _OUTPUT = Shape(
                 (
                     Field("content", TEXT),
                     Field("role", ROLE),
-                    Field("tool_calls", Custom(TOOL_CALL.to_json, _called)),
+                    Field("tool_calls", FunctionCodec(TOOL_CALL.to_json, _called)),
                     Field("reasoning_content", TEXT),
                     Field("encrypted_content", TEXT),
                 ),
@@ -389,7 +390,7 @@ def _usage_to_message(usage: Any) -> Message:
     return _USAGE.to_message(flat)
 
 
-USAGE = Custom(_USAGE.to_json, _usage_to_message)
+USAGE = FunctionCodec(_USAGE.to_json, _usage_to_message)
 CHAT_RESPONSE = Shape(
     "xai_api.GetChatCompletionResponse",
     (
@@ -400,7 +401,7 @@ CHAT_RESPONSE = Shape(
         Field("system_fingerprint", TEXT),
         Field("usage", USAGE),
         Field("citations", TEXT),
-        Field("service_tier", Word("xai_api.ServiceTier", "SERVICE_TIER_")),
+        Field("service_tier", EnumCodec("xai_api.ServiceTier", "SERVICE_TIER_")),
     ),
 )
 

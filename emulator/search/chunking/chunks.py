@@ -11,7 +11,7 @@ import msgspec
 from emulator.domain.chunk_configurations import STRATEGIES, Boundaries, ChunkConfiguration, Unit
 from emulator.search.chunking.boundaries import BOUNDARIES, Headers
 from emulator.search.chunking.measures import BytesRuler, CharsRuler, Ruler, TokensRuler
-from emulator.search.chunking.tokens import Tokenizer, piece_starts
+from emulator.search.chunking.tokens import Tokenizer, approximate_token_offsets
 from emulator.search.extraction.result import ExtractionError
 
 
@@ -26,7 +26,7 @@ class Chunk(msgspec.Struct, frozen=True):
 def split(
     text: str,
     configuration: ChunkConfiguration,
-    tokenizer: Tokenizer = piece_starts,
+    tokenizer: Tokenizer = approximate_token_offsets,
     *,
     chunks_max: int | None = None,
 ) -> Iterator[Chunk]:

@@ -1,7 +1,8 @@
 """Where the tokens of a text start, for chunk sizes that are given in tokens.
 
 The real encodings are tables of several megabytes which their libraries download. Nothing is downloaded here:
-`piece_starts` cuts a text into pieces about as long as a real token. Who needs exact counts plugs in the real encoding:
+`approximate_token_offsets` cuts a text into pieces about as long as a real token. For exact counts plug in the real
+encoding:
 
     def exact_starts(text, encoding_name):
         encoding = tiktoken.get_encoding(encoding_name)
@@ -45,6 +46,6 @@ class Tokenizer(Protocol):
     def __call__(self, text: str, encoding_name: str) -> Sequence[int]: ...
 
 
-def piece_starts(text: str, encoding_name: str) -> Sequence[int]:
+def approximate_token_offsets(text: str, encoding_name: str) -> Sequence[int]:
     """Offsets of the stand-in tokens: the same for every encoding, about four characters of English prose each."""
     return array("Q", (piece.start() for piece in _piece().finditer(text)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from emulator.search.extraction.archives import Archive, docx, epub, odt, pptx
-from emulator.search.extraction.formats import How
+from emulator.search.extraction.formats import ExtractionMethod
 from emulator.search.extraction.libraries import library
 from emulator.search.extraction.result import Bounds, Extracted, ExtractionError, paged, unpaged
 from emulator.search.extraction.text import decode, html_text, notebook_text
@@ -49,14 +49,14 @@ def _markup(read: Callable[[str], str]) -> Callable[[bytes, Bounds], Extracted]:
     return lambda data, bounds: unpaged([read(decode(data))], bounds)
 
 
-READERS: dict[How, Callable[[bytes, Bounds], Extracted]] = {
-    How.HTML: _markup(html_text),
-    How.NOTEBOOK: _markup(notebook_text),
-    How.PDF: _pdf,
-    How.DOCX: docx,
-    How.XLSX: _xlsx,
-    How.PPTX: pptx,
-    How.EPUB: epub,
-    How.RTF: _rtf,
-    How.ODT: odt,
+READERS: dict[ExtractionMethod, Callable[[bytes, Bounds], Extracted]] = {
+    ExtractionMethod.HTML: _markup(html_text),
+    ExtractionMethod.NOTEBOOK: _markup(notebook_text),
+    ExtractionMethod.PDF: _pdf,
+    ExtractionMethod.DOCX: docx,
+    ExtractionMethod.XLSX: _xlsx,
+    ExtractionMethod.PPTX: pptx,
+    ExtractionMethod.EPUB: epub,
+    ExtractionMethod.RTF: _rtf,
+    ExtractionMethod.ODT: odt,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emulator.domain import content_types
-from emulator.search.extraction.formats import HOW, Format, How, row
+from emulator.search.extraction.formats import EXTRACTION_METHODS, ExtractionMethod, Format, row
 from emulator.search.extraction.process import extract_isolated
 from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import (
@@ -22,7 +22,11 @@ from emulator.search.extraction.text import decode, html_text, notebook_text
 
 SMALL_BYTES_MAX = 1024 * 1024  # of what is read at once with any number of others
 
-_IN_PROCESS: dict[How, Callable[[str], str]] = {How.TEXT: str, How.HTML: html_text, How.NOTEBOOK: notebook_text}
+_IN_PROCESS: dict[ExtractionMethod, Callable[[str], str]] = {
+    ExtractionMethod.TEXT: str,
+    ExtractionMethod.HTML: html_text,
+    ExtractionMethod.NOTEBOOK: notebook_text,
+}
 
 
 def extract(
@@ -51,10 +55,10 @@ def is_large(size: int, content_type: str, filename: str) -> bool:
     return size > SMALL_BYTES_MAX or (how is not None and _is_isolated(how, size))
 
 
-def _is_isolated(how: How, size: int) -> bool:
+def _is_isolated(how: ExtractionMethod, size: int) -> bool:
     if how not in _IN_PROCESS:  # however small: an empty document has to be refused as one
         return True
-    in_process_bytes_max = HOW[how].in_process_bytes_max
+    in_process_bytes_max = EXTRACTION_METHODS[how].in_process_bytes_max
     return in_process_bytes_max is not None and size > in_process_bytes_max
 
 

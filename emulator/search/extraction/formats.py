@@ -12,7 +12,7 @@ import msgspec
 KIB = 1024
 
 
-class How(enum.StrEnum):
+class ExtractionMethod(enum.StrEnum):
     """The ways to get the text out of a file."""
 
     TEXT = "text"
@@ -27,7 +27,7 @@ class How(enum.StrEnum):
     ODT = "odt"
 
 
-class HowRow(msgspec.Struct, frozen=True):
+class ExtractionMethodRow(msgspec.Struct, frozen=True):
     """One way: what users call such a file, and up to which size it is read in this process.
 
     Text is decoded and no more. What a hostile file can keep busy is parsed in a process of its own. That takes a tenth
@@ -39,17 +39,17 @@ class HowRow(msgspec.Struct, frozen=True):
     in_process_bytes_max: int | None = 0
 
 
-HOW: dict[How, HowRow] = {
-    How.TEXT: HowRow("text", None),
-    How.HTML: HowRow("HTML", 4 * KIB),
-    How.NOTEBOOK: HowRow("a Jupyter notebook", 1024 * KIB),
-    How.PDF: HowRow("PDF"),
-    How.DOCX: HowRow("a Word document"),
-    How.XLSX: HowRow("an Excel workbook"),
-    How.PPTX: HowRow("a PowerPoint presentation"),
-    How.EPUB: HowRow("an EPUB book"),
-    How.RTF: HowRow("rich text"),
-    How.ODT: HowRow("an OpenDocument text"),
+EXTRACTION_METHODS: dict[ExtractionMethod, ExtractionMethodRow] = {
+    ExtractionMethod.TEXT: ExtractionMethodRow("text", None),
+    ExtractionMethod.HTML: ExtractionMethodRow("HTML", 4 * KIB),
+    ExtractionMethod.NOTEBOOK: ExtractionMethodRow("a Jupyter notebook", 1024 * KIB),
+    ExtractionMethod.PDF: ExtractionMethodRow("PDF"),
+    ExtractionMethod.DOCX: ExtractionMethodRow("a Word document"),
+    ExtractionMethod.XLSX: ExtractionMethodRow("an Excel workbook"),
+    ExtractionMethod.PPTX: ExtractionMethodRow("a PowerPoint presentation"),
+    ExtractionMethod.EPUB: ExtractionMethodRow("an EPUB book"),
+    ExtractionMethod.RTF: ExtractionMethodRow("rich text"),
+    ExtractionMethod.ODT: ExtractionMethodRow("an OpenDocument text"),
 }
 
 _TEXT = """
@@ -61,17 +61,17 @@ _TEXT = """
 """  # and text/*, see `row`
 _OOXML = "application/vnd.openxmlformats-officedocument"
 _EXTRACTED = {
-    How.TEXT: _TEXT,
-    How.HTML: "text/html application/xhtml application/xhtml+xml",
-    How.NOTEBOOK: "application/vnd.jupyter application/x-ipynb+json",
-    How.PDF: "application/pdf application/x-pdf application/vnd.adobe.pdf",
-    How.DOCX: f"{_OOXML}.wordprocessingml.document {_OOXML}.wordprocessingml.template",
-    How.XLSX: f"{_OOXML}.spreadsheetml.sheet {_OOXML}.spreadsheetml.template",
-    How.PPTX: f"{_OOXML}.presentationml.presentation {_OOXML}.presentationml.slideshow "
+    ExtractionMethod.TEXT: _TEXT,
+    ExtractionMethod.HTML: "text/html application/xhtml application/xhtml+xml",
+    ExtractionMethod.NOTEBOOK: "application/vnd.jupyter application/x-ipynb+json",
+    ExtractionMethod.PDF: "application/pdf application/x-pdf application/vnd.adobe.pdf",
+    ExtractionMethod.DOCX: f"{_OOXML}.wordprocessingml.document {_OOXML}.wordprocessingml.template",
+    ExtractionMethod.XLSX: f"{_OOXML}.spreadsheetml.sheet {_OOXML}.spreadsheetml.template",
+    ExtractionMethod.PPTX: f"{_OOXML}.presentationml.presentation {_OOXML}.presentationml.slideshow "
     f"{_OOXML}.presentationml.template {_OOXML}.presentationml.slide",
-    How.EPUB: "application/epub application/epub+zip application/x-epub+zip",
-    How.RTF: "application/rtf text/rtf",
-    How.ODT: "application/vnd.oasis.opendocument.text application/vnd.oasis.opendocument.text-template",
+    ExtractionMethod.EPUB: "application/epub application/epub+zip application/x-epub+zip",
+    ExtractionMethod.RTF: "application/rtf text/rtf",
+    ExtractionMethod.ODT: "application/vnd.oasis.opendocument.text application/vnd.oasis.opendocument.text-template",
 }
 _REFUSED = {
     "application/msword": "is a Word 97-2003 document; save it as .docx",
@@ -91,7 +91,7 @@ _REFUSED = {
 class Format(msgspec.Struct, frozen=True):
     """What is known of a content type: how its text is extracted, or why it is not. Neither: decided by the bytes."""
 
-    how: How | None = None
+    how: ExtractionMethod | None = None
     refusal: str | None = None
 
 
@@ -108,5 +108,5 @@ def row(content_type: str) -> Format:
     if essence in FORMATS:
         return FORMATS[essence]
     if family == "text" or essence.endswith(("+json", "+xml")):
-        return Format(How.TEXT)
+        return Format(ExtractionMethod.TEXT)
     return FORMATS.get(family, Format())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from emulator.search.extraction.formats import HOW, How
+from emulator.search.extraction.formats import EXTRACTION_METHODS, ExtractionMethod
 from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import Bounds, Extracted, ExtractionError
 
@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[3]  # where the package `emulator` is, wherever t
 _NO_MEMORY = "The file needs more than {memory_bytes_max} bytes of memory to be read."
 
 
-def extract_isolated(data: bytes | Path, how: How, bounds: Bounds, processes: Processes) -> Extracted:
+def extract_isolated(data: bytes | Path, how: ExtractionMethod, bounds: Bounds, processes: Processes) -> Extracted:
     """The text of a file, read by another process; whatever happens to that one is an ExtractionError here."""
     command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(msgspec.structs.asdict(bounds))]
     command.append(str(os.getpid()))
@@ -33,7 +33,7 @@ def extract_isolated(data: bytes | Path, how: How, bounds: Bounds, processes: Pr
     except subprocess.TimeoutExpired:
         raise ExtractionError(f"The file took more than {bounds.seconds_max} seconds to read.") from None
     if code:
-        label = HOW[how].label
+        label = EXTRACTION_METHODS[how].label
         raise ExtractionError(f"The file could not be read as {label}: its reader ended with {code}.")
     answer = json.loads(output)
     if "error" in answer:
@@ -67,7 +67,7 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
 
-def answer(data: bytes, how: How, bounds: Bounds) -> dict[str, object]:
+def answer(data: bytes, how: ExtractionMethod, bounds: Bounds) -> dict[str, object]:
     """What the other process replies: the text and its pages, or the error."""
     from emulator.search.extraction.documents import READERS
 
@@ -79,13 +79,13 @@ def answer(data: bytes, how: How, bounds: Bounds) -> dict[str, object]:
         return {"error": _NO_MEMORY.format(**msgspec.structs.asdict(bounds))}
     except Exception as error:  # a broken file makes its reader raise anything
         cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return {"error": f"The file could not be read as {HOW[how].label} ({cause})."}
+        return {"error": f"The file could not be read as {EXTRACTION_METHODS[how].label} ({cause})."}
     return {"text": extracted.text, "pages": extracted.pages}
 
 
 def main() -> None:
     """Read standard input as it says on the command line, and reply on standard output."""
-    how, bounds = How(sys.argv[1]), Bounds(**json.loads(sys.argv[2]))
+    how, bounds = ExtractionMethod(sys.argv[1]), Bounds(**json.loads(sys.argv[2]))
     _end_with(int(sys.argv[3]))
     output, sys.stdout = sys.stdout, sys.stderr  # a reader that prints does not talk into the reply
     _limit(bounds)

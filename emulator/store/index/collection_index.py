@@ -10,7 +10,7 @@ import msgspec
 
 from emulator.domain.collections import MetricSpace
 from emulator.domain.search import KeywordQuery
-from emulator.store.chunks import Edition, IndexRow
+from emulator.store.chunks import DocumentVersion, IndexRow
 from emulator.store.index.keyword import KeywordIndex
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emulator.store.index.vectors import VectorIndex
 
 
-class Question(msgspec.Struct, frozen=True):
+class IndexQuery(msgspec.Struct, frozen=True):
     """What to rank for; a part that is None is not ranked by. `accepts` tells by file id; None accepts all."""
 
     keywords: KeywordQuery | None
@@ -30,20 +30,20 @@ class Question(msgspec.Struct, frozen=True):
     accepts: Callable[[str], bool] | None = None
 
 
-class Found(msgspec.Struct, frozen=True):
+class Hit(msgspec.Struct, frozen=True):
     """A chunk in one ranking. The rank, from 1, is that among all chunks, accepted or not: a filter never moves it."""
 
-    edition: Edition
+    edition: DocumentVersion
     ordinal: int
     rank: int
     score: float
 
 
-class Answer(msgspec.Struct, frozen=True):
+class IndexResult(msgspec.Struct, frozen=True):
     """The rankings asked for, best first."""
 
-    keyword: list[Found]
-    vector: list[Found]
+    keyword: list[Hit]
+    vector: list[Hit]
 
 
 class Index:
@@ -52,8 +52,8 @@ class Index:
     def __init__(self) -> None:
         self._keyword = KeywordIndex()
         self._vectors: VectorIndex | None = None  # while there is no chunk
-        self._chunks: dict[int, tuple[Edition, int]] = {}  # by number, in the order in which they were indexed
-        self._numbers: dict[Edition, list[int]] = {}
+        self._chunks: dict[int, tuple[DocumentVersion, int]] = {}  # by number, in the order in which they were indexed
+        self._numbers: dict[DocumentVersion, list[int]] = {}
         self._next = 1
 
     def add(self, rows: list[IndexRow]) -> None:
@@ -72,7 +72,7 @@ class Index:
             self._chunks[number] = row.edition, row.ordinal
             self._numbers.setdefault(row.edition, []).append(number)
 
-    def remove(self, editions: Iterable[Edition]) -> None:
+    def remove(self, editions: Iterable[DocumentVersion]) -> None:
         """Forget the chunks of editions, as far as they are here."""
         numbers = [number for edition in editions for number in self._numbers.pop(edition, ())]
         if numbers and self._vectors is not None:
@@ -81,7 +81,7 @@ class Index:
             for number in numbers:
                 del self._chunks[number]
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: IndexQuery) -> IndexResult:
         """Rank the chunks."""
         keyword: Iterator[tuple[int, float]] = iter(())
         vector: Iterator[tuple[int, float]] = iter(())
@@ -90,10 +90,10 @@ class Index:
             keyword = self._keyword.ranking(question.keywords, depth)
         if question.vector is not None and self._vectors is not None:
             vector = self._vectors.ranking(question.vector, question.metric, depth)
-        return Answer(self._found(keyword, question), self._found(vector, question))
+        return IndexResult(self._found(keyword, question), self._found(vector, question))
 
-    def _found(self, ranking: Iterable[tuple[int, float]], question: Question) -> list[Found]:
-        found = (Found(*self._chunks[number], rank, score) for rank, (number, score) in enumerate(ranking, 1))
+    def _found(self, ranking: Iterable[tuple[int, float]], question: IndexQuery) -> list[Hit]:
+        found = (Hit(*self._chunks[number], rank, score) for rank, (number, score) in enumerate(ranking, 1))
         accepts = question.accepts
         return list(islice((f for f in found if accepts is None or accepts(f.edition.file_id)), question.depth))
 

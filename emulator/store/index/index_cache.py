@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from emulator.store.chunks import Chunks, Edition, IndexRow
+from emulator.store.chunks import Chunks, DocumentVersion, IndexRow
 
 if TYPE_CHECKING:
-    from emulator.store.index.collection_index import Answer, Index, Question
+    from emulator.store.index.collection_index import Index, IndexQuery, IndexResult
 
 T = TypeVar("T")
 Key = tuple[str, str]  # team, collection id
@@ -32,7 +32,7 @@ class _Entry(msgspec.Struct, eq=False):
 
     key: Key
     index: Index | None = None
-    editions: dict[str, Edition] = msgspec.field(default_factory=dict)  # by file id
+    editions: dict[str, DocumentVersion] = msgspec.field(default_factory=dict)  # by file id
     touched: set[str] = msgspec.field(default_factory=set)
     changes: int = 0  # heard of so far
     changes_held: int = 0  # of these, how many the index holds
@@ -45,17 +45,17 @@ class Indexes:
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
-        chunks.tell(self)
+        chunks.subscribe(self)
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
-    async def search(self, team: str, collection_id: str, question: Question) -> Answer:
+    async def search(self, team: str, collection_id: str, question: IndexQuery) -> IndexResult:
         """Rank the chunks of a collection as it is now."""
         entry = self._entries.setdefault((team, collection_id), _Entry((team, collection_id)))
         self._entries.move_to_end(entry.key)
         if len(self._entries) > LOADED_MAX:
-            self.forget(*next(iter(self._entries)))
+            self.on_drop(*next(iter(self._entries)))
         entry.users += 1
         try:
             index = await self._up_to_date(entry)
@@ -63,14 +63,14 @@ class Indexes:
         finally:
             self._leave(entry)
 
-    def touch(self, team: str, collection_id: str, file_id: str) -> None:
+    def on_change(self, team: str, collection_id: str, file_id: str) -> None:
         """Hear that a document may have changed."""
         entry = self._entries.get((team, collection_id))
         if entry is not None:
             entry.changes += 1
             entry.touched.add(file_id)
 
-    def forget(self, team: str, collection_id: str) -> None:
+    def on_drop(self, team: str, collection_id: str) -> None:
         """Let the index of a collection go, if there is one."""
         entry = self._entries.pop((team, collection_id), None)
         if entry is not None:
@@ -80,7 +80,7 @@ class Indexes:
     def forget_team(self, team: str) -> None:
         """Let the indexes of a team go: needed where its rows are changed by other means than `Chunks`."""
         for key in [key for key in self._entries if key[0] == team]:
-            self.forget(*key)
+            self.on_drop(*key)
 
     def close(self) -> None:
         """Let all indexes go and end the thread."""
@@ -123,7 +123,7 @@ class Indexes:
             entry.changes_held = changes
         except BaseException:
             if self._entries.get(entry.key) is entry:
-                self.forget(*entry.key)
+                self.on_drop(*entry.key)
             raise
         finally:
             entry.work = None
@@ -137,8 +137,8 @@ class Indexes:
 
     async def _update(self, entry: _Entry, index: Index, touched: Iterable[str], last: int) -> None:
         """Take out what is stale and append what is new."""
-        stale: list[Edition] = []
-        new: list[Edition] = []
+        stale: list[DocumentVersion] = []
+        new: list[DocumentVersion] = []
         for count, file_id in enumerate(touched, 1):
             held, current = entry.editions.get(file_id), self._chunks.edition(*entry.key, file_id)
             if held != current and (current is None or current.number <= last):
@@ -151,7 +151,7 @@ class Indexes:
             del entry.editions[edition.file_id]
         await self._add(entry, index, sorted(new, key=lambda edition: edition.number))
 
-    async def _add(self, entry: _Entry, index: Index, editions: Iterable[Edition]) -> None:
+    async def _add(self, entry: _Entry, index: Index, editions: Iterable[DocumentVersion]) -> None:
         batch: list[IndexRow] = []
         for edition in editions:
             after = -1

@@ -67,17 +67,17 @@ class VectorIndex:
             self._clear(vectors.shape[1])
         start, self._count = self._count, self._count + len(vectors)
         if self._count > len(self._numbers):
-            room = self._count * 3 // 2
-            self._matrix, self._squares = _grown(self._matrix, room), _grown(self._squares, room)
-            self._numbers = _grown(self._numbers, room)
+            capacity = self._count * 3 // 2
+            self._matrix, self._squares = _grown(self._matrix, capacity), _grown(self._squares, capacity)
+            self._numbers = _grown(self._numbers, capacity)
         self._matrix[:, start : self._count] = vectors.T
         self._squares[start : self._count] = (vectors * vectors).sum(axis=1)
         self._numbers[start : self._count] = numbers
 
 
-def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
+def _grown(array: NDArray[Any], capacity: int) -> NDArray[Any]:
     """The same columns, with more capacity."""
-    grown = numpy.empty((*array.shape[:-1], room), array.dtype)
+    grown = numpy.empty((*array.shape[:-1], capacity), array.dtype)
     grown[..., : array.shape[-1]] = array
     return grown
 

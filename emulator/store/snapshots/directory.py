@@ -26,7 +26,7 @@ import msgspec
 from emulator.core import ids
 from emulator.core.clock import Instant
 from emulator.core.locks import BLOB_NAME, LINKS_NAME, PART_NAME, PRIVATE_DIRECTORY, PRIVATE_FILE, SNAPSHOT_SUFFIX
-from emulator.store.database import told
+from emulator.store.database import translate_error
 from emulator.store.snapshots.files import BadSnapshot, links_of, open_part, open_whole, put_blobs, size_of
 
 SNAPSHOTS = "snapshots"
@@ -41,7 +41,7 @@ class SnapshotRow(msgspec.Struct, frozen=True):
     size: int  # bytes, those that it shares included
 
 
-class NoRoom(ValueError):
+class NoSpace(ValueError):
     """The snapshots of a team would have more bytes than they may; the message says how many."""
 
 
@@ -99,35 +99,35 @@ class SnapshotDirectory:
         for missing in [each for each in (directory.parent.parent, directory.parent, directory) if not each.exists()]:
             missing.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
 
-    def room(self, target: Path, bytes_max: int | None) -> int | None:
+    def space_left(self, target: Path, bytes_max: int | None) -> int | None:
         """How many bytes a snapshot may have beside the others of its team; None where there is no limit."""
         if bytes_max is None:
             return None
         others = (path for path in target.parent.glob(f"*{SNAPSHOT_SUFFIX}") if path != target)
         return bytes_max - sum(_size(path) for path in others)
 
-    def check_room(self, target: Path, size: int, bytes_max: int | None) -> None:
-        """Raise NoRoom for a snapshot of more bytes than may still be stored."""
-        room = self.room(target, bytes_max)
-        if room is not None and size > room:
-            raise NoRoom(f"{size} bytes, and {max(room, 0)} of {bytes_max} are left")
+    def check_space(self, target: Path, size: int, bytes_max: int | None) -> None:
+        """Raise NoSpace for a snapshot of more bytes than may still be stored."""
+        space = self.space_left(target, bytes_max)
+        if space is not None and size > space:
+            raise NoSpace(f"{size} bytes, and {max(space, 0)} of {bytes_max} are left")
 
     def keep(self, part: Path, target: Path, bytes_max: int | None = None) -> int:
         """Give a file its name, in the place of the snapshot that had it; the bytes of the snapshot.
 
-        Raises BadSnapshot for a file that is none, and NoRoom, for which see `room`.
+        Raises BadSnapshot for a file that is none, and NoSpace, for which see `space`.
         """
         size = _size_or_raise(part)
         self._make(target.parent)
         with self._changing:
-            self.check_room(target, size, bytes_max)
+            self.check_space(target, size, bytes_max)
             old = _links_or_none(target)
             os.replace(part, target)
             self._remove_links(old)
         return size
 
-    def take_in(self, part: Path, team: str, name: str, bytes_max: int | None) -> None:
-        """Keep a file that was sent. Raises BadSnapshot for one that is none, and NoRoom."""
+    def import_file(self, part: Path, team: str, name: str, bytes_max: int | None) -> None:
+        """Keep a file that was sent. Raises BadSnapshot for one that is none, and NoSpace."""
         if _links_in(part) is not None:
             raise BadSnapshot("the snapshot has no bytes in it: send one that was fetched")
         self.keep(part, self.path(team, name), bytes_max)
@@ -166,7 +166,7 @@ class SnapshotDirectory:
         except BaseException as error:
             part.unlink(missing_ok=True)
             if isinstance(error, sqlite3.Error):
-                raise told(error) from error
+                raise translate_error(error) from error
             raise
         return part
 

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from emulator.core.clock import LATEST, Instant
 from emulator.store.blobs import Blobs, clone
-from emulator.store.database import SCHEMA_VERSION, Database, told
+from emulator.store.database import SCHEMA_VERSION, Database, translate_error
 from emulator.store.snapshots.directory import SnapshotDirectory, remove_links
 from emulator.store.snapshots.files import (
     APPLICATION_ID,
@@ -43,7 +43,7 @@ _Team = tuple[  # what a clock and the settings can be made of
 ]
 
 
-class Saving:
+class SnapshotWriter:
     """A snapshot on its way: its rows are written, and none of the blobs that they name goes before it is finished."""
 
     def __init__(self, kept: SnapshotDirectory, blobs: Blobs, part: Path, target: Path, names: set[str]) -> None:
@@ -54,13 +54,13 @@ class Saving:
         """Link the bytes and give the file its name; the bytes of the snapshot.
 
         Touches nothing that the loop owns: meant for a thread.
-        Raises OSError when the disk is full, and NoRoom where the team's snapshots would have more than `bytes_max`.
+        Raises OSError when the disk is full, and NoSpace where the team's snapshots would have more than `bytes_max`.
         """
         links: Path | None = None
         try:
             paths = [self._blobs.path(name) for name in sorted(self._names)]
             size = sum(path.stat().st_size for path in paths)
-            self._kept.check_room(self._target, size + self._part.stat().st_size, bytes_max)  # before a copy fills it
+            self._kept.check_space(self._target, size + self._part.stat().st_size, bytes_max)  # before a copy fills it
             links = self._kept.new_links()
             for path in paths:
                 clone(path, links / path.name)
@@ -72,13 +72,13 @@ class Saving:
             if links is not None:
                 remove_links(links)
             if isinstance(error, sqlite3.Error):
-                raise told(error) from error
+                raise translate_error(error) from error
             raise
         finally:
             self._blobs.let_go(self._names)
 
 
-class Opened(msgspec.Struct, frozen=True):
+class LoadedSnapshot(msgspec.Struct, frozen=True):
     """A snapshot that can be restored: its bytes lie among the blobs already, each under a new name."""
 
     path: Path
@@ -93,7 +93,7 @@ class Snapshots:
         self._db, self._blobs = database, blobs
         self.kept = SnapshotDirectory(blobs.directory)
 
-    def save(self, team: str, target: Path, at: Instant, *, without: Iterable[str]) -> Saving:
+    def save(self, team: str, target: Path, at: Instant, *, without: Iterable[str]) -> SnapshotWriter:
         """Write the rows of a team as they are now, without some settings of its own; `finish` then links the bytes."""
         names, part = self._blob_names(team), self.kept.new_part()
         try:
@@ -102,7 +102,7 @@ class Snapshots:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        return Saving(self.kept, self._blobs, part, target, names)
+        return SnapshotWriter(self.kept, self._blobs, part, target, names)
 
     def _write_rows(self, team: str, at: Instant, without: Iterable[str], blobs: Iterable[str]) -> None:
         # The file is not whole before it is renamed, so there is nothing that a journal could save.
@@ -123,7 +123,7 @@ class Snapshots:
             for table in self._tables():
                 self._db.write(f"CREATE TABLE snapshot.{table} AS SELECT * FROM main.{table} WHERE team = ?", (team,))
 
-    def open(self, path: Path) -> Opened:
+    def open(self, path: Path) -> LoadedSnapshot:
         """Take a snapshot's bytes among the blobs. Raises BadSnapshot. May run in a thread."""
         names: dict[str, str] = {}
         try:
@@ -141,10 +141,10 @@ class Snapshots:
             if isinstance(error, sqlite3.Error | TypeError | json.JSONDecodeError | msgspec.ValidationError):
                 raise BadSnapshot(f"the snapshot is damaged: {error}") from None
             raise
-        return Opened(path, names, TeamRow(*team))
+        return LoadedSnapshot(path, names, TeamRow(*team))
 
     @contextmanager
-    def restoring(self, snapshot: Opened) -> Iterator[None]:
+    def restoring(self, snapshot: LoadedSnapshot) -> Iterator[None]:
         """Have a snapshot at hand for `insert`; if that fails, its bytes are not kept. Encloses the transaction."""
         try:
             with self._attached(snapshot.path):
@@ -155,7 +155,7 @@ class Snapshots:
                 raise BadSnapshot(f"the snapshot does not fit: {error}") from None
             raise
 
-    def insert(self, team: str, snapshot: Opened) -> None:
+    def insert(self, team: str, snapshot: LoadedSnapshot) -> None:
         """Give a team, which has nothing, the rows of the snapshot at hand."""
         self._db.write("PRAGMA defer_foreign_keys=ON")
         with self._db.without_triggers():  # nothing is counted: the counts come with the rows

@@ -29,7 +29,7 @@ from emulator.domain.batches.batch import (
     check_model,
     check_open,
     check_size,
-    differs,
+    content_conflict,
     due,
     finish,
     model_of,
@@ -213,7 +213,7 @@ def test_a_model_is_named_by_a_text() -> None:
 
 def test_an_id_stands_for_one_content() -> None:
     """The refusal of another one is the recorded one."""
-    error = differs("r")
+    error = content_conflict("r")
     assert error.message == "batch_request_id 'r' content differs from originally submitted"
     assert (error.kind, error.rule) == (Kind.FAILED_PRECONDITION, "batch_request_id")
 

@@ -17,7 +17,7 @@ from emulator.runtime.app import build_world
 from emulator.state.settings import Settings
 from emulator.state.world import World
 from emulator.store.batch_requests import NewRow
-from emulator.store.batches import Medium
+from emulator.store.batches import MediaItem
 from tests.operations.client import advance, bytes_of, refusal, run
 
 ANSWER = b'{"id":"x"}'
@@ -143,7 +143,7 @@ async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
 async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(world: World) -> None:
     """Whole or in part, to anybody who has its address."""
     at = world.teams.get("default").clock.now()
-    medium = Medium("token", "a.png", "image/png", b"0123456789", at + MICROSECONDS)
+    medium = MediaItem("token", "a.png", "image/png", b"0123456789", at + MICROSECONDS)
     id = (await run(world, "batches.create", CreateBatch("b"))).id
     world.store.batches.insert_medium("default", id, medium)
     shown = await run(world, "batches.media", ReadMedium("token", "a.png"))

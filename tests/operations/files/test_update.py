@@ -66,7 +66,7 @@ def test_a_new_end_is_the_only_one(
     assert rest.get(f"/v1/files/{file['id']}").status_code == 200
     emulator.advance(120)
     assert rest.get(f"/v1/files/{file['id']}").status_code == 404
-    assert world.store.files.get_even_expired("default", file["id"]) is None  # not only hidden
+    assert world.store.files.get_including_expired("default", file["id"]) is None  # not only hidden
 
 
 @pytest.mark.parametrize("body", [{"json": {"filename": "b.pdf", "expires_after": 0}}, {"new": "content"}])

@@ -21,7 +21,7 @@ from emulator.domain.chunk_configurations import (
 )
 from emulator.search.chunking import chunks as cutting
 from emulator.search.chunking.chunks import Chunk, compose
-from emulator.search.chunking.tokens import piece_starts
+from emulator.search.chunking.tokens import approximate_token_offsets
 from emulator.search.extraction.result import ExtractionError
 
 CHARACTERS = st.one_of(st.sampled_from('ab \n#`|,;\t"-é漢😀'), st.characters(codec="utf-8"))
@@ -67,7 +67,11 @@ def configurations(draw: st.DrawFn, strategies: tuple[Strategy, ...] = tuple(Str
 
 
 def measure(text: str, unit: Unit) -> int:
-    return {Unit.CHARS: len(text), Unit.BYTES: len(text.encode()), Unit.TOKENS: len(piece_starts(text, ""))}[unit]
+    return {
+        Unit.CHARS: len(text),
+        Unit.BYTES: len(text.encode()),
+        Unit.TOKENS: len(approximate_token_offsets(text, "")),
+    }[unit]
 
 
 def unstripped(text: str, configuration: ChunkConfiguration) -> list[Chunk]:

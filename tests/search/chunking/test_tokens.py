@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.chunk_configurations import ChunkConfiguration, Strategy
 from emulator.search.chunking.chunks import split
-from emulator.search.chunking.tokens import piece_starts
+from emulator.search.chunking.tokens import approximate_token_offsets
 
 PARTS = ("word", "Donaudampfschifffahrt", "123456", " ", "        ", "\n", "\r\n", "\t", "...!", "_é", "漢字", "дом")
 TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), max_size=40).map("".join)
@@ -20,7 +20,7 @@ TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=4), max_size=40).map(
 @given(TEXTS)
 def test_pieces_cover_the_text(text: str) -> None:
     """The first piece starts at 0, every other after the one before it, all of them inside the text."""
-    starts = list(piece_starts(text, "o200k_base"))
+    starts = list(approximate_token_offsets(text, "o200k_base"))
     assert starts[:1] == ([0] if text else [])
     assert all(before < after for before, after in pairwise([*starts, len(text)])) or not text
 
@@ -28,16 +28,16 @@ def test_pieces_cover_the_text(text: str) -> None:
 @given(TEXTS, st.data())
 def test_counts_of_parts_add_up(text: str, data: st.DataObject) -> None:
     """A text that is cut where a piece starts has the same pieces on both sides of the cut."""
-    starts = list(piece_starts(text, ""))
+    starts = list(approximate_token_offsets(text, ""))
     cut = data.draw(st.sampled_from([*starts, len(text)]))
-    head, tail = piece_starts(text[:cut], ""), piece_starts(text[cut:], "")
+    head, tail = approximate_token_offsets(text[:cut], ""), approximate_token_offsets(text[cut:], "")
     assert [*head, *(cut + start for start in tail)] == starts
 
 
 @given(TEXTS)
 def test_no_piece_reaches_into_the_next_line(text: str) -> None:
     """Every line starts a piece, so that rows and headings can be kept whole."""
-    starts = list(piece_starts(text, ""))
+    starts = list(approximate_token_offsets(text, ""))
     for line in (offset + 1 for offset, character in enumerate(text[:-1]) if character == "\n"):
         assert starts[bisect_left(starts, line)] == line
 
@@ -45,7 +45,7 @@ def test_no_piece_reaches_into_the_next_line(text: str) -> None:
 def test_english_prose_has_about_four_characters_to_a_token() -> None:
     """The rule of thumb for the real encodings holds for prose: the licence of this project."""
     prose = " ".join((Path(__file__).parents[3] / "LICENSE").read_text().split())
-    assert 3.5 < len(prose) / len(piece_starts(prose, "")) < 5.0
+    assert 3.5 < len(prose) / len(approximate_token_offsets(prose, "")) < 5.0
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), st.integers(1, 20))

@@ -16,7 +16,7 @@ import pytest
 
 from emulator.search.extraction import libraries
 from emulator.search.extraction.extract import extract
-from emulator.search.extraction.formats import How
+from emulator.search.extraction.formats import ExtractionMethod
 from emulator.search.extraction.process import answer, extract_isolated
 from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import BOUNDS, Bounds, Extracted, ExtractionError
@@ -24,7 +24,7 @@ from emulator.search.extraction.result import BOUNDS, Bounds, Extracted, Extract
 MIB = 1024**2
 
 
-def read(data: bytes, how: How, bounds: Bounds = BOUNDS) -> Extracted:
+def read(data: bytes, how: ExtractionMethod, bounds: Bounds = BOUNDS) -> Extracted:
     """What the reader makes of a file, without the process around it."""
     reply = answer(data, how, bounds)
     if "error" in reply:
@@ -164,7 +164,7 @@ def xlsx() -> bytes:
 
 def test_pdf_pages_are_known() -> None:
     """Each page of a PDF has its text and the offset at which it starts."""
-    extracted = read(pdf("First page", "", "Third page"), How.PDF)
+    extracted = read(pdf("First page", "", "Third page"), ExtractionMethod.PDF)
     assert extracted.pages is not None
     ends = (*extracted.pages[1:], len(extracted.text))
     pages = [extracted.text[start:end].strip() for start, end in zip(extracted.pages, ends, strict=True)]
@@ -176,7 +176,7 @@ def test_pdf_pages_are_known() -> None:
 def test_a_pdf_without_text_fails() -> None:
     """A scanned PDF is told from an empty one: its text cannot be found, and the user learns why."""
     with pytest.raises(ExtractionError, match="has no text"):
-        read(pdf(""), How.PDF)
+        read(pdf(""), ExtractionMethod.PDF)
 
 
 def test_a_pdf_with_a_password_fails() -> None:
@@ -188,9 +188,9 @@ def test_a_pdf_with_a_password_fails() -> None:
         writer.write(target)
         if protected:
             with pytest.raises(ExtractionError, match="password"):
-                read(target.getvalue(), How.PDF)
+                read(target.getvalue(), ExtractionMethod.PDF)
         else:
-            assert read(target.getvalue(), How.PDF).text == "Hidden"
+            assert read(target.getvalue(), ExtractionMethod.PDF).text == "Hidden"
 
 
 def test_docx_gives_paragraphs_tables_and_notes() -> None:
@@ -207,12 +207,12 @@ def test_docx_gives_paragraphs_tables_and_notes() -> None:
     rels = relationships(r5_footnotes="footnotes.xml", r6_styles="styles.xml")
     data = docx(body, **{"word/_rels/document2.xml.rels": rels, "word/footnotes.xml": notes})
     text = "One\ttwo\nthree\ncontrolled\ninserted\na b \tc \t\nbox\n\na note"
-    assert read(data, How.DOCX).text == text
+    assert read(data, ExtractionMethod.DOCX).text == text
 
 
 def test_pptx_slides_are_pages_in_the_order_shown() -> None:
     """A slide is a page, its notes are on it, and slide numbers are left out."""
-    extracted = read(pptx(), How.PPTX)
+    extracted = read(pptx(), ExtractionMethod.PPTX)
     assert extracted.text.split() == ["the", "beginning", "say", "hello", "the", "end"]
     assert extracted.pages == (0, extracted.text.index("the end"))
 
@@ -224,18 +224,18 @@ def test_odt_gives_paragraphs_and_tables() -> None:
         "<text:p>a<text:tab/>b<text:s text:c='3'/>c</text:p><table:table-row><table:table-cell><text:p>1</text:p>"
         "</table:table-cell><table:table-cell><text:p>2</text:p></table:table-cell></table:table-row></office:text>"
     )
-    lines = [line.split() for line in read(odt(body), How.ODT).text.splitlines()]
+    lines = [line.split() for line in read(odt(body), ExtractionMethod.ODT).text.splitlines()]
     assert lines == [["Title"], ["a", "b", "c"], ["1", "2"]]
 
 
 def test_epub_chapters_come_in_reading_order() -> None:
     """The spine says what is read and in which order; the rest of a book is not text."""
-    assert read(epub(), How.EPUB).text == "Chapter\u00a0one\n\nBegin.\n\nEnd."
+    assert read(epub(), ExtractionMethod.EPUB).text == "Chapter\u00a0one\n\nBegin.\n\nEnd."
 
 
 def test_xlsx_rows_are_lines() -> None:
     """Cells are parted by tabs, a cell never breaks its row, and every sheet begins with its name."""
-    lines = read(xlsx(), How.XLSX).text.split("\n")
+    lines = read(xlsx(), ExtractionMethod.XLSX).text.split("\n")
     assert lines == [
         "Prices",
         "",
@@ -256,32 +256,32 @@ def test_the_dimensions_a_sheet_claims_do_not_matter() -> None:
         for name in source.namelist():
             written.writestr(name, source.read(name).replace(b'ref="A1:C4"', b'ref="A1:XFD1048576"'))
     assert b"XFD1048576" in zipfile.ZipFile(target).read("xl/worksheets/sheet1.xml")
-    assert read(target.getvalue(), How.XLSX).text.startswith("Prices\n\nname\tprice")
+    assert read(target.getvalue(), ExtractionMethod.XLSX).text.startswith("Prices\n\nname\tprice")
 
 
 def test_rtf_gives_its_text() -> None:
     """Control words are no text; escaped characters are, above the BMP as well."""
     data = rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}\b Bold\b0  caf\'e9 \u-10179?\u-8704?\par Next}"
-    assert read(data, How.RTF).text.strip() == "Bold caf\u00e9 \U0001f600\nNext"
-    assert read(rb"{\rtf1\ansi\ansicpg1252 a\'81b}", How.RTF).text == "a\ufffdb"
+    assert read(data, ExtractionMethod.RTF).text.strip() == "Bold caf\u00e9 \U0001f600\nNext"
+    assert read(rb"{\rtf1\ansi\ansicpg1252 a\'81b}", ExtractionMethod.RTF).text == "a\ufffdb"
     with pytest.raises(ExtractionError, match="not rich text"):
-        read(b"plain", How.RTF)
+        read(b"plain", ExtractionMethod.RTF)
 
 
-FILES: dict[How, Callable[[], bytes]] = {
-    How.PDF: lambda: pdf("Some words"),
-    How.DOCX: lambda: docx(f"<w:p>{run('Some words')}</w:p>"),
-    How.XLSX: xlsx,
-    How.PPTX: pptx,
-    How.EPUB: epub,
-    How.ODT: lambda: odt("<text:p>Some words</text:p>"),
-    How.RTF: lambda: rb"{\rtf1 Some words}",
-    How.HTML: lambda: b"<p>Some words</p>" * 5000,
+FILES: dict[ExtractionMethod, Callable[[], bytes]] = {
+    ExtractionMethod.PDF: lambda: pdf("Some words"),
+    ExtractionMethod.DOCX: lambda: docx(f"<w:p>{run('Some words')}</w:p>"),
+    ExtractionMethod.XLSX: xlsx,
+    ExtractionMethod.PPTX: pptx,
+    ExtractionMethod.EPUB: epub,
+    ExtractionMethod.ODT: lambda: odt("<text:p>Some words</text:p>"),
+    ExtractionMethod.RTF: lambda: rb"{\rtf1 Some words}",
+    ExtractionMethod.HTML: lambda: b"<p>Some words</p>" * 5000,
 }
 
 
 @pytest.mark.parametrize("how", FILES)
-def test_a_damaged_file_says_so(how: How) -> None:
+def test_a_damaged_file_says_so(how: ExtractionMethod) -> None:
     """Half a file, or a file with a byte flipped, is an ExtractionError or some text, never another exception."""
     data = FILES[how]()
     middle = len(data) // 2
@@ -292,8 +292,19 @@ def test_a_damaged_file_says_so(how: How) -> None:
         assert str(reply.get("error", ".")).endswith(".")
 
 
-@pytest.mark.parametrize("how", [How.PDF, How.DOCX, How.XLSX, How.PPTX, How.EPUB, How.RTF, How.ODT])
-def test_empty_document_is_refused_in_words(how: How, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        ExtractionMethod.PDF,
+        ExtractionMethod.DOCX,
+        ExtractionMethod.XLSX,
+        ExtractionMethod.PPTX,
+        ExtractionMethod.EPUB,
+        ExtractionMethod.RTF,
+        ExtractionMethod.ODT,
+    ],
+)
+def test_empty_document_is_refused_in_words(how: ExtractionMethod, tmp_path: Path) -> None:
     """An empty file that is called as a document goes to the reader of such documents, from memory and from disk."""
     path = tmp_path / "blob"
     path.write_bytes(b"")
@@ -302,22 +313,28 @@ def test_empty_document_is_refused_in_words(how: How, tmp_path: Path) -> None:
             extract(data, "", f"a.{how}")
 
 
-@pytest.mark.parametrize("how", [How.DOCX, How.PPTX, How.ODT, How.EPUB, How.XLSX])
-def test_an_archive_without_its_parts_says_so(how: How) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [ExtractionMethod.DOCX, ExtractionMethod.PPTX, ExtractionMethod.ODT, ExtractionMethod.EPUB, ExtractionMethod.XLSX],
+)
+def test_an_archive_without_its_parts_says_so(how: ExtractionMethod) -> None:
     """An archive of something else is told from a document."""
     with pytest.raises(ExtractionError, match=r"damaged|could not be read"):
         read(archive({"readme": "hello"}), how)
 
 
-@pytest.mark.parametrize("how", [How.DOCX, How.PPTX])
-def test_an_office_file_that_names_no_document_says_so(how: How) -> None:
+@pytest.mark.parametrize("how", [ExtractionMethod.DOCX, ExtractionMethod.PPTX])
+def test_an_office_file_that_names_no_document_says_so(how: ExtractionMethod) -> None:
     """Relationships to other things than a document are not enough."""
     with pytest.raises(ExtractionError, match="name no document"):
         read(archive({"_rels/.rels": relationships(r1_thumbnail="a.png")}), how)
 
 
-@pytest.mark.parametrize("how", [How.DOCX, How.PPTX, How.ODT, How.EPUB, How.XLSX])
-def test_a_zip_bomb_is_refused_by_what_it_says_of_itself(how: How) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [ExtractionMethod.DOCX, ExtractionMethod.PPTX, ExtractionMethod.ODT, ExtractionMethod.EPUB, ExtractionMethod.XLSX],
+)
+def test_a_zip_bomb_is_refused_by_what_it_says_of_itself(how: ExtractionMethod) -> None:
     """An archive that unpacks to more than the bound is not unpacked."""
     data = archive({"word/document.xml": " " * 3 * MIB})
     assert len(data) < MIB // 50
@@ -331,9 +348,9 @@ def test_characters_are_counted_while_a_document_is_read(pieces: tuple[str, ...]
     rels = relationships(**{f"r{n}_footnotes": f"notes{n}.xml" for n in range(1, len(pieces))})
     notes = {f"word/notes{n}.xml": f"<w:p {WORD}>{run(each)}</w:p>" for n, each in enumerate(pieces)}
     data = docx(f"<w:p>{run(pieces[0])}</w:p>", **{"word/_rels/document2.xml.rels": rels}, **notes)
-    assert len(read(data, How.DOCX, Bounds(characters_max=2000)).text) == 2000
+    assert len(read(data, ExtractionMethod.DOCX, Bounds(characters_max=2000)).text) == 2000
     with pytest.raises(ExtractionError, match="more than 1999 characters"):
-        read(data, How.DOCX, Bounds(characters_max=1999))
+        read(data, ExtractionMethod.DOCX, Bounds(characters_max=1999))
 
 
 def test_entities_are_not_expanded() -> None:
@@ -343,13 +360,13 @@ def test_entities_are_not_expanded() -> None:
     for declaration in (bomb, outside):
         document = f"{declaration}<w:document {WORD}><w:p>{run('&b;')}</w:p></w:document>"
         with pytest.raises(ExtractionError, match="Entit"):
-            read(docx("", **{"word/document2.xml": document}), How.DOCX)
+            read(docx("", **{"word/document2.xml": document}), ExtractionMethod.DOCX)
 
 
 def test_a_deeply_nested_document_is_read() -> None:
     """Deep nesting does not overflow the stack."""
     body = "<w:sdt>" * 50_000 + run("deep") + "</w:sdt>" * 50_000
-    assert read(docx(body), How.DOCX).text == "deep"
+    assert read(docx(body), ExtractionMethod.DOCX).text == "deep"
 
 
 @pytest.mark.parametrize("name", ["pypdf", "openpyxl", "striprtf.striprtf", "defusedxml.ElementTree"])
@@ -370,10 +387,10 @@ def test_another_process_gives_the_same_text(tmp_path: Path) -> None:
     data = pdf("First page", "Second page")
     path = tmp_path / "blob"
     path.write_bytes(data)
-    expected = read(data, How.PDF)
+    expected = read(data, ExtractionMethod.PDF)
     assert extract(data, "application/pdf", "a.pdf") == extract(path, "application/pdf", "a.pdf") == expected
     big = ("<p>Größe 漢字 😀</p>" * 5000).encode()
-    assert extract(big, "text/html", "a.html") == read(big, How.HTML)
+    assert extract(big, "text/html", "a.html") == read(big, ExtractionMethod.HTML)
 
 
 def test_an_error_in_the_other_process_is_an_error_here() -> None:
@@ -386,7 +403,7 @@ def test_time_is_bounded() -> None:
     """A file that keeps its reader busy is given up when its seconds are over."""
     endless = epub(spine="<itemref idref='b'/>" * 100_000, chapter="<i></i>" * 10_000)
     with pytest.raises(ExtractionError, match=r"more than 1 seconds"):
-        extract_isolated(endless, How.EPUB, Bounds(seconds_max=1), Processes())
+        extract_isolated(endless, ExtractionMethod.EPUB, Bounds(seconds_max=1), Processes())
 
 
 def test_a_page_of_open_markup_is_given_up() -> None:
@@ -402,10 +419,10 @@ def test_memory_is_bounded() -> None:
     """A file that needs more memory than it is given fails alone, and this process does not notice."""
     cells = b'{"cells": [{"source": "' + b"x" * 40 * MIB + b'"}]}'
     with pytest.raises(ExtractionError, match=r"bytes of memory|ended with"):
-        extract_isolated(cells, How.NOTEBOOK, Bounds(memory_bytes_max=100 * MIB), Processes())
+        extract_isolated(cells, ExtractionMethod.NOTEBOOK, Bounds(memory_bytes_max=100 * MIB), Processes())
 
 
 def test_a_reader_that_dies_is_an_error() -> None:
     """Whatever ends the process, the document fails with a sentence."""
     with pytest.raises(ExtractionError, match="its reader ended with"):
-        extract_isolated(b"", How.PDF, Bounds(memory_bytes_max=1 * MIB), Processes())
+        extract_isolated(b"", ExtractionMethod.PDF, Bounds(memory_bytes_max=1 * MIB), Processes())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emulator.domain import content_types
 from emulator.search.extraction.extract import choose, extract
-from emulator.search.extraction.formats import FORMATS, HOW, How, row
+from emulator.search.extraction.formats import EXTRACTION_METHODS, FORMATS, ExtractionMethod, row
 from emulator.search.extraction.result import Bounds, Extracted, ExtractionError, readable
 from emulator.search.extraction.text import html_text, notebook_text
 
@@ -76,22 +76,24 @@ def test_text_has_a_bound_too() -> None:
 @pytest.mark.parametrize(
     ("content_type", "filename", "how"),
     [
-        ("text/html; charset=utf-8", "page", How.HTML),
-        ("TEXT/HTML", "page", How.HTML),
-        ("application/octet-stream", "page.html", How.HTML),
-        ("", "REPORT.PDF", How.PDF),
-        ("application/x-unheard-of", "data.csv", How.TEXT),
-        ("application/vnd.ms-excel", "data.csv", How.TEXT),  # browsers on Windows
-        ("application/zip", "letter.docx", How.DOCX),
-        ("application/vnd.api+json", "x", How.TEXT),
-        ("image/svg+xml", "x.svg", How.TEXT),
-        ("text/x-anything", "x", How.TEXT),
-        ("application/pdf", "named.txt", How.PDF),
+        ("text/html; charset=utf-8", "page", ExtractionMethod.HTML),
+        ("TEXT/HTML", "page", ExtractionMethod.HTML),
+        ("application/octet-stream", "page.html", ExtractionMethod.HTML),
+        ("", "REPORT.PDF", ExtractionMethod.PDF),
+        ("application/x-unheard-of", "data.csv", ExtractionMethod.TEXT),
+        ("application/vnd.ms-excel", "data.csv", ExtractionMethod.TEXT),  # browsers on Windows
+        ("application/zip", "letter.docx", ExtractionMethod.DOCX),
+        ("application/vnd.api+json", "x", ExtractionMethod.TEXT),
+        ("image/svg+xml", "x.svg", ExtractionMethod.TEXT),
+        ("text/x-anything", "x", ExtractionMethod.TEXT),
+        ("application/pdf", "named.txt", ExtractionMethod.PDF),
         ("application/x-unheard-of", "x", None),
         ("application/vnd.ms-excel", "old.xls", None),
     ],
 )
-def test_the_content_type_decides_and_the_name_helps(content_type: str, filename: str, how: How | None) -> None:
+def test_the_content_type_decides_and_the_name_helps(
+    content_type: str, filename: str, how: ExtractionMethod | None
+) -> None:
     """What the upload declares comes first; the extension is asked where that cannot be read."""
     assert choose(content_type, filename).how == how
 
@@ -132,7 +134,7 @@ def test_every_documented_type_is_read_or_refused_with_a_reason(content_type: st
 
 def test_no_row_is_both_read_and_refused() -> None:
     """The table names each way at least once, and each way has a row that says what it is."""
-    assert {known.how for known in FORMATS.values()} - {None} == set(How) == set(HOW)
+    assert {known.how for known in FORMATS.values()} - {None} == set(ExtractionMethod) == set(EXTRACTION_METHODS)
     assert not [name for name, known in FORMATS.items() if known.how and known.refusal]
 
 

@@ -17,11 +17,11 @@ from emulator.domain.documents import IndexedChunk
 from emulator.domain.search import keyword_query
 from emulator.store import Store
 from emulator.store.index import index_cache
-from emulator.store.index.collection_index import Found, Question
+from emulator.store.index.collection_index import Hit, IndexQuery
 
 TEAM, COLLECTION = "team", "collection"
 WORDS = ["ash", "birch", "cedar", "elm"]
-ALL = Question(keyword_query(" ".join(WORDS)), numpy.ones(4, numpy.float32), MetricSpace.COSINE, None)
+ALL = IndexQuery(keyword_query(" ".join(WORDS)), numpy.ones(4, numpy.float32), MetricSpace.COSINE, None)
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def put(store: Store, file_id: str, *texts: str, team: str = TEAM, collection: s
     store.chunks.replace(team, collection, file_id, chunks, vectors.reshape(len(texts), len(WORDS)))
 
 
-async def ranked(store: Store, question: Question = ALL, team: str = TEAM, collection: str = COLLECTION) -> object:
+async def ranked(store: Store, question: IndexQuery = ALL, team: str = TEAM, collection: str = COLLECTION) -> object:
     """Both rankings, without the numbers that differ from one history to another."""
     answer = await store.indexes.search(team, collection, question)
 
-    def seen(found: list[Found]) -> list[tuple[str, int, int, float]]:
+    def seen(found: list[Hit]) -> list[tuple[str, int, int, float]]:
         return [(each.edition.file_id, each.ordinal, each.rank, each.score) for each in found]
 
     return seen(answer.keyword), seen(answer.vector)
@@ -51,7 +51,7 @@ async def ranked(store: Store, question: Question = ALL, team: str = TEAM, colle
 
 async def built_anew(store: Store) -> object:
     """What a search answers that finds nothing built."""
-    store.indexes.forget(TEAM, COLLECTION)
+    store.indexes.on_drop(TEAM, COLLECTION)
     return await ranked(store)
 
 
@@ -153,7 +153,7 @@ def test_a_filter_leaves_out_and_moves_nothing(documents: list[str], accepted: s
             everything = await store.indexes.search(TEAM, COLLECTION, ALL)
             accepts: Callable[[str], bool] = lambda file_id: int(file_id) in accepted  # noqa: E731
             for depth in (None, 2):
-                question = Question(ALL.keywords, ALL.vector, ALL.metric, depth, accepts)
+                question = IndexQuery(ALL.keywords, ALL.vector, ALL.metric, depth, accepts)
                 some = await store.indexes.search(TEAM, COLLECTION, question)
                 for whole, part in ((everything.keyword, some.keyword), (everything.vector, some.vector)):
                     assert part == [found for found in whole if accepts(found.edition.file_id)][:depth]
@@ -268,7 +268,7 @@ async def test_the_loop_is_never_held_up(store: Store) -> None:
             store.chunks.add(TEAM, COLLECTION, "large", chunks, vectors)
         await asyncio.sleep(0)
     store.chunks.publish(TEAM, COLLECTION, "large")
-    question = Question(ALL.keywords, numpy.ones(1024, numpy.float32), ALL.metric, 1000)
+    question = IndexQuery(ALL.keywords, numpy.ones(1024, numpy.float32), ALL.metric, 1000)
     assert len((await store.indexes.search(TEAM, COLLECTION, question)).vector) == 1000
     put(store, "other", "ash")
     await asyncio.sleep(0)

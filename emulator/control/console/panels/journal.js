@@ -4,7 +4,7 @@ import { h, replace } from "../dom.js";
 import { bytes, count, milliseconds, number } from "../format.js";
 import { filterBox } from "../listing.js";
 import { sidePane } from "../pane.js";
-import { remedy } from "../remedies.js";
+import { ruleHint } from "../hints.js";
 import { address } from "../router.js";
 import { badge, button, complain, confirmLoss, detail, emptiness, exactTime, facts, guarded, heading, jsonView, moment, named,
   select, table } from "../widgets.js";
@@ -149,7 +149,7 @@ function drawCall(call, id, api) {
       ["Operation", call.operation ?? withoutOperation(call)],
       ["Reason", call.reason],
       ["Outcome", [badge(call.outcome ?? "running", call.outcome === "ok" ? "ok" : "bad"), " ", String(call.status ?? "")]],
-      ["Rule", ruleOf(call) && [h("code", ruleOf(call)), remedy(ruleOf(call))]],
+      ["Rule", ruleOf(call) && [h("code", ruleOf(call)), ruleHint(ruleOf(call))]],
       ["Planned faults", call.faults.length > 0 && call.faults.map((fault) => [h("code", fault), " "])],
       ["Transport", call.transport === "grpc" ? "gRPC" : "REST"],
       ["Took", milliseconds(call.ms)],
