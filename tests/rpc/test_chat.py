@@ -191,6 +191,32 @@ def test_unknown_model_is_refused_before_key(emulator: Emulator) -> None:
         assert rpc.refusal(f"{CHAT}/GetCompletion", asked()).code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["\ud800", {"content": "", "reasoning_content": "\ud800"}, {"choices": [], "citations": ["\ud800"]}],
+    ids=["text", "reasoning", "citations"],
+)
+def test_answer_that_is_no_text_is_internal_error(
+    emulator: Emulator, rpc: Rpc, rest: httpx.Client, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    """A responder may say what no transport can send: half of a surrogate pair."""
+
+    class Broken:
+        requests_max = 1
+
+        async def answer(self, requests: Any) -> list[Any]:
+            return [said]
+
+    monkeypatch.setattr(emulator._running().world.responders, "of", lambda team: Broken())
+    for method in ("GetCompletion", "GetCompletionChunk"):
+        refused = rpc.refusal(f"{CHAT}/{method}", asked())
+        assert refused.code() is grpc.StatusCode.INTERNAL
+        assert "the responder's answer is none" in refused.details()
+    for stream in (False, True):
+        reply = rest.post("/v1/chat/completions", json=chat_body("x", model="grok-4.3", stream=stream))
+        assert (reply.status_code, reply.json()["code"]) == (500, "internal")
+
+
 def test_store_messages_is_answered_with_warning(emulator: Emulator, rpc: Rpc) -> None:
     call = rpc.start(f"{CHAT}/GetCompletion", asked(store_messages=True))
     assert call.result().outputs[0].message.content == "one two three"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
+
 from emulator.core.clock import seconds
 from emulator.core.errors import ApiError, Kind
 from emulator.core.import_callable import describe_error
@@ -37,6 +39,8 @@ async def answer(world: World, call: Call, request: ModelRequest, *, id: str | N
         raise ApiError(Kind.INTERNAL, describe_error(said), rule="responder")
     id = id or new_answer_id(world, call)
     try:
-        return answer_of(asked, said, id=id, created=seconds(call.at))
+        found = answer_of(asked, said, id=id, created=seconds(call.at))
+        msgspec.json.encode(msgspec.structs.replace(found, searches=(), settings={}))  # refuses text that is no UTF-8
+        return found
     except (BadAnswer, TypeError, ValueError, RecursionError) as error:
         raise ApiError(Kind.INTERNAL, f"the responder's answer is none: {error}", rule="responder") from None
