@@ -18,6 +18,7 @@ from .target import Target
 pytestmark = [pytest.mark.over_grpc, pytest.mark.one_client_per_protocol]
 PROTO = "collections.proto, files.proto and batch.proto: the fields of requests"
 OWN = ("collection_id", "created_at", "collection_name", "batch_id", "last_indexed_at")  # differ between twins
+OWN_OF_UPLOADS = (*OWN, "file_metadata.file_id", "file_metadata.created_at", "file_metadata.file_path")
 
 
 def check_twins(first: State | None, second: State | None, what: str) -> None:
@@ -132,6 +133,32 @@ def test_documents(client: Client, rest: RestClient, target: Target, name: str) 
     client.call_rpc("RemoveDocumentFromCollection", **ids)
     assert observer.document(first, file) is None
     assert rest.get_file(file).id == file
+
+
+@case(
+    "collections.documents.requests.upload",
+    *("documents.upload", "documents.get"),
+    evidence="documented",
+    source="Collections guide: Uploading documents; xai-sdk 1.4.0: Collections/UploadDocument",
+)
+def test_upload_document(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """An upload into a collection over gRPC makes the document that the same upload over REST makes."""
+    observer = Observer(rest, client)
+    first, second = (rest.create_collection(f"{name}{word}", fields=[{"key": "a"}]).id for word in ("grpc", "rest"))
+    text = {"name": f"{name}a.txt", "data": b"The kettle.", "content_type": "text/plain"}
+    for fields in ({}, {"a": "Sappho"}):
+        made = client.call_rpc("UploadDocument", collection_id=first, **text, fields=fields)
+        file = made["file_metadata"]["file_id"]
+        twin = rest.upload_document(second, text["name"], text["data"], fields).file_id
+        shown = [
+            {key: each for key, each in (observer.document(*ids) or {}).items() if key not in OWN_OF_UPLOADS}
+            for ids in ((first, file), (second, twin))
+        ]
+        assert shown[0] == shown[1], f"{fields}: over gRPC {shown[0]!r}, over REST {shown[1]!r}"
+        assert (rest.read_file(file), shown[0]["file_metadata.content_type"]) == (b"The kettle.", "text/plain")
+    with pytest.raises(ApiError) as refused:
+        client.call_rpc("UploadDocument", **text, collection_id="collection_00000000-0000-4000-8000-000000000000")
+    assert refused.value.kind == "not_found"
 
 
 @case(

@@ -186,9 +186,11 @@ class XaiPython(Client):
     def upload_document(
         self, collection_id: str, name: str, content: bytes, fields: Mapping[str, str] | None = None
     ) -> Document:
-        if "content_type" in inspect.signature(self._find("collections.upload_document")).parameters:
-            raise Unsupported(f"{self.name} {self.version} uploads documents with an RPC that the API has dropped")
-        return _document(self._do("collections.upload_document", collection_id, name, content, fields=fields))
+        upload = "collections.upload_document"
+        # Version 1.4.0 calls Collections/UploadDocument, which demands the type; later ones upload a file and add it.
+        typed = "content_type" in inspect.signature(self._find(upload)).parameters
+        content_type = "text/plain" if typed else None
+        return _document(self._do(upload, collection_id, name, content, content_type=content_type, fields=fields))
 
     def get_document(self, collection_id: str, file_id: str) -> Document:
         return _document(self._do("collections.get_document", file_id, collection_id))
@@ -341,6 +343,7 @@ RPCS = {
     "ListDocuments": (*_COLLECTIONS, "ListDocumentsRequest"),
     "BatchGetDocuments": (*_COLLECTIONS, "BatchGetDocumentsRequest"),
     "UpdateDocument": (*_COLLECTIONS, "UpdateDocumentRequest"),
+    "UploadDocument": (*_COLLECTIONS, "UploadDocumentRequest"),
     "AddDocumentToCollection": (*_COLLECTIONS, "AddDocumentToCollectionRequest"),
     "RemoveDocumentFromCollection": (*_COLLECTIONS, "RemoveDocumentFromCollectionRequest"),
     "ReIndexDocument": (*_COLLECTIONS, "ReIndexDocumentRequest"),

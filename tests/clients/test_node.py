@@ -1,4 +1,4 @@
-"""Files and chat completions under OpenAI's Node SDK."""
+"""Files and chat completions under OpenAI's Node SDK, and batch results under the AI SDK."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -50,3 +51,29 @@ def test_chat_for_node(emulator: Emulator, rest: httpx.Client) -> None:
     assert [call["function"]["name"] for call in output["called"]] == ["weather"]
     assert json.loads(output["parsed"]) == {"city": ""}
     assert output["usage"]["completion_tokens"] > 0
+
+
+READ = {"type": "text", "id": "a", "status": "cancelled", "error": {"message": "Batch cancelled", "code": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("chaos", "results", "failed"),
+    [
+        (None, [], {"name": "AI_APICallError", "message": "Invalid JSON response"}),
+        ("7:error_objects", [READ], None),
+    ],
+)
+def test_ai_sdk_reads_errors_of_batches_only_as_objects(chaos: str | None, results: list[Any], failed: Any) -> None:
+    """In the recorded form, a string, an error costs the whole page of results; the chaos flag sends the other form."""
+    with Emulator(batches="manual", chaos=chaos) as own:
+        headers = {"authorization": f"Bearer {own.api_key}"}
+        with httpx.Client(base_url=own.base_url, headers=headers, timeout=PATIENCE_SECONDS) as client:
+            batch = client.post("/batches", json={"name": "b"}).json()["batch_id"]
+            chat = {"chat_get_completion": {"model": "grok-4.3", "messages": [{"role": "user", "content": "x"}]}}
+            body = {"batch_requests": [{"batch_request_id": "a", "batch_request": chat}]}
+            client.post(f"/batches/{batch}/requests", json=body).raise_for_status()
+            client.post(f"/batches/{batch}:cancel").raise_for_status()
+        command = [str(NODE), "batch_errors.mjs", own.base_url, own.api_key, batch]
+        done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"results": results, "failed": failed}
