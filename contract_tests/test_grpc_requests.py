@@ -145,17 +145,18 @@ def test_upload_document(client: Client, rest: RestClient, target: Target, name:
     """An upload into a collection over gRPC makes the document that the same upload over REST makes."""
     observer = Observer(rest, client)
     first, second = (rest.create_collection(f"{name}{word}", fields=[{"key": "a"}]).id for word in ("grpc", "rest"))
-    text = {"name": f"{name}a.txt", "data": b"The kettle.", "content_type": "text/plain"}
+    filename, content = f"{name}a.txt", b"The kettle."
+    text = {"name": filename, "data": content, "content_type": "text/plain"}
     for fields in ({}, {"a": "Sappho"}):
         made = client.call_rpc("UploadDocument", collection_id=first, **text, fields=fields)
         file = made["file_metadata"]["file_id"]
-        twin = rest.upload_document(second, text["name"], text["data"], fields).file_id
+        twin = rest.upload_document(second, filename, content, fields).file_id
         shown = [
             {key: each for key, each in (observer.document(*ids) or {}).items() if key not in OWN_OF_UPLOADS}
             for ids in ((first, file), (second, twin))
         ]
         assert shown[0] == shown[1], f"{fields}: over gRPC {shown[0]!r}, over REST {shown[1]!r}"
-        assert (rest.read_file(file), shown[0]["file_metadata.content_type"]) == (b"The kettle.", "text/plain")
+        assert (rest.read_file(file), shown[0]["file_metadata.content_type"]) == (content, "text/plain")
     with pytest.raises(ApiError) as refused:
         client.call_rpc("UploadDocument", **text, collection_id="collection_00000000-0000-4000-8000-000000000000")
     assert refused.value.kind == "not_found"
