@@ -168,6 +168,16 @@ def test_generated_tables_of_a_page_are_up_to_date(page: Path) -> None:
     assert text == render_page(text), "run `make docs`"
 
 
+def test_faults_that_the_page_names_can_be_planned(emulator: Emulator) -> None:
+    """Each plan of the table is taken as it is printed."""
+    table = (ROOT / "docs" / "faults.md").read_text().split("## Seen on the live service")[1].split("\n## ")[0]
+    plans = re.findall(r"^\| [^|]+ \| `(\{[^`]+\})` \|", table, re.MULTILINE)
+    assert len(plans) == table.count("\n| ") - 1
+    for plan in plans:
+        httpx.post(f"{emulator.url}/_emulator/faults", content=plan).raise_for_status()
+    httpx.delete(f"{emulator.url}/_emulator/faults").raise_for_status()
+
+
 def test_every_field_of_faults_and_seeds_is_described() -> None:
     """A field without a description would be an empty cell of the table."""
     cells = [line.split(" | ") for page in GENERATED for line in page.read_text("utf-8").splitlines()]

@@ -54,7 +54,9 @@ RECORDED: dict[str, Recorded] = {
         code="unauthenticated:bad-credentials",
     ),
     "internal_error": Recorded(
-        Kind.INTERNAL, "Internal error", "observed live: GET /v1/files/{file_id} of an unknown file, 2026-03"
+        Kind.INTERNAL,
+        "Internal error",
+        "observed live: GET /v1/files/{file_id} of an unknown file, 2026-03; DELETE answers 500 at times, 2026",
     ),
 }
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
