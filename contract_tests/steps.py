@@ -32,7 +32,7 @@ STEP_KEYS = frozenset(
 )
 EXPECTATION_KEYS = frozenset(("status", "json", "keys", "text", "type", "headers"))
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\d+))?\}")
-INVALID_KEYS = "xai-token-of-no-team", "xai-of-no-team"  # by plane: each looks like a key of the other one
+INVALID_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like a key of the other one
 
 
 def run(case: Case, target: Target, transport: Transport) -> None:
