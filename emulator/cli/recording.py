@@ -207,7 +207,8 @@ def _announce(recorder: Recorder, settings: RecorderOptions) -> None:
     """One line on stdout, for programs that wait for it; the keys of the run on stderr."""
     target = recorder.url.partition("://")[2]
     to = ",".join(sorted(set(settings.hosts.values())))
-    print(f"xai-emulator recording {recorder.url} grpc={target} to={to} pid={os.getpid()}", flush=True)
+    say(f"xai-emulator recording {recorder.url} grpc={target} to={to} pid={os.getpid()}")
+    sys.stdout.flush()
     if not settings.own_keys:
         for name, value in _variables(recorder).items():
-            print(f"export {name}={value}", file=sys.stderr, flush=True)
+            say(f"export {name}={value}", error=True)
