@@ -70,11 +70,11 @@ def in_process() -> list[Figure]:
         starts.append((started - begun) * 1000)
         stops.append((time.perf_counter() - started) * 1000)
     with Emulator() as emulator:
-        world = emulator._running().world  # what a fixture asks for
+        services = emulator._running().services  # what a fixture asks for
 
         async def make(number: int) -> float:
             begun = time.perf_counter()
-            world.teams.get(f"team-{number}")
+            services.teams.get(f"team-{number}")
             return (time.perf_counter() - begun) * 1000
 
         teams = [emulator._run(make(number)) for number in range(500)]

@@ -168,7 +168,7 @@ def test_a_file_that_is_too_large_is_refused_before_its_end(small: Emulator, cli
         connection.sendall(head.encode() + bytes(SMALL["file_bytes_max"] + 1))
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
     assert client.get("/files").json()["data"] == []
-    assert list((small._running().world.store.blobs.directory / "blobs").iterdir()) == []
+    assert list((small._running().services.store.blobs.directory / "blobs").iterdir()) == []
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])

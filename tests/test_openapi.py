@@ -24,7 +24,7 @@ from emulator.http.search_json import GroupBy
 from emulator.operations import OPERATIONS
 from emulator.rest.openapi.document import document
 from emulator.rest.routes import ROUTES
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
 from emulator.state.settings import from_keywords
 from tests.contract.unchecked import attacked, key, unchecked
 from tests.serving import PATIENCE_SECONDS
@@ -32,11 +32,11 @@ from tests.serving import PATIENCE_SECONDS
 
 def described(**settings: Any) -> dict[str, Any]:
     """The document of a new team of an emulator with these settings."""
-    world = build_world(from_keywords(settings))
+    services = build_services(from_keywords(settings))
     try:
-        return document(world.teams.get("any"), "http://localhost")
+        return document(services.teams.get("any"), "http://localhost")
     finally:
-        world.store.close()
+        services.store.close()
 
 
 def schemas_of(value: Any, name: str) -> Iterator[dict[str, Any]]:

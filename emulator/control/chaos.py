@@ -50,7 +50,7 @@ async def change(asked: Asked) -> ChaosView:
     if body.seed is not None and body.flags != []:
         text = body.seed if body.flags is None else f"{body.seed}:{','.join(body.flags)}"
     try:
-        asked.world.teams.configure(asked.team, {"chaos": text})
+        asked.services.teams.configure(asked.team, {"chaos": text})
     except BadSetting as error:
         raise ControlError(422, str(error)) from None
     return await read(asked)

@@ -37,7 +37,7 @@ class ChunksShown(Answer):
 async def read(asked: Asked) -> ChunksShown:
     """List the chunks of a document; none until it is indexed."""
     collection_id, file_id = asked.path["collection_id"], asked.path["file_id"]
-    team, store, query = asked.team, asked.world.store, asked.query
+    team, store, query = asked.team, asked.services.store, asked.query
     if store.documents.get(team.name, collection_id, file_id, team.clock.now()) is None:
         raise ControlError(404, f"team {team.name} has no such document")
     found = store.chunks.of_document(team.name, collection_id, file_id, query.after, query.limit)

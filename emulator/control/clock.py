@@ -67,7 +67,7 @@ async def advance(asked: Asked) -> Advanced:
         if body.until is None:
             ran = await asked.parts.runner.advance(asked.team, round((body.seconds or 0) * MICROSECONDS))
             return await _advanced(asked, ran, [])
-        condition = condition_of(asked.world, asked.team, body.until)
+        condition = condition_of(asked.services, asked.team, body.until)
         ran = await _walk(asked, condition, asked.team.clock.now() + round(body.within_seconds * MICROSECONDS))
         return await _advanced(asked, ran, condition.transitions)
     except ValueError as error:
@@ -87,18 +87,18 @@ async def _advanced(asked: Asked, ran: list[Job], transitions: list[Transition])
 
 async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
     """Go from due time to due time, and look after each whether it has happened. The jobs that ran."""
-    world, team, ran = asked.world, asked.team, list[Job]()
+    services, team, ran = asked.services, asked.team, list[Job]()
     for _ in range(STEPS_MAX):
         ran += await asked.parts.runner.run_team(team)
         condition.look()
         if condition.met:
             return ran
-        due = world.store.jobs.earliest(team.name)
+        due = services.store.jobs.earliest(team.name)
         if due is None or due == HELD:
             raise ControlError(409, f"{condition}, and nothing that is planned will change that")
         if due > end:
             raise ControlError(409, f"{condition}, and what is planned next is later than within_seconds")
-        world.teams.change_clock(team, lambda clock: _move(clock, due))  # noqa: B023 - called at once
+        services.teams.change_clock(team, lambda clock: _move(clock, due))  # noqa: B023 - called at once
     raise ControlError(409, f"{condition} after {STEPS_MAX} steps")
 
 
@@ -114,7 +114,7 @@ async def freeze(asked: Asked) -> ClockShown:
         raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
     at = None if body.at is None else from_datetime(body.at)
     try:
-        asked.world.teams.change_clock(asked.team, lambda clock: clock.freeze(at))
+        asked.services.teams.change_clock(asked.team, lambda clock: clock.freeze(at))
     except ValueError as error:
         raise ControlError(422, str(error)) from None
     return await read(asked)
@@ -122,13 +122,13 @@ async def freeze(asked: Asked) -> ClockShown:
 
 async def resume(asked: Asked) -> ClockShown:
     """Resume a team's clock from where it stopped."""
-    asked.world.teams.change_clock(asked.team, lambda clock: clock.resume())
+    asked.services.teams.change_clock(asked.team, lambda clock: clock.resume())
     return await read(asked)
 
 
 async def reset(asked: Asked) -> ClockShown:
     """Set a team's clock to the wall clock."""
-    asked.world.teams.change_clock(asked.team, lambda clock: clock.reset())
+    asked.services.teams.change_clock(asked.team, lambda clock: clock.reset())
     return await read(asked)
 
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 from emulator.control.route import ControlError
 from emulator.core.clock import rfc3339
 from emulator.domain.documents import DocumentStatus
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 
 
 class DocumentName(Struct, forbid_unknown_fields=True):
@@ -62,32 +62,32 @@ class Condition:
         return f"{self.subject} is {self._state}"
 
 
-def condition_of(world: World, team: Team, until: Until) -> Condition:
+def condition_of(services: Services, team: Team, until: Until) -> Condition:
     """The condition that a request names. Raises ControlError where it names none, several, or what is not there."""
     given = [name for name in until.__struct_fields__ if getattr(until, name) is not None]
     if len(given) != 1:
         raise ControlError(422, f"until names exactly one of {', '.join(until.__struct_fields__)}")
     if until.document_indexed is not None:
-        return _document(world, team, until.document_indexed)
+        return _document(services, team, until.document_indexed)
     if until.batch_done is not None:
-        return _batch(world, team, until.batch_done)
-    return _file(world, team, until.file_expired or "")
+        return _batch(services, team, until.batch_done)
+    return _file(services, team, until.file_expired or "")
 
 
-def _file(world: World, team: Team, id: str) -> Condition:
+def _file(services: Services, team: Team, id: str) -> Condition:
     """A file is gone when it has expired; one that is not there never was, or is gone already."""
 
     def state() -> str:
-        return "expired" if world.store.files.get(team.name, id, team.clock.now()) is None else "present"
+        return "expired" if services.store.files.get(team.name, id, team.clock.now()) is None else "present"
 
     if state() == "expired":
         raise ControlError(404, f"there is no file {id[:200]!r}")
     return Condition(team, id, state, frozenset({"expired"}))
 
 
-def _document(world: World, team: Team, name: DocumentName) -> Condition:
+def _document(services: Services, team: Team, name: DocumentName) -> Condition:
     def state() -> str:
-        document = world.store.documents.get(team.name, name.collection_id, name.file_id, team.clock.now())
+        document = services.store.documents.get(team.name, name.collection_id, name.file_id, team.clock.now())
         if document is None:
             raise ControlError(404, f"there is no document {name.file_id[:200]!r} in {name.collection_id[:200]!r}")
         return document.status.name
@@ -96,11 +96,11 @@ def _document(world: World, team: Team, name: DocumentName) -> Condition:
     return Condition(team, f"{name.collection_id}/{name.file_id}", state, final)
 
 
-def _batch(world: World, team: Team, id: str) -> Condition:
+def _batch(services: Services, team: Team, id: str) -> Condition:
     """A batch is done when nothing in it is pending; before that its state counts what is."""
 
     def state() -> str:
-        batch = world.store.batches.get(team.name, id)
+        batch = services.store.batches.get(team.name, id)
         if batch is None:
             raise ControlError(404, f"there is no batch {id[:200]!r}")
         pending = batch.num_pending

@@ -60,7 +60,7 @@ async def change(asked: Asked) -> LimitsShown:
     given: dict[str, int | str | None] = msgspec.to_builtins(asked.body)
     try:
         changes = {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
-        asked.world.teams.set_limits(asked.team, changes)
+        asked.services.teams.set_limits(asked.team, changes)
     except ValueError as error:
         raise ControlError(422, str(error)) from None
     return await read(asked)

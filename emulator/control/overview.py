@@ -62,7 +62,7 @@ class SettingsShown(Answer):
 
 async def totals(asked: Asked) -> Totals:
     """Count the files, collections, documents and batches of a team."""
-    store, team = asked.world.store, asked.team.name
+    store, team = asked.services.store, asked.team.name
     files, file_bytes = store.files.usage(team)
     return Totals(
         files=files,
@@ -75,7 +75,7 @@ async def totals(asked: Asked) -> Totals:
 
 async def get_file(asked: Asked) -> OneFile:
     """Show what the Files API leaves out: a file's content type, hash and collections."""
-    store, team = asked.world.store, asked.team
+    store, team = asked.services.store, asked.team
     now = team.clock.now()
     file = store.files.get(team.name, asked.path["id"], now)
     if file is None:
@@ -87,7 +87,7 @@ async def get_file(asked: Asked) -> OneFile:
 
 async def settings(asked: Asked) -> SettingsShown:
     """List the settings in force for a team, and where each comes from. Keys are counted, never shown."""
-    server, team = asked.world.settings, asked.team
+    server, team = asked.services.settings, asked.team
     effective = of_team(server, team.overrides)
     rows = []
     for name, row in ROWS.items():

@@ -14,8 +14,8 @@ from emulator.http.near_misses import ApiRoute
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
 from emulator.pipeline.journal.journal import Journal
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 
 SCHEMA_VERSION = 1
 
@@ -63,7 +63,7 @@ class Api(msgspec.Struct, frozen=True):
 class Parts(msgspec.Struct, frozen=True):
     """What the control plane controls."""
 
-    world: World
+    services: Services
     runner: Runner
     journal: Journal
     faults: Faults
@@ -80,14 +80,14 @@ class Asked(msgspec.Struct, frozen=True):
     stream: Callable[[], AsyncIterator[bytes]]
 
     @property
-    def world(self) -> World:
+    def services(self) -> Services:
         """The state of the emulator."""
-        return self.parts.world
+        return self.parts.services
 
     @property
     def team(self) -> Team:
         """The team that the call is about."""
-        return self.world.teams.get(self.query.team)
+        return self.services.teams.get(self.query.team)
 
 
 class ControlRoute(msgspec.Struct, frozen=True):

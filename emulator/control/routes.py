@@ -42,7 +42,7 @@ from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
 from emulator.pipeline.journal.journal import Journal
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.state.world import World
+from emulator.state.services import Services
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
 MODULES = (server, clock, limits, faults, chaos, journal, rules, search, filters, chunks, snapshots, teams, overview)
@@ -50,7 +50,7 @@ MODULES = (server, clock, limits, faults, chaos, journal, rules, search, filters
 
 async def _describe(asked: Asked) -> dict[str, Any]:
     """This control plane in OpenAPI 3.1."""
-    return document(ROUTES, asked.world.address.origin)
+    return document(ROUTES, asked.services.address.origin)
 
 
 ROUTES: tuple[ControlRoute, ...] = (
@@ -62,11 +62,11 @@ ROUTES: tuple[ControlRoute, ...] = (
 class Control:
     """Serves every control path: `app` is mounted at PREFIX."""
 
-    def __init__(self, world: World, runner: Runner, api: Api) -> None:
-        # app has put the pipeline's own kinds into the world, which knows them by their protocols
-        self._parts = Parts(world, runner, cast(Journal, world.journal), cast(Faults, world.faults), api)
-        self._origin_check = OriginCheck.of(world.settings)
-        self._token = None if world.control_token is None else ControlToken(world.control_token)
+    def __init__(self, services: Services, runner: Runner, api: Api) -> None:
+        # app has put the pipeline's own kinds into the services, which knows them by their protocols
+        self._parts = Parts(services, runner, cast(Journal, services.journal), cast(Faults, services.faults), api)
+        self._origin_check = OriginCheck.of(services.settings)
+        self._token = None if services.control_token is None else ControlToken(services.control_token)
         self._console = Console()
         pages = (Page("", to_console), Page("/", self._page))
         table = TableRoute(ROUTES, self._call, [Middleware(CheckMiddleware, self._refuse_without_token)])
@@ -106,7 +106,7 @@ class Control:
         query = _query(request.scope["query_string"], route.query)
         asked = Asked(self._parts, request.path_params, query, await _body(route, request), request.stream)
         if isinstance(asked.query, TeamQuery) and not (route.reads or route.method == "GET"):
-            asked.world.teams.keep(asked.team)  # what is changed of a team has to last
+            asked.services.teams.keep(asked.team)  # what is changed of a team has to last
         reply = await route.run(asked)
         return reply if isinstance(reply, StarletteResponse) else JsonResponse(reply)
 

@@ -49,11 +49,11 @@ class SearchReport(Answer):
 
 async def explain(asked: Asked) -> SearchReport:
     """Answer `POST /v1/documents/search` with the ranks and scores that led to the answer. Takes the same body."""
-    call = Call(OPERATIONS["documents.search"], "rest", None, asked.world.address.origin, _nothing_to_read)
+    call = Call(OPERATIONS["documents.search"], "rest", None, asked.services.address.origin, _nothing_to_read)
     call.team, call.at = asked.team, asked.team.clock.now()
     try:
         request = apply_limits(call, shapes.search({}, asked.body))
-        matches = await search(asked.world, call, request)
+        matches = await search(asked.services, call, request)
     except ApiError as error:
         raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None
     explained = [_explained(rank, match) for rank, match in enumerate(matches, 1)]

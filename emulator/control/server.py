@@ -80,7 +80,7 @@ def job_shown(job: Job) -> JobShown:
 
 async def health(asked: Asked) -> Health:
     """Report that REST and gRPC accept calls: the port opens for both at once."""
-    url = asked.world.address.origin
+    url = asked.services.address.origin
     return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2])
 
 
@@ -90,12 +90,12 @@ async def reset(asked: Asked) -> Cleared:
     What it has, its clock, its own settings, its planned faults and what is remembered of its calls; with a seed file
     the team then has what that says.
     """
-    return Cleared(cleared=asked.world.teams.reset(asked.team))
+    return Cleared(cleared=asked.services.teams.reset(asked.team))
 
 
 async def jobs(asked: Asked) -> PlannedJobs:
     """List the pending jobs of a team."""
-    store = asked.world.store.jobs
+    store = asked.services.store.jobs
     planned = store.planned(asked.team.name, JOBS_SHOWN)
     return PlannedJobs(jobs=[job_shown(job) for job in planned], planned=store.count(asked.team.name))
 
@@ -128,7 +128,7 @@ async def evidence(asked: Asked) -> Evidence:
 
 async def openapi(asked: Asked) -> dict[str, Any]:
     """Describe `/v1` in OpenAPI 3.1, with the limits and the profile of a team."""
-    return asked.parts.api.describe(asked.team, asked.world.address.origin)
+    return asked.parts.api.describe(asked.team, asked.services.address.origin)
 
 
 ROUTES = (

@@ -68,7 +68,7 @@ def _shown(row: SnapshotRow) -> SnapshotShown:
 
 def _existing(asked: Asked, team: str) -> Path:
     name = asked.path["name"]
-    path = asked.world.store.snapshots.kept.path(team, name)
+    path = asked.services.store.snapshots.kept.path(team, name)
     if NAME.fullmatch(name) is None or not path.is_file():
         raise ControlError(404, f"team {team} has no snapshot {name[:200]!r}")
     return path
@@ -76,7 +76,7 @@ def _existing(asked: Asked, team: str) -> Path:
 
 async def list_all(asked: Asked) -> AllSnapshots:
     """List the snapshots of a team that can be restored here; restoring another one returns the reason."""
-    store, team, snapshots = asked.world.store.snapshots.kept, asked.team.name, list[SnapshotShown]()
+    store, team, snapshots = asked.services.store.snapshots.kept, asked.team.name, list[SnapshotShown]()
     for name in store.names(team):
         with suppress(BadSnapshot):
             snapshots.append(_shown(store.describe(team, name)))
@@ -88,7 +88,7 @@ async def save(asked: Asked) -> OneSnapshot:
 
     Settings that name code or servers, and may hold their keys, are left out: a restore would not bring them along.
     """
-    store, team, name = asked.world.store.snapshots, asked.team, asked.body.name
+    store, team, name = asked.services.store.snapshots, asked.team, asked.body.name
     at = team.clock.now()
     saving = store.save(team.name, store.kept.path(team.name, name), at, without=GUARDED)
     most = team.limits.snapshot_bytes_per_team_max
@@ -111,9 +111,9 @@ async def restore(asked: Asked) -> OneSnapshot:
     source = asked.body.from_team or asked.team.name
     path = _existing(asked, source)
     try:
-        snapshot = _shown(asked.world.store.snapshots.kept.describe(source, asked.path["name"]))
-        opened = await asyncio.to_thread(asked.world.store.snapshots.open, path)
-        asked.world.teams.restore(asked.team, opened)
+        snapshot = _shown(asked.services.store.snapshots.kept.describe(source, asked.path["name"]))
+        opened = await asyncio.to_thread(asked.services.store.snapshots.open, path)
+        asked.services.teams.restore(asked.team, opened)
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
     return OneSnapshot(snapshot=snapshot)
@@ -123,7 +123,7 @@ async def fetch(asked: Asked) -> FileDownload:
     """Download the file of a snapshot: an SQLite database that any xai-emulator of the same schema restores."""
     path = _existing(asked, asked.team.name)
     try:
-        whole_file = await asyncio.shield(asyncio.to_thread(asked.world.store.snapshots.kept.export, path))
+        whole_file = await asyncio.shield(asyncio.to_thread(asked.services.store.snapshots.kept.export, path))
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
 
@@ -138,7 +138,7 @@ async def fetch(asked: Asked) -> FileDownload:
 
 async def send(asked: Asked) -> OneSnapshot:
     """Upload the file of a snapshot under a name."""
-    store, team, name = asked.world.store.snapshots.kept, asked.team.name, asked.path["name"]
+    store, team, name = asked.services.store.snapshots.kept, asked.team.name, asked.path["name"]
     if NAME.fullmatch(name) is None:
         raise ControlError(422, f"a snapshot cannot be called {name[:200]!r}")
     most = asked.team.limits.snapshot_bytes_per_team_max
@@ -165,7 +165,7 @@ async def send(asked: Asked) -> OneSnapshot:
 async def remove(asked: Asked) -> Cleared:
     """Remove a snapshot."""
     _existing(asked, asked.team.name)
-    asked.world.store.snapshots.kept.remove(asked.team.name, asked.path["name"])
+    asked.services.store.snapshots.kept.remove(asked.team.name, asked.path["name"])
     return Cleared(cleared={"snapshots": 1})
 
 

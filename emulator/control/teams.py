@@ -69,15 +69,15 @@ def _shown(team: Team) -> TeamShown:
 def _existing(asked: Asked, *, or_visitor: bool = False) -> Team:
     """The team of the path; for a change also one that has called, but stored nothing so far."""
     name = asked.path["name"]
-    known = or_visitor and name in asked.world.teams.visitors
-    if not known and not asked.world.store.teams.exists(name):
+    known = or_visitor and name in asked.services.teams.visitors
+    if not known and not asked.services.store.teams.exists(name):
         raise ControlError(404, f"there is no team {name[:200]!r}")
-    return asked.world.teams.get(name)
+    return asked.services.teams.get(name)
 
 
 def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
     try:
-        asked.world.teams.configure(team, changes)
+        asked.services.teams.configure(team, changes)
     except NotAllowed as error:
         raise ControlError(403, str(error)) from None
     except BadSetting as error:
@@ -86,7 +86,7 @@ def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
 
 async def list_all(asked: Asked) -> AllTeams:
     """List the teams that exist. The first call that stores something makes the team that its key names."""
-    return AllTeams(teams=[_shown(asked.world.teams.get(name)) for name in asked.world.store.teams.names()])
+    return AllTeams(teams=[_shown(asked.services.teams.get(name)) for name in asked.services.store.teams.names()])
 
 
 async def create(asked: Asked) -> OneTeam:
@@ -96,16 +96,16 @@ async def create(asked: Asked) -> OneTeam:
     """
     changes = msgspec.to_builtins(asked.body)
     name = changes.pop("name")
-    if asked.world.store.teams.exists(name):
+    if asked.services.store.teams.exists(name):
         raise ControlError(409, f"there is a team {name!r} already")
-    team = asked.world.teams.get(name)
+    team = asked.services.teams.get(name)
     try:
         _configure(asked, team, changes)  # also where there are none: it tells whether the team could be made
     except ControlError:
-        asked.world.teams.delete(team)
+        asked.services.teams.delete(team)
         raise
     except OSError:
-        asked.world.teams.visitors.pop(name, None)  # what could not be written is not there
+        asked.services.teams.visitors.pop(name, None)  # what could not be written is not there
         raise
     return OneTeam(team=_shown(team))
 
@@ -128,7 +128,7 @@ async def change(asked: Asked) -> OneTeam:
 
 async def delete(asked: Asked) -> Cleared:
     """Delete a team and everything it has."""
-    return Cleared(cleared=asked.world.teams.delete(_existing(asked, or_visitor=True)))
+    return Cleared(cleared=asked.services.teams.delete(_existing(asked, or_visitor=True)))
 
 
 ROUTES = (

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.jobs import Job
 
 
-async def complete_deferred(world: World, job: Job) -> None:
+async def complete_deferred(services: Services, job: Job) -> None:
     """Let a deferred completion be fetched."""
-    with world.store.transaction():
-        world.store.jobs.done(job)
-        world.store.deferred.set_ready(job.team, job.subject)
+    with services.store.transaction():
+        services.store.jobs.done(job)
+        services.store.deferred.set_ready(job.team, job.subject)
 
 
-async def expire_deferred(world: World, job: Job) -> None:
+async def expire_deferred(services: Services, job: Job) -> None:
     """Delete a deferred completion that was not fetched in time."""
-    with world.store.transaction():
-        world.store.jobs.done(job)
-        world.store.deferred.delete(job.team, job.subject)
+    with services.store.transaction():
+        services.store.jobs.done(job)
+        services.store.deferred.delete(job.team, job.subject)

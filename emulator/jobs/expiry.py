@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.jobs import Job
 
 
-async def expire_file(world: World, job: Job) -> None:
+async def expire_file(services: Services, job: Job) -> None:
     """Remove a file that has expired. If its expiry was moved, a later job will do it."""
-    with world.store.transaction():
-        world.store.jobs.done(job)
-        file = world.store.files.get_including_expired(job.team, job.subject)
+    with services.store.transaction():
+        services.store.jobs.done(job)
+        file = services.store.files.get_including_expired(job.team, job.subject)
         if file is not None and not file.alive(job.due_at):
-            world.store.remove_file(job.team, job.subject)
+            services.store.remove_file(job.team, job.subject)

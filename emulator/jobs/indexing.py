@@ -27,8 +27,8 @@ from emulator.search.embedding.error import EmbedderError
 from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import NOT_SUPPORTED, ExtractionError
 from emulator.state.embedding import embed_texts
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.jobs import Job
 
 # Embedded and written between two chances for other calls; the stand-in takes some 50 bytes for each character.
@@ -43,14 +43,14 @@ class Dropped(Exception):
 class _Work:
     """One indexing, as far as it is taken without a pause."""
 
-    def __init__(self, world: World, team: Team, job: Job) -> None:
-        self._world, self.team, self._job = world, team, job
+    def __init__(self, services: Services, team: Team, job: Job) -> None:
+        self._services, self.team, self._job = services, team, job
         self._indexing = Indexing.of(job.subject)
         self._content: CutDocument | None = None
 
     def document(self) -> Document:
         """The document as it is now. Raises Dropped."""
-        indexing, store = self._indexing, self._world.store
+        indexing, store = self._indexing, self._services.store
         document = store.documents.get(self.team.name, indexing.collection_id, indexing.file_id, self._job.due_at)
         if document is None or document.revision != indexing.revision or not store.jobs.exists(self._job):
             raise Dropped
@@ -59,10 +59,10 @@ class _Work:
     async def chunks(self) -> list[IndexedChunk]:
         """The chunks of the document, cut once. Raises what the extraction raises."""
         if self._content is None:
-            document, store = self.document(), self._world.store
+            document, store = self.document(), self._services.store
             collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
             assert collection is not None
-            self._content = await read(self._world, self.team, document, collection)
+            self._content = await read(self._services, self.team, document, collection)
         return self._content.chunks
 
     @property
@@ -74,16 +74,16 @@ class _Work:
         """Write every chunk with its vector; searches do not find them yet."""
         document, chunks = self.document(), await self.chunks()
         place = (self.team.name, document.collection_id, document.file.id)
-        self._world.store.chunks.remove(*place)  # what an earlier process may have left
+        self._services.store.chunks.remove(*place)  # what an earlier process may have left
         for batch in _batches(chunks):
             vectors = await embed_texts(self.team, [chunk.indexed_text for chunk in batch])
             self.document()
-            with self._world.store.transaction():
-                self._world.store.chunks.add(*place, batch, vectors)
+            with self._services.store.transaction():
+                self._services.store.chunks.add(*place, batch, vectors)
 
     def take(self, target: DocumentStatus) -> None:
         """Note that the document has come to a status. In a transaction."""
-        document, store, team = self.document(), self._world.store, self.team.name
+        document, store, team = self.document(), self._services.store, self.team.name
         step(STATUS_TRANSITIONS, document.status, target)
         if target is DocumentStatus.PROCESSED:
             store.chunks.publish(team, document.collection_id, document.file.id)
@@ -94,7 +94,7 @@ class _Work:
 
     def fail(self, message: str) -> None:
         """Note why the document cannot be indexed. In a transaction."""
-        document, store = self.document(), self._world.store
+        document, store = self.document(), self._services.store
         step(STATUS_TRANSITIONS, document.status, DocumentStatus.FAILED)
         store.chunks.remove(self.team.name, document.collection_id, document.file.id)
         store.documents.set_failed(self.team.name, document, message)
@@ -103,7 +103,7 @@ class _Work:
         """The error message of a document; an unexpected error is logged as well."""
         if isinstance(error, ExtractionError | EmbedderError):
             return describe_error(error)
-        self._world.log(f"indexing {self._job.subject}: {type(error).__name__}: {describe_error(error)}")
+        self._services.log(f"indexing {self._job.subject}: {type(error).__name__}: {describe_error(error)}")
         return f"The document cannot be indexed: {type(error).__name__}."
 
 
@@ -122,32 +122,32 @@ STAGES: dict[DocumentStatus, Stage] = {
 }
 
 
-async def index_document(world: World, job: Job) -> None:
+async def index_document(services: Services, job: Job) -> None:
     """Take a document from stage to stage until it is PROCESSED or FAILED, or until the next pause.
 
     The work of a stage is done off the loop. What it found out of a document that is gone by then, or was begun anew,
     is dropped.
     """
-    work = _Work(world, world.teams.get(job.team), job)
+    work = _Work(services, services.teams.get(job.team), job)
     try:
-        while not await _over(world, job, work):
+        while not await _over(services, job, work):
             pass
     except Dropped:
-        world.store.jobs.done(job)
+        services.store.jobs.done(job)
 
 
-async def fail_indexing(world: World, job: Job) -> None:
+async def fail_indexing(services: Services, job: Job) -> None:
     """Let a document fail at whose indexing the process ended again and again."""
-    work = _Work(world, world.teams.get(job.team), job)
+    work = _Work(services, services.teams.get(job.team), job)
     try:
-        with world.store.transaction():
+        with services.store.transaction():
             work.fail(f"The document cannot be indexed: the emulator ended {job.attempts} times while it was indexed.")
-            world.store.jobs.done(job)
+            services.store.jobs.done(job)
     except Dropped:
-        world.store.jobs.done(job)
+        services.store.jobs.done(job)
 
 
-async def _over(world: World, job: Job, work: _Work) -> bool:
+async def _over(services: Services, job: Job, work: _Work) -> bool:
     """Take one stage; whether that was all for this job."""
     target, act = STAGES[work.document().status]
     try:
@@ -157,18 +157,18 @@ async def _over(world: World, job: Job, work: _Work) -> bool:
         raise
     except Exception as error:
         work.document()  # the bytes of a file that was removed meanwhile cannot be read, which is no failure
-        with world.store.transaction():
+        with services.store.transaction():
             work.fail(work.failure(error))
-            world.store.jobs.done(job)
+            services.store.jobs.done(job)
         return True
     delay = pause(work.team.indexing, realistic_stay(target, work.pages)) if target in STAGES else 0
-    with world.store.transaction():
+    with services.store.transaction():
         work.take(target)
         if target in STAGES and not delay:
             return False
-        world.store.jobs.done(job)
+        services.store.jobs.done(job)
         if delay and target in STAGES:
-            world.jobs.add(work.team, job.kind, job.subject, later(job.due_at, delay))
+            services.jobs.add(work.team, job.kind, job.subject, later(job.due_at, delay))
     return True
 
 
@@ -193,15 +193,15 @@ class CutDocument(NamedTuple):
     pages: int
 
 
-async def read(world: World, team: Team, document: Document, collection: Collection) -> CutDocument:
+async def read(services: Services, team: Team, document: Document, collection: Collection) -> CutDocument:
     """What `cut` returns or raises, in a thread."""
     from emulator.search.extraction.extract import is_large
 
-    file, readers, limits = document.file, world.readers, team.limits
+    file, readers, limits = document.file, services.readers, team.limits
     has_lost_type = team.chaos is not None and team.chaos.has(ChaosFlag.SNIFFED_CONTENT_TYPES)
     if has_lost_type and file.content_type == content_types.UNKNOWN:
         raise ExtractionError(NOT_SUPPORTED)
-    path = world.store.blobs.path(file.blob)
+    path = services.store.blobs.path(file.blob)
     return await readers.run(
         lambda: cut(path, document, collection, limits, readers.processes),
         large=is_large(file.size, file.content_type, file.filename),

@@ -18,11 +18,11 @@ from emulator.jobs.batches.process import expire_batch, fail_request, process_ba
 from emulator.jobs.chat import complete_deferred, expire_deferred
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.jobs import ATTEMPTS_MAX, Job, JobCancelled
 
-Handler = Callable[[World, Job], Awaitable[None]]
+Handler = Callable[[Services, Job], Awaitable[None]]
 
 # Every kind of job. Those of one lane run one after the other, so that a slow one (an embedder or a responder that is
 # asked over the network) keeps nothing waiting but its like.
@@ -53,8 +53,8 @@ _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 class Runner:
     """Runs the jobs of each team in due order, but for its lanes, which run side by side as the teams do."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._changed = asyncio.Event()
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._busy: set[tuple[str, str]] = set()  # lanes of teams that are run because the time of a job has come
@@ -67,7 +67,7 @@ class Runner:
         self._touched: set[str] = set()  # teams whose jobs or clocks changed since they were looked at
         self._due: dict[str, Instant] = {}  # when the next job of a team is due, by the wall clock
         self._agenda: list[tuple[Instant, str]] = []  # a heap of the same, and of what was so before
-        world.jobs.attach(self)
+        services.jobs.attach(self)
 
     async def run(self) -> None:
         """Sleep until the next job of any team is due, and run it; until cancelled."""
@@ -86,12 +86,12 @@ class Runner:
 
     async def advance(self, team: Team, microseconds: int) -> list[Job]:
         """Move a team's clock forward and run what becomes due on the way; the jobs that ran, in order."""
-        self._world.teams.change_clock(team, lambda clock: clock.advance(microseconds))
+        self._services.teams.change_clock(team, lambda clock: clock.advance(microseconds))
         return await self.run_team(team)
 
     async def release(self, team: Team) -> list[Job]:
         """Run what waits in a team to be released, and what is due; the jobs that ran, in order."""
-        self._world.store.jobs.release(team.name, team.clock.now())
+        self._services.store.jobs.release(team.name, team.clock.now())
         return await self.run_team(team)
 
     async def run_team(self, team: Team) -> list[Job]:
@@ -117,14 +117,14 @@ class Runner:
         ran: list[Job] = []
         async with self._locks[team.name, lane]:  # no job runs twice at once
             try:
-                while (job := self._world.store.jobs.next_due(team.name, LANES[lane], until)) is not None:
+                while (job := self._services.store.jobs.next_due(team.name, LANES[lane], until)) is not None:
                     await self._run_job(LANES[lane][job.kind], job)
                     ran.append(job)
                     await asyncio.sleep(0)  # thousands may be due at once, and many never wait
                 self._paused.discard((team.name, lane))
             except OSError as error:  # what could not be written now may be written once there is free space
                 if (team.name, lane) not in self._paused:
-                    self._world.log(f"The {lane} of team {team.name} have to wait: {disk_unusable(error).message}")
+                    self._services.log(f"The {lane} of team {team.name} have to wait: {disk_unusable(error).message}")
                 self._paused.add((team.name, lane))
         return ran
 
@@ -132,30 +132,30 @@ class Runner:
         # One at a time of those that never ended: if the process ends again, only the one that runs is to blame.
         async with self._suspected if job.attempts else nullcontext():
             if job.attempts >= ATTEMPTS_MAX:
-                self._world.log(f"The job {job.kind} of {job.subject} is given up: it never ended.")
+                self._services.log(f"The job {job.kind} of {job.subject} is given up: it never ended.")
                 await self._run_handler(GIVE_UP[job.kind], job)
                 return
             if job.kind in GIVE_UP:
-                self._world.store.jobs.begin(job)
+                self._services.store.jobs.begin(job)
             await self._run_handler(handle, job)
 
     async def _run_handler(self, handle: Handler, job: Job) -> None:
         try:
-            await handle(self._world, job)
+            await handle(self._services, job)
         except JobCancelled:
             pass
         except asyncio.CancelledError:
             with suppress(OSError):
-                self._world.store.jobs.interrupt(job)
+                self._services.store.jobs.interrupt(job)
             raise
         except Exception as error:
             if isinstance(error, OSError) and is_of_disk(error):
                 with suppress(OSError):
-                    self._world.store.jobs.interrupt(job)
+                    self._services.store.jobs.interrupt(job)
                 raise
             # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
             with suppress(JobCancelled):
-                self._world.store.jobs.done(job)
+                self._services.store.jobs.done(job)
             message = f"the job {job.kind} of {job.subject} failed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
@@ -168,14 +168,14 @@ class Runner:
         """Start what is due; the seconds until there may be more. A database that cannot be read is asked again."""
         try:
             if not self._knows_teams:
-                for name in self._world.store.jobs.teams():
-                    self._world.teams.get(name)
+                for name in self._services.store.jobs.teams():
+                    self._services.teams.get(name)
                     self._touched.add(name)
                 self._knows_teams = True
             seconds, self._blind = self._start_due(), False
         except OSError as error:
             if not self._blind:
-                self._world.log(f"All jobs have to wait: {disk_unusable(error).message}")
+                self._services.log(f"All jobs have to wait: {disk_unusable(error).message}")
             seconds, self._blind = _DISK_PAUSE, True
         return seconds
 
@@ -205,12 +205,12 @@ class Runner:
 
     def _look_at(self, name: str) -> None:
         """Start the lanes of a team that have something to do, and note when the next one has."""
-        team = self._world.teams.known.get(name)
+        team = self._services.teams.known.get(name)
         upcoming: list[Instant] = []
         for lane, kinds in LANES.items() if team is not None else ():
             assert team is not None
             now = team.clock.now()
-            due = None if (name, lane) in self._busy else self._world.store.jobs.earliest(name, kinds)
+            due = None if (name, lane) in self._busy else self._services.store.jobs.earliest(name, kinds)
             if due is not None and due <= now:
                 self._busy.add((name, lane))
                 self._start(team, lane, now).add_done_callback(partial(self._finished, (name, lane)))

@@ -7,7 +7,7 @@ import msgspec
 from emulator.core import ids
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
 class DescribeKey(msgspec.Struct, frozen=True):
@@ -25,14 +25,14 @@ class KeyDescription(msgspec.Struct, frozen=True):
     acls: tuple[str, ...]
 
 
-async def describe_key(world: World, call: Call, request: DescribeKey) -> KeyDescription:
+async def describe_key(services: Services, call: Call, request: DescribeKey) -> KeyDescription:
     """Describe the calling key; its ids are derived from the seed, so they stay the same."""
     team, secret = call.team.name, call.principal.secret
     return KeyDescription(
         redacted_api_key=f"xai-...{secret[-4:]}" if len(secret) > 8 else "xai-...",
-        user_id=ids.fixed_uuid(world.ids.seed, team, "user"),
-        team_id=world.ids.of_team(call.team),
-        api_key_id=world.ids.of_key(call.team, secret),
+        user_id=ids.fixed_uuid(services.ids.seed, team, "user"),
+        team_id=services.ids.of_team(call.team),
+        api_key_id=services.ids.of_key(call.team, secret),
         name="emulator",
         acls=("api-key:model:*", "api-key:endpoint:*"),
     )

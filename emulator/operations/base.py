@@ -13,8 +13,8 @@ from emulator.core.limits import Confidence
 from emulator.domain.chaos import ChaosState
 from emulator.domain.chat.answers import Answer
 from emulator.domain.keys import Plane, Principal
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 
 Transport = Literal["rest", "grpc"]
 Bytes = bytes | memoryview  # on their way in: a transport hands out views of what it received
@@ -30,7 +30,7 @@ class Operation(msgspec.Struct, frozen=True):
     name: str
     plane: Plane
     request: type
-    run: Callable[[World, Call, Any], Awaitable[Any]]
+    run: Callable[[Services, Call, Any], Awaitable[Any]]
     source: str
     confidence: Confidence = Confidence.DOCUMENTED
     decode_first: bool = False

@@ -33,7 +33,7 @@ from emulator.domain.paging import Cursor, Page
 from emulator.operations import pagination
 from emulator.operations.base import Call, Operation
 from emulator.operations.list_filters import list_filter
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
 class CreateCollection(msgspec.Struct, frozen=True):
@@ -86,18 +86,18 @@ class OfCollection(Protocol):
     def team_id(self) -> str | None: ...
 
 
-def check_team_id(world: World, call: Call, team_id: str | None) -> None:
+def check_team_id(services: Services, call: Call, team_id: str | None) -> None:
     """Refuse a team that is not the key's. The team's id may be left out, and its name may stand for it."""
-    if team_id and team_id not in (call.team.name, world.ids.of_team(call.team)):
+    if team_id and team_id not in (call.team.name, services.ids.of_team(call.team)):
         raise ApiError(
             Kind.PERMISSION_DENIED, "The key does not belong to the team of team_id.", rule="team_id", param="team_id"
         )
 
 
-def get_collection(world: World, call: Call, request: OfCollection) -> Collection:
+def get_collection(services: Services, call: Call, request: OfCollection) -> Collection:
     """The collection that a request is about, or the refusal."""
-    check_team_id(world, call, request.team_id)
-    collection = world.store.collections.get(call.team.name, request.collection_id, call.at)
+    check_team_id(services, call, request.team_id)
+    collection = services.store.collections.get(call.team.name, request.collection_id, call.at)
     if collection is None:
         raise not_found("Collection")
     return collection
@@ -115,15 +115,15 @@ def _check_chunking(call: Call, configuration: ChunkConfiguration) -> None:
         raise form_error(f"chunk_configuration.{field}", sentence, "chunk_size_units_max")
 
 
-async def create(world: World, call: Call, request: CreateCollection) -> Collection:
+async def create(services: Services, call: Call, request: CreateCollection) -> Collection:
     """Create a collection."""
-    check_team_id(world, call, request.team_id)
+    check_team_id(services, call, request.team_id)
     check_name(request.collection_name)
     check_definitions(request.field_definitions)
     configuration = request.chunk_configuration or ChunkConfiguration()
     _check_chunking(call, configuration)
     collection = Collection(
-        id=world.ids.new(call.team, "collection"),
+        id=services.ids.new(call.team, "collection"),
         name=request.collection_name,
         description=request.collection_description or None,
         created_at=call.at,
@@ -136,14 +136,14 @@ async def create(world: World, call: Call, request: CreateCollection) -> Collect
         seq=0,
     )
     check_size(collection, call.team.limits)
-    world.store.collections.insert(call.team.name, collection)
+    services.store.collections.insert(call.team.name, collection)
     return collection
 
 
-async def list_collections(world: World, call: Call, request: ListCollections) -> Page[Collection]:
+async def list_collections(services: Services, call: Call, request: ListCollections) -> Page[Collection]:
     """One page of the team's collections."""
-    check_team_id(world, call, request.team_id)
-    store, team, sort_by = world.store.collections, call.team.name, request.sort_by
+    check_team_id(services, call, request.team_id)
+    store, team, sort_by = services.store.collections, call.team.name, request.sort_by
 
     def fetch(after: Cursor | None, limit: int) -> list[Collection]:
         return store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
@@ -158,15 +158,15 @@ async def list_collections(world: World, call: Call, request: ListCollections) -
     )
 
 
-async def get(world: World, call: Call, request: CollectionId) -> Collection:
+async def get(services: Services, call: Call, request: CollectionId) -> Collection:
     """The metadata of one collection."""
-    return get_collection(world, call, request)
+    return get_collection(services, call, request)
 
 
-async def update(world: World, call: Call, request: UpdateCollection) -> Collection:
+async def update(services: Services, call: Call, request: UpdateCollection) -> Collection:
     """Change a collection. Documents are cut by a new chunk configuration when they are indexed again."""
-    await _remove_expired(world, call, get_collection(world, call, request))
-    collection = get_collection(world, call, request)
+    await _remove_expired(services, call, get_collection(services, call, request))
+    collection = get_collection(services, call, request)
     changes: dict[str, object] = {}
     if request.collection_name is not None:
         check_name(request.collection_name)
@@ -185,15 +185,15 @@ async def update(world: World, call: Call, request: UpdateCollection) -> Collect
         changes["field_definitions"] = definitions
     changed: Collection = msgspec.structs.replace(collection, **changes)
     check_size(changed, call.team.limits)
-    with world.store.transaction():
-        _change_documents(world, call, collection, changed, deleted_keys(request.field_definition_updates))
-        world.store.collections.update(call.team.name, changed)
+    with services.store.transaction():
+        _change_documents(services, call, collection, changed, deleted_keys(request.field_definition_updates))
+        services.store.collections.update(call.team.name, changed)
     return changed
 
 
-async def _remove_expired(world: World, call: Call, collection: Collection) -> None:
+async def _remove_expired(services: Services, call: Call, collection: Collection) -> None:
     """Delete the files of a collection that have expired, before their own jobs do; other calls run in between."""
-    store, team = world.store, call.team.name
+    store, team = services.store, call.team.name
     slices = TimeSlices()
     for file_id in store.documents.expired(team, collection.id, call.at):
         if store.files.get(team, file_id, call.at) is None:  # after a reset its id may be that of another one
@@ -201,9 +201,11 @@ async def _remove_expired(world: World, call: Call, collection: Collection) -> N
         await slices.pause()
 
 
-def _change_documents(world: World, call: Call, present: Collection, changed: Collection, deleted: set[str]) -> None:
+def _change_documents(
+    services: Services, call: Call, present: Collection, changed: Collection, deleted: set[str]
+) -> None:
     """Let the documents follow changed field definitions, or refuse what they do not fit. In a transaction."""
-    documents, one = world.store.documents, (call.team.name, present.id)
+    documents, one = services.store.documents, (call.team.name, present.id)
     before = {each.key: each for each in present.field_definitions}
     for key in deleted:
         documents.drop_unique(*one, key)
@@ -229,10 +231,10 @@ def _change_documents(world: World, call: Call, present: Collection, changed: Co
     documents.enforce_unique(*one, unique)
 
 
-async def delete(world: World, call: Call, request: CollectionId) -> None:
+async def delete(services: Services, call: Call, request: CollectionId) -> None:
     """Delete a collection with its documents; the files stay."""
-    collection = get_collection(world, call, request)
-    world.store.remove_collection(call.team.name, collection.id)
+    collection = get_collection(services, call, request)
+    services.store.remove_collection(call.team.name, collection.id)
 
 
 _DESCRIBED_DOCUMENTS = 10
@@ -240,10 +242,10 @@ _DESCRIBED_CHUNKS = 3  # of each
 _DESCRIBED_CHARS = 2000  # of each chunk
 
 
-async def describe(world: World, call: Call, request: CollectionId) -> str:
+async def describe(services: Services, call: Call, request: CollectionId) -> str:
     """A description made of what can be found in a collection; empty where that is nothing. It is not stored."""
-    collection = get_collection(world, call, request)
-    store, team = world.store, call.team.name
+    collection = get_collection(services, call, request)
+    store, team = services.store, call.team.name
     names: list[str] = []
     texts: list[str] = []
     documents = store.documents.page(

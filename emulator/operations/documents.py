@@ -32,7 +32,7 @@ from emulator.operations.files.receive import receive_blob
 from emulator.operations.files.update import change_file
 from emulator.operations.files.upload import Filename, InitializeFile, insert_file
 from emulator.operations.list_filters import list_filter
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.blob_writers import BlobWriter
 
 ADD_PERMISSION = "AddFileToCollection"  # Collections guide: the permission that adding documents needs
@@ -105,17 +105,17 @@ class UpdateDocument(msgspec.Struct, frozen=True):
     team_id: str | None = None
 
 
-def get_document(world: World, call: Call, collection: Collection, file_id: str) -> Document:
+def get_document(services: Services, call: Call, collection: Collection, file_id: str) -> Document:
     """A document of a collection, or the refusal."""
-    document = world.store.documents.get(call.team.name, collection.id, file_id, call.at)
+    document = services.store.documents.get(call.team.name, collection.id, file_id, call.at)
     if document is None:
         raise not_found("Document")
     return document
 
 
-def _put(world: World, call: Call, collection: Collection, file: File, fields: Mapping[str, str]) -> None:
+def _put(services: Services, call: Call, collection: Collection, file: File, fields: Mapping[str, str]) -> None:
     """Make a file a document with these fields, or refuse them. In a transaction."""
-    store, team = world.store, call.team.name
+    store, team = services.store, call.team.name
     check_required(collection.field_definitions, fields)
     check_fields_size(collection.field_definitions, fields, call.team.limits)
     _react_to_undefined(call, undefined_keys(collection.field_definitions, fields))
@@ -139,42 +139,42 @@ def _react_to_undefined(call: Call, keys: list[str]) -> None:
         call.warn(f"stored, but not defined by the collection: {', '.join(keys)[:200]}")
 
 
-async def add(world: World, call: Call, request: AddDocument) -> None:
+async def add(services: Services, call: Call, request: AddDocument) -> None:
     """Make a file a document. One that is there already gets the new fields, and is indexed anew."""
     call.principal.require(ADD_PERMISSION)
-    collection = get_collection(world, call, request)
-    file = get_file(world, call, request.file_id)
+    collection = get_collection(services, call, request)
+    file = get_file(services, call, request.file_id)
     if file.upload_status is not UploadStatus.COMPLETE:
         raise ApiError(Kind.FAILED_PRECONDITION, f"The upload of {file.id} is not complete.", rule="upload_status")
-    with world.store.transaction():
-        _put(world, call, collection, file, request.fields)
-        indexing.begin(world, call, collection.id, file.id)
-    await indexing.wait_until_indexed(world, call)
+    with services.store.transaction():
+        _put(services, call, collection, file, request.fields)
+        indexing.begin(services, call, collection.id, file.id)
+    await indexing.wait_until_indexed(services, call)
 
 
-async def upload(world: World, call: Call, request: UploadDocument) -> Document:
+async def upload(services: Services, call: Call, request: UploadDocument) -> Document:
     """Store a new file and make it a document, both or neither."""
     call.principal.require(ADD_PERMISSION)
-    get_collection(world, call, request)
+    get_collection(services, call, request)
     limits = call.team.limits
     row = "collection_document_bytes_max"
-    async with receive_blob(world, call, request.content, row, limits.collection_document_bytes_max) as blob:
+    async with receive_blob(services, call, request.content, row, limits.collection_document_bytes_max) as blob:
         head = request.head()
         check_filename(head.name)
-        collection = get_collection(world, call, request)  # again: it may be gone since the bytes began to arrive
-        with world.store.transaction():
+        collection = get_collection(services, call, request)  # again: it may be gone since the bytes began to arrive
+        with services.store.transaction():
             new = InitializeFile(head.name, head.content_type)
-            file = insert_file(world, call.team, call.at, new, blob, UploadStatus.COMPLETE, chaos=call.chaos)
-            _put(world, call, collection, file, head.fields)
-            indexing.begin(world, call, collection.id, file.id)
-    await indexing.wait_until_indexed(world, call)
-    return get_document(world, call, collection, file.id)
+            file = insert_file(services, call.team, call.at, new, blob, UploadStatus.COMPLETE, chaos=call.chaos)
+            _put(services, call, collection, file, head.fields)
+            indexing.begin(services, call, collection.id, file.id)
+    await indexing.wait_until_indexed(services, call)
+    return get_document(services, call, collection, file.id)
 
 
-async def list_documents(world: World, call: Call, request: ListDocuments) -> Page[Document]:
+async def list_documents(services: Services, call: Call, request: ListDocuments) -> Page[Document]:
     """One page of a collection's documents."""
-    collection = get_collection(world, call, request)
-    store, team, sort_by = world.store.documents, call.team.name, request.sort_by
+    collection = get_collection(services, call, request)
+    store, team, sort_by = services.store.documents, call.team.name, request.sort_by
 
     def fetch(after: Cursor | None, limit: int) -> list[Document]:
         return store.page(
@@ -197,67 +197,67 @@ async def list_documents(world: World, call: Call, request: ListDocuments) -> Pa
     )
 
 
-async def get(world: World, call: Call, request: DocumentId) -> Document:
+async def get(services: Services, call: Call, request: DocumentId) -> Document:
     """The metadata of one document."""
-    return get_document(world, call, get_collection(world, call, request), request.file_id)
+    return get_document(services, call, get_collection(services, call, request), request.file_id)
 
 
-async def batch_get(world: World, call: Call, request: BatchGetDocuments) -> list[Document]:
+async def batch_get(services: Services, call: Call, request: BatchGetDocuments) -> list[Document]:
     """The metadata of several documents, in the order of the request; what is not there is left out."""
-    collection = get_collection(world, call, request)
+    collection = get_collection(services, call, request)
     found: list[Document] = []
     slices = TimeSlices()
     for id in request.file_ids:
-        document = world.store.documents.get(call.team.name, collection.id, id, call.at)
+        document = services.store.documents.get(call.team.name, collection.id, id, call.at)
         found += [] if document is None else [document]
         await slices.pause()
     return found
 
 
-async def update(world: World, call: Call, request: UpdateDocument) -> Document:
+async def update(services: Services, call: Call, request: UpdateDocument) -> Document:
     """Change a document's fields, and name, type or content of its file; then index what that changes anew."""
-    document = get_document(world, call, get_collection(world, call, request), request.file_id)
+    document = get_document(services, call, get_collection(services, call, request), request.file_id)
     data = request.data
     if data is None:
-        _update(world, call, request, None)
+        _update(services, call, request, None)
     else:
 
         async def content() -> AsyncIterator[Bytes]:
             yield data
 
         most = call.team.limits.collection_document_bytes_max
-        async with receive_blob(world, call, content(), "collection_document_bytes_max", most) as blob:
-            _update(world, call, request, blob)
-    await indexing.wait_until_indexed(world, call)
-    return await get(world, call, DocumentId(document.collection_id, document.file.id))
+        async with receive_blob(services, call, content(), "collection_document_bytes_max", most) as blob:
+            _update(services, call, request, blob)
+    await indexing.wait_until_indexed(services, call)
+    return await get(services, call, DocumentId(document.collection_id, document.file.id))
 
 
-def _update(world: World, call: Call, request: UpdateDocument, blob: BlobWriter | None) -> None:
+def _update(services: Services, call: Call, request: UpdateDocument, blob: BlobWriter | None) -> None:
     """Change everything or nothing; `blob` holds the new content."""
-    collection = get_collection(world, call, request)
-    document = get_document(world, call, collection, request.file_id)
-    with world.store.transaction():
+    collection = get_collection(services, call, request)
+    document = get_document(services, call, collection, request.file_id)
+    with services.store.transaction():
         begun = change_file(
-            *(world, call, document.file), filename=request.name, content_type=request.content_type, blob=blob
+            *(services, call, document.file), filename=request.name, content_type=request.content_type, blob=blob
         )
-        file = get_file(world, call, document.file.id)
-        _put(world, call, collection, file, {**document.fields, **request.fields})
+        file = get_file(services, call, document.file.id)
+        _put(services, call, collection, file, {**document.fields, **request.fields})
         if not begun:
-            indexing.begin(world, call, collection.id, file.id)
+            indexing.begin(services, call, collection.id, file.id)
 
 
-async def reindex(world: World, call: Call, request: DocumentId) -> None:
+async def reindex(services: Services, call: Call, request: DocumentId) -> None:
     """Index a document anew, with what the collection's configuration and its fields are now."""
-    document = get_document(world, call, get_collection(world, call, request), request.file_id)
-    with world.store.transaction():
-        indexing.begin(world, call, document.collection_id, document.file.id)
-    await indexing.wait_until_indexed(world, call)
+    document = get_document(services, call, get_collection(services, call, request), request.file_id)
+    with services.store.transaction():
+        indexing.begin(services, call, document.collection_id, document.file.id)
+    await indexing.wait_until_indexed(services, call)
 
 
-async def remove(world: World, call: Call, request: DocumentId) -> None:
+async def remove(services: Services, call: Call, request: DocumentId) -> None:
     """Take a document out of its collection; the file stays."""
-    document = get_document(world, call, get_collection(world, call, request), request.file_id)
-    world.store.remove_document(call.team.name, document.collection_id, document.file.id)
+    document = get_document(services, call, get_collection(services, call, request), request.file_id)
+    services.store.remove_document(call.team.name, document.collection_id, document.file.id)
 
 
 _REFERENCE = "Collections reference"

@@ -6,32 +6,32 @@ from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus, Indexi
 from emulator.domain.speeds import first_due
 from emulator.domain.transitions import step
 from emulator.operations.base import Call
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-def begin(world: World, call: Call, collection_id: str, file_id: str) -> None:
+def begin(services: Services, call: Call, collection_id: str, file_id: str) -> None:
     """Index a document, or index it anew: until that is done it is not found."""
-    store, team = world.store, call.team.name
+    store, team = services.store, call.team.name
     document = store.documents.get(team, collection_id, file_id, call.at)
     assert document is not None, file_id
     step(STATUS_TRANSITIONS, document.status, DocumentStatus.PROCESSING)
-    revision = world.teams.next_number(call.team)
+    revision = services.teams.next_number(call.team)
     store.chunks.remove(team, collection_id, file_id)
     store.documents.begin(team, collection_id, file_id, revision)
     subject = Indexing(collection_id, file_id, revision).subject
     due_at = first_due(call.team.indexing, call.at, realistic_stay(DocumentStatus.PROCESSING))
-    world.jobs.add(call.team, "index_document", subject, due_at)
+    services.jobs.add(call.team, "index_document", subject, due_at)
 
 
-def begin_all(world: World, call: Call, file_id: str) -> None:
+def begin_all(services: Services, call: Call, file_id: str) -> None:
     """Index every document anew that a file is: none where its end has come with this very change."""
-    documents, team = world.store.documents, call.team.name
+    documents, team = services.store.documents, call.team.name
     for collection_id in documents.collections_of(team, file_id):
         if documents.get(team, collection_id, file_id, call.at) is not None:
-            begin(world, call, collection_id, file_id)
+            begin(services, call, collection_id, file_id)
 
 
-async def wait_until_indexed(world: World, call: Call) -> None:
+async def wait_until_indexed(services: Services, call: Call) -> None:
     """At the instant speed, wait until what this call began to index is PROCESSED or FAILED."""
     if call.team.indexing == "instant":
-        await world.jobs.run_due(call.team, "documents", call.at)
+        await services.jobs.run_due(call.team, "documents", call.at)

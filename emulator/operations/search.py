@@ -23,8 +23,8 @@ from emulator.operations.list_filters import metadata_filter
 from emulator.operations.ranking import Accepts, Candidate, Fields, Metadata, Ranker
 from emulator.search.embedding.error import EmbedderError
 from emulator.state.embedding import embed_texts
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.chunks import StoredChunk
 from emulator.store.index.collection_index import IndexQuery
 
@@ -83,7 +83,7 @@ class Match(msgspec.Struct, frozen=True):
         return {"title": file.filename, "chroma:uri": uri, **self.document.fields}
 
 
-async def search(world: World, call: Call, request: SearchDocuments) -> list[Match]:
+async def search(services: Services, call: Call, request: SearchDocuments) -> list[Match]:
     """The best chunks of some collections, best first."""
     ignored = {
         "instructions": request.instructions,
@@ -93,21 +93,21 @@ async def search(world: World, call: Call, request: SearchDocuments) -> list[Mat
     if any(ignored.values()) and call.team.profile.unread_fields is Reaction.WARN:
         names = ", ".join(name for name, given in ignored.items() if given)
         call.warn(f"accepted, but without effect on the ranking: {names}")
-    return await find(world, call.team, call.at, request)
+    return await find(services, call.team, call.at, request)
 
 
-async def find(world: World, team: Team, at: Instant, request: SearchDocuments) -> list[Match]:
+async def find(services: Services, team: Team, at: Instant, request: SearchDocuments) -> list[Match]:
     """What `search` answers."""
     _check(request, team.limits)
     passes = metadata_filter(request.filter, team.limits)
-    collections = await _collections(world, team, at, request.collection_ids)
+    collections = await _collections(services, team, at, request.collection_ids)
     asked = request.limit or 0
     limit = asked if asked > 0 else team.limits.search_limit_default
-    vector = None if request.mode is Mode.KEYWORD else await _embed(world, team, request.query)
+    vector = None if request.mode is Mode.KEYWORD else await _embed(services, team, request.query)
     ranker = Ranker(request.mode, request.fusion, request.group_by, by_rank=len(collections) > 1)
     candidates: list[Candidate] = []
     for position, collection in enumerate(collections):
-        metadata, accepts = await _accepted(world, team, at, collection, request, passes)
+        metadata, accepts = await _accepted(services, team, at, collection, request, passes)
         question = IndexQuery(
             keywords=None if request.mode is Mode.SEMANTIC else keyword_query(request.query),
             vector=vector,
@@ -117,13 +117,13 @@ async def find(world: World, team: Team, at: Instant, request: SearchDocuments) 
         )
         if accepts is not None and ranker.needs_all:
             question = msgspec.structs.replace(question, depth=None, accepts=None)
-        answer = await world.store.indexes.search(team.name, collection.id, question)
+        answer = await services.store.indexes.search(team.name, collection.id, question)
         ranked = await asyncio.to_thread(ranker.rank, position, answer, metadata, accepts)
         candidates += ranked[:limit]
         if len(candidates) > _KEPT * limit:
             candidates = heapq.nsmallest(_KEPT * limit, candidates, key=lambda candidate: candidate.order)
     candidates.sort(key=lambda candidate: candidate.order)
-    return await _matches(world, team, at, collections, candidates, limit)
+    return await _matches(services, team, at, collections, candidates, limit)
 
 
 def _check(request: SearchDocuments, limits: Limits) -> None:
@@ -136,12 +136,12 @@ def _check(request: SearchDocuments, limits: Limits) -> None:
         request.group_by.check(limits.group_by_keys_max)
 
 
-async def _collections(world: World, team: Team, at: Instant, ids: Sequence[str]) -> list[Collection]:
+async def _collections(services: Services, team: Team, at: Instant, ids: Sequence[str]) -> list[Collection]:
     """The collections that a search names, each once, or the refusal."""
     found: list[Collection] = []
     slices = TimeSlices()
     for id in dict.fromkeys(ids):
-        collection = world.store.collections.get(team.name, id, at)
+        collection = services.store.collections.get(team.name, id, at)
         if collection is None:
             raise not_found("Collection")
         found.append(collection)
@@ -149,7 +149,7 @@ async def _collections(world: World, team: Team, at: Instant, ids: Sequence[str]
     return found
 
 
-async def _embed(world: World, team: Team, query: str) -> NDArray[float32]:
+async def _embed(services: Services, team: Team, query: str) -> NDArray[float32]:
     try:
         vectors = await embed_texts(team, [query])
     except EmbedderError as error:
@@ -166,7 +166,7 @@ def _depth(request: SearchDocuments, limit: int) -> int | None:
 
 
 async def _accepted(
-    world: World,
+    services: Services,
     team: Team,
     at: Instant,
     collection: Collection,
@@ -176,14 +176,14 @@ async def _accepted(
     """The fields of documents, as far as they are needed, and which documents may answer; None where all may."""
     wanted = frozenset(request.file_ids)
     if passes is None and request.group_by is None:
-        expired = frozenset(world.store.documents.expired(team.name, collection.id, at))
+        expired = frozenset(services.store.documents.expired(team.name, collection.id, at))
         if wanted:
             return {}, (wanted - expired).__contains__
         return {}, (lambda file_id: file_id not in expired) if expired else None
     found: dict[str, Fields] = {}
     after = ""
     slices = TimeSlices()
-    while rows := world.store.documents.fields(team.name, collection.id, at, after, _SLICE):
+    while rows := services.store.documents.fields(team.name, collection.id, at, after, _SLICE):
         for file_id, fields in rows:
             if (not wanted or file_id in wanted) and (passes is None or passes(fields)):
                 found[file_id] = fields
@@ -193,19 +193,19 @@ async def _accepted(
 
 
 async def _matches(
-    world: World, team: Team, at: Instant, collections: list[Collection], candidates: list[Candidate], limit: int
+    services: Services, team: Team, at: Instant, collections: list[Collection], candidates: list[Candidate], limit: int
 ) -> list[Match]:
     """The chunks of the best candidates. What was removed while they were ranked is left out."""
     matches: list[Match] = []
     budget = team.limits.search_response_bytes_max
-    team_id = world.ids.of_team(team)
+    team_id = services.ids.of_team(team)
     slices = TimeSlices()
     for candidate in candidates:
         if len(matches) == limit:
             break
         collection_id, file_id = collections[candidate.collection].id, candidate.edition.file_id
-        chunk = world.store.chunks.get(team.name, collection_id, candidate.edition, candidate.ordinal)
-        document = world.store.documents.get(team.name, collection_id, file_id, at)
+        chunk = services.store.chunks.get(team.name, collection_id, candidate.edition, candidate.ordinal)
+        document = services.store.documents.get(team.name, collection_id, file_id, at)
         if chunk is not None and document is not None and document.status is DocumentStatus.PROCESSED:
             budget = _budget_after(chunk, document, budget, team.limits)
             page = (chunk.page_number or 0) if team.profile.pdf_page_numbers else 0

@@ -9,7 +9,7 @@ from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Confidence
 from emulator.domain.keys import Plane, incorrect_key, no_credentials
 from emulator.operations.base import Call
-from emulator.state.world import World
+from emulator.state.services import Services
 
 MODEL = "grok-4"  # in messages that name a model: a fault applies before the request is read
 
@@ -85,12 +85,12 @@ STATUSES: dict[int, Kind] = {  # the kind that a status alone stands for; gRPC h
 }
 
 
-def by_name(name: str, world: World, call: Call) -> ApiError:
+def by_name(name: str, services: Services, call: Call) -> ApiError:
     """Return the refusal for a name in ERRORS, in the words of the plane of the call."""
     if name not in RECORDED:
         return by_kind(KINDS[name], call)
     recorded = RECORDED[name]
-    team = ids.fixed_uuid(world.ids.seed, call.team.name, "team")
+    team = ids.fixed_uuid(services.ids.seed, call.team.name, "team")
     return ApiError(recorded.kind, recorded.sentence.format(team=team, model=MODEL), code=recorded.code)
 
 

@@ -18,7 +18,7 @@ from emulator.pipeline.middleware.real_keys import warn_of_real_key
 from emulator.pipeline.middleware.run import run_operation
 from emulator.pipeline.middleware.team import identify_team
 from emulator.pipeline.middleware.validation import check_limits
-from emulator.state.world import World
+from emulator.state.services import Services
 
 MIDDLEWARES: tuple[Middleware, ...] = (
     identify_team,
@@ -46,17 +46,17 @@ def chain(middlewares: Sequence[Middleware], handler: Next) -> Next:
 
 
 def _wrap(call_next: Next, middleware: Middleware) -> Next:
-    return lambda world, call: middleware(world, call, call_next)
+    return lambda services, call: middleware(services, call, call_next)
 
 
 _perform = chain(MIDDLEWARES, run_operation)
 _perform_decode_first = chain(decode_before_authentication(MIDDLEWARES), run_operation)
 
 
-def perform(world: World, call: Call) -> Awaitable[Any]:
+def perform(services: Services, call: Call) -> Awaitable[Any]:
     """Run one call; await the result.
 
     Raises ApiError for a refusal or a defect, CallerGone if the client is gone, and asyncio.CancelledError. The
     transport reports a response to the journal; without one, the pipeline has done that.
     """
-    return _perform_decode_first(world, call) if call.operation.decode_first else _perform(world, call)
+    return _perform_decode_first(services, call) if call.operation.decode_first else _perform(services, call)

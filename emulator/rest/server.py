@@ -33,7 +33,7 @@ from emulator.rest.responses import encoded, refusal
 from emulator.rest.route import Route
 from emulator.rest.routes import NOT_EMULATED, ROUTES, plane_of
 from emulator.rest.unknown_fields import Ignored, unread_fields, unread_parameters
-from emulator.state.world import World
+from emulator.state.services import Services
 
 NAMES_SHOWN = 8  # in a header
 PATH_CHARS_SHOWN = 100  # in a header
@@ -49,11 +49,11 @@ UNKNOWN_ROUTE = (
 class Rest:
     """Serves `/v1` and public URLs: `route` for Starlette's router, and the handlers of the exceptions it raises."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._origin_check = OriginCheck.of(world.settings)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._origin_check = OriginCheck.of(services.settings)
         self._requests = itertools.count(1)
-        self._request_prefix = ids.fixed_uuid(world.ids.seed, "", "requests")[:24]
+        self._request_prefix = ids.fixed_uuid(services.ids.seed, "", "requests")[:24]
         self.route = TableRoute(
             ROUTES,
             self._call,
@@ -114,10 +114,10 @@ class Rest:
         )
         try:
             if isinstance(route.read, FromStream):  # which sees the disconnect where it reads the body
-                result = await perform(self._world, call)
+                result = await perform(self._services, call)
             else:
                 with CancelOnDisconnect(scope):
-                    result = await perform(self._world, call)
+                    result = await perform(self._services, call)
             response = route.write(request, result)
             if call.chaos is not None and isinstance(response, JsonResponse):
                 response.replace_body(alter_json(call, response.body))
@@ -141,7 +141,9 @@ class Rest:
         if call.faults or call.warnings:
             response.raw_headers += encoded(call.labels)
         size = response.content_bytes if isinstance(response, ContentResponse) else None
-        self._world.journal.replied(call, response.status_code, response.body, size, _headers(request.scope, response))
+        self._services.journal.replied(
+            call, response.status_code, response.body, size, _headers(request.scope, response)
+        )
 
     def _unmatched(self, scope: Scope, error: ApiError, *more: tuple[bytes, bytes]) -> Response:
         """Refuse what fits no route, and let the journal know; `more` are headers of this refusal."""
@@ -149,8 +151,8 @@ class Rest:
         response.raw_headers += more
         headers = headers_of(scope)
         credentials, envelope = _credentials(headers), envelope_of(scope, headers)
-        team = self._world.teams.get(team_of(credentials))
-        self._world.journal.unmatched(
+        team = self._services.teams.get(team_of(credentials))
+        self._services.journal.unmatched(
             *(team.name, team.clock.now(), "rest", envelope, credentials, error, response.status_code),
             headers=_headers(scope, response),
         )

@@ -70,7 +70,7 @@ from emulator.rpc.requests import Method, parse
 from emulator.rpc.status import abort, metadata, noted
 from emulator.rpc.unserved import Unserved
 from emulator.rpc.wording import reword
-from emulator.state.world import World
+from emulator.state.services import Services
 
 MIB = 1024 * 1024
 # The largest request that is documented is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and
@@ -100,19 +100,19 @@ class RpcServer:
 
     def __init__(
         self,
-        world: World,
+        services: Services,
         loop: asyncio.AbstractEventLoop,
         socket_path: str,
         drop_peer: Callable[[str], None],
     ) -> None:
         """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
-        self._world, self._loop, self._drop_peer = world, loop, drop_peer
+        self._services, self._loop, self._drop_peer = services, loop, drop_peer
         self._last_team: OrderedDict[str, str] = OrderedDict()
-        self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, world.log)
-        self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, world.log)
+        self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, services.log)
+        self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, services.log)
         self._receiving = Receiving(RECEIVED_BYTES_MAX)
         self._server = grpc.server(self._unary, options=OPTIONS)
-        self._server.add_generic_rpc_handlers((_Methods(self._handlers(), Unserved(world, loop)),))
+        self._server.add_generic_rpc_handlers((_Methods(self._handlers(), Unserved(services, loop)),))
         self._server.add_insecure_port(f"unix:{socket_path}")
         self._server.start()
 
@@ -276,7 +276,7 @@ class RpcServer:
             operation=OPERATIONS[method.operation],
             transport="grpc",
             credentials=credentials,
-            origin=_origin(context) or self._world.address.origin,
+            origin=_origin(context) or self._services.address.origin,
             read=read,
             fallback_credentials=self._fallback(peer, credentials, method),
             envelope=envelope,
@@ -297,14 +297,14 @@ class RpcServer:
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The response of a call, which is recorded in the journal."""
         raw = encode_message(call, method.write(await self._perform(call)))
-        self._world.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
+        self._services.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
         return raw
 
     async def _open(self, call: Call, method: Method) -> tuple[AsyncIterator[Any], Any]:
         """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
         result: Content | Stream = await self._perform(call)
         size = result.size if isinstance(result, Content) else 0
-        self._world.journal.replied(call, "OK", None, size, noted(metadata(call, None)))
+        self._services.journal.replied(call, "OK", None, size, noted(metadata(call, None)))
         pieces = method.pieces(result)
         try:
             return pieces, await anext(pieces, _END)
@@ -314,10 +314,12 @@ class RpcServer:
 
     async def _perform(self, call: Call) -> Any:
         try:
-            return await perform(self._world, call)
+            return await perform(self._services, call)
         except ApiError as error:
             reword(error, call.request)
-            self._world.journal.replied(call, WIRE[error.kind].grpc, None, headers=noted(metadata(call, error), error))
+            self._services.journal.replied(
+                call, WIRE[error.kind].grpc, None, headers=noted(metadata(call, error), error)
+            )
             raise
 
     def _result(self, work: LoopWork, call: Call, context: grpc.ServicerContext) -> Any:

@@ -13,7 +13,7 @@ from emulator.rpc.messages import infrastructure, load
 from emulator.rpc.methods import NOT_EMULATED
 from emulator.rpc.request_metadata import envelope_of
 from emulator.rpc.status import abort, metadata, noted
-from emulator.state.world import World
+from emulator.state.services import Services
 
 NAME_CHARS_MAX = 200  # of a name that the client made up
 
@@ -21,8 +21,8 @@ NAME_CHARS_MAX = 200  # of a name that the client made up
 class Unserved:
     """Answers every call that has no handler."""
 
-    def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
-        self._world, self._loop = world, loop
+    def __init__(self, services: Services, loop: asyncio.AbstractEventLoop) -> None:
+        self._services, self._loop = services, loop
 
     def handler(self, full_name: str) -> grpc.RpcMethodHandler:
         """Return a handler that refuses `Service/Method`, however it streams: it waits for no message."""
@@ -38,8 +38,8 @@ class Unserved:
     def _note(self, full_name: str, pairs: dict[str, Any], error: ApiError) -> None:
         """Let the journal know."""
         credentials = bearer(pairs.get("authorization"))
-        team, envelope = self._world.teams.get(team_of(credentials)), envelope_of(full_name, pairs, None)
-        self._world.journal.unmatched(
+        team, envelope = self._services.teams.get(team_of(credentials)), envelope_of(full_name, pairs, None)
+        self._services.journal.unmatched(
             *(team.name, team.clock.now(), "grpc", envelope, credentials, error, "UNIMPLEMENTED"),
             headers=noted(metadata(None, error), error),
         )

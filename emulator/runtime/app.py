@@ -32,9 +32,9 @@ from emulator.state.address import ListenAddress
 from emulator.state.identifiers import Identifiers
 from emulator.state.jobs import JobQueue
 from emulator.state.responders import Responders
+from emulator.state.services import Services
 from emulator.state.settings import BadSetting, Settings, flag, from_keywords
 from emulator.state.teams import Teams
-from emulator.state.world import World
 from emulator.store import Store
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.MANAGEMENT))
 
 
-def build_world(settings: Settings, log: Callable[[str], None] = lambda line: None) -> World:
+def build_services(settings: Settings, log: Callable[[str], None] = lambda line: None) -> Services:
     """The state of a new emulator; `log` writes a line to the terminal. Raises BadSetting, and what `Store` raises."""
     responders = Responders(make_responder)
     _checked("responder", responders.named, settings.responder)
@@ -54,7 +54,7 @@ def build_world(settings: Settings, log: Callable[[str], None] = lambda line: No
     store = Store(settings.data_dir, settings.random_seed)
     journal, faults = Journal(on_completed=_request_logger(settings, log)), Faults()
     teams = Teams(settings, store, journal, faults, responders)
-    return World(
+    return Services(
         settings=settings,
         store=store,
         journal=journal,
@@ -100,9 +100,9 @@ class Server:
     def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
         """Open the state. Raises LockTaken, DatabaseUnusable or OSError with one clear sentence."""
         self._host = settings.host
-        self.world = build_world(settings, log)
-        self.runner = Runner(self.world)
-        self._rest = Rest(self.world)
+        self.services = build_services(settings, log)
+        self.runner = Runner(self.services)
+        self._rest = Rest(self.services)
         self.app = self._application()
         self.port = Port(self.app.respond_on_port, self._load_grpc, host=settings.host, number=settings.port, log=log)
         self._jobs: asyncio.Task[None] | None = None
@@ -112,20 +112,20 @@ class Server:
         self._loop = asyncio.get_running_loop()
         on_fork(self)
         try:
-            if self.world.settings.seed is not None:
+            if self.services.settings.seed is not None:
                 from emulator.runtime.seed import Seed
 
-                await Seed(self.world, self.app, self.world.settings.seed).prepare()
+                await Seed(self.services, self.app, self.services.settings.seed).prepare()
             await self.port.start()
         except BaseException:
-            self.world.readers.close()
-            self.world.store.close()
+            self.services.readers.close()
+            self.services.store.close()
             raise
-        self.world.address.listening(self.port.number)
-        if self.world.control_token != self.world.settings.control_token:
-            self.world.log(
-                f"control token: {self.world.control_token} (made for this start; the control API and the console need "
-                f"it, since {self._host} lets other machines call; choose one with {flag('control_token')})"
+        self.services.address.listening(self.port.number)
+        if self.services.control_token != self.services.settings.control_token:
+            self.services.log(
+                f"control token: {self.services.control_token} (made for this start; the control API and the console "
+                f"need it, since {self._host} lets other machines call; choose one with {flag('control_token')})"
             )
         self._jobs = asyncio.create_task(self.runner.run())
 
@@ -136,8 +136,8 @@ class Server:
         await self.port.stop()
         if self._jobs is not None:
             await asyncio.wait([self._jobs])
-        self.world.readers.close()  # after the jobs, none of which shall fail a document because of that
-        self.world.store.close()
+        self.services.readers.close()  # after the jobs, none of which shall fail a document because of that
+        self.services.store.close()
 
     def leave_to_parent(self) -> None:
         """Let nothing that happens to the loop's objects in a forked child change what the parent's loop waits for."""
@@ -168,12 +168,12 @@ class Server:
         from emulator.control.routes import Control
         from emulator.rest.openapi.document import document
 
-        return Control(self.world, self.runner, Api(ROUTES, document))
+        return Control(self.services, self.runner, Api(ROUTES, document))
 
     def _load_grpc(self, socket_path: str) -> Any:
         from emulator.rpc.server import RpcServer
 
-        return RpcServer(self.world, self._loop, socket_path, self.port.abort_peer)
+        return RpcServer(self.services, self._loop, socket_path, self.port.abort_peer)
 
 
 def _wants_page(scope: Any) -> bool:
@@ -346,15 +346,17 @@ class Emulator:
 
     def advance(self, seconds: float, team: str = DEFAULT_TEAM) -> None:
         """Move a team's clock forward and run everything that becomes due on the way."""
-        self._run(self._running().runner.advance(self._running().world.teams.get(team), round(seconds * MICROSECONDS)))
+        self._run(
+            self._running().runner.advance(self._running().services.teams.get(team), round(seconds * MICROSECONDS))
+        )
 
     def run_jobs(self, team: str = DEFAULT_TEAM) -> None:
         """Run what waits to be released: with `indexing="manual"` nothing is indexed before."""
-        self._run(self._running().runner.release(self._running().world.teams.get(team)))
+        self._run(self._running().runner.release(self._running().services.teams.get(team)))
 
     def configure(self, team: str = DEFAULT_TEAM, **settings: Any) -> None:
         """Give a team settings of its own, such as `limits` or `profile`; None takes one back. Raises BadSetting."""
-        world = self._running().world
+        services = self._running().services
 
         async def configure() -> None:
             texts = {name: value for name, value in settings.items() if not callable(value)}
@@ -363,29 +365,29 @@ class Emulator:
                 raise BadSetting(f"{functions[0]}: a function serves all teams: give it to Emulator(…)")
             responder = settings.get("responder")
             if callable(responder):  # which no setting can name
-                world.teams.set_responder(world.teams.get(team), responder)
-            world.teams.configure(world.teams.get(team), texts, trusted=True)
+                services.teams.set_responder(services.teams.get(team), responder)
+            services.teams.configure(services.teams.get(team), texts, trusted=True)
 
         self._run(configure())
 
     def reset(self, team: str = DEFAULT_TEAM) -> None:
         """Remove everything a team has, and set its clock back."""
-        world = self._running().world
+        services = self._running().services
 
         async def reset() -> None:
-            world.teams.reset(world.teams.get(team))
+            services.teams.reset(services.teams.get(team))
 
         self._run(reset())
 
 
 def _addresses(server: Server) -> _Addresses:
     def key(plane: Plane, default: str) -> str:
-        return next((key.secret for key in server.world.keys.values() if key.plane is plane), default)
+        return next((key.secret for key in server.services.keys.values() if key.plane is plane), default)
 
     return _Addresses(
         server.port.number,
-        server.world.address.origin,
+        server.services.address.origin,
         key(Plane.INFERENCE, INFERENCE_KEY),
         key(Plane.MANAGEMENT, MANAGEMENT_KEY),
-        server.world.control_token,
+        server.services.control_token,
     )

@@ -21,9 +21,9 @@ from emulator.core.clock import Clock, from_datetime
 from emulator.core.validation_errors import explain
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
 from emulator.runtime.start_errors import BadSeed
+from emulator.state.services import Services
 from emulator.state.settings import GUARDED, BadSetting, parse
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.snapshots.files import BadSnapshot
 
 VERSION = 1
@@ -95,8 +95,8 @@ class SeedRoot(SeedTeam, forbid_unknown_fields=True, kw_only=True):
 class Seed:
     """A seed file at work."""
 
-    def __init__(self, world: World, app: App, path: Path) -> None:
-        self._world, self._app, self._path = world, app, path
+    def __init__(self, services: Services, app: App, path: Path) -> None:
+        self._services, self._app, self._path = services, app, path
         self._snapshots: dict[str | None, Path] = {}  # by team; None is for all others
         self._settings: dict[str | None, dict[str, Any]] = {}
 
@@ -111,9 +111,9 @@ class Seed:
             self._snapshots[None] = self._path
         else:
             await self._grow(_read(self._path))
-        self._world.teams.begin_with(self.plant)
+        self._services.teams.begin_with(self.plant)
         try:
-            self._world.teams.get(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
+            self._services.teams.get(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
         except BadSnapshot as error:
             raise BadSeed(f"{self._path}: {error}") from None
 
@@ -123,50 +123,52 @@ class Seed:
         if part in self._snapshots:
             # Many teams grow from one part of a file, again after each restart: a public URL leads to one of them.
             is_grown = part in self._settings
-            self._world.teams.restore(team, self._world.store.snapshots.open(self._snapshots[part]), own_urls=is_grown)
-            self._world.teams.configure(team, self._settings.get(part, {}), trusted=True)
+            self._services.teams.restore(
+                team, self._services.store.snapshots.open(self._snapshots[part]), own_urls=is_grown
+            )
+            self._services.teams.configure(team, self._settings.get(part, {}), trusted=True)
 
     async def _grow(self, root: SeedRoot) -> None:
         """Fill a team for each part of the file, and keep it."""
         self._give_keys(root.keys)
-        mode, self._world.auth_mode = self._world.auth_mode, AuthMode.OPEN  # no client can call yet
+        mode, self._services.auth_mode = self._services.auth_mode, AuthMode.OPEN  # no client can call yet
         try:
             self._snapshots[None], self._settings[None] = await self._fill(root, ""), root.settings
             for name, part in root.teams.items():
                 self._snapshots[name], self._settings[name] = await self._fill(part, f"teams.{name}."), part.settings
         finally:
-            self._world.auth_mode = mode
+            self._services.auth_mode = mode
 
     def _give_keys(self, keys: Mapping[str, str]) -> None:
         try:
             given = [parse("keys", f"{secret}={rest}", "keys") for secret, rest in keys.items()]
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {error}") from None
-        if given and not self._world.settings.keys:
-            self._world.keys.clear()  # given ones take the place of those that everybody knows
-        self._world.keys.update({key.secret: key for key in given})
+        if given and not self._services.settings.keys:
+            self._services.keys.clear()  # given ones take the place of those that everybody knows
+        self._services.keys.update({key.secret: key for key in given})
 
     async def _fill(self, part: SeedTeam, where: str) -> Path:
         """The snapshot of a team that has what a part of the file says."""
-        world = self._world
-        if world.store.teams.exists(_STAGING_TEAM):  # left by a process that died
-            world.teams.delete(world.teams.get(_STAGING_TEAM))
-        team = world.teams.get(_STAGING_TEAM)
+        services = self._services
+        if services.store.teams.exists(_STAGING_TEAM):  # left by a process that died
+            services.teams.delete(services.teams.get(_STAGING_TEAM))
+        team = services.teams.get(_STAGING_TEAM)
         try:
-            world.teams.configure(team, part.settings, trusted=True)
+            services.teams.configure(team, part.settings, trusted=True)
             team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
             try:
-                world.teams.change_clock(team, lambda clock: _set(clock, part.clock))
+                services.teams.change_clock(team, lambda clock: _set(clock, part.clock))
             except ValueError as error:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
-            await SeedLoader(self._app, self._path, where, world.log).sow(part)
-            snapshots = world.store.snapshots
+            await SeedLoader(self._app, self._path, where, services.log).sow(part)
+            snapshots = services.store.snapshots
             path = snapshots.kept.new_part()
             snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {where}settings: {error}") from None
         finally:
-            world.teams.delete(team)
+            services.teams.delete(team)
         return path
 
 

@@ -64,7 +64,7 @@ async def _serve(settings: Settings) -> int:
         return code
     gc.freeze()  # what is loaded by now stays: a collection need not look at it, which took 10 ms each time
     gc.enable()  # which the command has disabled for the start
-    url = server.world.address.origin
+    url = server.services.address.origin
     if settings.log != "quiet":
         log(_hints(settings, url))
     print(

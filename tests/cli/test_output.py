@@ -88,7 +88,7 @@ def attacked() -> Iterator[Emulator]:
         )
         assert reply.status_code == 200, reply.text
         team.plan("files.list", error="internal", message=ATTACK)
-        team.world = {"collection": made["collection_id"]}
+        team.services = {"collection": made["collection_id"]}
         running.collection = made["collection_id"]  # type: ignore[attr-defined]
         yield running
 

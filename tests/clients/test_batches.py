@@ -59,8 +59,8 @@ INSTRUCTION = (
 
 def test_the_complete_example(client: xai_sdk.Client, emulator: Emulator, time: SimpleNamespace) -> None:
     """Create, add, wait, read results and cost; here with answers that were written down before."""
-    world = emulator._running().world
-    world.teams.set_responder(world.teams.get("default"), f"canned:{SAMPLES / 'canned.jsonl'}")
+    services = emulator._running().services
+    services.teams.set_responder(services.teams.get("default"), f"canned:{SAMPLES / 'canned.jsonl'}")
     batch = client.batch.create(batch_name="feedback_sentiment_analysis")
 
     batch_requests = []

@@ -58,7 +58,7 @@ def rule(control: httpx.Client, **body: Any) -> str:
 def bytes_on_disk(emulator: Emulator) -> list[Path]:
     """Every blob, finished or not."""
     assert emulator._server is not None
-    return list((emulator._server.world.store.blobs.directory / "blobs").iterdir())
+    return list((emulator._server.services.store.blobs.directory / "blobs").iterdir())
 
 
 def test_xai_sdk_tries_again_after_unavailable(control: httpx.Client, xai: xai_sdk.Client) -> None:

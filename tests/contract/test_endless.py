@@ -39,14 +39,14 @@ RESULTS_TOKEN_IGNORED = (
     ),
     (
         "emulator/operations/batches/results.py",
-        "    batch = get_batch(world, call, request.batch_id)\n    query =",
+        "    batch = get_batch(services, call, request.batch_id)\n    query =",
         "    request = msgspec.structs.replace(request, pagination_token=None)\n"
-        "    batch = get_batch(world, call, request.batch_id)\n    query =",
+        "    batch = get_batch(services, call, request.batch_id)\n    query =",
     ),
 )
 ANSWERS_NEVER = (
     "emulator/operations/files/read.py",
-    "    return view(world, call, get_file(world, call, request.file_id))\n",
+    "    return view(services, call, get_file(services, call, request.file_id))\n",
     "    import asyncio\n\n    await asyncio.sleep(3600)\n    raise AssertionError\n",
 )
 

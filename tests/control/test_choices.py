@@ -77,10 +77,10 @@ def test_control_plane_chooses_what_was_given_at_the_start(tmp_path: Path) -> No
         for value in ("http://localhost:1/v1", f"canned:{answers}", seeded, "http://localhost:4/v1", "echo"):
             assert control.patch("/teams/default", json={"responder": value}).status_code == 200
             assert emulator._server is not None
-            assert emulator._server.world.teams.get("default").responder == value
+            assert emulator._server.services.teams.get("default").responder == value
         shown = "http://[redacted]@localhost:3/v1"
         assert control.patch("/teams/default", json={"responder": shown}).status_code == 200
-        assert emulator._server.world.teams.get("default").responder == seeded
+        assert emulator._server.services.teams.get("default").responder == seeded
         assert control.patch("/teams/default", json={"embedder": "builtins:len"}).status_code == 200
         refused = control.patch("/teams/default", json={"embedder": f"canned:{answers}"})
         assert refused.status_code == 403, "what is allowed for one setting is not for the other"

@@ -429,7 +429,7 @@ def test_no_secret_is_kept_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
             "verify": control.post("/requests/verify", json={"operation": "nope"}).text,
         }
         snapshot = control.get("/snapshots/s").content
-        memory = repr([vars(entry) for entry in emulator._server.world.journal.ring("default").entries])  # type: ignore[attr-defined]
+        memory = repr([vars(entry) for entry in emulator._server.services.journal.ring("default").entries])  # type: ignore[attr-defined]
     out, err = capfd.readouterr()
     credentials = [key, management, password]
     for where, text in {**views, "out": out, "err": err}.items():

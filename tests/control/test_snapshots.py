@@ -19,7 +19,7 @@ from emulator.state.settings import shown_all
 @pytest.fixture(autouse=True)
 def no_snapshots(emulator: Emulator) -> None:
     """Each test begins without the snapshots of those before it, which a reset keeps."""
-    emulator._running().world.store.snapshots.kept.remove_all("default")
+    emulator._running().services.store.snapshots.kept.remove_all("default")
 
 
 PNG = b"\x89PNG and so on"
@@ -79,7 +79,7 @@ def test_a_restored_team_is_as_it_was(
     assert control.get("/clock").json()["now"] == "2027-01-01T00:00:00.000000Z"
     assert control.get("/limits").json()["limits"]["file_bytes_max"]["value"] == 1000
     assert emulator._server is not None
-    store = emulator._server.world.store
+    store = emulator._server.services.store
     assert {path.name for path in (store.blobs.directory / "blobs").iterdir()} == store.files.blobs()
 
 
@@ -199,12 +199,12 @@ DAMAGE = {
 def test_a_snapshot_of_what_cannot_be_is_refused(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client, damage: str
 ) -> None:
-    """By another version, or by hand: a clock out of this world, settings that there are not. Nothing changes."""
+    """By another version, or by hand: a clock out of this services, settings that there are not. Nothing changes."""
     fill(rest, management)
     save(control)
     before = everything(emulator)
     assert emulator._server is not None
-    path = emulator._server.world.store.snapshots.kept.path("default", "other")
+    path = emulator._server.services.store.snapshots.kept.path("default", "other")
     path.write_bytes(control.get("/snapshots/one").content)
     database = sqlite3.connect(path)
     database.execute(damage)
@@ -216,7 +216,7 @@ def test_a_snapshot_of_what_cannot_be_is_refused(
     assert re.search(DAMAGE[damage], refused.json()["error"])
     assert everything(emulator) == before
     assert control.get("/clock").status_code == 200
-    store = emulator._server.world.store
+    store = emulator._server.services.store
     assert {path.name for path in (store.blobs.directory / "blobs").iterdir()} == store.files.blobs()
 
 

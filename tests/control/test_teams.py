@@ -114,8 +114,8 @@ OTHER_TEAMS = 1_000
 
 def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, emulator: Emulator) -> None:
     """No row, and no more memory than for the last teams that called: reads, refused calls and control reads alike."""
-    world, runner = emulator._running().world, emulator._running().runner
-    rows, teams = world.store.teams.names(), len(world.teams.known)
+    services, runner = emulator._running().services, emulator._running().runner
+    rows, teams = services.store.teams.names(), len(services.teams.known)
     with httpx.Client(base_url=emulator.base_url) as client:
         for number in range(OTHER_TEAMS):
             client.headers["authorization"] = f"Bearer {emulator.api_key}@outsider-{number}"
@@ -124,11 +124,11 @@ def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, 
             ]
             client.request(method, path)
             control.get("/requests", params={"team": f"other-{number}"}).raise_for_status()
-    journal: Any = world.journal
-    assert world.store.teams.names() == rows
-    assert len(world.teams.known) == teams
-    assert len(world.teams.visitors) <= VISITORS_MAX
-    assert len(journal._rings) <= VISITORS_MAX + len(world.teams.known) + 1
+    journal: Any = services.journal
+    assert services.store.teams.names() == rows
+    assert len(services.teams.known) == teams
+    assert len(services.teams.visitors) <= VISITORS_MAX
+    assert len(journal._rings) <= VISITORS_MAX + len(services.teams.known) + 1
     assert not any("outsider" in name for name, _ in runner._locks)
     assert not any("outsider" in name for name in runner._due)
 
@@ -163,10 +163,10 @@ def test_change_of_team_that_has_nothing_makes_it_last(control: httpx.Client, em
         rest.get("/files")
     changed = control.request(method, path.format(team), params={} if "{}" in path else {"team": team}, json=body)
     assert changed.status_code == 200, changed.text
-    world = emulator._running().world
-    assert world.store.teams.exists(team)
-    assert team in world.teams.known
-    assert team not in world.teams.visitors
+    services = emulator._running().services
+    assert services.store.teams.exists(team)
+    assert team in services.teams.known
+    assert team not in services.teams.visitors
     if name == "faults":
         with as_team(emulator, team) as rest:
             assert rest.get("/files").status_code == 500
@@ -179,7 +179,7 @@ class SlowUpload:
 
     def __init__(self, emulator: Emulator, team: str) -> None:
         assert emulator._server is not None
-        blobs = emulator._server.world.store.blobs.directory / "blobs"
+        blobs = emulator._server.services.store.blobs.directory / "blobs"
         there = len(list(blobs.glob("*.part")))
         head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emulator.api_key}@{team}\r\n"
         head += f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(self.FORM)}\r\n\r\n"
@@ -225,17 +225,17 @@ def test_a_fresh_team_costs_little() -> None:
     """A millisecond and 50 kB at most, with its rules, its journal and a call in it."""
     with Emulator() as emulator:
         assert emulator._server is not None
-        world = emulator._server.world
-        world.teams.get("warm")
+        services = emulator._server.services
+        services.teams.get("warm")
         seconds = []
         gc.collect()
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         for number in range(200):
             begin = time.perf_counter()
-            team = world.teams.get(f"team-{number}")
+            team = services.teams.get(f"team-{number}")
             seconds.append(time.perf_counter() - begin)
-            world.journal.ring(team.name)  # type: ignore[attr-defined]  # app puts the real journal in
+            services.journal.ring(team.name)  # type: ignore[attr-defined]  # app puts the real journal in
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()

@@ -95,4 +95,4 @@ def test_teams_are_listed_without_keys_of_servers(emulator: Emulator, control: h
     assert [KEY in reply.text for reply in replies] == [False] * 4
     assert json.loads(replies[-1].content)["team"]["overrides"]["responder"] == "http://[redacted]@localhost:1/v1"
     assert emulator._server is not None
-    assert emulator._server.world.teams.get("default").responder == url
+    assert emulator._server.services.teams.get("default").responder == url

@@ -50,7 +50,7 @@ def test_files_end_in_the_order_of_their_times(
     assert ended == sorted(
         (id for id, end in ends.items() if end <= now), key=lambda id: (ends[id], list(ends).index(id))
     )
-    blobs = emulator._running().world.store.blobs.directory / "blobs"
+    blobs = emulator._running().services.store.blobs.directory / "blobs"
     assert len(list(blobs.iterdir())) == 1 + len(lives) - len(ended)
 
 
@@ -61,7 +61,7 @@ def test_a_file_ends_though_nobody_asks(emulator: Emulator, rest: httpx.Client) 
     assert advance(rest, 3600 - 1e-6) == []
     assert living(rest) == {id}
     assert [job["subject"] for job in advance(rest, 1e-6)] == [id]
-    assert emulator._running().world.store.files.usage("default") == (0, 0)
+    assert emulator._running().services.store.files.usage("default") == (0, 0)
 
 
 def test_an_expiry_that_was_moved_or_lost_its_file_does_nothing(emulator: Emulator, rest: httpx.Client) -> None:

@@ -52,7 +52,7 @@ class Place:
 
     def found(self, id: str) -> int:
         """How many chunks of a document a search would look at."""
-        store = self.emulator._running().world.store
+        store = self.emulator._running().services.store
         [collection] = (self.collection.rpartition("/")[2],)
         edition = store.chunks.edition("default", collection, id)
         return 0 if edition is None else len(store.chunks.rows("default", collection, edition, -1, 10_000))
@@ -149,7 +149,7 @@ def test_manual_waits_to_be_released() -> None:
 def test_a_team_has_a_speed_of_its_own() -> None:
     """Another team of the same emulator keeps the server's speed."""
     with place(indexing="manual") as here:
-        team = here.emulator._running().world.teams.get("default")
+        team = here.emulator._running().services.teams.get("default")
         waiting = here.add()
         team.indexing = "instant"
         assert here.progress(here.add())[0] == "PROCESSED"
@@ -196,7 +196,7 @@ def test_a_defect_is_a_failure_with_a_log_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(indexing, "cut", cut)
     lines: list[str] = []
     with place() as here:
-        here.emulator._running().world.log = lines.append
+        here.emulator._running().services.log = lines.append
         id = here.add()
         assert here.document(id)["error_message"] == "The document cannot be indexed: ZeroDivisionError."
     assert any("ZeroDivisionError: inside" in line for line in lines)

@@ -12,9 +12,9 @@ import pytest
 from emulator.core.clock import MICROSECONDS
 from emulator.jobs import runner
 from emulator.jobs.runner import Runner
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
+from emulator.state.services import Services
 from emulator.state.settings import Settings
-from emulator.state.world import World
 from emulator.store.jobs import Job
 from tests.operations.client import turns, uploaded
 from tests.serving import PATIENCE_SECONDS
@@ -28,13 +28,13 @@ class Probe:
         self.gates: dict[str, asyncio.Event] = {}
         self.started = asyncio.Event()
 
-    async def __call__(self, world: World, job: Job) -> None:
+    async def __call__(self, services: Services, job: Job) -> None:
         self.started.set()
         if job.subject in self.gates:
             await self.gates[job.subject].wait()
         if job.subject == "defect":
             raise ZeroDivisionError
-        world.store.jobs.done(job)
+        services.store.jobs.done(job)
         self.ran.append((job.team, job.subject))
 
 
@@ -46,30 +46,30 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = build_world(Settings())
-    yield world
-    world.store.close()
+async def services() -> AsyncIterator[Services]:
+    services = build_services(Settings())
+    yield services
+    services.store.close()
 
 
-async def test_jobs_of_a_team_run_in_due_order(world: World, probe: Probe) -> None:
+async def test_jobs_of_a_team_run_in_due_order(services: Services, probe: Probe) -> None:
     """What is due first runs first, whatever the order in which it was planned; equal times keep that order."""
-    team, now = world.teams.get("a"), world.teams.get("a").clock.now()
+    team, now = services.teams.get("a"), services.teams.get("a").clock.now()
     for subject, delay in (("third", 3), ("first", 1), ("second", 2), ("also third", 3), ("later", 99)):
-        world.jobs.add(team, "probe", subject, now + delay * MICROSECONDS)
-    ran = await Runner(world).advance(team, 5 * MICROSECONDS)
+        services.jobs.add(team, "probe", subject, now + delay * MICROSECONDS)
+    ran = await Runner(services).advance(team, 5 * MICROSECONDS)
     assert [job.subject for job in ran] == ["first", "second", "third", "also third"]
     assert [subject for _, subject in probe.ran] == ["first", "second", "third", "also third"]
 
 
-async def test_a_slow_team_delays_no_other(world: World, probe: Probe) -> None:
+async def test_a_slow_team_delays_no_other(services: Services, probe: Probe) -> None:
     """While a job of one team waits, jobs of another one run by themselves."""
     probe.gates["slow"] = asyncio.Event()
-    teams = world.teams.get("a"), world.teams.get("b")
-    loop = asyncio.create_task(Runner(world).run())
-    world.jobs.add(teams[0], "probe", "slow", teams[0].clock.now())
+    teams = services.teams.get("a"), services.teams.get("b")
+    loop = asyncio.create_task(Runner(services).run())
+    services.jobs.add(teams[0], "probe", "slow", teams[0].clock.now())
     await probe.started.wait()
-    world.jobs.add(teams[1], "probe", "quick", teams[1].clock.now())
+    services.jobs.add(teams[1], "probe", "quick", teams[1].clock.now())
     async with asyncio.timeout(PATIENCE_SECONDS):
         while probe.ran != [("b", "quick")]:
             await asyncio.sleep(0)
@@ -80,12 +80,12 @@ async def test_a_slow_team_delays_no_other(world: World, probe: Probe) -> None:
     await asyncio.gather(loop, return_exceptions=True)
 
 
-async def test_a_slow_job_delays_no_other_lane(world: World, probe: Probe) -> None:
+async def test_a_slow_job_delays_no_other_lane(services: Services, probe: Probe) -> None:
     """While a job waits, one of another lane runs in the same team; one of its own lane waits for its turn."""
     probe.gates["slow"] = asyncio.Event()
-    team, jobs = world.teams.get("a"), Runner(world)
+    team, jobs = services.teams.get("a"), Runner(services)
     for number, (kind, subject) in enumerate((("probe", "slow"), ("probe", "next"), ("other", "quick"))):
-        world.jobs.add(team, kind, subject, team.clock.now() - 10 + number)
+        services.jobs.add(team, kind, subject, team.clock.now() - 10 + number)
     running = asyncio.create_task(jobs.run_team(team))
     async with asyncio.timeout(PATIENCE_SECONDS):
         while probe.ran != [("a", "quick")]:
@@ -101,11 +101,11 @@ def test_every_kind_has_one_lane() -> None:
     assert len(kinds) == len(set(kinds))
 
 
-async def test_a_job_never_runs_twice_at_once(world: World, probe: Probe) -> None:
+async def test_a_job_never_runs_twice_at_once(services: Services, probe: Probe) -> None:
     """Who asks for due jobs while one of them runs waits for it, and does not run it again."""
     probe.gates["only"] = asyncio.Event()
-    team, jobs = world.teams.get("a"), Runner(world)
-    world.jobs.add(team, "probe", "only", team.clock.now())
+    team, jobs = services.teams.get("a"), Runner(services)
+    services.jobs.add(team, "probe", "only", team.clock.now())
     callers = [asyncio.create_task(jobs.run_team(team)) for _ in range(3)]
     await probe.started.wait()
     probe.gates["only"].set()
@@ -113,11 +113,11 @@ async def test_a_job_never_runs_twice_at_once(world: World, probe: Probe) -> Non
     assert probe.ran == [("a", "only")]
 
 
-async def test_a_caller_who_leaves_stops_nothing(world: World, probe: Probe) -> None:
+async def test_a_caller_who_leaves_stops_nothing(services: Services, probe: Probe) -> None:
     """A job goes on although the call that waited for it was cancelled."""
     probe.gates["kept"] = asyncio.Event()
-    team, jobs = world.teams.get("a"), Runner(world)
-    world.jobs.add(team, "probe", "kept", team.clock.now())
+    team, jobs = services.teams.get("a"), Runner(services)
+    services.jobs.add(team, "probe", "kept", team.clock.now())
     caller = asyncio.create_task(jobs.run_team(team))
     await probe.started.wait()
     caller.cancel()
@@ -128,51 +128,51 @@ async def test_a_caller_who_leaves_stops_nothing(world: World, probe: Probe) -> 
     assert probe.ran == [("a", "kept")]
 
 
-async def test_a_defect_is_reported_and_dropped(world: World, probe: Probe) -> None:
+async def test_a_defect_is_reported_and_dropped(services: Services, probe: Probe) -> None:
     """A job that raises is told to the loop and not tried again; the jobs after it run."""
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
-    team = world.teams.get("a")
+    team = services.teams.get("a")
     for subject in ("defect", "next"):
-        world.jobs.add(team, "probe", subject, team.clock.now())
-    await Runner(world).run_team(team)
+        services.jobs.add(team, "probe", subject, team.clock.now())
+    await Runner(services).run_team(team)
     assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
     assert probe.ran == [("a", "next")]
-    assert world.store.jobs.earliest("a") is None
+    assert services.store.jobs.earliest("a") is None
 
 
-async def test_a_held_job_waits_for_its_release(world: World, probe: Probe) -> None:
+async def test_a_held_job_waits_for_its_release(services: Services, probe: Probe) -> None:
     """A job without a due time runs however late it gets only when it is released, at the instant of that."""
-    team, jobs = world.teams.get("a"), Runner(world)
+    team, jobs = services.teams.get("a"), Runner(services)
     team.clock.freeze()
-    world.jobs.add(team, "probe", "held", None)
+    services.jobs.add(team, "probe", "held", None)
     assert await jobs.advance(team, 10**6 * MICROSECONDS) == []
     assert [job.due_at for job in await jobs.release(team)] == [team.clock.now()]
     assert probe.ran == [("a", "held")]
 
 
-async def test_planned_job_costs_the_same_among_many_teams(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_planned_job_costs_the_same_among_many_teams(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """A team is looked at when its jobs or its clock change, or when its time has come, and not for others."""
     looks: list[str] = []
-    earliest = world.store.jobs.earliest
+    earliest = services.store.jobs.earliest
 
     def noted(team: str, kinds: Any = None) -> Any:
         looks.append(team)
         return earliest(team, kinds)
 
-    monkeypatch.setattr(world.store.jobs, "earliest", noted)
-    jobs = Runner(world)
-    teams = [world.teams.get(f"team-{number}") for number in range(300)]
+    monkeypatch.setattr(services.store.jobs, "earliest", noted)
+    jobs = Runner(services)
+    teams = [services.teams.get(f"team-{number}") for number in range(300)]
     far = 10**6 * MICROSECONDS
     for team in teams:
-        world.jobs.add(team, "expire_file", "later", team.clock.now() + far)
+        services.jobs.add(team, "expire_file", "later", team.clock.now() + far)
     loop = asyncio.create_task(jobs.run())
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(looks) == len(teams) * len(runner.LANES), "each was looked at once, at the start"
     for change in (
-        lambda: world.jobs.add(teams[7], "expire_file", "more", teams[7].clock.now() + far),
-        lambda: world.teams.change_clock(teams[7], lambda clock: clock.advance(1)),
+        lambda: services.jobs.add(teams[7], "expire_file", "more", teams[7].clock.now() + far),
+        lambda: services.teams.change_clock(teams[7], lambda clock: clock.advance(1)),
     ):
         looks.clear()
         change()
@@ -183,40 +183,40 @@ async def test_planned_job_costs_the_same_among_many_teams(world: World, monkeyp
     await asyncio.gather(loop, return_exceptions=True)
 
 
-async def test_next_job_follows_changes_of_clock_and_jobs(world: World, probe: Probe) -> None:
+async def test_next_job_follows_changes_of_clock_and_jobs(services: Services, probe: Probe) -> None:
     """The pause until the next job is that of the earliest team whose clock runs, however often that changed."""
-    jobs, (first, second) = Runner(world), (world.teams.get("a"), world.teams.get("b"))
+    jobs, (first, second) = Runner(services), (services.teams.get("a"), services.teams.get("b"))
     for team, seconds in ((first, 40), (second, 50)):
-        world.jobs.add(team, "probe", "later", team.clock.now() + seconds * MICROSECONDS)
+        services.jobs.add(team, "probe", "later", team.clock.now() + seconds * MICROSECONDS)
     assert 30 < jobs._look() <= 40
-    world.teams.change_clock(second, lambda clock: clock.advance(20 * MICROSECONDS))
+    services.teams.change_clock(second, lambda clock: clock.advance(20 * MICROSECONDS))
     assert 20 < jobs._look() <= 30
-    world.teams.change_clock(second, lambda clock: clock.freeze())
+    services.teams.change_clock(second, lambda clock: clock.freeze())
     assert 30 < jobs._look() <= 40
-    world.store.jobs.cancel("a", "probe", "later")
-    world.teams.change_clock(first, lambda clock: clock.resume())
+    services.store.jobs.cancel("a", "probe", "later")
+    services.teams.change_clock(first, lambda clock: clock.resume())
     assert jobs._look() == 60
     for number in range(5000):
-        world.jobs.add(first, "probe", "sooner", first.clock.now() + (60_000 - number) * MICROSECONDS)
+        services.jobs.add(first, "probe", "sooner", first.clock.now() + (60_000 - number) * MICROSECONDS)
         jobs._look()
     assert len(jobs._agenda) <= 2 * len(jobs._due) + runner._STALE_MAX, "what is stale is forgotten"
 
 
-async def test_many_due_jobs_let_others_have_their_turn(world: World, probe: Probe) -> None:
+async def test_many_due_jobs_let_others_have_their_turn(services: Services, probe: Probe) -> None:
     """Between two jobs that never wait the loop goes round once."""
-    team = world.teams.get("a")
+    team = services.teams.get("a")
     for number in range(500):
-        world.jobs.add(team, "probe", str(number), team.clock.now())
+        services.jobs.add(team, "probe", str(number), team.clock.now())
     with turns(lambda: len(probe.ran)) as ran:
-        await Runner(world).run_team(team)
+        await Runner(services).run_team(team)
     assert max(after - before for before, after in itertools.pairwise(ran)) <= 1
 
 
-async def test_files_that_expire_at_once_let_others_have_their_turn(world: World) -> None:
+async def test_files_that_expire_at_once_let_others_have_their_turn(services: Services) -> None:
     """One file goes at a time."""
-    team, count = world.teams.get("default"), 50
-    ids = [await uploaded(world, expires_after=3600) for _ in range(count)]
-    with turns(lambda: world.store.files.usage("default")[0]) as left:
-        ran = await Runner(world).advance(team, 3601 * MICROSECONDS)
+    team, count = services.teams.get("default"), 50
+    ids = [await uploaded(services, expires_after=3600) for _ in range(count)]
+    with turns(lambda: services.store.files.usage("default")[0]) as left:
+        ran = await Runner(services).advance(team, 3601 * MICROSECONDS)
     assert [job.subject for job in ran] == ids
     assert max(before - after for before, after in itertools.pairwise(left)) == 1

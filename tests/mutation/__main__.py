@@ -35,7 +35,7 @@ TESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 # What of ours lies below a folder: it is imported once. The rest of ours is imported by every mutant anew.
 BELOW = {
     "emulator/domain": ("emulator.core.limits", "filter_grammar.syntax"),
-    "emulator/operations": ("emulator.state.world", "emulator.state.teams"),
+    "emulator/operations": ("emulator.state.services", "emulator.state.teams"),
 }
 OURS = ("emulator", "filter_grammar", "fixtures", "tests", "contract_tests", "test_", "conftest")
 

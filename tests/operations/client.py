@@ -17,22 +17,22 @@ from emulator.domain.keys import Principal
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content
 from emulator.operations.files.upload import UploadFile
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-def call_of(world: World, name: str, key: str = "xai-emulator") -> Call:
+def call_of(services: Services, name: str, key: str = "xai-emulator") -> Call:
     """A call of the default team as it comes out of the pipeline."""
-    team = world.teams.get("default")
+    team = services.teams.get("default")
     call = Call(OPERATIONS[name], "rest", None, "http://localhost", read=None)  # type: ignore[arg-type]  # read already
     call.team, call.at, call.principal = team, team.clock.now(), Principal(team.name, key)
     call.warnings = []
     return call
 
 
-def run(world: World, name: str, request: Any) -> Coroutine[Any, Any, Any]:
+def run(services: Services, name: str, request: Any) -> Coroutine[Any, Any, Any]:
     """What an operation answers."""
-    call = call_of(world, name)
-    return call.operation.run(world, call, request)  # type: ignore[return-value]
+    call = call_of(services, name)
+    return call.operation.run(services, call, request)  # type: ignore[return-value]
 
 
 async def refusal(answer: Coroutine[Any, Any, Any]) -> tuple[str | None, str | None]:
@@ -44,9 +44,9 @@ async def refusal(answer: Coroutine[Any, Any, Any]) -> tuple[str | None, str | N
     raise AssertionError("it was not refused")
 
 
-def advance(world: World, seconds: float) -> None:
+def advance(services: Services, seconds: float) -> None:
     """Move the clock of the default team. What becomes due is left to lie."""
-    world.teams.get("default").clock.advance(round(seconds * MICROSECONDS))
+    services.teams.get("default").clock.advance(round(seconds * MICROSECONDS))
 
 
 async def pieces(*content: bytes) -> AsyncIterator[bytes]:
@@ -55,21 +55,21 @@ async def pieces(*content: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def uploaded(world: World, name: str = "a.txt", content: bytes = b"text", **fields: Any) -> str:
+async def uploaded(services: Services, name: str = "a.txt", content: bytes = b"text", **fields: Any) -> str:
     """The id of a new file."""
-    file = await run(world, "files.upload", UploadFile(name, pieces(content), **fields))
+    file = await run(services, "files.upload", UploadFile(name, pieces(content), **fields))
     id: str = file.id
     return id
 
 
-def rows(world: World, sql: str) -> list[Any]:
+def rows(services: Services, sql: str) -> list[Any]:
     """What is stored."""
-    return world.store.database.rows(sql)
+    return services.store.database.rows(sql)
 
 
-def planned(world: World, kind: str) -> int:
+def planned(services: Services, kind: str) -> int:
     """How many jobs of a kind there are."""
-    return len(rows(world, f"SELECT 1 FROM jobs WHERE kind = '{kind}'"))
+    return len(rows(services, f"SELECT 1 FROM jobs WHERE kind = '{kind}'"))
 
 
 async def bytes_of(content: Content, *part: int) -> bytes:
@@ -77,9 +77,9 @@ async def bytes_of(content: Content, *part: int) -> bytes:
     return b"".join([piece async for piece in content.read(*part)])
 
 
-def blobs(world: World) -> int:
+def blobs(services: Services) -> int:
     """How many contents there are on the disk."""
-    return len(list(world.store.blobs._blobs.iterdir()))
+    return len(list(services.store.blobs._blobs.iterdir()))
 
 
 def end_slices_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:

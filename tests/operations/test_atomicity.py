@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from emulator.state.world import World
+from emulator.state.services import Services
 from tests.rest.batch_helpers import line, request
 from tests.serving import PATIENCE_SECONDS
 
@@ -129,27 +129,27 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def kept(world: World, team: str) -> dict[str, Any]:
+def kept(services: Services, team: str) -> dict[str, Any]:
     """The rows of a team and all blobs; but not how often ids were drawn.
 
     Other teams are left out: a batch of an earlier test that goes on although it was cancelled ends at any time.
     """
-    database = world.store.database
+    database = services.store.database
     tables = [name for (name,) in database.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     rows = {
         name: sorted((row for row in database.rows(f"SELECT * FROM {name}") if team in row), key=repr)
         for name in set(tables) - {"teams"}
     }
-    return {**rows, "blobs": sorted(path.name for path in world.store.blobs._blobs.iterdir())}
+    return {**rows, "blobs": sorted(path.name for path in services.store.blobs._blobs.iterdir())}
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_call_with_failing_disk_is_atomic(name: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fails the first write, then the second, and so on: what was there is there until all succeed."""
-    world = emulator._running().world
-    database = world.store.database
+    services = emulator._running().services
+    database = services.store.database
     with Team(emulator) as team:
-        before = kept(world, team.name)
+        before = kept(services, team.name)
         for fails_at in itertools.count(1):
             writes = itertools.count(1)
 
@@ -164,7 +164,7 @@ def test_call_with_failing_disk_is_atomic(name: str, emulator: Emulator, monkeyp
                 reply = CALLS[name](team)
             if reply.is_success and next(writes) <= fails_at:
                 assert fails_at > 1, f"{name} writes nothing"
-                assert kept(world, team.name) != before
+                assert kept(services, team.name) != before
                 return
             assert (reply.status_code, reply.headers.get("x-emulator-rule")) == (503, "disk"), reply.text
-            assert kept(world, team.name) == before, f"{name}, write {fails_at}"
+            assert kept(services, team.name) == before, f"{name}, write {fails_at}"

@@ -6,13 +6,13 @@ import pytest
 
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope
-from emulator.state.world import World
+from emulator.state.services import Services
 from tests.operations.client import call_of
 
 
-def test_what_a_call_met_is_told_in_one_line_each(world: World) -> None:
+def test_what_a_call_met_is_told_in_one_line_each(services: Services) -> None:
     """The faults together, each warning by itself and as a header can hold it."""
-    call = call_of(world, "files.get")
+    call = call_of(services, "files.get")
     assert call.labels == []
     call.faults += ["rule-1", "latency"]
     call.warn("clamped")
@@ -24,7 +24,7 @@ def test_what_a_call_met_is_told_in_one_line_each(world: World) -> None:
     ]
 
 
-def test_calls_share_nothing(world: World) -> None:
+def test_calls_share_nothing(services: Services) -> None:
     """What one has met or was warned of, another has not."""
     calls = [
         Call(OPERATIONS["files.get"], "grpc", None, "", read=None)  # type: ignore[arg-type]  # it is not read
@@ -38,10 +38,10 @@ def test_calls_share_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_internal", [True, False])
-def test_internal_call_is_exempt_from_chaos(world: World, is_internal: bool) -> None:
+def test_internal_call_is_exempt_from_chaos(services: Services, is_internal: bool) -> None:
     """The console shows the state as it is."""
-    call = call_of(world, "files.get")
-    call.team.configure(world.settings, {"chaos": "7"})
+    call = call_of(services, "files.get")
+    call.team.configure(services.settings, {"chaos": "7"})
     call.envelope = Envelope(is_internal=is_internal)
     assert (call.chaos is None) is is_internal
     assert call.team.chaos is not None

@@ -33,7 +33,7 @@ from emulator.operations.files.read import FileId, ListFiles, ReadFile
 from emulator.operations.files.update import UpdateFile
 from emulator.operations.files.upload import InitializeFile, UploadFile
 from emulator.operations.search import SearchDocuments
-from emulator.state.world import World
+from emulator.state.services import Services
 from tests.operations.client import pieces, run, uploaded
 
 NEW = InitializeFile("new.txt", "text/plain")
@@ -44,23 +44,23 @@ class Things(SimpleNamespace):
     """The ids of a few things of a team."""
 
     @classmethod
-    async def made(cls, world: World) -> Things:
+    async def made(cls, services: Services) -> Things:
         """Files with and without bytes, a batch upload, a collection with a document, and two batches."""
         things = cls()
-        things.file = await uploaded(world, "a.txt")
-        things.picture = await uploaded(world, "a.png", b"\x89PNG")
-        things.empty = (await run(world, "files.initialize", NEW)).id
-        upload = await run(world, "files.batch_upload", CreateBatchUpload([NEW, NEW]))
+        things.file = await uploaded(services, "a.txt")
+        things.picture = await uploaded(services, "a.png", b"\x89PNG")
+        things.empty = (await run(services, "files.initialize", NEW)).id
+        upload = await run(services, "files.batch_upload", CreateBatchUpload([NEW, NEW]))
         things.upload, things.waiting = upload.batch_job_id, [file.id for file in upload.files]
         definitions = [FieldDefinition("isbn", unique=True), FieldDefinition("author", required=True)]
         asked = CreateCollection("c", field_definitions=definitions)
-        things.collection = (await run(world, "collections.create", asked)).id
+        things.collection = (await run(services, "collections.create", asked)).id
         fields = {"isbn": "1", "author": "x"}
-        await run(world, "documents.add", AddDocument(things.collection, things.picture, fields))
-        things.batch = (await run(world, "batches.create", CreateBatch("b"))).id
-        things.cancelled = (await run(world, "batches.create", CreateBatch("b"))).id
-        await run(world, "batches.add_requests", AddRequests(things.batch, [request("there")]))
-        await run(world, "batches.cancel", BatchId(things.cancelled))
+        await run(services, "documents.add", AddDocument(things.collection, things.picture, fields))
+        things.batch = (await run(services, "batches.create", CreateBatch("b"))).id
+        things.cancelled = (await run(services, "batches.create", CreateBatch("b"))).id
+        await run(services, "batches.add_requests", AddRequests(things.batch, [request("there")]))
+        await run(services, "batches.cancel", BatchId(things.cancelled))
         return things
 
 
@@ -95,9 +95,9 @@ NULLABLE = {"files.list": "expires_at", "documents.list": "name"}
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, all in NEVER_NULL.items() for field in all])
-async def test_what_is_always_there_is_not_compared_with_null(world: World, name: str, field: str) -> None:
+async def test_what_is_always_there_is_not_compared_with_null(services: Services, name: str, field: str) -> None:
     """A filter that can match nothing is a mistake, and is told."""
-    things = await Things.made(world)
+    things = await Things.made(services)
 
     def listing(filter: str) -> Any:
         requests = {
@@ -105,7 +105,7 @@ async def test_what_is_always_there_is_not_compared_with_null(world: World, name
             "collections.list": ListCollections(10, True, CollectionsSortBy.NAME, filter=filter),
             "documents.list": ListDocuments(things.collection, 10, True, DocumentsSortBy.NAME, filter=filter),
         }
-        return run(world, name, requests[name])
+        return run(services, name, requests[name])
 
     with pytest.raises(ApiError) as refused:
         await listing(f"{field} = null")
@@ -278,26 +278,26 @@ NOT_FOUND: dict[str, list[tuple[str, Asked]]] = {
 ABSENT = [(what, name, asked) for what, calls in NOT_FOUND.items() for name, asked in calls]
 
 
-async def refused(world: World, asked: Asked) -> ApiError:
+async def refused(services: Services, asked: Asked) -> ApiError:
     """How a call is refused."""
-    name, request = asked(await Things.made(world))
+    name, request = asked(await Things.made(services))
     with pytest.raises(ApiError) as refused:
-        await run(world, name, request)
+        await run(services, name, request)
     return refused.value
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_a_refusal_names_its_rule_and_its_field(world: World, case: str) -> None:
+async def test_a_refusal_names_its_rule_and_its_field(services: Services, case: str) -> None:
     """The kind decides the status; the rule and the field are told in headers."""
     asked, *expected = REFUSED[case]
-    error = await refused(world, asked)
+    error = await refused(services, asked)
     assert [error.kind, error.rule, error.param] == expected
 
 
 @pytest.mark.parametrize(("what", "name", "asked"), ABSENT, ids=[f"{name}: {what}" for what, name, _ in ABSENT])
-async def test_what_is_missing_is_named(world: World, what: str, name: str, asked: Asked) -> None:
+async def test_what_is_missing_is_named(services: Services, what: str, name: str, asked: Asked) -> None:
     """And nothing else is said of it, nor of the id."""
-    error = await refused(world, asked)
+    error = await refused(services, asked)
     assert (error.kind, error.rule, error.message) == (Kind.NOT_FOUND, "not_found", f"{what} not found")
 
 

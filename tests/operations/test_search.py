@@ -15,10 +15,10 @@ from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files.read import FileId
 from emulator.operations.search import Match, SearchDocuments
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
 from emulator.search.embedding.error import EmbedderError
+from emulator.state.services import Services
 from emulator.state.settings import Settings
-from emulator.state.world import World
 from emulator.store.index.collection_index import IndexQuery
 from tests.operations.client import advance, call_of, end_slices_after, refusal, run, turns, uploaded
 from tests.search.extraction.test_documents import pdf
@@ -29,34 +29,34 @@ MANY = 1000
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def services() -> AsyncIterator[Services]:
     """A world in which documents can be found at once."""
-    world = build_world(Settings(indexing="instant"))
-    Runner(world)
-    world.teams.get("default").clock.freeze()
-    yield world
-    world.store.close()
+    services = build_services(Settings(indexing="instant"))
+    Runner(services)
+    services.teams.get("default").clock.freeze()
+    yield services
+    services.store.close()
 
 
 @pytest.fixture
-async def library(world: World) -> list[str]:
+async def library(services: Services) -> list[str]:
     """Two collections of twelve documents each; no two of them hold the same words equally often."""
     collections = []
     for collection in range(2):
-        made = await run(world, "collections.create", CreateCollection("c"))
+        made = await run(services, "collections.create", CreateCollection("c"))
         collections.append(made.id)
         for number, (one, other) in enumerate(itertools.permutations(WORDS, 2)):
             text = f"{one} " * (number % 5 + 1) + f"{other} " * (number % 3 + collection + 1)
-            file = await uploaded(world, f"{number}.txt", text.encode())
+            file = await uploaded(services, f"{number}.txt", text.encode())
             fields = {"parity": f"{number % 2}"}
-            await run(world, "documents.add", AddDocument(made.id, file, fields))
+            await run(services, "documents.add", AddDocument(made.id, file, fields))
     return collections
 
 
-async def search(world: World, collections: list[str], **asked: Any) -> list[Match]:
+async def search(services: Services, collections: list[str], **asked: Any) -> list[Match]:
     """The matches of a search."""
     matches: list[Match] = await run(
-        world, "documents.search", SearchDocuments(asked.pop("query", QUERY), collections, **asked)
+        services, "documents.search", SearchDocuments(asked.pop("query", QUERY), collections, **asked)
     )
     return matches
 
@@ -70,46 +70,51 @@ def files(matches: list[Match]) -> list[str]:
 
 
 @pytest.mark.parametrize("asked", [None, 0, -1])
-async def test_no_limit_is_the_default(world: World, library: list[str], asked: int | None) -> None:
+async def test_no_limit_is_the_default(services: Services, library: list[str], asked: int | None) -> None:
     """Zero and less are none, for a message of gRPC has a zero where nothing was said."""
-    world.teams.set_limits(world.teams.get("default"), {"search_limit_default": 3})
-    assert len(await search(world, library, limit=asked)) == 3
-    assert len(await search(world, library, limit=4)) == 4
+    services.teams.set_limits(services.teams.get("default"), {"search_limit_default": 3})
+    assert len(await search(services, library, limit=asked)) == 3
+    assert len(await search(services, library, limit=4)) == 4
 
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("multiplier", [None, 1, 3])
 async def test_a_ranking_is_looked_at_so_deep(
-    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch, mode: Mode, count: int, multiplier: int | None
+    services: Services,
+    library: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Mode,
+    count: int,
+    multiplier: int | None,
 ) -> None:
     """As many chunks of each ranking as are wanted, times the multiplier, of those that are accepted.
 
     Where a filter has to wait for a fused ranking, at all of all chunks.
     """
     questions: list[IndexQuery] = []
-    rank = world.store.indexes.search
+    rank = services.store.indexes.search
 
     async def noting(team: str, collection_id: str, question: IndexQuery) -> Any:
         questions.append(question)
         return await rank(team, collection_id, question)
 
-    monkeypatch.setattr(world.store.indexes, "search", noting)
+    monkeypatch.setattr(services.store.indexes, "search", noting)
     for filter in (None, "parity = 1"):
         questions.clear()
-        await search(world, library[:count], mode=mode, limit=2, search_multiplier=multiplier, filter=filter)
+        await search(services, library[:count], mode=mode, limit=2, search_multiplier=multiplier, filter=filter)
         waits = filter is not None and mode is Mode.HYBRID and count == 2
         assert [question.depth for question in questions] == [None if waits else 2 * (multiplier or 1)] * count
         assert [question.accepts is None for question in questions] == [waits or filter is None] * count
 
 
-async def test_scores_are_those_of_the_fusion(world: World, library: list[str]) -> None:
+async def test_scores_are_those_of_the_fusion(services: Services, library: list[str]) -> None:
     """In one collection those of the two ranks; beside others that of the place."""
     fusion = Fusion(k=7, embedding_weight=0.25, text_weight=0.75)
-    for each in await search(world, library[:1], limit=MANY, fusion=fusion):
+    for each in await search(services, library[:1], limit=MANY, fusion=fusion):
         ranks = (place and place.rank for place in (each.candidate.keyword, each.candidate.vector))
         assert each.candidate.score == fusion.score(*ranks)
-    matches = await search(world, library, limit=MANY, fusion=fusion)
+    matches = await search(services, library, limit=MANY, fusion=fusion)
     for collection in range(2):
         places = [each.candidate.score for each in matches if each.candidate.collection == collection]
         assert places == [fusion.of_rank(place) for place in range(1, len(places) + 1)]
@@ -120,32 +125,32 @@ async def test_scores_are_those_of_the_fusion(world: World, library: list[str]) 
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_filter_only_takes_away(world: World, library: list[str], mode: Mode, count: int) -> None:
+async def test_a_filter_only_takes_away(services: Services, library: list[str], mode: Mode, count: int) -> None:
     """What stays has the scores and the order it had, and a page of it is as full as it can be."""
-    everything = await search(world, library[:count], mode=mode, limit=MANY)
+    everything = await search(services, library[:count], mode=mode, limit=MANY)
     expected = [(each.chunk.id, each.score) for each in everything if each.document.fields["parity"] == "1"]
     for limit in (1, 3, MANY):
         deep = None if count == 2 and mode is Mode.HYBRID else 50
         found = await search(
-            world, library[:count], mode=mode, limit=limit, filter="parity = 1", search_multiplier=deep
+            services, library[:count], mode=mode, limit=limit, filter="parity = 1", search_multiplier=deep
         )
         assert [(each.chunk.id, each.score) for each in found] == expected[:limit]
 
 
 async def test_others_have_their_turn_while_fields_are_read(
-    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
+    services: Services, library: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each few documents that are read, and while they are looked at."""
     monkeypatch.setattr(searching, "_SLICE", 5)
     end_slices_after(2, monkeypatch)
-    team = world.teams.get("default")
+    team = services.teams.get("default")
     at = team.clock.now()
-    collection = world.store.collections.get("default", library[0], at)
+    collection = services.store.collections.get("default", library[0], at)
     assert collection is not None
-    calls = counted(world.store.documents, "fields", monkeypatch)
+    calls = counted(services.store.documents, "fields", monkeypatch)
     with turns(lambda: len(calls)) as had:
         found, accepts = await searching._accepted(
-            world, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
+            services, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
         )
     assert had == [1, 1, 2, 2, 2, 3]
     assert accepts is not None
@@ -154,18 +159,18 @@ async def test_others_have_their_turn_while_fields_are_read(
 
 
 async def test_others_have_their_turn_while_matches_are_read(
-    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
+    services: Services, library: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each few of them."""
-    matches = await search(world, library, limit=MANY)
+    matches = await search(services, library, limit=MANY)
     end_slices_after(5, monkeypatch)
-    team = world.teams.get("default")
+    team = services.teams.get("default")
     at = team.clock.now()
-    collections = [world.store.collections.get("default", id, at) for id in library]
-    calls = counted(world.store.documents, "get", monkeypatch)
+    collections = [services.store.collections.get("default", id, at) for id in library]
+    calls = counted(services.store.documents, "get", monkeypatch)
     with turns(lambda: len(calls)) as had:
         again = await searching._matches(
-            world, team, at, [each for each in collections if each], [each.candidate for each in matches], 18
+            services, team, at, [each for each in collections if each], [each.candidate for each in matches], 18
         )
     assert again == matches[:18]
     assert had == [5, 10, 15]
@@ -182,30 +187,32 @@ def counted(store: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> list[An
 
 
 @pytest.mark.parametrize(("profile", "pages"), [("documented", [0, 1]), ("relaxed", [0, 1]), ("strict", [0, 0])])
-async def test_page_number_is_the_page_of_a_pdf_and_0_elsewhere(world: World, profile: str, pages: list[int]) -> None:
+async def test_page_number_is_the_page_of_a_pdf_and_0_elsewhere(
+    services: Services, profile: str, pages: list[int]
+) -> None:
     """The real service was seen to send 0 for a PDF of two pages too; the strict profile does so."""
-    collection = (await run(world, "collections.create", CreateCollection("c"))).id
+    collection = (await run(services, "collections.create", CreateCollection("c"))).id
     for name, data in (("a.txt", b"fox"), ("b.pdf", pdf("The fox ran", ""))):
-        await run(world, "documents.add", AddDocument(collection, await uploaded(world, name, data)))
-    world.teams.configure(world.teams.get("default"), {"profile": profile})
-    matches = await search(world, [collection], query="fox", mode=Mode.KEYWORD)
+        await run(services, "documents.add", AddDocument(collection, await uploaded(services, name, data)))
+    services.teams.configure(services.teams.get("default"), {"profile": profile})
+    matches = await search(services, [collection], query="fox", mode=Mode.KEYWORD)
     assert sorted(match.page_number for match in matches) == pages
 
 
 # --- what is gone
 
 
-async def test_what_has_expired_takes_no_place(world: World) -> None:
+async def test_what_has_expired_takes_no_place(services: Services) -> None:
     """The next best answers instead, although the document is not removed yet."""
-    collection = (await run(world, "collections.create", CreateCollection("c"))).id
-    best = await uploaded(world, "a.txt", b"fox", expires_after=3600)
-    other = await uploaded(world, "b.txt", b"fox and hedge")
+    collection = (await run(services, "collections.create", CreateCollection("c"))).id
+    best = await uploaded(services, "a.txt", b"fox", expires_after=3600)
+    other = await uploaded(services, "b.txt", b"fox and hedge")
     for file in (best, other):
-        await run(world, "documents.add", AddDocument(collection, file))
-    assert files(await search(world, [collection], query="fox", limit=1)) == [best]
-    advance(world, 3600)
+        await run(services, "documents.add", AddDocument(collection, file))
+    assert files(await search(services, [collection], query="fox", limit=1)) == [best]
+    advance(services, 3600)
     for mode in Mode:
-        assert files(await search(world, [collection], query="fox", limit=1, mode=mode)) == [other]
+        assert files(await search(services, [collection], query="fox", limit=1, mode=mode)) == [other]
 
 
 @pytest.mark.parametrize(
@@ -218,29 +225,29 @@ async def test_what_has_expired_takes_no_place(world: World) -> None:
     ],
 )
 async def test_what_goes_while_it_is_ranked_is_left_out(
-    world: World, library: list[str], happens: str, speed: str, monkeypatch: pytest.MonkeyPatch
+    services: Services, library: list[str], happens: str, speed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is no answer any more, and no mistake."""
-    before = await search(world, library[:1], limit=MANY)
+    before = await search(services, library[:1], limit=MANY)
     gone = before[0].document.file.id
-    rank = world.store.indexes.search
+    rank = services.store.indexes.search
 
     async def search_and_lose(team: str, collection_id: str, question: Any) -> Any:
         answer = await rank(team, collection_id, question)
-        world.teams.get("default").configure(world.settings, {"indexing": speed})
+        services.teams.get("default").configure(services.settings, {"indexing": speed})
         request: Any = FileId(gone) if happens == "files.delete" else DocumentId(library[0], gone)
-        await run(world, happens, request)
+        await run(services, happens, request)
         return answer
 
-    monkeypatch.setattr(world.store.indexes, "search", search_and_lose)
-    assert files(await search(world, library[:1], limit=MANY)) == files(before)[1:]
+    monkeypatch.setattr(services.store.indexes, "search", search_and_lose)
+    assert files(await search(services, library[:1], limit=MANY)) == files(before)[1:]
 
 
 # --- what is refused or without effect
 
 
 async def test_an_embedder_that_fails_is_not_there(
-    world: World, library: list[str], monkeypatch: pytest.MonkeyPatch
+    services: Services, library: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search by words does without it."""
 
@@ -249,8 +256,8 @@ async def test_an_embedder_that_fails_is_not_there(
 
     monkeypatch.setattr("emulator.operations.search.embed_texts", fail)
     for mode in (Mode.HYBRID, Mode.SEMANTIC):
-        assert await refusal(search(world, library, mode=mode)) == ("embedder", None)
-    assert await search(world, library, mode=Mode.KEYWORD)
+        assert await refusal(search(services, library, mode=mode)) == ("embedder", None)
+    assert await search(services, library, mode=Mode.KEYWORD)
 
 
 @pytest.mark.parametrize(
@@ -270,11 +277,11 @@ async def test_an_embedder_that_fails_is_not_there(
 )
 @pytest.mark.parametrize("profile", ["documented", "relaxed"])
 async def test_what_has_no_effect_is_named(
-    world: World, library: list[str], profile: str, asked: dict[str, Any], named: str | None
+    services: Services, library: list[str], profile: str, asked: dict[str, Any], named: str | None
 ) -> None:
     """The profile warns of unknown fields."""
-    world.teams.get("default").configure(world.settings, {"profile": profile})
-    call = call_of(world, "documents.search")
-    await call.operation.run(world, call, SearchDocuments(QUERY, library, **asked))
+    services.teams.get("default").configure(services.settings, {"profile": profile})
+    call = call_of(services, "documents.search")
+    await call.operation.run(services, call, SearchDocuments(QUERY, library, **asked))
     warned = named is not None and profile == "documented"
     assert call.warnings == ([f"accepted, but without effect on the ranking: {named}"] if warned else [])

@@ -9,21 +9,21 @@ import pytest
 
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope, Transport
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
+from emulator.state.services import Services
 from emulator.state.settings import Settings
-from emulator.state.world import World
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def services() -> Iterator[Services]:
     """The state of an emulator that is not served."""
-    world = build_world(Settings())
-    yield world
-    world.store.close()
+    services = build_services(Settings())
+    yield services
+    services.store.close()
 
 
 @pytest.fixture(scope="module")
-def make_call(world: World) -> Callable[..., Call]:
+def make_call(services: Services) -> Callable[..., Call]:
     """Makes a call of an operation."""
 
     def make(
@@ -37,7 +37,7 @@ def make_call(world: World) -> Callable[..., Call]:
 
         around = envelope or Envelope()
         call = Call(OPERATIONS[operation], transport, "key-of-a-test", "http://localhost", read, envelope=around)
-        call.team = world.teams.get(team)
+        call.team = services.teams.get(team)
         call.at = call.team.clock.now()
         return call
 

@@ -17,7 +17,7 @@ from emulator.operations.base import Call
 from emulator.pipeline.faults.plan import Rule, Script
 from emulator.pipeline.middleware import Middleware, Next
 from emulator.pipeline.perform import MIDDLEWARES, chain, decode_before_authentication, perform
-from emulator.state.world import World
+from emulator.state.services import Services
 
 ORDER = [
     *("identify_team", "record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
@@ -38,23 +38,23 @@ def test_middlewares_have_documented_order() -> None:
     assert names(decode_before_authentication(MIDDLEWARES)) == swapped
 
 
-def test_chain_runs_first_middleware_outermost(world: World, make_call: Callable[..., Call]) -> None:
+def test_chain_runs_first_middleware_outermost(services: Services, make_call: Callable[..., Call]) -> None:
     """The handler runs last, and each middleware can change what the next one returned."""
     seen: list[str] = []
 
     def named(name: str) -> Middleware:
-        async def middleware(world: World, call: Call, call_next: Next) -> Any:
+        async def middleware(services: Services, call: Call, call_next: Next) -> Any:
             seen.append(name)
-            return f"{name}({await call_next(world, call)})"
+            return f"{name}({await call_next(services, call)})"
 
         return middleware
 
-    async def handler(world: World, call: Call) -> Any:
+    async def handler(services: Services, call: Call) -> Any:
         seen.append("handler")
         return "result"
 
     async def run() -> Any:
-        return await chain([named("a"), named("b")], handler)(world, make_call())
+        return await chain([named("a"), named("b")], handler)(services, make_call())
 
     assert asyncio.run(run()) == "a(b(result))"
     assert seen == ["a", "b", "handler"]
@@ -66,7 +66,7 @@ def failing_call(make_call: Callable[..., Call], team: str, failure: BaseExcepti
     async def read(call: Call) -> Any:
         return call.operation.request()
 
-    async def run(world: World, call: Call, request: Any) -> Any:
+    async def run(services: Services, call: Call, request: Any) -> Any:
         if failure is not None:
             raise failure
         return "result"
@@ -76,14 +76,14 @@ def failing_call(make_call: Callable[..., Call], team: str, failure: BaseExcepti
     return msgspec.structs.replace(call, operation=operation, credentials=f"{INFERENCE_KEY}@{team}", read=read)
 
 
-def run(world: World, call: Call) -> tuple[BaseException | None, list[dict[str, Any]]]:
+def run(services: Services, call: Call) -> tuple[BaseException | None, list[dict[str, Any]]]:
     """Perform a call in a loop of its own; return what it raised and what was reported to the loop."""
     reported: list[dict[str, Any]] = []
 
     async def work() -> BaseException | None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
         try:
-            await perform(world, call)
+            await perform(services, call)
         except BaseException as error:
             return error
         return None
@@ -104,7 +104,7 @@ def run(world: World, call: Call) -> tuple[BaseException | None, list[dict[str, 
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
 def test_outcome_of_call_is_in_journal_and_script(
-    world: World,
+    services: Services,
     make_call: Callable[..., Call],
     failure: BaseException | None,
     raised: type[BaseException],
@@ -113,10 +113,10 @@ def test_outcome_of_call_is_in_journal_and_script(
 ) -> None:
     """The entry and the script that counts the call name the same outcome; only a defect is reported to the loop."""
     team = f"outcome-{outcome.lower()}"
-    script = world.faults.add_script(team, Script(operation="auth.api_key", steps=["ok"]))  # type: ignore[attr-defined]
+    script = services.faults.add_script(team, Script(operation="auth.api_key", steps=["ok"]))  # type: ignore[attr-defined]
     call = failing_call(make_call, team, failure)
 
-    error, reported = run(world, call)
+    error, reported = run(services, call)
     assert type(error) is raised
     assert (call.entry.outcome, call.entry.rule) == (outcome, rule)
     assert [attempt.outcome for attempt in script.attempts] == [outcome]
@@ -125,7 +125,7 @@ def test_outcome_of_call_is_in_journal_and_script(
 
 @pytest.mark.parametrize("decode_first", [False, True])
 def test_decode_first_decides_which_refusal_comes_first(
-    world: World, make_call: Callable[..., Call], decode_first: bool
+    services: Services, make_call: Callable[..., Call], decode_first: bool
 ) -> None:
     """A bad body with a bad key: the refusal tells which one was checked first."""
     call = failing_call(make_call, "default", None, decode_first=decode_first)
@@ -136,18 +136,18 @@ def test_decode_first_decides_which_refusal_comes_first(
 
     call.read = read
 
-    error, _ = run(world, call)
+    error, _ = run(services, call)
     assert isinstance(error, ApiError)
     assert error.kind is (Kind.MISSHAPEN_BODY if decode_first else Kind.NO_CREDENTIALS)
 
 
-def test_planned_fault_comes_before_authentication(world: World, make_call: Callable[..., Call]) -> None:
+def test_planned_fault_comes_before_authentication(services: Services, make_call: Callable[..., Call]) -> None:
     """A call without a key gets the planned refusal, not a 401."""
-    world.faults.add_rule("early", Rule(operation="auth.api_key", error="unavailable"))  # type: ignore[attr-defined]
+    services.faults.add_rule("early", Rule(operation="auth.api_key", error="unavailable"))  # type: ignore[attr-defined]
     call = failing_call(make_call, "early", None)
     call.credentials = "wrong@early"
 
-    error, _ = run(world, call)
+    error, _ = run(services, call)
     assert isinstance(error, ApiError)
     assert error.kind is Kind.UNAVAILABLE
     assert call.entry.outcome == "UNAVAILABLE"

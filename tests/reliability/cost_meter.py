@@ -23,7 +23,7 @@ import httpx
 from emulator import Emulator
 from emulator.operations.documents import AddDocument
 from emulator.runtime import app
-from emulator.state.world import World
+from emulator.state.services import Services
 from tests.operations.client import run, uploaded
 from tests.rest.batch_helpers import line, request
 from tests.serving import KEY, PATIENCE_SECONDS
@@ -164,7 +164,7 @@ class _Measured:
 
     def _rows(self) -> dict[str, int]:
         """How many rows each table has."""
-        database = self._emulator._running().world.store.database
+        database = self._emulator._running().services.store.database
 
         async def count() -> dict[str, int]:
             return {table: database.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
@@ -174,7 +174,7 @@ class _Measured:
 
     def _rows_written(self) -> int:
         """How many rows were written so far."""
-        database = self._emulator._running().world.store.database
+        database = self._emulator._running().services.store.database
 
         async def count() -> int:
             return database.rows_written
@@ -217,7 +217,7 @@ def _fill(emulator: Emulator, rows: int) -> Ids:
 
     fields = [{"key": "topic"}, {"key": "isbn", "unique": True}, {"key": "title", "inject_into_chunk": True}]
     collection = made(management, "/v1/collections", json={"collection_name": "c", "field_definitions": fields})
-    files = emulator._run(_documents(emulator._running().world, collection["collection_id"], rows))
+    files = emulator._run(_documents(emulator._running().services, collection["collection_id"], rows))
     files += [
         made(rest, "/v1/files:initialize", json={"name": "a.txt", "content_type": "text/plain"})["file_id"],
         made(rest, "/v1/files", files={"file": ("a.png", b"picture")})["id"],
@@ -242,15 +242,15 @@ def _fill(emulator: Emulator, rows: int) -> Ids:
     return Ids(files, [collection["collection_id"]], batches, [upload], paths)
 
 
-async def _documents(world: World, collection: str, rows: int) -> list[str]:
+async def _documents(services: Services, collection: str, rows: int) -> list[str]:
     """Upload the files, and make documents of the first; their ids."""
     files = []
     for n in range(int(FILES * rows)):
         text = f"Document {n} says something about foxes, hedges and the weather of day {n % 365}. " * 3
-        files.append(await uploaded(world, f"document {n:05}.txt", text.encode()))
+        files.append(await uploaded(services, f"document {n:05}.txt", text.encode()))
     for n, file in enumerate(files[: int(DOCUMENTS * rows)]):
         fields = {"topic": f"topic {n % 7}", "isbn": str(n), "title": f"The title of number {n}"}
-        await run(world, "documents.add", AddDocument(collection, file, fields))
+        await run(services, "documents.add", AddDocument(collection, file, fields))
     return files
 
 

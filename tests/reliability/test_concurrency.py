@@ -356,14 +356,14 @@ def test_a_server_that_answers_too_early_is_found_out(emulator: Emulator, monkey
     """The test can fail: the same harness detects a deletion that is answered before it is done."""
     delete = OPERATIONS["files.delete"]
 
-    async def early(world: Any, call: Any, request: Any) -> Any:
-        task = asyncio.get_running_loop().create_task(later(world, call, request))
+    async def early(services: Any, call: Any, request: Any) -> Any:
+        task = asyncio.get_running_loop().create_task(later(services, call, request))
         tasks.append(task)
         return request.file_id
 
-    async def later(world: Any, call: Any, request: Any) -> None:
+    async def later(services: Any, call: Any, request: Any) -> None:
         await asyncio.to_thread(all_answered.wait, PATIENCE_SECONDS)
-        await delete.run(world, call, request)
+        await delete.run(services, call, request)
 
     tasks: list[asyncio.Task[None]] = []
     all_answered = threading.Event()

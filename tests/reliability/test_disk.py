@@ -248,16 +248,16 @@ def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
     """A job that meets a database that another program has locked is not lost: it is done after the lock."""
     said: list[str] = []
     with Emulator(data_dir=tmp_path) as emulator, httpx.Client(base_url=emulator.base_url, headers=KEY) as http:
-        world = emulator._running().world
-        world.log = said.append
+        services = emulator._running().services
+        services.log = said.append
         http.post(f"{emulator.url}/_emulator/clock/freeze").raise_for_status()
         http.post("/files", data={"expires_after": "3600"}, files={"file": ("a.txt", b"x")}).raise_for_status()
 
         def pass_an_hour() -> None:
             """Without a write, as time passes."""
-            team = world.teams.get("default")
+            team = services.teams.get("default")
             team.clock = Clock(team.clock.offset, team.clock.now() + 3600 * MICROSECONDS)
-            world.jobs.changed("default")
+            services.jobs.changed("default")
 
         with locking(tmp_path):
             emulator._loop.call_soon_threadsafe(pass_an_hour)

@@ -89,7 +89,7 @@ def test_process_with_a_thread_that_never_ends_ends(tmp_path: Path) -> None:
 def test_listener_that_left_costs_nothing(reset: bool) -> None:
     """An event stream whose listener has left is forgotten, also where events were still to be sent to it."""
     with Emulator() as emulator, ExitStack() as stack:
-        watchers = emulator._running().world.journal.ring("default").watchers  # type: ignore[attr-defined]
+        watchers = emulator._running().services.journal.ring("default").watchers  # type: ignore[attr-defined]
         for _ in range(EACH):
             client = socket.create_connection(("127.0.0.1", emulator.port), timeout=PATIENCE_SECONDS)
             if reset:

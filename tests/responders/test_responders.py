@@ -40,8 +40,8 @@ def batches(emulator: Emulator) -> Iterator[Batches]:
 
 def answered(batches: Batches, responder: Responder, *requests: Json) -> dict[str, Json]:
     """What a responder makes of requests: the results by id."""
-    world = batches.emulator._running().world
-    world.teams.set_responder(world.teams.get("default"), responder)
+    services = batches.emulator._running().services
+    services.teams.set_responder(services.teams.get("default"), responder)
     id = batches.filled(*requests)
     batches.advance(1)
     assert batches.counters(id)[1] == 0
@@ -316,8 +316,8 @@ def shared(depth: int) -> Any:
 )
 def test_huge_answer_of_function_fails_that_request_only(batches: Batches, said: Any, kind: str) -> None:
     """It is measured before anything of it is written."""
-    world = batches.emulator._running().world
-    world.teams.set_limits(world.teams.get("default"), {"batch_result_bytes_max": 10_000})
+    services = batches.emulator._running().services
+    services.teams.set_limits(services.teams.get("default"), {"batch_result_bytes_max": 10_000})
     body = None if kind == "chat_get_completion" else {"prompt": "a"}
     results = answered(
         batches,
@@ -343,10 +343,10 @@ def test_more_images_than_a_request_may_ask_for_are_not_made(batches: Batches) -
 @pytest.mark.parametrize("off", [-1, 0, 1])
 def test_result_over_limit_fails_its_request(batches: Batches, off: int) -> None:
     """Counted in bytes of the JSON that is kept."""
-    world = batches.emulator._running().world
+    services = batches.emulator._running().services
     results = answered(batches, lambda asked: "x" * 100, request("a"))
-    [[size]] = world.store.database.rows("SELECT length(result) FROM batch_requests")
-    world.teams.set_limits(world.teams.get("default"), {"batch_result_bytes_max": size})
+    [[size]] = services.store.database.rows("SELECT length(result) FROM batch_requests")
+    services.teams.set_limits(services.teams.get("default"), {"batch_result_bytes_max": size})
     results = answered(batches, lambda asked: "x" * (100 + off), request("a"))
     if off > 0:
         expected = f"the responder's answer is none: it has {size + 1} bytes, at most {size} are allowed"
@@ -403,7 +403,7 @@ def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> N
     path.write_text('{"response": "canned"}')
     assert choice(answered(batches, f"canned:{path}", request("a"))["a"])["message"]["content"] == "canned"
     path.unlink()
-    batches.emulator._running().world.responders.forget()
+    batches.emulator._running().services.responders.forget()
     id = batches.filled(request("b"))
     batches.advance(1)
     assert batches.results(id)["b"] == {"error": f"{path}: No such file or directory"}
@@ -511,8 +511,8 @@ def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches:
         barrier.wait()
         return "together"
 
-    world = batches.emulator._running().world
-    world.teams.set_responder(world.teams.get("default"), answer)
+    services = batches.emulator._running().services
+    services.teams.set_responder(services.teams.get("default"), answer)
     id = batches.filled(*(request(f"r{n}") for n in range(THREADS)))
     while barrier.n_waiting < THREADS:
         assert batches.counters(id)[1] == THREADS
@@ -526,8 +526,8 @@ class Late:
 
     def __init__(self, batches: Batches) -> None:
         self.go_on, self._asked = threading.Event(), threading.Event()
-        world = batches.emulator._running().world
-        world.teams.set_responder(world.teams.get("default"), self._answer)
+        services = batches.emulator._running().services
+        services.teams.set_responder(services.teams.get("default"), self._answer)
 
     def _answer(self, asked: ModelRequest) -> str:
         self._asked.set()
@@ -577,7 +577,7 @@ def test_a_deleted_team_does_not_come_back_by_itself(batches: Batches) -> None:
     late.go_on.set()
     batches.emulator.run_jobs("another")
     until(lambda: not batches.emulator._running().runner._tasks)
-    store = batches.emulator._running().world.store
+    store = batches.emulator._running().services.store
     assert store.teams.names() == []
     assert store.jobs.teams() == []
 

@@ -203,12 +203,12 @@ def test_image_that_is_none_returns_400(team: EmulatedTeam, rest: httpx.Client) 
 
 def test_responder_gets_the_evidence(emulator: Emulator, team: EmulatedTeam, rest: httpx.Client) -> None:
     file = team.upload("a.txt", FERNS.encode())
-    world = emulator._running().world
-    world.teams.set_responder(
-        world.teams.get("default"),
+    services = emulator._running().services
+    services.teams.set_responder(
+        services.teams.get("default"),
         lambda request: request.evidence[0].passages[0].filename + " " + request.endpoint.value,
     )
     try:
         assert text_of(ask(rest, "ferns?", {"file_id": file}).json()) == "a.txt chat"
     finally:
-        world.teams.set_responder(world.teams.get("default"), "echo")
+        services.teams.set_responder(services.teams.get("default"), "echo")

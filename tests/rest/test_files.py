@@ -137,7 +137,7 @@ def test_a_file_is_gone_at_the_very_second(emulator: Emulator, rest: httpx.Clien
     assert rest.delete(f"/v1/files/{file['id']}").status_code == 404
     assert httpx.get(url).status_code == 404
     assert names(rest) == ["kept.txt"]
-    blobs = Path(emulator._running().world.store.blobs.directory, "blobs")
+    blobs = Path(emulator._running().services.store.blobs.directory, "blobs")
     assert len(list(blobs.iterdir())) == 1
     assert rest.get(f"/v1/files/{kept['id']}").status_code == 200
 

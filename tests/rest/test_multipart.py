@@ -41,7 +41,7 @@ def post(rest: httpx.Client, body: bytes, headers: dict[str, str] = TYPE) -> htt
 
 def blobs(emulator: Emulator) -> int:
     """How many blobs lie on disk."""
-    store = emulator._running().world.store  # the disk is what this is about
+    store = emulator._running().services.store  # the disk is what this is about
     return len(list(Path(store.blobs.directory, "blobs").iterdir()))
 
 

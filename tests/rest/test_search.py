@@ -204,8 +204,8 @@ def test_a_file_is_gone_at_the_instant_it_expires(library: Library, emulator: Em
     expiring = library.rest.post("/v1/files", files=files).raise_for_status().json()["id"]
     library.management.post(f"/v1/collections/{collection}/documents/{expiring}").raise_for_status()
     kept = library.document(collection, "ash and elm")
-    world = emulator._running().world
-    clock = world.teams.get("default").clock
+    services = emulator._running().services
+    clock = services.teams.get("default").clock
     assert library.files(collection) == [expiring, kept]
     clock.offset += 3600 * 1_000_000  # without a word to the job loop
     for body in ({}, {"filter": "NOT a = 1"}, {"group_by": {"keys": ["a"]}}):

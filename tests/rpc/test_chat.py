@@ -207,7 +207,7 @@ def test_answer_that_is_no_text_is_internal_error(
         async def answer(self, requests: Any) -> list[Any]:
             return [said]
 
-    monkeypatch.setattr(emulator._running().world.responders, "of", lambda team: Broken())
+    monkeypatch.setattr(emulator._running().services.responders, "of", lambda team: Broken())
     for method in ("GetCompletion", "GetCompletionChunk"):
         refused = rpc.refusal(f"{CHAT}/{method}", asked())
         assert refused.code() is grpc.StatusCode.INTERNAL
@@ -328,13 +328,13 @@ def test_client_that_leaves_cancels_responder(emulator: Emulator, rpc: Rpc, monk
                 raise
             return []
 
-    world = emulator._running().world
-    monkeypatch.setattr(world.responders, "of", lambda team: Waiting())
+    services = emulator._running().services
+    monkeypatch.setattr(services.responders, "of", lambda team: Waiting())
     call = rpc.start(f"{CHAT}/StartDeferredCompletion", asked())
     assert begun.wait(PATIENCE_SECONDS)
     call.cancel()
     assert cancelled.wait(PATIENCE_SECONDS)
-    assert world.store.deferred.total("default") == 0
+    assert services.store.deferred.total("default") == 0
 
 
 def test_journal_shows_call_by_its_operation(emulator: Emulator, rpc: Rpc) -> None:

@@ -52,7 +52,7 @@ def content(rpc: Rpc, id: str) -> bytes:
 
 def blobs(emulator: Emulator) -> list[Path]:
     """What lies on disk."""
-    return list(Path(emulator._running().world.store.blobs.directory, "blobs").iterdir())
+    return list(Path(emulator._running().services.store.blobs.directory, "blobs").iterdir())
 
 
 def tasks(emulator: Emulator) -> int:
@@ -216,7 +216,7 @@ def test_a_client_that_leaves_mid_download_leaves_nothing_open(emulator: Emulato
         links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
         return [path for link in links if os.path.lexists(link) and (path := os.readlink(link)).startswith(directory)]
 
-    directory = emulator._running().world.store.blobs.directory.as_posix() + "/blobs"
+    directory = emulator._running().services.store.blobs.directory.as_posix() + "/blobs"
     file = rpc.call(UPLOAD, [init(), data(bytes(20 * MIB))])
     before = tasks(emulator)
     call = rpc.start(READ, message("xai_api.RetrieveFileContentRequest", file_id=file.id))

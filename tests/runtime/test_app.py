@@ -130,7 +130,7 @@ async def test_an_upload_through_the_application_can_be_given_up() -> None:
             await task
         with client(emulator) as rest:
             assert names(rest) == []
-        assert not list((emulator._running().world.store.blobs.directory / "blobs").iterdir())
+        assert not list((emulator._running().services.store.blobs.directory / "blobs").iterdir())
 
 
 # --- settings, time and state
@@ -227,7 +227,7 @@ def test_restarts_leave_nothing_behind() -> None:
         with Emulator() as emulator, client(emulator) as rest, Rpc(emulator.grpc_target, emulator.api_key) as rpc:
             upload(rest)
             rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest"))
-            directory = emulator._running().world.store.blobs.directory
+            directory = emulator._running().services.store.blobs.directory
         assert not directory.exists()
 
     def held() -> tuple[int, int]:
@@ -267,7 +267,7 @@ def test_a_defect_is_reported(monkeypatch: pytest.MonkeyPatch, caplog: pytest.Lo
         def fail(*arguments: object, **more: object) -> None:
             raise LookupError("a secret of the emulator")
 
-        monkeypatch.setattr(emulator._running().world.store.files, "page", fail)
+        monkeypatch.setattr(emulator._running().services.store.files, "page", fail)
         reply = rest.get("/files")
     assert (reply.status_code, reply.json()) == (500, {"code": "internal", "error": "Internal error"})
     (record,) = caplog.records

@@ -28,8 +28,8 @@ from emulator.domain.json_size import oversize
 from emulator.jobs.batches.media import add_media
 from emulator.operations.chat.retrieval import gather
 from emulator.state.protocols import Responder
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -62,24 +62,24 @@ class _Nobody:
         return [self._error for _ in requests]
 
 
-def responder_of(world: World, team: Team) -> Responder:
+def responder_of(services: Services, team: Team) -> Responder:
     """What answers the requests of a team."""
     try:
-        return world.responders.of(team)
+        return services.responders.of(team)
     except ValueError as error:
         return _Nobody(error)
 
 
 async def answer(
-    world: World, team: Team, responder: Responder, batch: Batch, requests: Sequence[Request], at: Instant
+    services: Services, team: Team, responder: Responder, batch: Batch, requests: Sequence[Request], at: Instant
 ) -> list[Result | Failure]:
     """Answer requests, in their order: by the responder, unless a request asks for what cannot be."""
-    pairs = list(zip(requests, world.store.batch_requests.bodies(batch, requests), strict=True))
+    pairs = list(zip(requests, services.store.batch_requests.bodies(batch, requests), strict=True))
     asked = await map_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
-    answers: list[Any] = [_refused(world, team, at, each) for each in asked]
+    answers: list[Any] = [_refused(services, team, at, each) for each in asked]
     open = [number for number, found in enumerate(answers) if found is None]
     for number in open:
-        answers[number] = await _with_evidence(world, team, at, asked[number].request)
+        answers[number] = await _with_evidence(services, team, at, asked[number].request)
     open = [number for number in open if not isinstance(answers[number], Failure)]
     evident: dict[int, ModelRequest] = {number: answers[number] for number in open}
     said = await responder.answer(list(evident.values()))
@@ -87,7 +87,7 @@ async def answer(
 
     def result(number: int, said: Any) -> Result | Failure:
         request = evident[number]
-        id = ids.fixed_uuid(world.ids.seed, team.name, f"result {batch.id} {request.batch_request_id}")
+        id = ids.fixed_uuid(services.ids.seed, team.name, f"result {batch.id} {request.batch_request_id}")
         return _result(request, said, id=id, created=seconds(at), bytes_max=most)
 
     results = await map_in_threads(lambda pair: result(*pair), list(zip(open, said, strict=True)), threads=1)
@@ -96,12 +96,12 @@ async def answer(
     return answers
 
 
-async def _with_evidence(world: World, team: Team, at: Instant, request: ModelRequest) -> ModelRequest | Failure:
+async def _with_evidence(services: Services, team: Team, at: Instant, request: ModelRequest) -> ModelRequest | Failure:
     """Return a request with what the search found for it, as a live call gets it."""
     if request.result_kind is not ResultKind.CHAT:
         return request
     try:
-        return dataclasses.replace(request, evidence=await gather(world, team, at, request))
+        return dataclasses.replace(request, evidence=await gather(services, team, at, request))
     except ApiError as error:
         return Failure(error.kind, error.message)
 
@@ -114,13 +114,13 @@ def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
     return _Asked(asked, complaint(asked), list(file_ids(asked.body)))
 
 
-def _refused(world: World, team: Team, at: Instant, asked: _Asked | Exception) -> Failure | None:
+def _refused(services: Services, team: Team, at: Instant, asked: _Asked | Exception) -> Failure | None:
     if isinstance(asked, Exception):
         return _failure(asked)
     if asked.complaint is not None:
         return Failure(Kind.INVALID_ARGUMENT, asked.complaint)
     for id in asked.file_ids:
-        if world.store.files.get(team.name, id, at) is None:
+        if services.store.files.get(team.name, id, at) is None:
             return Failure(Kind.NOT_FOUND, f"File {id} not found")
     return None
 
@@ -166,14 +166,14 @@ def _encoded(request: ModelRequest, result: Json, cost: int, bytes_max: int | No
     return Result(request, result, encoded, cost, media=request.result_kind is not ResultKind.CHAT)
 
 
-def outcome_of(world: World, team: Team, result: Result | Failure, at: Instant) -> tuple[bytes | Failure, int]:
+def outcome_of(services: Services, team: Team, result: Result | Failure, at: Instant) -> tuple[bytes | Failure, int]:
     """A result in JSON with all its media, and its cost; or a failure. In a transaction."""
     if isinstance(result, Failure):
         return result, 0
     if not result.media:
         return result.encoded, result.cost
     try:
-        add_media(world, team, result.request, result.members, at)
+        add_media(services, team, result.request, result.members, at)
         return msgspec.json.encode(result.members), result.cost
     except (TypeError, ValueError) as error:
         return _no_answer(error), 0

@@ -14,53 +14,53 @@ from emulator.domain.batches.batch import PHASES, Batch, Phase, due, model_of
 from emulator.domain.batches.jsonl import BadFile, read_line
 from emulator.domain.transitions import step
 from emulator.jobs.batches.slices import SLICE_BYTES, go_on
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.batch_requests import NewRow
 from emulator.store.jobs import Job
 
 DISCARDED_AT_ONCE = 2000  # rows
 
 
-async def read_batch_file(world: World, job: Job) -> None:
+async def read_batch_file(services: Services, job: Job) -> None:
     """Read a slice of an input file. Its requests count when all of it has been read, all at once."""
-    team = world.teams.get(job.team)
+    team = services.teams.get(job.team)
     await asyncio.sleep(0)
-    batch = world.store.batches.get(job.team, job.subject)
+    batch = services.store.batches.get(job.team, job.subject)
     if batch is None or batch.phase is not Phase.VALIDATING:
-        _discard(world, team, job)
+        _discard(services, team, job)
         return
     try:
-        lines = await _read(world, team, batch, job.due_at)
-        batch = world.store.batches.get(job.team, job.subject)
+        lines = await _read(services, team, batch, job.due_at)
+        batch = services.store.batches.get(job.team, job.subject)
         if batch is None or batch.phase is not Phase.VALIDATING:  # it was cancelled meanwhile
-            _discard(world, team, job)
+            _discard(services, team, job)
             return
-        with world.store.transaction():
-            world.store.jobs.done(job)
-            _stage(world, team, batch, job.due_at, lines)
+        with services.store.transaction():
+            services.store.jobs.done(job)
+            _stage(services, team, batch, job.due_at, lines)
             if lines.ended:
-                _admit(world, team, batch)
+                _admit(services, team, batch)
             else:
-                go_on(world, team, job)
+                go_on(services, team, job)
     except BadFile as error:
-        _reject(world, team, job, error)
+        _reject(services, team, job, error)
 
 
-async def reject_batch_file(world: World, job: Job) -> None:
+async def reject_batch_file(services: Services, job: Job) -> None:
     """Reject an input file at which the process ended again and again."""
     error = BadFile(f"the emulator ended {job.attempts} times while it read the file")
-    _reject(world, world.teams.get(job.team), job, error)
+    _reject(services, services.teams.get(job.team), job, error)
 
 
-def _reject(world: World, team: Team, job: Job, error: BadFile) -> None:
+def _reject(services: Services, team: Team, job: Job, error: BadFile) -> None:
     """Cancel a batch whose input file is none, and remove what was read of it."""
-    batch = world.store.batches.get(job.team, job.subject)
-    with world.store.transaction():
+    batch = services.store.batches.get(job.team, job.subject)
+    with services.store.transaction():
         if batch is not None and batch.phase is Phase.VALIDATING:
             phase = step(PHASES, batch.phase, Phase.CANCELLED)
-            world.store.batches.close(job.team, batch.id, phase, job.due_at, because=str(error))
-        _discard(world, team, job)
+            services.store.batches.close(job.team, batch.id, phase, job.due_at, because=str(error))
+        _discard(services, team, job)
 
 
 class _Lines(msgspec.Struct, frozen=True):
@@ -73,10 +73,10 @@ class _Lines(msgspec.Struct, frozen=True):
     ended: bool
 
 
-async def _read(world: World, team: Team, batch: Batch, at: Instant) -> _Lines:
+async def _read(services: Services, team: Team, batch: Batch, at: Instant) -> _Lines:
     """Read the next lines in a thread: one of them can be large. Raises BadFile."""
     assert batch.input_blob is not None
-    path, limits = world.store.blobs.present(batch.input_blob), team.limits
+    path, limits = services.store.blobs.present(batch.input_blob), team.limits
     [lines] = await map_in_threads(lambda path: _parse(path, batch, limits, team.batches, at), [path])
     if isinstance(lines, Exception):
         raise lines
@@ -104,23 +104,23 @@ def _parse(path: Path, batch: Batch, limits: Limits, speed: str, at: Instant) ->
     return _Lines(rows, numbers, offset, number, ended)
 
 
-def _stage(world: World, team: Team, batch: Batch, at: Instant, lines: _Lines) -> None:
+def _stage(services: Services, team: Team, batch: Batch, at: Instant, lines: _Lines) -> None:
     """Keep the requests of some lines. Raises BadFile."""
-    if not world.store.batch_requests.insert(team.name, batch.id, at, lines.rows):
+    if not services.store.batch_requests.insert(team.name, batch.id, at, lines.rows):
         raise next(
-            _duplicate(lines.numbers[row.id], row.id) for row in lines.rows if _is_elsewhere(world, team, batch, row)
+            _duplicate(lines.numbers[row.id], row.id) for row in lines.rows if _is_elsewhere(services, team, batch, row)
         )
-    world.store.batches.set_read(team.name, batch.id, bytes=lines.bytes, lines=lines.number)
-    _check_count(world, team, batch, lines.number)
+    services.store.batches.set_read(team.name, batch.id, bytes=lines.bytes, lines=lines.number)
+    _check_count(services, team, batch, lines.number)
 
 
 def _duplicate(number: int, id: str) -> BadFile:
     return BadFile(f"line {number}: duplicate custom_id '{id}'")
 
 
-def _is_elsewhere(world: World, team: Team, batch: Batch, row: NewRow) -> bool:
+def _is_elsewhere(services: Services, team: Team, batch: Batch, row: NewRow) -> bool:
     """Whether the request of that id stands on another line."""
-    found = world.store.batch_requests.get(team.name, batch.id, row.id)
+    found = services.store.batch_requests.get(team.name, batch.id, row.id)
     return found is not None and found.offset != row.offset
 
 
@@ -139,26 +139,26 @@ def _next_lines(path: Path, offset: int, line_bytes_max: int | None) -> tuple[by
     return data, ended
 
 
-def _check_count(world: World, team: Team, batch: Batch, lines: int) -> None:
+def _check_count(services: Services, team: Team, batch: Batch, lines: int) -> None:
     most = team.limits.jsonl_lines_max
-    if most is not None and lines > most and world.store.batch_requests.staged(team.name, batch.id) > most:
+    if most is not None and lines > most and services.store.batch_requests.staged(team.name, batch.id) > most:
         raise BadFile(f"the file has more than {most} requests")
 
 
-def _admit(world: World, team: Team, batch: Batch) -> None:
+def _admit(services: Services, team: Team, batch: Batch) -> None:
     """Let all requests of a file count, from none to all at once."""
-    count = world.store.batch_requests.staged(team.name, batch.id)
+    count = services.store.batch_requests.staged(team.name, batch.id)
     if not count:
         raise BadFile("the file has no requests")
-    world.store.batches.set_phase(team.name, batch.id, step(PHASES, batch.phase, Phase.SEALED))
-    world.store.batches.count(team.name, batch.id, requests=count)
-    first = world.store.batch_requests.next_due(team.name, batch.id)
-    world.jobs.add(team, "process_batch", batch.id, first)
+    services.store.batches.set_phase(team.name, batch.id, step(PHASES, batch.phase, Phase.SEALED))
+    services.store.batches.count(team.name, batch.id, requests=count)
+    first = services.store.batch_requests.next_due(team.name, batch.id)
+    services.jobs.add(team, "process_batch", batch.id, first)
 
 
-def _discard(world: World, team: Team, job: Job) -> None:
+def _discard(services: Services, team: Team, job: Job) -> None:
     """Remove what was staged for a batch that will never admit it."""
-    with world.store.transaction():
-        world.store.jobs.done(job)
-        if world.store.batch_requests.discard(team.name, job.subject, DISCARDED_AT_ONCE) == DISCARDED_AT_ONCE:
-            go_on(world, team, job)
+    with services.store.transaction():
+        services.store.jobs.done(job)
+        if services.store.batch_requests.discard(team.name, job.subject, DISCARDED_AT_ONCE) == DISCARDED_AT_ONCE:
+            go_on(services, team, job)

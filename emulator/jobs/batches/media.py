@@ -24,14 +24,14 @@ from emulator.domain.files import (
 from emulator.domain.media import colour_of, mp4, png, size_of
 from emulator.operations.files.public_urls import publish
 from emulator.operations.files.upload import EXPIRY, FILENAME, InitializeFile, insert_file
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.batches import MediaItem
 
 PNG, MP4 = "image/png", "video/mp4"
 
 
-def add_media(world: World, team: Team, request: ModelRequest, result: Json, at: Instant) -> None:
+def add_media(services: Services, team: Team, request: ModelRequest, result: Json, at: Instant) -> None:
     """Put media where a result lacks them, and store them where the request asks for it."""
     ratio = request.body.get("aspect_ratio")
     size = size_of(ratio if isinstance(ratio, str) else None)
@@ -44,22 +44,22 @@ def add_media(world: World, team: Team, request: ModelRequest, result: Json, at:
                 if request.body.get("response_format") == "b64_json":
                     image["b64_json"] = base64.b64encode(content).decode()
                 else:
-                    image["url"] = _sign(world, team, request, f"image_{number}.png", PNG, content, at)
-                image |= _stored(world, team, request, PNG, content, at)
+                    image["url"] = _sign(services, team, request, f"image_{number}.png", PNG, content, at)
+                image |= _stored(services, team, request, PNG, content, at)
     elif request.result_kind is ResultKind.VIDEO and not result["video"].get("url"):
         colour = colour_of(f"{request.prompt} {request.batch_request_id}")
         content = mp4(*size, colour, request.seconds)
-        result["video"]["url"] = _sign(world, team, request, "video.mp4", MP4, content, at)
-        result["video"] |= _stored(world, team, request, MP4, content, at)
+        result["video"]["url"] = _sign(services, team, request, "video.mp4", MP4, content, at)
+        result["video"] |= _stored(services, team, request, MP4, content, at)
 
 
 def _sign(
-    world: World, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
+    services: Services, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
     """A URL that dies after an hour (Batch guide), without scheme and host: who asks later may see another."""
-    token = world.ids.url_token(team)
+    token = services.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
-    world.store.batches.insert_medium(
+    services.store.batches.insert_medium(
         team.name, request.batch_id, MediaItem(token, name, content_type, content, expires_at)
     )
     return f"/_media/{token}/{name}"
@@ -68,13 +68,15 @@ def _sign(
 # --- storage_options
 
 
-def _stored(world: World, team: Team, request: ModelRequest, content_type: str, content: bytes, at: Instant) -> Json:
+def _stored(
+    services: Services, team: Team, request: ModelRequest, content_type: str, content: bytes, at: Instant
+) -> Json:
     """What a result says of the file that was asked for: that it is there, or why it is not."""
     if request.body.get("storage_options") is None:
         return {}
     try:
         options = msgspec.convert(request.body["storage_options"], StorageOptions)
-        file = _store(world, team, options, content_type, content, at)
+        file = _store(services, team, options, content_type, content, at)
     except ApiError as error:
         return {"storage_error": error.message}
     except msgspec.ValidationError as error:
@@ -82,20 +84,22 @@ def _stored(world: World, team: Team, request: ModelRequest, content_type: str, 
     output: Json = {"file_id": file.id, "filename": file.filename}
     if file.expires_at is not None:
         output["expires_at"] = seconds(file.expires_at)
-    return {"file_output": output | _published(world, team, file, options.public_url, at)}
+    return {"file_output": output | _published(services, team, file, options.public_url, at)}
 
 
-def _store(world: World, team: Team, options: StorageOptions, content_type: str, content: bytes, at: Instant) -> File:
+def _store(
+    services: Services, team: Team, options: StorageOptions, content_type: str, content: bytes, at: Instant
+) -> File:
     """Keep a medium as a file of the team, by the rules of an upload."""
     check_filename(options.filename)
     check("filename", options.filename, FILENAME, team.limits)
     _check_expiry(options.expires_after, team)
-    check_quota(*world.store.files.usage(team.name), len(content), team.limits)
-    blob = world.store.blobs.new()
+    check_quota(*services.store.files.usage(team.name), len(content), team.limits)
+    blob = services.store.blobs.new()
     blob.write(content)
     blob.keep()
     new = InitializeFile(options.filename, content_type, options.expires_after)
-    return insert_file(world, team, at, new, blob, UploadStatus.COMPLETE)
+    return insert_file(services, team, at, new, blob, UploadStatus.COMPLETE)
 
 
 def _check_expiry(expires_after: int | None, team: Team) -> None:
@@ -103,14 +107,14 @@ def _check_expiry(expires_after: int | None, team: Team) -> None:
         check("expires_after", expires_after, EXPIRY, team.limits)
 
 
-def _published(world: World, team: Team, file: File, wanted: bool | PublicUrlOptions | None, at: Instant) -> Json:
+def _published(services: Services, team: Team, file: File, wanted: bool | PublicUrlOptions | None, at: Instant) -> Json:
     """The public URL of a stored medium, or why it has none."""
     if not wanted:
         return {}
     expires_after = wanted.expires_after if isinstance(wanted, PublicUrlOptions) else None
     try:
         _check_expiry(expires_after, team)
-        url = publish(world, team, at, file, expires_after)
+        url = publish(services, team, at, file, expires_after)
     except ApiError as error:
         return {"public_url_error": error.message}
     return {"public_url": public_path(file, url)} | (

@@ -21,7 +21,7 @@ from emulator.domain.transitions import step
 from emulator.operations.base import Call, Operation
 from emulator.operations.batches.rates import check_rate
 from emulator.operations.pagination import page
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.batches import Cost
 
 PROCESS = "process_batch"  # the job that answers requests
@@ -62,56 +62,56 @@ class BatchView(msgspec.Struct, frozen=True):
         return self.batch.id
 
 
-def get_batch(world: World, call: Call, id: str) -> Batch:
+def get_batch(services: Services, call: Call, id: str) -> Batch:
     """The batch of the calling team, or the refusal."""
-    batch = world.store.batches.get(call.team.name, id)
+    batch = services.store.batches.get(call.team.name, id)
     if batch is None:
         raise not_found("Batch")
     return batch
 
 
-def view(world: World, call: Call, batch: Batch) -> BatchView:
+def view(services: Services, call: Call, batch: Batch) -> BatchView:
     """A batch as both transports show it."""
-    return BatchView(batch, world.store.batches.costs(call.team.name, batch.id), call.at)
+    return BatchView(batch, services.store.batches.costs(call.team.name, batch.id), call.at)
 
 
-async def create(world: World, call: Call, request: CreateBatch) -> BatchView:
+async def create(services: Services, call: Call, request: CreateBatch) -> BatchView:
     """Make a batch. One from a file is there at once, without requests; the file is read in the background."""
-    check_rate(world, call)
+    check_rate(services, call)
     team, file = call.team, None
     if request.input_file_id:
-        file = world.store.files.get(team.name, request.input_file_id, call.at)
+        file = services.store.files.get(team.name, request.input_file_id, call.at)
         if file is None:
             raise not_found("File")
-        world.store.blobs.share(file.blob)  # the batch reads it later, as it is now
+        services.store.blobs.share(file.blob)  # the batch reads it later, as it is now
     expires_at = later(call.at, team.limits.batch_expiry_seconds * MICROSECONDS)
-    with world.store.transaction():
-        id = world.ids.new(team, "batch")
+    with services.store.transaction():
+        id = services.ids.new(team, "batch")
         batch = Batch(
             id=id,
             name=request.name,
             created_at=call.at,
             expires_at=expires_at,
-            created_by=world.ids.of_key(team, call.principal.secret),
+            created_by=services.ids.of_key(team, call.principal.secret),
             input_file_id=None if file is None else file.id,
             input_blob=None if file is None else file.blob,
             phase=Phase.OPEN if file is None else Phase.VALIDATING,
         )
-        world.store.batches.insert(team.name, batch)
-        world.jobs.add(team, "expire_batch", id, expires_at)
+        services.store.batches.insert(team.name, batch)
+        services.jobs.add(team, "expire_batch", id, expires_at)
         if file is not None:
-            world.jobs.add(team, "read_batch_file", id, file_due(team.batches, call.at))
-    return view(world, call, get_batch(world, call, id))
+            services.jobs.add(team, "read_batch_file", id, file_due(team.batches, call.at))
+    return view(services, call, get_batch(services, call, id))
 
 
-async def get(world: World, call: Call, request: BatchId) -> BatchView:
+async def get(services: Services, call: Call, request: BatchId) -> BatchView:
     """A batch and its counters."""
-    return view(world, call, get_batch(world, call, request.batch_id))
+    return view(services, call, get_batch(services, call, request.batch_id))
 
 
-async def list_batches(world: World, call: Call, request: ListBatches) -> Page[BatchView]:
+async def list_batches(services: Services, call: Call, request: ListBatches) -> Page[BatchView]:
     """One page of the team's batches, newest first (observed live)."""
-    batches, team = world.store.batches, call.team.name
+    batches, team = services.store.batches, call.team.name
     found = await page(
         lambda after, limit: batches.page(team, after, limit),
         batches.cursor,
@@ -119,20 +119,20 @@ async def list_batches(world: World, call: Call, request: ListBatches) -> Page[B
         token=request.pagination_token,
         limit=request.limit,
     )
-    return Page([view(world, call, batch) for batch in found.items], found.next_token, found.more)
+    return Page([view(services, call, batch) for batch in found.items], found.next_token, found.more)
 
 
-async def cancel(world: World, call: Call, request: BatchId) -> BatchView:
+async def cancel(services: Services, call: Call, request: BatchId) -> BatchView:
     """Cancel a batch: what is finished stays, what is not never will be. A second time changes nothing."""
-    batch = get_batch(world, call, request.batch_id)
+    batch = get_batch(services, call, request.batch_id)
     if not batch.closed:
         phase = step(PHASES, batch.phase, Phase.CANCELLED)
-        with world.store.transaction():
+        with services.store.transaction():
             reverts = call.team.cancel_reverts or call.behaviour == "cancel_reverts"
-            world.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
+            services.store.batches.close(call.team.name, batch.id, phase, call.at, reverts=reverts)
             if reverts:
-                world.jobs.add(call.team, PROCESS, batch.id, later(call.at, CANCEL_RACE_SECONDS * MICROSECONDS))
-    return view(world, call, get_batch(world, call, batch.id))
+                services.jobs.add(call.team, PROCESS, batch.id, later(call.at, CANCEL_RACE_SECONDS * MICROSECONDS))
+    return view(services, call, get_batch(services, call, batch.id))
 
 
 REFERENCE = "Batch reference and guide"

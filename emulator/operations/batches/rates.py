@@ -7,7 +7,7 @@ import msgspec
 from emulator.core.clock import MICROSECONDS
 from emulator.core.errors import ApiError, Kind
 from emulator.operations.base import Call
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -24,20 +24,20 @@ RATES: dict[str, Rate] = {
 }
 
 
-def check_rate(world: World, call: Call) -> None:
+def check_rate(services: Services, call: Call) -> None:
     """Refuse a call beyond its rate, where the profile counts. The window rolls with the team's clock."""
     rate = RATES[call.operation.name]
     most: int | None = getattr(call.team.limits, rate.row)
     if not call.team.profile.batch_rate_limits or most is None:
         return
     name, since = call.operation.name, call.at - rate.seconds * MICROSECONDS
-    calls = world.store.batches.calls_since(call.team.name, name, since)
+    calls = services.store.batches.calls_since(call.team.name, name, since)
     if calls >= most:
         raise ApiError(
             Kind.RESOURCE_EXHAUSTED,
-            f"Too many requests for team {world.ids.of_team(call.team)}. "
+            f"Too many requests for team {services.ids.of_team(call.team)}. "
             f"Your team's rate limit is - {rate.label} (actual/limit): {calls}/{most}.",
             rule=rate.row,
         )
-    world.teams.keep(call.team)
-    world.store.batches.note_call(call.team.name, name, call.at)
+    services.teams.keep(call.team)
+    services.store.batches.note_call(call.team.name, name, call.at)

@@ -34,7 +34,7 @@ from emulator.operations.base import Call, Operation
 from emulator.operations.batches.lifecycle import PROCESS, REFERENCE, get_batch
 from emulator.operations.batches.rates import check_rate
 from emulator.operations.pagination import page
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.batch_requests import NewRow
 
 
@@ -74,30 +74,30 @@ class RequestView(msgspec.Struct, frozen=True):
         return KINDS[self.request.kind].endpoint
 
 
-async def add(world: World, call: Call, request: AddRequests) -> None:
+async def add(services: Services, call: Call, request: AddRequests) -> None:
     """Add requests: all of them, or none where one is refused.
 
     What takes long is done before the transaction, in steps. Where another call has added one of the same ids
     meanwhile, it is looked at again.
     """
-    check_rate(world, call)
-    check_open(get_batch(world, call, request.batch_id))
-    rows = await _prepared(world, call, request)
-    while not _added(world, call, request.batch_id, await _new(world, call, request.batch_id, rows)):
+    check_rate(services, call)
+    check_open(get_batch(services, call, request.batch_id))
+    rows = await _prepared(services, call, request)
+    while not _added(services, call, request.batch_id, await _new(services, call, request.batch_id, rows)):
         pass
 
 
-def _added(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
+def _added(services: Services, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
     """Write down the requests, unless the batch has one of their ids."""
-    check_open(get_batch(world, call, batch_id))
-    with suppress(_Present), world.store.transaction():
-        if not world.store.batch_requests.insert(call.team.name, batch_id, call.at, rows):
+    check_open(get_batch(services, call, batch_id))
+    with suppress(_Present), services.store.transaction():
+        if not services.store.batch_requests.insert(call.team.name, batch_id, call.at, rows):
             raise _Present
-        world.store.batches.count(call.team.name, batch_id, requests=len(rows))
+        services.store.batches.count(call.team.name, batch_id, requests=len(rows))
         due_at = due(call.team.batches, call.at)
         # A job that comes no later goes on to these requests; with one for each call, thousands would look at them all.
-        if rows and (due_at is None or not world.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
-            world.jobs.add(call.team, PROCESS, batch_id, due_at)
+        if rows and (due_at is None or not services.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
+            services.jobs.add(call.team, PROCESS, batch_id, due_at)
         return True
     return False
 
@@ -106,10 +106,10 @@ class _Present(Exception):
     """A request is there already."""
 
 
-async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewRow]:
+async def _prepared(services: Services, call: Call, request: AddRequests) -> list[NewRow]:
     """The requests as they are kept, each id once: it may come again with the same content (Batch guide)."""
     rows: dict[str, NewRow] = {}
-    count = get_batch(world, call, request.batch_id).num_requests
+    count = get_batch(services, call, request.batch_id).num_requests
     most = call.team.limits.batch_requests_per_call_max
     slices = TimeSlices()
     for number, item in enumerate(request.requests, 1):
@@ -119,7 +119,7 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
         check_model(model_of(item.body))
         body = msgspec.json.encode(item.body)
         check_size(len(body), call.team.limits)
-        id = item.id or world.ids.new(call.team, "batch_request")
+        id = item.id or services.ids.new(call.team, "batch_request")
         if id not in rows:
             due_at = due(call.team.batches, call.at, count + len(rows))
             rows[id] = NewRow(id, item.kind, model_of(item.body), due_at, len(body), body)
@@ -129,18 +129,18 @@ async def _prepared(world: World, call: Call, request: AddRequests) -> list[NewR
     return list(rows.values())
 
 
-async def _new(world: World, call: Call, batch_id: str, rows: list[NewRow]) -> list[NewRow]:
+async def _new(services: Services, call: Call, batch_id: str, rows: list[NewRow]) -> list[NewRow]:
     """Those that the batch has not. One that is there already with the same content is passed over (Batch guide)."""
-    batch = get_batch(world, call, batch_id)
+    batch = get_batch(services, call, batch_id)
     if not batch.num_requests:
         return rows
     new: list[NewRow] = []
     slices = TimeSlices()
     for row in rows:
-        present = world.store.batch_requests.get(call.team.name, batch_id, row.id)
+        present = services.store.batch_requests.get(call.team.name, batch_id, row.id)
         if present is None:
             new.append(row)
-        elif not _same(row, present.kind, world.store.batch_requests.bodies(batch, [present])[0]):
+        elif not _same(row, present.kind, services.store.batch_requests.bodies(batch, [present])[0]):
             raise content_conflict(row.id)
         await slices.pause()
     return new
@@ -153,13 +153,13 @@ def _same(row: NewRow, kind: RequestKind, body: bytes) -> bool:
     return canonical(row.kind, ours) == canonical(kind, theirs)
 
 
-async def list_requests(world: World, call: Call, request: ListRequests) -> Page[RequestView]:
+async def list_requests(services: Services, call: Call, request: ListRequests) -> Page[RequestView]:
     """One page of a batch's requests and their states."""
-    batch = get_batch(world, call, request.batch_id)
+    batch = get_batch(services, call, request.batch_id)
     wanted = request.states
     query = ("batch_requests", call.team.name, batch.id, [state.value for state in State if state in wanted])
     accepts = (lambda row: state_of(batch, row) in wanted) if wanted else None
-    found = await requests_page(world, call, batch, request, query=query, accepts=accepts)
+    found = await requests_page(services, call, batch, request, query=query, accepts=accepts)
     return Page([_request_view(batch, row) for row in found.items], found.next_token, found.more)
 
 
@@ -169,7 +169,7 @@ def _request_view(batch: Batch, request: Request) -> RequestView:
 
 
 async def requests_page(
-    world: World,
+    services: Services,
     call: Call,
     batch: Batch,
     request: ListRequests | ListResults,
@@ -179,7 +179,7 @@ async def requests_page(
     finished: bool | None = None,
 ) -> Page[Request]:
     """One page of a batch's requests. What a file has brought does not count before all of it is admitted."""
-    requests, team = world.store.batch_requests, call.team.name
+    requests, team = services.store.batch_requests, call.team.name
 
     def fetch(after: Cursor | None, limit: int) -> list[Request]:
         return requests.page(team, batch.id, after=after, limit=limit, finished=finished) if batch.num_requests else []

@@ -14,7 +14,7 @@ from emulator.domain.paging import Page
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.batches.lifecycle import REFERENCE, get_batch
 from emulator.operations.batches.requests import ListResults, requests_page
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
 class RequestId(msgspec.Struct, frozen=True):
@@ -51,24 +51,24 @@ class RequestDetail(msgspec.Struct, frozen=True):
     result: ResultView | None
 
 
-async def list_results(world: World, call: Call, request: ListResults) -> Page[ResultView]:
+async def list_results(services: Services, call: Call, request: ListResults) -> Page[ResultView]:
     """One page of what is finished by now, by request id (observed live)."""
-    batch = get_batch(world, call, request.batch_id)
+    batch = get_batch(services, call, request.batch_id)
     query = ("batch_results", call.team.name, batch.id)
-    found = await requests_page(world, call, batch, request, query=query, finished=None if batch.closed else True)
-    base = _base(world, call)
+    found = await requests_page(services, call, batch, request, query=query, finished=None if batch.closed else True)
+    base = _base(services, call)
     return Page([_result_view(batch, row, base) for row in found.items], found.next_token, found.more)
 
 
-async def get_request(world: World, call: Call, request: RequestId) -> RequestDetail:
+async def get_request(services: Services, call: Call, request: RequestId) -> RequestDetail:
     """One request with its content, and its result if it is finished."""
-    batch = get_batch(world, call, request.batch_id)
-    row = world.store.batch_requests.get(call.team.name, batch.id, request.batch_request_id)
+    batch = get_batch(services, call, request.batch_id)
+    row = services.store.batch_requests.get(call.team.name, batch.id, request.batch_request_id)
     if row is None or not batch.num_requests:
         raise not_found("Batch request")
-    [body] = world.store.batch_requests.bodies(batch, [row])
+    [body] = services.store.batch_requests.bodies(batch, [row])
     finished = state_of(batch, row) is not State.PENDING
-    return RequestDetail(row, body, _result_view(batch, row, _base(world, call)) if finished else None)
+    return RequestDetail(row, body, _result_view(batch, row, _base(services, call)) if finished else None)
 
 
 def _result_view(batch: Batch, request: Request, base: bytes) -> ResultView:
@@ -79,9 +79,9 @@ def _result_view(batch: Batch, request: Request, base: bytes) -> ResultView:
 _OWN_URLS = (b'"url":"/_media/', b'"public_url":"/_files-cdn/')
 
 
-def _base(world: World, call: Call) -> bytes:
+def _base(services: Services, call: Call) -> bytes:
     """Where the caller reaches the emulator, as the inside of a JSON string."""
-    return msgspec.json.encode(world.settings.public_url or call.origin)[1:-1]
+    return msgspec.json.encode(services.settings.public_url or call.origin)[1:-1]
 
 
 def absolute(outcome: bytes | Failure, base: bytes) -> bytes | Failure:
@@ -96,12 +96,12 @@ def absolute(outcome: bytes | Failure, base: bytes) -> bytes | Failure:
     return outcome
 
 
-async def read_medium(world: World, call: Call, request: ReadMedium) -> Content:
+async def read_medium(services: Services, call: Call, request: ReadMedium) -> Content:
     """What a signed URL shows to anybody who has it, as long as it lives by the clock of its team."""
-    found = world.store.batches.medium(request.token)
+    found = services.store.batches.medium(request.token)
     if found is not None:
         team, medium = found
-        if medium.name == request.name and world.teams.get(team).clock.now() < medium.expires_at:
+        if medium.name == request.name and services.teams.get(team).clock.now() < medium.expires_at:
 
             async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
                 yield medium.content[start:stop]

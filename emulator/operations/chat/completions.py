@@ -18,7 +18,7 @@ from emulator.domain.keys import Plane
 from emulator.domain.speeds import first_due
 from emulator.operations.base import Call, Operation, Stream
 from emulator.operations.chat.answering import answer
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.deferred import Deferred
 
 SECOND = 1_000_000  # microseconds
@@ -51,14 +51,14 @@ class Fetched(msgspec.Struct, frozen=True):
     answer: Answer | None
 
 
-async def create(world: World, call: Call, request: CreateCompletion) -> Answer | Stream | Started:
+async def create(services: Services, call: Call, request: CreateCompletion) -> Answer | Stream | Started:
     """Answer a conversation: at once, as a stream, or later under a request id."""
     rules.check(request.request, call.team.limits)
     if request.request.chat.get("store") and request.request.endpoint is Endpoint.GRPC:
         call.warn("store_messages: completions are not stored.")
     if request.deferred:
-        return await start_deferred(world, call, request.request)
-    found = await answer(world, call, request.request)
+        return await start_deferred(services, call, request.request)
+    found = await answer(services, call, request.request)
     return stream_of(found, include_usage=request.include_usage) if request.stream else found
 
 
@@ -79,38 +79,38 @@ def stream_of(answer: Answer, *, include_usage: bool = False, finish: Callable[[
     return Stream(answer, read, include_usage)
 
 
-async def start_deferred(world: World, call: Call, request: ModelRequest) -> Started:
+async def start_deferred(services: Services, call: Call, request: ModelRequest) -> Started:
     """Answer a conversation and keep the answer until it is fetched; it is ready at the speed of batches."""
     most = call.team.limits.deferred_completions_max
-    if most is not None and world.store.deferred.total(call.team.name) >= most:
+    if most is not None and services.store.deferred.total(call.team.name) >= most:
         raise ApiError(
             Kind.RESOURCE_EXHAUSTED,
             f"The team has {most} deferred completions already.",
             rule="deferred_completions_max",
         )
-    found = await answer(world, call, request)
-    id = world.ids.uuid(call.team)
+    found = await answer(services, call, request)
+    id = services.ids.uuid(call.team)
     due = call.at if call.team.batches == "instant" else first_due(call.team.batches, call.at)
     expires = later(call.at, call.team.limits.deferred_completion_seconds * SECOND)
-    with world.store.transaction():
+    with services.store.transaction():
         is_ready = due == call.at
-        world.store.deferred.insert(call.team.name, Deferred(id, msgspec.json.encode(found), is_ready, expires))
+        services.store.deferred.insert(call.team.name, Deferred(id, msgspec.json.encode(found), is_ready, expires))
         if not is_ready:
-            world.jobs.add(call.team, "complete_deferred", id, due)
-        world.jobs.add(call.team, "expire_deferred", id, expires)
+            services.jobs.add(call.team, "complete_deferred", id, due)
+        services.jobs.add(call.team, "expire_deferred", id, expires)
     return Started(id)
 
 
-async def get_deferred(world: World, call: Call, request: DeferredId) -> Fetched:
+async def get_deferred(services: Services, call: Call, request: DeferredId) -> Fetched:
     """Fetch a deferred completion: once, within 24 hours (Deferred completions guide)."""
-    found = world.store.deferred.get(call.team.name, request.request_id)
+    found = services.store.deferred.get(call.team.name, request.request_id)
     if found is None or found.expires_at <= call.at:
         raise ApiError(Kind.NOT_FOUND, f"Deferred completion {request.request_id[:200]} not found", rule="not_found")
     if not found.is_ready:
         return Fetched(None)
-    with world.store.transaction():
-        world.store.deferred.delete(call.team.name, found.id)
-        world.store.jobs.cancel(call.team.name, "expire_deferred", found.id)
+    with services.store.transaction():
+        services.store.deferred.delete(call.team.name, found.id)
+        services.store.jobs.cancel(call.team.name, "expire_deferred", found.id)
     return Fetched(msgspec.json.decode(found.answer, type=Answer))
 
 

@@ -23,7 +23,7 @@ from emulator.domain.chat.models import (
 )
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
-from emulator.state.world import World
+from emulator.state.services import Services
 
 T = TypeVar("T")
 
@@ -38,12 +38,12 @@ class ModelName(msgspec.Struct, frozen=True):
     model_id: str
 
 
-async def list_models(world: World, call: Call, request: ListModels) -> tuple[Model, ...]:
+async def list_models(services: Services, call: Call, request: ListModels) -> tuple[Model, ...]:
     """List all models."""
     return MODELS
 
 
-async def get_model(world: World, call: Call, request: ModelName) -> Model:
+async def get_model(services: Services, call: Call, request: ModelName) -> Model:
     """Return one model of any kind."""
     model: Model | None = find(request.model_id, MODELS)
     if model is None:
@@ -51,42 +51,42 @@ async def get_model(world: World, call: Call, request: ModelName) -> Model:
     return model
 
 
-async def list_language(world: World, call: Call, request: ListModels) -> tuple[LanguageModel, ...]:
+async def list_language(services: Services, call: Call, request: ListModels) -> tuple[LanguageModel, ...]:
     """List the language models."""
     return LANGUAGE_MODELS
 
 
-async def get_language(world: World, call: Call, request: ModelName) -> LanguageModel:
+async def get_language(services: Services, call: Call, request: ModelName) -> LanguageModel:
     """Return one language model."""
     return _required(find(request.model_id, LANGUAGE_MODELS), request)
 
 
-async def list_image_generation(world: World, call: Call, request: ListModels) -> tuple[ImageModel, ...]:
+async def list_image_generation(services: Services, call: Call, request: ListModels) -> tuple[ImageModel, ...]:
     """List the models that make images."""
     return IMAGE_MODELS
 
 
-async def get_image_generation(world: World, call: Call, request: ModelName) -> ImageModel:
+async def get_image_generation(services: Services, call: Call, request: ModelName) -> ImageModel:
     """Return one model that makes images."""
     return _required(find(request.model_id, IMAGE_MODELS), request)
 
 
-async def list_video_generation(world: World, call: Call, request: ListModels) -> tuple[VideoModel, ...]:
+async def list_video_generation(services: Services, call: Call, request: ListModels) -> tuple[VideoModel, ...]:
     """List the models that make videos."""
     return VIDEO_MODELS
 
 
-async def get_video_generation(world: World, call: Call, request: ModelName) -> VideoModel:
+async def get_video_generation(services: Services, call: Call, request: ModelName) -> VideoModel:
     """Return one model that makes videos."""
     return _required(find(request.model_id, VIDEO_MODELS), request)
 
 
-async def list_embedding(world: World, call: Call, request: ListModels) -> tuple[EmbeddingModel, ...]:
+async def list_embedding(services: Services, call: Call, request: ListModels) -> tuple[EmbeddingModel, ...]:
     """List the embedding models: there are none, as on the live service."""
     return EMBEDDING_MODELS
 
 
-async def get_embedding(world: World, call: Call, request: ModelName) -> EmbeddingModel:
+async def get_embedding(services: Services, call: Call, request: ModelName) -> EmbeddingModel:
     """Return one embedding model."""
     return _required(find(request.model_id, EMBEDDING_MODELS), request)
 

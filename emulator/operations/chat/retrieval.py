@@ -23,32 +23,32 @@ from emulator.domain.files import File, live_public_url, public_name
 from emulator.domain.search import Mode, keyword_query
 from emulator.operations.search import Match, SearchDocuments, find
 from emulator.search.extraction.result import ExtractionError
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 
 _CDN = "/_files-cdn/"
 IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "image/webp")  # OpenAPI: ImageUrl.file_id
 
 
-async def gather(world: World, team: Team, at: Instant, request: ModelRequest) -> tuple[Search, ...]:
+async def gather(services: Services, team: Team, at: Instant, request: ModelRequest) -> tuple[Search, ...]:
     """Run every search that a request calls for. Raises ApiError for a collection or file that is not there."""
-    check_attachments(world, team, at, request)
+    check_attachments(services, team, at, request)
     if not request.searches:
         return ()
-    found = [await _search_collections(world, team, at, request, tool) for tool in request.collection_tools]
+    found = [await _search_collections(services, team, at, request, tool) for tool in request.collection_tools]
     if request.files:
-        found.append(await _search_attachments(world, team, at, request))
+        found.append(await _search_attachments(services, team, at, request))
     return tuple(search for search in found if search is not None)
 
 
-def check_attachments(world: World, team: Team, at: Instant, request: ModelRequest) -> None:
+def check_attachments(services: Services, team: Team, at: Instant, request: ModelRequest) -> None:
     """Refuse a file that is deleted, expired, of another team, or too large."""
     most = team.limits.attachment_bytes_max
     for is_image, attached in [(False, file) for file in request.files] + [(True, image) for image in request.images]:
         id = attached.get("file_id")
         if not isinstance(id, str) or not id:
             continue
-        file = attached_file(world, team, at, id)
+        file = attached_file(services, team, at, id)
         if most is not None and file.size > most:
             sentence = f"File {id} has {file.size} bytes, at most {most} can be attached."
             raise invalid(sentence, rule="attachment_bytes_max")
@@ -56,9 +56,9 @@ def check_attachments(world: World, team: Team, at: Instant, request: ModelReque
             raise invalid(f"File {id} is not an image: it is {file.content_type}.", rule="image_type", param="messages")
 
 
-def attached_file(world: World, team: Team, at: Instant, id: str) -> File:
+def attached_file(services: Services, team: Team, at: Instant, id: str) -> File:
     """Return a living file of the team, or refuse."""
-    file = world.store.files.get(team.name, id, at)
+    file = services.store.files.get(team.name, id, at)
     if file is None:
         raise ApiError(Kind.NOT_FOUND, f"File {id[:200]} not found", rule="not_found")
     return file
@@ -68,7 +68,7 @@ def attached_file(world: World, team: Team, at: Instant, id: str) -> File:
 
 
 async def _search_collections(
-    world: World, team: Team, at: Instant, request: ModelRequest, tool: Json
+    services: Services, team: Team, at: Instant, request: ModelRequest, tool: Json
 ) -> Search | None:
     ids = tool.get("vector_store_ids") or tool.get("collection_ids") or ()
     ids = [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
@@ -80,7 +80,7 @@ async def _search_collections(
     if not request.query or not ids:
         return None
     mode = _mode(tool)
-    matches = await find(world, team, at, SearchDocuments(request.query, ids, limit=limit, mode=mode))
+    matches = await find(services, team, at, SearchDocuments(request.query, ids, limit=limit, mode=mode))
     passages = tuple(_passage(match) for match in matches)
     return Search(SearchTool.COLLECTIONS, request.query, limit, mode=mode.value, passages=passages, targets=tuple(ids))
 
@@ -129,9 +129,9 @@ class _Attachment(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-async def _search_attachments(world: World, team: Team, at: Instant, request: ModelRequest) -> Search:
-    attachments = [_attachment(world, team, at, file) for file in request.files]
-    cut = [await _chunks(world, each) for each in attachments]
+async def _search_attachments(services: Services, team: Team, at: Instant, request: ModelRequest) -> Search:
+    attachments = [_attachment(services, team, at, file) for file in request.files]
+    cut = [await _chunks(services, each) for each in attachments]
     notes = [each.note for each in attachments if each.note]
     passages: list[Passage] = []
     for attachment, chunks in zip(attachments, cut, strict=True):
@@ -141,7 +141,7 @@ async def _search_attachments(world: World, team: Team, at: Instant, request: Mo
             id = attachment.file_id
             passages.append(Passage(text, 0.0, id, attachment.name, f"{id}_{number}" if id else ""))
     limit = bounded_limit(next((tool.get("limit") for tool in request.attachment_tools), None), team)
-    ranked = await world.readers.run(lambda: _ranked(passages, request.query, limit), large=False)
+    ranked = await services.readers.run(lambda: _ranked(passages, request.query, limit), large=False)
     return Search(
         SearchTool.ATTACHMENTS,
         request.query,
@@ -154,23 +154,23 @@ async def _search_attachments(world: World, team: Team, at: Instant, request: Mo
     )
 
 
-def _attachment(world: World, team: Team, at: Instant, given: Json) -> _Attachment:
+def _attachment(services: Services, team: Team, at: Instant, given: Json) -> _Attachment:
     name = given.get("filename") if isinstance(given.get("filename"), str) else ""
     if given.get("file_id"):
-        return _of_file(world, attached_file(world, team, at, str(given["file_id"])))
+        return _of_file(services, attached_file(services, team, at, str(given["file_id"])))
     if given.get("file_data"):
         content = data_of(str(given["file_data"]))
         kind = given.get("mime_type") or _media_type(str(given["file_data"]))
         return _Attachment(name or "the attached file", content=content, size=len(content), content_type=str(kind))
     url = str(given.get("url") or "")
-    file = _public_file(world, at, url)
+    file = _public_file(services, at, url)
     if file is None:
         return _Attachment(name or url[:200], note=f"{url[:200]} is not fetched: the emulator reads no other server")
-    return _of_file(world, file)
+    return _of_file(services, file)
 
 
-def _of_file(world: World, file: File) -> _Attachment:
-    path = world.store.blobs.present(file.blob, file.size)
+def _of_file(services: Services, file: File) -> _Attachment:
+    path = services.store.blobs.present(file.blob, file.size)
     return _Attachment(file.filename, file.id, path, file.size, file.content_type)
 
 
@@ -178,19 +178,19 @@ def _media_type(data: str) -> str:
     return data[5:].partition(";")[0] if data.startswith("data:") else content_types.UNKNOWN
 
 
-def _public_file(world: World, at: Instant, url: str) -> File | None:
+def _public_file(services: Services, at: Instant, url: str) -> File | None:
     """The file behind a public URL of this emulator."""
     token, _, name = url.partition(_CDN)[2].partition("/")
-    found = world.store.files.by_public_url(token) if token else None
+    found = services.store.files.by_public_url(token) if token else None
     if found is None:
         return None
     team, file = found
-    now = world.teams.get(team).clock.now()
+    now = services.teams.get(team).clock.now()
     is_live = file.alive(now) and live_public_url(file, now) is not None and name == public_name(file)
     return file if is_live else None
 
 
-async def _chunks(world: World, attachment: _Attachment) -> list[str] | None:
+async def _chunks(services: Services, attachment: _Attachment) -> list[str] | None:
     """The text of an attachment in chunks; None where there is none."""
     if attachment.note:
         return []
@@ -198,18 +198,18 @@ async def _chunks(world: World, attachment: _Attachment) -> list[str] | None:
 
     large = is_large(attachment.size, attachment.content_type, attachment.name)
     try:
-        return await world.readers.run(lambda: list(_cut(world, attachment)), large=large)
+        return await services.readers.run(lambda: list(_cut(services, attachment)), large=large)
     except ExtractionError:
         return None
     except FileNotFoundError:  # deleted meanwhile
         raise ApiError(Kind.NOT_FOUND, f"File {attachment.file_id} not found", rule="not_found") from None
 
 
-def _cut(world: World, attachment: _Attachment) -> Iterator[str]:
+def _cut(services: Services, attachment: _Attachment) -> Iterator[str]:
     from emulator.search.chunking.chunks import split
     from emulator.search.extraction.extract import extract
 
-    processes = world.readers.processes
+    processes = services.readers.processes
     text = extract(attachment.content, attachment.content_type, attachment.name, processes=processes).text
     return (chunk.text for chunk in split(text, ChunkConfiguration()))
 

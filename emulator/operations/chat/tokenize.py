@@ -12,7 +12,7 @@ from emulator.domain.chat import rules
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
 from emulator.search.chunking.tokens import approximate_token_offsets
-from emulator.state.world import World
+from emulator.state.services import Services
 
 _IDS = 2**17
 
@@ -38,7 +38,7 @@ class Tokens(msgspec.Struct, frozen=True):
     model: str
 
 
-async def tokenize(world: World, call: Call, request: Tokenize) -> Tokens:
+async def tokenize(services: Services, call: Call, request: Tokenize) -> Tokens:
     """Cut a text into tokens. The same token has the same id for every model."""
     model = rules.require_model(request.model)
     starts = [*approximate_token_offsets(request.text, ""), len(request.text)]

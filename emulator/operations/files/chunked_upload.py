@@ -23,7 +23,7 @@ from emulator.operations.files.read import check_unchanged, get_file
 from emulator.operations.files.receive import receive_blob
 from emulator.operations.files.update import set_content
 from emulator.operations.files.upload import InitializeFile, insert_file
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.blob_writers import BlobWriter
 
 
@@ -60,27 +60,27 @@ class BatchUpload(msgspec.Struct, frozen=True):
     complete: bool
 
 
-async def initialize(world: World, call: Call, request: InitializeFile) -> File:
+async def initialize(services: Services, call: Call, request: InitializeFile) -> File:
     """Make a file without bytes, to be filled by `files:uploadChunks`."""
-    async with _initialized(world, call, [request]) as files:
+    async with _initialized(services, call, [request]) as files:
         return files[0]
 
 
 @asynccontextmanager
-async def _initialized(world: World, call: Call, files: list[InitializeFile]) -> AsyncIterator[list[File]]:
+async def _initialized(services: Services, call: Call, files: list[InitializeFile]) -> AsyncIterator[list[File]]:
     """Files without bytes, all or none, in a transaction for a block that does the rest; if that fails, nothing is."""
     blobs: list[BlobWriter] = []
     slices = TimeSlices()
     try:
         for file in files:
             check_filename(file.name)
-            blob = world.store.blobs.new()
+            blob = services.store.blobs.new()
             blobs.append(blob)
             blob.keep()
             await slices.pause()
-        with world.store.transaction():
+        with services.store.transaction():
             yield [
-                insert_file(world, call.team, call.at, file, blob, UploadStatus.INITIALIZING, chaos=call.chaos)
+                insert_file(services, call.team, call.at, file, blob, UploadStatus.INITIALIZING, chaos=call.chaos)
                 for file, blob in zip(files, blobs, strict=True)
             ]
     except BaseException:
@@ -89,13 +89,13 @@ async def _initialized(world: World, call: Call, files: list[InitializeFile]) ->
         raise
 
 
-async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File:
+async def upload_chunks(services: Services, call: Call, request: UploadChunks) -> File:
     """Append the chunks of one call to an initialized file; all of them appear at once, when the call ends."""
     async with aclosing(request.chunks) as chunks:  # type: ignore[type-var]
         first = await anext(chunks, None)
         if first is None:
             raise invalid("The body holds no chunk.", rule="chunk", param="chunk")
-        file = get_file(world, call, first.file_id)
+        file = get_file(services, call, first.file_id)
         if not file.open_for_chunks:
             raise ApiError(
                 Kind.FAILED_PRECONDITION,
@@ -111,36 +111,36 @@ async def upload_chunks(world: World, call: Call, request: UploadChunks) -> File
                 yield chunk.data
 
         row, most = bytes_max(file.filename, call.team.limits)
-        async with receive_blob(world, call, content(), row, most, file.size) as added:
-            check_unchanged(world, call, file)
-            async with world.store.blobs.appended(file.blob, file.size, added) as blob:
-                check_unchanged(world, call, file)
-                with world.store.transaction():
-                    set_content(world, call, file, blob)
-    await indexing.wait_until_indexed(world, call)
-    return get_file(world, call, file.id)
+        async with receive_blob(services, call, content(), row, most, file.size) as added:
+            check_unchanged(services, call, file)
+            async with services.store.blobs.appended(file.blob, file.size, added) as blob:
+                check_unchanged(services, call, file)
+                with services.store.transaction():
+                    set_content(services, call, file, blob)
+    await indexing.wait_until_indexed(services, call)
+    return get_file(services, call, file.id)
 
 
-async def create_batch_upload(world: World, call: Call, request: CreateBatchUpload) -> BatchUpload:
+async def create_batch_upload(services: Services, call: Call, request: CreateBatchUpload) -> BatchUpload:
     """Initialize several files at once."""
     most = call.team.limits.batch_upload_files_max
     if not request.files:
         raise invalid("files: at least one file is needed.", rule="missing_file", param="files")
     if most is not None and len(request.files) > most:
         raise invalid(f"files: at most {most} files are allowed.", rule="batch_upload_files_max", param="files")
-    async with _initialized(world, call, request.files) as files:
-        id = world.ids.new(call.team, "batch_upload")
-        world.store.files.insert_batch_upload(call.team.name, id, [file.id for file in files], call.at)
+    async with _initialized(services, call, request.files) as files:
+        id = services.ids.new(call.team, "batch_upload")
+        services.store.files.insert_batch_upload(call.team.name, id, [file.id for file in files], call.at)
     return BatchUpload(id, files, complete=False)
 
 
-async def complete_batch_upload(world: World, call: Call, request: CompleteBatchUpload) -> BatchUpload:
+async def complete_batch_upload(services: Services, call: Call, request: CompleteBatchUpload) -> BatchUpload:
     """Confirm that every file of a batch upload has its bytes; a second confirmation changes nothing."""
-    found = world.store.files.batch_upload(call.team.name, request.batch_job_id)
+    found = services.store.files.batch_upload(call.team.name, request.batch_job_id)
     if found is None:
         raise not_found("Batch upload")
     file_ids, completed_at = found
-    files = [file for id in file_ids if (file := world.store.files.get(call.team.name, id, call.at)) is not None]
+    files = [file for id in file_ids if (file := services.store.files.get(call.team.name, id, call.at)) is not None]
     if completed_at is None:
         waiting = [file.id for file in files if file.upload_status is not UploadStatus.COMPLETE]
         if waiting:
@@ -149,10 +149,10 @@ async def complete_batch_upload(world: World, call: Call, request: CompleteBatch
                 f"{len(waiting)} of {len(files)} files have no content yet, the first is {waiting[0]}.",
                 rule="upload_status",
             )
-        with world.store.transaction():
+        with services.store.transaction():
             for file in files:
-                world.store.files.seal(call.team.name, file.id)
-            world.store.files.complete_batch_upload(call.team.name, request.batch_job_id, call.at)
+                services.store.files.seal(call.team.name, file.id)
+            services.store.files.complete_batch_upload(call.team.name, request.batch_job_id, call.at)
     return BatchUpload(request.batch_job_id, files, complete=True)
 
 

@@ -20,8 +20,8 @@ from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.files.read import FileId, address, blob_content, get_file
 from emulator.operations.files.upload import ExpiresAfter
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 
 
 class CreatePublicUrl(msgspec.Struct, frozen=True):
@@ -45,43 +45,43 @@ class RevokedPublicUrl(msgspec.Struct, frozen=True):
     public_url: str | None
 
 
-async def create_public_url(world: World, call: Call, request: CreatePublicUrl) -> FileView:
+async def create_public_url(services: Services, call: Call, request: CreatePublicUrl) -> FileView:
     """Give a file its public URL; asked again, the same URL, with a new expiry where one is given."""
-    file = get_file(world, call, request.file_id)
-    url = publish(world, call.team, call.at, file, request.expires_after)
-    return FileView(file, address(world, call, file, url), url.expires_at)
+    file = get_file(services, call, request.file_id)
+    url = publish(services, call.team, call.at, file, request.expires_after)
+    return FileView(file, address(services, call, file, url), url.expires_at)
 
 
-def publish(world: World, team: Team, at: Instant, file: File, expires_after: int | None) -> PublicUrl:
+def publish(services: Services, team: Team, at: Instant, file: File, expires_after: int | None) -> PublicUrl:
     """Give a file its public URL, or the one that it has a new expiry. Raises ApiError."""
     check_public_url(file, team.limits)
     present = live_public_url(file, at)
     expires_at = public_url_expiry(file, present, at, expires_after)
     if present is None:
-        check_public_url_quota(world.store.files.active_public_urls(team.name, at), team.limits)
-    url = PublicUrl(world.ids.url_token(team) if present is None else present.token, expires_at)
-    world.store.files.set_public_url(team.name, file.id, url)
+        check_public_url_quota(services.store.files.active_public_urls(team.name, at), team.limits)
+    url = PublicUrl(services.ids.url_token(team) if present is None else present.token, expires_at)
+    services.store.files.set_public_url(team.name, file.id, url)
     return url
 
 
-async def revoke_public_url(world: World, call: Call, request: FileId) -> RevokedPublicUrl:
+async def revoke_public_url(services: Services, call: Call, request: FileId) -> RevokedPublicUrl:
     """Take a file's public URL away. Nothing to take, not even a file, is no error (Public URL guide)."""
-    file = world.store.files.get(call.team.name, request.file_id, call.at)
+    file = services.store.files.get(call.team.name, request.file_id, call.at)
     url = None if file is None else live_public_url(file, call.at)
     if file is None or url is None:
         return RevokedPublicUrl(request.file_id, None)
-    world.store.files.set_public_url(call.team.name, file.id, None)
-    return RevokedPublicUrl(file.id, address(world, call, file, url))
+    services.store.files.set_public_url(call.team.name, file.id, None)
+    return RevokedPublicUrl(file.id, address(services, call, file, url))
 
 
-async def read_public_url(world: World, call: Call, request: ReadPublicUrl) -> Content:
+async def read_public_url(services: Services, call: Call, request: ReadPublicUrl) -> Content:
     """What a public URL shows, to anybody; the team and its time are those of the file, not of the caller."""
-    found = world.store.files.by_public_url(request.token)
+    found = services.store.files.by_public_url(request.token)
     if found is not None:
         team, file = found
-        now = world.teams.get(team).clock.now()
+        now = services.teams.get(team).clock.now()
         if file.alive(now) and live_public_url(file, now) is not None and request.name == public_name(file):
-            return blob_content(world, file, file.content_type)
+            return blob_content(services, file, file.content_type)
     raise not_found("File")
 
 

@@ -25,7 +25,7 @@ from emulator.operations import pagination
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.list_filters import list_filter
 from emulator.search.extraction.result import ExtractionError
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.blobs import READ_BYTES
 
 
@@ -53,21 +53,21 @@ class ReadFile(msgspec.Struct, frozen=True):
     format: ContentFormat = ContentFormat.ORIGINAL
 
 
-def view(world: World, call: Call, file: File) -> FileView:
+def view(services: Services, call: Call, file: File) -> FileView:
     """A file as both transports show it."""
     url = live_public_url(file, call.at)
-    return FileView(file) if url is None else FileView(file, address(world, call, file, url), url.expires_at)
+    return FileView(file) if url is None else FileView(file, address(services, call, file, url), url.expires_at)
 
 
-def address(world: World, call: Call, file: File, url: PublicUrl) -> str:
+def address(services: Services, call: Call, file: File, url: PublicUrl) -> str:
     """Where a public URL is served: below the configured base, else where the caller reaches the emulator."""
-    base = world.settings.public_url or call.origin
+    base = services.settings.public_url or call.origin
     return f"{base}{public_path(file, url)}"
 
 
-async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileView]:
+async def list_files(services: Services, call: Call, request: ListFiles) -> Page[FileView]:
     """One page of the team's files."""
-    store, team, sort_by = world.store.files, call.team.name, request.sort_by
+    store, team, sort_by = services.store.files, call.team.name, request.sort_by
     after = None
     if request.after and not request.pagination_token:
         after = store.position(team, request.after, sort_by)
@@ -76,7 +76,7 @@ async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileV
 
     def fetch(after: Cursor | None, limit: int) -> list[FileView]:
         files = store.page(team, call.at, sort_by=sort_by, descending=request.descending, after=after, limit=limit)
-        return [view(world, call, file) for file in files]
+        return [view(services, call, file) for file in files]
 
     return await pagination.page(
         fetch,
@@ -89,41 +89,41 @@ async def list_files(world: World, call: Call, request: ListFiles) -> Page[FileV
     )
 
 
-async def get(world: World, call: Call, request: FileId) -> FileView:
+async def get(services: Services, call: Call, request: FileId) -> FileView:
     """The metadata of one file."""
-    return view(world, call, get_file(world, call, request.file_id))
+    return view(services, call, get_file(services, call, request.file_id))
 
 
-async def read(world: World, call: Call, request: ReadFile) -> Content:
+async def read(services: Services, call: Call, request: ReadFile) -> Content:
     """The bytes of a file, or its text."""
-    file = get_file(world, call, request.file_id)
+    file = get_file(services, call, request.file_id)
     if request.format is ContentFormat.TEXT:
-        return await text_of(world, file)
-    return blob_content(world, file, content_types.UNKNOWN)
+        return await text_of(services, file)
+    return blob_content(services, file, content_types.UNKNOWN)
 
 
-def blob_content(world: World, file: File, content_type: str) -> Content:
+def blob_content(services: Services, file: File, content_type: str) -> Content:
     """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole.
 
     The file is opened with the first piece; a transport awaits that before it yields. Raises OSError where the disk
     has lost it.
     """
-    world.store.blobs.present(file.blob, file.size)
+    services.store.blobs.present(file.blob, file.size)
 
     def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        return world.store.blobs.read(file.blob, start, stop)
+        return services.store.blobs.read(file.blob, start, stop)
 
     return Content(file.size, content_type, read)
 
 
-async def text_of(world: World, file: File) -> Content:
+async def text_of(services: Services, file: File) -> Content:
     """The text of a file as content; a file that has none is refused, in the words of the extraction.
 
     Raises OSError where the disk has lost it.
     """
-    world.store.blobs.present(file.blob, file.size)
+    services.store.blobs.present(file.blob, file.size)
     try:
-        text = await _extract(world, file)
+        text = await _extract(services, file)
     except ExtractionError as error:
         sentence = f"Text extraction is not supported for this file. {error}"
         raise invalid(sentence, rule="format_text", param="format") from None
@@ -138,27 +138,27 @@ async def text_of(world: World, file: File) -> Content:
     return Content(len(text), content_types.UNKNOWN, read)  # OpenAPI: the content is octets in either format
 
 
-async def _extract(world: World, file: File) -> bytes:
+async def _extract(services: Services, file: File) -> bytes:
     from emulator.search.extraction.extract import extract, is_large
 
-    path, processes = world.store.blobs.path(file.blob), world.readers.processes
+    path, processes = services.store.blobs.path(file.blob), services.readers.processes
     large = is_large(file.size, file.content_type, file.filename)
-    return await world.readers.run(
+    return await services.readers.run(
         lambda: extract(path, file.content_type, file.filename, processes=processes).text.encode(), large=large
     )
 
 
-def get_file(world: World, call: Call, id: str) -> File:
+def get_file(services: Services, call: Call, id: str) -> File:
     """The living file of the calling team, or the refusal."""
-    file = world.store.files.get(call.team.name, id, call.at)
+    file = services.store.files.get(call.team.name, id, call.at)
     if file is None:
         raise not_found("File")
     return file
 
 
-def check_unchanged(world: World, call: Call, file: File) -> None:
+def check_unchanged(services: Services, call: Call, file: File) -> None:
     """Refuse to go on with what was read of a file before its new bytes arrived, if it has others by now."""
-    now = get_file(world, call, file.id)
+    now = get_file(services, call, file.id)
     if (now.blob, now.size) != (file.blob, file.size):  # a blob that grew in place is longer
         raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")
 

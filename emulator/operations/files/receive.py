@@ -13,20 +13,20 @@ from emulator.domain.files import (
     too_large,
 )
 from emulator.operations.base import Bytes, Call
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.blob_writers import BlobWriter
 from emulator.store.blobs import READ_BYTES
 
 
 @asynccontextmanager
 async def receive_blob(
-    world: World, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
+    services: Services, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
 ) -> AsyncIterator[BlobWriter]:
     """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind.
 
     `present` are the bytes that its file has already.
     """
-    blob = world.store.blobs.new()
+    blob = services.store.blobs.new()
     try:
         await receive(blob, content, row, most, present)
         blob.keep()

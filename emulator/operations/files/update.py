@@ -25,7 +25,7 @@ from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.files.read import FileId, check_unchanged, get_file, view
 from emulator.operations.files.receive import receive_blob
 from emulator.operations.files.upload import ExpiresAfter, Filename
-from emulator.state.world import World
+from emulator.state.services import Services
 from emulator.store.blob_writers import BlobWriter
 
 
@@ -39,25 +39,25 @@ class UpdateFile(msgspec.Struct, frozen=True):
     content: AsyncIterator[Bytes] | None = None
 
 
-async def update(world: World, call: Call, request: UpdateFile) -> FileView:
+async def update(services: Services, call: Call, request: UpdateFile) -> FileView:
     """Rename a file, move its expiry (counted from now), or give it new content."""
-    file = get_file(world, call, request.file_id)
+    file = get_file(services, call, request.file_id)
     if request.content is None:
-        _update(world, call, request, file, None)
+        _update(services, call, request, file, None)
     else:
         filename = request.filename or file.filename
         check_filename(filename)
-        async with receive_blob(world, call, request.content, *bytes_max(filename, call.team.limits)) as blob:
-            check_unchanged(world, call, file)
-            _update(world, call, request, file, blob)
-    await indexing.wait_until_indexed(world, call)
-    return view(world, call, get_file(world, call, file.id))
+        async with receive_blob(services, call, request.content, *bytes_max(filename, call.team.limits)) as blob:
+            check_unchanged(services, call, file)
+            _update(services, call, request, file, blob)
+    await indexing.wait_until_indexed(services, call)
+    return view(services, call, get_file(services, call, file.id))
 
 
-def _update(world: World, call: Call, request: UpdateFile, file: File, blob: BlobWriter | None) -> None:
-    with world.store.transaction():
+def _update(services: Services, call: Call, request: UpdateFile, file: File, blob: BlobWriter | None) -> None:
+    with services.store.transaction():
         change_file(
-            *(world, call, file),
+            *(services, call, file),
             filename=request.filename,
             content_type=request.content_type,
             expires_after=request.expires_after,
@@ -65,15 +65,15 @@ def _update(world: World, call: Call, request: UpdateFile, file: File, blob: Blo
         )
 
 
-async def delete(world: World, call: Call, request: FileId) -> str:
+async def delete(services: Services, call: Call, request: FileId) -> str:
     """Delete a file and all that hangs on it; its id is the answer."""
-    file = get_file(world, call, request.file_id)
-    world.store.remove_file(call.team.name, file.id)
+    file = get_file(services, call, request.file_id)
+    services.store.remove_file(call.team.name, file.id)
     return file.id
 
 
 def change_file(
-    world: World,
+    services: Services,
     call: Call,
     file: File,
     *,
@@ -93,31 +93,31 @@ def change_file(
     if content_type is not None or name != file.filename:
         kind = content_types.choose(content_type, name)
     expires_at = file.expires_at if expires_after is None else expiry(call.at, expires_after)
-    world.store.files.set_metadata(team, file.id, filename=name, content_type=kind, expires_at=expires_at)
+    services.store.files.set_metadata(team, file.id, filename=name, content_type=kind, expires_at=expires_at)
     if expires_at is not None and expires_at != file.expires_at:
-        world.store.jobs.cancel(team, "expire_file", file.id)
-        world.jobs.add(call.team, "expire_file", file.id, expires_at)
+        services.store.jobs.cancel(team, "expire_file", file.id)
+        services.jobs.add(call.team, "expire_file", file.id, expires_at)
     if file.public_url is not None and kind != file.content_type:
-        world.store.files.set_public_url(team, file.id, None)
+        services.store.files.set_public_url(team, file.id, None)
     if blob is not None:
-        set_content(world, call, file, blob)
+        set_content(services, call, file, blob)
         return True
     changed = (name, kind) != (file.filename, file.content_type)
     if changed:
-        indexing.begin_all(world, call, file.id)
+        indexing.begin_all(services, call, file.id)
     return changed
 
 
-def set_content(world: World, call: Call, file: File, blob: BlobWriter) -> None:
+def set_content(services: Services, call: Call, file: File, blob: BlobWriter) -> None:
     """Let a blob be the bytes of a file, and index its documents anew. In a transaction."""
-    files, team = world.store.files, call.team.name
+    files, team = services.store.files, call.team.name
     count, total = files.usage(team)
     check_quota(count - 1, total - file.size, blob.size, call.team.limits)
     status = step(UPLOAD_TRANSITIONS, file.upload_status, UploadStatus.COMPLETE)
     files.set_content(team, file.id, size=blob.size, hash=blob.digest(), blob=blob.name, status=status)
     if blob.name != file.blob:  # else it grew in place
-        world.store.release_blob(file.blob)
-    indexing.begin_all(world, call, file.id)
+        services.store.release_blob(file.blob)
+    indexing.begin_all(services, call, file.id)
 
 
 OPERATIONS = (

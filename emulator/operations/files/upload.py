@@ -22,8 +22,8 @@ from emulator.domain.files import (
 from emulator.domain.keys import Plane
 from emulator.operations.base import Bytes, Call, Operation
 from emulator.operations.files.receive import receive_blob
+from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.state.world import World
 from emulator.store.blob_writers import BlobWriter
 
 EXPIRY = Between("expires_after_seconds_min", "expires_after_seconds_max")
@@ -49,18 +49,18 @@ class InitializeFile(msgspec.Struct, frozen=True):
     expires_after: ExpiresAfter = None
 
 
-async def upload(world: World, call: Call, request: UploadFile) -> File:
+async def upload(services: Services, call: Call, request: UploadFile) -> File:
     """Store a new file. Its bytes are on disk and its row is committed before the answer."""
     limits = call.team.limits
     check_filename(request.filename)
-    check_quota(*world.store.files.usage(call.team.name), 0, limits)
+    check_quota(*services.store.files.usage(call.team.name), 0, limits)
     file = InitializeFile(request.filename, request.content_type, request.expires_after)
-    async with receive_blob(world, call, request.content, *bytes_max(request.filename, limits)) as blob:
-        return insert_file(world, call.team, call.at, file, blob, UploadStatus.COMPLETE, chaos=call.chaos)
+    async with receive_blob(services, call, request.content, *bytes_max(request.filename, limits)) as blob:
+        return insert_file(services, call.team, call.at, file, blob, UploadStatus.COMPLETE, chaos=call.chaos)
 
 
 def insert_file(
-    world: World,
+    services: Services,
     team: Team,
     at: Instant,
     new: InitializeFile,
@@ -70,10 +70,10 @@ def insert_file(
     chaos: ChaosState | None = None,
 ) -> File:
     """Commit the row of a new file, with the job that ends it."""
-    check_quota(*world.store.files.usage(team.name), blob.size, team.limits)
-    with world.store.transaction():
+    check_quota(*services.store.files.usage(team.name), blob.size, team.limits)
+    with services.store.transaction():
         file = File(
-            id=world.ids.new(team, "file"),
+            id=services.ids.new(team, "file"),
             filename=new.name,
             size=blob.size,
             content_type=_content_type(new, chaos),
@@ -84,9 +84,9 @@ def insert_file(
             upload_status=status,
             open_for_chunks=status is UploadStatus.INITIALIZING,
         )
-        file = world.store.files.insert(team.name, file)
+        file = services.store.files.insert(team.name, file)
         if file.expires_at is not None:
-            world.jobs.add(team, "expire_file", file.id, file.expires_at)
+            services.jobs.add(team, "expire_file", file.id, file.expires_at)
     return file
 
 

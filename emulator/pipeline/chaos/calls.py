@@ -16,7 +16,7 @@ from emulator.operations.base import Call, Content, Reader, Stream
 from emulator.pipeline import error_catalog
 from emulator.pipeline.chaos import report
 from emulator.pipeline.chaos.observed import alter_matches
-from emulator.state.world import World
+from emulator.state.services import Services
 
 SMALL_PAGE_ITEMS = 3
 ONE_IN_REJECTED = 7
@@ -34,7 +34,7 @@ LAGGING: dict[str, tuple[str, str]] = {
 _OBJECT_BY_READER = dict(LAGGING.values())
 
 
-def reject_at_random(world: World, call: Call, state: ChaosState) -> None:
+def reject_at_random(services: Services, call: Call, state: ChaosState) -> None:
     """Count a call, and refuse about one in seven with 429, but never two in a row."""
     state.calls += 1
     if not state.has(ChaosFlag.RATE_LIMITS) or call.operation.plane is Plane.PUBLIC:
@@ -42,7 +42,7 @@ def reject_at_random(world: World, call: Call, state: ChaosState) -> None:
     if state.random("reject", ONE_IN_REJECTED) == 0 and state.rejected != state.calls - 1:
         state.rejected = state.calls
         report(call, ChaosFlag.RATE_LIMITS)
-        error = error_catalog.by_name("rate_limited", world, call)
+        error = error_catalog.by_name("rate_limited", services, call)
         error.retry_after = RETRY_AFTER_SECONDS
         raise error
 

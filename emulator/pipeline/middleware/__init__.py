@@ -1,6 +1,6 @@
 """The middlewares of the pipeline, one per module; `pipeline/perform.py` has their order.
 
-A middleware returns an awaitable of the result of the call: that of `call_next(world, call)`, or one of its own.
+A middleware returns an awaitable of the result of the call: that of `call_next(services, call)`, or one of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from emulator.operations.base import Call
-from emulator.state.world import World
+from emulator.state.services import Services
 
-Next = Callable[[World, Call], Awaitable[Any]]
-Middleware = Callable[[World, Call, Next], Awaitable[Any]]
+Next = Callable[[Services, Call], Awaitable[Any]]
+Middleware = Callable[[Services, Call, Next], Awaitable[Any]]

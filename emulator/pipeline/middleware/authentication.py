@@ -10,15 +10,15 @@ from emulator.domain import keys
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.middleware.inference_keys import accept_for_now, may_satisfy_contract
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-def authenticate(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def authenticate(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Set the principal of a call. Raises ApiError for a missing or wrong key."""
     try:
-        call.principal = keys.authenticate(call.credentials, call.operation.plane, world.auth_mode, world.keys)
+        call.principal = keys.authenticate(call.credentials, call.operation.plane, services.auth_mode, services.keys)
     except ApiError:
-        if not may_satisfy_contract(world, call):
+        if not may_satisfy_contract(services, call):
             raise
-        accept_for_now(world, call)
-    return call_next(world, call)
+        accept_for_now(services, call)
+    return call_next(services, call)

@@ -10,24 +10,24 @@ from emulator.operations.base import Call
 from emulator.pipeline.chaos.calls import alter_result, hide_new_object, reject_at_random
 from emulator.pipeline.chaos.observed import alter_request
 from emulator.pipeline.middleware import Next
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-def apply_chaos(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def apply_chaos(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Reject a call at random, or alter its result."""
     state = call.chaos
-    return call_next(world, call) if state is None else _apply(world, call, call_next, state)
+    return call_next(services, call) if state is None else _apply(services, call, call_next, state)
 
 
-async def _apply(world: World, call: Call, call_next: Next, state: ChaosState) -> Any:
-    reject_at_random(world, call, state)
-    return alter_result(call, state, await call_next(world, call))
+async def _apply(services: Services, call: Call, call_next: Next, state: ChaosState) -> Any:
+    reject_at_random(services, call, state)
+    return alter_result(call, state, await call_next(services, call))
 
 
-def hide_new_objects(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def hide_new_objects(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Refuse the first read of a new object, or alter the request. This needs the decoded request."""
     state = call.chaos
     if state is not None:
         alter_request(call, state)
         hide_new_object(call, state)
-    return call_next(world, call)
+    return call_next(services, call)

@@ -6,10 +6,10 @@ from typing import Any
 
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-async def decode(world: World, call: Call, call_next: Next) -> Any:
+async def decode(services: Services, call: Call, call_next: Next) -> Any:
     """Set the request of a call, which waits for its body unless that is a stream of the operation's own."""
     call.request = await call.read(call)
-    return await call_next(world, call)
+    return await call_next(services, call)

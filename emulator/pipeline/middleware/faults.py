@@ -14,25 +14,25 @@ from emulator.pipeline.faults.plan import FaultMatch
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of
 from emulator.pipeline.streams import wrap_content, wrap_request, wrap_stream
-from emulator.state.world import World
+from emulator.state.services import Services
 
 CUT = "The connection was cut, as planned."
 
 
-def apply_planned_faults(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def apply_planned_faults(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Match a call with the planned faults of its team, and apply the first effect. Internal calls match none."""
-    matches = [] if call.envelope.is_internal else world.faults.take(call)
-    return _count(world, call, call_next, matches) if matches else call_next(world, call)
+    matches = [] if call.envelope.is_internal else services.faults.take(call)
+    return _count(services, call, call_next, matches) if matches else call_next(services, call)
 
 
-async def _count(world: World, call: Call, call_next: Next, matches: list[FaultMatch]) -> Any:
+async def _count(services: Services, call: Call, call_next: Next, matches: list[FaultMatch]) -> Any:
     """Apply the first effect, if any, and tell every match the outcome."""
     outcome = "ok"
     try:
         for match in matches:
             if match.effect is not None:
-                return await _apply(world, call, call_next, match, match.effect)
-        return await call_next(world, call)
+                return await _apply(services, call, call_next, match, match.effect)
+        return await call_next(services, call)
     except BaseException as error:
         outcome = outcome_of(error)
         raise
@@ -41,18 +41,18 @@ async def _count(world: World, call: Call, call_next: Next, matches: list[FaultM
             match.end(outcome)
 
 
-async def _apply(world: World, call: Call, call_next: Next, match: FaultMatch, effect: Effect) -> Any:
+async def _apply(services: Services, call: Call, call_next: Next, match: FaultMatch, effect: Effect) -> Any:
     """Run a call with an effect: before the operation, on its upload, after it, or on its download."""
     call.faults.append(match.label)
     call.behaviour = effect.behaviour
     if effect.delay_seconds is not None:
         await asyncio.sleep(effect.delay_seconds)
     if effect.cut_upload_after_bytes is None and (effect.drop == "before" or effect.refuses):
-        _end(world, call, effect)
-    _wrap_upload(world, call, effect)
-    result = await call_next(world, call)
+        _end(services, call, effect)
+    _wrap_upload(services, call, effect)
+    result = await call_next(services, call)
     if effect.drop == "after":
-        _end(world, call, effect)
+        _end(services, call, effect)
     if isinstance(result, Content):
         return wrap_content(result, effect, lambda: _cut(call, match))
     if isinstance(result, Stream):
@@ -60,20 +60,20 @@ async def _apply(world: World, call: Call, call_next: Next, match: FaultMatch, e
     return result
 
 
-def _wrap_upload(world: World, call: Call, effect: Effect) -> None:
+def _wrap_upload(services: Services, call: Call, effect: Effect) -> None:
     """Slow down or cut the upload that the decoded request will carry."""
     read = call.read
 
     async def read_wrapped(call: Call) -> Any:
-        return wrap_request(await read(call), effect, lambda: _end(world, call, effect))
+        return wrap_request(await read(call), effect, lambda: _end(services, call, effect))
 
     call.read = read_wrapped
 
 
-def _end(world: World, call: Call, effect: Effect) -> NoReturn:
+def _end(services: Services, call: Call, effect: Effect) -> NoReturn:
     """End a call with the refusal of an effect, or else by resetting the connection."""
     if effect.error is not None:
-        error = error_catalog.by_name(effect.error, world, call)
+        error = error_catalog.by_name(effect.error, services, call)
     elif effect.status is not None:
         error = error_catalog.by_status(effect.status, call)
     else:

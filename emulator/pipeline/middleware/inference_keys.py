@@ -18,7 +18,7 @@ from emulator.domain import keys
 from emulator.domain.keys import AuthMode, Plane
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
-from emulator.state.world import World
+from emulator.state.services import Services
 
 # By operation: the members that the body must have.
 CONTRACTS: dict[str, tuple[frozenset[str], ...]] = {
@@ -34,32 +34,32 @@ CONTRACTS: dict[str, tuple[frozenset[str], ...]] = {
 WARNING = "an inference key for collections is undocumented: the real service was seen to accept it, with this body"
 
 
-def may_satisfy_contract(world: World, call: Call) -> bool:
+def may_satisfy_contract(services: Services, call: Call) -> bool:
     """Whether a key that is refused for its plane may be accepted once the body is known."""
     secret = call.credentials or ""
     return (
         call.operation.name in CONTRACTS
         and call.transport == "rest"
-        and world.auth_mode is AuthMode.SHAPE
+        and services.auth_mode is AuthMode.SHAPE
         and call.team.profile.inference_key_for_collections is not Reaction.REFUSE
         and keys.is_inference_key(secret)
     )
 
 
-def accept_for_now(world: World, call: Call) -> None:
+def accept_for_now(services: Services, call: Call) -> None:
     """Set the principal; `check_contract` follows when the body is known."""
-    call.principal = keys.authenticate(call.credentials, Plane.INFERENCE, world.auth_mode, world.keys)
+    call.principal = keys.authenticate(call.credentials, Plane.INFERENCE, services.auth_mode, services.keys)
     call.has_undocumented_key = True
 
 
-def check_contract(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def check_contract(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Refuse an inference key whose body does not satisfy the stricter contract. Raises ApiError."""
     if call.has_undocumented_key:
         if not _satisfies(call):
             raise keys.incorrect_key(call.credentials or "", call.operation.plane)
         if call.team.profile.inference_key_for_collections is Reaction.WARN:
             call.warn(WARNING)
-    return call_next(world, call)
+    return call_next(services, call)
 
 
 def _satisfies(call: Call) -> bool:

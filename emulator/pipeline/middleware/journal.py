@@ -9,23 +9,23 @@ from emulator.core.errors import ApiError, CallerGone
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.outcomes import outcome_of, refusal_of
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-async def record(world: World, call: Call, call_next: Next) -> Any:
+async def record(services: Services, call: Call, call_next: Next) -> Any:
     """Start the entry of a call and end it with its outcome; complete it if there will be no response.
 
     Raises ApiError in place of any other error, so that an entry and its response agree.
     """
-    entry = call.entry = world.journal.begin(call)
+    entry = call.entry = services.journal.begin(call)
     try:
-        return await call_next(world, call)
+        return await call_next(services, call)
     except ApiError as error:
         entry.refused(error)
         raise
     except (CallerGone, asyncio.CancelledError) as error:
         entry.end(outcome_of(error))
-        world.journal.replied(call, None, None)
+        services.journal.replied(call, None, None)
         raise
     except Exception as error:
         refusal = refusal_of(call, error)

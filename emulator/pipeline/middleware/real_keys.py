@@ -8,7 +8,7 @@ from typing import Any
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.redact import looks_real
-from emulator.state.world import World
+from emulator.state.services import Services
 
 REAL_KEY_HINT = (
     "A client sent a key that looks real. The emulator takes any key, so use xai-emulator instead: "
@@ -16,9 +16,9 @@ REAL_KEY_HINT = (
 )
 
 
-def warn_of_real_key(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def warn_of_real_key(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Log a warning for the first key that looks real."""
-    if call.secret is not None and not world.real_key_seen and looks_real(call.secret):
-        world.real_key_seen = True
-        world.log(REAL_KEY_HINT)
-    return call_next(world, call)
+    if call.secret is not None and not services.real_key_seen and looks_real(call.secret):
+        services.real_key_seen = True
+        services.log(REAL_KEY_HINT)
+    return call_next(services, call)

@@ -7,12 +7,12 @@ from typing import Any
 from emulator.domain.files import File
 from emulator.operations.base import Call
 from emulator.pipeline.faults.effects import uploads
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-async def run_operation(world: World, call: Call) -> Any:
+async def run_operation(services: Services, call: Call) -> Any:
     """Run the operation of a call; note the hash of an uploaded file for the journal, which keeps no content."""
-    result = await call.operation.run(world, call, call.request)
+    result = await call.operation.run(services, call, call.request)
     if uploads(call.operation.request):
         call.upload_hash = _hash_of(result)
     return result

@@ -8,10 +8,10 @@ from typing import Any
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.validation import apply_limits
-from emulator.state.world import World
+from emulator.state.services import Services
 
 
-def check_limits(world: World, call: Call, call_next: Next) -> Awaitable[Any]:
+def check_limits(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
     """Refuse a value beyond its limit, and settle the page size."""
     call.request = apply_limits(call, call.request)
-    return call_next(world, call)
+    return call_next(services, call)

@@ -228,7 +228,7 @@ def test_the_bytes_of_a_file_go_with_the_last_batch_that_reads_them() -> None:
         with batches.http:
             id = batches.from_lines(line("a"))
             batches.http.delete(f"/v1/files/{batches.get(id)['input_file_id']}").raise_for_status()
-            blobs = emulator._running().world.store.blobs.directory / "blobs"
+            blobs = emulator._running().services.store.blobs.directory / "blobs"
             assert len(list(blobs.iterdir())) == 1
             emulator.reset()
             assert list(blobs.iterdir()) == []
@@ -270,7 +270,7 @@ def test_the_race_of_the_real_service_can_be_had(batches: Batches, speed: str, b
 
     A team can have it for every batch, or a fault for one call; both are gone with a reset.
     """
-    team = batches.emulator._running().world.teams.get("default")
+    team = batches.emulator._running().services.teams.get("default")
     batches.configure(batches=speed)
     batches.freeze()
     id, other = (batches.filled(*(request(f"r{n}") for n in range(5))) for _ in range(2))
@@ -317,8 +317,8 @@ def test_a_reset_while_requests_are_being_answered(batches: Batches) -> None:
             batches.http.post("/_emulator/reset").raise_for_status()
         return "late"
 
-    world = batches.emulator._running().world
-    world.teams.set_responder(world.teams.get("default"), forget)
+    services = batches.emulator._running().services
+    services.teams.set_responder(services.teams.get("default"), forget)
     batches.filled(request("first"))
     batches.advance(1)
     assert batches.http.get("/v1/batches").json()["batches"] == []

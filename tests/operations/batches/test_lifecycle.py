@@ -12,7 +12,7 @@ from emulator.core.errors import ApiError
 from emulator.domain.batches.batch import NewRequest, RequestKind
 from emulator.operations.batches import lifecycle
 from emulator.operations.batches import requests as batch_requests
-from emulator.state.world import World
+from emulator.state.services import Services
 from tests.operations.client import advance, call_of, end_slices_after, planned, refusal, rows, run, turns
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
@@ -29,91 +29,95 @@ def asked(id: str, **body: Any) -> NewRequest:
     return NewRequest(id, RequestKind.CHAT, {**BODY, **body})
 
 
-async def counted(world: World, id: str) -> int:
+async def counted(services: Services, id: str) -> int:
     """How many requests a batch has."""
-    view = await run(world, "batches.get", lifecycle.BatchId(id))
+    view = await run(services, "batches.get", lifecycle.BatchId(id))
     count: int = view.batch.num_requests
     return count
 
 
-async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(world: World) -> None:
+async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(services: Services) -> None:
     """It is looked at again before anything is written down."""
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
 
     def cancel() -> None:
         with pytest.raises(StopIteration):  # it waits for no client
-            run(world, "batches.cancel", lifecycle.BatchId(id)).send(None)
+            run(services, "batches.cancel", lifecycle.BatchId(id)).send(None)
 
     items = meanwhile([asked("one"), asked("two")], cancel)
     with pytest.raises(ApiError) as refused:
-        await run(world, "batches.add_requests", batch_requests.AddRequests(id, items))
+        await run(services, "batches.add_requests", batch_requests.AddRequests(id, items))
     assert refused.value.rule == "closed_batch"
-    assert await counted(world, id) == 0
+    assert await counted(services, id) == 0
 
 
-async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests(world: World) -> None:
+async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests(services: Services) -> None:
     """Requests need not be valid for a batch that accepts none."""
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
-    await run(world, "batches.cancel", lifecycle.BatchId(id))
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
+    await run(services, "batches.cancel", lifecycle.BatchId(id))
     with pytest.raises(ApiError) as refused:
-        await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one", model="grok-3-mini")]))
+        await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked("one", model="grok-3-mini")]))
     assert refused.value.rule == "closed_batch"
 
 
 @pytest.mark.parametrize(("content", "rule"), [("hi", None), ("ho", "batch_request_id")])
 async def test_what_another_call_adds_meanwhile_is_looked_at_again(
-    world: World, content: str, rule: str | None
+    services: Services, content: str, rule: str | None
 ) -> None:
     """The same request is there once; one of other content refuses all that came with it."""
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
     added: list[bool] = []
 
     async def add_twice() -> None:
-        call = call_of(world, "batches.add_requests")
-        rows = await batch_requests._prepared(world, call, batch_requests.AddRequests(id, [asked("one"), asked("two")]))
-        body = {"messages": [{"role": "user", "content": content}]}
-        new = await batch_requests._new(world, call, id, rows)
-        await run(
-            world, "batches.add_requests", batch_requests.AddRequests(id, [NewRequest("two", RequestKind.CHAT, body)])
+        call = call_of(services, "batches.add_requests")
+        rows = await batch_requests._prepared(
+            services, call, batch_requests.AddRequests(id, [asked("one"), asked("two")])
         )
-        added.append(batch_requests._added(world, call, id, new))
+        body = {"messages": [{"role": "user", "content": content}]}
+        new = await batch_requests._new(services, call, id, rows)
+        await run(
+            services,
+            "batches.add_requests",
+            batch_requests.AddRequests(id, [NewRequest("two", RequestKind.CHAT, body)]),
+        )
+        added.append(batch_requests._added(services, call, id, new))
         assert not added[-1]
-        assert await counted(world, id) == 1  # nothing of what came with it
-        added.append(batch_requests._added(world, call, id, await batch_requests._new(world, call, id, rows)))
+        assert await counted(services, id) == 1  # nothing of what came with it
+        added.append(batch_requests._added(services, call, id, await batch_requests._new(services, call, id, rows)))
 
     if rule is None:
         await add_twice()
         assert added == [False, True]
-        assert await counted(world, id) == 2
+        assert await counted(services, id) == 2
     else:
         with pytest.raises(ApiError) as refused:
             await add_twice()
         assert refused.value.rule == rule
-        assert await counted(world, id) == 1
+        assert await counted(services, id) == 1
 
 
-async def test_adding_nothing_plans_nothing(world: World) -> None:
+async def test_adding_nothing_plans_nothing(services: Services) -> None:
     """Requests that are there already give no work, and several calls give one job."""
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
 
-    await run(world, "batches.add_requests", batch_requests.AddRequests(id, []))
-    assert planned(world, "process_batch") == 0
-    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
-    first = planned(world, "process_batch")
+    await run(services, "batches.add_requests", batch_requests.AddRequests(id, []))
+    assert planned(services, "process_batch") == 0
+    await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
+    first = planned(services, "process_batch")
     assert first >= 1
-    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
-    assert planned(world, "process_batch") == first
+    await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
+    assert planned(services, "process_batch") == first
 
 
 async def test_others_have_their_turn_while_requests_are_prepared(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds many lets others go on after each slice, once when they are read and once when they are compared."""
     once = 20
     end_slices_after(once, monkeypatch)
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
-    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("there")]))
-    call = call_of(world, "batches.add_requests")
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
+    await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked("there")]))
+    call = call_of(services, "batches.add_requests")
     read, compared = list[int](), list[str]()
 
     def items() -> Iterator[NewRequest]:
@@ -121,64 +125,66 @@ async def test_others_have_their_turn_while_requests_are_prepared(
             read.append(number)
             yield asked(f"{number}")
 
-    present, get = world.store.batch_requests, world.store.batch_requests.get
+    present, get = services.store.batch_requests, services.store.batch_requests.get
     present.get = lambda team, batch, id: (compared.append(id), get(team, batch, id))[1]  # type: ignore[method-assign]
     with turns(lambda: (len(read), len(compared))) as had:
-        rows = await batch_requests._prepared(world, call, batch_requests.AddRequests(id, items()))
-        assert await batch_requests._new(world, call, id, rows) == rows
+        rows = await batch_requests._prepared(services, call, batch_requests.AddRequests(id, items()))
+        assert await batch_requests._new(services, call, id, rows) == rows
     all_of_them = len(rows)
     assert had == [(once, 0), (2 * once, 0), (all_of_them, once), (all_of_them, 2 * once)]
 
 
 @pytest.mark.parametrize("asked_by", [None, "team", "fault"])
-async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(world: World, asked_by: str | None) -> None:
+async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(
+    services: Services, asked_by: str | None
+) -> None:
     """By the team or for the call; then a little later, so that it can be seen to be cancelled first."""
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
-    await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
-    world.store.database.write("DELETE FROM jobs", ())
-    call = call_of(world, "batches.cancel")
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
+    await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
+    services.store.database.write("DELETE FROM jobs", ())
+    call = call_of(services, "batches.cancel")
     call.behaviour = "cancel_reverts" if asked_by == "fault" else None
     call.team.cancel_reverts = asked_by == "team"
     for _ in range(2):
-        view = await call.operation.run(world, call, lifecycle.BatchId(id))
+        view = await call.operation.run(services, call, lifecycle.BatchId(id))
         assert (view.batch.closed, view.batch.cancel_reverts) == (True, asked_by is not None)
-    due = [due_at - call.at for (due_at,) in rows(world, "SELECT due_at FROM jobs")]
+    due = [due_at - call.at for (due_at,) in rows(services, "SELECT due_at FROM jobs")]
     assert due == ([lifecycle.CANCEL_RACE_SECONDS * MICROSECONDS] if asked_by else [])
 
 
 @pytest.mark.parametrize(("speed", "jobs"), [("instant", 1), ("realistic", 1), ("manual", 3)])
-async def test_one_job_answers_what_is_added_at_a_time(world: World, speed: str, jobs: int) -> None:
+async def test_one_job_answers_what_is_added_at_a_time(services: Services, speed: str, jobs: int) -> None:
     """However often something is added; only what waits to be released waits by itself."""
-    world.teams.get("default").configure(world.settings, {"batches": speed})
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
+    services.teams.get("default").configure(services.settings, {"batches": speed})
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
     for number in range(3):
-        await run(world, "batches.add_requests", batch_requests.AddRequests(id, [asked(f"{number}")]))
-    assert planned(world, "process_batch") == jobs
+        await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked(f"{number}")]))
+    assert planned(services, "process_batch") == jobs
 
 
-async def test_a_quarter_of_the_requests_is_due_at_a_time(world: World) -> None:
+async def test_a_quarter_of_the_requests_is_due_at_a_time(services: Services) -> None:
     """At the realistic speed, whichever call has added them."""
-    team = world.teams.get("default")
-    team.configure(world.settings, {"batches": "realistic"})
-    id = (await run(world, "batches.create", lifecycle.CreateBatch("b"))).id
+    team = services.teams.get("default")
+    team.configure(services.settings, {"batches": "realistic"})
+    id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
     for first, count in ((0, 3), (3, 6)):
         added = [asked(f"{number}") for number in range(first, first + count)]
-        await run(world, "batches.add_requests", batch_requests.AddRequests(id, added))
-    due = [at - team.clock.now() for (at,) in rows(world, "SELECT due_at FROM batch_requests ORDER BY seq")]
+        await run(services, "batches.add_requests", batch_requests.AddRequests(id, added))
+    due = [at - team.clock.now() for (at,) in rows(services, "SELECT due_at FROM batch_requests ORDER BY seq")]
     assert due == [MICROSECONDS // 4 * (number % 4 + 1) for number in range(9)]
 
 
 @pytest.mark.parametrize("most", [2, None])
-async def test_batches_are_made_as_often_as_the_rate_allows(world: World, most: int | None) -> None:
+async def test_batches_are_made_as_often_as_the_rate_allows(services: Services, most: int | None) -> None:
     """In any second; without a rate, and outside of the strict profile, as often as one likes."""
-    team = world.teams.get("default")
+    team = services.teams.get("default")
     for profile in ("strict", "documented"):
-        team.configure(world.settings, {"profile": profile, "limits": {"batch_creates_per_second": most}})
+        team.configure(services.settings, {"profile": profile, "limits": {"batch_creates_per_second": most}})
         for number in range(5):
-            call = run(world, "batches.create", lifecycle.CreateBatch("b"))
+            call = run(services, "batches.create", lifecycle.CreateBatch("b"))
             if profile == "strict" and most is not None and number >= most:
                 assert await refusal(call) == ("batch_creates_per_second", None)
             else:
                 await call
-        advance(world, 1)
-    await run(world, "batches.create", lifecycle.CreateBatch("b"))
+        advance(services, 1)
+    await run(services, "batches.create", lifecycle.CreateBatch("b"))

@@ -13,9 +13,9 @@ from emulator.domain.batches.batch import Failure, NewRequest, RequestKind, Stat
 from emulator.operations.batches.lifecycle import BatchId, CreateBatch
 from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults
 from emulator.operations.batches.results import ReadMedium, RequestId, absolute
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
+from emulator.state.services import Services
 from emulator.state.settings import Settings
-from emulator.state.world import World
 from emulator.store.batch_requests import NewRow
 from emulator.store.batches import MediaItem
 from tests.operations.client import advance, bytes_of, refusal, run
@@ -25,15 +25,15 @@ FAILED = Failure(Kind.INTERNAL, "no")
 
 
 @pytest.fixture
-async def batch(world: World) -> str:
+async def batch(services: Services) -> str:
     """A batch with six requests: two succeeded, two failed, two wait."""
-    id: str = (await run(world, "batches.create", CreateBatch("b"))).id
-    await run(world, "batches.add_requests", AddRequests(id, [asked(name) for name in "abcdef"]))
-    advance(world, 1)
+    id: str = (await run(services, "batches.create", CreateBatch("b"))).id
+    await run(services, "batches.add_requests", AddRequests(id, [asked(name) for name in "abcdef"]))
+    advance(services, 1)
     for name, outcome in zip("abcd", (ANSWER, FAILED) * 2, strict=True):
-        row = world.store.batch_requests.get("default", id, name)
+        row = services.store.batch_requests.get("default", id, name)
         assert row is not None
-        world.store.batch_requests.finish(row, outcome, world.teams.get("default").clock.now())
+        services.store.batch_requests.finish(row, outcome, services.teams.get("default").clock.now())
     return id
 
 
@@ -56,46 +56,46 @@ ENDED = {name: State.CANCELLED if state is State.PENDING else state for name, st
 )
 @pytest.mark.parametrize("ended", [False, True])
 async def test_requests_are_listed_by_their_states(
-    world: World, batch: str, states: tuple[State, ...], ended: bool
+    services: Services, batch: str, states: tuple[State, ...], ended: bool
 ) -> None:
     """No states are all of them; what waits when its batch ends is cancelled at that moment."""
     if ended:
-        advance(world, 1)
-        await run(world, "batches.cancel", BatchId(batch))
-    at = world.teams.get("default").clock.now()
+        advance(services, 1)
+        await run(services, "batches.cancel", BatchId(batch))
+    at = services.teams.get("default").clock.now()
     expected = ENDED if ended else STATES
     chosen = {name: state for name, state in expected.items() if state in states or not states}
-    page = await run(world, "batches.list_requests", ListRequests(batch, 10, None, frozenset(states)))
+    page = await run(services, "batches.list_requests", ListRequests(batch, 10, None, frozenset(states)))
     assert states_of(page) == chosen
     for view in page.items:
         second = {State.PENDING: None, State.CANCELLED: at}.get(view.state, at - (1_000_000 if ended else 0))
         assert view.finished_at == second
 
 
-async def test_a_token_is_one_of_its_states(world: World, batch: str) -> None:
+async def test_a_token_is_one_of_its_states(services: Services, batch: str) -> None:
     """And one of its list: those of results are others."""
 
     def requests(token: str | None, *states: State) -> Any:
-        return run(world, "batches.list_requests", ListRequests(batch, 1, token, frozenset(states)))
+        return run(services, "batches.list_requests", ListRequests(batch, 1, token, frozenset(states)))
 
     token = (await requests(None, State.FAILED, State.SUCCEEDED)).next_token
     assert list(states_of(await requests(token, State.SUCCEEDED, State.FAILED))) == ["b"]
-    other = (await run(world, "batches.list_results", ListResults(batch, 1))).next_token
+    other = (await run(services, "batches.list_results", ListResults(batch, 1))).next_token
     for call in (
         requests(token),
         requests(token, State.FAILED),
         requests(other),
-        run(world, "batches.list_results", ListResults(batch, 1, token)),
+        run(services, "batches.list_results", ListResults(batch, 1, token)),
     ):
         assert await refusal(call) == ("pagination_token", "pagination_token")
 
 
-async def test_results_are_those_of_what_is_finished(world: World, batch: str) -> None:
+async def test_results_are_those_of_what_is_finished(services: Services, batch: str) -> None:
     """Which is everything once the batch has ended; each alone tells the same as the list."""
     for ended in (False, True):
         if ended:
-            await run(world, "batches.cancel", BatchId(batch))
-        page = await run(world, "batches.list_results", ListResults(batch, 10))
+            await run(services, "batches.cancel", BatchId(batch))
+        page = await run(services, "batches.list_results", ListResults(batch, 10))
         expected = ENDED if ended else {name: state for name, state in STATES.items() if state is not State.PENDING}
         assert states_of(page) == expected
         outcomes = {State.SUCCEEDED: ANSWER, State.FAILED: FAILED, State.CANCELLED: "Batch cancelled"}
@@ -103,53 +103,53 @@ async def test_results_are_those_of_what_is_finished(world: World, batch: str) -
             outcome = view.outcome.message if view.state is State.CANCELLED else view.outcome
             assert outcome == outcomes[view.state]
         for name in STATES:
-            detail = await run(world, "batches.get_request", RequestId(batch, name))
+            detail = await run(services, "batches.get_request", RequestId(batch, name))
             assert (detail.request.id, detail.body) == (name, b'{"messages":[]}')
             [result] = [view for view in page.items if view.request.id == name] or [None]
             assert detail.result == result
 
 
-async def test_what_a_file_has_brought_does_not_count_before_all_of_it_is_there(world: World) -> None:
+async def test_what_a_file_has_brought_does_not_count_before_all_of_it_is_there(services: Services) -> None:
     """Its requests are rows already, but not visible."""
-    id = (await run(world, "batches.create", CreateBatch("b"))).id
-    world.store.batch_requests.insert("default", id, 0, [NewRow("a", RequestKind.CHAT, "", None, 2, b"{}")])
-    assert (await run(world, "batches.list_requests", ListRequests(id, 10))).items == []
-    assert (await run(world, "batches.list_results", ListResults(id, 10))).items == []
-    assert await refusal(run(world, "batches.get_request", RequestId(id, "a"))) == ("not_found", None)
+    id = (await run(services, "batches.create", CreateBatch("b"))).id
+    services.store.batch_requests.insert("default", id, 0, [NewRow("a", RequestKind.CHAT, "", None, 2, b"{}")])
+    assert (await run(services, "batches.list_requests", ListRequests(id, 10))).items == []
+    assert (await run(services, "batches.list_results", ListResults(id, 10))).items == []
+    assert await refusal(run(services, "batches.get_request", RequestId(id, "a"))) == ("not_found", None)
 
 
 @pytest.mark.parametrize("public_url", [None, "https://files.example"])
 async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
     """Where the emulator is said to be, or where the caller reaches it; what a text says stays as it is."""
-    world = build_world(Settings(public_url=public_url, batches="manual"))
+    services = build_services(Settings(public_url=public_url, batches="manual"))
     base = public_url or "http://localhost"
-    id = (await run(world, "batches.create", CreateBatch("b"))).id
-    await run(world, "batches.add_requests", AddRequests(id, [asked("a")]))
-    row = world.store.batch_requests.get("default", id, "a")
+    id = (await run(services, "batches.create", CreateBatch("b"))).id
+    await run(services, "batches.add_requests", AddRequests(id, [asked("a")]))
+    row = services.store.batch_requests.get("default", id, "a")
     assert row is not None
     kept = (
         rb'{"url":"/_media/x/a.png","public_url":"/_files-cdn/y/b.png","text":"\"url\":\"/_media/x\"","a":"/_media/z"}'
     )
-    world.store.batch_requests.finish(row, kept, 0)
-    [view] = (await run(world, "batches.list_results", ListResults(id, 1))).items
+    services.store.batch_requests.finish(row, kept, 0)
+    [view] = (await run(services, "batches.list_results", ListResults(id, 1))).items
     whole = kept.replace(b'"url":"/_', f'"url":"{base}/_'.encode()).replace(
         b'"public_url":"/_', f'"public_url":"{base}/_'.encode()
     )
     assert view.outcome == whole
     assert absolute(FAILED, b"") == FAILED
-    world.store.close()
+    services.store.close()
 
 
-async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(world: World) -> None:
+async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(services: Services) -> None:
     """Whole or in part, to anybody who has its address."""
-    at = world.teams.get("default").clock.now()
+    at = services.teams.get("default").clock.now()
     medium = MediaItem("token", "a.png", "image/png", b"0123456789", at + MICROSECONDS)
-    id = (await run(world, "batches.create", CreateBatch("b"))).id
-    world.store.batches.insert_medium("default", id, medium)
-    shown = await run(world, "batches.media", ReadMedium("token", "a.png"))
+    id = (await run(services, "batches.create", CreateBatch("b"))).id
+    services.store.batches.insert_medium("default", id, medium)
+    shown = await run(services, "batches.media", ReadMedium("token", "a.png"))
     assert (shown.size, shown.content_type) == (10, "image/png")
     for part, expected in {(): b"0123456789", (3,): b"3456789", (3, 5): b"34"}.items():
         assert await bytes_of(shown, *part) == expected
-    assert await refusal(run(world, "batches.media", ReadMedium("token", "b.png"))) == ("not_found", None)
-    advance(world, 1)
-    assert await refusal(run(world, "batches.media", ReadMedium("token", "a.png"))) == ("not_found", None)
+    assert await refusal(run(services, "batches.media", ReadMedium("token", "b.png"))) == ("not_found", None)
+    advance(services, 1)
+    assert await refusal(run(services, "batches.media", ReadMedium("token", "a.png"))) == ("not_found", None)

@@ -19,9 +19,9 @@ from emulator.operations.batches.lifecycle import CreateBatch
 from emulator.operations.files.chunked_upload import Chunk, UploadChunks
 from emulator.operations.files.read import FileId, ReadFile
 from emulator.operations.files.upload import InitializeFile
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
+from emulator.state.services import Services
 from emulator.state.settings import GUARDED, Settings
-from emulator.state.world import World
 from emulator.store import blob_writers
 from emulator.store import blobs as stored
 from emulator.store.blob_writers import BlobWriter
@@ -38,23 +38,23 @@ async def chunks(id: str, *data: bytes) -> AsyncIterator[Chunk]:
         yield Chunk(id, each)
 
 
-async def initialized(world: World, *parts: bytes) -> str:
+async def initialized(services: Services, *parts: bytes) -> str:
     """The id of a file that some calls have brought bytes for."""
-    id: str = (await run(world, "files.initialize", NEW)).id
+    id: str = (await run(services, "files.initialize", NEW)).id
     for part in parts:
-        await append(world, id, part)
+        await append(services, id, part)
     return id
 
 
-async def append(world: World, id: str, *data: bytes) -> File:
+async def append(services: Services, id: str, *data: bytes) -> File:
     """The file after one call more."""
-    file: File = await run(world, "files.upload_chunks", UploadChunks(chunks(id, *data)))
+    file: File = await run(services, "files.upload_chunks", UploadChunks(chunks(id, *data)))
     return file
 
 
-async def content(world: World, id: str) -> bytes:
+async def content(services: Services, id: str) -> bytes:
     """The bytes of a file."""
-    return await bytes_of(await run(world, "files.content", ReadFile(id)))
+    return await bytes_of(await run(services, "files.content", ReadFile(id)))
 
 
 @pytest.fixture
@@ -71,37 +71,37 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-async def test_many_appends_write_at_most_twice_the_content(world: World, written: list[int]) -> None:
+async def test_many_appends_write_at_most_twice_the_content(services: Services, written: list[int]) -> None:
     """Each call writes its chunks and moves them to the end of the file, whatever the file has already."""
-    id = await initialized(world)
+    id = await initialized(services)
     for number in range(400):
-        await append(world, id, b"%4d" % number * 200, b"%4d" % number * 50)
+        await append(services, id, b"%4d" % number * 200, b"%4d" % number * 50)
     assert 400 * 1000 <= sum(written) <= 2 * 400 * 1000
-    assert await content(world, id) == b"".join(b"%4d" % number * 250 for number in range(400))
-    assert blobs(world) == 1
+    assert await content(services, id) == b"".join(b"%4d" % number * 250 for number in range(400))
+    assert blobs(services) == 1
 
 
-async def test_append_after_read_copies_once(world: World, written: list[int]) -> None:
+async def test_append_after_read_copies_once(services: Services, written: list[int]) -> None:
     """A reader may still use the bytes; the copy grows from then on."""
-    id = await initialized(world, b"x" * 1000)
-    early = await run(world, "files.content", ReadFile(id))
+    id = await initialized(services, b"x" * 1000)
+    early = await run(services, "files.content", ReadFile(id))
     written.clear()
     for _ in range(3):
-        await append(world, id, b"y")
+        await append(services, id, b"y")
     assert sum(written) == 1000 + 3 * 2
-    assert await content(world, id) == b"x" * 1000 + b"yyy"
+    assert await content(services, id) == b"x" * 1000 + b"yyy"
     with pytest.raises(FileNotFoundError):  # as for any file that is given other bytes before it is opened
         await bytes_of(early)
 
 
-async def test_forgotten_growing_blob_is_copied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forgotten_growing_blob_is_copied(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hashes of only so many are held."""
     monkeypatch.setattr(blob_writers, "GROWING_MAX", 2)
-    ids = [await initialized(world, b"a") for _ in range(4)]
+    ids = [await initialized(services, b"a") for _ in range(4)]
     for id in ids:
-        await append(world, id, b"b")
-    assert len(world.store.blobs._growing._growing) == 2
-    assert [await content(world, id) for id in ids] == [b"ab"] * 4
+        await append(services, id, b"b")
+    assert len(services.store.blobs._growing._growing) == 2
+    assert [await content(services, id) for id in ids] == [b"ab"] * 4
 
 
 step = st.one_of(
@@ -119,62 +119,62 @@ async def test_content_and_snapshots_are_what_was_acknowledged(
     """In any order of calls, failed calls, readers, snapshots and restarts."""
     directory = tmp_path_factory.mktemp("data")
 
-    def started() -> World:
-        world = build_world(Settings(data_dir=directory))
-        Runner(world)
-        return world
+    def started() -> Services:
+        services = build_services(Settings(data_dir=directory))
+        Runner(services)
+        return services
 
-    world, whole, saved = started(), b"", []
-    id = await initialized(world)
+    services, whole, saved = started(), b"", []
+    id = await initialized(services)
     try:
         for number, (what, data) in enumerate(steps):
             if what == "append":
                 whole += data
-                assert (await append(world, id, data)).size == len(whole)
+                assert (await append(services, id, data)).size == len(whole)
             elif what == "cut off":
-                assert await refusal(append_and_fail(world, id, data)) == ("chunk", "file_id")
+                assert await refusal(append_and_fail(services, id, data)) == ("chunk", "file_id")
             elif what == "read":
-                assert await content(world, id) == whole
+                assert await content(services, id) == whole
             elif what == "save":
-                saved.append((save(world, str(number)), whole))
+                saved.append((save(services, str(number)), whole))
             else:
-                world.store.close()
-                world = started()
-        assert await content(world, id) == whole
+                services.store.close()
+                services = started()
+        assert await content(services, id) == whole
         for path, then in saved:
-            world.teams.restore(world.teams.get("default"), world.store.snapshots.open(path))
-            assert await content(world, id) == then
-        assert blobs(world) == 1
+            services.teams.restore(services.teams.get("default"), services.store.snapshots.open(path))
+            assert await content(services, id) == then
+        assert blobs(services) == 1
     finally:
-        world.store.close()
+        services.store.close()
 
 
-def save(world: World, name: str) -> Path:
+def save(services: Services, name: str) -> Path:
     """Where a new snapshot of the default team is."""
-    snapshots, team = world.store.snapshots, world.teams.get("default")
+    snapshots, team = services.store.snapshots, services.teams.get("default")
     path = snapshots.kept.path(team.name, name)
     snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
     return path
 
 
-async def append_and_fail(world: World, id: str, data: bytes) -> None:
+async def append_and_fail(services: Services, id: str, data: bytes) -> None:
     """A call whose second chunk is of another file."""
 
     async def mixed() -> AsyncIterator[Chunk]:
         yield Chunk(id, data)
         yield Chunk("another", b"")
 
-    await run(world, "files.upload_chunks", UploadChunks(mixed()))
+    await run(services, "files.upload_chunks", UploadChunks(mixed()))
 
 
 @pytest.mark.parametrize("reader", ["content", "snapshot", "delete"])
 async def test_reader_during_append_sees_acknowledged_bytes(
-    world: World, monkeypatch: pytest.MonkeyPatch, reader: str
+    services: Services, monkeypatch: pytest.MonkeyPatch, reader: str
 ) -> None:
     """Between any two pieces that are written to the end of the file; the call then ends as it should."""
     monkeypatch.setattr(stored, "READ_BYTES", 4)
-    id = await initialized(world, b"0123")
-    place = world.store.blobs.directory / "blobs" / rows(world, "SELECT blob FROM files")[0][0]
+    id = await initialized(services, b"0123")
+    place = services.store.blobs.directory / "blobs" / rows(services, "SELECT blob FROM files")[0][0]
     sizes: list[int] = []
     saved: list[Path] = []
 
@@ -184,51 +184,51 @@ async def test_reader_during_append_sees_acknowledged_bytes(
             return None
         sizes.append(place.stat().st_size)
         if reader == "delete":
-            world.store.remove_file("default", id)
+            services.store.remove_file("default", id)
             return None
         if reader == "snapshot":
-            saved.append(save(world, "one"))
+            saved.append(save(services, "one"))
             return None
-        return world.store.blobs.present(place.name, 4).read_bytes()
+        return services.store.blobs.present(place.name, 4).read_bytes()
 
     with turns(read) as had:
-        call = append(world, id, b"456789abcdef")
+        call = append(services, id, b"456789abcdef")
         if reader == "delete":
             assert await refusal(call) == ("not_found", None)
         else:
             assert (await call).size == 16
     assert max(sizes[:3]) > 4, "nothing was appended in place"
     if reader == "delete":
-        assert blobs(world) == 0
+        assert blobs(services) == 0
         return
-    assert blobs(world) == 1
+    assert blobs(services) == 1
     if reader == "content":
         assert had[2] == b"0123"
-    assert await content(world, id) == b"0123456789abcdef"
+    assert await content(services, id) == b"0123456789abcdef"
     if reader == "snapshot":
-        world.teams.restore(world.teams.get("default"), world.store.snapshots.open(saved[0]))
-        assert await content(world, id) == b"0123"
+        services.teams.restore(services.teams.get("default"), services.store.snapshots.open(saved[0]))
+        assert await content(services, id) == b"0123"
 
 
-async def test_batch_reads_the_bytes_that_its_file_had(world: World) -> None:
+async def test_batch_reads_the_bytes_that_its_file_had(services: Services) -> None:
     """A file that grows after the batch was made does not change it."""
     lines = [
         json.dumps({"custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": chat_body(id)}).encode()
         for id in ("a", "b")
     ]
-    id = await initialized(world, lines[0])
-    batch = await run(world, "batches.create", CreateBatch("b", id))
-    await append(world, id, b"\n" + lines[1])
-    runner = Runner(world)
-    await runner.release(world.teams.get("default"))
-    advance(world, 1)
-    assert rows(world, f"SELECT id FROM batch_requests WHERE batch_id = '{batch.batch.id}'") == [("a",)]
+    id = await initialized(services, lines[0])
+    batch = await run(services, "batches.create", CreateBatch("b", id))
+    await append(services, id, b"\n" + lines[1])
+    runner = Runner(services)
+    await runner.release(services.teams.get("default"))
+    advance(services, 1)
+    assert rows(services, f"SELECT id FROM batch_requests WHERE batch_id = '{batch.batch.id}'") == [("a",)]
 
 
 DYING = """
 import asyncio, os, sys
 from pathlib import Path
-from emulator.runtime.app import build_world
+from emulator.runtime.app import build_services
 from emulator.jobs.runner import Runner
 from emulator.operations.files import chunked_upload
 from emulator.state.settings import GUARDED, Settings
@@ -238,12 +238,12 @@ def die(*_):
     os._exit(9)
 
 async def main():
-    world = build_world(Settings(data_dir=Path(sys.argv[1])))
-    Runner(world)
-    id = await initialized(world, b"one ", b"two ")
+    services = build_services(Settings(data_dir=Path(sys.argv[1])))
+    Runner(services)
+    id = await initialized(services, b"one ", b"two ")
     print(id, flush=True)
     chunked_upload.set_content = die
-    await append(world, id, b"never acknowledged")
+    await append(services, id, b"never acknowledged")
 
 asyncio.run(main())
 """
@@ -259,22 +259,22 @@ async def test_process_that_dies_during_append_loses_nothing(tmp_path: Path) -> 
     assert died.returncode == 9, died.stderr
     id = died.stdout.strip()
     assert max(path.stat().st_size for path in (directory / "blobs").iterdir()) > len(b"one two ")
-    world = build_world(Settings(data_dir=directory))
+    services = build_services(Settings(data_dir=directory))
     try:
-        Runner(world)
+        Runner(services)
         [blob] = (directory / "blobs").iterdir()
         assert blob.read_bytes() == b"one two "
-        await append(world, id, b"three")
-        assert await content(world, id) == b"one two three"
-        assert (await run(world, "files.get", FileId(id))).file.size == 13
+        await append(services, id, b"three")
+        assert await content(services, id) == b"one two three"
+        assert (await run(services, "files.get", FileId(id))).file.size == 13
     finally:
-        world.store.close()
+        services.store.close()
 
 
-async def test_lost_bytes_of_a_growing_file_are_not_appended_to(world: World) -> None:
+async def test_lost_bytes_of_a_growing_file_are_not_appended_to(services: Services) -> None:
     """A blob that something else cut short is an error of the disk, as it is when it is read."""
-    id = await initialized(world, b"0123")
-    os.truncate(world.store.blobs.directory / "blobs" / rows(world, "SELECT blob FROM files")[0][0], 2)
+    id = await initialized(services, b"0123")
+    os.truncate(services.store.blobs.directory / "blobs" / rows(services, "SELECT blob FROM files")[0][0], 2)
     with pytest.raises(OSError, match="gone or cut short"):
-        await append(world, id, b"4")
-    assert blobs(world) == 1
+        await append(services, id, b"4")
+    assert blobs(services) == 1

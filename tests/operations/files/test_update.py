@@ -60,13 +60,13 @@ def test_a_new_end_is_the_only_one(
     """It counts from the change, and nothing happens any more when the old one comes."""
     emulator.advance(600)
     rest.put(f"/v1/files/{file['id']}", json={"filename": "b.png", **({"expires_after": asked} if asked else {})})
-    world = emulator._running().world
-    assert len(world.store.database.rows("SELECT 1 FROM jobs WHERE kind = 'expire_file'")) == 1
+    services = emulator._running().services
+    assert len(services.store.database.rows("SELECT 1 FROM jobs WHERE kind = 'expire_file'")) == 1
     emulator.advance(left - 60)
     assert rest.get(f"/v1/files/{file['id']}").status_code == 200
     emulator.advance(120)
     assert rest.get(f"/v1/files/{file['id']}").status_code == 404
-    assert world.store.files.get_including_expired("default", file["id"]) is None  # not only hidden
+    assert services.store.files.get_including_expired("default", file["id"]) is None  # not only hidden
 
 
 @pytest.mark.parametrize("body", [{"json": {"filename": "b.pdf", "expires_after": 0}}, {"new": "content"}])
@@ -84,7 +84,7 @@ def test_a_file_may_end_with_the_change(
 def test_a_file_may_get_its_first_end(emulator: Emulator, rest: httpx.Client) -> None:
     """And one that has none and gets none has no job."""
     id = rest.post("/v1/files", files={"file": ("a.txt", b"x")}).json()["id"]
-    jobs = emulator._running().world.store.database
+    jobs = emulator._running().services.store.database
     rest.put(f"/v1/files/{id}", json={"filename": "b.txt"})
     assert jobs.rows("SELECT 1 FROM jobs WHERE kind = 'expire_file'") == []
     rest.put(f"/v1/files/{id}", json={"expires_after": HOUR})
@@ -109,7 +109,7 @@ def test_documents_are_indexed_anew_where_that_may_change_what_is_found(
     """With another name or type, and not with another end."""
 
     def revision() -> Any:
-        [row] = emulator._running().world.store.database.rows("SELECT revision FROM documents")
+        [row] = emulator._running().services.store.database.rows("SELECT revision FROM documents")
         return row
 
     before = revision()
@@ -126,7 +126,7 @@ def test_new_bytes_take_the_place_of_the_old(
     kept, changed = (
         rest.post("/v1/files", files={"file": (name, b"x" * 5)}).json()["id"] for name in ("kept.txt", "changed.txt")
     )
-    blobs = emulator._running().world.store.blobs._blobs
+    blobs = emulator._running().services.store.blobs._blobs
     before = len(list(blobs.iterdir()))
     control.put("/limits", json={"files_per_team_max": count, "total_bytes_per_team_max": 15})
     reply = rest.put(f"/v1/files/{changed}", files={"file": ("changed.txt", b"y" * size)})

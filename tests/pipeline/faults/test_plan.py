@@ -16,7 +16,7 @@ from emulator.operations.base import Call, Envelope
 from emulator.pipeline.error_catalog import ERRORS, RECORDED, STATUSES, by_name, by_status
 from emulator.pipeline.faults.effects import BadFault, Effect, applicable, downloads, uploads
 from emulator.pipeline.faults.plan import PLANS_MAX, Faults, Rule, Script
-from emulator.state.world import World
+from emulator.state.services import Services
 
 UPLOADS = {
     "files.upload": ("content",),
@@ -221,10 +221,10 @@ def test_ids_are_given_or_made_and_never_twice() -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_name_is_a_refusal(world: World, make_call: Callable[..., Call], name: str) -> None:
+def test_every_name_is_a_refusal(services: Services, make_call: Callable[..., Call], name: str) -> None:
     """Of a kind that both transports know, with a sentence that has no gap left, and no word of the key."""
     for operation in ("files.list", "collections.list"):
-        error = by_name(name, world, make_call(operation))
+        error = by_name(name, services, make_call(operation))
         assert error.kind in WIRE
         assert "{" not in error.message
         assert "key-of-a-test" not in error.message

@@ -114,7 +114,7 @@ def test_all_teams_share_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0, b'{"text": "text", "pages": null}'
 
     with Emulator() as emulator, ThreadPoolExecutor(2 * READERS_MAX + 1) as pool:
-        monkeypatch.setattr(emulator._running().world.readers.processes, "run", run)
+        monkeypatch.setattr(emulator._running().services.readers.processes, "run", run)
         asked = []
         for number in range(2 * READERS_MAX):
             team = EmulatedTeam(emulator, f"team{number}")
@@ -153,7 +153,7 @@ def test_stop_ends_a_reader_and_leaves_its_document_for_the_next_start(tmp_path:
     """The document is not failed because its reader was killed."""
     with Emulator(data_dir=tmp_path, indexing="manual") as emulator, ThreadPoolExecutor(1) as pool:
         team = EmulatedTeam(emulator, "default")
-        processes = emulator._running().world.readers.processes
+        processes = emulator._running().services.readers.processes
         collection = team.call("POST", "/v1/collections", {"collection_name": "c"})["collection_id"]
         document = f"/v1/collections/{collection}/documents/{team.upload('a.pdf', b'%PDF', 'application/pdf')}"
         team.call("POST", document, {})

@@ -18,7 +18,7 @@ from emulator.store import Store
 
 
 @dataclass
-class World:
+class Services:
     """The services of one emulator. `runtime/app` builds them; nothing here is global to the process."""
 
     settings: Settings
