@@ -7,6 +7,7 @@ A step is a table:
 - `query`: further parameters, encoded here; `headers`: further headers.
 - `key`: `own` (default: that of the plane), `other` (that of the other plane), `foreign` (that of another team, on an
   emulator), `wrong`, `none`.
+- `host`: `inference` sends the request to the inference host with its key, whatever the path.
 - one of `json`, `form` (pairs, in order; a file is a table with `name`, `text` or `bytes_count`, and `type`) and
   `body` with `type`.
 - `expect`: `status` (a number or several), `json`, `keys` (exactly these members), `text`, `type`, `headers`.
@@ -28,7 +29,7 @@ from .clients.http import FilePart, Form, Request, Response, Transport
 from .target import FOREIGN_TEAM_SUFFIX, Target, as_team
 
 STEP_KEYS = frozenset(
-    ("request", "query", "headers", "key", "json", "form", "body", "type", "expect", "save", "within_seconds")
+    ("request", "query", "headers", "key", "host", "json", "form", "body", "type", "expect", "save", "within_seconds")
 )
 EXPECTATION_KEYS = frozenset(("status", "json", "keys", "text", "type", "headers"))
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\d+))?\}")
@@ -81,7 +82,7 @@ def build_request(step: Mapping[str, Any], variables: Mapping[str, Any], target:
     control = path.startswith("/_emulator")
     if control and not path.startswith("/_emulator/teams"):  # whose path names the team
         query.append(("team", str(target.team)))
-    management = path.startswith("/v1/collections")
+    management = path.startswith("/v1/collections") and step.get("host") != "inference"
     headers = dict(_substitute(step.get("headers", {}), variables))
     key = target.control_token if control else _key(step.get("key", "own"), management, target)
     if key is not None:
