@@ -227,8 +227,8 @@ def test_snapshots_over_limit_are_refused(directory: Path, control: httpx.Client
     assert second.status_code == (409 if off > 0 else 200)
     if off > 0:
         assert second.json()["error"] == (
-            f"a team's snapshots have at most snapshot_bytes_per_team_max ({size} bytes, and room for {size - 1} of "
-            f"{2 * size - 1}): remove one, or raise the limit"
+            f"a team's snapshots have at most snapshot_bytes_per_team_max ({size} bytes, and {size - 1} of "
+            f"{2 * size - 1} are left): remove one, or raise the limit"
         )
     assert len(control.get("/snapshots").json()["snapshots"]) == (1 if off > 0 else 2)
     assert len(links(directory)) == (1 if off > 0 else 2)
