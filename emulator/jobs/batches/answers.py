@@ -15,7 +15,6 @@ import msgspec
 from emulator.core import ids
 from emulator.core.clock import Instant, seconds
 from emulator.core.errors import ApiError, Kind
-from emulator.core.import_callable import describe_error
 from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import Batch, Failure, Request, ResultKind
 from emulator.domain.batches.chat import Json
@@ -26,6 +25,7 @@ from emulator.domain.chat.requests import ModelRequest, marks_citations
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.jobs.batches.media import add_media
+from emulator.operations.chat.answering import failure_of, internal_failure, invalid_result
 from emulator.operations.chat.retrieval import gather
 from emulator.state.protocols import Responder
 from emulator.state.services import Services
@@ -92,7 +92,7 @@ async def answer(
 
     results = await map_in_threads(lambda pair: result(*pair), list(zip(open, said, strict=True)), threads=1)
     for number, found in zip(open, results, strict=True):
-        answers[number] = _failure(found) if isinstance(found, Exception) else found
+        answers[number] = internal_failure(found) if isinstance(found, Exception) else found
     return answers
 
 
@@ -116,7 +116,7 @@ def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
 
 def _refused(services: Services, team: Team, at: Instant, asked: _Asked | Exception) -> Failure | None:
     if isinstance(asked, Exception):
-        return _failure(asked)
+        return internal_failure(asked)
     if asked.complaint is not None:
         return Failure(Kind.INVALID_ARGUMENT, asked.complaint)
     for id in asked.file_ids:
@@ -125,22 +125,11 @@ def _refused(services: Services, team: Team, at: Instant, asked: _Asked | Except
     return None
 
 
-def _failure(error: Exception) -> Failure:
-    return Failure(Kind.INTERNAL, describe_error(error))
-
-
-def _no_answer(error: object) -> Failure:
-    return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}")
-
-
 def _result(request: ModelRequest, said: Any, *, id: str, created: int, bytes_max: int | None) -> Result | Failure:
     """The whole result of what a responder said, without media that are still to be made."""
-    if isinstance(said, Failure):
-        return said
-    if isinstance(said, ApiError):
-        return Failure(said.kind, said.message)
-    if isinstance(said, Exception):
-        return _failure(said)
+    failure = failure_of(said)
+    if failure is not None:
+        return failure
     try:
         whole = isinstance(said, dict) and not said.keys().isdisjoint(("choices", "data"))
         times = 1 if whole else request.count  # each choice holds it
@@ -149,7 +138,7 @@ def _result(request: ModelRequest, said: Any, *, id: str, created: int, bytes_ma
         _check(oversize(result, bytes_max))
         return _encoded(request, result, cost_of(result), bytes_max)
     except (BadAnswer, TypeError, ValueError, RecursionError) as error:
-        return _no_answer(error)
+        return invalid_result(error)
 
 
 def _check(wrong: str | None) -> None:
@@ -176,4 +165,4 @@ def outcome_of(services: Services, team: Team, result: Result | Failure, at: Ins
         add_media(services, team, result.request, result.members, at)
         return msgspec.json.encode(result.members), result.cost
     except (TypeError, ValueError) as error:
-        return _no_answer(error), 0
+        return invalid_result(error), 0
