@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from emulator.core import clock
-from emulator.core.threads import start_thread
 from emulator.domain.keys import Plane
 from emulator.port import Port
 from emulator.recorder.access import Access, Keys
@@ -24,7 +22,7 @@ from emulator.recorder.rest import RestForwarder
 from emulator.recordings.entries import About
 from emulator.recordings.har import HarWriter
 from emulator.recordings.sanitize import Sanitizer
-from emulator.runtime.app import new_event_loop
+from emulator.runtime.event_loop import LoopThread
 
 API = "https://api.x.ai"
 MANAGEMENT_API = "https://management-api.x.ai"
@@ -146,12 +144,11 @@ class RecorderThread:
 
     def __enter__(self) -> Recorder:
         """Start. Raises what `Recorder` and its `start` raise."""
-        self._loop = new_event_loop()
-        self._thread = start_thread(self._loop.run_forever, "recorder")
+        self._loop = LoopThread("recorder")
         try:
-            recorder: Recorder = self._run(self._start())
+            recorder: Recorder = self._loop.run(self._start())
         except BaseException:
-            self._end()
+            self._loop.close()
             raise
         self._recorder = recorder
         return recorder
@@ -160,9 +157,9 @@ class RecorderThread:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self._run(self._recorder.stop())
+            self._loop.run(self._recorder.stop())
         finally:
-            self._end()
+            self._loop.close()
 
     async def _start(self) -> Recorder:
         recorder = Recorder(self._options, self._log)
@@ -172,15 +169,6 @@ class RecorderThread:
             recorder.journal.close()
             raise
         return recorder
-
-    def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _end(self) -> None:
-        self._run(self._loop.shutdown_asyncgens())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 def _listed(counts: Any) -> str:

@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from emulator.core import ids
 from emulator.core.clock import MICROSECONDS
 from emulator.core.forks import on_fork, replace_by_null
-from emulator.core.threads import start_thread
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode, Key, Plane
 from emulator.http.application import Application
 from emulator.http.routing import Alias, Prefix
@@ -27,6 +26,7 @@ from emulator.port import Port
 from emulator.responders import make_responder
 from emulator.rest.routes import ROUTES
 from emulator.rest.server import Rest
+from emulator.runtime.event_loop import LoopThread
 from emulator.search.embedding.embedders import check_embedder
 from emulator.state.address import ListenAddress
 from emulator.state.identifiers import Identifiers
@@ -190,15 +190,6 @@ def _waiting_descriptor(loop: Any) -> int:
     return int(selector.fileno()) if selector is not None and hasattr(selector, "fileno") else -1
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed: measured 1.6x on small requests."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 NOT_RUNNING = "this emulator does not run: use `with Emulator() as emulator:`"
 RUNS_IN_PARENT = (
     "this emulator runs in the process that started it, of which this one is a fork: call it here at its url, or start "
@@ -230,7 +221,6 @@ class Emulator:
     def __init__(self, **settings: Any) -> None:
         self._settings = from_keywords({"port": 0, **settings})
         self._lifecycle = threading.RLock()  # held while it starts or stops
-        self._thread: threading.Thread | None = None
         self._server: Server | None = None
         self._addresses: _Addresses | None = None
         self._of_parent: tuple[Any, ...] = ()  # in a forked child, what runs in the parent; nothing may finalize it
@@ -250,12 +240,11 @@ class Emulator:
         with self._lifecycle:
             if self._server is not None or self._of_parent:
                 raise RuntimeError(RUNS_IN_PARENT if self._of_parent else "this emulator runs already")
-            self._loop = new_event_loop()
-            self._thread = start_thread(self._loop.run_forever, "loop")
+            self._loop = LoopThread("loop")
             try:
                 self._server = self._run(self._start())
             except BaseException:
-                self._end_loop()
+                self._loop.close()
                 raise
             self._addresses = _addresses(self._server)
 
@@ -268,13 +257,13 @@ class Emulator:
                 try:
                     self._run(server.stop())
                 finally:
-                    self._end_loop()
+                    self._loop.close()
 
     def leave_to_parent(self) -> None:
         """Know in a forked child that the emulator runs in the parent."""
         self._lifecycle = threading.RLock()  # another thread, which is not here, may have held it
         if self._server is not None:
-            self._of_parent, self._server = (self._server, self._loop, self._thread), None
+            self._of_parent, self._server = (self._server, self._loop), None
 
     async def _start(self) -> Server:
         server = Server(self._settings, log=lambda line: print(line, file=sys.stderr))
@@ -282,14 +271,7 @@ class Emulator:
         return server
 
     def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _end_loop(self) -> None:
-        self._run(self._loop.shutdown_asyncgens())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        assert self._thread is not None
-        self._thread.join()
-        self._loop.close()
+        return self._loop.run(work)
 
     def _running(self) -> Server:
         if self._server is None:

@@ -14,7 +14,8 @@ from contextlib import suppress
 from emulator.core import memory
 from emulator.core.clock import rfc3339, wall
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
-from emulator.runtime.app import Server, new_event_loop
+from emulator.runtime.app import Server
+from emulator.runtime.event_loop import new_event_loop
 from emulator.runtime.start_errors import START_ERRORS, explain_start_error
 from emulator.runtime.terminal import printable_json, printable_lines
 from emulator.state.settings import Settings

@@ -260,7 +260,7 @@ def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
             services.jobs.changed("default")
 
         with locking(tmp_path):
-            emulator._loop.call_soon_threadsafe(pass_an_hour)
+            emulator._loop.loop.call_soon_threadsafe(pass_an_hour)
             until(lambda: said)
         assert said == [f"The files of team default have to wait: {LOCKED}"]
         until(lambda: list((tmp_path / "blobs").iterdir()) == [])
