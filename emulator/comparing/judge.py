@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from emulator.comparing.binding import ID, Binding
 from emulator.comparing.differences import Difference, masked
 from emulator.comparing.rules import (
@@ -17,6 +15,7 @@ from emulator.comparing.rules import (
     FORM,
     KIND,
     LISTS_OF_THE_TEAM,
+    MAP,
     PAGE_TOKENS,
     PROGRESS,
     SKIP,
@@ -33,13 +32,6 @@ _OWN_IDS = frozenset(
     {"id", "file_id", "fileId", "batch_id", "batchId", "collection_id", "collectionId", "chunk_id", "document_id"}
 )
 _URL = re.compile(r"https?://\S+")
-
-
-class Verdict(msgspec.Struct):
-    """What a comparison found; `in_progress` where the service had not finished what is finished here."""
-
-    differences: list[Difference] = []
-    in_progress: bool = False
 
 
 class Judge:
@@ -83,7 +75,7 @@ class Judge:
             if not (self.in_progress and (there is None or here is None)):
                 yield Difference("kind", path, there, here)
         elif isinstance(there, dict):
-            yield from self._object(there, here, path)
+            yield from self._object(there, here, path, ordered=treat != MAP and not self._over_grpc)
         elif isinstance(there, list):
             yield from self._list(there, here, path)
         elif treat == KIND:
@@ -106,7 +98,7 @@ class Judge:
         elif isinstance(there, str) and isinstance(here, str) and ID.fullmatch(there) and ID.fullmatch(here):
             self._binding.bind(there, here)
 
-    def _object(self, there: dict[str, Any], here: dict[str, Any], path: str) -> Iterator[Difference]:
+    def _object(self, there: dict[str, Any], here: dict[str, Any], path: str, *, ordered: bool) -> Iterator[Difference]:
         for name in there:
             if name not in here and not self._excuses(name, path):
                 yield Difference("extra there", f"{path}.{name}", there[name], None)
@@ -114,7 +106,7 @@ class Judge:
             if name not in there and not self._excuses(name, path):
                 yield Difference("missing there", f"{path}.{name}", None, here[name])
         common = [name for name in there if name in here]
-        if not self._over_grpc and common != [name for name in here if name in there]:
+        if ordered and common != [name for name in here if name in there]:
             yield Difference("order", path, list(there), list(here))
         for name in common:
             yield from self._value(there[name], here[name], f"{path}.{name}")

@@ -6,13 +6,14 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-FORM, KIND, SKIP = "form", "kind", "skip"
+FORM, KIND, MAP, SKIP = "form", "kind", "map", "skip"
 
 
 class Rule(msgspec.Struct, frozen=True):
     """A tolerance. `path` is the end of a path without its `$.`; `if_left_out` binds it to recordings without contents.
 
-    `form`: of the same form. `kind`: a text for a text, a number for a number. `skip`: anything.
+    `form`: of the same form. `kind`: a text for a text, a number for a number. `map`: its keys in any order.
+    `skip`: anything.
     """
 
     operation: str
@@ -25,6 +26,7 @@ class Rule(msgspec.Struct, frozen=True):
 RULES: tuple[Rule, ...] = (
     Rule("*", "redacted_api_key", FORM, "it shows the end of the key"),
     Rule("*", "redactedApiKey", FORM, "it shows the end of the key"),
+    Rule("*", "fields", MAP, "a map of protobuf has no order, and each process writes it in another one"),
     Rule("auth.*", "name", KIND, "the owner of the key chose it"),
     Rule("auth.*", "acls", SKIP, "the permissions of the key"),
     Rule("auth.*", "zdr_status", KIND, "a setting of the team"),
@@ -107,7 +109,7 @@ TIME_NAMES = ("_at", "At", "_time", "Time", "created", "expires", "timestamp")
 
 
 def treatment(operation: str, place: str, *, left_out: bool) -> str | None:
-    """How a path of an operation is compared: FORM, KIND or SKIP, or None for exactly."""
+    """How a path of an operation is compared: FORM, KIND, MAP or SKIP, or None for exactly."""
     path = place.removeprefix("$.")
     for rule in RULES:
         if rule.if_left_out and not left_out:

@@ -12,7 +12,9 @@ import pytest
 from msgspec import UNSET
 
 from emulator import Emulator
+from emulator.comparing.binding import Binding
 from emulator.comparing.differences import Difference
+from emulator.comparing.judge import Judge
 from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
 from emulator.recordings.entries import Entry, Grpc, Pair, PostData
 from emulator.recordings.har import Recording
@@ -104,6 +106,16 @@ def test_planted_difference_is_found_and_nothing_else(recording: Recording, comp
     ((outcome, difference),) = differing(compared(recording))
     assert (outcome.number, outcome.outcome) == (entry.number, DIFFERS)
     assert (difference.what, difference.place) == (what, path)
+
+
+@pytest.mark.parametrize("wrap", [lambda map: {"fields": map}, lambda map: {"documents": [{"fields": map}]}])
+def test_map_in_another_order_is_alike_and_an_object_is_not(wrap: Callable[[dict[str, str]], Any]) -> None:
+    """Protobuf does not order the entries of a map: xai-sdk writes them in another order in each process."""
+    there, here = {"year": "1843", "author": "Ada"}, {"author": "Ada", "year": "1843"}
+    judge = Judge("documents.list", Binding(), over_grpc=False, left_out=False)
+    assert judge.compare(wrap(there), wrap(here)) == []
+    assert [each.what for each in judge.compare(wrap(there), wrap({**here, "author": "Bob"}))] == ["value"]
+    assert [(each.what, each.path) for each in judge.compare(there, here)] == [("order", "$")]
 
 
 def test_planted_words_of_a_refusal_are_found(recording: Recording, compared: Compared) -> None:
