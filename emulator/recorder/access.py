@@ -9,16 +9,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 import msgspec
 
 from emulator.core import ids
 from emulator.domain.keys import INFERENCE_PREFIX, MANAGEMENT_PREFIX, Plane, bearer
 from emulator.pipeline.origin_check import OriginCheck
+from emulator.rpc.connections import LastSeen
 
-CONNECTIONS_MAX = 4096  # of gRPC, remembered with the key last seen on them
 LABELS = {Plane.INFERENCE: "[inference key]", Plane.MANAGEMENT: "[management key]"}
 _NAMES = {Plane.INFERENCE: "XAI_API_KEY", Plane.MANAGEMENT: "XAI_MANAGEMENT_KEY"}
 
@@ -43,19 +40,12 @@ class Keys:
         }
         self._real, self._own = ({} if own else real), own
         self._planes = {key: plane for plane, key in self.of_run.items()}
-        self._last: OrderedDict[str, str] = OrderedDict()
-        self._lock = threading.Lock()
+        self._last = LastSeen()
 
     @property
     def labels(self) -> dict[str, str]:
         """What stands for each key in a recording."""
         return {key: LABELS[plane] for keys in (self.of_run, self._real) for plane, key in keys.items()}
-
-    def label_of_own(self, key: str) -> str | None:
-        """The label of a key that a client brought, where clients bring their own."""
-        if not self._own:
-            return None
-        return LABELS[Plane.MANAGEMENT if key.startswith(MANAGEMENT_PREFIX) else Plane.INFERENCE]
 
     def put_in(self, authorization: str | None) -> str | None:
         """Return the Authorization to send for the one that came. Raises Refused where this run lacks that key."""
@@ -70,14 +60,10 @@ class Keys:
 
     def on_connection(self, peer: str, authorization: str | None) -> str | None:
         """Return the Authorization of a gRPC call, or that last seen on its connection: xai-sdk uploads without one."""
-        with self._lock:
-            if authorization is None:
-                return self._last.get(peer)
-            self._last[peer] = authorization
-            self._last.move_to_end(peer)
-            if len(self._last) > CONNECTIONS_MAX:
-                self._last.popitem(last=False)
-            return authorization
+        if authorization is None:
+            return self._last.get(peer)
+        self._last.note(peer, authorization)
+        return authorization
 
 
 class Access(msgspec.Struct, frozen=True):

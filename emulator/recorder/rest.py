@@ -12,7 +12,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
-from msgspec import UNSET
 
 from emulator.core import clock
 from emulator.domain.keys import Plane, bearer
@@ -271,11 +270,10 @@ class _Exchange:
         if self._request_body.size or "content-type" in self._headers:
             request.body = self._request_body.post_data()
         if head is not None:
-            body = UNSET if self._response_body is None else self._response_body
             entry.response = Response(head.status, head.reason.decode("latin-1"), headers=_pairs(head.headers))
-            if body is not UNSET:
-                entry.response.body = body.content()
-                entry.response.body_size = body.size
+            if self._response_body is not None:
+                entry.response.body = self._response_body.content()
+                entry.response.body_size = self._response_body.size
             entry.response.redirect_url = header(entry.response.headers, "location") or ""
 
 

@@ -45,7 +45,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -61,6 +60,7 @@ from emulator.pipeline.chaos.responses import encode_message
 from emulator.pipeline.perform import perform
 from emulator.rpc import health, reflection
 from emulator.rpc.call_threads import CallThreads
+from emulator.rpc.connections import LastSeen
 from emulator.rpc.loop_work import LoopWork
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
@@ -91,7 +91,6 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
     ("grpc.http2.max_ping_strikes", 0),
 )
-_CONNECTIONS_MAX = 4096  # remembered with the team last seen on them
 _END: Any = object()
 
 
@@ -107,7 +106,7 @@ class RpcServer:
     ) -> None:
         """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
         self._services, self._loop, self._drop_peer = services, loop, drop_peer
-        self._last_team: OrderedDict[str, str] = OrderedDict()
+        self._last_team = LastSeen()
         self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, services.log)
         self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, services.log)
         self._receiving = Receiving(RECEIVED_BYTES_MAX)
@@ -167,10 +166,7 @@ class RpcServer:
             )
 
         call = self._call(method, codec, read, context)
-        work = LoopWork(self._loop, context)
-        work.start(self._answer(call, method))
-        answer: bytes = self._result(work, call, context)
-        return answer
+        return self._response(call, method, context)
 
     def _unary_unary(
         self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
@@ -178,6 +174,10 @@ class RpcServer:
         raw = self._unary.only_message(raws, context)
         call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
         call.envelope.body = raw
+        return self._response(call, method, context)
+
+    def _response(self, call: Call, method: Method, context: grpc.ServicerContext) -> bytes:
+        """Perform a call on the loop, and wait for its response."""
         work = LoopWork(self._loop, context)
         work.start(self._answer(call, method))
         answer: bytes = self._result(work, call, context)
@@ -288,11 +288,11 @@ class RpcServer:
         The team, not the key: the channels for both planes share a connection, so the last key may be of the other.
         """
         if credentials is not None:
-            self._last_team[peer] = team_of(credentials)
-            self._last_team.move_to_end(peer)
-            if len(self._last_team) > _CONNECTIONS_MAX:
-                self._last_team.popitem(last=False)
-        return f"{INFERENCE_KEY}@{self._last_team.get(peer, DEFAULT_TEAM)}" if method.keyless else None
+            self._last_team.note(peer, team_of(credentials))
+        if not method.keyless:
+            return None
+        last = self._last_team.get(peer)
+        return f"{INFERENCE_KEY}@{DEFAULT_TEAM if last is None else last}"
 
     async def _answer(self, call: Call, method: Method) -> bytes:
         """The response of a call, which is recorded in the journal."""
