@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from emulator.core.clock import Instant
+from emulator.store.columns import Columns
 from emulator.store.database import Database
 
 
@@ -17,6 +18,9 @@ class Deferred(msgspec.Struct, frozen=True):
     expires_at: Instant
 
 
+DEFERRED = Columns(Deferred, "deferred_completions")
+
+
 class DeferredCompletions:
     """The deferred completions of every team."""
 
@@ -25,17 +29,12 @@ class DeferredCompletions:
 
     def insert(self, team: str, deferred: Deferred) -> None:
         """Keep one."""
-        self._db.write(
-            "INSERT INTO deferred_completions VALUES (?, ?, ?, ?, ?)",
-            (team, deferred.id, deferred.answer, deferred.is_ready, deferred.expires_at),
-        )
+        self._db.write(DEFERRED.insert, DEFERRED.row(team, deferred))
 
     def get(self, team: str, id: str) -> Deferred | None:
         """Return one, expired or not."""
-        row = self._db.row(
-            "SELECT id, answer, is_ready, expires_at FROM deferred_completions WHERE team = ? AND id = ?", (team, id)
-        )
-        return None if row is None else Deferred(row[0], row[1], bool(row[2]), row[3])
+        row = self._db.row(f"{DEFERRED.select} WHERE team = ? AND id = ?", (team, id))
+        return None if row is None else DEFERRED.read(row)
 
     def total(self, team: str) -> int:
         """Return how many a team has."""
