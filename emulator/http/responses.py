@@ -138,11 +138,8 @@ class SseResponse(Response):
                 await self._stream(scope, send)
         except CallerGone:
             return
-        except ApiError:  # too late for a refusal
-            transport = transport_of(scope)
-            if transport is None:
-                raise ConnectionResetError(NO_CONNECTION) from None
-            transport.close()
+        except ApiError:
+            _cut(scope)
         else:
             await send({"type": "http.response.body", "body": b""})
 
@@ -203,6 +200,14 @@ class FileResponse(responses.FileResponse):
         await super().__call__(scope, receive, send)
 
 
+def _cut(scope: Scope) -> None:
+    """End a response that has begun with its connection: it is too late for a refusal."""
+    transport = transport_of(scope)
+    if transport is None:
+        raise ConnectionResetError(NO_CONNECTION) from None
+    transport.close()
+
+
 class ContentResponse(Response):
     """Content of the store, whole or, over GET, one byte range of it (RFC 9110 §14).
 
@@ -233,11 +238,8 @@ class ContentResponse(Response):
                 await send(start)
             else:
                 await self._stream(start, send)
-        except ApiError:  # too late for a refusal
-            transport = transport_of(scope)
-            if transport is None:
-                raise ConnectionResetError(NO_CONNECTION) from None
-            transport.close()
+        except ApiError:
+            _cut(scope)
         else:
             await send({"type": "http.response.body", "body": b""})
 
