@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from emulator.cli.client import control_token, target_url, team
+from emulator.cli.files import usable_files
 from emulator.cli.flags import add_settings, settings_from
 from emulator.cli.output import say
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY, Plane
@@ -48,8 +49,8 @@ def add_verbs(verbs: Any) -> None:
 def _compare(options: argparse.Namespace) -> int:
     """Exit code 1 for a difference, also where nothing could be compared; 2 for a file that cannot be read."""
     from emulator.comparing.differences import CLASSES, FAIL_ON
-    from emulator.comparing.ignore import DEFAULT_FILE, BadIgnoreFile, read_ignores
-    from emulator.recordings.har import BadRecording, read
+    from emulator.comparing.ignore import DEFAULT_FILE, read_ignores
+    from emulator.recordings.har import read
 
     kinds = FAIL_ON if options.fail_on is None else tuple(options.fail_on.split(","))
     if unknown := set(kinds) - set(CLASSES.values()):
@@ -59,16 +60,10 @@ def _compare(options: argparse.Namespace) -> int:
         raise BadSetting("--url and --team belong together")
     if len(options.file) > 1 and (options.json or options.junit or options.evidence or options.url):
         raise BadSetting("--json, --junit, --evidence and --url are for one file")
-    try:
+    with usable_files():
         recordings = [read(path) for path in options.file]
         path = options.ignore or DEFAULT_FILE
         ignores = read_ignores(path) if options.ignore or path.exists() else []
-    except (BadRecording, BadIgnoreFile) as error:
-        say(f"xai-emulator: {error}", error=True)
-        return 2
-    except OSError as error:
-        say(f"xai-emulator: {error.filename}: {error.strerror}", error=True)
-        return 2
     from emulator.comparing.report import report_of
     from emulator.core.clock import wall
 
@@ -112,8 +107,12 @@ def _print(options: argparse.Namespace, report: Report, is_one_of_several: bool)
         say(f"{report.comparison.recording.path}:")
     for line in lines_of(report, options.max):
         say(line)
-    for path, content in ((options.json, json_of), (options.evidence, lambda report: evidence_of(report.comparison))):
-        if path is not None:
-            path.write_text(json.dumps(content(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    if options.junit is not None:
-        options.junit.write_bytes(junit_of(report))
+    with usable_files():
+        for path, content in (
+            (options.json, json_of),
+            (options.evidence, lambda report: evidence_of(report.comparison)),
+        ):
+            if path is not None:
+                path.write_text(json.dumps(content(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        if options.junit is not None:
+            options.junit.write_bytes(junit_of(report))

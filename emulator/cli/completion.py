@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from emulator.cli.output import say, say_lines
+from emulator.cli.output import say_lines
+from emulator.state.settings import BadSetting
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -39,7 +40,6 @@ def _help(options: argparse.Namespace) -> int:
     parser = build_parser()
     found = find_parser(parser, options.words)
     if found is None:
-        say(f"xai-emulator: there is no command {' '.join(options.words)!r} (see `xai-emulator help`)", error=True)
-        return 2
+        raise BadSetting(f"there is no command {' '.join(options.words)!r} (see `xai-emulator help`)")
     say_lines(found.format_help().rstrip("\n"))
     return 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from emulator.cli.output import say
-from emulator.state.settings import parse
+from emulator.state.settings import BadSetting, parse
 
 
 def add_verbs(verbs: Any) -> None:
@@ -25,6 +24,5 @@ def _demo(options: argparse.Namespace) -> int:
     if absent:
         names = " and ".join(absent)
         hint = f"pip install {' '.join(absent)}"
-        say(f"xai-emulator: the demo uses both SDKs, but {names} cannot be imported: {hint}", error=True)
-        return 2
+        raise BadSetting(f"the demo uses both SDKs, but {names} cannot be imported: {hint}")
     return demo(port, once=options.once)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.cli.environment import environment, run_command
+from emulator.cli.files import usable_files
 from emulator.cli.output import say
 from emulator.domain.keys import Plane
 from emulator.state.settings import BadSetting
@@ -17,7 +18,7 @@ from emulator.state.settings import BadSetting
 if TYPE_CHECKING:
     from emulator.recorder.server import Recorder, RecorderOptions
 
-DEFAULT_OUT = "recording.har"
+DEFAULT_OUT = Path("recording.har")
 REAL_HOSTS = ("https://api.x.ai", "https://management-api.x.ai")
 KEYS = {Plane.INFERENCE: ("XAI_API_KEY",), Plane.MANAGEMENT: ("XAI_MANAGEMENT_KEY", "XAI_MANAGEMENT_API_KEY")}
 
@@ -94,7 +95,7 @@ def _sanitize(options: argparse.Namespace) -> int:
     from msgspec import UNSET
 
     from emulator.recordings.entries import About
-    from emulator.recordings.har import BadRecording, HarWriter, read
+    from emulator.recordings.har import HarWriter, read
     from emulator.recordings.planes import complete, without_contents
     from emulator.recordings.sanitize import Sanitizer
 
@@ -102,19 +103,10 @@ def _sanitize(options: argparse.Namespace) -> int:
         raise BadSetting("--from records nothing, so it runs no command")
     labels = {key: f"[{plane.value} key]" for plane, key in keys_of(os.environ).items()}
     sanitizer = Sanitizer(labels, options.strike, options.keep)
-    try:
+    with usable_files(options.out):
         source = read(options.source)
         about = source.log.about if isinstance(source.log.about, About) else About(contents=options.contents)
-        writer = HarWriter(Path(options.out), about, overwrite=options.overwrite)
-    except FileExistsError:
-        say(f"xai-emulator: {options.out} exists; replace it with --overwrite", error=True)
-        return 2
-    except BadRecording as error:
-        say(f"xai-emulator: {error}", error=True)
-        return 2
-    except OSError as error:
-        say(f"xai-emulator: {error.filename}: {error.strerror}", error=True)
-        return 2
+        writer = HarWriter(options.out, about, overwrite=options.overwrite)
     skipped = 0
     for entry in source.entries:
         complete(entry)
@@ -136,20 +128,16 @@ def _recording(options: argparse.Namespace, keys: dict[Plane, str]) -> int:
 
     try:
         settings = _options(options, keys)
-        with RecorderThread(settings, lambda line: say(line, error=True)) as recorder:
+        with (
+            usable_files(options.out),
+            RecorderThread(settings, lambda line: say(line, error=True)) as recorder,
+        ):
             code = _run(recorder, settings, options.command)
-    except FileExistsError:
-        say(f"xai-emulator: {options.out} exists; replace it with --overwrite", error=True)
-        return 2
     except BadUpstream as error:
-        say(f"xai-emulator: {error}", error=True)
-        return 2
+        raise BadSetting(str(error)) from None
     except CannotListen as error:
         say(f"xai-emulator: {error}", error=True)
         return 1
-    except OSError as error:
-        say(f"xai-emulator: {error.filename or options.out}: {error.strerror}", error=True)
-        return 2
     for line in recorder.summary():
         say(line, error=True)
     return code or (1 if recorder.journal.lost else 0)
@@ -159,7 +147,7 @@ def _options(options: argparse.Namespace, keys: dict[Plane, str]) -> RecorderOpt
     from emulator.recorder.server import RecorderOptions
 
     return RecorderOptions(
-        out=Path(options.out),
+        out=options.out,
         keys=keys,
         to=options.to,
         management_to=options.management_to,

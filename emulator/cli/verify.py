@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from emulator.cli.output import say
+from emulator.state.settings import BadSetting
 
 NEEDED = ("pytest", "httpx", "jsonschema_rs")
 EXIT_CODES = {0: 0, 4: 2}  # of pytest: all passed, used wrongly; anything else is a server that fails
@@ -42,8 +42,7 @@ def _options() -> dict[str, dict[str, Any]]:
 def _verify(options: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        say(f"xai-emulator: verify needs {', '.join(missing)}, of the extra xai-emulator[contract]", error=True)
-        return 2
+        raise BadSetting(f"verify needs {', '.join(missing)}, of the extra xai-emulator[contract]")
     folder = kit()
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder)]
     for name, option in _options().items():

@@ -85,6 +85,7 @@ def test_emulator_that_runs_is_asked_in_a_team_of_its_own(run: Run, tmp_path: Pa
         (["--url", "http://localhost:1", "live.har"], "--team"),
         (["--ignore", "missing.toml", "live.har"], "No such file"),
         (["--json", "x.json", "live.har", "live.har"], "one file"),
+        (["--json", "missing/x.json", "live.har"], "missing/x.json: No such file"),
     ],
 )
 def test_wrong_use_is_refused(run: Run, tmp_path: Path, words: list[str], message: str) -> None:
