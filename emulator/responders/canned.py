@@ -30,8 +30,9 @@ from msgspec import UNSET, Meta, Struct
 from emulator.core.errors import WIRE, ApiError, Kind
 from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import ResultKind
-from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.answers import marker, quote_of
+from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.evidence import Passage
 from emulator.domain.chat.requests import ModelRequest
 from emulator.responders.echo import echo

@@ -21,8 +21,9 @@ from typing import Any
 from emulator.core.errors import Kind
 from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import Failure, ResultKind
-from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.answers import marker, quote_of
+from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.evidence import Search, SearchTool
 from emulator.domain.chat.images import describe_image
 from emulator.domain.chat.requests import ATTACHMENT_TOOL, COLLECTION_TOOLS, ModelRequest

@@ -16,7 +16,7 @@ from emulator.core.redaction import redact_url
 from emulator.core.threads import map_in_threads
 from emulator.core.upstream import Upstream, UpstreamError
 from emulator.domain.batches.batch import RequestKind, ResultKind
-from emulator.domain.batches.chat import Json
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.requests import ModelRequest
 
 TIMEOUT_SECONDS = 120

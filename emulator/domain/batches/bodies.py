@@ -7,14 +7,14 @@ them). A body is kept as it was sent, with whatever else it holds.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from emulator.domain.batches.batch import RequestKind
+from emulator.domain.chat.bodies import ChatBody, ImageUrl, Int32, ResponsesBody
 
-Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 AspectRatio = Literal[
     "1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1", "auto"
 ]  # fmt: skip
@@ -22,129 +22,11 @@ VideoAspectRatio = Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3"]
 ImageFormat = Literal["url", "b64_json"]
 
 
-class ImageUrl(Struct):
-    """An image: by its address (a data URL included), or by the id of a file."""
-
-    url: str | None = None
-    image_url: str | None = None
-    file_id: str | None = None
-    detail: str | None = None
-
-
 class VideoUrl(Struct):
     """A video: by its address, or by the id of a file."""
 
     url: str | None = None
     file_id: str | None = None
-
-
-class FileRef(Struct):
-    """A file attached to a message."""
-
-    file_id: str | None = None
-    url: str | None = None
-    file_data: str | None = None  # base64
-    filename: str | None = None
-    mime_type: str | None = None
-
-
-class ContentPart(Struct):
-    """One part of a chat message."""
-
-    type: str
-    text: str | None = None
-    image_url: ImageUrl | str | None = None
-    file: FileRef | None = None
-
-
-class FunctionCall(Struct):
-    """A function and its arguments as JSON text."""
-
-    name: str
-    arguments: str
-
-
-class ToolCall(Struct):
-    """A call that a model made."""
-
-    id: str
-    function: FunctionCall
-    type: str | None = None
-
-
-class Message(Struct):
-    """A message of a conversation."""
-
-    role: Literal["system", "user", "assistant", "tool", "function", "developer"]
-    content: str | list[ContentPart] | None = None
-    name: str | None = None
-    tool_calls: list[ToolCall] | None = None
-    tool_call_id: str | None = None
-    reasoning_content: str | None = None
-
-
-class Tool(Struct):
-    """A tool: of the client (`function`), or of the server (every other type): those are accepted and never run."""
-
-    type: str
-    function: dict[str, Any] | None = None
-
-
-class ChatBody(Struct):
-    """The body of /v1/chat/completions. No member is required; a request without messages fails when its turn comes."""
-
-    messages: list[Message] | None = None
-    model: str | None = None
-    frequency_penalty: float | None = None
-    logprobs: bool | None = None
-    max_completion_tokens: Int32 | None = None
-    max_tokens: Int32 | None = None
-    n: Int32 | None = None
-    parallel_tool_calls: bool | None = None
-    presence_penalty: float | None = None
-    reasoning_effort: str | None = None
-    response_format: dict[str, Any] | None = None
-    search_parameters: dict[str, Any] | None = None
-    seed: Int32 | None = None
-    service_tier: str | None = None
-    stop: list[str] | str | None = None
-    temperature: float | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    tools: list[Tool] | None = None
-    top_logprobs: Int32 | None = None
-    top_p: float | None = None
-    user: str | None = None
-
-
-class InputItem(Struct):
-    """One item of a response's input: a message, a call, or the output of one."""
-
-    type: str | None = None
-    role: str | None = None
-    content: str | list[dict[str, Any]] | None = None
-
-
-class ResponsesBody(Struct):
-    """The body of /v1/responses."""
-
-    input: str | list[InputItem]
-    model: str | None = None
-    include: list[str] | None = None
-    instructions: str | None = None
-    max_output_tokens: Int32 | None = None
-    max_turns: Int32 | None = None
-    parallel_tool_calls: bool | None = None
-    previous_response_id: str | None = None
-    reasoning: dict[str, Any] | None = None
-    search_parameters: dict[str, Any] | None = None
-    service_tier: str | None = None
-    store: bool | None = None
-    temperature: float | None = None
-    text: dict[str, Any] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    tools: list[Tool] | None = None
-    top_p: float | None = None
-    user: str | None = None
 
 
 class ImageGenerationBody(Struct):

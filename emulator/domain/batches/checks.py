@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulator.domain.batches.batch import RequestKind, ResultKind
-from emulator.domain.batches.chat import Json, messages_of, parts_of
 from emulator.domain.batches.results import IMAGES_MAX
+from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.conversation import messages_of, parts_of
 from emulator.domain.chat.requests import ModelRequest
 
 # For choices the OpenAPI names no bound; 128 is that of OpenAI's API.

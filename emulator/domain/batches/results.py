@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.domain.batches.batch import ResultKind
-from emulator.domain.batches.chat import Json
 from emulator.domain.chat.answers import BadAnswer, answer_of
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.completions import completion_json
 from emulator.domain.chat.requests import ModelRequest
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from emulator.core import ids
-from emulator.domain.batches.chat import Json, text_of
+from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.evidence import Search, SearchTool
 from emulator.domain.chat.images import image_tokens
 from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from emulator.domain.batches.chat import Json
 from emulator.domain.chat.answers import Answer, Choice, FunctionCall, Usage
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.deltas import CallDelta, Delta, End, ReasoningDelta, TextDelta
 
 

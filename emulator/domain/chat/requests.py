@@ -12,9 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind
-from emulator.domain.batches.chat import Json, chat_of, messages_of, parts_of, prompt_of
+from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.conversation import messages_of, parts_of, prompt_of
 from emulator.domain.chat.evidence import QUERY_CHARS_MAX, Search
 from emulator.domain.chat.models import LanguageModel, find_language
+from emulator.domain.chat.responses_body import chat_of
 
 _DEFAULT_SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION: 6}  # OpenAPI: default of `duration`
 COLLECTION_TOOLS = ("file_search", "collections_search")

@@ -10,8 +10,9 @@ from typing import Any
 
 from emulator.core.errors import ApiError, Kind, invalid
 from emulator.core.limits import Limits
-from emulator.domain.batches.chat import Json, text_of
 from emulator.domain.chat.answers import usage_of
+from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.models import LanguageModel, find_language
 from emulator.domain.chat.requests import Endpoint, ModelRequest
 

@@ -17,10 +17,10 @@ from emulator.core.clock import Instant, seconds
 from emulator.core.errors import ApiError, Kind
 from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import Batch, Failure, Request, ResultKind
-from emulator.domain.batches.chat import Json
 from emulator.domain.batches.checks import complaint, file_ids
 from emulator.domain.batches.results import cost_of, result_of
 from emulator.domain.chat.answers import BadAnswer
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.requests import ModelRequest, marks_citations
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize

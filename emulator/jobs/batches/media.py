@@ -10,9 +10,9 @@ from emulator.core.clock import MICROSECONDS, Instant, later, seconds
 from emulator.core.errors import ApiError
 from emulator.domain.batches.batch import ResultKind
 from emulator.domain.batches.bodies import PublicUrlOptions, StorageOptions
-from emulator.domain.batches.chat import Json
 from emulator.domain.batches.results import is_to_be_made
 from emulator.domain.bounds import check
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.files import (
     File,

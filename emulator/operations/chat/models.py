@@ -25,7 +25,7 @@ from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
 from emulator.state.services import Services
 
-T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 
 class ListModels(msgspec.Struct, frozen=True):
@@ -45,10 +45,7 @@ async def list_models(services: Services, call: Call, request: ListModels) -> tu
 
 async def get_model(services: Services, call: Call, request: ModelName) -> Model:
     """Return one model of any kind."""
-    model: Model | None = find(request.model_id, MODELS)
-    if model is None:
-        raise _unknown(request)
-    return model
+    return _required(find(request.model_id, MODELS), request)
 
 
 async def list_language(services: Services, call: Call, request: ListModels) -> tuple[LanguageModel, ...]:
@@ -91,15 +88,11 @@ async def get_embedding(services: Services, call: Call, request: ModelName) -> E
     return _required(find(request.model_id, EMBEDDING_MODELS), request)
 
 
-def _required(model: T | None, request: ModelName) -> T:
+def _required(model: M | None, request: ModelName) -> M:
     if model is None:
-        raise _unknown(request)
+        sentence = f"Model not found: {request.model_id[:200]}"
+        raise ApiError(Kind.NOT_FOUND, sentence, rule="model_not_found", param="model_id")
     return model
-
-
-def _unknown(request: ModelName) -> ApiError:
-    sentence = f"Model not found: {request.model_id[:200]}"
-    return ApiError(Kind.NOT_FOUND, sentence, rule="model_not_found", param="model_id")
 
 
 _REST = "OpenAPI: GET /v1/{}"

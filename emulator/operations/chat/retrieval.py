@@ -14,7 +14,7 @@ import msgspec
 from emulator.core.clock import Instant
 from emulator.core.errors import ApiError, Kind, invalid
 from emulator.domain import content_types
-from emulator.domain.batches.chat import Json
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.evidence import Passage, Search, SearchTool
 from emulator.domain.chat.images import data_of
 from emulator.domain.chat.requests import ModelRequest

@@ -10,14 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from emulator.core.clock import Instant, date
 from emulator.domain.batches.batch import Failure, NewRequest, RequestKind
-from emulator.domain.batches.bodies import (
-    ChatBody,
-    ImageEditBody,
-    ImageGenerationBody,
-    ResponsesBody,
-    VideoExtensionBody,
-    VideoGenerationBody,
-)
+from emulator.domain.batches.bodies import ImageEditBody, ImageGenerationBody, VideoExtensionBody, VideoGenerationBody
+from emulator.domain.chat.bodies import ChatBody, ResponsesBody
 from emulator.domain.paging import Page
 from emulator.http.requests import Int32
 from emulator.operations.batches.lifecycle import BatchView, CreateBatch, ListBatches

@@ -9,12 +9,11 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from emulator.domain.batches.batch import RequestKind
-from emulator.domain.batches.bodies import ContentPart, ToolCall
 from emulator.domain.chat.answers import Answer
+from emulator.domain.chat.bodies import ChatOptions, MessageBase, ToolCall
 from emulator.domain.chat.completions import completion_json
 from emulator.domain.chat.requests import Endpoint, ModelRequest
 from emulator.domain.chat.rules import require_model
-from emulator.http.requests import Int32
 from emulator.operations.chat.completions import CreateCompletion, DeferredId, Fetched, Started
 from emulator.operations.chat.tokenize import Tokenize, Tokens
 
@@ -48,15 +47,10 @@ class ChatTool(Struct):
     function: FunctionDefinition | None = None
 
 
-class ChatMessage(Struct):
+class ChatMessage(MessageBase, kw_only=True):
     """A message of a conversation."""
 
     role: Role
-    content: str | list[ContentPart] | None = None
-    name: str | None = None
-    tool_calls: list[ToolCall] | None = None
-    tool_call_id: str | None = None
-    reasoning_content: str | None = None
 
 
 class StreamOptions(Struct):
@@ -65,36 +59,18 @@ class StreamOptions(Struct):
     include_usage: bool | None = None
 
 
-class ChatRequest(Struct):
+class ChatRequest(ChatOptions, kw_only=True):
     """The body of `POST /v1/chat/completions`."""
 
     messages: list[ChatMessage]
-    model: str | None = None
     deferred: bool | None = None
-    frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    logprobs: bool | None = None
-    max_completion_tokens: Int32 | None = None
-    max_tokens: Int32 | None = None
-    n: Int32 | None = None
-    parallel_tool_calls: bool | None = None
-    presence_penalty: float | None = None
     prompt_cache_key: str | None = None
-    reasoning_effort: str | None = None
-    response_format: dict[str, Any] | None = None
     safety_identifier: str | None = None
-    search_parameters: dict[str, Any] | None = None
     seed: int | None = None
-    service_tier: str | None = None
-    stop: list[str] | str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    temperature: float | None = None
-    tool_choice: str | dict[str, Any] | None = None
     tools: list[ChatTool] | None = None
-    top_logprobs: Int32 | None = None
-    top_p: float | None = None
-    user: str | None = None
     web_search_options: dict[str, Any] | None = None
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from emulator.core.errors import WIRE, invalid
 from emulator.domain.batches.batch import Failure, NewRequest, RequestKind, ResultKind, State
-from emulator.domain.batches.chat import chat_of
+from emulator.domain.chat.responses_body import chat_of
 from emulator.domain.paging import Page
 from emulator.operations.batches.lifecycle import BatchId, BatchView, CreateBatch, ListBatches
 from emulator.operations.batches.requests import AddRequests, ListRequests, ListResults, RequestView

@@ -35,12 +35,13 @@ from emulator.domain.batches.batch import (
     model_of,
     state_of,
 )
-from emulator.domain.batches.chat import from_responses, prompt_of
 from emulator.domain.batches.checks import complaint, file_ids
 from emulator.domain.batches.jsonl import BadFile, body_of, read_line
 from emulator.domain.batches.results import cost_of, result_of
 from emulator.domain.chat.answers import BadAnswer
+from emulator.domain.chat.conversation import prompt_of
 from emulator.domain.chat.requests import ModelRequest
+from emulator.domain.chat.responses_body import from_responses
 from emulator.domain.json_depth import is_deeper
 
 JSON = st.recursive(

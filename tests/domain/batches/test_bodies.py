@@ -10,13 +10,13 @@ from xai_sdk.proto import image_pb2, video_pb2
 from emulator.domain.batches.batch import RequestKind
 from emulator.domain.batches.bodies import (
     URLS,
-    ChatBody,
     ImageEditBody,
     ImageGenerationBody,
     VideoEditBody,
     VideoGenerationBody,
     check_body,
 )
+from emulator.domain.chat.bodies import ChatBody
 
 
 def said(shape: Any, member: str) -> set[str]:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.domain.batches.batch import RequestKind, ResultKind
-from emulator.domain.batches.chat import from_responses
 from emulator.domain.batches.results import TICKS_MAX, cost_of, result_of
 from emulator.domain.chat.answers import BadAnswer, call_id, tokens
 from emulator.domain.chat.requests import ModelRequest
+from emulator.domain.chat.responses_body import from_responses
 
 # Prices in ticks of 1e-10 US dollar; those of text are of grok-4.3, where grok-4 leads to.
 PROMPT, COMPLETION, PICTURE, SECOND = 12_500, 25_000, 160_000_000, 400_000_000

@@ -10,16 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.domain.batches.batch import RequestKind
-from emulator.domain.batches.bodies import ResponsesBody
-from emulator.domain.batches.chat import (
-    chat_of,
-    from_responses,
-    messages_of,
-    parts_of,
-    prompt_of,
-    server_tools,
-    text_of,
-)
+from emulator.domain.chat.bodies import ResponsesBody
+from emulator.domain.chat.conversation import messages_of, parts_of, prompt_of, text_of
+from emulator.domain.chat.responses_body import chat_of, from_responses
 
 # Those that chat names or nests otherwise; and those that no reference of /v1/responses lists, but SDKs send.
 TRANSLATED = {"input", "instructions", "max_output_tokens", "reasoning", "text", "tools", "tool_choice"}
@@ -165,15 +158,12 @@ def test_only_responses_are_translated() -> None:
     assert chat_of(RequestKind.RESPONSES, body) == from_responses(body)
 
 
-def test_parts_and_tools_are_found_by_their_type() -> None:
-    """Among whatever else is there; the tools of the client, and repetitions, are left out."""
+def test_parts_of_a_type_are_found_among_junk() -> None:
+    """Parts of other types, and what is no message, are left out."""
     file = {"type": "file", "file": {"file_id": "f"}}
     chat = {
         "messages": [None, {}, {"content": "text"}, {"content": [5, file, {"type": "text"}]}, {"content": [file]}],
-        "tools": [5, {"type": "x_search"}, {"type": "function"}, {"type": "web_search"}, {"type": "x_search"}, {}],
     }
     assert parts_of(chat, "file") == [file, file]
     assert len(messages_of(chat)) == 4
     assert messages_of({"messages": {"0": {}}}) == messages_of({}) == []
-    assert server_tools(chat) == ["x_search", "web_search"]
-    assert server_tools({"tools": {"type": "x_search"}}) == server_tools({}) == []

@@ -1,7 +1,7 @@
-"""Chat as batches see it: a `responses` body as a chat body, and what a conversation asks and brings along.
+"""Translate a `responses` body to the chat completions body that asks the same.
 
-A `responses` request comes back as a chat completion and is a GetCompletionsRequest over gRPC, so the chat body is the
-form in which responders, usage and gRPC read both. Bodies are not trusted: what does not fit is left out.
+Responders, usage and gRPC read the chat completions form only: a `responses` request of a batch comes back as a chat
+completion, and is a GetCompletionsRequest over gRPC. Bodies are not trusted: a member of the wrong shape is left out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulator.domain.batches.batch import RequestKind
-
-Json = dict[str, Any]
+from emulator.domain.chat.bodies import Json
 
 _SAME = (
     *("model", "temperature", "top_p", "parallel_tool_calls", "previous_response_id", "max_turns", "include", "user"),
@@ -21,12 +20,12 @@ _TEXTS = ("input_text", "output_text", "text")
 
 
 def chat_of(kind: RequestKind, body: Json) -> Json:
-    """A chat or `responses` body as a chat body."""
+    """Return the chat completions form of a chat or `responses` body."""
     return from_responses(body) if kind is RequestKind.RESPONSES else body
 
 
 def from_responses(body: Json) -> Json:
-    """The chat body that asks the same as a `responses` body."""
+    """Return the chat completions body that asks the same as a `responses` body."""
     chat: Json = {name: body[name] for name in _SAME if body.get(name) is not None}
     chat["messages"] = [*_instructions(body), *_messages(body.get("input"))]
     if body.get("max_output_tokens") is not None:
@@ -104,45 +103,3 @@ def _without_none(members: Json) -> Json:
 
 def _member(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
-
-
-# --- what a conversation says
-
-
-def text_of(message: Any) -> str:
-    """The text of one message."""
-    content = _member(message, "content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else ()
-    return "\n".join(text for part in parts if isinstance(text := _member(part, "text"), str))
-
-
-def messages_of(chat: Json) -> list[Json]:
-    """The messages of a chat body."""
-    messages = chat.get("messages")
-    return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
-
-
-def prompt_of(kind: RequestKind, body: Json) -> str:
-    """What a request asks: the last user message of a conversation (or its last message), the prompt of a medium."""
-    if kind not in (RequestKind.CHAT, RequestKind.RESPONSES):
-        prompt = body.get("prompt")
-        return prompt if isinstance(prompt, str) else ""
-    messages = messages_of(chat_of(kind, body))
-    by_user = [message for message in messages if message.get("role") == "user"]
-    return text_of((by_user or messages or [{}])[-1])
-
-
-def parts_of(chat: Json, type: str) -> list[Json]:
-    """The parts of a type in all messages."""
-    contents = [message.get("content") for message in messages_of(chat)]
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    return [part for part in parts if isinstance(part, dict) and part.get("type") == type]
-
-
-def server_tools(chat: Json) -> list[str]:
-    """The types of the tools that the real service would run itself, in order, each once."""
-    tools = chat.get("tools")
-    types = [_member(tool, "type") for tool in tools] if isinstance(tools, list) else []
-    return list(dict.fromkeys(type for type in types if isinstance(type, str) and type != "function"))
