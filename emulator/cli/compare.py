@@ -28,12 +28,17 @@ def add_verbs(verbs: Any) -> None:
         "compare",
         help="compare recordings of the real service with an emulator",
         usage="xai-emulator compare [OPTION …] FILE …",
-        examples=["compare live.har", "compare --only 'files.*' --json report.json live.har"],
+        examples=[
+            "compare live.har",
+            "compare --only 'files.*' --json report.json live.har",
+            "compare live-2026-11.har --with live-2026-12.har",
+        ],
     )
     option = parser.add_argument
     parser.add_argument("file", nargs="+", type=Path, metavar="FILE", help="a HAR file, of `record` or a browser")
     option("--url", metavar="URL", help="ask this emulator, and not one of its own; needs --team")
     option("--team", type=team, metavar="NAME", help="which team of it, a new one")
+    option("--with", dest="other", type=Path, metavar="OTHER", help="compare with this recording, and ask no emulator")
     option("--only", default="*", metavar="PATTERN", help="report these operations alone, for example files.*")
     option("--ignore", type=Path, metavar="FILE", help="differences to accept; default compare.toml, if it is there")
     option("--fail-on", metavar="KINDS", help="which make exit code 1; default status,shape,format,words,value")
@@ -58,19 +63,24 @@ def _compare(options: argparse.Namespace) -> int:
         raise BadSetting(f"--fail-on: {sorted(unknown)[0]!r} is none of {known}")
     if (options.url is None) != (options.team is None):
         raise BadSetting("--url and --team belong together")
-    if len(options.file) > 1 and (options.json or options.junit or options.evidence or options.url):
-        raise BadSetting("--json, --junit, --evidence and --url are for one file")
+    if len(options.file) > 1 and any((options.json, options.junit, options.evidence, options.url, options.other)):
+        raise BadSetting("--json, --junit, --evidence, --url and --with are for one file")
+    if options.other is not None and (options.url or options.evidence):
+        raise BadSetting("--with asks no emulator, so --url and --evidence do not go with it")
     with usable_files():
         recordings = [read(path) for path in options.file]
+        other = None if options.other is None else read(options.other)
         path = options.ignore or DEFAULT_FILE
         ignores = read_ignores(path) if options.ignore or path.exists() else []
     from emulator.comparing.report import report_of
+    from emulator.comparing.run import compare_with
     from emulator.core.clock import wall
 
     codes = []
     for recording in recordings:
         fresh = [msgspec.structs.replace(each, matches=0) for each in ignores]
-        report = report_of(_compared(options, recording), fresh, kinds, wall())
+        compared = _compared(options, recording) if other is None else compare_with(recording, other, options.only)
+        report = report_of(compared, fresh, kinds, wall())
         _print(options, report, len(recordings) > 1)
         codes.append(report.exit_code)
     return max(codes)

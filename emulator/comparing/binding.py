@@ -42,6 +42,12 @@ class Binding:
             self._others = sorted([*self._others, *spellings], key=lambda pair: -len(pair[0]))
         return None
 
+    def bind_asked(self, there: str, here: str) -> None:
+        """Let what both requests name at the same place stand for each other, unless either is bound already."""
+        if there not in self._here and here not in self._there:
+            self._said.discard(there)
+            self.bind(there, here)
+
     def is_bound(self, there: str) -> bool:
         """Whether something stands for a value of the recording."""
         return there in self._here

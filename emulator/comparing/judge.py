@@ -23,6 +23,7 @@ from emulator.comparing.rules import (
     treatment,
 )
 
+DAY_SECONDS = 86_400.0
 TIME_SECONDS = 5.0  # that clocks and the way to the service may differ
 UNIX_TIMES = range(1_000_000_000, 4_000_000_000)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -38,19 +39,28 @@ class Judge:
     """Compares the bodies of one exchange."""
 
     def __init__(
-        self, operation: str, binding: Binding, *, over_grpc: bool, left_out: bool, lists_others: bool = False
+        self,
+        operation: str,
+        binding: Binding,
+        *,
+        over_grpc: bool,
+        left_out: bool,
+        lists_others: bool = False,
+        shifts: tuple[float, float] | None = None,
     ) -> None:
         """`left_out` tells that the recording lacks contents and free texts, `lists_others` that others have made
-        things which this operation lists: then its pages begin and end elsewhere.
+        things which this operation lists: then its pages begin and end elsewhere. `shifts` are the least and the
+        greatest number of seconds by which another recording is later than this one; either may be further on.
         """
         self._operation, self._binding = operation, binding
         self._over_grpc, self._left_out, self.lists_others = over_grpc, left_out, lists_others
+        self._shifts = shifts
         self.in_progress = False
 
     def compare(self, there: Any, here: Any, path: str = "$") -> list[Difference]:
         """Return the differences of JSON values; ids that are new are bound."""
         if isinstance(there, dict):
-            self.in_progress = self.in_progress or _has_progressed(there, here)
+            self.in_progress = self.in_progress or self._has_progressed(there, here)
         found = list(self._value(there, here, path))
         if self.lists_others:
             found = [each for each in found if each.path.rpartition(".")[2] not in PAGE_TOKENS]
@@ -82,7 +92,7 @@ class Judge:
             return
         elif isinstance(there, str):
             yield from self._text(there, here, path, treat)
-        elif there != here and not _are_near_times(path, there, here):
+        elif there != here and not (_are_unix_times(path, there, here) and self._are_near(there, here)):
             if self.in_progress and _is_progress_path(path):
                 return
             yield difference
@@ -207,16 +217,28 @@ class Judge:
             if why is not None:
                 yield Difference("identity", path, why, here)
         elif form.startswith("time"):
-            if abs(_seconds(there) - _seconds(here)) > TIME_SECONDS:
+            if not self._are_near(_seconds(there), _seconds(here)):
                 yield Difference("value", path, there, here)
         elif form == "date":
-            if abs(_seconds(f"{there}T00:00:00Z") - _seconds(f"{here}T00:00:00Z")) > 86_400:
+            days = _seconds(f"{there}T00:00:00Z"), _seconds(f"{here}T00:00:00Z")
+            if not self._are_near(*days, DAY_SECONDS):
                 yield Difference("value", path, there, here)
         elif form == "url":
             if self._binding.bind(there, here) is not None:
                 yield from self._plain(there, here, path)
         elif form != "hash":
             yield from self._plain(there, here, path)
+
+    def _are_near(self, there: float, here: float, tolerance: float = TIME_SECONDS) -> bool:
+        """Whether two times are the same, or as far apart as the two recordings."""
+        later = here - there
+        if self._shifts is not None and self._shifts[0] - tolerance <= later <= self._shifts[1] + tolerance:
+            return True
+        return abs(later) <= tolerance
+
+    def _has_progressed(self, there: Any, here: Any) -> bool:
+        """Whether one of both was still at work on what is done at the other: an emulator is always done."""
+        return _has_progressed(there, here) or (self._shifts is not None and _has_progressed(here, there))
 
     def _plain(self, there: str, here: str, path: str) -> Iterator[Difference]:
         bound = self._binding.text(there)
@@ -264,11 +286,11 @@ def _seconds(moment: str) -> float:
         return 0.0
 
 
-def _are_near_times(path: str, there: Any, here: Any) -> bool:
+def _are_unix_times(path: str, there: Any, here: Any) -> bool:
     name = path.rpartition(".")[2]
     if not (name.endswith(TIME_NAMES) and isinstance(there, int | float) and isinstance(here, int | float)):
         return False
-    return int(there) in UNIX_TIMES and abs(there - here) <= TIME_SECONDS
+    return int(there) in UNIX_TIMES
 
 
 def _own_ids(item: Any) -> list[str]:

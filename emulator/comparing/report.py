@@ -15,6 +15,8 @@ from emulator.comparing.evidence import evidence_of
 from emulator.comparing.ignore import Ignore, entry_for, is_ignored
 from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
 from emulator.core.clock import Instant
+from emulator.recordings.har import Recording
+from emulator.recordings.order import moment
 
 SCHEMA_VERSION = 1
 SHOWN_MAX = 20
@@ -98,8 +100,6 @@ def _group(outcome: Outcome, difference: Difference) -> Group:
 
 
 def _age_days(comparison: Comparison, now: Instant | None) -> int | None:
-    from emulator.comparing.run import moment
-
     recorded = getattr(comparison.recording.log.about, "recorded", "")
     began = moment(f"{recorded}T00:00:00Z")
     return None if now is None or began is None else (now - began) // _DAY
@@ -156,6 +156,11 @@ def _summary(report: Report) -> Iterator[str]:
     yield f"compared {report.compared} of {len(comparison.outcomes)}: {counts[ALIKE]} alike; {differ}"
     if skipped := _not_compared(comparison):
         yield "not compared: " + ", ".join(f"{count} {why}" for why, count in skipped.items())
+    if comparison.other is not None:
+        there, here = (_dated(each) for each in (comparison.recording, comparison.other))
+        yield f"there is {there}, here is {here}"
+        if comparison.unpaired:
+            yield f"{comparison.unpaired} exchanges of {here} have no counterpart"
     if counts[IN_PROGRESS]:
         yield f"in progress when recorded, so not judged: {counts[IN_PROGRESS]}"
     if report.ignored:
@@ -165,13 +170,20 @@ def _summary(report: Report) -> Iterator[str]:
     if comparison.recording.unreadable:
         yield f"{comparison.recording.unreadable} entries of the file are no exchanges"
     if comparison.headers_there:
-        yield f"headers that the service sends and the emulator never does: {', '.join(comparison.headers_there)}"
-    if verdicts := Counter(row["verdict"] for row in evidence_of(comparison)):
+        never = "the emulator never does" if comparison.other is None else "did not send at the other time"
+        yield f"headers that the service sends and {never}: {', '.join(comparison.headers_there)}"
+    verdicts = Counter(row["verdict"] for row in evidence_of(comparison))
+    if verdicts and comparison.other is None:
         yield "cases: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     if report.age_days is not None and report.age_days > DAYS_FRESH:
         yield f"the recording is {report.age_days} days old: the service may have changed since"
     if not report.compared:
         yield "nothing could be compared, which is a failure"
+
+
+def _dated(recording: Recording) -> str:
+    recorded = getattr(recording.log.about, "recorded", "")
+    return f"{recording.path.name} ({recorded})" if recorded else recording.path.name
 
 
 def _not_compared(comparison: Comparison) -> dict[str, int]:
@@ -195,6 +207,8 @@ def json_of(report: Report) -> dict[str, Any]:
         "file": comparison.recording.path.name,
         "service": getattr(about, "to", []),
         "recorded": getattr(about, "recorded", ""),
+        "with": None if comparison.other is None else comparison.other.path.name,
+        "unpaired": comparison.unpaired,
         "exchanges": len(comparison.outcomes),
         "compared": report.compared,
         "alike": report.counts[ALIKE],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +15,13 @@ from msgspec import UNSET
 from emulator.comparing.binding import ID, Binding
 from emulator.comparing.differences import Difference
 from emulator.comparing.judge import Judge
+from emulator.comparing.recorded import RecordedAnswers
 from emulator.comparing.rules import HEADERS, HEADERS_OF_TRANSPORT, LISTS_OF_THE_TEAM
-from emulator.comparing.send import LacksContent, RestAnswer, Sender, Target
-from emulator.core.clock import Instant, from_datetime
+from emulator.comparing.send import NotComparable, RestAnswer, Sender, Target
+from emulator.core.clock import Instant
 from emulator.recordings.entries import GRPC_TYPE, RECORDER, Entry, Grpc, header
 from emulator.recordings.har import Recording
+from emulator.recordings.order import in_order, moment
 from emulator.recordings.planes import complete
 from emulator.rpc.ask import RpcAnswer
 
@@ -49,6 +50,8 @@ class Comparison(msgspec.Struct):
     recording: Recording
     outcomes: list[Outcome]
     headers_there: list[str] = []
+    other: Recording | None = None  # that it was compared with, in the place of an emulator
+    unpaired: int = 0  # exchanges of that one which the recording has no counterpart of
 
 
 def compare(recording: Recording, target: Target, only: str = "*") -> Comparison:
@@ -64,11 +67,23 @@ def compare(recording: Recording, target: Target, only: str = "*") -> Comparison
         sender.close()
 
 
+def compare_with(recording: Recording, other: Recording, only: str = "*") -> Comparison:
+    """Compare two recordings: "there" is the first, "here" the other."""
+    binding = Binding()
+    answers = RecordedAnswers(recording, other, binding)
+    run = _Run(recording, binding, answers, only)
+    run.left_out = run.left_out or other.contents_left_out
+    run.lists_others |= _lists_of_others(other.entries)
+    found = Comparison(recording, list(run.outcomes()), sorted(run.headers_there - run.headers_here))
+    found.other, found.unpaired = other, answers.unpaired
+    return found
+
+
 class _Run:
-    def __init__(self, recording: Recording, binding: Binding, sender: Sender, only: str) -> None:
+    def __init__(self, recording: Recording, binding: Binding, sender: Sender | RecordedAnswers, only: str) -> None:
         self._recording, self._binding, self._sender, self._only = recording, binding, sender, only
-        self._left_out = recording.contents_left_out
-        self._lists_others = _lists_of_others(recording.entries)
+        self.left_out = recording.contents_left_out
+        self.lists_others = _lists_of_others(recording.entries)
         self.headers_there: set[str] = set()
         self.headers_here: set[str] = set()
 
@@ -100,15 +115,15 @@ class _Run:
         self._binding.asked(asked)
         self._binding.answered(answered, entry.number)
         why = self._reason_not_to(entry, asked)
-        if why is None and maker is not None:
+        if why is None and maker is not None and self._sender.needs_makers:
             why, outcome.waits_for = "needs what another exchange made", maker
         if why is not None:
             outcome.why = why
             return outcome
         try:
             differences, in_progress = self._judged(entry)
-        except LacksContent as lack:
-            outcome.why = f"lacks its content: {lack}"
+        except NotComparable as error:
+            outcome.why = str(error)
             return outcome
         except ConnectionError as error:
             differences, in_progress = [Difference("status", "", _status(entry), str(error))], False
@@ -135,9 +150,9 @@ class _Run:
             return "which the service could not answer (429 or 5xx)"
         if entry.request.method == "OPTIONS":
             return "of browsers (OPTIONS)"
-        if self._left_out and _INPUT_FILE.search(asked):
+        if self.left_out and _INPUT_FILE.search(asked):
             return "lacks its content: a batch from an input file"
-        if self._left_out and entry.operation == "files.content" and _AS_TEXT.search(asked):
+        if self.left_out and entry.operation == "files.content" and _AS_TEXT.search(asked):
             return "lacks its content: the text of a file"
         return None
 
@@ -147,15 +162,16 @@ class _Run:
             entry.operation or "",
             self._binding,
             over_grpc=isinstance(call, Grpc),
-            left_out=self._left_out,
-            lists_others=entry.operation in self._lists_others,
+            left_out=self.left_out,
+            lists_others=entry.operation in self.lists_others,
+            shifts=self._sender.shifts,
         )
         if isinstance(call, Grpc):
             found = list(self._grpc(judge, call, self._sender.grpc(entry, call)))
         else:
             found = list(self._rest(judge, entry, self._sender.rest(entry)))
         if judge.lists_others and entry.operation:
-            self._lists_others.add(entry.operation)
+            self.lists_others.add(entry.operation)
         return found, judge.in_progress
 
     # --- REST
@@ -171,8 +187,8 @@ class _Run:
             return
         text = there.body.text
         if not isinstance(text, str) or there.body.encoding == "base64":
-            if there.body.digest is not UNSET and there.body.size != len(answer.body):
-                yield Difference("value", "length of the content", there.body.size, len(answer.body))
+            if there.body.digest is not UNSET and there.body.size != answer.length:
+                yield Difference("value", "length of the content", there.body.size, answer.length)
             return
         here = answer.body.decode("utf-8", "replace")
         try:
@@ -209,7 +225,7 @@ class _Run:
         for number, (one, other) in enumerate(zip(there, here, strict=False)):
             yield from judge.compare(one, other, "$" if len(there) == 1 else f"$[{number}]")
         for name in call.unknown:
-            if name.startswith("response."):
+            if name.startswith("response.") and name not in answer.unknown:
                 yield Difference("extra there", f"$.<field {name.removeprefix('response.')}>", "a field", None)
 
 
@@ -226,20 +242,6 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
         else:
             known.update(ID.findall(asked + answered))
     return {operation for operation, ids in listed.items() if ids - known}
-
-
-def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """Entries in the order in which their requests began."""
-    return sorted(entries, key=lambda entry: (moment(entry.started) or 0, entry.number if entry.number else 0))
-
-
-def moment(text: str) -> Instant | None:
-    """The instant of a time in RFC 3339; None where that is missing or none."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if found.tzinfo is None else from_datetime(found)
 
 
 def title_of(entry: Entry) -> str:

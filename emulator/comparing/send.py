@@ -35,8 +35,15 @@ _FILE_NAME = re.compile(r"[0-9]{1,12}\.bin")
 _TARGET = re.compile(r"[^\x21-\x7e]")
 
 
-class LacksContent(Exception):
+class NotComparable(Exception):
+    """An exchange that has no answer to compare with; the message says why."""
+
+
+class LacksContent(NotComparable):
     """A request that cannot be sent, since its content was left out; the message says which."""
+
+    def __str__(self) -> str:
+        return f"lacks its content: {self.args[0]}"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -55,10 +62,19 @@ class RestAnswer(msgspec.Struct):
     status: int
     headers: dict[str, str]
     body: bytes
+    size: int | None = None  # of a body that is not here
+
+    @property
+    def length(self) -> int:
+        """How many bytes the body has."""
+        return len(self.body) if self.size is None else self.size
 
 
 class Sender:
     """Connections to one emulator."""
+
+    needs_makers = True  # what a request names has to be there
+    shifts: tuple[float, float] | None = None
 
     def __init__(self, target: Target, binding: Binding, recorded: Path, *, foreign: bool) -> None:
         """`recorded` is the HAR file; `foreign` tells that another program wrote it, which may have removed keys."""

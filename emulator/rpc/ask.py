@@ -21,6 +21,7 @@ class RpcAnswer(msgspec.Struct):
     message: str
     responses: list[dict[str, Any]]
     metadata: dict[str, str]
+    unknown: list[str] = []  # the fields of the responses that are not declared
 
 
 class RpcAsker:

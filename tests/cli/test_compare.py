@@ -85,6 +85,9 @@ def test_emulator_that_runs_is_asked_in_a_team_of_its_own(run: Run, tmp_path: Pa
         (["--url", "http://localhost:1", "live.har"], "--team"),
         (["--ignore", "missing.toml", "live.har"], "No such file"),
         (["--json", "x.json", "live.har", "live.har"], "one file"),
+        (["--with", "missing.har", "live.har"], "No such file"),
+        (["--with", "live.har", "live.har", "live.har"], "one file"),
+        (["--with", "live.har", "--evidence", "e.json", "live.har"], "--evidence"),
         (["--json", "missing/x.json", "live.har"], "missing/x.json: No such file"),
     ],
 )
@@ -93,6 +96,16 @@ def test_wrong_use_is_refused(run: Run, tmp_path: Path, words: list[str], messag
     (tmp_path / "bad.har").write_text("{}")
     code, _, err = run("compare", *words)
     assert (code, message in err) == (2, True), err
+
+
+def test_two_recordings_are_compared_without_an_emulator(run: Run, tmp_path: Path) -> None:
+    first, same = write(tmp_path / "first.har"), write(tmp_path / "same.har")
+    changed = write(tmp_path / "changed.har", CREATED.replace('"name":"evals"', '"name":"evals","tier":"x"'))
+    code, out, _ = run("compare", str(first), "--with", str(same))
+    assert (code, "compared 1 of 1: 1 alike" in out) == (0, True)
+    code, out, _ = run("compare", str(first), "--with", str(changed))
+    assert (code, "$.tier" in out) == (1, True)
+    assert "there is first.har (2026-11-21), here is changed.har (2026-11-21)" in out
 
 
 def test_empty_recording_is_no_success(run: Run, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from emulator.comparing.differences import Difference
 from emulator.comparing.evidence import evidence_of
 from emulator.comparing.ignore import BadIgnoreFile, Ignore, entry_for, is_ignored, read_ignores
 from emulator.comparing.report import json_of, junit_of, lines_of, report_of
-from emulator.comparing.run import ALIKE, DIFFERS, NOT_COMPARED, Comparison, Outcome, moment
+from emulator.comparing.run import ALIKE, DIFFERS, NOT_COMPARED, Comparison, Outcome
 from emulator.recordings.entries import About, Log, Page
 from emulator.recordings.har import Recording
+from emulator.recordings.order import moment
 
 SHAPE = Difference("extra there", "$.data[3].model", "grok", None)
 STATUS = Difference("status", "", "400: {}", "200: {}")
