@@ -56,8 +56,8 @@ class Case:
                 raise ValueError(f"{self.id}: {word!r} is not one of {', '.join(known)}")
         if (self.feature == "faults") > (self.evidence == EMULATOR) or (self.evidence == EMULATOR) > self.control:
             raise ValueError(f"{self.id}: cases about faults are about the emulator, and those need its control plane")
-        if not self.operations or not self.source:
-            raise ValueError(f"{self.id}: a case names its operations and where it is from")
+        if not self.sentence.strip() or not self.operations or not self.source:
+            raise ValueError(f"{self.id}: a case has a sentence, and names its operations and where it is from")
 
 
 def case(id: str, *operations: str, evidence: str, source: str, **more: Any) -> Callable[[Test], Test]:
@@ -79,7 +79,7 @@ def case_of(item: pytest.Item) -> Case | None:
 
 
 def read_cases(folder: Path = CASES) -> list[Case]:
-    """Every case that is data, in the order of the files; a file is named after its feature, and what it is about."""
+    """Every case that is data, in the order of the files. Raises ValueError, as for a draft that has no sentence."""
     return [each for path in sorted(folder.glob("*.toml")) for each in _read(path)]
 
 
@@ -91,4 +91,4 @@ def _read(path: Path) -> Iterator[Case]:
             raise ValueError(f"{path.name}: {entry['id']}: there is no {', '.join(sorted(unknown))}")
         for name in ("operations", "refusing"):
             entry[name] = tuple(entry.get(name, ()))
-        yield Case(**entry, feature=path.stem.partition("-")[0], steps=steps)
+        yield Case(**entry, feature=entry["id"].partition(".")[0], steps=steps)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from emulator.comparing.send import Target
     from emulator.recordings.har import Recording
 
+OF_ONE_FILE = ("json", "junit", "evidence", "cases", "url", "other")
+
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verb."""
@@ -46,6 +48,7 @@ def add_verbs(verbs: Any) -> None:
     option("--json", type=Path, metavar="FILE", help="write the report there as JSON")
     option("--junit", type=Path, metavar="FILE", help="write the report there as JUnit XML")
     option("--evidence", type=Path, metavar="FILE", help="write there which cases of the kit are confirmed")
+    option("--cases", type=Path, metavar="FILE", help="write drafts of contract cases there, as TOML")
     group = parser.add_argument_group("settings of the emulator that answers")
     add_settings(group, without=("port", "host"))
     parser.set_defaults(run=_compare, port=None, host=None)
@@ -63,8 +66,8 @@ def _compare(options: argparse.Namespace) -> int:
         raise BadSetting(f"--fail-on: {sorted(unknown)[0]!r} is none of {known}")
     if (options.url is None) != (options.team is None):
         raise BadSetting("--url and --team belong together")
-    if len(options.file) > 1 and any((options.json, options.junit, options.evidence, options.url, options.other)):
-        raise BadSetting("--json, --junit, --evidence, --url and --with are for one file")
+    if len(options.file) > 1 and any(getattr(options, name) for name in OF_ONE_FILE):
+        raise BadSetting("--json, --junit, --evidence, --cases, --url and --with are for one file")
     if options.other is not None and (options.url or options.evidence):
         raise BadSetting("--with asks no emulator, so --url and --evidence do not go with it")
     with usable_files():
@@ -124,5 +127,17 @@ def _print(options: argparse.Namespace, report: Report, is_one_of_several: bool)
         ):
             if path is not None:
                 path.write_text(json.dumps(content(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        if options.cases is not None:
+            _draft(options.cases, report)
         if options.junit is not None:
             options.junit.write_bytes(junit_of(report))
+
+
+def _draft(path: Path, report: Report) -> None:
+    from emulator.comparing.cases import draft_cases
+
+    drafts = draft_cases(report.comparison)
+    path.write_text(drafts.text, "utf-8")
+    say(f"{path}: drafts of {drafts.count} cases; read_cases refuses them until each has a sentence")
+    for why, count in drafts.left_out.items():
+        say(f"no draft for {count} exchanges: {why}")

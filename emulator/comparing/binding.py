@@ -10,8 +10,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-ID = re.compile(rf"(?:[a-z]+_)*{UUID}")
+from emulator.recordings.chains import ID
+
 _TOKEN = re.compile(r'"(?:pagination_?[tT]oken|next_?[pP]age_?[tT]oken)"\s*:\s*"([^"\\]{8,})"')
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from emulator.comparing.binding import ID, Binding
+from emulator.comparing.binding import Binding
 from emulator.comparing.differences import Difference, masked
 from emulator.comparing.rules import (
     DEPENDS_ON_PROGRESS,
@@ -22,6 +22,7 @@ from emulator.comparing.rules import (
     TIME_NAMES,
     treatment,
 )
+from emulator.recordings.chains import ID
 
 DAY_SECONDS = 86_400.0
 TIME_SECONDS = 5.0  # that clocks and the way to the service may differ

@@ -16,10 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import UNSET
 
-from emulator.comparing.binding import ID, Binding
+from emulator.comparing.binding import Binding
 from emulator.comparing.differences import masked
 from emulator.comparing.send import NotComparable, RestAnswer
 from emulator.core.clock import Instant
+from emulator.recordings.chains import ID
 from emulator.recordings.entries import RECORDER, Entry, Grpc, PostData
 from emulator.recordings.har import Recording
 from emulator.recordings.order import in_order, moment

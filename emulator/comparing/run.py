@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
-from emulator.comparing.binding import ID, Binding
+from emulator.comparing.binding import Binding
 from emulator.comparing.differences import Difference
 from emulator.comparing.judge import Judge
 from emulator.comparing.recorded import RecordedAnswers
 from emulator.comparing.rules import HEADERS, HEADERS_OF_TRANSPORT, LISTS_OF_THE_TEAM
 from emulator.comparing.send import NotComparable, RestAnswer, Sender, Target
 from emulator.core.clock import Instant
+from emulator.recordings.chains import ID, answered_text, asked_text
 from emulator.recordings.entries import GRPC_TYPE, RECORDER, Entry, Grpc, header
 from emulator.recordings.har import Recording
 from emulator.recordings.order import in_order, moment
@@ -110,7 +111,7 @@ class _Run:
             NOT_COMPARED,
             page=entry.page if isinstance(entry.page, str) else None,
         )
-        asked, answered = _texts(entry)
+        asked, answered = asked_text(entry), answered_text(entry)
         maker = self._binding.waits_for(asked)
         self._binding.asked(asked)
         self._binding.answered(answered, entry.number)
@@ -235,7 +236,7 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
     listed: dict[str, set[str]] = {}
     for entry in entries:
         complete(entry)
-        asked, answered = _texts(entry)
+        asked, answered = asked_text(entry), answered_text(entry)
         if entry.operation in LISTS_OF_THE_TEAM:
             listed.setdefault(entry.operation, set()).update(ID.findall(answered))
             known.update(ID.findall(asked))
@@ -250,22 +251,6 @@ def title_of(entry: Entry) -> str:
     if isinstance(entry.grpc, Grpc):
         return path.removeprefix("/")
     return f"{entry.request.method} {ID.sub('*', path)}"
-
-
-def _texts(entry: Entry) -> tuple[str, str]:
-    """All that a request says, and all that the answer says, to look for ids."""
-    request, response = entry.request, entry.response
-    asked, answered = [request.url], [pair.value for pair in response.headers]
-    if not isinstance(request.body, msgspec.UnsetType):
-        asked.append(request.body.text)
-        for param in [] if request.body.params is UNSET else request.body.params:
-            asked += [text for text in (param.value, param.filename) if isinstance(text, str)]
-    if isinstance(response.body.text, str):
-        answered.append(response.body.text)
-    if isinstance(entry.grpc, Grpc):
-        asked.append(json.dumps(entry.grpc.request))
-        answered += [json.dumps(entry.grpc.response), entry.grpc.message]
-    return "\n".join(asked), "\n".join(answered)
 
 
 def _joined(messages: list[Any]) -> list[Any]:

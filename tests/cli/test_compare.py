@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def test_two_recordings_are_compared_without_an_emulator(run: Run, tmp_path: Pat
     code, out, _ = run("compare", str(first), "--with", str(changed))
     assert (code, "$.tier" in out) == (1, True)
     assert "there is first.har (2026-11-21), here is changed.har (2026-11-21)" in out
+
+
+def test_drafts_of_cases_are_written(run: Run, tmp_path: Path) -> None:
+    drafts = tmp_path / "drafts.toml"
+    code, out, _ = run("compare", "--cases", str(drafts), str(write(tmp_path / "live.har")))
+    assert (code, f"{drafts}: drafts of 1 cases" in out) == (0, True)
+    (case,) = tomllib.loads(drafts.read_text())["case"]
+    assert (case["operations"], case["source"]) == (["batches.create"], "recorded 2026-11-21, live.har #1")
 
 
 def test_empty_recording_is_no_success(run: Run, tmp_path: Path) -> None:

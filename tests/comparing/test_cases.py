@@ -1,0 +1,101 @@
+"""Drafts of cases: they hold on the emulator that was recorded, once somebody has given each a sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract_tests import steps
+from contract_tests.case import Case, read_cases
+from contract_tests.clients.http import HttpxTransport, Transport
+from contract_tests.target import Target, find_target
+from emulator import Emulator
+from emulator.comparing.cases import draft_cases
+from emulator.comparing.run import Comparison
+from emulator.recordings.har import Recording
+from tests.comparing.test_compare import change, find
+
+Compared = Callable[..., Comparison]
+
+
+@pytest.fixture
+def drafted(recording: Recording, compared: Compared, tmp_path: Path) -> Path:
+    """A folder with the drafts of the whole recording, each with a sentence."""
+    drafts = draft_cases(compared(recording))
+    (tmp_path / "drafts.toml").write_text(drafts.text.replace('sentence = ""', 'sentence = "Somebody read it"'))
+    return tmp_path
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Emulator() as emulator:
+        keys = {"XAI_API_KEY": emulator.api_key, "XAI_MANAGEMENT_KEY": emulator.management_key}
+        yield find_target(emulator.url, keys)
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = HttpxTransport()
+    yield transport
+    transport.close()
+
+
+def test_draft_is_refused_until_it_has_a_sentence(recording: Recording, compared: Compared, tmp_path: Path) -> None:
+    (tmp_path / "drafts.toml").write_text(draft_cases(compared(recording)).text)
+    with pytest.raises(ValueError, match="a case has a sentence"):
+        read_cases(tmp_path)
+
+
+def test_drafts_hold_on_an_emulator(drafted: Path, target: Target, transport: Transport) -> None:
+    cases = read_cases(drafted)
+    assert {case.feature for case in cases} == {"files", "auth", "collections", "search", "batches"}
+    for case in cases:
+        steps.run(case, target, transport)
+
+
+def by_operation(cases: list[Case], operation: str) -> Case:
+    return next(case for case in cases if case.operations == (operation,) and case.steps[-1]["expect"]["status"] == 200)
+
+
+def test_draft_has_the_calls_that_lead_to_it(drafted: Path) -> None:
+    """A search needs the collection, the file, and that the one is indexed in the other."""
+    search = by_operation(read_cases(drafted), "documents.search")
+    assert [step["request"] for step in search.steps] == [
+        "POST /v1/files",
+        "POST /v1/collections",
+        "POST /v1/collections/{collection}/documents/{file}",
+        "GET /v1/collections/{collection}/documents/{file}",
+        "POST /v1/documents/search",
+    ]
+    assert search.steps[-1]["json"]["source"] == {"collection_ids": ["{collection}"]}
+    assert search.steps[3]["within_seconds"] == 60
+    assert search.steps[0]["save"] == {"file": "id"}
+
+
+def test_draft_expects_kinds_of_what_differs_each_time_and_else_values(drafted: Path) -> None:
+    get = by_operation(read_cases(drafted), "files.get").steps[-1]
+    assert get["request"] == "GET /v1/files/{file}"
+    assert get["expect"]["keys"] == ["bytes", "created_at", "expires_at", "filename", "id", "object", "purpose"]
+    expected: dict[str, Any] = get["expect"]["json"]
+    assert (expected["id"], expected["created_at"], expected["expires_at"]) == ("{file}", "$number", "$null")
+    assert (expected["filename"], expected["object"]) == ("{run}notes-0.txt", "file")
+
+
+def test_exchange_that_differs_comes_first_and_says_how(recording: Recording, compared: Compared) -> None:
+    change(find(recording, "files.get", 404), lambda error: error.update(error="No such file."))
+    text = draft_cases(compared(recording)).text
+    comment = next(line for line in text.splitlines() if line.startswith("# differs"))
+    assert comment.startswith('# differs: words $.error: "No such file." there, ')
+    first = tomllib.loads(text)["case"][0]
+    assert first["step"][-1]["expect"]["json"]["error"] == "No such file."
+
+
+def test_grpc_and_unknown_exchanges_are_counted_and_left_out(recording: Recording, compared: Compared) -> None:
+    find(recording, "auth.me").operation = None
+    left_out = draft_cases(compared(recording)).left_out
+    assert left_out["over gRPC, which a case as data cannot call"] == 3
+    assert left_out["of operations that are not emulated"] == 1
