@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -157,17 +157,20 @@ def test_stop_ends_a_reader_and_leaves_its_document_for_the_next_start(tmp_path:
         collection = team.call("POST", "/v1/collections", {"collection_name": "c"})["collection_id"]
         document = f"/v1/collections/{collection}/documents/{team.upload('a.pdf', b'%PDF', 'application/pdf')}"
         team.call("POST", document, {})
-        gate, real = threading.Event(), processes.run
+        started, real = threading.Event(), processes.run
+        ended: Future[tuple[int, bytes]] = Future()  # the thread of the reader may outlive the event loop
 
         def run(command: object, *arguments: object) -> tuple[int, bytes]:
-            gate.set()
-            return real(SLEEPER, b"", ROOT, PATIENCE_SECONDS)
+            started.set()
+            ended.set_result(real(SLEEPER, b"", ROOT, PATIENCE_SECONDS))
+            return ended.result()
 
         processes.run = run  # type: ignore[method-assign]
         running = pool.submit(emulator.run_jobs)
-        assert gate.wait(PATIENCE_SECONDS)
+        assert started.wait(PATIENCE_SECONDS)
         emulator.stop()
         assert running.exception(PATIENCE_SECONDS) is not None
+        assert ended.result(PATIENCE_SECONDS)[0] == -signal.SIGKILL
     assert processes._running == set()
     with Emulator(data_dir=tmp_path, indexing="manual") as emulator:
         team = EmulatedTeam(emulator, "default")
