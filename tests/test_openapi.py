@@ -26,7 +26,7 @@ from emulator.rest.openapi.document import document
 from emulator.rest.routes import ROUTES
 from emulator.runtime.app import build_services
 from emulator.state.settings import from_keywords
-from tests.contract.unchecked import attacked, key, unchecked
+from tests.contract.unchecked import attacked, fits_as_text, key, unchecked
 from tests.serving import PATIENCE_SECONDS
 
 
@@ -271,6 +271,32 @@ def test_the_stated_choice_of_an_aggregate_is_the_rule(aggregate: Any, fits: boo
 def schema() -> schemathesis.schemas.BaseSchema:
     """The document as Schemathesis reads it."""
     return attacked(described())
+
+
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ({}, True),
+        ({"limit": 5}, True),
+        ({"limit": [5]}, True),
+        ({"limit": {"5": 1}}, True),
+        ({"limit": [""]}, True),
+        ({"limit": {"": ""}}, True),
+        ({"limit": [None]}, True),
+        ({"order": [["asc"]]}, True),
+        ({"limit": [0.5]}, False),
+        ({"limit": 2**31}, False),
+        ({"limit": ["a"]}, False),
+        ({"order": "null"}, False),
+        ({"order": [["asc"], ["no"]]}, False),
+    ],
+    ids=str,
+)
+def test_generated_query_is_judged_by_the_text_that_is_sent(
+    schema: schemathesis.schemas.BaseSchema, query: dict[str, Any], fits: bool
+) -> None:
+    """A value that violates the schema may have the text of one that does not: the server cannot refuse it."""
+    assert fits_as_text(schema["/v1/files"]["get"], query) == fits
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import jsonschema_rs
+import requests
 import schemathesis
 import schemathesis.specs.openapi.checks as checks
 
@@ -92,14 +97,46 @@ def has_float(value: Any) -> bool:
 def is_wrong_where_nobody_looks(case: schemathesis.Case) -> bool:
     """Whether what is wrong is an unknown query parameter, which is ignored, a header, which is ours, or is not sent.
 
-    An empty list or object has no text: in a form it is no part, in a query an empty value, which is none for a number.
+    An empty list or object has no text: in a form it is no part. In a query the list `[5]` has the same text as 5.
     """
-    sent = list((case.query or {}).values())
-    if case.media_type == "multipart/form-data" and isinstance(case.body, dict):
-        sent += case.body.values()
-    known = {each["name"] for each in case.operation.definition.raw["parameters"] if each["in"] == "query"}
     wrong = (
         {place.value for place, part in case.meta.components.items() if part.mode.is_negative} if case.meta else set()
     )
-    empty = any(value in ("", None) or value == [] or value == {} for value in sent)
-    return empty or bool(set(case.query or {}) - known) or wrong <= {"header", "cookie"}
+    if wrong <= {"header", "cookie"}:
+        return True
+    query = case.query or {}
+    known = {each["name"] for each in case.operation.definition.raw["parameters"] if each["in"] == "query"}
+    if set(query) - known or not all(texts_of(query).get(name, [""])[-1] for name in query):
+        return True
+    is_form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    if is_form and any(map(has_no_text, case.body.values())):
+        return True
+    return wrong <= {"query", "header", "cookie"} and fits_as_text(case.operation, query)
+
+
+def texts_of(query: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the texts of each parameter, as they are sent; a parameter that is not sent is missing."""
+    url = requests.Request("GET", "http://localhost", params=query).prepare().url
+    return parse_qs(urlsplit(url or "").query, keep_blank_values=True)
+
+
+def fits_as_text(operation: Any, query: Mapping[str, Any]) -> bool:
+    """Return whether a server that reads the text of a query finds only values that the schemas of `operation` allow.
+
+    A repeated parameter is read the last time, an empty one is not read. Only numbers are read from text.
+    """
+    components = operation.schema.raw_schema.get("components", {})
+    schemas = {each["name"]: each["schema"] for each in operation.definition.raw["parameters"] if each["in"] == "query"}
+    for name, (*_, text) in texts_of(query).items():
+        number = [int(text)] if re.fullmatch(r"[-+]?[0-9]{1,30}", text) else []
+        validator = jsonschema_rs.validator_for({**schemas[name], "components": components})
+        if text and not any(validator.is_valid(value) for value in (text, *number)):
+            return False
+    return True
+
+
+def has_no_text(value: Any) -> bool:
+    """Return whether a value of a form is sent as nothing, or as nothing but empty parts."""
+    if isinstance(value, list):
+        return all(map(has_no_text, value))
+    return value in ("", None) or value == {}
