@@ -59,7 +59,7 @@ class _Settings:
     @staticmethod
     def pytest_configure() -> None:
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-        parent = hypothesis.settings.get_profile("judge")
+        parent = hypothesis.settings.get_profile("fixed")
         checks = list(hypothesis.HealthCheck)
         hypothesis.settings.register_profile(
             "mutation", parent, phases=phases, suppress_health_check=checks, max_examples=EXAMPLES

@@ -309,7 +309,7 @@ def mutations(draw: st.DrawFn, whole: bytes) -> bytes:
     return whole
 
 
-FUZZ = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("whole", WHOLE.values(), ids=WHOLE)

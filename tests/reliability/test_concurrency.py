@@ -332,7 +332,7 @@ def named(program: list[Call], files: list[str]) -> list[Call]:
 @settings(
     max_examples=15,
     phases=[Phase.explicit, Phase.generate],  # a history comes about once: there is nothing to be made smaller
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(programs=PROGRAMS)
 def test_clients_at_once_see_what_clients_in_turn_would(emulator: Emulator, programs: list[list[Call]]) -> None:

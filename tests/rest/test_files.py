@@ -92,7 +92,7 @@ def test_no_limit_is_the_default(rest: httpx.Client, limit: str) -> None:
     assert len(names(rest, f"limit={limit}")) == 3
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     data=st.data(), sort_by=st.sampled_from(["created_at", "filename", "size"]), order=st.sampled_from(["asc", "desc"])
 )

@@ -172,7 +172,7 @@ def acceptable(names: list[str]) -> bool:
     return "anchor" not in before or "seconds" in before
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(names=st.lists(st.sampled_from(sorted(PARTS)), max_size=6), cut=st.integers(0, 200))
 def test_parts_in_every_order(rest: httpx.Client, names: list[str], cut: int) -> None:
     """A form is taken if and only if its parts stand in an allowed order; a cut one never."""
@@ -182,7 +182,7 @@ def test_parts_in_every_order(rest: httpx.Client, names: list[str], cut: int) ->
         assert post(rest, body[: -cut - 4]).status_code == 400
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=2000) | st.sampled_from([b"\r\n" * 500, f"\r\n--{BOUNDARY}".encode()[:-1] * 40]))
 def test_bytes_come_back_as_they_went(rest: httpx.Client, content: bytes) -> None:
     """Whatever the bytes, boundary look-alikes included."""
@@ -191,7 +191,7 @@ def test_bytes_come_back_as_they_went(rest: httpx.Client, content: bytes) -> Non
     assert rest.get(f"/v1/files/{file['id']}/content").content == content
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     name=st.text(
         st.characters(exclude_characters='"\\;', exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=255

@@ -293,7 +293,7 @@ def test_a_filtered_search_is_the_filtered_ranking(library: Library) -> None:
         text = " ".join(words[(number * step) % 4] for step in range(1, 2 + number % 5))
         library.document(collection, text, name=f"{number}.txt", parity=str(number % 2), third=str(number % 3))
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
     @given(
         st.sampled_from(MODES),
         st.lists(st.sampled_from(words), min_size=1, max_size=3).map(" ".join),
@@ -576,7 +576,7 @@ def test_an_unknown_collection_is_not_found(library: Library, emulator: Emulator
         assert (reply.status_code, reply.json()) == (404, {"code": "not-found", "error": "Collection not found"})
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(query=st.text(min_size=1, max_size=40).filter(str.strip), mode=st.sampled_from(MODES))
 def test_no_query_is_a_mistake(library: Library, query: str, mode: dict[str, str]) -> None:
     """Whatever is typed is looked for."""

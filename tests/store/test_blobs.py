@@ -37,7 +37,7 @@ def read(blobs: Blobs, name: str, start: int = 0, stop: int | None = None) -> by
     return b"".join(pieces)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(pieces=st.lists(st.binary(max_size=50)), start=st.integers(0, 60), length=st.integers(0, 60))
 def test_bytes_come_back_as_they_went(blobs: Blobs, pieces: list[bytes], start: int, length: int) -> None:
     """All of them or a part, with their size and their hash."""

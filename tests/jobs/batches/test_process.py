@@ -192,7 +192,7 @@ def test_a_file_has_a_size(batches: Batches) -> None:
     ending=st.sampled_from(["", "\n", "\r\n", "\n\n"]),
     separator=st.sampled_from(["\n", "\r\n", "\n\n"]),
 )
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_lines_are_read_whole_wherever_a_file_is_cut(
     emulator: Emulator, lengths: list[int], ending: str, separator: str
 ) -> None:
