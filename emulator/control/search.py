@@ -8,10 +8,12 @@ from msgspec import Struct
 
 from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.core.errors import ApiError, Kind
+from emulator.domain.keys import INFERENCE_KEY
 from emulator.http import search_json as shapes
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call
+from emulator.operations.base import Call, Envelope
 from emulator.operations.search import Match, search
+from emulator.pipeline.begin import begin
 from emulator.pipeline.validation import apply_limits
 from emulator.store.index.collection_index import Hit
 
@@ -49,8 +51,15 @@ class SearchReport(Answer):
 
 async def explain(asked: Asked) -> SearchReport:
     """Answer `POST /v1/documents/search` with the ranks and scores that led to the answer. Takes the same body."""
-    call = Call(OPERATIONS["documents.search"], "rest", None, asked.services.address.origin, _nothing_to_read)
-    call.team, call.at = asked.team, asked.team.clock.now()
+    call = begin(
+        asked.services,
+        OPERATIONS["documents.search"],
+        "rest",
+        credentials=f"{INFERENCE_KEY}@{asked.team.name}",
+        origin=asked.services.address.origin,
+        read=_nothing_to_read,
+        envelope=Envelope(is_internal=True),
+    )
     try:
         request = apply_limits(call, shapes.search({}, asked.body))
         matches = await search(asked.services, call, request)

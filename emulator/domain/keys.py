@@ -92,23 +92,33 @@ def redact(secret: str) -> str:
     return f"{secret[:2]}***{secret[-2:]}" if len(secret) > 4 else "***"
 
 
-def authenticate(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, Key]) -> Principal:
-    """The principal of a key on a plane, or the refusal of that plane."""
-    team = team_of(secret)
+def identify(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, Key]) -> Principal:
+    """Return whom a key names, be it valid or not: `authenticate` checks it."""
     if plane is Plane.PUBLIC:
-        return Principal(team, "")
-    if mode is AuthMode.OPEN:
-        return Principal(team, secret or "")
+        return Principal(team_of(secret), "")
+    known = None if mode is AuthMode.OPEN else _known(secret, given)
+    return Principal(team_of(secret), secret or "", None if known is None else known.permissions)
+
+
+def authenticate(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, Key]) -> None:
+    """Check a key. Raises ApiError, in the words of the plane, for one that is missing or not valid there."""
+    if plane is Plane.PUBLIC or mode is AuthMode.OPEN:
+        return
     if not secret:
         raise no_credentials(plane)
-    known = given.get(secret) or given.get(secret.removesuffix(f"@{team}"))
+    known = _known(secret, given)
     if known is not None:
         if known.plane is not plane:
             raise incorrect_key(secret, plane)
-        return Principal(team, secret, known.permissions)
-    if mode is AuthMode.STRICT or _belongs_elsewhere(secret, plane):
+    elif mode is AuthMode.STRICT or _belongs_elsewhere(secret, plane):
         raise incorrect_key(secret, plane)
-    return Principal(team, secret)
+
+
+def _known(secret: str | None, given: dict[str, Key]) -> Key | None:
+    """Return what is known of a key that was given, with or without its suffix `@team`."""
+    if not secret or not given:
+        return None
+    return given.get(secret) or given.get(secret.removesuffix(f"@{team_of(secret)}"))
 
 
 def _belongs_elsewhere(secret: str, plane: Plane) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from emulator.core.clock import Instant
-from emulator.core.errors import printable
+from emulator.core.errors import ApiError, printable
 from emulator.core.limits import Confidence
 from emulator.domain.chaos import ChaosState
 from emulator.domain.chat.answers import Answer
@@ -71,11 +71,16 @@ class Envelope(msgspec.Struct):
         return None
 
 
-_LATER: Any = None  # what the pipeline fills in before anybody reads it
+class JournalEntry(Protocol):
+    """What the journal records of a call."""
+
+    def refused(self, error: ApiError) -> None: ...
+
+    def end(self, outcome: str | None = None) -> None: ...
 
 
 class Call(msgspec.Struct):
-    """One call on its way through the pipeline.
+    """One call on its way through the pipeline; `pipeline/begin.py` makes it.
 
     `read` decodes the request; it is lazy, so that the pipeline decides when, and the journal sees refused calls too.
     """
@@ -83,22 +88,21 @@ class Call(msgspec.Struct):
     operation: Operation
     transport: Transport
     credentials: str | None
+    secret: str | None  # the part of the key that is never repeated
+    principal: Principal  # whom the key names; not authenticated before the pipeline has done so
+    team: Team
+    at: Instant
     origin: str  # scheme and authority under which the caller reaches the emulator
     read: Callable[[Call], Awaitable[Any]]
-    fallback_credentials: str | None = None  # of the connection, where the call itself may come without a key
-    team: Team = _LATER
-    principal: Principal = _LATER
-    at: Instant = _LATER
-    request: Any = None
+    envelope: Envelope
+    entry: JournalEntry
+    request: Any = None  # as decoded
     warnings: list[str] = []
     unread: list[str] = []  # fields the client sent that the server ignores
-    envelope: Envelope = msgspec.field(default_factory=Envelope)
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = []  # planned faults and chaos that it met, for `x-emulator-fault`
     behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
     has_undocumented_key: bool = False  # an inference key for collections, whose body has to tell that it is meant
-    secret: str | None = None  # the part of the key that is never repeated
-    entry: Any = None  # the journal's note of this call
 
     @property
     def chaos(self) -> ChaosState | None:

@@ -1,6 +1,6 @@
 """The pipeline between the transports and the operations.
 
-REST and gRPC turn each request into a `Call`, and `perform` passes it through one ordered list of middlewares to its
+For each request REST and gRPC `begin` a `Call`, and `perform` passes it through one ordered list of middlewares to its
 operation. The list is `MIDDLEWARES` in `perform.py`; each middleware is a module of `middleware/`.
 
 Guarantees:
@@ -14,7 +14,9 @@ Guarantees:
 
 Invariants:
 
-- `Call.team` and `Call.at` are set before any other middleware runs, `Call.entry` before any that can refuse.
+- A `Call` is complete when it begins: it has its team, its time, its caller and its journal entry. The middlewares add
+  the decoded request, and notes about what the call met.
+- `Call.principal` is whom the key names. Nothing but the operation reads it, which runs after `authenticate`.
 - The request is decoded once, by `decode`, because the body may be a stream. So an unauthenticated upload is refused
   before its body is read; operations with `decode_first` are the exception that the real service makes.
 - Nothing between `check_limits` and the operation awaits, so an operation starts with the limits it was checked with.

@@ -16,12 +16,10 @@ from emulator.pipeline.middleware.inference_keys import check_contract
 from emulator.pipeline.middleware.journal import record
 from emulator.pipeline.middleware.real_keys import warn_of_real_key
 from emulator.pipeline.middleware.run import run_operation
-from emulator.pipeline.middleware.team import identify_team
 from emulator.pipeline.middleware.validation import check_limits
 from emulator.state.services import Services
 
 MIDDLEWARES: tuple[Middleware, ...] = (
-    identify_team,
     record,
     warn_of_real_key,
     apply_planned_faults,
@@ -54,7 +52,7 @@ _perform_decode_first = chain(decode_before_authentication(MIDDLEWARES), run_ope
 
 
 def perform(services: Services, call: Call) -> Awaitable[Any]:
-    """Run one call; await the result.
+    """Run a call that has begun; await the result.
 
     Raises ApiError for a refusal or a defect, CallerGone if the client is gone, and asyncio.CancelledError. The
     transport reports a response to the journal; without one, the pipeline has done that.

@@ -22,6 +22,7 @@ from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, Jso
 from emulator.http.routing import TableRoute, raw_path
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
+from emulator.pipeline.begin import begin
 from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.perform import perform
@@ -104,9 +105,10 @@ class Rest:
     async def _call(self, route: Route, request: Request) -> Response:
         scope, operation = request.scope, OPERATIONS[route.operation]
         headers = headers_of(scope)
-        call = Call(
-            operation=operation,
-            transport="rest",
+        call = begin(
+            self._services,
+            operation,
+            "rest",
             credentials=_credentials(headers),
             origin=_origin(scope, headers),
             read=lambda call: route.read(request, call),

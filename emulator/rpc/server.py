@@ -56,6 +56,7 @@ from emulator.core.errors import WIRE, ApiError, CallerGone, Kind
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, bearer, team_of
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content, Stream
+from emulator.pipeline.begin import begin
 from emulator.pipeline.chaos.responses import encode_message
 from emulator.pipeline.perform import perform
 from emulator.rpc import health, reflection
@@ -67,7 +68,7 @@ from emulator.rpc.methods import METHODS
 from emulator.rpc.receiving import Receiving
 from emulator.rpc.request_metadata import MessageCodec, envelope_of
 from emulator.rpc.requests import Method, parse
-from emulator.rpc.status import abort, metadata, noted
+from emulator.rpc.status import Trailers, abort, metadata, noted
 from emulator.rpc.unserved import Unserved
 from emulator.rpc.wording import reword
 from emulator.state.services import Services
@@ -92,6 +93,9 @@ OPTIONS = (
     ("grpc.http2.max_ping_strikes", 0),
 )
 _END: Any = object()
+
+BeginCall = Callable[[], Call]  # to be called on the loop
+Result = tuple[Any, Trailers]  # of work on the loop
 
 
 class RpcServer:
@@ -165,22 +169,20 @@ class RpcServer:
                 rule="grpc_streams",
             )
 
-        call = self._call(method, codec, read, context)
-        return self._response(call, method, context)
+        return self._response(self._prepare(method, codec, read, context), method, context)
 
     def _unary_unary(
         self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
     ) -> bytes:
         raw = self._unary.only_message(raws, context)
-        call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
-        call.envelope.body = raw
-        return self._response(call, method, context)
+        begin_call = self._prepare(method, codec, lambda call: _read(method, codec, raw), context, raw)
+        return self._response(begin_call, method, context)
 
-    def _response(self, call: Call, method: Method, context: grpc.ServicerContext) -> bytes:
+    def _response(self, begin_call: BeginCall, method: Method, context: grpc.ServicerContext) -> bytes:
         """Perform a call on the loop, and wait for its response."""
         work = LoopWork(self._loop, context)
-        work.start(self._answer(call, method))
-        answer: bytes = self._result(work, call, context)
+        work.start(self._answer(begin_call, method))
+        answer: bytes = _result(work, context)
         return answer
 
     def _stream_unary(
@@ -198,16 +200,16 @@ class RpcServer:
         async def read(call: Call) -> Any:
             return await method.read(messages(call))
 
-        call = self._call(method, codec, read, context)
         work = LoopWork(self._loop, context)
-        work.start(self._answer(call, method), lambda: wishes.put(None))
+        begin_call = self._prepare(method, codec, read, context)
+        work.start(self._answer(begin_call, method), lambda: wishes.put(None))
         size = 0  # of the message that the operation works on
         while (wish := wishes.get()) is not None:
             self._worked_off(size)
             size = self._grant(wish, raws, context)
             del wish
         self._worked_off(size)
-        answer: bytes = self._result(work, call, context)
+        answer: bytes = _result(work, context)
         return answer
 
     def _worked_off(self, size: int) -> None:
@@ -239,47 +241,47 @@ class RpcServer:
         self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         raw = self._streams.only_message(raws, context)
-        call = self._call(method, codec, lambda call: _read(method, codec, raw), context)
-        call.envelope.body = raw
+        begin_call = self._prepare(method, codec, lambda call: _read(method, codec, raw), context, raw)
         work = LoopWork(self._loop, context)
-        work.start(self._open(call, method))
-        pieces, piece = self._result(work, call, context)
-
-        async def next_piece() -> Any:
-            return await anext(pieces, _END)
-
+        work.start(self._open(begin_call, method))
+        call, pieces, piece = _result(work, context)
         try:
             while piece is not _END:
                 message = method.write(piece).SerializeToString()
                 with self._streams.waiting_for_client(context):
                     yield message
-                work.start(next_piece())
-                piece = self._result(work, call, context)
+                work.start(_next_piece(call, pieces))
+                piece = _result(work, context)
         finally:
             asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
 
     # --- one call
 
-    def _call(
+    def _prepare(
         self,
         method: Method,
         codec: MessageCodec,
         read: Callable[[Call], Awaitable[Any]],
         context: grpc.ServicerContext,
-    ) -> Call:
+        body: bytes = b"",
+    ) -> BeginCall:
+        """Read the metadata of a call in its thread; return what begins it on the loop."""
         metadata = dict(context.invocation_metadata() or ())
         credentials, peer = bearer(metadata.get("authorization")), context.peer()
         envelope = envelope_of(f"{method.service}/{method.name}", metadata, codec)
+        envelope.body = body
         envelope.remaining_seconds = context.time_remaining()
         envelope.drop_connection = lambda: self._drop_peer(peer)
-        return Call(
-            operation=OPERATIONS[method.operation],
-            transport="grpc",
+        return partial(
+            begin,
+            self._services,
+            OPERATIONS[method.operation],
+            "grpc",
             credentials=credentials,
             origin=_origin(context) or self._services.address.origin,
             read=read,
-            fallback_credentials=self._fallback(peer, credentials, method),
             envelope=envelope,
+            fallback_credentials=self._fallback(peer, credentials, method),
         )
 
     def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
@@ -294,45 +296,64 @@ class RpcServer:
         last = self._last_team.get(peer)
         return f"{INFERENCE_KEY}@{DEFAULT_TEAM if last is None else last}"
 
-    async def _answer(self, call: Call, method: Method) -> bytes:
-        """The response of a call, which is recorded in the journal."""
+    async def _answer(self, begin_call: BeginCall, method: Method) -> Result:
+        """Return the response of a call, which is recorded in the journal."""
+        call = begin_call()
         raw = encode_message(call, method.write(await self._perform(call)))
-        self._services.journal.replied(call, "OK", raw, headers=noted(metadata(call, None)))
-        return raw
+        trailers = metadata(call, None)
+        self._services.journal.replied(call, "OK", raw, headers=noted(trailers))
+        return raw, trailers
 
-    async def _open(self, call: Call, method: Method) -> tuple[AsyncIterator[Any], Any]:
-        """The pieces of the content that a call asks for, and the first: what it is read from stays open from there."""
+    async def _open(self, begin_call: BeginCall, method: Method) -> Result:
+        """Return the call, the pieces of the content that it asks for, and the first: from then on the file is open."""
+        call = begin_call()
         result: Content | Stream = await self._perform(call)
         size = result.size if isinstance(result, Content) else 0
         self._services.journal.replied(call, "OK", None, size, noted(metadata(call, None)))
         pieces = method.pieces(result)
         try:
-            return pieces, await anext(pieces, _END)
+            piece, trailers = await _next_piece(call, pieces)
         except BaseException:
             await _close(pieces)
             raise
+        return (call, pieces, piece), trailers
 
     async def _perform(self, call: Call) -> Any:
         try:
             return await perform(self._services, call)
         except ApiError as error:
             reword(error, call.request)
-            self._services.journal.replied(
-                call, WIRE[error.kind].grpc, None, headers=noted(metadata(call, error), error)
-            )
-            raise
+            refusal = Refusal(error, metadata(call, error))
+            self._services.journal.replied(call, WIRE[error.kind].grpc, None, headers=noted(refusal.trailers, error))
+            raise refusal from error
 
-    def _result(self, work: LoopWork, call: Call, context: grpc.ServicerContext) -> Any:
-        """Wait for a result, or end the call with the refusal."""
-        try:
-            result = work.result()
-        except ApiError as error:
-            context.set_trailing_metadata(metadata(call, error))
-            return abort(context, WIRE[error.kind].grpc, error.message)
-        except (asyncio.CancelledError, CallerGone):
-            return abort(context, "CANCELLED", "The client has gone.")
-        context.set_trailing_metadata(metadata(call, None))
-        return result
+
+class Refusal(Exception):
+    """Ends a call with a status; `trailers` is its metadata."""
+
+    def __init__(self, error: ApiError, trailers: Trailers) -> None:
+        super().__init__(error.message)
+        self.error, self.trailers = error, trailers
+
+
+async def _next_piece(call: Call, pieces: AsyncIterator[Any]) -> Result:
+    try:
+        return await anext(pieces, _END), metadata(call, None)
+    except ApiError as error:
+        raise Refusal(error, metadata(call, error)) from error
+
+
+def _result(work: LoopWork, context: grpc.ServicerContext) -> Any:
+    """Wait for the result of work on the loop, and set the trailing metadata; or end the call with the refusal."""
+    try:
+        result, trailers = work.result()
+    except Refusal as refusal:
+        context.set_trailing_metadata(refusal.trailers)
+        return abort(context, WIRE[refusal.error.kind].grpc, refusal.error.message)
+    except (asyncio.CancelledError, CallerGone):
+        return abort(context, "CANCELLED", "The client has gone.")
+    context.set_trailing_metadata(trailers)
+    return result
 
 
 async def _close(pieces: Any) -> None:

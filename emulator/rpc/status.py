@@ -12,6 +12,8 @@ from emulator.core.version import VERSION
 from emulator.operations.base import Call
 from emulator.rpc.requests import Message, parse
 
+Trailers = tuple[tuple[str, str], ...]  # trailing metadata
+
 DETAILS_BYTES_MAX = 4096  # of a message as it travels; clients that get more than 8 KiB may drop the whole response
 
 
@@ -40,7 +42,7 @@ def within_a_header(details: str) -> str:
     return details
 
 
-def metadata(call: Call | None, error: ApiError | None) -> tuple[tuple[str, str], ...]:
+def metadata(call: Call | None, error: ApiError | None) -> Trailers:
     """Return the trailing metadata of a call, or of one that no method serves."""
     labels = [] if call is None else call.labels
     return (("x-emulator", VERSION), *labels, *(error.labels if error is not None else ()))

@@ -13,7 +13,9 @@ from emulator.domain.chat.requests import ModelRequest
 class Journal(Protocol):
     """Remembers calls."""
 
-    def begin(self, call: Any) -> Any: ...
+    def begin(
+        self, team: str, at: Instant, transport: Any, operation: str, envelope: Any, secret: str | None
+    ) -> Any: ...
 
     def replied(
         self,

@@ -16,6 +16,7 @@ from emulator.domain.keys import (
     authenticate,
     bearer,
     check_team_name,
+    identify,
     redact,
     team_of,
 )
@@ -67,10 +68,11 @@ def test_each_mode_judges_keys_in_its_way(secret: str | None, plane: Plane, shap
 
     def judged(mode: AuthMode) -> object:
         try:
-            principal = authenticate(secret, plane, mode, GIVEN)
+            authenticate(secret, plane, mode, GIVEN)
         except ApiError as error:
             refusals.append(error)
             return error.kind
+        principal = identify(secret, plane, mode, GIVEN)
         assert (principal.team, principal.secret) == (team_of(secret), secret or "")
         return TAKEN
 
@@ -87,7 +89,8 @@ def test_each_mode_judges_keys_in_its_way(secret: str | None, plane: Plane, shap
 @pytest.mark.parametrize("secret", [None, "", "xai-token-abc", "sk@b"])
 def test_public_things_need_no_key(mode: AuthMode, secret: str | None) -> None:
     """Whatever key there is, or none."""
-    assert authenticate(secret, Plane.PUBLIC, mode, GIVEN).secret == ""
+    authenticate(secret, Plane.PUBLIC, mode, GIVEN)
+    assert identify(secret, Plane.PUBLIC, mode, GIVEN).secret == ""
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_public_things_need_no_key(mode: AuthMode, secret: str | None) -> None:
 def test_a_key_selects_its_team(secret: str | None, team: str) -> None:
     """By what follows its last @; a name that no team can have is part of the key."""
     assert team_of(secret) == team
-    assert authenticate(secret or "a", INFERENCE, AuthMode.OPEN, {}).team == team
+    assert identify(secret or "a", INFERENCE, AuthMode.OPEN, {}).team == team
 
 
 @given(st.text(max_size=70))
@@ -131,17 +134,18 @@ def test_a_key_may_be_given_for_one_team() -> None:
     """With its suffix it is another key than without, and both may be given."""
     given = {"k@b": Key("k@b", INFERENCE, frozenset({"one"})), "k": Key("k", INFERENCE, frozenset({"two"}))}
     for secret, permission in (("k@b", "one"), ("k", "two"), ("k@c", "two")):
-        assert authenticate(secret, INFERENCE, AuthMode.STRICT, given).permissions == {permission}
+        authenticate(secret, INFERENCE, AuthMode.STRICT, given)
+        assert identify(secret, INFERENCE, AuthMode.STRICT, given).permissions == {permission}
 
 
 def test_permissions_are_those_that_were_given() -> None:
     """A key without a list may do everything."""
-    limited = authenticate("limited", MANAGEMENT, AuthMode.STRICT, GIVEN)
+    limited = identify("limited", MANAGEMENT, AuthMode.STRICT, GIVEN)
     limited.require("AddFileToCollection")
     with pytest.raises(ApiError) as refused:
         limited.require("DeleteCollection")
     assert (refused.value.kind, refused.value.rule) == (Kind.PERMISSION_DENIED, "permission")
-    authenticate("xai-token-given", MANAGEMENT, AuthMode.STRICT, GIVEN).require("DeleteCollection")
+    identify("xai-token-given", MANAGEMENT, AuthMode.STRICT, GIVEN).require("DeleteCollection")
 
 
 @pytest.mark.parametrize(
@@ -168,5 +172,5 @@ def test_a_key_comes_as_a_bearer(header: str | None, secret: str | None) -> None
 def test_a_refusal_does_not_repeat_the_key(secret: str) -> None:
     """Its first and last two characters at most, as recorded; of a short one, nothing. A principal does not show it."""
     assert redact(secret) == (f"{secret[:2]}***{secret[-2:]}" if len(secret) > 4 else "***")
-    principal = authenticate(f"secret-{secret}", INFERENCE, AuthMode.OPEN, {})
+    principal = identify(f"secret-{secret}", INFERENCE, AuthMode.OPEN, {})
     assert repr(principal) == f"Principal({principal.team!r})"

@@ -13,20 +13,20 @@ import pytest
 from emulator.core import time_slices
 from emulator.core.clock import MICROSECONDS
 from emulator.core.errors import ApiError
-from emulator.domain.keys import Principal
 from emulator.operations import OPERATIONS
-from emulator.operations.base import Call, Content
+from emulator.operations.base import Call, Content, Envelope
 from emulator.operations.files.upload import UploadFile
+from emulator.pipeline.begin import begin
 from emulator.state.services import Services
 
 
 def call_of(services: Services, name: str, key: str = "xai-emulator") -> Call:
-    """A call of the default team as it comes out of the pipeline."""
-    team = services.teams.get("default")
-    call = Call(OPERATIONS[name], "rest", None, "http://localhost", read=None)  # type: ignore[arg-type]  # read already
-    call.team, call.at, call.principal = team, team.clock.now(), Principal(team.name, key)
-    call.warnings = []
-    return call
+    """Begin a call of the default team."""
+
+    async def read(call: Call) -> Any:
+        raise AssertionError("the request was decoded before")
+
+    return begin(services, OPERATIONS[name], "rest", key, "http://localhost", read, Envelope())
 
 
 def run(services: Services, name: str, request: Any) -> Coroutine[Any, Any, Any]:

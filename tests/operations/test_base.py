@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.operations import OPERATIONS
-from emulator.operations.base import Call, Envelope
+from emulator.operations.base import Envelope
 from emulator.state.services import Services
 from tests.operations.client import call_of
 
@@ -26,10 +25,7 @@ def test_what_a_call_met_is_told_in_one_line_each(services: Services) -> None:
 
 def test_calls_share_nothing(services: Services) -> None:
     """What one has met or was warned of, another has not."""
-    calls = [
-        Call(OPERATIONS["files.get"], "grpc", None, "", read=None)  # type: ignore[arg-type]  # it is not read
-        for _ in range(2)
-    ]
+    calls = [call_of(services, "files.get") for _ in range(2)]
     calls[0].warn("it is late")
     calls[0].faults.append("rule-1")
     calls[0].unread.append("name")

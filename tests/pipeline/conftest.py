@@ -9,6 +9,7 @@ import pytest
 
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Envelope, Transport
+from emulator.pipeline.begin import begin
 from emulator.runtime.app import build_services
 from emulator.state.services import Services
 from emulator.state.settings import Settings
@@ -36,9 +37,8 @@ def make_call(services: Services) -> Callable[..., Call]:
             raise AssertionError("this call is not decoded")
 
         around = envelope or Envelope()
-        call = Call(OPERATIONS[operation], transport, "key-of-a-test", "http://localhost", read, envelope=around)
-        call.team = services.teams.get(team)
-        call.at = call.team.clock.now()
-        return call
+        return begin(
+            services, OPERATIONS[operation], transport, f"key-of-a-test@{team}", "http://localhost", read, around
+        )
 
     return make

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
-from emulator.domain.keys import INFERENCE_KEY
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.faults.plan import Rule, Script
@@ -20,7 +19,7 @@ from emulator.pipeline.perform import MIDDLEWARES, chain, decode_before_authenti
 from emulator.state.services import Services
 
 ORDER = [
-    *("identify_team", "record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
+    *("record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
     *("authenticate", "decode", "check_contract", "check_limits", "hide_new_objects"),
 ]
 NO_FAILURE = None
@@ -34,7 +33,7 @@ def test_middlewares_have_documented_order() -> None:
     """An operation that decodes first swaps authentication and decoding, and nothing else."""
     assert names(MIDDLEWARES) == ORDER
     swapped = list(ORDER)
-    swapped[5:7] = ["decode", "authenticate"]
+    swapped[4:6] = ["decode", "authenticate"]
     assert names(decode_before_authentication(MIDDLEWARES)) == swapped
 
 
@@ -72,8 +71,8 @@ def failing_call(make_call: Callable[..., Call], team: str, failure: BaseExcepti
         return "result"
 
     operation = msgspec.structs.replace(OPERATIONS["auth.api_key"], run=run, **changes)
-    call = make_call(team=team)
-    return msgspec.structs.replace(call, operation=operation, credentials=f"{INFERENCE_KEY}@{team}", read=read)
+    call = make_call("auth.api_key", team=team)
+    return msgspec.structs.replace(call, operation=operation, read=read)
 
 
 def run(services: Services, call: Call) -> tuple[BaseException | None, list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from emulator.core.clock import Instant, monotonic_ms, wall
 from emulator.core.errors import ApiError
@@ -189,14 +190,15 @@ class Journal:
             ring = self._rings[team] = Ring()
         return ring
 
-    def begin(self, call: Call) -> Entry:
+    def begin(
+        self, team: str, at: Instant, transport: Transport, operation: str, envelope: Envelope, secret: str | None
+    ) -> Entry:
         """Start the entry of a call; that of an internal call is not kept."""
-        if call.envelope.is_internal:
-            return Entry(0, call.at, call.transport, call.operation.name, call.envelope)
-        entry = self._add(call.team.name, call.at, call.transport, call.operation.name, call.envelope)
-        call.secret = presented(call.credentials)
-        if call.secret is not None:
-            _scrub(entry, call.secret)
+        if envelope.is_internal:
+            return Entry(0, at, transport, operation, envelope)
+        entry = self._add(team, at, transport, operation, envelope)
+        if secret is not None:
+            _scrub(entry, secret)
         return entry
 
     def unmatched(
@@ -234,7 +236,7 @@ class Journal:
         """Complete an entry with the response: a body, or the size of content; a status of None is no response."""
         if call.envelope.is_internal:
             return
-        entry: Entry = call.entry
+        entry = cast(Entry, call.entry)  # which `begin` returned
         envelope, ring, secret = call.envelope, entry.ring, call.secret
         entry.status, entry.response_headers = status, _struck(headers, secret)
         if call.faults or call.unread or call.warnings:

@@ -14,9 +14,9 @@ from emulator.state.services import Services
 
 
 def authenticate(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
-    """Set the principal of a call. Raises ApiError for a missing or wrong key."""
+    """Check the key of a call. Raises ApiError for a missing or wrong key."""
     try:
-        call.principal = keys.authenticate(call.credentials, call.operation.plane, services.auth_mode, services.keys)
+        keys.authenticate(call.credentials, call.operation.plane, services.auth_mode, services.keys)
     except ApiError:
         if not may_satisfy_contract(services, call):
             raise

@@ -47,8 +47,8 @@ def may_satisfy_contract(services: Services, call: Call) -> bool:
 
 
 def accept_for_now(services: Services, call: Call) -> None:
-    """Set the principal; `check_contract` follows when the body is known."""
-    call.principal = keys.authenticate(call.credentials, Plane.INFERENCE, services.auth_mode, services.keys)
+    """Check the key as one for inference; `check_contract` follows when the body is known."""
+    keys.authenticate(call.credentials, Plane.INFERENCE, services.auth_mode, services.keys)
     call.has_undocumented_key = True
 
 

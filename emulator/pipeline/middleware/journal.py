@@ -1,4 +1,4 @@
-"""Record the call and its outcome in the journal."""
+"""Record the outcome of a call in the journal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from emulator.state.services import Services
 
 
 async def record(services: Services, call: Call, call_next: Next) -> Any:
-    """Start the entry of a call and end it with its outcome; complete it if there will be no response.
+    """End the entry of a call with its outcome; complete it if there will be no response.
 
     Raises ApiError in place of any other error, so that an entry and its response agree.
     """
-    entry = call.entry = services.journal.begin(call)
+    entry = call.entry
     try:
         return await call_next(services, call)
     except ApiError as error:

@@ -10,15 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.operations.base import Call
-from emulator.pipeline.journal.journal import BODY_BYTES_MAX, Journal, Watcher
+from emulator.pipeline.journal.journal import BODY_BYTES_MAX, Entry, Journal, Watcher
 from emulator.pipeline.journal.query import CallQuery, Expectation, Inconclusive, find, holds
 from tests.serving import PATIENCE_SECONDS
 
 
+def begin_in(journal: Journal, call: Call) -> Entry:
+    """Start the entry of a call in a journal of the test's own."""
+    entry = journal.begin(call.team.name, call.at, call.transport, call.operation.name, call.envelope, call.secret)
+    call.entry = entry
+    return entry
+
+
 def note(journal: Journal, call: Call, reply: bytes = b"{}") -> None:
     """Note a call that is answered at once."""
-    call.entry = journal.begin(call)
-    call.entry.end()
+    begin_in(journal, call).end()
     journal.replied(call, 200, reply)
 
 
@@ -90,7 +96,7 @@ def test_a_call_that_outlives_its_entry_is_forgotten(make_call: Callable[..., Ca
     """It was evicted or cleared while it ran, and its bodies are not counted."""
     journal = Journal(entries_max=1)
     slow = make_call()
-    slow.entry = journal.begin(slow)
+    begin_in(journal, slow)
     note(journal, make_call())
     journal.replied(slow, 200, b"x" * 5_000)
     ring = journal.ring("default")
@@ -117,7 +123,7 @@ def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[.
     journal = Journal(bytes_max=100_000)
     old = [make_call() for _ in range(50)]
     for call in old:
-        call.entry = journal.begin(call)
+        begin_in(journal, call)
     journal.forget("default")
     note(journal, make_call())
     size = journal.ring("default").bytes

@@ -1,0 +1,42 @@
+"""Begin a call: identify the caller, note the time, and start the entry of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from emulator.domain import keys
+from emulator.domain.keys import AuthMode, team_of
+from emulator.operations.base import Call, Envelope, Operation, Transport
+from emulator.pipeline.redact import presented
+from emulator.state.services import Services
+
+
+def begin(
+    services: Services,
+    operation: Operation,
+    transport: Transport,
+    credentials: str | None,
+    origin: str,
+    read: Callable[[Call], Awaitable[Any]],
+    envelope: Envelope,
+    fallback_credentials: str | None = None,
+) -> Call:
+    """Return the call of an operation, for `perform`. Refuses nothing: the key is checked by the pipeline.
+
+    A call without a key takes that of its connection where the transport offers one: on insecure channels xai-sdk sends
+    no key with UploadFile.
+    """
+    warnings = []
+    if credentials is None and fallback_credentials is not None and services.auth_mode is not AuthMode.STRICT:
+        credentials = fallback_credentials
+        warnings.append(f"the call carried no key; it was taken as one of team {team_of(credentials)}")
+    principal = keys.identify(credentials, operation.plane, services.auth_mode, services.keys)
+    team = services.teams.get(principal.team)
+    at = team.clock.now()
+    secret = None if envelope.is_internal else presented(credentials)
+    entry = services.journal.begin(team.name, at, transport, operation.name, envelope, secret)
+    return Call(
+        *(operation, transport, credentials, secret, principal, team, at, origin, read, envelope, entry),
+        warnings=warnings,
+    )
