@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from starlette.types import Scope
 
 from emulator.control import (
+    answers,
     chaos,
     chunks,
     clock,
@@ -45,7 +46,22 @@ from emulator.pipeline.origin_check import OriginCheck
 from emulator.state.services import Services
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of JSON
-MODULES = (server, clock, limits, faults, chaos, journal, rules, search, filters, chunks, snapshots, teams, overview)
+MODULES = (
+    server,
+    clock,
+    limits,
+    faults,
+    answers,
+    chaos,
+    journal,
+    rules,
+    search,
+    filters,
+    chunks,
+    snapshots,
+    teams,
+    overview,
+)
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:

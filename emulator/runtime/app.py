@@ -24,11 +24,13 @@ from emulator.pipeline.journal.journal import Entry, Journal
 from emulator.pipeline.origin_check import is_loopback
 from emulator.port import Port
 from emulator.responders import make_responder
+from emulator.responders.planned import PlannedAnswers
 from emulator.rest.routes import ROUTES
 from emulator.rest.server import Rest
 from emulator.runtime.event_loop import LoopThread
 from emulator.search.embedding.embedders import check_embedder
 from emulator.state.address import ListenAddress
+from emulator.state.clock_waits import ClockWaits
 from emulator.state.identifiers import Identifiers
 from emulator.state.jobs import JobQueue
 from emulator.state.responders import Responders
@@ -45,7 +47,8 @@ DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.M
 
 def build_services(settings: Settings, log: Callable[[str], None] = lambda line: None) -> Services:
     """The state of a new emulator; `log` writes a line to the terminal. Raises BadSetting, and what `Store` raises."""
-    responders = Responders(make_responder)
+    answers = PlannedAnswers()
+    responders = Responders(make_responder, answers)
     _checked("responder", responders.named, settings.responder)
     _checked("embedder", check_embedder, settings.embedder)
     for allowed in settings.allow:
@@ -59,10 +62,12 @@ def build_services(settings: Settings, log: Callable[[str], None] = lambda line:
         store=store,
         journal=journal,
         faults=faults,
+        answers=answers,
         responders=responders,
         teams=teams,
         ids=Identifiers(store.seed, teams),
         jobs=JobQueue(store, teams),
+        waits=ClockWaits(teams),
         auth_mode=AuthMode(settings.auth),
         keys={key.secret: key for key in settings.keys or DEFAULT_KEYS},
         address=ListenAddress(settings.host),
@@ -351,6 +356,32 @@ class Emulator:
             services.teams.configure(services.teams.get(team), texts, trusted=True)
 
         self._run(configure())
+
+    def answer(self, regex: str | None = None, response: Any = None, *, team: str = DEFAULT_TEAM, **rule: Any) -> str:
+        """Plan an answer to the model requests of a team whose last user text holds a pattern. Its id is the answer.
+
+        Further keywords are those of a canned rule, such as `times`, `responses` or `error`. Raises ValueError.
+        """
+        from emulator.responders.rules import rule_of
+
+        given = {"regex": regex, "response": response}
+        wanted = rule_of({name: value for name, value in given.items() if value is not None} | rule)
+        planned = self._running().services.answers
+
+        async def plan() -> Any:
+            return planned.add(team, wanted)
+
+        return str(self._run(plan()).id)
+
+    def unused_answers(self, team: str = DEFAULT_TEAM) -> list[str]:
+        """Return what was planned as an answer and not used, a sentence for each."""
+        planned = self._running().services.answers
+
+        async def unused() -> list[str]:
+            return [sentence for each in planned.of(team) if (sentence := each.left) is not None]
+
+        found: list[str] = self._run(unused())
+        return found
 
     def reset(self, team: str = DEFAULT_TEAM) -> None:
         """Remove everything a team has, and set its clock back."""

@@ -51,8 +51,22 @@ class Faults(Protocol):
     def clear(self, team: str) -> int: ...
 
 
+class PlannedAnswers(Protocol):
+    """Knows what a test wants a team's requests to be answered with."""
+
+    def add(self, team: str, rule: Any) -> Any: ...
+
+    def of(self, team: str) -> list[Any]: ...
+
+    def remove(self, team: str, id: str) -> bool: ...
+
+    def before(self, team: str, responder: Responder) -> Responder: ...
+
+    def clear(self, team: str) -> int: ...
+
+
 class Responder(Protocol):
-    """Answers batch requests; `requests_max` is how many at once."""
+    """Answers model requests; `requests_max` is how many at once."""
 
     requests_max: int
 

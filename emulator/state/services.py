@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from emulator.domain.keys import AuthMode, Key
 from emulator.search.extraction.readers import Readers
 from emulator.state.address import ListenAddress
+from emulator.state.clock_waits import ClockWaits
 from emulator.state.identifiers import Identifiers
 from emulator.state.jobs import JobQueue
-from emulator.state.protocols import Faults, Journal
+from emulator.state.protocols import Faults, Journal, PlannedAnswers
 from emulator.state.responders import Responders
 from emulator.state.settings import Settings
 from emulator.state.teams import Teams
@@ -25,10 +26,12 @@ class Services:
     store: Store
     journal: Journal
     faults: Faults
+    answers: PlannedAnswers
     responders: Responders
     teams: Teams
     ids: Identifiers
     jobs: JobQueue
+    waits: ClockWaits
     auth_mode: AuthMode
     keys: dict[str, Key]
     address: ListenAddress

@@ -257,10 +257,16 @@ class Teams:
         self.known.pop(team.name, None)
         self.visitors.pop(team.name, None)
         team.gone = True
+        self._changed(team.name)
         return counts
 
     def _forget_calls(self, team: Team, counts: dict[str, int]) -> dict[str, int]:
-        return {**counts, "faults": self._faults.clear(team.name), "requests": self._journal.clear(team.name)}
+        return {
+            **counts,
+            "faults": self._faults.clear(team.name),
+            "answers": self._responders.clear(team.name),
+            "requests": self._journal.clear(team.name),
+        }
 
     def next_number(self, team: Team) -> int:
         """Return a number that the team was not given before; ids are derived from them."""

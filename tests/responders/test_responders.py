@@ -383,10 +383,10 @@ def test_canned_answers_go_by_id_kind_and_content(batches: Batches) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"response": 1}\nnonsense', "line 2: "),
-        ('{"id": "a"}', "line 1: one of response and error is needed"),
-        ('{"response": 1, "error": "x"}', "line 1: one of response and error is needed"),
-        ('{"response": 1, "ids": "x"}', "line 1: .*unknown field `ids`"),
+        ('{"response": "x"}\nnonsense', "line 2: "),
+        ('{"id": "a"}', "line 1: one of response, responses and error is needed"),
+        ('{"response": "x", "error": "x"}', "line 1: response and error exclude each other"),
+        ('{"response": "x", "ids": "x"}', "line 1: .*unknown field `ids`"),
     ],
 )
 def test_a_bad_file_of_answers_is_refused(tmp_path: Path, text: str, complaint: str) -> None:

@@ -18,6 +18,7 @@ from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.evidence import Search, SearchTool
 from emulator.domain.chat.images import image_tokens
 from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, names
+from emulator.domain.chat.pace import Pace
 from emulator.domain.chat.requests import ModelRequest
 
 CHARACTERS_PER_TOKEN = 4
@@ -100,6 +101,15 @@ class Answer(msgspec.Struct, frozen=True):
     service_tier: str = "default"
     extra: Json = {}
     settings: Json = {}
+    pace: Pace | None = None  # None for at once
+
+    @property
+    def characters(self) -> int:
+        """The length of all that is written, which a pace spreads over time."""
+        return sum(
+            len(choice.reasoning) + len(choice.text) + sum(len(call.arguments) for call in choice.calls)
+            for choice in self.choices
+        )
 
     def search_call_id(self, number: int) -> str:
         """The id of a call of a search tool."""

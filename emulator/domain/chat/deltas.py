@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -61,19 +62,21 @@ Delta = SearchStarted | SearchDone | ReasoningDelta | TextDelta | CallDelta | En
 
 def deltas_of(answer: Answer) -> Iterator[Delta]:
     """Generate the deltas of an answer: its searches, then each choice, whose texts add up to those of the answer."""
+    words = 1 if answer.pace is None else answer.pace.chunk
     for number, search in enumerate(answer.searches):
         yield SearchStarted(number, search)
         yield SearchDone(number, search)
     for index, choice in enumerate(answer.choices):
-        for piece in pieces(choice.reasoning):
+        for piece in pieces(choice.reasoning, words):
             yield ReasoningDelta(index, piece)
-        for piece in pieces(choice.text):
+        for piece in pieces(choice.text, words):
             yield TextDelta(index, piece)
         for number, call in enumerate(choice.calls):
             yield CallDelta(index, number, call)
         yield End(index, choice.finish_reason)
 
 
-def pieces(text: str) -> Iterator[str]:
-    """Cut a text into words, each with the white space before it."""
-    return (piece.group() for piece in _PIECE.finditer(text))
+def pieces(text: str, words: int = 1) -> Iterator[str]:
+    """Cut a text into pieces of so many words, each with the white space before it."""
+    found = (piece.group() for piece in _PIECE.finditer(text))
+    return found if words == 1 else iter(lambda: "".join(islice(found, words)), "")

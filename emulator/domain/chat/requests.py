@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind
 from emulator.domain.chat.bodies import Json
@@ -41,7 +41,8 @@ class Endpoint(enum.Enum):
 class ModelRequest:
     """A request as a responder gets it. `kind` is its key in `batch_request`, `body` the JSON of its REST endpoint.
 
-    `evidence` is what the emulator's search found for it. Outside of batches the two ids are empty.
+    `evidence` is what the emulator's search found for it. Outside of batches the two ids are empty. `search` replaces
+    the query of that search; False lets none run.
     """
 
     batch_id: str
@@ -52,6 +53,8 @@ class ModelRequest:
     endpoint: Endpoint = Endpoint.BATCH
     inline_citations: bool = False  # whether the text marks what it cites
     evidence: tuple[Search, ...] = ()
+    team: str = ""
+    search: str | Literal[False] | None = None
 
     @cached_property
     def prompt(self) -> str:
@@ -88,6 +91,11 @@ class ModelRequest:
             return max(1, int(given))  # type: ignore[arg-type]  # what is no number is not one second either
         except (TypeError, ValueError):
             return _DEFAULT_SECONDS.get(RequestKind(self.kind), 1)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the answer is sent in deltas."""
+        return self.body.get("stream") is True and not self.body.get("deferred")
 
     # --- what a conversation holds
 
@@ -144,14 +152,16 @@ class ModelRequest:
 
     @property
     def query(self) -> str:
-        """What a search tool looks for: the last user text."""
-        return " ".join(self.prompt.split())[:QUERY_CHARS_MAX]
+        """What a search tool looks for: the last user text, unless something else was said."""
+        return " ".join((self.search or self.prompt).split())[:QUERY_CHARS_MAX]
 
     @property
     def searches(self) -> bool:
         """Whether a search tool runs: neither where tools are off, nor where a function of the client is called, nor
         where the client just returned the result of one."""
         if self.result_kind is not ResultKind.CHAT or self.tool_choice == "none" or self.forced_functions:
+            return False
+        if self.search is False:
             return False
         return not self.answers_tool_result
 

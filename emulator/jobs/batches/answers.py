@@ -21,12 +21,12 @@ from emulator.domain.batches.checks import complaint, file_ids
 from emulator.domain.batches.results import cost_of, result_of
 from emulator.domain.chat.answers import BadAnswer
 from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.pace import without_pace
 from emulator.domain.chat.requests import ModelRequest, marks_citations
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.jobs.batches.media import add_media
-from emulator.operations.chat.answering import failure_of, internal_failure, invalid_result
-from emulator.operations.chat.retrieval import gather
+from emulator.operations.chat.answering import failure_of, internal_failure, invalid_result, prepare
 from emulator.state.protocols import Responder
 from emulator.state.services import Services
 from emulator.state.teams import Team
@@ -79,10 +79,10 @@ async def answer(
     answers: list[Any] = [_refused(services, team, at, each) for each in asked]
     open = [number for number, found in enumerate(answers) if found is None]
     for number in open:
-        answers[number] = await _with_evidence(services, team, at, asked[number].request)
+        answers[number] = await _prepared(services, team, responder, asked[number].request, at)
     open = [number for number in open if not isinstance(answers[number], Failure)]
     evident: dict[int, ModelRequest] = {number: answers[number] for number in open}
-    said = await responder.answer(list(evident.values()))
+    said = [without_pace(each) for each in await responder.answer(list(evident.values()))]
     most = team.limits.batch_result_bytes_max
 
     def result(number: int, said: Any) -> Result | Failure:
@@ -96,12 +96,14 @@ async def answer(
     return answers
 
 
-async def _with_evidence(services: Services, team: Team, at: Instant, request: ModelRequest) -> ModelRequest | Failure:
-    """Return a request with what the search found for it, as a live call gets it."""
+async def _prepared(
+    services: Services, team: Team, responder: Responder, request: ModelRequest, at: Instant
+) -> ModelRequest | Failure:
+    """Return a request as a responder gets it, as a live call does."""
     if request.result_kind is not ResultKind.CHAT:
-        return request
+        return dataclasses.replace(request, team=team.name)
     try:
-        return dataclasses.replace(request, evidence=await gather(services, team, at, request))
+        return await prepare(services, team, at, request, responder)
     except ApiError as error:
         return Failure(error.kind, error.message)
 

@@ -7,26 +7,66 @@ from typing import Any
 
 import msgspec
 
-from emulator.core.clock import seconds
+from emulator.core.clock import Instant, seconds
 from emulator.core.errors import ApiError, Kind
 from emulator.core.import_callable import describe_error
 from emulator.domain.batches.batch import Failure
-from emulator.domain.chat.answers import Answer, BadAnswer, answer_of
+from emulator.domain.chat.answers import Answer, BadAnswer, answer_of, tokens_of
+from emulator.domain.chat.pace import Pace, Paced
 from emulator.domain.chat.requests import ModelRequest
 from emulator.operations.base import Call
 from emulator.operations.chat.retrieval import gather
+from emulator.responders.planned import search_of
+from emulator.state.protocols import Responder
 from emulator.state.services import Services
+from emulator.state.teams import Team
 
 
-async def answer(services: Services, call: Call, request: ModelRequest) -> Answer:
-    """Answer a request that was checked. Raises ApiError for what is not found, and for a responder that fails."""
-    evidence = await gather(services, call.team, call.at, request)
-    asked = dataclasses.replace(request, evidence=evidence) if evidence else request
+async def prepare(
+    services: Services, team: Team, at: Instant, request: ModelRequest, responder: Responder
+) -> ModelRequest:
+    """Return a request as a responder gets it: with the name of its team, and with what the search found for it.
+
+    Raises ApiError for a collection or file that is not there.
+    """
+    asked = dataclasses.replace(request, team=team.name)
+    search = search_of(responder, asked)
+    if search is not None:
+        asked = dataclasses.replace(asked, search=search)
+    evidence = await gather(services, team, at, asked)
+    return dataclasses.replace(asked, evidence=evidence) if evidence else asked
+
+
+async def answer(services: Services, call: Call, request: ModelRequest, *, wait: bool = True) -> Answer:
+    """Answer a request that was checked. Raises ApiError for what is not found, and for a responder that fails.
+
+    The answer comes as late as the responder says by the team's clock; one that is streamed, when its stream begins.
+    With `wait` off it comes at once, and its `pace` tells when it would have.
+    """
     try:
         responder = services.responders.of(call.team)
     except ValueError as error:
         raise ApiError(Kind.INTERNAL, str(error), rule="responder") from None
+    asked = await prepare(services, call.team, call.at, request, responder)
     [said] = await responder.answer([asked])
+    pace, said = (said.pace, said.said) if isinstance(said, Paced) else (None, said)
+    if pace is not None and wait:
+        await services.waits.after(call.team, call.at, pace.delay_microseconds)
+    found = _answer_of(services, call, asked, said)
+    if pace is None:
+        return found
+    if wait and not asked.is_streamed:
+        await services.waits.after(call.team, call.at, duration_of(found, pace))
+    return msgspec.structs.replace(found, pace=pace)
+
+
+def duration_of(answer: Answer, pace: Pace) -> int:
+    """How long an answer takes at a pace, in microseconds, until its last token is there."""
+    return pace.delay_microseconds + pace.microseconds(tokens_of(answer.characters))
+
+
+def _answer_of(services: Services, call: Call, asked: ModelRequest, said: Any) -> Answer:
+    """The answer that a responder gave. Raises ApiError."""
     if isinstance(said, ApiError):
         raise said
     failure = failure_of(said)

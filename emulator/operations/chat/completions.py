@@ -17,7 +17,7 @@ from emulator.domain.chat.requests import Endpoint, ModelRequest
 from emulator.domain.keys import Plane
 from emulator.domain.speeds import first_due
 from emulator.operations.base import Call, Operation, Stream
-from emulator.operations.chat.answering import answer
+from emulator.operations.chat.answering import answer, duration_of
 from emulator.state.services import Services
 from emulator.store.deferred import Deferred
 
@@ -88,9 +88,11 @@ async def start_deferred(services: Services, call: Call, request: ModelRequest) 
             f"The team has {most} deferred completions already.",
             rule="deferred_completions_max",
         )
-    found = await answer(services, call, request)
+    found = await answer(services, call, request, wait=False)
     id = services.ids.uuid(call.team)
     due = call.at if call.team.batches == "instant" else first_due(call.team.batches, call.at)
+    if found.pace is not None and due is not None:
+        due = later(due, duration_of(found, found.pace))
     expires = later(call.at, call.team.limits.deferred_completion_seconds * SECOND)
     with services.store.transaction():
         is_ready = due == call.at

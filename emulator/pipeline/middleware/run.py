@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.domain.files import File
-from emulator.operations.base import Call
+from emulator.operations.base import Call, Stream
 from emulator.pipeline.faults.effects import uploads
+from emulator.pipeline.paced_streams import pace_stream
 from emulator.state.services import Services
 
 
 async def run_operation(services: Services, call: Call) -> Any:
     """Run the operation of a call; note the hash of an uploaded file for the journal, which keeps no content."""
     result = await call.operation.run(services, call, call.request)
+    if isinstance(result, Stream) and result.answer.pace is not None:
+        return pace_stream(services, call, result, result.answer.pace)
     if uploads(call.operation.request):
         call.upload_hash = _hash_of(result)
     return result

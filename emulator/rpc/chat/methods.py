@@ -19,7 +19,7 @@ _SERVICE = "xai_api.Chat"
 def read_completion(message: Message, *, stream: bool = False, deferred: bool = False) -> CreateCompletion:
     """Read a conversation. Raises ApiError for a model that is not there."""
     require_model(message.model)
-    body = CHAT_REQUEST.to_json(message)
+    body = {**CHAT_REQUEST.to_json(message), "stream": stream}
     request = ModelRequest(
         *("", "", RequestKind.CHAT.value, message.model, {"messages": [], **body}),
         endpoint=Endpoint.GRPC,

@@ -1,0 +1,112 @@
+"""Answers of the model endpoints: planned ones, the rules of a canned file, and how often each is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.server import Cleared
+from emulator.responders.canned import Canned
+from emulator.responders.rule_sets import CountedRule
+from emulator.responders.rules import BadRule, CannedRule
+
+
+class AnswerShown(Struct):
+    """A rule, how many requests it has answered, and whether it answers no more.
+
+    `left` says what of it was not used: null once it has answered as often as it is meant to.
+    """
+
+    id: str
+    rule: Any
+    hits: int
+    exhausted: bool
+    left: str | None
+
+
+class CannedShown(Struct):
+    """The file that answers where no planned answer does, and how many requests none of its rules fitted."""
+
+    file: str
+    strict: bool
+    rules: list[AnswerShown]
+    unmatched: int
+
+
+class AnswersShown(Answer):
+    """The planned answers of a team in the order in which they are tried, then the rules of its canned file, if any."""
+
+    answers: list[AnswerShown]
+    canned: CannedShown | None
+
+
+class OneAnswer(Answer):
+    """One planned answer."""
+
+    answer: AnswerShown
+
+
+def _shown(counted: CountedRule) -> AnswerShown:
+    return AnswerShown(counted.id, counted.rule, counted.hits, counted.exhausted, counted.left)
+
+
+async def list_all(asked: Asked) -> AnswersShown:
+    """List the planned answers of a team and the rules of its canned file, with how often each was used."""
+    team = asked.team
+    try:
+        responder = asked.services.responders.configured(team)
+    except ValueError:  # a file that is gone since the last start; a request is refused with that
+        responder = None
+    canned = None
+    if isinstance(responder, Canned):
+        rules = responder.rules_of(team.name)
+        lines = [_shown(each) for each in rules.rules.values()]
+        canned = CannedShown(responder.name, responder.is_strict, lines, rules.unmatched)
+    return AnswersShown(answers=[_shown(each) for each in asked.services.answers.of(team.name)], canned=canned)
+
+
+async def add(asked: Asked) -> OneAnswer:
+    """Plan an answer: a rule as in a canned file, which goes before what answers otherwise.
+
+    422 for a rule that contradicts itself, or a regular expression that is none.
+    """
+    try:
+        return OneAnswer(answer=_shown(asked.services.answers.add(asked.team.name, asked.body)))
+    except BadRule as error:
+        raise ControlError(422, str(error)) from None
+
+
+async def get(asked: Asked) -> OneAnswer:
+    """Show a planned answer and how often it was used."""
+    id = asked.path["id"]
+    found = next((each for each in asked.services.answers.of(asked.team.name) if each.id == id), None)
+    if found is None:
+        raise _unknown(id)
+    return OneAnswer(answer=_shown(found))
+
+
+async def remove(asked: Asked) -> Cleared:
+    """Remove a planned answer."""
+    if not asked.services.answers.remove(asked.team.name, asked.path["id"]):
+        raise _unknown(asked.path["id"])
+    return Cleared(cleared={"answers": 1})
+
+
+async def clear(asked: Asked) -> Cleared:
+    """Remove every planned answer of a team."""
+    return Cleared(cleared={"answers": asked.services.answers.clear(asked.team.name)})
+
+
+def _unknown(id: str) -> ControlError:
+    return ControlError(404, f"the team has no answer {id[:200]!r}")
+
+
+ROUTES = (
+    ControlRoute("GET", "/answers", list_all, AnswersShown),
+    ControlRoute("POST", "/answers", add, OneAnswer, CannedRule, refusals=(422,)),
+    ControlRoute("DELETE", "/answers", clear, Cleared),
+    ControlRoute("GET", "/answers/{id}", get, OneAnswer, refusals=(404,)),
+    ControlRoute("DELETE", "/answers/{id}", remove, Cleared, refusals=(404,)),
+)
