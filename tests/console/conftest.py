@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.harness import BROWSERS, FLAGS, Console, found_browser, new_console
+from tests.console.harness import BROWSERS, FLAGS, Console, found_browser, new_console, new_page
 
 _teams = itertools.count(1)
 
@@ -29,10 +29,16 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def page(browser: Any) -> Any:
+    """A page for the tests of one module, one after the other: a new one takes a second of processor time to start."""
+    return new_page(browser)
+
+
 @pytest.fixture
-def console(browser: Any, emulator: Emulator) -> Iterator[Console]:
+def console(page: Any, emulator: Emulator) -> Iterator[Console]:
     """A page of a fresh team. The test fails if the browser complains, or asks anybody but the emulator."""
-    console = new_console(browser, emulator, f"team-{next(_teams)}")
+    console = new_console(page, emulator, f"team-{next(_teams)}")
     yield console
     console.close()
     assert console.external_requests == []

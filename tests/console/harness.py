@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +58,7 @@ class Console:
     ids: dict[str, str] = field(default_factory=dict)  # of what it was furnished with
     problems: list[str] = field(default_factory=list)  # what the browser complained of
     external_requests: list[str] = field(default_factory=list)  # requests that went elsewhere
+    listeners: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # on events of the page
 
     def open(self, address: str = "") -> Any:
         """Open the page at an address below `#/`; the page."""
@@ -64,8 +66,14 @@ class Console:
         return self.page
 
     def close(self) -> None:
-        """Close the page and the clients."""
-        self.page.context.close()
+        """Close the clients, and leave the page empty, as it is before its first use."""
+        for event, listener in self.listeners.items():
+            self.page.remove_listener(event, listener)
+        if self.page.url.startswith(self.url):
+            self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.page.goto("about:blank")
+        self.page.set_viewport_size(WIDE)
+        self.page.emulate_media(color_scheme="light")
         self.rest.close()
         self.management.close()
 
@@ -110,18 +118,27 @@ def expect(locator: Any) -> Any:
     return waiting(locator)
 
 
-def new_console(browser: Any, emulator: Emulator, team: str, **context: Any) -> Console:
-    """A page of a team, in a context of its own."""
-    page = browser.new_context(viewport=WIDE, reduced_motion="reduce", **context).new_page()
+def new_page(browser: Any) -> Any:
+    """A page in a context of its own."""
+    page = browser.new_context(viewport=WIDE, reduced_motion="reduce").new_page()
     page.set_default_timeout(PATIENCE_MS)
+    return page
+
+
+def new_console(page: Any, emulator: Emulator, team: str) -> Console:
+    """The console of a team, to be opened in a page."""
     rest, management = (
         httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {key}@{team}"})
         for key in (emulator.api_key, emulator.management_key)
     )
     console = Console(emulator, emulator.url, team, page, rest, management)
-    page.on("pageerror", lambda error: console.problems.append(str(error)))
-    page.on("console", lambda message: _note(console, message))
-    page.on("request", lambda request: _look_at(console, request.url))
+    console.listeners = {
+        "pageerror": lambda error: console.problems.append(str(error)),
+        "console": lambda message: _note(console, message),
+        "request": lambda request: _look_at(console, request.url),
+    }
+    for event, listener in console.listeners.items():
+        page.on(event, listener)
     return console
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.harness import NARROW, PANELS, WIDE, Console, expect, new_console
+from tests.console.harness import NARROW, PANELS, WIDE, Console, expect, new_console, new_page
+from tests.serving import free_port
 
 HOSTILE = "<img src=x onerror=hit()><script>hit()</script>"
 # Each control a person can reach, that a screen reader could not name.
@@ -66,7 +67,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def furnished(emulator: Emulator, browser: Any) -> Iterator[Console]:
     """A console of a team that has one of everything, all of it with hostile names."""
-    console = new_console(browser, emulator, "furnished")
+    console = new_console(new_page(browser), emulator, "furnished")
     console.page.add_init_script("window.hits = 0; window.hit = () => { window.hits += 1; };")
     collection = console.collection(HOSTILE, collection_description=HOSTILE, field_definitions=[{"key": HOSTILE}])
     name = HOSTILE.replace('"', "").replace(";", "")
@@ -226,7 +227,7 @@ def test_back_and_forward_restore_views(console: Console) -> None:
     expect(detail).to_have_count(0)
 
 
-def test_console_shows_selected_team_only(console: Console, browser: Any) -> None:
+def test_console_shows_selected_team_only(console: Console) -> None:
     """A team made on the page has an address of its own, and sees nothing of another."""
     console.upload("mine.txt")
     page = console.open("files")
@@ -242,11 +243,11 @@ def test_console_shows_selected_team_only(console: Console, browser: Any) -> Non
     assert page.url.endswith(f"?team={console.team}#/files")
 
 
-def test_console_with_strict_keys_asks_for_them(browser: Any) -> None:
+def test_console_with_strict_keys_asks_for_them(page: Any) -> None:
     """With strict authentication the page asks for keys once, and keeps them in the tab alone."""
     with Emulator(auth="strict", keys=("inference-1=inference", "management-1=management")) as emulator:
-        console = new_console(browser, emulator, "default")
-        page = console.open("files")
+        console = new_console(page, emulator, "default")
+        console.open("files")
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("Incorrect API key provided")
         dialog.get_by_label("Inference key").fill("inference-1")
@@ -260,14 +261,14 @@ def test_console_with_strict_keys_asks_for_them(browser: Any) -> None:
         assert console.problems == []
 
 
-def test_console_reports_lost_connection(browser: Any) -> None:
+def test_console_reports_lost_connection(page: Any) -> None:
     """When the emulator stops the page says so; when there is one again it shows what that one has."""
-    emulator = Emulator()
+    port = free_port()
+    emulator = Emulator(port=port)
     emulator.start()
-    port = emulator.port
-    console = new_console(browser, emulator, "default")
+    console = new_console(page, emulator, "default")
     console.upload("before.txt")
-    page = console.open("files")
+    console.open("files")
     expect(page.get_by_role("link", name="before.txt")).to_be_visible()
     emulator.stop()
     expect(page.get_by_text("No connection")).to_be_visible()

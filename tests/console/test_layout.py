@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests.console.harness import PANELS, WIDE, Console, expect, new_console
+from tests.console.harness import PANELS, WIDE, Console, expect, new_console, new_page
 
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -19,7 +19,7 @@ PANES = {"files": "File", "collections/{collection}": "Document", "journal": "Ca
 @pytest.fixture(scope="module")
 def crowded(emulator: Emulator, browser: Any) -> Iterator[Console]:
     """A console of a team whose lists are all longer than a screen."""
-    console = new_console(browser, emulator, "crowded")
+    console = new_console(new_page(browser), emulator, "crowded")
     collection = console.collection("papers", field_definitions=[{"key": "author"}])
     for number in range(ROWS):
         console.document(collection, f"report-{number:02}.txt", "Some text.")

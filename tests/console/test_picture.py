@@ -25,18 +25,18 @@ def size_of(png: bytes) -> tuple[int, int]:
     return width, height
 
 
-def test_the_picture_is_of_this_page(browser: Any, tmp_path: Path) -> None:
+def test_the_picture_is_of_this_page(page: Any, tmp_path: Path) -> None:
     """The search panel with the sample documents can be photographed, and the picture at hand is of that size."""
     target = Path(os.environ.get("PICTURE", tmp_path / "console.png"))
     with Emulator() as emulator:
-        console = new_console(browser, emulator, "default")
-        console.page.set_viewport_size(SIZE)
+        console = new_console(page, emulator, "default")
+        page.set_viewport_size(SIZE)
         collection = console.collection("library", field_definitions=[{"key": "category"}, {"key": "year"}])
         for each in documents():
             console.document(collection, each["name"], each["text"], **each["fields"])
         console.control("POST", "/faults", json={"operation": "files.list", "error": "unavailable"})
         console.control("POST", "/clock/freeze", json={"at": "2026-04-09T14:03:00Z"})
-        page = console.open(f"search?q={QUERY}&collection={collection}&limit=3")
+        console.open(f"search?q={QUERY}&collection={collection}&limit=3")
         expect(page.get_by_role("article")).to_have_count(3)
         expect(page.get_by_role("article").first).to_contain_text("night-train.txt")
         page.screenshot(path=target, animations="disabled")
