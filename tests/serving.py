@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +29,18 @@ def environment(**variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("XAI_EMULATOR_")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | variables
+
+
+_ports = itertools.count(10_240 + os.getpid() * 16 % 20_000)
+
+
+def free_port() -> int:
+    """Return the number of a port that stays free: it is below those that systems give to whoever asks for any port."""
+    for number in _ports:
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", number))
+            return number
+    raise AssertionError("there is no free port")
 
 
 class Served:

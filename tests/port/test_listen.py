@@ -15,6 +15,7 @@ from tests.port.harness import (
     on_each_loop,
     running,
 )
+from tests.serving import free_port
 
 
 @needs_ipv6
@@ -55,9 +56,7 @@ async def test_a_taken_port_is_refused_at_once() -> None:
 @on_each_loop
 async def test_a_port_taken_on_one_loopback_is_refused() -> None:
     """A number that only ::1 has taken is refused as well, for some clients of localhost would reach the other one."""
-    async with running(App()) as port:
-        free_on_both = port.number
-    async with running(App(), host=LOCALHOST6, number=free_on_both) as port:
+    async with running(App(), host=LOCALHOST6, number=free_port()) as port:
         with pytest.raises(PortTaken, match=rf"something else already listens on \[::1\]:{port.number}\.$"):
             await Port(App(), no_grpc, number=port.number).start()
         with socket.socket() as free:
@@ -68,7 +67,7 @@ async def test_a_port_taken_on_one_loopback_is_refused() -> None:
 def test_any_number_is_one_that_both_loopbacks_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """A number picked for IPv4 that IPv6 has taken is given back, and another one is picked."""
     with socket.socket(socket.AF_INET6) as blocker:
-        blocker.bind((LOCALHOST6, 0))
+        blocker.bind((LOCALHOST6, free_port()))
         blocker.listen()
         taken = blocker.getsockname()[1]
         bind = listen._listening_socket

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.serving import PATIENCE_SECONDS, environment
+from tests.serving import PATIENCE_SECONDS, environment, free_port
 
 THREADS = 8
 
@@ -66,15 +66,15 @@ import os, sys
 from urllib.request import urlopen
 from emulator import Emulator
 
-directory, end = sys.argv[1:]
+directory, end, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 ready, go_on = os.pipe(), os.pipe()
 
 def answers(emulator):
     return urlopen(f"{emulator.url}/_emulator/health", timeout=120).status == 200
 
-with Emulator(data_dir=directory) as emulator:
+with Emulator(data_dir=directory, port=port) as emulator:
     assert answers(emulator)
-    port, child = emulator.port, os.fork()
+    child = os.fork()
     if child == 0:
         os.close(go_on[1])
         assert emulator.port == port and emulator.base_url and emulator.api_key
@@ -118,7 +118,8 @@ def test_forked_child_holds_neither_port_nor_directory(tmp_path: Path, end: str,
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     hidden = "" if loop == "uvloop" else "import sys; sys.modules['uvloop'] = None\n"
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", hidden + FORK, str(tmp_path / "state"), end]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", hidden + FORK]
+    command += [str(tmp_path / "state"), end, str(free_port())]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
