@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,29 @@ FEATURES = {
 EVIDENCE = ("documented", "recorded", "assumed", "emulator")
 EMULATOR = "emulator"  # the evidence of cases about the emulator itself: faults, clock, control plane, echoed results
 CASES = Path(__file__).parent / "cases"
+CONFIRMED = Path(__file__).parent / "confirmed.toml"
 Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """That a recording of the service has shown what a case says: on which day, and where in which file."""
+
+    recorded: date
+    where: str
+
+    @property
+    def source(self) -> str:
+        """The source of a case that is recorded."""
+        return f"recorded {self.recorded}, {self.where}"
+
+
+def read_confirmations(path: Path = CONFIRMED) -> dict[str, Confirmation]:
+    """The cases that were assumed until a recording confirmed them, by id."""
+    return {id: Confirmation(**entry) for id, entry in tomllib.loads(path.read_text("utf-8")).items()}
+
+
+CONFIRMATIONS = read_confirmations()
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,8 @@ class Case:
     """One sentence about the API. `operations` are named as in the emulator's table; the sentence is about all of them.
 
     `refusal` is the kind of refusal the case provokes, from the first operation unless `refusing` names others; `limit`
-    is the documented limit it drives against, `fault` what it plans.
+    is the documented limit it drives against, `fault` what it plans. What is assumed is recorded once a recording has
+    confirmed it.
     """
 
     id: str
@@ -58,6 +82,9 @@ class Case:
             raise ValueError(f"{self.id}: cases about faults are about the emulator, and those need its control plane")
         if not self.sentence.strip() or not self.operations or not self.source:
             raise ValueError(f"{self.id}: a case has a sentence, and names its operations and where it is from")
+        if self.evidence == "assumed" and self.id in CONFIRMATIONS:
+            object.__setattr__(self, "evidence", "recorded")
+            object.__setattr__(self, "source", CONFIRMATIONS[self.id].source)
 
 
 def case(id: str, *operations: str, evidence: str, source: str, **more: Any) -> Callable[[Test], Test]:

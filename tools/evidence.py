@@ -5,6 +5,11 @@
 merges the records into contract_tests/evidence.json and writes docs/evidence.md from it (`make evidence`). Without a
 record the page alone is written anew, as after a change of the tables of the code (`make docs`). With --check before
 the records nothing is written: what is published is held against them.
+
+    python -m tools.evidence --confirm VERDICTS …
+
+enters what recordings of the service have confirmed: see `tools/confirmations.py`. The exit code is 1 where they
+contradict a case.
 """
 
 from __future__ import annotations
@@ -16,9 +21,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from contract_tests.case import CONFIRMED, read_confirmations
 from emulator.cli.evidence_record import Shown, clients_of, in_order, shown_of, shown_of_limit, span
 from emulator.core.limits import DEFAULTS, ROWS
 from emulator.operations import OPERATIONS
+from tools import confirmations
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "contract_tests" / "evidence.json"
@@ -160,17 +167,53 @@ def _row(*cells: Any) -> str:
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
+def confirm(paths: list[Path]) -> int:
+    """Enter what recordings have confirmed, and print what they contradict. Raises BadVerdicts, and writes nothing."""
+    published = json.loads(EVIDENCE.read_text("utf-8"))
+    rows = [row for path in paths for row in confirmations.read_verdicts(path)]
+    outcome = confirmations.apply(rows, published["cases"], read_confirmations(CONFIRMED))
+    confirmations.write(outcome.table, CONFIRMED)
+    cases = confirmations.confirmed_cases(published["cases"], outcome.table)
+    _publish({**published, "cases": cases})
+    for line in outcome.contradicted:
+        print(line)
+    for name in sorted(_settled(cases) - _settled(published["cases"])):
+        print(f"{name} is called assumed, and none of its cases is any more: state its confidence anew")
+    counts = len(outcome.confirmed), len(outcome.contradicted), outcome.unchanged
+    print("{} confirmed, {} contradicted, {} unchanged".format(*counts))
+    return 1 if outcome.contradicted else 0
+
+
+def _settled(cases: Mapping[str, Any]) -> set[str]:
+    """The operations and limits that are called assumed although no case about them is."""
+    operations = {name: operation.confidence.value for name, operation in OPERATIONS.items()}
+    limits = {name: row.confidence.value for name, row in ROWS.items()}
+    return {
+        *confirmations.settled(cases, operations, "operations"),
+        *confirmations.settled(cases, limits, "limit"),
+    }
+
+
+def _publish(evidence: Mapping[str, Any]) -> None:
+    EVIDENCE.write_text(json.dumps(evidence, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    PAGE.write_text(render(evidence), "utf-8")
+
+
 def main(words: list[str]) -> int:
     """Merge records, if there are any, and write the page; or only check. The exit code: 1 for what is stale."""
+    if words[:1] == ["--confirm"]:
+        try:
+            return confirm([Path(word) for word in words[1:]])
+        except confirmations.BadVerdicts as error:
+            print(error, file=sys.stderr)
+            return 2
     records = [json.loads(Path(word).read_text("utf-8")) for word in words if word != "--check"]
     if "--check" in words:
         published = json.loads(EVIDENCE.read_text("utf-8"))
         found = [line for record in records for line in stale(published, record)]
         print(*found, "Run `make evidence`." if found else "The evidence is that of these runs.", sep="\n")
         return 1 if found else 0
-    if records:
-        EVIDENCE.write_text(json.dumps(merge(records), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    PAGE.write_text(render(json.loads(EVIDENCE.read_text("utf-8"))), "utf-8")
+    _publish(merge(records) if records else json.loads(EVIDENCE.read_text("utf-8")))
     return 0
 
 

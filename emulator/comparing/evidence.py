@@ -17,7 +17,7 @@ def evidence_of(comparison: Comparison) -> list[dict[str, Any]]:
         if outcome.page is not None:
             outcomes[outcome.page].append(outcome)
     about = comparison.recording.log.about
-    recorded = getattr(about, "recorded", "")
+    recorded, service = getattr(about, "recorded", ""), getattr(about, "to", [])
     found = []
     for page in comparison.recording.log.pages:
         reached = {outcome.outcome for outcome in outcomes[page.id]}
@@ -32,6 +32,7 @@ def evidence_of(comparison: Comparison) -> list[dict[str, Any]]:
                 "sentence": page.title,
                 "verdict": verdict,
                 "recorded": recorded,
+                "service": service,
                 "file": comparison.recording.path.name,
                 "exchanges": [outcome.number for outcome in outcomes[page.id]],
             }
