@@ -101,9 +101,8 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 evidence: contract-newest $(OLDER:%=contract-%)  ## Regenerate docs/evidence.md from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
 
-recordings: $(STAMPS)/test  ## Replay recorded exchanges with the real service, and report differences (RECORDINGS=DIR, not part of the repository)
-	@test -d "$(RECORDINGS)" || { echo "Say where the recordings are: make recordings RECORDINGS=DIR" >&2; exit 1; }
-	$(BIN)/python -m tools.recordings "$(RECORDINGS)"
+recordings: $(STAMPS)/test  ## Compare the recordings of the real service with the emulator (RECORDINGS=DIR for further ones)
+	$(BIN)/python -m tools.recordings contract_tests/recordings $(RECORDINGS)
 
 conformance-filters: $(STAMPS)/test  ## Compare filter_grammar with test tables of other AIP-160 implementations (DIR=a checkout, which you have to have)
 	@test -d "$(DIR)" || { echo "Say where the checkout is: make conformance-filters DIR=DIRECTORY" >&2; exit 2; }

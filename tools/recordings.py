@@ -1,191 +1,108 @@
-"""Replay recorded exchanges with the real service on a fresh emulator, and report where the responses differ.
+"""Compare recordings of the real service with a fresh emulator, and report where the two differ.
 
-    python -m tools.recordings DIRECTORY
+    python -m tools.recordings FILE-OR-DIRECTORY …
 
-Each `*.json` in the directory is a list of recordings, `{"name": …, "exchanges": [{"method", "url", "content_type",
-"body", "at", "status", "response_type", "response"}]}`. A recording gets a team of its own, whose clock stands at the
-time of each exchange. Identifiers are bound: where the recording shows one for the first time, the one that the
-emulator gives takes its place in later requests. The contents of uploads are not recorded, so files of the recorded
-size are sent, or what a later exchange downloads.
+Of a directory every `*.har` and `*.json` is compared. A HAR file is one recording. A JSON file is a list of them, each
+`{"name": …, "exchanges": [{"method", "url", "content_type", "body", "at", "status", "response_type", "response"}]}`.
+Of an upload the content is not recorded: a file of the recorded size is sent, or what a later exchange downloads. Each
+recording gets a team of its own. The comparison is that of `xai-emulator compare`, and headers count, too.
 
-The exit code is 1 if there is a difference, or nothing to compare.
+The exit code is 1 if there is a difference, or a recording of which nothing could be compared.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
-
-import httpx
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 from emulator import Emulator
+from emulator.comparing.differences import FAIL_ON
+from emulator.comparing.report import Report, lines_of, report_of
+from emulator.comparing.run import compare
+from emulator.comparing.send import OTHER, Target
+from emulator.domain.keys import Plane
+from emulator.recordings import entries, har
 
 Exchange = Mapping[str, Any]
 
-UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-ID = re.compile(rf"(?:[a-z]+_)?{UUID}")
-# Values that differ from run to run: what has one of these forms has the same form here.
-FORMS = {
-    "an identifier": ID,
-    "a timestamp": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
-    "a date": re.compile(r"\d{4}-\d\d-\d\d"),
-    "a hash": re.compile("[0-9a-f]{64}"),
-}
 REFUSED_KEY = 401
-PAGE_ITEMS = 100  # of a full page, on which a token follows
-# What depends on how far the service had come when it was asked: the emulator is always at the end.
-PROGRESS = {"status", "last_indexed_at", "chunk_count", "chunks_processed_count"}
+_DIRECT = build_opener(ProxyHandler({}))
 
 
-def replay(exchanges: list[Exchange], emulator: Emulator, team: str) -> Iterator[str]:
-    """Send the requests of one recording, and yield the differences of the responses."""
-    bound: dict[str, str] = {}
-    with httpx.Client(base_url=emulator.url) as client:
-        client.post("/_emulator/teams", json={"name": team, "batches": "manual"}).raise_for_status()
-        for number, exchange in enumerate(exchanges, 1):
-            client.post(f"/_emulator/clock/freeze?team={team}", json={"at": exchange["at"]}).raise_for_status()
-            reply = _send(client, exchange, exchanges[number:], bound, team)
-            place = f"{number}: {exchange['method']} {urlsplit(exchange['url']).path}"
-            for difference in compare(exchange, reply, bound):
-                yield f"{place}: {difference}"
+def read_all(paths: Sequence[Path]) -> Iterator[tuple[str, har.Recording]]:
+    """Yield the recordings of files and directories, with their names."""
+    for path in paths:
+        files = sorted(each for each in path.iterdir() if each.suffix in (".har", ".json")) if path.is_dir() else [path]
+        for file in files:
+            if file.suffix == ".har":
+                yield file.name, har.read(file)
+                continue
+            for each in json.loads(file.read_text("utf-8")):
+                yield each["name"], recording_of(each["exchanges"], file)
 
 
-def _send(
-    client: httpx.Client, exchange: Exchange, later: list[Exchange], bound: Mapping[str, str], team: str
-) -> httpx.Response:
-    url = urlsplit(exchange["url"])
-    is_managed = url.netloc.startswith("management-api.")
-    refused = exchange["status"] == REFUSED_KEY
-    key = "xai-token-emulator" if is_managed is not refused else "xai-emulator"
-    headers = {"authorization": f"Bearer {key}@{team}"}
-    target = quote(_bind(url.path, bound), safe="/:") + (f"?{_bind(url.query, bound)}" if url.query else "")
-    if exchange["body"] is None and exchange["method"] == "POST" and url.path == "/v1/files":
-        recorded = json.loads(exchange["response"])
-        file = (recorded["filename"], _content(recorded, later))
-        return client.post(target, headers=headers, files={"file": file})
+def recording_of(exchanges: Sequence[Exchange], path: Path) -> har.Recording:
+    """Return exchanges as a recording; that its contents are left out is known of it, and not which keys were sent."""
+    log = entries.Log(about=entries.About())
+    return har.Recording(path, log, [_entry(exchange, exchanges[number:]) for number, exchange in enumerate(exchanges)])
+
+
+def _entry(exchange: Exchange, later: Sequence[Exchange]) -> entries.Entry:
+    headers = []
+    if exchange["status"] == REFUSED_KEY:
+        headers.append(entries.Pair("authorization", f"Bearer {OTHER}"))
     if exchange["content_type"] is not None:
-        headers["content-type"] = exchange["content_type"]
-    body = None if exchange["body"] is None else _bind(exchange["body"], bound)
-    return client.request(exchange["method"], target, headers=headers, content=body)
+        headers.append(entries.Pair("content-type", exchange["content_type"]))
+    request = entries.Request(exchange["method"], exchange["url"], headers=headers)
+    if exchange["body"] is not None:
+        request.body = entries.PostData(exchange["content_type"] or "", exchange["body"])
+    elif exchange["method"] == "POST" and urlsplit(exchange["url"]).path == "/v1/files":
+        request.body = entries.PostData("multipart/form-data", params=[_file(json.loads(exchange["response"]), later)])
+    response = entries.Response(exchange["status"], headers=[entries.Pair("content-type", exchange["response_type"])])
+    response.body = entries.Content(len(exchange["response"]), exchange["response_type"], exchange["response"])
+    return entries.Entry(request, response, exchange["at"])
 
 
-def _content(recorded: Mapping[str, Any], later: list[Exchange]) -> bytes:
-    """Return what a later exchange downloads of a file, or as many bytes as it has."""
+def _file(recorded: Mapping[str, Any], later: Sequence[Exchange]) -> entries.Param:
+    """Return the part of an upload: what a later exchange downloads of it, or as many bytes as it has."""
+    param = entries.Param("file", filename=recorded["filename"], size=recorded["bytes"])
     path = f"/v1/files/{recorded['id']}/content"
     for exchange in later:
         if exchange["status"] == 200 and urlsplit(exchange["url"]).path == path:
-            return str(exchange["response"]).encode()
-    return b"x" * int(recorded["bytes"])
+            param.value = str(exchange["response"])
+    return param
 
 
-def _bind(text: str, bound: Mapping[str, str]) -> str:
-    return ID.sub(lambda found: bound.get(found[0], found[0]), text)
+def compared(recording: har.Recording, emulator: Emulator, team: str) -> Report:
+    """Compare a recording with a new team of an emulator."""
+    body = json.dumps({"name": team}).encode()
+    request = Request(f"{emulator.url}/_emulator/teams", body, {"content-type": "application/json"})
+    _DIRECT.open(request).close()
+    keys = {Plane.INFERENCE: f"{emulator.api_key}@{team}", Plane.MANAGEMENT: f"{emulator.management_key}@{team}"}
+    target = Target(emulator.url, emulator.grpc_target, keys, team, emulator.control_token)
+    return report_of(compare(recording, target), fail_on=(*FAIL_ON, "headers"))
 
 
-def compare(exchange: Exchange, reply: httpx.Response, bound: dict[str, str]) -> Iterator[str]:
-    """Yield the differences of a response, and bind the identifiers that the recording shows for the first time."""
-    if exchange["status"] != reply.status_code:
-        yield f"status {exchange['status']} recorded, {reply.status_code} here: {reply.text[:200]}"
-        return
-    content_type = reply.headers.get("content-type")
-    if exchange["response_type"] != content_type:
-        yield f"content type {exchange['response_type']!r} recorded, {content_type!r} here"
-    if exchange["response_type"] != "application/json":
-        if exchange["response"] != reply.text:
-            yield f"body {exchange['response']!r} recorded, {reply.text!r} here"
-        return
-    if _style(exchange["response"]) != _style(reply.text):
-        yield f"spaces as in {exchange['response'][:40]!r} recorded, as in {reply.text[:40]!r} here"
-    yield from _compare(json.loads(exchange["response"]), reply.json(), "$", bound)
-
-
-def _style(text: str) -> str:
-    """Return how the members of JSON are separated: its bytes are known by that and by their order."""
-    for separators in ((",", ":"), (", ", ":"), (", ", ": ")):
-        if json.dumps(json.loads(text), separators=separators, ensure_ascii=False) == text:
-            return repr(separators)
-    return "otherwise"
-
-
-def _compare(there: Any, here: Any, path: str, bound: dict[str, str]) -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        yield from _compare_objects(there, here, path, bound)
-    elif isinstance(there, list) and isinstance(here, list):
-        yield from _compare_lists(there, here, path, bound)
-    elif isinstance(there, str) and isinstance(here, str):
-        yield from _compare_texts(there, here, path, bound)
-    elif type(there) is not type(here) or there != here:
-        is_time = path.endswith("_at") and type(there) is type(here) is int  # Unix seconds, which pass meanwhile
-        if not is_time:
-            yield f"{path}: {there!r} recorded, {here!r} here"
-
-
-def _compare_objects(there: dict[str, Any], here: dict[str, Any], path: str, bound: dict[str, str]) -> Iterator[str]:
-    if list(there) != list(here):
-        yield f"{path}: members {', '.join(there)} recorded, {', '.join(here)} here"
-    is_in_progress = str(there.get("status", "")).startswith("DOCUMENT_STATUS_")
-    has_next_page = any(isinstance(value, list) and len(value) == PAGE_ITEMS for value in there.values())
-    for name in there.keys() & here.keys():
-        if is_in_progress and name in PROGRESS and there["status"] != here["status"]:
-            continue
-        if has_next_page and name == "pagination_token":
-            continue
-        yield from _compare(there[name], here[name], f"{path}.{name}", bound)
-
-
-def _compare_lists(there: list[Any], here: list[Any], path: str, bound: dict[str, str]) -> Iterator[str]:
-    """Compare the items in their order; those that the recording did not make have only their shape compared."""
-    foreign = [item for item in there if _is_foreign(item, bound)]
-    known = [item for item in there if item not in foreign]
-    if len(known) != len(here):
-        yield f"{path}: {len(known)} items recorded, {len(here)} here"
-    for number, (one, other) in enumerate(zip(known, here, strict=False)):
-        yield from _compare(one, other, f"{path}[{number}]", bound)
-    for item in foreign:
-        if here and isinstance(item, dict) and list(item) != list(here[0]):
-            yield f"{path}: members {', '.join(item)} recorded, {', '.join(here[0])} here"
-            return
-
-
-def _is_foreign(item: Any, bound: Mapping[str, str]) -> bool:
-    """Whether an item of a list was not made by the recording: its first identifier is not bound."""
-    if not isinstance(item, dict):
-        return False
-    first = next(iter(item.values()), None)
-    return isinstance(first, str) and ID.fullmatch(first) is not None and first not in bound
-
-
-def _compare_texts(there: str, here: str, path: str, bound: dict[str, str]) -> Iterator[str]:
-    for form, pattern in FORMS.items():
-        if not pattern.fullmatch(there):
-            continue
-        if not pattern.fullmatch(here) or (there.partition("_")[0] != here.partition("_")[0] and "_" in there):
-            yield f"{path}: {form} such as {there!r} recorded, {here!r} here"
-        elif pattern is ID and bound.setdefault(there, here) != here:
-            yield f"{path}: the same identifier as before recorded, another one here"
-        return
-    if there != here:
-        yield f"{path}: {there!r} recorded, {here!r} here"
-
-
-def main(words: list[str]) -> int:
-    """Replay every recording of a directory; print the differences."""
-    [directory] = words
-    recordings = [each for path in sorted(Path(directory).glob("*.json")) for each in json.loads(path.read_text())]
-    exchanges, differences = 0, 0
+def main(words: Sequence[str]) -> int:
+    """Compare every recording; print the differences, and how much was compared."""
+    exchanges = judged = differences = 0
+    failed: list[str] = []
     with Emulator() as emulator:
-        for number, recording in enumerate(recordings):
-            exchanges += len(recording["exchanges"])
-            for difference in replay(recording["exchanges"], emulator, f"recording-{number}"):
-                differences += 1
-                print(f"{recording['name']} {difference}")
-    print(f"{exchanges} exchanges replayed, {differences} differences")
-    return 1 if differences or not exchanges else 0
+        for number, (name, recording) in enumerate(read_all([Path(word) for word in words]), 1):
+            report = compared(recording, emulator, f"recording-{number}")
+            exchanges += len(report.comparison.outcomes)
+            judged += report.compared
+            differences += len(report.failing)
+            if report.exit_code:
+                failed.append(name)
+                print(f"{name}:", *lines_of(report), sep="\n  ")
+    print(f"{exchanges} exchanges replayed, {judged} of them judged, {differences} differences")
+    return 1 if failed or not judged else 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from emulator.comparing.binding import Binding
 from emulator.comparing.differences import Difference, masked
 from emulator.comparing.rules import (
     DEPENDS_ON_PROGRESS,
+    FIXED_MEMBERS,
     FORM,
     KIND,
     LISTS_OF_THE_TEAM,
@@ -131,7 +132,7 @@ class Judge:
 
     def _list(self, there: list[Any], here: list[Any], path: str) -> Iterator[Difference]:
         pairs, rest_there, rest_here = self._paired(there, here)
-        lacking = len(rest_there)
+        others, lacking = rest_there, len(rest_there)
         rest_there = [item for item in rest_there if not self._lacks_maker(item)]
         if self._operation in LISTS_OF_THE_TEAM and path.count(".") == 1:
             self.lists_others = (
@@ -141,6 +142,7 @@ class Judge:
         if places != sorted(places):
             yield Difference("order", f"{path}[*]", "its order", "another order")
         if self.lists_others and path.count(".") == 1:
+            yield from self._shapes(others, here, path)
             rest_there = rest_here = []
         new_there = [item for item in rest_there if not self._is_bound(item)]
         pairs += [(one, other, place) for one, (place, other) in zip(new_there, rest_here, strict=False)]
@@ -151,6 +153,16 @@ class Judge:
                 self.in_progress = True
                 return
             yield Difference("items", path, len(there), len(here))
+
+    def _shapes(self, others: list[Any], here: list[Any], path: str) -> Iterator[Difference]:
+        """Compare the keys of items that others have made with those of an item of here, and their order."""
+        sample = next((item for item in here if isinstance(item, dict)), None)
+        if sample is None or self._over_grpc or self._operation not in FIXED_MEMBERS:
+            return
+        for item in others:
+            if isinstance(item, dict) and list(item) != list(sample):
+                yield from self._object(dict.fromkeys(item), dict.fromkeys(sample), f"{path}[0]", ordered=True)
+                return
 
     def _is_result_list(self) -> bool:
         """Whether a list grows while the service works."""

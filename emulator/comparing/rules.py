@@ -93,6 +93,7 @@ PROGRESS: tuple[tuple[str, ...], ...] = (
         "DOCUMENT_STATUS_UNKNOWN",
         "DOCUMENT_STATUS_PROCESSING",
         "DOCUMENT_STATUS_CHUNKED",
+        "DOCUMENT_STATUS_EMBEDDING",
         "DOCUMENT_STATUS_WRITING",
         "DOCUMENT_STATUS_PROCESSED",
     ),
@@ -102,6 +103,8 @@ DEPENDS_ON_PROGRESS = frozenset(
     {"last_indexed_at", "lastIndexedAt", "error_message", "chunk_count", "chunks_count", "finish_time", "finished_at"}
 )
 LISTS_OF_THE_TEAM = frozenset({"files.list", "collections.list", "batches.list"})  # with what others have made
+# Lists whose items all have the same members: so those of others are comparable with ours.
+FIXED_MEMBERS = frozenset({"files.list", "batches.list"})
 PAGE_TOKENS = frozenset(
     {"pagination_token", "paginationToken", "next_page_token", "nextPageToken", "has_more", "last_id"}
 )

@@ -28,6 +28,8 @@ from emulator.rpc.ask import RpcAnswer
 
 ALIKE, DIFFERS, NOT_COMPARED, IN_PROGRESS = "alike", "differs", "not compared", "in progress"
 SHOWN_CHARS_MAX = 160
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_SEPARATOR = re.compile(r"[:,]\s*")
 _AS_TEXT = re.compile(r"[?&]format=|\"format\"")
 _INPUT_FILE = re.compile(r'"input_?file_?id"', re.IGNORECASE)
 
@@ -151,7 +153,8 @@ class _Run:
             return "which the service could not answer (429 or 5xx)"
         if entry.request.method == "OPTIONS":
             return "of browsers (OPTIONS)"
-        if self.left_out and _INPUT_FILE.search(asked):
+        # 422 is about the form of the request, whatever the file has.
+        if self.left_out and _INPUT_FILE.search(asked) and entry.response.status != 422:
             return "lacks its content: a batch from an input file"
         if self.left_out and entry.operation == "files.content" and _AS_TEXT.search(asked):
             return "lacks its content: the text of a file"
@@ -197,7 +200,10 @@ class _Run:
         except ValueError:
             yield from judge.words(text, here, "body")
             return
-        yield from judge.compare(*values)
+        found = judge.compare(*values)
+        yield from found
+        if not found and spacing(text) != spacing(here):
+            yield Difference("format", "spaces between members", _shown(text), _shown(here))
 
     def _headers(self, entry: Entry, answer: RestAnswer) -> Iterator[Difference]:
         there = {pair.name.lower(): pair.value for pair in entry.response.headers}
@@ -243,6 +249,11 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
         else:
             known.update(ID.findall(asked + answered))
     return {operation for operation, ids in listed.items() if ids - known}
+
+
+def spacing(text: str) -> set[str]:
+    """Return the marks between the members of JSON, with the blanks after them: the bytes depend on these."""
+    return set(_SEPARATOR.findall(_STRING.sub('""', text)))
 
 
 def title_of(entry: Entry) -> str:

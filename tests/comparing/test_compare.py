@@ -15,7 +15,9 @@ from emulator import Emulator
 from emulator.comparing.binding import Binding
 from emulator.comparing.differences import Difference
 from emulator.comparing.judge import Judge
-from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
+from emulator.comparing.rules import PROGRESS
+from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome, spacing
+from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus
 from emulator.recordings.entries import Entry, Grpc, Pair, PostData
 from emulator.recordings.har import Recording
 from tests.comparing.conftest import record_flow
@@ -49,7 +51,7 @@ def change(entry: Entry, work: Callable[[Any], Any]) -> None:
     assert isinstance(entry.response.body.text, str)
     value = json.loads(entry.response.body.text)
     changed = work(value)
-    entry.response.body.text = json.dumps(value if changed is None else changed)
+    entry.response.body.text = json.dumps(value if changed is None else changed, separators=(",", ":"))
 
 
 def test_recording_of_an_emulator_is_alike(recording: Recording, compared: Compared) -> None:
@@ -198,6 +200,37 @@ def test_things_of_others_in_a_list_are_no_difference(recording: Recording, comp
         if entry.operation == "files.list" and entry.response.status == 200 and entry.grpc is UNSET:
             change(entry, lambda page: page["data"].insert(0, {**(page["data"] or [{}])[0], "id": foreign}))
     assert differing(compared(recording)) == []
+
+
+def test_thing_of_others_in_a_list_has_its_members_compared(recording: Recording, compared: Compared) -> None:
+    foreign = {"id": "file_99999999-9999-4999-8999-999999999999", "brand_new": 1}
+    entry = find(recording, "files.list")
+    change(entry, lambda page: page["data"].append({**page["data"][0], **foreign}))
+    ((outcome, difference),) = differing(compared(recording))
+    assert (outcome.number, difference.what, difference.place) == (entry.number, "extra there", "$.data[*].brand_new")
+
+
+def test_spaces_between_members_are_compared(recording: Recording, compared: Compared) -> None:
+    """The bytes of an answer are more than its values: refusals of the management plane have a blank after a comma."""
+    entry = find(recording, "files.get")
+    entry.response.body.text = str(entry.response.body.text).replace('","', '", "').replace(":", ": ", 1)
+    ((outcome, difference),) = differing(compared(recording))
+    assert (outcome.number, difference.what, difference.path) == (entry.number, "format", "spaces between members")
+
+
+@pytest.mark.parametrize("text", ['{"a":"b: c, d"}', '{"a":"\\": ,"}', '{"a":1}'])
+def test_spaces_within_strings_do_not_count(text: str) -> None:
+    assert spacing(text) == {":"}
+
+
+def test_progress_has_every_status_in_the_order_of_its_transitions() -> None:
+    """A status that is missing there would be reported wherever the service was slower."""
+    (order,) = PROGRESS
+    places = {DocumentStatus(name): place for place, name in enumerate(order)}
+    assert set(DocumentStatus) - set(places) == {DocumentStatus.FAILED}
+    for status in places.keys() - {DocumentStatus.PROCESSED}:
+        following = STATUS_TRANSITIONS[status] - {DocumentStatus.FAILED, DocumentStatus.PROCESSING}
+        assert all(places[status] < places[each] for each in following)
 
 
 def test_answer_of_the_recorder_and_of_a_failing_service_is_not_compared(
