@@ -122,6 +122,14 @@ class Limits(msgspec.Struct, frozen=True):
     deferred_completions_max: int | None = _row(
         10_000, "suggested bound; of one team, not picked up", Confidence.ASSUMED, safety=True
     )
+    # Images and videos
+    deferred_video_seconds: int = _row(DAY, "as long as a deferred completion is kept", Confidence.ASSUMED)
+    deferred_videos_max: int | None = _row(
+        10_000, "suggested bound; of one team, not expired", Confidence.ASSUMED, safety=True
+    )
+    media_items_max: int | None = _row(
+        10_000, "suggested bound; of one team, outside of batches, not expired", Confidence.ASSUMED, safety=True
+    )
     # Safety of the emulator itself
     snapshot_bytes_per_team_max: int | None = _row(
         100 * GIB, "suggested bound: as much as a team's files", Confidence.ASSUMED, safety=True

@@ -18,6 +18,7 @@ from emulator.jobs.batches.process import expire_batch, fail_request, process_ba
 from emulator.jobs.chat import complete_deferred, expire_deferred
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
+from emulator.jobs.videos import complete_video, delete_video
 from emulator.state.services import Services
 from emulator.state.teams import Team
 from emulator.store.jobs import ATTEMPTS_MAX, Job, JobCancelled
@@ -35,6 +36,7 @@ LANES: dict[str, dict[str, Handler]] = {
         "expire_batch": expire_batch,
     },
     "chat": {"complete_deferred": complete_deferred, "expire_deferred": expire_deferred},
+    "videos": {"complete_video": complete_video, "delete_video": delete_video},
 }
 
 # What is done instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write

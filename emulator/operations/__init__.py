@@ -7,10 +7,11 @@ from emulator.operations.base import Operation
 from emulator.operations.batches import lifecycle, requests, results
 from emulator.operations.chat import completions, models, tokenize
 from emulator.operations.files import chunked_upload, public_urls, read, update, upload
+from emulator.operations.media import images, videos
 
 _MODULES = (
     *(read, upload, chunked_upload, update, public_urls, collections, documents, search),
     *(lifecycle, requests, results, auth),
-    *(models, completions, tokenize),
+    *(models, completions, tokenize, images, videos),
 )
 OPERATIONS: dict[str, Operation] = {operation.name: operation for module in _MODULES for operation in module.OPERATIONS}

@@ -7,6 +7,7 @@ import msgspec
 from emulator.core import ids
 from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Confidence
+from emulator.domain.chat.media import MODEL_UNAVAILABLE
 from emulator.domain.keys import Plane, incorrect_key, no_credentials
 from emulator.operations.base import Call
 from emulator.state.services import Services
@@ -44,7 +45,7 @@ RECORDED: dict[str, Recorded] = {
     ),
     "model_not_found": Recorded(
         Kind.NOT_FOUND,
-        "The model {model} does not exist or your team {team} does not have access to it.",
+        MODEL_UNAVAILABLE,
         "observed live",
     ),
     "bad_oauth_token": Recorded(

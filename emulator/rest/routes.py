@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.domain.keys import Plane
-from emulator.rest import batches, chat, collections, files, models, search
+from emulator.rest import batches, chat, collections, files, media, models, search
 from emulator.rest.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,6 +13,7 @@ ROUTES: tuple[Route, ...] = (
     *search.ROUTES,
     *models.ROUTES,
     *chat.ROUTES,
+    *media.ROUTES,
 )
 
 # The rest of the real service's REST surface, and why it is not here. A prefix covers everything below it.
@@ -20,11 +21,9 @@ NOT_EMULATED: dict[str, str] = {
     "/v1/complete": "text completion is not emulated",
     "/v1/completions": "text completion is not emulated",
     "/v1/embeddings": "embeddings are not emulated",
-    "/v1/images": "image generation is not emulated; batches of image requests are",
     "/v1/messages": "messages are not emulated",
     "/v1/responses": "responses are not emulated; batches of them are",
     "/v1/skills": "skills are not emulated",
-    "/v1/videos": "video generation is not emulated; batches of video requests are",
     "/v1/billing": "billing is not emulated",
     "/auth": "management of keys and teams is not emulated; see --key and --auth",
     "/audit": "the audit log is not emulated; see the journal",

@@ -48,6 +48,13 @@ def _convert(body: bytes, value: Any, shape: type[T]) -> T:
         raise ApiError(Kind.MISSHAPEN_BODY, _SHAPE + _describe(str(error), body, value, shape), rule="json") from None
 
 
+def missing_field(body: bytes, steps: Sequence[str | int], name: str) -> ApiError:
+    """The refusal of an object, at a path of the body, that lacks a field which its shape leaves open."""
+    path = list(steps)
+    where = _position(body, _end_of(body, path))
+    return ApiError(Kind.MISSHAPEN_BODY, f"{_SHAPE}{_prefix(path)}missing field `{name}` at {where}", rule="json")
+
+
 def parse(body: bytes, limits: Limits) -> Any:
     """The body as plain JSON values. It is decoded in one go, which keeps the loop from others: hence the bounds."""
     too_many = has_more_items(body, limits.json_items_max)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.rpc import collections, files, models, search, tokenize
+from emulator.rpc import collections, files, media, models, search, tokenize
 from emulator.rpc.batches import methods as batches
 from emulator.rpc.chat import methods as chat
 from emulator.rpc.requests import Method
@@ -15,6 +15,7 @@ METHODS: tuple[Method, ...] = (
     *models.METHODS,
     *chat.METHODS,
     *tokenize.METHODS,
+    *media.METHODS,
 )
 
 # What xai-sdk knows besides: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
@@ -23,7 +24,5 @@ NOT_EMULATED: dict[str, str] = {
     "xai_api.Chat/DeleteStoredCompletion": "stored completions are not emulated",
     "xai_api.Chat/GetStoredCompletion": "stored completions are not emulated",
     "xai_api.Embedder": "embeddings are not emulated",
-    "xai_api.Image": "image generation is not emulated; batches of image requests are",
     "xai_api.Sample": "text completion is not emulated",
-    "xai_api.Video": "video generation is not emulated; batches of video requests are",
 }

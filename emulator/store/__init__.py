@@ -20,9 +20,11 @@ from emulator.store.documents import Documents
 from emulator.store.files import Files
 from emulator.store.index.index_cache import Indexes
 from emulator.store.jobs import Jobs
+from emulator.store.media import Media
 from emulator.store.snapshots.directory import SNAPSHOTS
 from emulator.store.snapshots.snapshots import LoadedSnapshot, Snapshots
 from emulator.store.teams import Teams
+from emulator.store.videos import Videos
 
 __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
 
@@ -75,6 +77,8 @@ class Store:
             self.indexes = Indexes(self.chunks)
             opened.callback(self.indexes.close)
             self.batches = Batches(self.database)
+            self.media = Media(self.database)
+            self.videos = Videos(self.database)
             self.deferred = DeferredCompletions(self.database)
             self.batch_requests = BatchRequests(self.database, self.blobs)
             self.jobs = Jobs(self.database)

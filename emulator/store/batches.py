@@ -1,4 +1,4 @@
-"""Rows of batches, of what they cost, of the media they made, and of the calls that count against their rates."""
+"""Rows of batches, of what they cost, and of the calls that count against their rates."""
 
 from __future__ import annotations
 
@@ -20,16 +20,6 @@ class Cost(msgspec.Struct, frozen=True):
     endpoint: str
     ticks: int
     count: int
-
-
-class MediaItem(msgspec.Struct, frozen=True):
-    """A image or video behind a signed URL."""
-
-    token: str
-    name: str
-    content_type: str
-    content: bytes
-    expires_at: Instant
 
 
 class Batches:
@@ -126,25 +116,6 @@ class Batches:
             (team, id),
         )
         return [Cost(*row) for row in rows]
-
-    # --- media
-
-    def insert_medium(self, team: str, batch_id: str, medium: MediaItem) -> None:
-        """Keep a image or video."""
-        self._db.write(
-            "INSERT INTO batch_media VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(medium.token, team, batch_id, medium.name, medium.content_type, medium.content),
-                medium.expires_at,
-            ),
-        )
-
-    def medium(self, token: str) -> tuple[str, MediaItem] | None:
-        """The team and the medium of a token, expired or not: only the team's clock can tell."""
-        row = self._db.row(
-            "SELECT team, token, name, content_type, content, expires_at FROM batch_media WHERE token = ?", (token,)
-        )
-        return None if row is None else (row[0], MediaItem(*row[1:]))
 
     # --- rates
 

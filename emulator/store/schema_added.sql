@@ -17,4 +17,28 @@ CREATE TABLE IF NOT EXISTS deferred_completions (
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
 
+-- Images and videos of live calls, behind signed URLs.
+CREATE TABLE IF NOT EXISTS live_media (
+    token        TEXT PRIMARY KEY,
+    team         TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    content      BLOB NOT NULL,
+    expires_at   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS live_media_by_expiry ON live_media (team, expires_at);
+
+-- Videos of live calls, which are fetched by their request id.
+CREATE TABLE IF NOT EXISTS deferred_videos (
+    team       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    request    BLOB NOT NULL,  -- JSON
+    result     BLOB NOT NULL,  -- JSON
+    is_ready   INTEGER NOT NULL,  -- boolean
+    created_at INTEGER NOT NULL,
+    due_at     INTEGER,  -- null: it waits to be released
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (team, id)
+) WITHOUT ROWID;
+
 DROP VIEW IF EXISTS documents_of_files;

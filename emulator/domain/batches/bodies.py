@@ -61,6 +61,10 @@ class VideoGenerationBody(Struct):
     duration: Int32 | str | None = None  # seconds
     generate_audio: bool | None = None
     image: ImageUrl | None = None
+    input_reference: ImageUrl | None = None  # another name of `image`
+    keyframes: list[dict[str, Any]] | None = None
+    last_frame: ImageUrl | None = None
+    reference_audios: list[dict[str, Any]] | None = None
     reference_images: list[ImageUrl] | None = None
     resolution: Literal["480p", "720p", "1080p"] | None = None
     seconds: Int32 | str | None = None  # OpenAI's name for the duration

@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.domain.batches.batch import RequestKind, ResultKind
-from emulator.domain.batches.results import IMAGES_MAX
+from emulator.core.errors import ApiError
+from emulator.domain.batches.batch import ResultKind
 from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.conversation import messages_of, parts_of
+from emulator.domain.chat.media import check_media
 from emulator.domain.chat.requests import ModelRequest
 
-# For choices the OpenAPI names no bound; 128 is that of OpenAI's API.
-_COUNT_MAX = {ResultKind.CHAT: 128, ResultKind.IMAGE: IMAGES_MAX}
-_SECONDS_MAX = {RequestKind.VIDEO_GENERATION: 15, RequestKind.VIDEO_EXTENSION: 10}  # OpenAPI: `duration`
+_CHOICES_MAX = 128  # the OpenAPI names no bound; this is that of OpenAI's API
 _FILE_SOURCES = ("file_id", "url", "file_data")
 
 
 def complaint(request: ModelRequest) -> str | None:
     """The error of a request that cannot be carried out, or None."""
-    most = _COUNT_MAX.get(request.result_kind)
-    n = request.body.get("n")
-    if most is not None and n is not None and not 1 <= n <= most:
-        return f"n must be between 1 and {most}, got {n}"
     if request.result_kind is ResultKind.CHAT:
+        n = request.body.get("n")
+        if n is not None and not 1 <= n <= _CHOICES_MAX:
+            return f"n must be between 1 and {_CHOICES_MAX}, got {n}"
         return _about_chat(request.chat)
-    if request.result_kind is ResultKind.IMAGE:
-        return None
-    most = _SECONDS_MAX[RequestKind(request.kind)]
-    within = 1 <= request.seconds <= most
-    return None if within else f"duration must be between 1 and {most} seconds, got {request.seconds}"
+    try:
+        check_media(request)
+    except ApiError as error:
+        return error.message
+    return None
 
 
 def _about_chat(chat: Json) -> str | None:

@@ -54,6 +54,8 @@ class ImageModel(msgspec.Struct, frozen=True):
     created: int
     image_price: int
     aliases: tuple[str, ...] = ()
+    quality_prices: tuple[tuple[str, int], ...] = ()  # by the `quality` of a request, where it has one
+    input_image_price: int = 20_000_000  # of an image that a request gives (recorded, 2026-04)
     max_prompt_length: int = 8000
     input_modalities: tuple[str, ...] = ("text", "image")
     output_modalities: tuple[str, ...] = ("image",)
@@ -163,7 +165,11 @@ LANGUAGE_MODELS: tuple[LanguageModel, ...] = (
 )
 IMAGE_MODELS: tuple[ImageModel, ...] = (
     ImageModel("grok-imagine-image", 1_769_472_000, 200_000_000),
-    ImageModel("grok-imagine-image-2.0", 1_785_542_400, 600_000_000),
+    ImageModel(
+        *("grok-imagine-image-2.0", 1_785_542_400, 600_000_000),
+        # Recorded, 2026-09: 400 to 800 million, 600 by default. Which quality has which price is assumed.
+        quality_prices=(("low", 400_000_000), ("medium", 600_000_000), ("high", 800_000_000)),
+    ),
     ImageModel("grok-imagine-image-quality", 1_773_014_400, 700_000_000, aliases=("grok-imagine-image-pro",)),
 )
 VIDEO_MODELS: tuple[VideoModel, ...] = (

@@ -35,6 +35,7 @@ class Endpoint(enum.Enum):
     RESPONSES = "responses"
     GRPC = "grpc"
     BATCH = "batch"
+    MEDIA = "media"  # images and videos over REST
 
 
 @dataclass(frozen=True)

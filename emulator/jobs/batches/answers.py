@@ -25,8 +25,9 @@ from emulator.domain.chat.pace import without_pace
 from emulator.domain.chat.requests import ModelRequest, marks_citations
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
-from emulator.jobs.batches.media import add_media
 from emulator.operations.chat.answering import failure_of, internal_failure, invalid_result, prepare
+from emulator.operations.media.answering import check_files
+from emulator.operations.media.making import add_media
 from emulator.state.protocols import Responder
 from emulator.state.services import Services
 from emulator.state.teams import Team
@@ -121,9 +122,10 @@ def _refused(services: Services, team: Team, at: Instant, asked: _Asked | Except
         return internal_failure(asked)
     if asked.complaint is not None:
         return Failure(Kind.INVALID_ARGUMENT, asked.complaint)
-    for id in asked.file_ids:
-        if services.store.files.get(team.name, id, at) is None:
-            return Failure(Kind.NOT_FOUND, f"File {id} not found")
+    try:
+        check_files(services, team, at, asked.request, asked.file_ids)
+    except ApiError as error:
+        return Failure(error.kind, error.message)
     return None
 
 

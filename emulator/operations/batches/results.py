@@ -14,6 +14,7 @@ from emulator.domain.paging import Page
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.batches.lifecycle import REFERENCE, get_batch
 from emulator.operations.batches.requests import ListResults, requests_page
+from emulator.operations.media.urls import absolute, base_url
 from emulator.state.services import Services
 
 
@@ -56,7 +57,7 @@ async def list_results(services: Services, call: Call, request: ListResults) -> 
     batch = get_batch(services, call, request.batch_id)
     query = ("batch_results", call.team.name, batch.id)
     found = await requests_page(services, call, batch, request, query=query, finished=None if batch.closed else True)
-    base = _base(services, call)
+    base = base_url(services, call)
     return Page([_result_view(batch, row, base) for row in found.items], found.next_token, found.more)
 
 
@@ -68,37 +69,21 @@ async def get_request(services: Services, call: Call, request: RequestId) -> Req
         raise not_found("Batch request")
     [body] = services.store.batch_requests.bodies(batch, [row])
     finished = state_of(batch, row) is not State.PENDING
-    return RequestDetail(row, body, _result_view(batch, row, _base(services, call)) if finished else None)
+    return RequestDetail(row, body, _result_view(batch, row, base_url(services, call)) if finished else None)
 
 
 def _result_view(batch: Batch, request: Request, base: bytes) -> ResultView:
     outcome = cancelled_outcome(batch) if request.outcome is None else request.outcome
-    return ResultView(request, state_of(batch, request), absolute(outcome, base))
+    return ResultView(request, state_of(batch, request), _absolute(outcome, base))
 
 
-_OWN_URLS = (b'"url":"/_media/', b'"public_url":"/_files-cdn/')
-
-
-def _base(services: Services, call: Call) -> bytes:
-    """Where the caller reaches the emulator, as the inside of a JSON string."""
-    return msgspec.json.encode(services.settings.public_url or call.origin)[1:-1]
-
-
-def absolute(outcome: bytes | Failure, base: bytes) -> bytes | Failure:
-    """A result with whole addresses of what the emulator serves itself; they are kept without scheme and host.
-
-    No text inside of the JSON is mistaken for a member: there the quotes are escaped.
-    """
-    if isinstance(outcome, bytes):
-        for member in _OWN_URLS:
-            name, quote, path = member.rpartition(b'"')
-            outcome = outcome.replace(member, name + quote + base + path)
-    return outcome
+def _absolute(outcome: bytes | Failure, base: bytes) -> bytes | Failure:
+    return absolute(outcome, base) if isinstance(outcome, bytes) else outcome
 
 
 async def read_medium(services: Services, call: Call, request: ReadMedium) -> Content:
     """What a signed URL shows to anybody who has it, as long as it lives by the clock of its team."""
-    found = services.store.batches.medium(request.token)
+    found = services.store.media.get(request.token)
     if found is not None:
         team, medium = found
         if medium.name == request.name and services.teams.get(team).clock.now() < medium.expires_at:

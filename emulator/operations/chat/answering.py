@@ -43,10 +43,7 @@ async def answer(services: Services, call: Call, request: ModelRequest, *, wait:
     The answer comes as late as the responder says by the team's clock; one that is streamed, when its stream begins.
     With `wait` off it comes at once, and its `pace` tells when it would have.
     """
-    try:
-        responder = services.responders.of(call.team)
-    except ValueError as error:
-        raise ApiError(Kind.INTERNAL, str(error), rule="responder") from None
+    responder = responder_of(services, call.team)
     asked = await prepare(services, call.team, call.at, request, responder)
     [said] = await responder.answer([asked])
     pace, said = (said.pace, said.said) if isinstance(said, Paced) else (None, said)
@@ -60,6 +57,14 @@ async def answer(services: Services, call: Call, request: ModelRequest, *, wait:
     return msgspec.structs.replace(found, pace=pace)
 
 
+def responder_of(services: Services, team: Team) -> Responder:
+    """The responder of a team. Raises ApiError where it is not there any more."""
+    try:
+        return services.responders.of(team)
+    except ValueError as error:
+        raise ApiError(Kind.INTERNAL, str(error), rule="responder") from None
+
+
 def duration_of(answer: Answer, pace: Pace) -> int:
     """How long an answer takes at a pace, in microseconds, until its last token is there."""
     return pace.delay_microseconds + pace.microseconds(tokens_of(answer.characters))
@@ -67,18 +72,23 @@ def duration_of(answer: Answer, pace: Pace) -> int:
 
 def _answer_of(services: Services, call: Call, asked: ModelRequest, said: Any) -> Answer:
     """The answer that a responder gave. Raises ApiError."""
-    if isinstance(said, ApiError):
-        raise said
-    failure = failure_of(said)
-    if failure is not None:
-        raise _refusal(failure)
+    check_said(said)
     id = services.ids.uuid(call.team)  # a bare UUID (recorded)
     try:
         found = answer_of(asked, said, id=id, created=seconds(call.at))
         msgspec.json.encode(msgspec.structs.replace(found, searches=(), settings={}))  # refuses text that is no UTF-8
         return found
     except (BadAnswer, TypeError, ValueError, RecursionError) as error:
-        raise _refusal(invalid_result(error)) from None
+        raise refusal(invalid_result(error)) from None
+
+
+def check_said(said: Any) -> None:
+    """Raise what a responder returned in place of a result, as ApiError."""
+    if isinstance(said, ApiError):
+        raise said
+    failure = failure_of(said)
+    if failure is not None:
+        raise refusal(failure)
 
 
 def failure_of(said: Any) -> Failure | None:
@@ -100,5 +110,6 @@ def invalid_result(error: Exception) -> Failure:
     return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}")
 
 
-def _refusal(failure: Failure) -> ApiError:
+def refusal(failure: Failure) -> ApiError:
+    """The refusal of a live call whose responder failed."""
     return ApiError(failure.kind, failure.message, rule="responder")

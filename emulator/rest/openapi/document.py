@@ -29,6 +29,7 @@ from emulator.http.openapi import (
 )
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Operation
+from emulator.rest.media import AsVideoJson
 from emulator.rest.openapi.links import links, operation_id
 from emulator.rest.openapi.protojson import accept_protojson
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
@@ -70,7 +71,8 @@ def document(team: Team, origin: str) -> dict[str, Any]:
     }
     return openapi.document(
         "xai-emulator",
-        "The xAI Files, Collections, Documents-search, Batch, Chat and Models APIs, as this emulator serves them.",
+        "The xAI Files, Collections, Documents-search, Batch, Chat, Image, Video and Models APIs, "
+        "as this emulator serves them.",
         origin,
         paths,
         {
@@ -246,7 +248,7 @@ def _success(route: Route) -> dict[str, Schema]:
         reply: Schema = {"description": "Success.", "content": json_content(schema)}
         if isinstance(route.write, AsAnswer):
             reply["content"][route.write.media_type] = {"schema": {"type": "string"}}
-        pending = {"202": {"description": "Pending."}} if isinstance(route.write, AsFetched) else {}
+        pending = {"202": {"description": "Pending."}} if isinstance(route.write, AsFetched | AsVideoJson) else {}
         return {"200": {**reply, "links": followed} if (followed := links(route)) else reply, **pending}
     assert isinstance(route.write, AsBytes)  # there is no third way to answer
     content = {route.write.media_type: BINARY}

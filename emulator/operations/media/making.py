@@ -1,4 +1,4 @@
-"""The images and videos of results: made here, behind a signed URL, and kept as files where a request asks so."""
+"""Make the images and videos of results: behind a signed URL, and stored as files where a request asks for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import base64
 import msgspec
 
 from emulator.core.clock import MICROSECONDS, Instant, later, seconds
-from emulator.core.errors import ApiError
+from emulator.core.errors import ApiError, Kind
 from emulator.domain.batches.batch import ResultKind
 from emulator.domain.batches.bodies import PublicUrlOptions, StorageOptions
-from emulator.domain.batches.results import is_to_be_made
 from emulator.domain.bounds import check
 from emulator.domain.chat.bodies import Json
+from emulator.domain.chat.media import lacks_content
 from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.files import (
     File,
@@ -26,27 +26,28 @@ from emulator.operations.files.public_urls import publish
 from emulator.operations.files.upload import EXPIRY, FILENAME, InitializeFile, insert_file
 from emulator.state.services import Services
 from emulator.state.teams import Team
-from emulator.store.batches import MediaItem
+from emulator.store.media import MediaItem
 
 PNG, MP4 = "image/png", "video/mp4"
 
 
 def add_media(services: Services, team: Team, request: ModelRequest, result: Json, at: Instant) -> None:
-    """Put media where a result lacks them, and store them where the request asks for it."""
+    """Put media where a result lacks them, and store them where the request asks for it. In a transaction."""
     ratio = request.body.get("aspect_ratio")
     size = size_of(ratio if isinstance(ratio, str) else None)
     if request.result_kind is ResultKind.IMAGE:
         for number, image in enumerate(result["data"]):
-            if is_to_be_made(image):
+            if lacks_content(image):
                 colour = colour_of(f"{request.prompt} {request.batch_request_id} {number}")
                 content = png(*size, colour)
-                image["mime_type"] = PNG
                 if request.body.get("response_format") == "b64_json":
                     image["b64_json"] = base64.b64encode(content).decode()
                 else:
                     image["url"] = _sign(services, team, request, f"image_{number}.png", PNG, content, at)
+                image["mime_type"] = PNG
+                image.setdefault("revised_prompt", "")  # recorded, 2026-04
                 image |= _stored(services, team, request, PNG, content, at)
-    elif request.result_kind is ResultKind.VIDEO and not result["video"].get("url"):
+    elif request.result_kind is ResultKind.VIDEO and result["status"] == "done" and not result["video"].get("url"):
         colour = colour_of(f"{request.prompt} {request.batch_request_id}")
         content = mp4(*size, colour, request.seconds)
         result["video"]["url"] = _sign(services, team, request, "video.mp4", MP4, content, at)
@@ -56,13 +57,27 @@ def add_media(services: Services, team: Team, request: ModelRequest, result: Jso
 def _sign(
     services: Services, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
-    """A URL that dies after an hour (Batch guide), without scheme and host: who asks later may see another."""
+    """Return a URL that expires after an hour (Batch guide), without scheme and host: callers may see different ones.
+
+    Raises ApiError where a team has too many media outside of batches.
+    """
     token = services.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
-    services.store.batches.insert_medium(
-        team.name, request.batch_id, MediaItem(token, name, content_type, content, expires_at)
-    )
+    item = MediaItem(token, name, content_type, content, expires_at)
+    if request.batch_id:
+        services.store.media.insert_for_batch(team.name, request.batch_id, item)
+    else:
+        services.store.media.delete_expired(team.name, at)
+        _check_total(services, team)
+        services.store.media.insert(team.name, item)
     return f"/_media/{token}/{name}"
+
+
+def _check_total(services: Services, team: Team) -> None:
+    most = team.limits.media_items_max
+    if most is not None and services.store.media.total(team.name) >= most:
+        sentence = f"The team has {most} images and videos whose URLs have not expired."
+        raise ApiError(Kind.RESOURCE_EXHAUSTED, sentence, rule="media_items_max")
 
 
 # --- storage_options

@@ -1,0 +1,1 @@
+"""The operations of images and videos."""
