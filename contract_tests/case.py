@@ -19,6 +19,7 @@ FEATURES = {
     "batches": "the Batch API",
     "models": "the lists of models, and the tokenizer",
     "chat": "chat completions",
+    "media": "images and videos",
     "faults": "planned faults, of emulators only",
 }
 EVIDENCE = ("documented", "recorded", "assumed", "emulator")

@@ -388,3 +388,35 @@ def test_deferred_completion_lives_as_long_as_the_limit_says(
     id = client.post("/chat/completions", json={**CHAT, "deferred": True}).json()["request_id"]
     team.advance(seconds)
     assert client.get(f"/chat/deferred-completion/{id}").status_code == status
+
+
+def test_videos_over_limit_return_429(client: httpx.Client, small: Emulator) -> None:
+    team = EmulatedTeam(small, "default")
+    team.configure(limits={"deferred_videos_max": 1, "deferred_video_seconds": 100})
+    team.freeze()
+    statuses = [client.post("/videos/generations", json={"prompt": "x"}).status_code for _ in range(2)]
+    assert statuses == [200, 429]
+    team.advance(200)  # until then it shows as expired
+    assert client.post("/videos/generations", json={"prompt": "x"}).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(99, "done"), (100, "expired")])
+def test_video_lives_as_long_as_the_limit_says(
+    client: httpx.Client, small: Emulator, seconds: int, status: str
+) -> None:
+    team = EmulatedTeam(small, "default")
+    team.configure(limits={"deferred_video_seconds": 100})
+    team.freeze()
+    id = client.post("/videos/generations", json={"prompt": "x"}).json()["request_id"]
+    team.advance(seconds)
+    assert client.get(f"/videos/{id}").json()["status"] == status
+
+
+def test_images_over_limit_return_429_until_one_expires(client: httpx.Client, small: Emulator) -> None:
+    team = EmulatedTeam(small, "default")
+    team.configure(limits={"media_items_max": 2})
+    team.freeze()
+    statuses = [client.post("/images/generations", json={"prompt": "x"}).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    team.advance(3600)
+    assert client.post("/images/generations", json={"prompt": "x"}).status_code == 200

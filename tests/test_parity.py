@@ -71,6 +71,12 @@ GET /v1/embedding-models/{model_id}
 POST /v1/chat/completions
 GET /v1/chat/deferred-completion/{request_id}
 POST /v1/tokenize-text
+POST /v1/images/generations
+POST /v1/images/edits
+POST /v1/videos/generations
+POST /v1/videos/edits
+POST /v1/videos/extensions
+GET /v1/videos/{request_id}
 """
 # Paths of the emulator itself, where URLs that it hands out lead to.
 OWN = {"GET /_files-cdn/{token}/{name}", "GET /_media/{token}/{name}"}

@@ -360,6 +360,10 @@ RPCS = {
     "GetCompletionChunk": (*_CHAT, "GetCompletionsRequest"),
     "StartDeferredCompletion": (*_CHAT, "GetCompletionsRequest"),
     "GetDeferredCompletion": ("chat._stub", "deferred_pb2", "GetDeferredRequest"),
+    "GenerateImage": ("image._stub", "image_pb2", "GenerateImageRequest"),
+    "GenerateVideo": ("video._stub", "video_pb2", "GenerateVideoRequest"),
+    "ExtendVideo": ("video._stub", "video_pb2", "ExtendVideoRequest"),
+    "GetDeferredVideo": ("video._stub", "video_pb2", "GetDeferredVideoRequest"),
     "TokenizeText": ("tokenize._stub", "tokenize_pb2", "TokenizeTextRequest"),
 }
 

@@ -125,7 +125,7 @@ class Limits(msgspec.Struct, frozen=True):
     # Images and videos
     deferred_video_seconds: int = _row(DAY, "as long as a deferred completion is kept", Confidence.ASSUMED)
     deferred_videos_max: int | None = _row(
-        10_000, "suggested bound; of one team, not expired", Confidence.ASSUMED, safety=True
+        10_000, "suggested bound; of one team, also expired ones", Confidence.ASSUMED, safety=True
     )
     media_items_max: int | None = _row(
         10_000, "suggested bound; of one team, outside of batches, not expired", Confidence.ASSUMED, safety=True

@@ -1,4 +1,4 @@
-"""Files and chat completions under OpenAI's Node SDK, and batch results under the AI SDK."""
+"""Files and chat completions under OpenAI's Node SDK; batch results, images and videos under the AI SDK."""
 
 from __future__ import annotations
 
@@ -51,6 +51,20 @@ def test_chat_for_node(emulator: Emulator, rest: httpx.Client) -> None:
     assert [call["function"]["name"] for call in output["called"]] == ["weather"]
     assert json.loads(output["parsed"]) == {"city": ""}
     assert output["usage"]["completion_tokens"] > 0
+
+
+def test_media_for_node(emulator: Emulator, rest: httpx.Client) -> None:
+    """The AI SDK generates and edits images, and starts a video and asks for it."""
+    command = [str(NODE), "media.mjs", emulator.base_url, emulator.api_key]
+    done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    output = json.loads(done.stdout)
+    assert output["images"] == [b"\x89PNG\r\n\x1a\n".hex()] * 2
+    assert output["cost"] == 220_000_000
+    assert output["refused"][0] == 404
+    assert output["refused"][1].startswith("not-found: The model no-such-model does not exist")
+    assert output["status"] == "completed"
+    assert (output["video"]["duration"], output["video"]["progress"]) == (3, 100)
 
 
 READ = {"type": "text", "id": "a", "status": "cancelled", "error": {"message": "Batch cancelled", "code": "1"}}

@@ -18,7 +18,7 @@ from .mutants import Mutant, read_mutants
 def test_mutant_fails_its_case(mutant: Mutant, tmp_path: Path) -> None:
     """The case that is about what the mutant does wrong fails."""
     run = run_kit(
-        *(f"--cases={mutant.found_by}", f"--clients={mutant.client}", "--destructive", "--slow"),
+        *(f"--cases={mutant.found_by}", f"--clients={mutant.client}", "--destructive", "--slow", "--paid"),
         tree=mutant.grow(tmp_path / "tree"),
         record=tmp_path / "record.json",
     )

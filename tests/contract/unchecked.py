@@ -39,6 +39,11 @@ UNDECIDED: dict[str, tuple[tuple[int, ...], str]] = {
     "batches.add_requests": ((400, 422), "a model answers one kind of request; a request has one kind"),
     "chat.create": ((400,), "whether there is such a model"),
     "chat.tokenize": ((400,), "whether there is such a model"),
+    "images.generate": ((400, 422), "how many images; an image has a url or a file_id"),
+    "images.edit": ((400, 422), "as images.generate"),
+    "videos.generate": ((400, 422), "the seconds, also as a text; a prompt or an image; a url or a file_id"),
+    "videos.edit": ((400, 422), "as videos.generate"),
+    "videos.extend": ((400, 422), "as videos.generate"),
     "files.create_public_url": ((400,), "the type, the size and the expiry of the file"),
 }
 # (422: the document says that only one member is allowed, beside a $ref, where Schemathesis does not look.)

@@ -26,7 +26,7 @@ from emulator.rpc.proto import compile as proto
 REPOSITORY = Path(__file__).parents[2]
 SERVICES = {
     *("xai_api.Files", "xai_api.BatchMgmt", "xai_api.Documents", "xai_api.Auth", "xai_api.Models"),
-    *("xai_api.Chat", "xai_api.Tokenize"),
+    *("xai_api.Chat", "xai_api.Tokenize", "xai_api.Image", "xai_api.Video"),
     "collections.Collections",
 }
 CONTRACT = (1, 21)  # the version of xai-sdk whose descriptors the sources follow

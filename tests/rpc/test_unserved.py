@@ -14,7 +14,7 @@ from emulator import Emulator
 from tests.rpc.client import PATIENCE_SECONDS, trailers
 
 STORED = "stored completions are not emulated"
-VIDEO = "video generation is not emulated; batches of video requests are"
+EMBEDDINGS = "embeddings are not emulated"
 
 
 @pytest.fixture
@@ -29,10 +29,8 @@ def client(emulator: Emulator, control: httpx.Client) -> Iterator[xai_sdk.Client
     [
         (lambda client: client.chat.get_stored_completion("a"), f"xai_api.Chat/GetStoredCompletion: {STORED}."),
         (lambda client: client.chat.delete_stored_completion("a"), f"xai_api.Chat/DeleteStoredCompletion: {STORED}."),
-        (lambda client: client.video.start("a kettle", "grok-imagine-video"), f"xai_api.Video/GenerateVideo: {VIDEO}."),
-        (lambda client: client.image.sample("a kettle", "grok-imagine-image"), "image generation is not emulated"),
     ],
-    ids=["stored", "delete stored", "video", "image"],
+    ids=["stored", "delete stored"],
 )
 def test_the_client_learns_why_a_method_is_not_emulated(
     client: xai_sdk.Client, control: httpx.Client, call: Callable[[xai_sdk.Client], Any], words: str
@@ -56,7 +54,7 @@ def test_the_client_learns_why_a_method_is_not_emulated(
         ("/xai_api.Files/Nothing", "There is no method Nothing in service xai_api.Files."),
         ("/grpc.health.v1.Health/Nothing", "There is no method Nothing in service grpc.health.v1.Health."),
         ("/xai_api.Chat/Nothing", "There is no method Nothing in service xai_api.Chat."),
-        ("/xai_api.Video/Nothing", f"xai_api.Video/Nothing: {VIDEO}."),
+        ("/xai_api.Embedder/Nothing", f"xai_api.Embedder/Nothing: {EMBEDDINGS}."),
         ("/nope.Nope/Nothing", "There is no service nope.Nope in this API."),
         ("/nothing", "There is no service nothing in this API."),
         (f"/nope.{'n' * 5000}/Nothing", f"There is no service nope.{'n' * 195} in this API."),

@@ -89,8 +89,8 @@ def _check_video(request: ModelRequest) -> None:
         sentence = f"duration must be between 1 and {most} seconds, got {request.seconds}"
         raise invalid(sentence, rule="video_seconds", param="duration")
     is_generation = request.kind == RequestKind.VIDEO_GENERATION.value
-    shows_image = any(body.get(name) for name in ("image", "input_reference", "keyframes"))
-    if is_generation and not request.prompt and not shows_image:
+    has_source = any(body.get(name) for name in ("image", "input_reference", "keyframes", "video"))
+    if is_generation and not request.prompt and not has_source:
         # OpenAPI: GenerateVideoRequest.prompt; the sentence is assumed.
         raise invalid("A prompt is required unless an image is given.", rule="prompt", param="prompt")
 

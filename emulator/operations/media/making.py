@@ -32,7 +32,12 @@ PNG, MP4 = "image/png", "video/mp4"
 
 
 def add_media(services: Services, team: Team, request: ModelRequest, result: Json, at: Instant) -> None:
-    """Put media where a result lacks them, and store them where the request asks for it. In a transaction."""
+    """Put media where a result lacks them, and store them where the request asks for it. In a transaction.
+
+    Raises ApiError where a team has too many media outside of batches, which go with their batch.
+    """
+    if not request.batch_id:
+        _make_room(services, team, at)
     ratio = request.body.get("aspect_ratio")
     size = size_of(ratio if isinstance(ratio, str) else None)
     if request.result_kind is ResultKind.IMAGE:
@@ -57,23 +62,20 @@ def add_media(services: Services, team: Team, request: ModelRequest, result: Jso
 def _sign(
     services: Services, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
-    """Return a URL that expires after an hour (Batch guide), without scheme and host: callers may see different ones.
-
-    Raises ApiError where a team has too many media outside of batches.
-    """
+    """Return a URL that expires after an hour (Batch guide), without scheme and host: callers may see different ones."""
     token = services.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
     item = MediaItem(token, name, content_type, content, expires_at)
     if request.batch_id:
         services.store.media.insert_for_batch(team.name, request.batch_id, item)
     else:
-        services.store.media.delete_expired(team.name, at)
-        _check_total(services, team)
         services.store.media.insert(team.name, item)
     return f"/_media/{token}/{name}"
 
 
-def _check_total(services: Services, team: Team) -> None:
+def _make_room(services: Services, team: Team, at: Instant) -> None:
+    """Delete what has expired, and refuse where there are too many items left."""
+    services.store.media.delete_expired(team.name, at)
     most = team.limits.media_items_max
     if most is not None and services.store.media.total(team.name) >= most:
         sentence = f"The team has {most} images and videos whose URLs have not expired."

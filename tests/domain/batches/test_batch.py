@@ -478,10 +478,10 @@ def test_what_cannot_be_carried_out_is_told(kind: RequestKind, body: dict[str, A
     [
         (RequestKind.CHAT, {**CHAT, "max_tokens": 1}),
         (RequestKind.IMAGE_GENERATION, {"n": 10}),
-        (RequestKind.VIDEO_GENERATION, {"duration": 15}),
-        (RequestKind.VIDEO_GENERATION, {"seconds": "1"}),
+        (RequestKind.VIDEO_GENERATION, {"prompt": "x", "duration": 15}),
+        (RequestKind.VIDEO_GENERATION, {"prompt": "x", "seconds": "1"}),
         (RequestKind.VIDEO_EXTENSION, {"duration": 10}),
-        (RequestKind.VIDEO_GENERATION, {"n": 500}),
+        (RequestKind.VIDEO_GENERATION, {"prompt": "x", "n": 500}),
         (RequestKind.CHAT, {**CHAT, "n": 1}),
         (RequestKind.CHAT, {**CHAT, "max_tokens": 0, "max_completion_tokens": 5}),
         (RequestKind.CHAT, {**CHAT, "n": 128}),

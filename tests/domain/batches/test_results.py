@@ -15,7 +15,7 @@ from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.chat.responses_body import from_responses
 
 # Prices in ticks of 1e-10 US dollar; those of text are of grok-4.3, where grok-4 leads to.
-PROMPT, COMPLETION, PICTURE, SECOND = 12_500, 25_000, 160_000_000, 400_000_000
+PROMPT, COMPLETION, PICTURE, SECOND = 12_500, 25_000, 200_000_000, 500_000_000
 COUNTS = st.integers(0, 1000)
 
 
@@ -217,7 +217,7 @@ def test_films_cost_by_their_length(
         "status": "done",
         "model": "m",
         "progress": 100,
-        "video": {"respect_moderation": True, **video},
+        "video": {"url": "", "respect_moderation": True, **video},
         "usage": {"cost_in_usd_ticks": SECOND * seconds},
     }
     assert answered(asked(kind, "", **body), said)["model"] == "grok-imagine-video"
