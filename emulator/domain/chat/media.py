@@ -9,8 +9,8 @@ from typing import Any
 
 from emulator.core.errors import ApiError, Kind, invalid
 from emulator.domain.batches.batch import RequestKind, ResultKind
-from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.answers import BadAnswer
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.models import IMAGE_MODELS, VIDEO_MODELS, ImageModel, VideoModel, find
 from emulator.domain.chat.requests import ModelRequest
 

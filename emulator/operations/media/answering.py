@@ -10,10 +10,10 @@ import msgspec
 from emulator.core.clock import Instant
 from emulator.core.errors import ApiError, Kind
 from emulator.domain.batches.batch import ResultKind
-from emulator.domain.chat.bodies import Json
 from emulator.domain.batches.checks import file_ids
 from emulator.domain.batches.results import cost_of
 from emulator.domain.chat.answers import BadAnswer
+from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.media import check_file_type, check_media, check_model, image_result, sources, video_result
 from emulator.domain.chat.pace import Paced
 from emulator.domain.chat.requests import ModelRequest

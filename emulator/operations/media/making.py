@@ -62,7 +62,7 @@ def add_media(services: Services, team: Team, request: ModelRequest, result: Jso
 def _sign(
     services: Services, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
-    """Return a URL that expires after an hour (Batch guide), without scheme and host: callers may see different ones."""
+    """Return a URL that expires after an hour (Batch guide), without scheme and host, which callers see differently."""
     token = services.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
     item = MediaItem(token, name, content_type, content, expires_at)
