@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emulator.domain.keys import check_team_name
@@ -68,18 +69,25 @@ def call(options: argparse.Namespace, method: str, path: str, body: Any = None) 
 
 @contextmanager
 def opened(
-    options: argparse.Namespace, method: str, path: str, data: bytes | Iterable[bytes] | None = None, size: int = 0
+    options: argparse.Namespace,
+    method: str,
+    path: str,
+    data: bytes | Iterable[bytes] | None = None,
+    size: int = 0,
+    query: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[HTTPResponse]:
     """The reply of a control path, to be read; `size` is that of data which comes in pieces. Raises ControlFailed."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
-    from urllib.parse import quote
+    from urllib.parse import urlencode
     from urllib.request import Request
 
     from emulator.core.upstream import direct_opener, redirect_refusal
 
     url = target_url(options)
-    whose = f"?team={quote(options.team, safe='')}" if hasattr(options, "team") else ""
+    team_query = {"team": options.team} if hasattr(options, "team") else {}
+    query_text = urlencode({**team_query, **query})
+    whose = f"?{query_text}" if query_text else ""
     headers = {"content-length": str(size)} if size else {}
     token = control_token(options)
     if token is not None:

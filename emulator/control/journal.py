@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamQuery
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute, JournalCall, TeamQuery
 from emulator.control.server import Cleared
 from emulator.core.errors import Kind
+from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, Plane
 from emulator.http.near_misses import NearMiss, near_misses
-from emulator.http.responses import EventStream
+from emulator.http.responses import EventStream, FileDownload
 from emulator.pipeline.journal.journal import Entry, Ring
 from emulator.pipeline.journal.query import CallQuery, Expectation, Inconclusive, find, holds, nearest
 from emulator.pipeline.journal.views import CallShown, shown
@@ -54,6 +55,14 @@ class Counted(Answer):
 
     count: int
     evicted: int
+
+
+class Code(Answer):
+    """A call as a command for curl, over gRPC for grpcurl, and as a test; null where that cannot be, for a reason."""
+
+    curl: str | None
+    pytest: str | None
+    reason: str | None
 
 
 class Nearest(Struct):
@@ -98,11 +107,54 @@ def _calls(asked: Asked, entries: list[Entry], limit: int) -> Calls:
 async def list_all(asked: Asked) -> Calls:
     """List the calls in the journal of a team, oldest first."""
     query: CallsQuery = asked.query
+    return _calls(asked, find(_ring(asked), _wanted(query)), query.limit)
+
+
+async def export(asked: Asked) -> FileDownload:
+    """Download the calls in the journal as a HAR file, oldest first, the last ones if there are more than the limit.
+
+    Any HAR viewer reads it, and `xai-emulator compare` sends it to another emulator. It has no keys and no contents of
+    files; bodies of which the journal keeps the beginning alone are left out.
+    """
+    wanted = _wanted(asked.query)
+    calls = _shown(asked, find(_ring(asked), wanted)[-asked.query.limit :])
+    content = await asyncio.to_thread(asked.parts.exports.har, calls, asked.services.address.origin)
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield content
+
+    return FileDownload(whole(), f"{asked.team.name}.har", len(content), lambda: None)
+
+
+async def code(asked: Asked) -> Code:
+    """Show how to make a call again: as a command line for this emulator, and as a test with the pytest plugin.
+
+    The test begins with an empty team, so the calls that made what this one names come first, as far as the journal has
+    them. For contents of files, which the journal does not keep, it sends fillers of their size.
+    """
+    number = asked.path["number"]
+    entries = [entry for entry in _ring(asked).entries if entry.operation is not None or str(entry.number) == number]
+    place = next((place for place, entry in enumerate(entries, 1) if str(entry.number) == number), None)
+    if place is None:
+        raise ControlError(404, f"the journal has no call {number[:20]}, or no longer")
+    if entries[place - 1].outcome is None:
+        raise ControlError(409, f"call {number} has not ended yet")
+    address, suffix = asked.services.address, "" if asked.team.name == DEFAULT_TEAM else f"@{asked.team.name}"
+    keys = {Plane.INFERENCE: INFERENCE_KEY + suffix, Plane.MANAGEMENT: MANAGEMENT_KEY + suffix}
+    calls = _shown(asked, entries[:place])
+    found = await asyncio.to_thread(asked.parts.exports.snippets, calls, address.origin, keys)
+    return Code(curl=found.curl, pytest=found.pytest, reason=found.reason)
+
+
+def _wanted(query: CallsQuery) -> CallQuery:
     given = {
         name: value for name in ("operation", "outcome", "transport") if (value := getattr(query, name)) is not UNSET
     }
-    wanted = CallQuery(**given, after=query.after)
-    return _calls(asked, find(_ring(asked), wanted), query.limit)
+    return CallQuery(**given, after=query.after)
+
+
+def _shown(asked: Asked, entries: list[Entry]) -> list[JournalCall]:
+    return [(entry, shown(entry, asked.team.name)) for entry in entries]
 
 
 async def find_calls(asked: Asked) -> Calls:
@@ -189,4 +241,6 @@ ROUTES = (
     ControlRoute("POST", "/requests/verify", verify, Verified, Expectation, refusals=(409, 422)),
     ControlRoute("GET", "/requests/unmatched", unmatched, AllUnmatched),
     ControlRoute("GET", "/requests/stream", stream, EventStream),
+    ControlRoute("GET", "/requests/har", export, FileDownload, query=CallsQuery),
+    ControlRoute("GET", "/requests/{number}/code", code, Code, refusals=(404, 409)),
 )

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from emulator.core.limits import whole
-from emulator.domain.keys import DEFAULT_TEAM, TEAM_NAME
+from emulator.domain.keys import DEFAULT_TEAM, TEAM_NAME, Plane
 from emulator.http.near_misses import ApiRoute
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
-from emulator.pipeline.journal.journal import Journal
+from emulator.pipeline.journal.journal import Entry, Journal
+from emulator.pipeline.journal.views import CallShown
 from emulator.state.services import Services
 from emulator.state.teams import Team
 
@@ -60,6 +61,24 @@ class Api(msgspec.Struct, frozen=True):
     describe: Callable[[Team, str], dict[str, Any]]
 
 
+JournalCall = tuple[Entry, CallShown]
+
+
+class Snippets(msgspec.Struct, frozen=True):
+    """A call as a command line and as a test; None where that cannot be, for a reason."""
+
+    curl: str | None
+    pytest: str | None
+    reason: str | None
+
+
+class Exports(msgspec.Struct, frozen=True):
+    """How calls of the journal leave the emulator: as a HAR file, and the last of several as a command and a test."""
+
+    har: Callable[[Sequence[JournalCall], str], bytes]
+    snippets: Callable[[Sequence[JournalCall], str, dict[Plane, str]], Snippets]
+
+
 class Parts(msgspec.Struct, frozen=True):
     """What the control plane controls."""
 
@@ -68,6 +87,7 @@ class Parts(msgspec.Struct, frozen=True):
     journal: Journal
     faults: Faults
     api: Api
+    exports: Exports
 
 
 class Asked(msgspec.Struct, frozen=True):

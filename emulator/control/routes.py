@@ -31,7 +31,7 @@ from emulator.control import (
 from emulator.control.access import NEEDED, ControlToken
 from emulator.control.openapi import document
 from emulator.control.page import Console, Page, PageRoute, to_console
-from emulator.control.route import Api, Asked, ControlError, ControlRoute, Parts, Refusal, TeamQuery
+from emulator.control.route import Api, Asked, ControlError, ControlRoute, Exports, Parts, Refusal, TeamQuery
 from emulator.core.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
 from emulator.core.validation_errors import explain
 from emulator.http.application import Application
@@ -78,9 +78,11 @@ ROUTES: tuple[ControlRoute, ...] = (
 class Control:
     """Serves every control path: `app` is mounted at PREFIX."""
 
-    def __init__(self, services: Services, runner: Runner, api: Api) -> None:
+    def __init__(self, services: Services, runner: Runner, api: Api, exports: Exports) -> None:
         # app has put the pipeline's own kinds into the services, which knows them by their protocols
-        self._parts = Parts(services, runner, cast(Journal, services.journal), cast(Faults, services.faults), api)
+        self._parts = Parts(
+            services, runner, cast(Journal, services.journal), cast(Faults, services.faults), api, exports
+        )
         self._origin_check = OriginCheck.of(services.settings)
         self._token = None if services.control_token is None else ControlToken(services.control_token)
         self._console = Console()

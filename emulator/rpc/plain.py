@@ -79,22 +79,23 @@ def from_plain(message_type: type[Message], value: Any) -> bytes:
     from google.protobuf.json_format import ParseDict, ParseError
 
     try:
-        message = ParseDict(_filled(value), message_type(), descriptor_pool=load().pool)
+        message = ParseDict(filled(value), message_type(), descriptor_pool=load().pool)
     except (ParseError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
     return bytes(message.SerializeToString())
 
 
-def _filled(value: Any) -> Any:
+def filled(value: Any) -> Any:
+    """Return JSON values of a recording as protobuf's JSON has them: bytes in base64, or a filler of their length."""
     match value:
         case {"_bytes": int(), "_base64": str(content)}:
             return content
         case {"_bytes": int(size)}:
             return base64.b64encode(fill(size)).decode()
         case dict():
-            return {name: _filled(item) for name, item in value.items()}
+            return {name: filled(item) for name, item in value.items()}
         case list():
-            return [_filled(item) for item in value]
+            return [filled(item) for item in value]
         case _:
             return value
 

@@ -169,11 +169,12 @@ class Server:
     @cached_property
     def _loaded_control(self) -> Control:
         """The control plane, loaded when it is first asked for."""
-        from emulator.control.route import Api
+        from emulator.control.route import Api, Exports
         from emulator.control.routes import Control
         from emulator.rest.openapi.document import document
+        from emulator.runtime import exports
 
-        return Control(self.services, self.runner, Api(ROUTES, document))
+        return Control(self.services, self.runner, Api(ROUTES, document), Exports(exports.har, exports.snippets))
 
     def _load_grpc(self, socket_path: str) -> Any:
         from emulator.rpc.server import RpcServer

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -94,6 +95,48 @@ def test_requests_lists_and_clears_the_journal(run: Run, rest: httpx.Client) -> 
     assert "GET /v1/nothing" in third
     assert "files.get" in run("requests", "--operation", "files.get", "--clear")[1]
     assert run("requests") == (0, "no requests\n", "")
+
+
+def last_number(run: Run) -> str:
+    """The number of the last call."""
+    return str(parsed(run("requests", "--json"))["requests"][-1]["number"])
+
+
+def test_requests_are_written_as_har(run: Run, rest: httpx.Client, tmp_path: Path) -> None:
+    rest.get("/v1/files")
+    rest.get("/v1/files/file_1")
+    har = tmp_path / "requests.har"
+    assert run("requests", "--operation", "files.get", "--har", str(har)) == (0, "", f"{har}: 1 requests\n")
+    (entry,) = json.loads(har.read_text())["log"]["entries"]
+    assert (entry["_operation"], entry["response"]["status"]) == ("files.get", 404)
+
+
+def test_request_is_printed_as_curl_and_as_a_test(run: Run, rest: httpx.Client, emulator: Emulator) -> None:
+    rest.get("/v1/files")
+    number = last_number(run)
+    code, out, _ = run("requests", "--curl", number)
+    assert (code, out.split()[:2]) == (0, ["curl", f"{emulator.url}/v1/files"])
+    code, out, _ = run("requests", "--pytest", number)
+    assert (code, out.startswith("import httpx\n\n\ndef test_files_list(xai_emulator):\n")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--curl", "77777"), 1, "no call 77777"),
+        (("--pytest", "LAST"), 1, "LAST cannot be copied: the journal does not keep the 20011 bytes of its body"),
+        (("--curl", "1", "--pytest", "1"), 2, "choose one"),
+        (("--har", "missing/x.har"), 2, "No such file"),
+    ],
+)
+def test_request_that_cannot_be_copied_says_why(
+    run: Run, rest: httpx.Client, words: tuple[str, ...], code: int, message: str
+) -> None:
+    rest.post("/v1/batches", json={"name": "x" * 20_000})
+    number = last_number(run)
+    found = run("requests", *(word.replace("LAST", number) for word in words))
+    message = message.replace("LAST", number)
+    assert (found[0], message in found[2]) == (code, True), found
 
 
 @pytest.mark.parametrize(

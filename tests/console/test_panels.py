@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,25 @@ def test_the_journal_is_live_and_names_the_rule(console: Console) -> None:
     expect(page.get_by_role("complementary", name="Call 2")).to_contain_text("GET /v1/files")
     page.get_by_label("Outcome").select_option("ok")
     expect(page.get_by_text("No call matches.")).to_be_visible()
+
+
+def test_journal_is_exported_and_a_call_is_copied(console: Console) -> None:
+    """What is copied is the command and the test that the command line prints."""
+    console.rest.get("/files")
+    page = console.open("journal/1")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=console.emulator.url)
+    code = console.control("GET", "/requests/1/code")
+    for label, form in (("Copy as curl", "curl"), ("Copy as a pytest test", "pytest")):
+        page.get_by_role("button", name=label).click()
+        expect(page.get_by_text("Copied.").last).to_be_visible()
+        page.wait_for_function(
+            "(text) => navigator.clipboard.readText().then((found) => found === text)", arg=code[form]
+        )
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Export HAR").click()
+    assert waiting.value.suggested_filename == f"{console.team}.har"
+    entries = json.loads(Path(waiting.value.path()).read_text())["log"]["entries"]
+    assert [entry["_operation"] for entry in entries] == ["files.list"]
 
 
 def test_journal_tells_real_time_when_the_clock_was_moved(console: Console) -> None:

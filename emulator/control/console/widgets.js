@@ -59,15 +59,17 @@ export function identifier(text) {
 
 /** A button that copies a text. */
 export function copyButton(text, label = "Copy") {
-  const element = button("", async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      notice("Copied.", "ok");
-    } catch {
-      notice("The browser does not let the page copy.", "warn");
-    }
-  }, { look: "quiet", sign: "copy", label });
-  return element;
+  return button("", () => copy(text), { look: "quiet", sign: "copy", label });
+}
+
+/** Copies a text, and says whether that worked. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    notice("Copied.", "ok");
+  } catch {
+    notice("The browser does not let the page copy.", "warn");
+  }
 }
 
 let fields = 0;

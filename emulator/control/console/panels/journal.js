@@ -6,7 +6,7 @@ import { filterBox } from "../listing.js";
 import { sidePane } from "../pane.js";
 import { ruleHint } from "../hints.js";
 import { address } from "../router.js";
-import { badge, button, complain, confirmLoss, detail, emptiness, exactTime, facts, guarded, heading, jsonView, moment, named,
+import { badge, button, complain, confirmLoss, copy, detail, emptiness, exactTime, facts, guarded, heading, icon, jsonView, moment, named,
   select, table } from "../widgets.js";
 
 const SHOWN_MAX = 500;
@@ -43,8 +43,10 @@ function mount(outlet, context, first) {
     draw();
   }), { sign: "trash" });
 
+  const exported = h("a.button.plain", { href: api.controlAddress("/requests/har"), download: "" }, icon("download", 16), "Export HAR");
+
   replace(outlet,
-    heading("Journal", "Every call that reached this team, newest first.", pause, clear),
+    heading("Journal", "Every call that reached this team, newest first.", exported, pause, clear),
     h("div.tools", filter, outcome, counter),
     note,
     h("div.split", rows, side));
@@ -145,6 +147,8 @@ function drawCall(call, id, api) {
   const part = (title, content) => content && [h("h3", title), content];
   return detail(`Call ${id}`, back,
     h("p.target", h("code", `${call.method} ${call.target}`)),
+    call.outcome !== null && h("p.row", copyCode(call, api, "curl", call.transport === "grpc" ? "Copy as grpcurl" : "Copy as curl"),
+      copyCode(call, api, "pytest", "Copy as a pytest test")),
     facts([
       ["Operation", call.operation ?? withoutOperation(call)],
       ["Reason", call.reason],
@@ -163,6 +167,15 @@ function drawCall(call, id, api) {
     part("Response", drawBody(call.response)),
     part("Request headers", Object.keys(call.headers).length > 0 && jsonView(call.headers)),
     part("Response headers", Object.keys(call.response_headers).length > 0 && jsonView(call.response_headers)));
+}
+
+/** A button that copies a call as a command line or as a test. */
+function copyCode(call, api, form, label) {
+  return button(label, guarded(async () => {
+    const code = await api.control("GET", `/requests/${call.number}/code`);
+    if (code[form] === null) throw new Error(`The call cannot be copied: ${code.reason}.`);
+    await copy(code[form]);
+  }), { look: "quiet", sign: "copy" });
 }
 
 /** The paths that are similar to that of a call that has no operation; the list fills once they are loaded. */
