@@ -30,13 +30,13 @@ class Recorder:
 
     def begin(self, case_id: str, sentence: str) -> None:
         """Let what is sent from now on belong to a case."""
-        self._tell({"x-emulator-case": case_id, "x-emulator-sentence": sentence.encode("ascii", "replace").decode()})
+        self._send({"x-emulator-case": case_id, "x-emulator-sentence": sentence.encode("ascii", "replace").decode()})
 
     def end(self) -> None:
         """Let what is sent from now on belong to no case."""
-        self._tell({})
+        self._send({})
 
-    def _tell(self, headers: dict[str, str]) -> None:
+    def _send(self, headers: dict[str, str]) -> None:
         if self._is_there:
             headers["authorization"] = f"Bearer {self._api_key}"
             _DIRECT.open(Request(self._url, headers=headers, method="PUT"), timeout=TIMEOUT_SECONDS).close()

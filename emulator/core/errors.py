@@ -126,13 +126,13 @@ class ApiError(Exception):
     @property
     def labels(self) -> list[tuple[str, str]]:
         """Details that accompany the refusal: in headers over REST, in trailing metadata over gRPC."""
-        told = {
+        labels = {
             "x-emulator-rule": self.rule,
             "x-emulator-param": self.param,
             "x-emulator-hint": self.hint,
             "retry-after": self.retry_after,
         }
-        return [(name, printable(str(value)[:_LABEL_CHARS_MAX])) for name, value in told.items() if value is not None]
+        return [(name, printable(str(value)[:_LABEL_CHARS_MAX])) for name, value in labels.items() if value is not None]
 
 
 # Python loads a codec when it is first wanted: a refusal may be wanted because no file can be opened any more.

@@ -8,7 +8,7 @@ from types import TracebackType
 from starlette.types import Scope
 
 from emulator.core.errors import CallerGone
-from emulator.http.requests import transport_of
+from emulator.http.requests import connection_of
 
 
 class CancelOnDisconnect:
@@ -18,22 +18,22 @@ class CancelOnDisconnect:
     would take five times as long, in every call.
     """
 
-    __slots__ = ("_disconnected", "_task", "_transport")
+    __slots__ = ("_connection", "_disconnected", "_task")
 
     def __init__(self, scope: Scope) -> None:
-        self._transport = transport_of(scope)
+        self._connection = connection_of(scope)
         self._disconnected = False
 
     def __enter__(self) -> None:
-        if self._transport is not None:
-            self._task = asyncio.current_task(self._transport.loop)
-            self._transport.on_lost(self._cancel)
+        if self._connection is not None:
+            self._task = asyncio.current_task(self._connection.loop)
+            self._connection.on_lost(self._cancel)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._transport is not None:
-            self._transport.on_lost(None)
+        if self._connection is not None:
+            self._connection.on_lost(None)
             task = self._task
             if self._disconnected and task and isinstance(error, asyncio.CancelledError) and not task.uncancel():
                 raise CallerGone from None

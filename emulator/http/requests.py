@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request as StarletteRequest
 
 from emulator.core.errors import ApiError, CallerGone, Kind
-from emulator.port import TRANSPORT, Transport
+from emulator.port import CONNECTION, ClientConnection
 
 _HEADERS = "xai_emulator.headers"  # in the scope of a request: its headers by their names
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -64,11 +64,11 @@ def header(scope: Any, name: bytes) -> str | None:
     return None if value is None else str(value, "latin-1")
 
 
-def transport_of(scope: Any) -> Transport | None:
+def connection_of(scope: Any) -> ClientConnection | None:
     """The connection of a request; None where the application is called otherwise than through the emulator's port."""
     extensions = scope.get("extensions")
-    transport: Transport | None = extensions.get(TRANSPORT) if extensions else None
-    return transport
+    connection: ClientConnection | None = extensions.get(CONNECTION) if extensions else None
+    return connection
 
 
 def query_pairs(query: str) -> Iterator[tuple[str, str]]:

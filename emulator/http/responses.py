@@ -2,10 +2,10 @@
 
 A middleware of this kit does not wrap `send` to add headers: it adds them to `response_headers(scope)`, and the
 response begins with them. So the journal can show all headers of a response before it is sent, and a small response can
-take the short path: on a connection of the emulator's own port (`emulator.port.Transport`) a `Response` is handed over
-whole, `respond` writes head and body at once, and no `send` is called. That saves two messages through every `send` of
-the stack, and a system call. Called otherwise, as ASGI application of another server or in a test, a response is sent
-as two ordinary messages.
+take the short path: on a connection of the emulator's own port (`emulator.port.ClientConnection`) a `Response` is
+handed over whole, `respond` writes head and body at once, and no `send` is called. That saves two messages through
+every `send` of the stack, and a system call. Called otherwise, as ASGI application of another server or in a test, a
+response is sent as two ordinary messages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Scope, Send
 from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.core.time_slices import TimeSlices
 from emulator.http.disconnect import CancelOnDisconnect
-from emulator.http.requests import transport_of
+from emulator.http.requests import connection_of
 from emulator.operations.base import Content
 
 Headers = list[tuple[bytes, bytes]]
@@ -79,8 +79,8 @@ class Response(responses.Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*response_headers(scope), *self.raw_headers]
         body = b"" if scope["method"] == "HEAD" else self.body
-        transport = transport_of(scope)
-        if transport is not None and transport.respond(self.status_code, headers, body):
+        connection = connection_of(scope)
+        if connection is not None and connection.respond(self.status_code, headers, body):
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -202,10 +202,10 @@ class FileResponse(responses.FileResponse):
 
 def _cut(scope: Scope) -> None:
     """End a response that has begun with its connection: it is too late for a refusal."""
-    transport = transport_of(scope)
-    if transport is None:
+    connection = connection_of(scope)
+    if connection is None:
         raise ConnectionResetError(NO_CONNECTION) from None
-    transport.close()
+    connection.close()
 
 
 class ContentResponse(Response):

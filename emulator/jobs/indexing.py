@@ -130,7 +130,7 @@ async def index_document(services: Services, job: Job) -> None:
     """
     work = _Work(services, services.teams.get(job.team), job)
     try:
-        while not await _over(services, job, work):
+        while not await _run_stage(services, job, work):
             pass
     except Dropped:
         services.store.jobs.done(job)
@@ -147,8 +147,8 @@ async def fail_indexing(services: Services, job: Job) -> None:
         services.store.jobs.done(job)
 
 
-async def _over(services: Services, job: Job, work: _Work) -> bool:
-    """Take one stage; whether that was all for this job."""
+async def _run_stage(services: Services, job: Job, work: _Work) -> bool:
+    """Run the next stage; return whether the job is done."""
     target, act = STAGES[work.document().status]
     try:
         if act is not None:

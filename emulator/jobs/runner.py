@@ -64,7 +64,7 @@ class Runner:
         self._suspected = asyncio.Lock()  # held by the one job that runs of those that never ended before
         self._tasks: set[asyncio.Task[list[Job]]] = set()
         self._knows_teams = False  # whether those of an earlier process, that have jobs, are there
-        self._blind = False  # whether what is due could not be read
+        self._unreadable = False  # whether the last poll could not read the database
         self._wall = Clock(0, None)
         self._touched: set[str] = set()  # teams whose jobs or clocks changed since they were looked at
         self._due: dict[str, Instant] = {}  # when the next job of a team is due, by the wall clock
@@ -76,7 +76,7 @@ class Runner:
         try:
             while True:
                 self._changed.clear()
-                seconds = self._look()
+                seconds = self._poll()
                 # not wait_for: Python 3.11's loses a cancellation that comes together with the event
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
@@ -166,19 +166,19 @@ class Runner:
         self._touched.add(name)
         self._changed.set()
 
-    def _look(self) -> float:
-        """Start what is due; the seconds until there may be more. A database that cannot be read is asked again."""
+    def _poll(self) -> float:
+        """Start what is due; return the seconds until the next poll. A database that cannot be read is polled again."""
         try:
             if not self._knows_teams:
                 for name in self._services.store.jobs.teams():
                     self._services.teams.get(name)
                     self._touched.add(name)
                 self._knows_teams = True
-            seconds, self._blind = self._start_due(), False
+            seconds, self._unreadable = self._start_due(), False
         except OSError as error:
-            if not self._blind:
+            if not self._unreadable:
                 self._services.log(f"All jobs have to wait: {disk_unusable(error).message}")
-            seconds, self._blind = _DISK_PAUSE, True
+            seconds, self._unreadable = _DISK_PAUSE, True
         return seconds
 
     def _start_due(self) -> float:
@@ -194,7 +194,7 @@ class Runner:
                 self._touched.add(name)
         while self._touched:
             name = next(iter(self._touched))
-            self._look_at(name)
+            self._start_lanes(name)
             self._touched.discard(name)  # not before: what cannot be read now is looked at again
         if len(self._agenda) > 2 * len(self._due) + _STALE_MAX:
             self._agenda = [(due, name) for name, due in self._due.items()]
@@ -205,7 +205,7 @@ class Runner:
             return _LONGEST_SLEEP
         return max(0.0, min(_LONGEST_SLEEP, (self._agenda[0][0] - now) / MICROSECONDS))
 
-    def _look_at(self, name: str) -> None:
+    def _start_lanes(self, name: str) -> None:
         """Start the lanes of a team that have something to do, and note when the next one has."""
         team = self._services.teams.known.get(name)
         upcoming: list[Instant] = []

@@ -258,9 +258,9 @@ async def describe(services: Services, call: Call, request: CollectionId) -> str
     )
     for document in documents:
         names.append(document.file.filename)
-        edition = store.chunks.edition(team, collection.id, document.file.id)
+        version = store.chunks.version(team, collection.id, document.file.id)
         for ordinal in range(min(document.chunks, _DESCRIBED_CHUNKS)):
-            chunk = None if edition is None else store.chunks.get(team, collection.id, edition, ordinal)
+            chunk = None if version is None else store.chunks.get(team, collection.id, version, ordinal)
             if chunk is not None:
                 texts.append(chunk.content[:_DESCRIBED_CHARS])
     return descriptions.describe(collection.documents_count, names, texts) if names else ""

@@ -23,7 +23,7 @@ class Candidate(msgspec.Struct, frozen=True):
     """A chunk that may be an answer: its place in each ranking of its collection, and what that gives."""
 
     collection: int  # the position of its collection in the request
-    edition: DocumentVersion
+    version: DocumentVersion
     ordinal: int
     keyword: Hit | None
     vector: Hit | None
@@ -33,7 +33,7 @@ class Candidate(msgspec.Struct, frozen=True):
     @property
     def order(self) -> tuple[float, int, int, int]:
         """Best first; equal ones as they were named and indexed."""
-        return -self.score, self.collection, self.edition.number, self.ordinal
+        return -self.score, self.collection, self.version.number, self.ordinal
 
 
 class Ranker(msgspec.Struct, frozen=True):
@@ -53,8 +53,8 @@ class Ranker(msgspec.Struct, frozen=True):
         self, collection: int, answer: IndexResult, metadata: Metadata, accepts: Accepts | None
     ) -> list[Candidate]:
         """The candidates that are accepted, best first, the best of each group where groups are asked for."""
-        keyword = {(found.edition, found.ordinal): found for found in answer.keyword}
-        vector = {(found.edition, found.ordinal): found for found in answer.vector}
+        keyword = {(found.version, found.ordinal): found for found in answer.keyword}
+        vector = {(found.version, found.ordinal): found for found in answer.vector}
         candidates = [
             Candidate(
                 *(collection, *chunk, keyword.get(chunk), vector.get(chunk)),
@@ -68,7 +68,7 @@ class Ranker(msgspec.Struct, frozen=True):
             scores = [self.fusion.of_rank(rank) for rank in range(1, len(candidates) + 1)]
             candidates = [msgspec.structs.replace(c, score=score) for c, score in zip(candidates, scores, strict=True)]
         if accepts is not None:
-            candidates = [candidate for candidate in candidates if accepts(candidate.edition.file_id)]
+            candidates = [candidate for candidate in candidates if accepts(candidate.version.file_id)]
         return candidates if self.group_by is None else grouped(candidates, self.group_by)
 
     def _score(self, keyword: Hit | None, vector: Hit | None) -> float:

@@ -108,7 +108,7 @@ async def find(services: Services, team: Team, at: Instant, request: SearchDocum
     candidates: list[Candidate] = []
     for position, collection in enumerate(collections):
         metadata, accepts = await _accepted(services, team, at, collection, request, passes)
-        question = IndexQuery(
+        query = IndexQuery(
             keywords=None if request.mode is Mode.SEMANTIC else keyword_query(request.query),
             vector=vector,
             metric=collection.metric_space,
@@ -116,8 +116,8 @@ async def find(services: Services, team: Team, at: Instant, request: SearchDocum
             accepts=accepts,
         )
         if accepts is not None and ranker.needs_all:
-            question = msgspec.structs.replace(question, depth=None, accepts=None)
-        answer = await services.store.indexes.search(team.name, collection.id, question)
+            query = msgspec.structs.replace(query, depth=None, accepts=None)
+        answer = await services.store.indexes.search(team.name, collection.id, query)
         ranked = await asyncio.to_thread(ranker.rank, position, answer, metadata, accepts)
         candidates += ranked[:limit]
         if len(candidates) > _KEPT * limit:
@@ -203,8 +203,8 @@ async def _matches(
     for candidate in candidates:
         if len(matches) == limit:
             break
-        collection_id, file_id = collections[candidate.collection].id, candidate.edition.file_id
-        chunk = services.store.chunks.get(team.name, collection_id, candidate.edition, candidate.ordinal)
+        collection_id, file_id = collections[candidate.collection].id, candidate.version.file_id
+        chunk = services.store.chunks.get(team.name, collection_id, candidate.version, candidate.ordinal)
         document = services.store.documents.get(team.name, collection_id, file_id, at)
         if chunk is not None and document is not None and document.status is DocumentStatus.PROCESSED:
             budget = _budget_after(chunk, document, budget, team.limits)

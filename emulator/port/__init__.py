@@ -20,12 +20,12 @@ from emulator.port.body import BufferedReads, Message, Receive
 from emulator.port.connection import Connection, descriptor
 from emulator.port.http import (
     ASGI,
+    CONNECTION,
     HEAD_BYTES_MAX,
-    TRANSPORT,
+    ClientConnection,
     HttpConnection,
     HttpServer,
     Send,
-    Transport,
 )
 from emulator.port.listen import BACKLOG, CannotListen, PortTaken, listening_sockets
 from emulator.port.pipe import ClientEnd, GrpcBackend, GrpcServer
@@ -33,9 +33,10 @@ from emulator.port.uvicorn_names import check_uvicorn
 
 __all__ = [
     "ASGI",
+    "CONNECTION",
     "HEAD_BYTES_MAX",
-    "TRANSPORT",
     "CannotListen",
+    "ClientConnection",
     "FirstBytes",
     "GrpcServer",
     "Message",
@@ -43,7 +44,6 @@ __all__ = [
     "PortTaken",
     "Receive",
     "Send",
-    "Transport",
 ]
 
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4

@@ -19,7 +19,7 @@ from emulator.port.connection import Register, reset
 Send = Callable[[Message], Awaitable[None]]
 ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
 
-TRANSPORT = "xai_emulator.transport"  # the name, in an ASGI scope's extensions, of the request's Transport
+CONNECTION = "xai_emulator.connection"  # the name, in an ASGI scope's extensions, of the request's ClientConnection
 BODY = "xai_emulator.body"  # likewise of its Body, which the app does not get to see
 
 # Long enough for a filter of 8192 characters, the longest documented query, percent-encoded from four bytes each.
@@ -42,8 +42,8 @@ NOT_HTTP, HEAD_TOO_LARGE, NO_TUNNEL, TWO_HOSTS, OTHER_CODING, OTHER_VERSION = (
 )
 
 
-class Transport(Protocol):
-    """The connection of an ASGI request, found in `scope["extensions"][TRANSPORT]`."""
+class ClientConnection(Protocol):
+    """The connection of an ASGI request, found in `scope["extensions"][CONNECTION]`."""
 
     loop: asyncio.AbstractEventLoop  # that the request runs on
 
@@ -90,7 +90,7 @@ class HttpServer:
 
     def _run_app(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Run the app, and note for the day of the stop whether its response is an event stream."""
-        connection = scope["extensions"][TRANSPORT]
+        connection = scope["extensions"][CONNECTION]
         body: Body = scope["extensions"].pop(BODY)
 
         async def noting_send(message: Message) -> None:
@@ -178,7 +178,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._body = Body()
-        self.scope["extensions"] = {TRANSPORT: self, BODY: self._body}  # type: ignore[dict-item]
+        self.scope["extensions"] = {CONNECTION: self, BODY: self._body}  # type: ignore[dict-item]
         self._in_head, self._upgrading, self._head_bytes, self._progressed = True, False, 0, True
 
     # The parser's callbacks, several for each request, call few functions of Python: those took a tenth of a small GET.

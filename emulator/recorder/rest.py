@@ -15,7 +15,7 @@ import msgspec
 
 from emulator.core import clock
 from emulator.domain.keys import Plane, bearer
-from emulator.port import TRANSPORT, Message, Receive, Send, Transport
+from emulator.port import CONNECTION, ClientConnection, Message, Receive, Send
 from emulator.recorder.access import Access, Keys, Refused
 from emulator.recorder.budget import Budget
 from emulator.recorder.journal import ContentFolder, RecordingJournal
@@ -49,7 +49,7 @@ class RestForwarder:
         """`hosts` are the URLs of the service, by plane."""
         self._journal, self._hosts, self._keys, self._access = journal, hosts, keys, access
         self._budget, self._tls, self._folder = budget, tls, folder
-        self._upstreams: WeakKeyDictionary[Transport, dict[str, Upstream]] = WeakKeyDictionary()
+        self._upstreams: WeakKeyDictionary[ClientConnection, dict[str, Upstream]] = WeakKeyDictionary()
 
     async def app(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,7 +90,7 @@ class RestForwarder:
             raise Refused(401, "UNAUTHENTICATED", "this needs a key of the run")
         self._journal.turn_to(headers.get("x-emulator-case") or None, headers.get("x-emulator-sentence", ""))
 
-    def upstream(self, transport: Transport, plane: Plane) -> Upstream:
+    def upstream(self, transport: ClientConnection, plane: Plane) -> Upstream:
         """The connection to a host that belongs to a client's connection, and ends with it."""
         mine = self._upstreams.setdefault(transport, {})
         url = self._hosts[plane]
@@ -98,7 +98,7 @@ class RestForwarder:
             mine[url] = Upstream(url, self._tls)
         return mine[url]
 
-    def abort(self, transport: Transport) -> None:
+    def abort(self, transport: ClientConnection) -> None:
         """End the connections that belong to a client's connection."""
         for each in self._upstreams.get(transport, {}).values():
             each.abort()
@@ -130,7 +130,7 @@ class _Exchange:
         self._target = f"{path}?{query}" if query else path
         self._operation = rest_operation(scope["method"], path)
         self._plane = rest_plane(path)
-        self._transport: Transport = scope["extensions"][TRANSPORT]
+        self._connection: ClientConnection = scope["extensions"][CONNECTION]
         self._began = clock.monotonic_ms()
         self._entry = Entry(
             Request(scope["method"], forwarder.url(self._plane, self._target)),
@@ -163,8 +163,8 @@ class _Exchange:
     async def forward(self, authorization: str | None, receive: Receive, send: Send) -> None:
         """Ask the service, and pass its answer on as it comes."""
         has_body = "content-length" in self._headers or "transfer-encoding" in self._headers
-        upstream = self._forwarder.upstream(self._transport, self._plane)
-        self._transport.on_lost(self._client_lost)
+        upstream = self._forwarder.upstream(self._connection, self._plane)
+        self._connection.on_lost(self._client_lost)
         asking = upstream.ask(
             self._scope["method"].encode(),
             self._target.encode("latin-1"),
@@ -189,14 +189,14 @@ class _Exchange:
             self._note(head)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            self._transport.abort()  # the client sees the connection drop, as it would without the recorder
+            self._connection.abort()  # the client sees the connection drop, as it would without the recorder
             return
         self._note(head)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _client_lost(self) -> None:
         self._client_left = True
-        self._forwarder.abort(self._transport)
+        self._forwarder.abort(self._connection)
 
     def _why(self, error: BaseException) -> str:
         if isinstance(error, HungUp) and not self._client_left:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
-from emulator.http.requests import headers_of, transport_of
+from emulator.http.requests import connection_of, headers_of
 from emulator.http.routing import raw_path
 from emulator.operations.base import Envelope
 
@@ -42,9 +42,9 @@ class HttpEnvelope(Envelope):
 
     def drop(self) -> None:
         """Reset the connection. There is none where the application is called within the process."""
-        transport = transport_of(self.scope)
-        if transport is not None:
-            transport.abort()
+        connection = connection_of(self.scope)
+        if connection is not None:
+            connection.abort()
 
     def deadline_seconds(self) -> float | None:
         """What OpenAI's clients say of their own attempt."""

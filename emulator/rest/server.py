@@ -17,7 +17,7 @@ from emulator.domain.keys import bearer, team_of
 from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
 from emulator.http.near_misses import near_misses
-from emulator.http.requests import Request, header, headers_of, transport_of
+from emulator.http.requests import Request, connection_of, header, headers_of
 from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
 from emulator.http.routing import TableRoute, raw_path
 from emulator.operations import OPERATIONS
@@ -79,7 +79,7 @@ class Rest:
     def _refuse_host(self, scope: Scope) -> Response | None:
         """Refuse a call to a name that may be rebound. A call within the process, to `Emulator.app`, has no browser."""
         refused = self._origin_check.api_refusal(header(scope, b"host"))
-        if refused is None or transport_of(scope) is None:
+        if refused is None or connection_of(scope) is None:
             return None
         return refusal(ApiError(Kind.PERMISSION_DENIED, refused, rule="host"), plane_of(raw_path(scope)))
 
@@ -99,7 +99,7 @@ class Rest:
 
     async def _gone(self, request: StarletteRequest, gone: CallerGone) -> None:
         """Send no response. Without a connection to drop, raise the error to the caller."""
-        if isinstance(gone, Dropped) and transport_of(request.scope) is None:
+        if isinstance(gone, Dropped) and connection_of(request.scope) is None:
             raise ConnectionResetError(NO_CONNECTION) from None
 
     async def _call(self, route: Route, request: Request) -> Response:

@@ -146,12 +146,12 @@ class FunctionCodec(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field: its name in the message, and what the body calls it. `also` is read, never written."""
+    """One field: its name in the message, and what the body calls it. Aliases are read, never written."""
 
     name: str
     codec: Codec
     key: str = ""
-    also: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Shape:
         fitting: dict[str, Any] = {}
         for key, content in value.items():
             member = self._members.get(key)
-            if member is None or content is None or (member.rather and _has_any(value, member.rather)):
+            if member is None or content is None or (member.preferred and _has_any(value, member.preferred)):
                 continue
             try:
                 fitting[member.name] = member.read(content)
@@ -208,7 +208,7 @@ class Shape:
         declared = load().message(self.message).DESCRIPTOR.fields_by_name
         found: dict[str, _Member] = {}
         for each in self.fields:
-            keys, read = (each.key or each.name, *each.also), each.codec.to_message
+            keys, read = (each.key or each.name, *each.aliases), each.codec.to_message
             descriptor = declared[each.name]
             is_map = descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry
             if is_repeated(descriptor) and not is_map:
@@ -218,11 +218,11 @@ class Shape:
 
 
 class _Member(msgspec.Struct, frozen=True):
-    """A member of a body: the field it is for, how it is read, and the members that are read rather than this."""
+    """A member of a body: the field it is for, how it is read, and the members that are preferred to it."""
 
     name: str
     read: Callable[[Any], Any]
-    rather: tuple[str, ...]
+    preferred: tuple[str, ...]
 
 
 def _has_any(value: Json, keys: tuple[str, ...]) -> bool:

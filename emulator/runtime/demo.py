@@ -45,7 +45,7 @@ class Tour(msgspec.Struct, frozen=True):
         """The call that is made next."""
         self._write(f"  >>> {line}", FAINT)
 
-    def tell(self, line: str) -> None:
+    def show(self, line: str) -> None:
         """What came of it."""
         self._write(f"  {line}", "")
 
@@ -82,8 +82,8 @@ def demo(port: int, *, once: bool, out: TextIO = sys.stdout) -> int:
 def _walk(tour: Tour) -> None:
     emulator = tour.emulator
     tour.step("1. An emulator is running")
-    tour.tell(f"{emulator.url} speaks REST and gRPC on this one port.")
-    tour.tell(f"Keys: {emulator.api_key} (inference), {emulator.management_key} (management).")
+    tour.show(f"{emulator.url} speaks REST and gRPC on this one port.")
+    tour.show(f"Keys: {emulator.api_key} (inference), {emulator.management_key} (management).")
     file_id = _upload(tour)
     collection_id = _collect(tour, file_id)
     _search(tour, collection_id)
@@ -91,7 +91,7 @@ def _walk(tour: Tour) -> None:
     _let_expire(tour, file_id)
     _let_fail(tour)
     tour.step("8. Look at it")
-    tour.tell(f"{emulator.url}/_emulator/ shows all of this: files, documents, why a match ranks, every call.")
+    tour.show(f"{emulator.url}/_emulator/ shows all of this: files, documents, why a match ranks, every call.")
 
 
 def _upload(tour: Tour) -> str:
@@ -103,7 +103,7 @@ def _upload(tour: Tour) -> str:
         purpose="assistants",
         expires_after={"anchor": "created_at", "seconds": HOUR},
     )
-    tour.tell(f"{file.id}: {file.bytes} bytes, expires {file.expires_at - file.created_at} seconds after its creation")
+    tour.show(f"{file.id}: {file.bytes} bytes, expires {file.expires_at - file.created_at} seconds after its creation")
     return str(file.id)
 
 
@@ -121,7 +121,7 @@ def _collect(tour: Tour, file_id: str) -> str:
     for each in others:
         collections.upload_document(id, each["name"], each["text"].encode(), each["fields"])
     listed = collections.list_documents(id).documents
-    tour.tell(f"{len(listed)} documents, {sum(each.chunk_count for each in listed)} chunks, all indexed already")
+    tour.show(f"{len(listed)} documents, {sum(each.chunk_count for each in listed)} chunks, all indexed already")
     return str(id)
 
 
@@ -131,12 +131,12 @@ def _search(tour: Tour, collection_id: str) -> None:
     tour.code(f'client.collections.search("{query}", [collection_id])')
     names = {each.file_metadata.file_id: each.file_metadata.name for each in _documents(tour, collection_id)}
     for match in tour.xai.collections.search(query, [collection_id], limit=3).matches:
-        tour.tell(f"{match.score:.4f}  {names[match.file_id]:24}  {match.chunk_content[:60]}…")
+        tour.show(f"{match.score:.4f}  {names[match.file_id]:24}  {match.chunk_content[:60]}…")
     filter = 'category = "policy" AND year >= 2024'
     tour.code(f"POST /v1/documents/search  filter: {filter}")
     body = {"query": "days with full pay", "source": {"collection_ids": [collection_id]}, "filter": filter}
     for match in tour.openai.post("/documents/search", body=body, cast_to=object)["matches"][:2]:
-        tour.tell(f"{match['score']:.4f}  {names[match['file_id']]:24}  {match['chunk_content'][:60]}…")
+        tour.show(f"{match['score']:.4f}  {names[match['file_id']]:24}  {match['chunk_content'][:60]}…")
 
 
 def _documents(tour: Tour, collection_id: str) -> Any:
@@ -156,9 +156,9 @@ def _run_batch(tour: Tour) -> None:
     tour.code("POST /_emulator/clock/advance  until: the batch is done")
     _control(tour, "POST", "/clock/advance", {"until": {"batch_done": batch_id}})
     state = tour.xai.batch.get(batch_id).state
-    tour.tell(f"{state.num_success} of {state.num_requests} requests are done. The answers are echoes:")
+    tour.show(f"{state.num_success} of {state.num_requests} requests are done. The answers are echoes:")
     for result in tour.xai.batch.list_batch_results(batch_id).succeeded:
-        tour.tell(f"{result.batch_request_id:8} {result.response.content[:70]}")
+        tour.show(f"{result.batch_request_id:8} {result.response.content[:70]}")
 
 
 def _let_expire(tour: Tour, file_id: str) -> None:
@@ -169,7 +169,7 @@ def _let_expire(tour: Tour, file_id: str) -> None:
     try:
         tour.openai.files.retrieve(file_id)
     except import_module("openai").NotFoundError as error:
-        tour.tell(f"{error.status_code} {error.body}: it has expired, and left the collection")
+        tour.show(f"{error.status_code} {error.body}: it has expired, and left the collection")
 
 
 def _let_fail(tour: Tour) -> None:
@@ -180,7 +180,7 @@ def _let_fail(tour: Tour) -> None:
     listed = tour.openai.files.list().data
     calls = _control(tour, "GET", "/requests")["requests"]
     statuses = [str(call["status"]) for call in calls if call["operation"] == "files.list"]
-    tour.tell(f"{len(listed)} files; the journal has {len(statuses)} attempts: {', then '.join(statuses)}")
+    tour.show(f"{len(listed)} files; the journal has {len(statuses)} attempts: {', then '.join(statuses)}")
 
 
 def _control(tour: Tour, method: str, path: str, body: Any = None) -> Any:

@@ -101,7 +101,7 @@ class Seed:
         self._settings: dict[str | None, dict[str, Any]] = {}
 
     async def prepare(self) -> None:
-        """Read the file, and let every new team begin with it. Raises BadSeed."""
+        """Read the file, so that every new team begins with it. Raises BadSeed."""
         try:
             with self._path.open("rb") as file:
                 head = file.read(len(SNAPSHOT_HEAD))
@@ -110,25 +110,25 @@ class Seed:
         if head == SNAPSHOT_HEAD:
             self._snapshots[None] = self._path
         else:
-            await self._grow(_read(self._path))
-        self._services.teams.begin_with(self.plant)
+            await self._load(_read(self._path))
+        self._services.teams.begin_with(self.fill)
         try:
             self._services.teams.get(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
         except BadSnapshot as error:
             raise BadSeed(f"{self._path}: {error}") from None
 
-    def plant(self, team: Team) -> None:
-        """Give a new team what it is to have at first."""
+    def fill(self, team: Team) -> None:
+        """Restore the objects of the seed into a new team."""
         part = team.name if team.name in self._snapshots else None
         if part in self._snapshots:
-            # Many teams grow from one part of a file, again after each restart: a public URL leads to one of them.
-            is_grown = part in self._settings
+            # Many teams are made from one part of a file, again after each restart: a public URL leads to one of them.
+            is_from_seed = part in self._settings
             self._services.teams.restore(
-                team, self._services.store.snapshots.open(self._snapshots[part]), own_urls=is_grown
+                team, self._services.store.snapshots.open(self._snapshots[part]), own_urls=is_from_seed
             )
             self._services.teams.configure(team, self._settings.get(part, {}), trusted=True)
 
-    async def _grow(self, root: SeedRoot) -> None:
+    async def _load(self, root: SeedRoot) -> None:
         """Fill a team for each part of the file, and keep it."""
         self._give_keys(root.keys)
         mode, self._services.auth_mode = self._services.auth_mode, AuthMode.OPEN  # no client can call yet
@@ -161,7 +161,7 @@ class Seed:
                 services.teams.change_clock(team, lambda clock: _set(clock, part.clock))
             except ValueError as error:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
-            await SeedLoader(self._app, self._path, where, services.log).sow(part)
+            await SeedLoader(self._app, self._path, where, services.log).load(part)
             snapshots = services.store.snapshots
             path = snapshots.kept.new_part()
             snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
@@ -211,7 +211,7 @@ class SeedLoader:
         self._calls = 0
         self._files: dict[str, str] = {}  # ids by filename
 
-    async def sow(self, part: SeedTeam) -> None:
+    async def load(self, part: SeedTeam) -> None:
         """Send everything. Raises BadSeed at the first refusal."""
         for index, file in enumerate(part.files):
             await self._file(file, f"files[{index}]")

@@ -41,6 +41,6 @@ class Responders:
                 forget(team)
         return self._planned.clear(team)
 
-    def forget(self) -> None:
-        """Make each anew when it is next asked for."""
+    def reload(self) -> None:
+        """Make each responder again when it is next used."""
         self._made.clear()

@@ -125,7 +125,7 @@ class Teams:
                 self.keep(team)
         if len(self.visitors) > VISITORS_MAX:
             left, _ = self.visitors.popitem(last=False)
-            self._journal.forget(left)
+            self._journal.drop(left)
         return team
 
     def keep(self, team: Team) -> None:
@@ -252,7 +252,7 @@ class Teams:
             counts = self._store.clear(team.name)
             self._store.teams.delete(team.name)
         counts = self._forget_calls(team, counts)
-        self._journal.forget(team.name)
+        self._journal.drop(team.name)
         self._store.snapshots.kept.remove_all(team.name)
         self.known.pop(team.name, None)
         self.visitors.pop(team.name, None)

@@ -151,7 +151,7 @@ class Store:
         with self.transaction():
             for name in self.files.blobs(team) | self.batches.blobs(team):
                 self.release_blob(name)
-            self.indexes.forget_team(team)
+            self.indexes.drop_team(team)
             return self.teams.clear(team)
 
     def restore(

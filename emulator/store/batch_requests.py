@@ -70,7 +70,7 @@ class BatchRequests:
         if batch.input_blob is None:
             rows = [self._db.row("SELECT body FROM batch_requests WHERE seq = ?", (each.seq,)) for each in requests]
             return [row[0] for row in rows if row is not None]
-        with open(self._blobs.present(batch.input_blob), "rb", buffering=0) as file:
+        with open(self._blobs.require(batch.input_blob), "rb", buffering=0) as file:
             number = file.fileno()
             return [body_of(os.pread(number, each.size, each.offset or 0)) for each in requests]
 

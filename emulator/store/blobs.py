@@ -150,8 +150,8 @@ class Blobs:
     def _place(self, name: str) -> Path:
         return self._blobs / name
 
-    def present(self, name: str, size: int | None = None) -> Path:
-        """As `path`. Raises OSError where the bytes cannot be opened, or some of them are lost."""
+    def require(self, name: str, size: int | None = None) -> Path:
+        """Return `path`. Raises OSError where the bytes cannot be opened, or some of them are lost."""
         self.share(name)
         path = self._place(name)
         try:

@@ -30,7 +30,7 @@ class DocumentVersion(msgspec.Struct, frozen=True, gc=False):
 class IndexRow(msgspec.Struct, frozen=True):
     """A chunk as it is indexed; the vector is in float32, little-endian."""
 
-    edition: DocumentVersion
+    version: DocumentVersion
     ordinal: int
     text: str
     vector: bytes
@@ -127,13 +127,13 @@ class Chunks:
 
     # --- to build an index, and to show what it found
 
-    def last_edition(self) -> int:
-        """The number that every edition of now has at most, and every later one exceeds."""
+    def last_version(self) -> int:
+        """The number that every version of now has at most, and every later one exceeds."""
         row = self._db.row("SELECT max(seq) FROM indexed_documents")
         return 0 if row is None or row[0] is None else int(row[0])
 
-    def editions(self, team: str, collection_id: str, after: int, last: int, limit: int) -> list[DocumentVersion]:
-        """Documents of a collection that can be found, in the order of their editions, after a number."""
+    def versions(self, team: str, collection_id: str, after: int, last: int, limit: int) -> list[DocumentVersion]:
+        """Documents of a collection that can be found, in the order of their versions, after a number."""
         rows = self._db.rows(
             "SELECT seq, file_id FROM indexed_documents WHERE team = ? AND collection_id = ? AND seq > ? "
             "AND seq <= ? ORDER BY seq LIMIT ?",
@@ -141,25 +141,25 @@ class Chunks:
         )
         return [DocumentVersion(*row) for row in rows]
 
-    def edition(self, team: str, collection_id: str, file_id: str) -> DocumentVersion | None:
+    def version(self, team: str, collection_id: str, file_id: str) -> DocumentVersion | None:
         """A document as it can be found now."""
         row = self._db.row(f"SELECT seq, file_id FROM indexed_documents WHERE {_ONE}", (team, collection_id, file_id))
         return None if row is None else DocumentVersion(*row)
 
-    def rows(self, team: str, collection_id: str, edition: DocumentVersion, after: int, limit: int) -> list[IndexRow]:
-        """What is indexed of an edition, after an ordinal; nothing if there is a newer one."""
-        if self.edition(team, collection_id, edition.file_id) != edition:
+    def rows(self, team: str, collection_id: str, version: DocumentVersion, after: int, limit: int) -> list[IndexRow]:
+        """What is indexed of an version, after an ordinal; nothing if there is a newer one."""
+        if self.version(team, collection_id, version.file_id) != version:
             return []
         rows = self._db.rows(
             "SELECT ordinal, coalesce(indexed_text, content), vector FROM chunks "
             f"WHERE {_ONE} AND ordinal > ? ORDER BY ordinal LIMIT ?",
-            (team, collection_id, edition.file_id, after, limit),
+            (team, collection_id, version.file_id, after, limit),
         )
-        return [IndexRow(edition, *row) for row in rows]
+        return [IndexRow(version, *row) for row in rows]
 
     def of_document(self, team: str, collection_id: str, file_id: str, after: int, limit: int) -> list[IndexedChunk]:
         """The chunks of a document that can be found, after an ordinal."""
-        if self.edition(team, collection_id, file_id) is None:
+        if self.version(team, collection_id, file_id) is None:
             return []
         rows = self._db.rows(
             "SELECT id, ordinal, content, coalesce(indexed_text, content), page_number FROM chunks "
@@ -168,12 +168,12 @@ class Chunks:
         )
         return [IndexedChunk(*row) for row in rows]
 
-    def get(self, team: str, collection_id: str, edition: DocumentVersion, ordinal: int) -> StoredChunk | None:
-        """A chunk of an edition, unless there is a newer one."""
-        if self.edition(team, collection_id, edition.file_id) != edition:
+    def get(self, team: str, collection_id: str, version: DocumentVersion, ordinal: int) -> StoredChunk | None:
+        """A chunk of an version, unless there is a newer one."""
+        if self.version(team, collection_id, version.file_id) != version:
             return None
         row = self._db.row(
             f"SELECT id, content, page_number FROM chunks WHERE {_ONE} AND ordinal = ?",
-            (team, collection_id, edition.file_id, ordinal),
+            (team, collection_id, version.file_id, ordinal),
         )
         return None if row is None else StoredChunk(*row)

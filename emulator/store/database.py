@@ -152,7 +152,7 @@ class Database:
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
-    def _told(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception) -> Exception:
         """Return the translated error; after a locked database, later calls do not wait for it again."""
         translated = translate_error(error)
         if isinstance(translated, OSError) and translated.errno == errno.EBUSY and not self._is_locked:
@@ -170,7 +170,7 @@ class Database:
                 self._wait_for_locks(BUSY_MILLISECONDS)
             return cursor
         except _ERRORS as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement and return the number of rows it changed. Raises OSError when the disk is full."""
@@ -184,14 +184,14 @@ class Database:
         try:
             return self._connection.executemany(sql, rows).rowcount
         except _ERRORS as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         except _ERRORS as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
         return row
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -199,7 +199,7 @@ class Database:
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except _ERRORS as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     def keyset(
         self,

@@ -18,7 +18,7 @@ from emulator.http.requests import Request, query_pairs
 from emulator.http.responses import EventStream, FileDownload, JsonResponse, Response
 from emulator.http.routing import TableRoute, raw_path
 from emulator.pipeline.origin_check import OriginCheck
-from emulator.port import TRANSPORT
+from emulator.port import CONNECTION
 from emulator.state.settings import from_keywords
 
 
@@ -146,7 +146,7 @@ async def send_of(response: Any, scope: dict[str, Any], receive: Any = receive_n
 def test_response_takes_the_short_path_where_the_connection_does(takes: bool) -> None:
     """Otherwise it is two messages, with the same body."""
     connection = Connection(takes=takes)
-    messages = asyncio.run(send_of(Response(b"{}"), {"extensions": {TRANSPORT: connection}}))
+    messages = asyncio.run(send_of(Response(b"{}"), {"extensions": {CONNECTION: connection}}))
     assert connection.responses == ([(200, b"{}")] if takes else [])
     assert [each.get("body") for each in messages] == ([] if takes else [None, b"{}"])
 

@@ -188,17 +188,17 @@ async def test_next_job_follows_changes_of_clock_and_jobs(services: Services, pr
     jobs, (first, second) = Runner(services), (services.teams.get("a"), services.teams.get("b"))
     for team, seconds in ((first, 40), (second, 50)):
         services.jobs.add(team, "probe", "later", team.clock.now() + seconds * MICROSECONDS)
-    assert 30 < jobs._look() <= 40
+    assert 30 < jobs._poll() <= 40
     services.teams.change_clock(second, lambda clock: clock.advance(20 * MICROSECONDS))
-    assert 20 < jobs._look() <= 30
+    assert 20 < jobs._poll() <= 30
     services.teams.change_clock(second, lambda clock: clock.freeze())
-    assert 30 < jobs._look() <= 40
+    assert 30 < jobs._poll() <= 40
     services.store.jobs.cancel("a", "probe", "later")
     services.teams.change_clock(first, lambda clock: clock.resume())
-    assert jobs._look() == 60
+    assert jobs._poll() == 60
     for number in range(5000):
         services.jobs.add(first, "probe", "sooner", first.clock.now() + (60_000 - number) * MICROSECONDS)
-        jobs._look()
+        jobs._poll()
     assert len(jobs._agenda) <= 2 * len(jobs._due) + runner._STALE_MAX, "what is stale is forgotten"
 
 

@@ -15,7 +15,7 @@ from emulator.store.index.collection_index import Hit, IndexResult
 
 FUSION = Fusion(k=3, embedding_weight=0.25, text_weight=0.75)
 FILES = [DocumentVersion(number, f"file_{number % 5}") for number in range(8)]
-CHUNKS = [(edition, ordinal) for edition in FILES for ordinal in range(2)]
+CHUNKS = [(version, ordinal) for version in FILES for ordinal in range(2)]
 
 
 def found(chunks: Sequence[int], start: int = 1) -> list[Hit]:
@@ -45,7 +45,7 @@ def test_one_ranking_stays_as_it_is(ranking: list[Hit], by_words: bool) -> None:
         assert [each.score for each in ranked] == expected
 
 
-@given(rankings, rankings, st.sets(st.sampled_from([edition.file_id for edition in FILES])))
+@given(rankings, rankings, st.sets(st.sampled_from([version.file_id for version in FILES])))
 def test_two_rankings_are_fused(keyword: list[Hit], vector: list[Hit], accepted: set[str]) -> None:
     """Each gives its weight over k plus the rank; equal ones stand as they were indexed.
 
@@ -55,14 +55,14 @@ def test_two_rankings_are_fused(keyword: list[Hit], vector: list[Hit], accepted:
     for each in fused:
         terms = [(0.75, each.keyword), (0.25, each.vector)]
         assert each.score == pytest.approx(sum(weight / (3 + place.rank) for weight, place in terms if place))
-    assert {(each.edition, each.ordinal) for each in fused} == {(f.edition, f.ordinal) for f in keyword + vector}
+    assert {(each.version, each.ordinal) for each in fused} == {(f.version, f.ordinal) for f in keyword + vector}
     assert [each.order for each in fused] == sorted(each.order for each in fused)
     beside = rank(Mode.HYBRID, IndexResult(keyword, vector), by_rank=True)
-    assert [each.edition for each in beside] == [each.edition for each in fused]
+    assert [each.version for each in beside] == [each.version for each in fused]
     assert [each.score for each in beside] == [1 / (3 + place) for place in range(1, len(fused) + 1)]
     for by_rank, whole in ((False, fused), (True, beside)):
         filtered = rank(Mode.HYBRID, IndexResult(keyword, vector), by_rank=by_rank, accepted=accepted)
-        assert filtered == [each for each in whole if each.edition.file_id in accepted]
+        assert filtered == [each for each in whole if each.version.file_id in accepted]
 
 
 def test_groups_are_made_of_what_is_accepted() -> None:
@@ -71,7 +71,7 @@ def test_groups_are_made_of_what_is_accepted() -> None:
     ranker = Ranker(Mode.KEYWORD, FUSION, GroupBy(("parity",)), by_rank=False)
     answer = IndexResult(found(range(len(CHUNKS))), [])
     ranked = ranker.rank(7, answer, metadata, {"file_1", "file_2", "file_3"}.__contains__)
-    assert [(each.collection, each.edition.file_id, each.fields) for each in ranked] == [
+    assert [(each.collection, each.version.file_id, each.fields) for each in ranked] == [
         (7, "file_1", {"parity": "1"}),
         (7, "file_2", {"parity": "0"}),
     ]

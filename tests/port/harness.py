@@ -17,7 +17,7 @@ import grpc
 import pytest
 
 from emulator.port import Port
-from emulator.port.http import TRANSPORT, Message, Receive, Send
+from emulator.port.http import CONNECTION, Message, Receive, Send
 from tests.serving import PATIENCE_SECONDS
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
@@ -115,12 +115,12 @@ class App:
     async def whole(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer at once, and with two calls of `send` where that is refused; the query is the value of a header."""
         headers = [(b"x-query", unquote_to_bytes(scope["query_string"])), (b"content-length", b"5")]
-        if not scope["extensions"][TRANSPORT].respond(200, headers, b"whole"):
+        if not scope["extensions"][CONNECTION].respond(200, headers, b"whole"):
             self.fallen_back += 1
             await self.answer(send, b"whole")
 
     async def drop(self, scope: Message, receive: Receive, send: Send) -> None:
-        scope["extensions"][TRANSPORT].abort()
+        scope["extensions"][CONNECTION].abort()
 
     @staticmethod
     async def answer(send: Send, body: bytes) -> None:

@@ -403,7 +403,7 @@ def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> N
     path.write_text('{"response": "canned"}')
     assert choice(answered(batches, f"canned:{path}", request("a"))["a"])["message"]["content"] == "canned"
     path.unlink()
-    batches.emulator._running().services.responders.forget()
+    batches.emulator._running().services.responders.reload()
     id = batches.filled(request("b"))
     batches.advance(1)
     assert batches.results(id)["b"] == {"error": f"{path}: No such file or directory"}

@@ -51,8 +51,8 @@ class Result(msgspec.Struct, frozen=True):
     media: bool
 
 
-class _Nobody:
-    """Answers for a responder that is not there any more: a file that is gone since the last start."""
+class _UnavailableResponder:
+    """Fails every request: the responder of the team cannot be made, such as from a file that is gone."""
 
     requests_max = 100
 
@@ -68,7 +68,7 @@ def responder_of(services: Services, team: Team) -> Responder:
     try:
         return services.responders.of(team)
     except ValueError as error:
-        return _Nobody(error)
+        return _UnavailableResponder(error)
 
 
 async def answer(

@@ -76,7 +76,7 @@ class _Lines(msgspec.Struct, frozen=True):
 async def _read(services: Services, team: Team, batch: Batch, at: Instant) -> _Lines:
     """Read the next lines in a thread: one of them can be large. Raises BadFile."""
     assert batch.input_blob is not None
-    path, limits = services.store.blobs.present(batch.input_blob), team.limits
+    path, limits = services.store.blobs.require(batch.input_blob), team.limits
     [lines] = await map_in_threads(lambda path: _parse(path, batch, limits, team.batches, at), [path])
     if isinstance(lines, Exception):
         raise lines

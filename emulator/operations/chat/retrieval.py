@@ -170,7 +170,7 @@ def _attachment(services: Services, team: Team, at: Instant, given: Json) -> _At
 
 
 def _of_file(services: Services, file: File) -> _Attachment:
-    path = services.store.blobs.present(file.blob, file.size)
+    path = services.store.blobs.require(file.blob, file.size)
     return _Attachment(file.filename, file.id, path, file.size, file.content_type)
 
 

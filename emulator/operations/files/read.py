@@ -108,7 +108,7 @@ def blob_content(services: Services, file: File, content_type: str) -> Content:
     The file is opened with the first piece; a transport awaits that before it yields. Raises OSError where the disk
     has lost it.
     """
-    services.store.blobs.present(file.blob, file.size)
+    services.store.blobs.require(file.blob, file.size)
 
     def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         return services.store.blobs.read(file.blob, start, stop)
@@ -121,7 +121,7 @@ async def text_of(services: Services, file: File) -> Content:
 
     Raises OSError where the disk has lost it.
     """
-    services.store.blobs.present(file.blob, file.size)
+    services.store.blobs.require(file.blob, file.size)
     try:
         text = await _extract(services, file)
     except ExtractionError as error:

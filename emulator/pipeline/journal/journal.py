@@ -146,7 +146,7 @@ class Ring:
         self.last = 0  # the number given last
         self.cleared = 0  # the last number that was removed on request
         self.bytes = 0
-        self.forgotten = False  # the team was deleted
+        self.is_dropped = False  # the team was deleted
         self.watchers: set[Watcher] = set()
 
     @property
@@ -250,7 +250,7 @@ class Journal:
             entry.response = Body(reply, secret)
         elif size is not None:
             entry.response = Length(size)
-        self._grow(ring, entry)
+        self._add_bodies(ring, entry)
         self._publish(call.team.name, ring, entry)
 
     def clear(self, team: str) -> int:
@@ -262,16 +262,16 @@ class Journal:
         ring.bytes, ring.cleared = 0, ring.last
         return count
 
-    def forget(self, team: str) -> None:
+    def drop(self, team: str) -> None:
         """Remove a team; its listeners wait for the next team of the same name."""
         if team in self._rings:
             self.clear(team)
-            self._rings[team].forgotten = True
+            self._rings[team].is_dropped = True
             self._drop_if_unused(team)
 
     def _drop_if_unused(self, team: str) -> None:
         ring = self._rings.get(team)
-        if ring is not None and ring.forgotten and not ring.entries and not ring.watchers:
+        if ring is not None and ring.is_dropped and not ring.entries and not ring.watchers:
             del self._rings[team]
 
     @contextmanager
@@ -288,7 +288,7 @@ class Journal:
 
     def _add(self, team: str, at: Instant, transport: Transport, operation: str | None, envelope: Envelope) -> Entry:
         ring = self.ring(team)
-        ring.forgotten = False
+        ring.is_dropped = False
         ring.last += 1
         entry = Entry(ring.last, at, transport, operation, envelope)
         entry.ring = ring
@@ -299,7 +299,7 @@ class Journal:
             self._bytes -= ring.evict()
         return entry
 
-    def _grow(self, ring: Ring, entry: Entry) -> None:
+    def _add_bodies(self, ring: Ring, entry: Entry) -> None:
         """Add the size of the bodies of an entry, and evict entries if that exceeds a bound."""
         if not ring.entries or entry.number < ring.entries[0].number:
             return  # evicted before the call ended

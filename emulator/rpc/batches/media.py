@@ -56,8 +56,8 @@ VIDEO_REQUEST = Shape(
     (
         Field("prompt", TEXT),
         Field("model", TEXT),
-        Field("image", IMAGE_URL, also=("input_reference",)),
-        Field("duration", _DURATION, also=("seconds",)),
+        Field("image", IMAGE_URL, aliases=("input_reference",)),
+        Field("duration", _DURATION, aliases=("seconds",)),
         Field("video", _VIDEO_URL),
         Field("aspect_ratio", EnumCodec("xai_api.VideoAspectRatio", "VIDEO_ASPECT_RATIO_", _ratio)),
         Field("resolution", EnumCodec("xai_api.VideoResolution", "VIDEO_RESOLUTION_")),

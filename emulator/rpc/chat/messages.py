@@ -30,7 +30,7 @@ NUMBER, MOMENT = Number(), TimestampCodec()
 IMAGE_URL = Shape(
     "xai_api.ImageUrlContent",
     (
-        Field("image_url", TEXT, "url", also=("image_url",)),
+        Field("image_url", TEXT, "url", aliases=("image_url",)),
         Field("file_id", TEXT),
         Field("detail", EnumCodec("xai_api.ImageDetail", "DETAIL_")),
     ),
@@ -247,7 +247,7 @@ _SOURCE = OneOf(
             Shape(
                 "xai_api.XSource",
                 (
-                    Field("included_x_handles", TEXT, also=("x_handles",)),
+                    Field("included_x_handles", TEXT, aliases=("x_handles",)),
                     Field("excluded_x_handles", TEXT),
                     Field("post_favorite_count", WHOLE),
                     Field("post_view_count", WHOLE),
@@ -286,7 +286,7 @@ CHAT_REQUEST = Shape(
         Field("frequency_penalty", NUMBER),
         Field("logprobs", FLAG),
         Field("top_logprobs", WHOLE),
-        Field("max_tokens", WHOLE, also=("max_completion_tokens",)),
+        Field("max_tokens", WHOLE, aliases=("max_completion_tokens",)),
         Field("n", WHOLE),
         Field("presence_penalty", NUMBER),
         Field("response_format", FunctionCodec(_format_to_json, _format_to_message)),

@@ -1,4 +1,4 @@
-"""The index of one collection: its chunks by number, ranked by their words and by their vectors."""
+"""The index of one collection: a keyword index and a vector index that number the chunks alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class IndexQuery(msgspec.Struct, frozen=True):
-    """What to rank for; a part that is None is not ranked by. `accepts` tells by file id; None accepts all."""
+    """What to rank by: keywords, a vector, or both. `accepts` filters by file id; None accepts all."""
 
     keywords: KeywordQuery | None
     vector: NDArray[float32] | None
@@ -33,7 +33,7 @@ class IndexQuery(msgspec.Struct, frozen=True):
 class Hit(msgspec.Struct, frozen=True):
     """A chunk in one ranking. The rank, from 1, is that among all chunks, accepted or not: a filter never moves it."""
 
-    edition: DocumentVersion
+    version: DocumentVersion
     ordinal: int
     rank: int
     score: float
@@ -69,34 +69,34 @@ class Index:
         self._keyword.add([(number, row.text) for number, row in numbered])
         self._vectors.add([(number, row.vector) for number, row in numbered])
         for number, row in numbered:
-            self._chunks[number] = row.edition, row.ordinal
-            self._numbers.setdefault(row.edition, []).append(number)
+            self._chunks[number] = row.version, row.ordinal
+            self._numbers.setdefault(row.version, []).append(number)
 
-    def remove(self, editions: Iterable[DocumentVersion]) -> None:
-        """Forget the chunks of editions, as far as they are here."""
-        numbers = [number for edition in editions for number in self._numbers.pop(edition, ())]
+    def remove(self, versions: Iterable[DocumentVersion]) -> None:
+        """Remove the chunks of versions; those that are not in the index are skipped."""
+        numbers = [number for version in versions for number in self._numbers.pop(version, ())]
         if numbers and self._vectors is not None:
             self._keyword.remove(numbers)
             self._vectors.remove(numbers)
             for number in numbers:
                 del self._chunks[number]
 
-    def answer(self, question: IndexQuery) -> IndexResult:
+    def answer(self, query: IndexQuery) -> IndexResult:
         """Rank the chunks."""
         keyword: Iterator[tuple[int, float]] = iter(())
         vector: Iterator[tuple[int, float]] = iter(())
-        depth = question.depth if question.accepts is None else None
-        if question.keywords is not None:
-            keyword = self._keyword.ranking(question.keywords, depth)
-        if question.vector is not None and self._vectors is not None:
-            vector = self._vectors.ranking(question.vector, question.metric, depth)
-        return IndexResult(self._found(keyword, question), self._found(vector, question))
+        depth = query.depth if query.accepts is None else None
+        if query.keywords is not None:
+            keyword = self._keyword.ranking(query.keywords, depth)
+        if query.vector is not None and self._vectors is not None:
+            vector = self._vectors.ranking(query.vector, query.metric, depth)
+        return IndexResult(self._found(keyword, query), self._found(vector, query))
 
-    def _found(self, ranking: Iterable[tuple[int, float]], question: IndexQuery) -> list[Hit]:
+    def _found(self, ranking: Iterable[tuple[int, float]], query: IndexQuery) -> list[Hit]:
         found = (Hit(*self._chunks[number], rank, score) for rank, (number, score) in enumerate(ranking, 1))
-        accepts = question.accepts
-        return list(islice((f for f in found if accepts is None or accepts(f.edition.file_id)), question.depth))
+        accepts = query.accepts
+        return list(islice((f for f in found if accepts is None or accepts(f.version.file_id)), query.depth))
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Free the memory."""
         self._keyword.close()

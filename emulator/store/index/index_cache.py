@@ -1,7 +1,17 @@
-"""The indexes of the collections that were searched last, in memory, on a thread of their own.
+"""The indexes of the collections that were searched last, in memory, ranked on one thread.
 
-They are built from the rows of chunks when a collection is first searched, and brought up to date by later searches. So
-nothing of them has to be committed, rolled back or repaired; and neither building nor ranking holds up the event loop.
+An entry goes through these states, each entered on the event loop:
+
+    no entry --search--> building --> current --on_change--> behind --search--> updating --> current
+    any state --on_drop, or too many entries, or a failed update--> dropped: closed when its last user leaves
+
+- `changes` counts what the entry has heard of, `changes_held` how much of that the index holds. A search waits until
+  the changes it found on arrival are held. It does not ask for later ones, so a busy collection is still searched.
+- One task brings an entry up to date, for all searches that wait. It is shielded: a search whose client leaves does not
+  take the work away from the others.
+- An update reads the versions up to the newest one at its start. Newer ones wait for the next update, so that chunks
+  are added in order.
+- `users` counts searches and tasks, so that an index is closed by its last user and never under one.
 """
 
 from __future__ import annotations
@@ -28,12 +38,12 @@ SLICE = 64  # chunks, or documents, read between two chances for other calls
 
 
 class _Entry(msgspec.Struct, eq=False):
-    """A collection's index, which editions it holds, and whose documents have changed since."""
+    """A collection's index, the versions it holds, and the files whose documents have changed since."""
 
     key: Key
     index: Index | None = None
-    editions: dict[str, DocumentVersion] = msgspec.field(default_factory=dict)  # by file id
-    touched: set[str] = msgspec.field(default_factory=set)
+    versions: dict[str, DocumentVersion] = msgspec.field(default_factory=dict)  # by file id
+    changed_files: set[str] = msgspec.field(default_factory=set)
     changes: int = 0  # heard of so far
     changes_held: int = 0  # of these, how many the index holds
     work: asyncio.Task[None] | None = None
@@ -50,7 +60,7 @@ class Indexes:
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
-    async def search(self, team: str, collection_id: str, question: IndexQuery) -> IndexResult:
+    async def search(self, team: str, collection_id: str, query: IndexQuery) -> IndexResult:
         """Rank the chunks of a collection as it is now."""
         entry = self._entries.setdefault((team, collection_id), _Entry((team, collection_id)))
         self._entries.move_to_end(entry.key)
@@ -59,31 +69,31 @@ class Indexes:
         entry.users += 1
         try:
             index = await self._up_to_date(entry)
-            return await self._run(partial(index.answer, question))
+            return await self._run(partial(index.answer, query))
         finally:
             self._leave(entry)
 
     def on_change(self, team: str, collection_id: str, file_id: str) -> None:
-        """Hear that a document may have changed."""
+        """Mark a document as changed."""
         entry = self._entries.get((team, collection_id))
         if entry is not None:
             entry.changes += 1
-            entry.touched.add(file_id)
+            entry.changed_files.add(file_id)
 
     def on_drop(self, team: str, collection_id: str) -> None:
-        """Let the index of a collection go, if there is one."""
+        """Drop the index of a collection, if there is one."""
         entry = self._entries.pop((team, collection_id), None)
         if entry is not None:
             entry.users += 1
             self._leave(entry)
 
-    def forget_team(self, team: str) -> None:
-        """Let the indexes of a team go: needed where its rows are changed by other means than `Chunks`."""
+    def drop_team(self, team: str) -> None:
+        """Drop the indexes of a team: needed where its rows are changed by other means than `Chunks`."""
         for key in [key for key in self._entries if key[0] == team]:
             self.on_drop(*key)
 
     def close(self) -> None:
-        """Let all indexes go and end the thread."""
+        """Close all indexes and end the thread."""
         self._closed = True
         for entry in self._entries.values():
             if entry.work is not None:
@@ -92,14 +102,14 @@ class Indexes:
         self._thread.shutdown()
 
     def _leave(self, entry: _Entry) -> None:
-        """Close the index of a forgotten collection when its last user has left."""
+        """Close the index of a dropped entry when its last user has left."""
         entry.users -= 1
-        forgotten = self._entries.get(entry.key) is not entry
-        if forgotten and entry.users == 0 and not self._closed:
+        is_dropped = self._entries.get(entry.key) is not entry
+        if is_dropped and entry.users == 0 and not self._closed:
             self._thread.submit(_close, entry)
 
     async def _up_to_date(self, entry: _Entry) -> Index:
-        """The index with all changes up to now; a search that is given up leaves the work going for the next one."""
+        """Return the index with all changes up to now."""
         wanted = entry.changes
         while entry.work is not None or entry.index is None or entry.changes_held < wanted:
             if entry.work is None:
@@ -108,18 +118,15 @@ class Indexes:
         return entry.index
 
     async def _catch_up(self, entry: _Entry) -> None:
-        """Build the index, or bring into it what has changed. When that fails, the next search builds it anew.
-
-        Editions that come up meanwhile wait for the next time, so that chunks always stand in order of editions.
-        """
+        """Build or update the index. If that fails, the next search builds it again."""
         entry.users += 1
-        changes, touched, entry.touched = entry.changes, entry.touched, set()
-        last = self._chunks.last_edition()
+        changes, changed_files, entry.changed_files = entry.changes, entry.changed_files, set()
+        last = self._chunks.last_version()
         try:
             if entry.index is None:
                 await self._build(entry, await self._run(partial(_open, entry)), last)
             else:
-                await self._update(entry, entry.index, touched, last)
+                await self._update(entry, entry.index, changed_files, last)
             entry.changes_held = changes
         except BaseException:
             if self._entries.get(entry.key) is entry:
@@ -131,37 +138,37 @@ class Indexes:
 
     async def _build(self, entry: _Entry, index: Index, last: int) -> None:
         after = 0
-        while editions := self._chunks.editions(*entry.key, after, last, SLICE):
-            await self._add(entry, index, editions)
-            after = editions[-1].number
+        while versions := self._chunks.versions(*entry.key, after, last, SLICE):
+            await self._add(entry, index, versions)
+            after = versions[-1].number
 
-    async def _update(self, entry: _Entry, index: Index, touched: Iterable[str], last: int) -> None:
-        """Take out what is stale and append what is new."""
+    async def _update(self, entry: _Entry, index: Index, changed_files: Iterable[str], last: int) -> None:
+        """Remove stale versions and append new ones."""
         stale: list[DocumentVersion] = []
         new: list[DocumentVersion] = []
-        for count, file_id in enumerate(touched, 1):
-            held, current = entry.editions.get(file_id), self._chunks.edition(*entry.key, file_id)
+        for count, file_id in enumerate(changed_files, 1):
+            held, current = entry.versions.get(file_id), self._chunks.version(*entry.key, file_id)
             if held != current and (current is None or current.number <= last):
                 stale += [held] if held else []
                 new += [current] if current else []
             if count % SLICE == 0:
                 await asyncio.sleep(0)
         await self._run(partial(index.remove, stale))
-        for edition in stale:
-            del entry.editions[edition.file_id]
-        await self._add(entry, index, sorted(new, key=lambda edition: edition.number))
+        for version in stale:
+            del entry.versions[version.file_id]
+        await self._add(entry, index, sorted(new, key=lambda version: version.number))
 
-    async def _add(self, entry: _Entry, index: Index, editions: Iterable[DocumentVersion]) -> None:
+    async def _add(self, entry: _Entry, index: Index, versions: Iterable[DocumentVersion]) -> None:
         batch: list[IndexRow] = []
-        for edition in editions:
+        for version in versions:
             after = -1
-            while rows := self._chunks.rows(*entry.key, edition, after, SLICE - len(batch)):
+            while rows := self._chunks.rows(*entry.key, version, after, SLICE - len(batch)):
                 batch += rows
                 after = rows[-1].ordinal
                 if len(batch) == SLICE:
                     await self._run(partial(index.add, batch))
                     batch = []
-            entry.editions[edition.file_id] = edition
+            entry.versions[version.file_id] = version
         await self._run(partial(index.add, batch))
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -169,7 +176,7 @@ class Indexes:
 
 
 def _open(entry: _Entry) -> Index:
-    """A new index, known to its entry at once: who waits for it may be cancelled, and then it must still be closed."""
+    """Open an index. Its entry has it at once, so that it is closed even if the task that waits for it is cancelled."""
     from emulator.store.index.collection_index import Index
 
     entry.index = Index()

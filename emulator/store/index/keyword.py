@@ -1,8 +1,22 @@
-"""Keyword ranking: BM25 by SQLite's FTS5, one table for each collection.
+"""Keyword ranking: BM25 by SQLite's FTS5, in one in-memory database for each collection.
 
-Each table stands in a database of its own, in memory. In a shared table the statistics of one collection would move the
-scores of another; and in the database of the rows its merges and its ranking would hold up the event loop (measured at
-100,000 chunks: 40 ms for a typical query, 100 ms and more for some commits). Here another thread can do both.
+Guarantees:
+
+- The scores of a collection depend on its own chunks alone. BM25 weighs a term by how rare it is in the whole table, so
+  a table shared by collections would let one move the scores of another.
+- No text of a query is FTS5 syntax: every term is quoted. A query cannot fail.
+- Frequent words do not make a query expensive: it reads about POSTINGS_MAX postings of its words, and more only where
+  these match fewer chunks than were asked for.
+- Chunks with a rare word of the query rank above those that have frequent ones only; equal scores keep the order in
+  which the chunks were added.
+
+How the bound works: the cost of FTS5 grows with the number of chunks that have any of the words. In a small collection
+all words are affordable. Otherwise each word is counted, up to the bound, and as many of the rarest words are ranked as
+fit. Where these match too few chunks, matches of the frequent words follow, with their scores scaled to lie below the
+lowest of the first part. Counts are cached until the next change.
+
+Why not in the database of the rows: there its merges and its ranking would hold up the event loop (measured at 100,000
+chunks: 40 ms for a typical query, 100 ms and more for some commits). Here another thread runs both.
 """
 
 from __future__ import annotations
@@ -14,19 +28,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from emulator.domain.search import KeywordQuery
 
-POSTINGS_MAX = 8_000  # what a query may touch: 8 ms; below 800 chunks no query of ten words reaches it
+POSTINGS_MAX = 8_000  # read by a query: 8 ms; below 800 chunks no query of ten words reaches it
 TERMS_MAX = 100
 FREQUENCIES_MAX = 10_000
 
 
 @functools.cache  # compiled when it is needed, which takes milliseconds
 def _unspaced() -> re.Pattern[str]:
-    """Chinese and Japanese are written without spaces: a character is a word, and what stands together is a phrase."""
+    """Match a character of Chinese or Japanese, which have no spaces: each is indexed as a word."""
     return re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
 class KeywordIndex:
-    """The words of one collection's chunks. Words match whole, but for letter case and diacritics."""
+    """The words of one collection's chunks. Whole words match, regardless of letter case and diacritics."""
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -34,7 +48,7 @@ class KeywordIndex:
             "CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
         )
         self._count = 0
-        self._frequencies: dict[str, int] = {}  # of words that were asked for since the last change
+        self._frequencies: dict[str, int] = {}  # of words in queries since the last change
 
     def close(self) -> None:
         self._connection.close()
@@ -50,7 +64,7 @@ class KeywordIndex:
         self._frequencies.clear()
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Forget chunks, as if they had never been there."""
+        """Remove chunks, with all their influence on scores."""
         self._connection.execute("BEGIN")
         for number in numbers:
             self._count -= self._connection.execute("DELETE FROM words WHERE rowid = ?", (number,)).rowcount
@@ -58,15 +72,12 @@ class KeywordIndex:
         self._frequencies.clear()
 
     def ranking(self, query: KeywordQuery, depth: int | None) -> Iterator[tuple[int, float]]:
-        """Numbers and BM25 scores of the best chunks that match, or of all; equal ones in order of number.
-
-        Every term is quoted, so nothing a user writes is syntax.
-        """
+        """Yield the numbers and BM25 scores of matching chunks, best first; a depth of None is all of them."""
         phrases = [_quoted(phrase) for phrase in query.phrases[:TERMS_MAX]]
         words = [_quoted(word) for word in query.words[:TERMS_MAX]]
         rare = self._affordable(words)
         if phrases:
-            # Each must be there; words only add to the score, for which every term must stand in the expression.
+            # Every phrase must match. Words only add to the score, so they stand in a second part of the expression.
             yield from self._matching(f"({' AND '.join(phrases)}) AND ({' OR '.join(phrases + rare)})", depth)
             return
         found = list(self._matching(" OR ".join(rare), depth)) if rare else []
@@ -78,7 +89,7 @@ class KeywordIndex:
     def _rest(
         self, rare: Sequence[str], frequent: Sequence[str], lowest: float, depth: int | None
     ) -> Iterator[tuple[int, float]]:
-        """The chunks that hold frequent words only, all below those that hold a rare one."""
+        """Yield the chunks that match frequent words only, with scores below the lowest one of a rare word."""
         highest = None
         for number, score in self._matching(f"({' OR '.join(frequent)}) NOT ({' OR '.join(rare)})", depth):
             highest = score if highest is None else highest
@@ -93,7 +104,7 @@ class KeywordIndex:
         )
 
     def _affordable(self, words: Sequence[str]) -> list[str]:
-        """The rarest words, as many as may be touched: frequent ones cost the most and tell the least."""
+        """Return the rarest words, as many as the bound affords; frequent ones cost the most and say the least."""
         if len(words) * self._count <= POSTINGS_MAX:
             return list(words)
         if len(self._frequencies) > FREQUENCIES_MAX:
@@ -111,7 +122,7 @@ class KeywordIndex:
         return kept
 
     def _frequency(self, word: str) -> int:
-        """In how many chunks a word stands, counted as far as it matters."""
+        """Return how many chunks have a word, counted up to the bound."""
         row = self._connection.execute(
             "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (word, POSTINGS_MAX + 1)
         ).fetchone()
@@ -124,5 +135,5 @@ def _spaced(text: str) -> str:
 
 
 def _quoted(term: str) -> str:
-    """A term as a phrase of FTS5: what its tokenizer splits must stand together."""
+    """Return a term as an FTS5 phrase: the parts into which the tokenizer splits it must be adjacent."""
     return '"' + _spaced(term).replace('"', '""') + '"'

@@ -189,7 +189,7 @@ async def test_reader_during_append_sees_acknowledged_bytes(
         if reader == "snapshot":
             saved.append(save(services, "one"))
             return None
-        return services.store.blobs.present(place.name, 4).read_bytes()
+        return services.store.blobs.require(place.name, 4).read_bytes()
 
     with turns(read) as had:
         call = append(services, id, b"456789abcdef")

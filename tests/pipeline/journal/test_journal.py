@@ -124,7 +124,7 @@ def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[.
     old = [make_call() for _ in range(50)]
     for call in old:
         begin_in(journal, call)
-    journal.forget("default")
+    journal.drop("default")
     note(journal, make_call())
     size = journal.ring("default").bytes
     for call in old:
@@ -138,10 +138,10 @@ def test_who_watches_a_team_watches_the_next_of_its_name(make_call: Callable[...
     """A deletion between them does not make the stream silent for ever."""
     journal = Journal()
     with journal.watch("default") as watcher:
-        journal.forget("default")
+        journal.drop("default")
         note(journal, make_call())
         assert len(watcher) == 1
-    journal.forget("default")
+    journal.drop("default")
     assert journal.ring("default").last == 0
 
 

@@ -44,7 +44,7 @@ async def ranked(store: Store, question: IndexQuery = ALL, team: str = TEAM, col
     answer = await store.indexes.search(team, collection, question)
 
     def seen(found: list[Hit]) -> list[tuple[str, int, int, float]]:
-        return [(each.edition.file_id, each.ordinal, each.rank, each.score) for each in found]
+        return [(each.version.file_id, each.ordinal, each.rank, each.score) for each in found]
 
     return seen(answer.keyword), seen(answer.vector)
 
@@ -113,7 +113,7 @@ async def test_what_is_injected_is_looked_at_and_not_shown(store: Store) -> None
     chunk = IndexedChunk("id", 0, "the content", "ash\n\nthe content", 3)
     store.chunks.replace(TEAM, COLLECTION, "file", [chunk], numpy.ones((1, 4), numpy.float32))
     [found] = (await store.indexes.search(TEAM, COLLECTION, ALL)).keyword
-    shown = store.chunks.get(TEAM, COLLECTION, found.edition, found.ordinal)
+    shown = store.chunks.get(TEAM, COLLECTION, found.version, found.ordinal)
     assert shown is not None
     assert (shown.id, shown.content, shown.page_number) == ("id", "the content", 3)
 
@@ -123,7 +123,7 @@ async def test_a_chunk_of_an_older_edition_is_not_shown(store: Store) -> None:
     put(store, "file", "ash")
     [found] = (await store.indexes.search(TEAM, COLLECTION, ALL)).keyword
     put(store, "file", "ash")
-    assert store.chunks.get(TEAM, COLLECTION, found.edition, found.ordinal) is None
+    assert store.chunks.get(TEAM, COLLECTION, found.version, found.ordinal) is None
 
 
 async def test_other_collections_and_teams_move_no_score(store: Store) -> None:
@@ -156,7 +156,7 @@ def test_a_filter_leaves_out_and_moves_nothing(documents: list[str], accepted: s
                 question = IndexQuery(ALL.keywords, ALL.vector, ALL.metric, depth, accepts)
                 some = await store.indexes.search(TEAM, COLLECTION, question)
                 for whole, part in ((everything.keyword, some.keyword), (everything.vector, some.vector)):
-                    assert part == [found for found in whole if accepts(found.edition.file_id)][:depth]
+                    assert part == [found for found in whole if accepts(found.version.file_id)][:depth]
         finally:
             store.close()
 
