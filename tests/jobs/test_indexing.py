@@ -54,8 +54,8 @@ class Place:
         """How many chunks of a document a search would look at."""
         store = self.emulator._running().services.store
         [collection] = (self.collection.rpartition("/")[2],)
-        edition = store.chunks.edition("default", collection, id)
-        return 0 if edition is None else len(store.chunks.rows("default", collection, edition, -1, 10_000))
+        version = store.chunks.version("default", collection, id)
+        return 0 if version is None else len(store.chunks.rows("default", collection, version, -1, 10_000))
 
 
 @contextmanager
