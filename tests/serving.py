@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE_SECONDS = 120  # a bound for hangs, far above what a loaded machine needs; it judges no speed
+PATIENCE_SECONDS = 600  # a bound for hangs, far above what a loaded machine needs; it judges no speed
 READY = re.compile(r"xai-emulator ready (http://localhost:(\d+)) grpc=localhost:(\d+) pid=(\d+)\n")
 KEY = {"authorization": "Bearer xai-emulator"}
 

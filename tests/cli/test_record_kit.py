@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from emulator import Emulator
-from tests.serving import environment
+from tests.serving import PATIENCE_SECONDS, environment
 
 KEYS = {
     "XAI_API_KEY": "xai-" + "Real0Inference1Key2" * 4,
@@ -23,7 +23,8 @@ def emulate(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_kit_passes_through_the_recorder_and_its_recording_is_alike(tmp_path: Path) -> None:
     out, evidence = tmp_path / "kit.har", tmp_path / "evidence.json"
-    kit = [sys.executable, "-m", "emulator", "verify", "--clients", "httpx,xai-sdk", "--features", "auth,collections"]
+    kit = [sys.executable, "-m", "emulator", "verify", "--clients", "httpx,xai-sdk"]
+    kit += ["--cases", "auth,collections.documents,collections.c", "--case-seconds", str(PATIENCE_SECONDS)]
     with Emulator() as service:
         recorded = emulate("record", "--out", str(out), "--to", service.url, "--", *kit, cwd=tmp_path)
     assert recorded.returncode == 0, recorded.stdout + recorded.stderr

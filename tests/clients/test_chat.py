@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 MODEL = "grok-4.3"
 WEATHER: Any = {
@@ -114,6 +115,6 @@ def test_curl_reads_stream_to_its_end(emulator: Emulator) -> None:
     body = {"model": MODEL, "messages": [user("one two")], "stream": True}
     command = ["curl", "-sSN", "--fail-with-body", f"{emulator.base_url}/chat/completions", "-d", json.dumps(body)]
     command += ["-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {emulator.api_key}"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS).stdout
     assert output.startswith('data: {"id":')
     assert output.endswith("data: [DONE]\n\n")

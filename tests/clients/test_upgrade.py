@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-
-JAVA_SECONDS = 120  # the JDK compiles its program first
+from tests.serving import PATIENCE_SECONDS
 
 
 def has_curl_with_http2() -> bool:
@@ -39,7 +38,7 @@ def test_default_java_client_uploads_files(emulator: Emulator, rest: httpx.Clien
         ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", str(program), emulator.url],
         capture_output=True,
         text=True,
-        timeout=JAVA_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.stdout.splitlines() == ["200 HTTP_1_1", "200 HTTP_1_1", "200"], done.stderr
     files = rest.get("/v1/files").json()["data"]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.serving import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parent.parent.parent
 KIT = ROOT / "contract_tests"
 NODE_PACKAGES = ROOT / "tests" / "node"
@@ -36,12 +38,12 @@ def run_kit(*options: str, record: Path, tree: Path = ROOT, python: str = sys.ex
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(
-        [*emulator, *pytest, f"--record={record}", *options, KIT],
+        [*emulator, *pytest, f"--record={record}", f"--case-seconds={PATIENCE_SECONDS}", *options, KIT],
         cwd=tree,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=2 * PATIENCE_SECONDS,
     )
     found = json.loads(record.read_text("utf-8")) if record.exists() else {"clients": {}, "cases": {}}
     return Run(done.returncode, done.stdout + done.stderr, found)

@@ -100,11 +100,13 @@ def test_ai_sdk_endless_results_fail_and_run_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("client", ["httpx", "xai-sdk"])
 def test_call_without_response_is_interrupted(tmp_path: Path, client: str) -> None:
-    """A case whose call is never answered fails after its time, and the run goes on."""
+    """A case whose call is never answered fails after its time, and the run goes on.
+
+    On a busy machine the time may be over before the call begins, so where the case is interrupted is not judged.
+    """
     run = judge(tmp_path, (ANSWERS_NEVER,), "--features=files", "-k", "round_trip", "--case-seconds=1", client=client)
     assert run.code == 1, run.output
     assert "it has not ended after 1 seconds" in run.output
-    assert "get_file(" in run.output
 
 
 def test_run_over_time_limit_does_not_pass(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from tests.serving import PATIENCE_SECONDS
 
 from .kit import KIT, Run, run_kit
 from .mutants import read_mutants
@@ -37,7 +38,7 @@ def verify(*options: str, **environment: str) -> subprocess.CompletedProcess[str
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from tests.rest.batch_helpers import chat_body
+from tests.serving import PATIENCE_SECONDS
 
 PATH = "/v1/chat/completions"
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -67,7 +68,7 @@ BODY = st.fixed_dictionaries(
 def client(emulator: Emulator) -> Any:
     """A client for all examples."""
     headers = {"authorization": f"Bearer {emulator.api_key}"}
-    with httpx.Client(base_url=emulator.url, headers=headers, timeout=120) as client:
+    with httpx.Client(base_url=emulator.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 

@@ -70,7 +70,7 @@ directory, end, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 ready, go_on = os.pipe(), os.pipe()
 
 def answers(emulator):
-    return urlopen(f"{emulator.url}/_emulator/health", timeout=120).status == 200
+    return urlopen(f"{emulator.url}/_emulator/health", timeout=600).status == 200
 
 with Emulator(data_dir=directory, port=port) as emulator:
     assert answers(emulator)
@@ -133,13 +133,13 @@ from http.client import HTTPConnection
 from emulator import Emulator
 
 with Emulator(data_dir=sys.argv[1]) as emulator:
-    old = HTTPConnection("localhost", emulator.port, timeout=120)
+    old = HTTPConnection("localhost", emulator.port, timeout=600)
     for number in range(3):
         child = os.fork()
         if child == 0:
             sys.exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        for connection in (old, HTTPConnection("localhost", emulator.port, timeout=120)):
+        for connection in (old, HTTPConnection("localhost", emulator.port, timeout=600)):
             connection.request("GET", "/_emulator/health")
             assert connection.getresponse().read()
 assert sorted(os.listdir(sys.argv[1])) == ["blobs", "emulator.sqlite", "lock"]
