@@ -1,6 +1,7 @@
 """What every test runs under: one Hypothesis profile, and an emulator per module."""
 
 import functools
+import gc
 import os
 import ssl
 from collections.abc import Iterator
@@ -77,3 +78,10 @@ def session() -> Iterator[requests.Session]:
         session.trust_env = False
         session.headers["connection"] = "close"
         yield session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look through the million objects that were made before the first test."""
+    gc.collect()
+    gc.freeze()
