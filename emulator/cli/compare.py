@@ -58,7 +58,7 @@ def _compare(options: argparse.Namespace) -> int:
     """Exit code 1 for a difference, also where nothing could be compared; 2 for a file that cannot be read."""
     from emulator.comparing.differences import CLASSES, FAIL_ON
     from emulator.comparing.ignore import DEFAULT_FILE, read_ignores
-    from emulator.recordings.har import read
+    from emulator.recordings.reading import read
 
     kinds = FAIL_ON if options.fail_on is None else tuple(options.fail_on.split(","))
     if unknown := set(kinds) - set(CLASSES.values()):

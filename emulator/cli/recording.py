@@ -95,8 +95,9 @@ def _sanitize(options: argparse.Namespace) -> int:
     from msgspec import UNSET
 
     from emulator.recordings.entries import About
-    from emulator.recordings.har import HarWriter, read
-    from emulator.recordings.planes import complete, without_contents
+    from emulator.recordings.har import HarWriter
+    from emulator.recordings.planes import without_contents, without_unknown
+    from emulator.recordings.reading import read
     from emulator.recordings.sanitize import Sanitizer
 
     if options.command:
@@ -107,12 +108,12 @@ def _sanitize(options: argparse.Namespace) -> int:
         source = read(options.source)
         about = source.log.about if isinstance(source.log.about, About) else About(contents=options.contents)
         writer = HarWriter(options.out, about, overwrite=options.overwrite)
-    skipped = 0
+    skipped = source.elsewhere
     for entry in source.entries:
-        complete(entry)
         if entry.operation is None and entry.grpc is UNSET:
             skipped += 1  # its content is unknown
             continue
+        without_unknown(entry)
         if options.contents == "lengths":
             without_contents(entry)
         writer.add_encoded(sanitizer.encode(entry))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from emulator.recordings.chains import ID
 
+_MADE_UP = re.compile(r"0{8}-0000-[04]000-[08]000-[0-9a-f]{12}$|(.)\1{7}-(\1{4}-){3}\1{12}$")
 _TOKEN = re.compile(r'"(?:pagination_?[tT]oken|next_?[pP]age_?[tT]oken)"\s*:\s*"([^"\\]{8,})"')
 
 
@@ -92,6 +93,13 @@ class Binding:
             if token in text and not self.is_bound(token):
                 return number
         return None
+
+    def is_older(self, text: str) -> bool:
+        """Whether a request names an id that no answer has named: something was made before the recording.
+
+        Ids that programs make up, such as 00000000-0000-4000-8000-000000000000, are not meant.
+        """
+        return any(name not in self._makers and not _MADE_UP.search(name) for name in ID.findall(text))
 
     def asked(self, text: str) -> None:
         """Note the ids of a request: what no answer has named before is the client's own."""

@@ -20,6 +20,7 @@ from emulator.comparing.differences import masked
 from emulator.comparing.rules import KIND, LISTS_OF_THE_TEAM, PAGE_TOKENS, SKIP, TIME_NAMES, treatment
 from emulator.comparing.run import DIFFERS, NOT_COMPARED, Comparison, Outcome
 from emulator.comparing.send import INFERENCE, MANAGEMENT
+from emulator.recordings.bounded_json import loads
 from emulator.recordings.chains import UUID, Chain, Chains, Link, answer_of, is_wait, succeeded
 from emulator.recordings.entries import RECORDER, Entry, Grpc, Param, PostData, header
 from emulator.recordings.order import in_order
@@ -171,7 +172,7 @@ class _Draft:
         if body.size is not UNSET and body.size:
             raise CannotDraft("a request whose content was left out")
         try:
-            value = json.loads(body.text) if body.text else None
+            value = loads(body.text) if body.text else None
         except ValueError:
             value = None
         if is_success and isinstance(value, dict) and "null" not in body.text:  # TOML has no null
@@ -279,7 +280,7 @@ def _names_of(entry: Entry) -> Iterator[str]:
         if isinstance(param.filename, str):
             yield param.filename
     try:
-        value = json.loads(body.text)
+        value = loads(body.text)
     except ValueError:
         return
     if isinstance(value, dict):

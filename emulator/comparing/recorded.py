@@ -20,6 +20,7 @@ from emulator.comparing.binding import Binding
 from emulator.comparing.differences import masked
 from emulator.comparing.send import NotComparable, RestAnswer
 from emulator.core.clock import Instant
+from emulator.recordings.bounded_json import loads
 from emulator.recordings.chains import ID
 from emulator.recordings.entries import RECORDER, Entry, Grpc, PostData
 from emulator.recordings.har import Recording
@@ -142,7 +143,7 @@ def _asked(entry: Entry) -> list[Any]:
     if body.params is not UNSET:
         return [*value, [[param.name, _or_none(param.value), _or_none(param.filename)] for param in body.params]]
     try:
-        return [*value, json.loads(body.text)]
+        return [*value, loads(body.text)]
     except ValueError:
         return [*value, body.text]
 

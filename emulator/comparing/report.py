@@ -167,6 +167,8 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"ignored: {report.ignored} differences"
     for each in report.unused:
         yield f"ignores nothing any more: {each.operation} {each.path} ({each.difference}): remove it"
+    if comparison.recording.elsewhere:
+        yield f"{comparison.recording.elsewhere} calls to other hosts are left out"
     if comparison.recording.unreadable:
         yield f"{comparison.recording.unreadable} entries of the file are no exchanges"
     if comparison.headers_there:

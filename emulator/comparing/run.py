@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -18,16 +17,18 @@ from emulator.comparing.judge import Judge
 from emulator.comparing.recorded import RecordedAnswers
 from emulator.comparing.rules import HEADERS, HEADERS_OF_TRANSPORT, LISTS_OF_THE_TEAM
 from emulator.comparing.send import NotComparable, RestAnswer, Sender, Target
-from emulator.core.clock import Instant
-from emulator.recordings.chains import ID, answered_text, asked_text
-from emulator.recordings.entries import GRPC_TYPE, RECORDER, Entry, Grpc, header
+from emulator.core.clock import MICROSECONDS, Instant, rfc3339
+from emulator.recordings.bounded_json import loads
+from emulator.recordings.chains import ID, answered_text, asked_text, succeeded
+from emulator.recordings.entries import RECORDER, Entry, Grpc, header
 from emulator.recordings.har import Recording
 from emulator.recordings.order import in_order, moment
-from emulator.recordings.planes import complete
+from emulator.recordings.planes import complete, keeps_request, keeps_response
 from emulator.rpc.ask import RpcAnswer
 
 ALIKE, DIFFERS, NOT_COMPARED, IN_PROGRESS = "alike", "differs", "not compared", "in progress"
 SHOWN_CHARS_MAX = 160
+SECONDS_BETWEEN = 1  # the requests of a file without times
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _SEPARATOR = re.compile(r"[:,]\s*")
 _AS_TEXT = re.compile(r"[?&]format=|\"format\"")
@@ -60,14 +61,21 @@ class Comparison(msgspec.Struct):
 def compare(recording: Recording, target: Target, only: str = "*") -> Comparison:
     """Send a recording to an emulator; `only` is a pattern of operations to be judged, though all are sent."""
     binding = Binding()
-    about = recording.log.about
-    # What says not which service it was recorded from was made by another program, perhaps sanitized by this one.
-    sender = Sender(target, binding, recording.path, foreign=about is UNSET or not about.to)
+    sender = Sender(target, binding, recording.path, foreign=is_foreign(recording))
     run = _Run(recording, binding, sender, only)
     try:
         return Comparison(recording, list(run.outcomes()), sorted(run.headers_there - run.headers_here))
     finally:
         sender.close()
+
+
+def is_foreign(recording: Recording) -> bool:
+    """Whether another program made a recording; this one may have sanitized it.
+
+    Such a recording does not say from which service it is.
+    """
+    about = recording.log.about
+    return about is UNSET or not about.to
 
 
 def compare_with(recording: Recording, other: Recording, only: str = "*") -> Comparison:
@@ -87,6 +95,8 @@ class _Run:
         self._recording, self._binding, self._sender, self._only = recording, binding, sender, only
         self.left_out = recording.contents_left_out
         self.lists_others = _lists_of_others(recording.entries)
+        self._foreign = is_foreign(recording)
+        self._times_known = any(moment(entry.started) is not None for entry in recording.entries)
         self.headers_there: set[str] = set()
         self.headers_here: set[str] = set()
 
@@ -96,12 +106,13 @@ class _Run:
             if entry.number is UNSET:
                 entry.number = number
             at = moment(entry.started)
-            if at is not None:
-                if now is None:
-                    self._sender.freeze(entry.started)
-                else:  # also for no time: what is due runs before the next request
-                    self._sender.advance(max(0, at - now))
-                now = at if now is None else max(at, now)
+            if number == 1:
+                self._sender.freeze(None if at is None else rfc3339(at))
+            elif not self._times_known:
+                self._sender.advance(SECONDS_BETWEEN * MICROSECONDS)
+            else:  # also for no time: what is due runs before the next request
+                self._sender.advance(0 if at is None or now is None else max(0, at - now))
+            now = at if now is None else max(at or now, now)
             yield self._outcome(entry)
 
     def _outcome(self, entry: Entry) -> Outcome:
@@ -130,6 +141,9 @@ class _Run:
             return outcome
         except ConnectionError as error:
             differences, in_progress = [Difference("status", "", _status(entry), str(error))], False
+        if self._is_about_older(entry, asked, differences):
+            outcome.why = "needs what was there before the recording"
+            return outcome
         if entry.operation and not fnmatchcase(entry.operation, self._only):
             outcome.why = "not asked for (--only)"
             return outcome
@@ -145,20 +159,28 @@ class _Run:
         if isinstance(entry.grpc, Grpc):
             if entry.grpc.messages is not UNSET:
                 return "of messages that are not understood"
-        elif entry.response.body.mime_type.startswith(GRPC_TYPE):
-            return "of gRPC, in the form of another program"
         elif entry.response.status == 0:
             return "without an answer"
         elif entry.response.status >= 500 or entry.response.status == 429:
             return "which the service could not answer (429 or 5xx)"
         if entry.request.method == "OPTIONS":
             return "of browsers (OPTIONS)"
+        if not keeps_request(entry.operation or None):
+            return "of operations whose bodies are not recorded"
+        if self._foreign and _lacks_its_answer(entry):
+            return "whose answers are not in the file, or not readable"
         # 422 is about the form of the request, whatever the file has.
         if self.left_out and _INPUT_FILE.search(asked) and entry.response.status != 422:
             return "lacks its content: a batch from an input file"
         if self.left_out and entry.operation == "files.content" and _AS_TEXT.search(asked):
             return "lacks its content: the text of a file"
         return None
+
+    def _is_about_older(self, entry: Entry, asked: str, differences: list[Difference]) -> bool:
+        """Whether the service knew an id that is not found here, and that no answer in the recording has named."""
+        here = next((str(each.here) for each in differences if each.what == "status"), "")
+        not_found = here.startswith(("404:", "NOT_FOUND:"))
+        return not_found and succeeded(entry) and self._sender.needs_makers and self._binding.is_older(asked)
 
     def _judged(self, entry: Entry) -> tuple[list[Difference], bool]:
         call = entry.grpc
@@ -169,6 +191,7 @@ class _Run:
             left_out=self.left_out,
             lists_others=entry.operation in self.lists_others,
             shifts=self._sender.shifts,
+            times_known=self._times_known,
         )
         if isinstance(call, Grpc):
             found = list(self._grpc(judge, call, self._sender.grpc(entry, call)))
@@ -196,7 +219,7 @@ class _Run:
             return
         here = answer.body.decode("utf-8", "replace")
         try:
-            values = json.loads(text), json.loads(here)
+            values = loads(text), loads(here)
         except ValueError:
             yield from judge.words(text, here, "body")
             return
@@ -256,6 +279,16 @@ def spacing(text: str) -> set[str]:
     return set(_SEPARATOR.findall(_STRING.sub('""', text)))
 
 
+def _lacks_its_answer(entry: Entry) -> bool:
+    """Whether the body of an answer is missing from which the exchanges after it would know their ids."""
+    body = entry.response.body
+    if isinstance(entry.grpc, Grpc) or isinstance(body.text, str) or entry.request.method in ("HEAD", "DELETE"):
+        return False
+    return entry.response.status not in (204, 304) and keeps_response(
+        entry.operation or None, entry.response.status, body.mime_type
+    )
+
+
 def title_of(entry: Entry) -> str:
     """The method and the path with ids as `*`, or the gRPC method."""
     path = urlsplit(entry.request.url).path
@@ -269,7 +302,9 @@ def _joined(messages: list[Any]) -> list[Any]:
     sizes = [
         message["data"]["_bytes"]
         for message in messages
-        if isinstance(message, dict) and isinstance(message.get("data"), dict) and "_bytes" in message["data"]
+        if isinstance(message, dict)
+        and isinstance(message.get("data"), dict)
+        and isinstance(message["data"].get("_bytes"), int)
     ]
     return [{"data": {"_bytes": sum(sizes)}}] if messages and len(sizes) == len(messages) else messages
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import stat
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,8 @@ from emulator.rpc.ask import RpcAnswer, RpcAsker
 from emulator.rpc.plain import fill
 
 TIMEOUT_SECONDS = 120
+CONTROL = "/_emulator"
+CONTENT_BYTES_MAX = 512 * 1024 * 1024  # of a content that is made up, or kept beside the file
 BOUNDARY = "xai-emulator-compare-7f3c2a91"
 INFERENCE, MANAGEMENT, OTHER = "[inference key]", "[management key]", "[other key]"
 # What is of the connection, of the client library, or made anew.
@@ -80,8 +83,7 @@ class Sender:
         """`recorded` is the HAR file; `foreign` tells that another program wrote it, which may have removed keys."""
         self._target, self._binding, self._foreign = target, binding, foreign
         self._contents = recorded.with_suffix(".files")
-        parts = urlsplit(target.url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+        self._connection = self._connect()
         self._rpc: RpcAsker | None = None
 
     def close(self) -> None:
@@ -89,6 +91,10 @@ class Sender:
         self._connection.close()
         if self._rpc is not None:
             self._rpc.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._target.url)
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
 
     # --- the clock
 
@@ -132,7 +138,10 @@ class Sender:
         """Path and query; a URL that the service gave out, such as a public one, stands for one of here."""
         parts = urlsplit(self._binding.text(url))
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        return _TARGET.sub(lambda found: quote(found[0]), self._binding.text(target)) or "/"
+        target = _TARGET.sub(lambda found: quote(found[0]), self._binding.text(target)) or "/"
+        if not target.startswith("/") or target.startswith(CONTROL):
+            raise LacksContent(f"a request cannot be made: {target[:80]} is no path of the API")
+        return target
 
     def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> RestAnswer:
         for attempt in range(2):
@@ -145,6 +154,10 @@ class Sender:
                 self._connection.endheaders(body)
                 answer = self._connection.getresponse()
                 content = answer.read()
+            except (ValueError, UnicodeError) as error:  # a method or a header that HTTP does not know
+                self._connection.close()
+                self._connection = self._connect()  # the old one keeps what was put before
+                raise LacksContent(f"a request cannot be made: {error}") from None
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
                 if attempt or not isinstance(error, http.client.RemoteDisconnected):
@@ -183,6 +196,8 @@ class Sender:
         if secret in labels:
             return f"{scheme} {self._target.keys[labels[secret]]}"
         if not secret or scheme.lower() != "bearer":
+            if self._foreign and not _was_refused(entry):  # struck out, as in "[Filtered]"
+                return f"Bearer {self._target.keys[own]}"
             return recorded
         return f"{scheme} {self._target.keys[other if _was_refused(entry) else own]}"
 
@@ -218,15 +233,21 @@ class Sender:
             return self._binding.text(param.value).encode()
         if param.file is not UNSET:
             return self._kept(param.file)
-        return fill(0 if param.size is UNSET else param.size)
+        size = 0 if param.size is UNSET else param.size
+        if size > CONTENT_BYTES_MAX:
+            raise LacksContent(f"{size} bytes are more than any file has")
+        return fill(size)
 
     def _kept(self, name: str) -> bytes:
         """A content that was kept: a file in the folder beside the HAR file, and nowhere else."""
         folder, _, base = name.partition("/")
         if folder != self._contents.name or not _FILE_NAME.fullmatch(base):
             raise LacksContent(f"{name} is no file of {self._contents.name}")
+        path = self._contents / base
         try:
-            return (self._contents / base).read_bytes()
+            if not stat.S_ISREG(path.lstat().st_mode) or path.lstat().st_size > CONTENT_BYTES_MAX:
+                raise LacksContent(f"{name} is no file of {self._contents.name}")
+            return path.read_bytes()
         except OSError as error:
             raise LacksContent(f"{name}: {error.strerror}") from None
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import UNSET
 
+from emulator.recordings.bounded_json import loads
 from emulator.recordings.entries import Entry, Grpc, PostData
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -144,7 +145,7 @@ def answer_of(entry: Entry) -> Any:
     if not isinstance(text, str):
         return None
     try:
-        return json.loads(text)
+        return loads(text)
     except ValueError:
         return text
 

@@ -10,10 +10,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from emulator.recordings.entries import About, Entry, Log, Page
+from emulator.recordings.bounded_json import BAD_JSON, DEPTH_MAX, is_deeper
+from emulator.recordings.entries import About, Entry, Grpc, Log, Page
+from emulator.recordings.foreign import convert
+from emulator.recordings.foreign_har import exchange_of
+from emulator.recordings.planes import complete
 
 FILE_BYTES_MAX = 512 * 1024 * 1024
 ENTRIES_MAX = 200_000
@@ -25,18 +31,24 @@ class BadRecording(ValueError):
 
 
 class Recording(msgspec.Struct):
-    """A file that was read. `unreadable` counts the entries that are no exchanges."""
+    """A file that was read.
+
+    `unreadable` counts the entries that are no exchanges, `elsewhere` the calls to other hosts. `lacks_contents` tells
+    that another program wrote it, without the contents of files.
+    """
 
     path: Path
     log: Log
     entries: list[Entry]
     unreadable: int = 0
+    elsewhere: int = 0
+    lacks_contents: bool = False
 
     @property
     def contents_left_out(self) -> bool:
-        """Whether this is one of our own files, of which the contents of files and free texts are left out."""
+        """Whether the contents of files are left out, and in our own files free texts with them."""
         about = self.log.about
-        return isinstance(about, About) and about.contents == "lengths"
+        return self.lacks_contents or (isinstance(about, About) and about.contents == "lengths")
 
 
 class HarWriter:
@@ -89,36 +101,59 @@ class _Read(msgspec.Struct):
     log: _ReadLog
 
 
-class _ReadLog(Log):
+class _ReadLog(msgspec.Struct, rename={"about": "_xai_emulator"}):
+    about: msgspec.Raw | UnsetType = UNSET
+    pages: msgspec.Raw | UnsetType = UNSET
     entries: list[msgspec.Raw] = msgspec.field(default_factory=list)
-
-
-def read(path: Path) -> Recording:
-    """Read a HAR file of any program. Raises BadRecording, and OSError where it cannot be opened."""
-    if path.stat().st_size > FILE_BYTES_MAX:
-        raise BadRecording(f"{path}: the file has more than {FILE_BYTES_MAX} bytes")
-    return parse(path.read_bytes(), path)
 
 
 def parse(data: bytes, path: Path) -> Recording:
     """Read the bytes of a HAR file; `path` names it in errors. Raises BadRecording."""
     data = data.removeprefix(_BOM)
     try:
-        log = msgspec.json.decode(data, type=_Read).log
-        raws: list[bytes] = [bytes(raw) for raw in log.entries]
+        head = msgspec.json.decode(data, type=_Read).log
+        raws: list[bytes] = [bytes(raw) for raw in head.entries]
     except msgspec.ValidationError as error:
         raise BadRecording(f"{path}: this is no HAR file: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        log, raws = _salvage(data, path, str(error))
+    except BAD_JSON as error:
+        head, raws = _salvage(data, path, str(error))
     if len(raws) > ENTRIES_MAX:
         raise BadRecording(f"{path}: the file has more than {ENTRIES_MAX} entries")
-    entries, unreadable = [], 0
-    for raw in raws:
-        try:
-            entries.append(msgspec.json.decode(raw, type=Entry, strict=False))
-        except (msgspec.DecodeError, RecursionError):
-            unreadable += 1
-    return Recording(path, Log(log.version, log.creator, log.about, log.pages), entries, unreadable)
+    log = _log(head, path)
+    if log.about is UNSET:
+        found = convert([exchange_of(raw) for raw in raws])
+        return Recording(path, log, found.entries, found.unreadable, found.elsewhere, found.lacks_contents)
+    entries = [entry for raw in raws if (entry := _own(raw)) is not None]
+    return Recording(path, log, entries, len(raws) - len(entries))
+
+
+def _log(head: _ReadLog, path: Path) -> Log:
+    """What the file says of itself. The pages of other programs are pages of browsers, and no cases."""
+    if head.about is UNSET:
+        return Log()
+    try:
+        about = msgspec.json.decode(head.about, type=About)
+        pages = [] if head.pages is UNSET else msgspec.json.decode(head.pages, type=list[Page])
+    except BAD_JSON as error:
+        raise BadRecording(f"{path}: this is no recording of xai-emulator: {error}") from None
+    if about.format > About().format:
+        raise BadRecording(f"{path}: a newer xai-emulator wrote this file (format {about.format})")
+    return Log(about=about, pages=pages)
+
+
+def _own(raw: bytes) -> Entry | None:
+    """One of our own entries. Somebody may have changed it: what it is about is told from its URL."""
+    try:
+        entry = msgspec.json.decode(raw, type=Entry, strict=False)
+        target = urlsplit(entry.request.url)
+    except BAD_JSON:
+        return None
+    if target.scheme not in ("http", "https"):
+        return None
+    if isinstance(entry.grpc, Grpc) and is_deeper([entry.grpc.request, entry.grpc.response], DEPTH_MAX):
+        return None
+    complete(entry)
+    return entry
 
 
 def _salvage(data: bytes, path: Path, why: str) -> tuple[_ReadLog, list[bytes]]:
@@ -128,7 +163,7 @@ def _salvage(data: bytes, path: Path, why: str) -> tuple[_ReadLog, list[bytes]]:
         raise BadRecording(f"{path}: this is no HAR file: {why}")
     try:
         log = msgspec.json.decode(head + b"]}}", type=_Read).log
-    except msgspec.DecodeError as error:
+    except BAD_JSON as error:
         raise BadRecording(f"{path}: this is no HAR file: {error}") from None
     return log, [_first_value(line) for line in lines if line.startswith(b'{"request"')]
 

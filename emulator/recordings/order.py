@@ -8,6 +8,8 @@ from datetime import datetime
 from emulator.core.clock import Instant, from_datetime
 from emulator.recordings.entries import Entry
 
+YEARS = range(2000, 2100)  # of which a recording can be
+
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
     """Return entries in the order in which their requests began."""
@@ -15,9 +17,9 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def moment(text: str) -> Instant | None:
-    """Return the instant of a time in RFC 3339; None where that is missing or none."""
+    """Return the instant of a time in RFC 3339; None where that is missing, none, or of another century."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return None if found.tzinfo is None else from_datetime(found)
+    return None if found.tzinfo is None or found.year not in YEARS else from_datetime(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import UNSET
@@ -11,7 +12,7 @@ from emulator.core.errors import ApiError
 from emulator.domain.keys import Plane
 from emulator.http.routing import RouteTree
 from emulator.operations import OPERATIONS
-from emulator.recordings.entries import Entry, Grpc, PostData
+from emulator.recordings.entries import Content, Entry, Grpc, PostData
 from emulator.rest.routes import ROUTES, plane_of
 
 # The families of operations whose bodies are understood, so that they can be cleaned. Of every other call the lengths
@@ -78,14 +79,34 @@ def keeps_response(operation: str | None, status: int, content_type: str) -> boo
 
 
 def complete(entry: Entry) -> None:
-    """Fill in what files of other programs do not say: the operation, and the plane that serves it."""
-    if entry.operation is UNSET:
-        target = urlsplit(entry.request.url).path
-        if isinstance(entry.grpc, Grpc):
-            entry.operation = grpc_operation(target)
-        else:
-            entry.operation = rest_operation(entry.request.method, target)
+    """Note the operation, and the plane that serves it, by the URL: what a file says of itself may be wrong."""
+    target = urlsplit(entry.request.url).path
+    if isinstance(entry.grpc, Grpc):
+        entry.operation = grpc_operation(target)
+        entry.plane = grpc_plane(target).value
+    else:
+        entry.operation = rest_operation(entry.request.method, target)
         entry.plane = rest_plane(target).value
+
+
+def without_unknown(entry: Entry) -> None:
+    """Take the bodies out of an exchange whose operation is not understood, so that they cannot be cleaned."""
+    if keeps_request(entry.operation or None):
+        return
+    body, response = entry.request.body, entry.response.body
+    if isinstance(body, PostData):
+        entry.request.body = PostData(body.mime_type, size=_length(body), digest=body.digest)
+    entry.response.body = Content(response.size, response.mime_type, digest=response.digest)
+    if isinstance(entry.grpc, Grpc) and entry.grpc.messages is UNSET:
+        entry.grpc.messages = {"request": len(entry.grpc.request), "response": len(entry.grpc.response)}
+        entry.grpc.request, entry.grpc.response = [], []
+
+
+def _length(body: PostData) -> int:
+    if isinstance(body.size, int):
+        return body.size
+    params = [] if body.params is UNSET else body.params
+    return len(body.text.encode()) + sum(len(param.value.encode()) for param in params if isinstance(param.value, str))
 
 
 def without_contents(entry: Entry) -> None:
@@ -93,12 +114,30 @@ def without_contents(entry: Entry) -> None:
     body, response = entry.request.body, entry.response
     if isinstance(body, PostData):
         for param in [] if body.params is UNSET else body.params:
+            param.file = UNSET
             if isinstance(param.filename, str) and isinstance(param.value, str):
                 param.size, param.value = len(param.value.encode()), UNSET
-        if body.mime_type.startswith("multipart/") and body.text:  # with the bytes of the files in it
+        if body.mime_type.lower().startswith("multipart/") and body.text:  # with the bytes of the files in it
             body.size, body.text = len(body.text.encode()), ""
+        body.file = UNSET
+    response.body.file = UNSET
     content_type = response.body.mime_type
     kept = not response.body.encoding and keeps_response(entry.operation or None, response.status, content_type)
     if isinstance(response.body.text, str) and not kept:
         response.body.size = response.body.size or len(response.body.text)
         response.body.text, response.body.encoding = UNSET, UNSET
+    if isinstance(entry.grpc, Grpc):
+        entry.grpc.request = _without_bytes(entry.grpc.request)
+        entry.grpc.response = _without_bytes(entry.grpc.response)
+
+
+def _without_bytes(value: Any) -> Any:
+    match value:
+        case {"_bytes": size, "_base64": str()}:
+            return {"_bytes": size}
+        case dict():
+            return {name: _without_bytes(item) for name, item in value.items()}
+        case list():
+            return [_without_bytes(item) for item in value]
+        case _:
+            return value

@@ -16,6 +16,7 @@ from emulator.rpc.request_metadata import is_repeated
 from emulator.rpc.requests import Message
 
 BYTES = "_bytes"
+BYTES_MAX = 512 * 1024 * 1024  # of a filler
 _FILLER = b"left out "
 
 
@@ -80,7 +81,7 @@ def from_plain(message_type: type[Message], value: Any) -> bytes:
 
     try:
         message = ParseDict(filled(value), message_type(), descriptor_pool=load().pool)
-    except (ParseError, TypeError, AttributeError) as error:
+    except (ParseError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
     return bytes(message.SerializeToString())
 
@@ -91,6 +92,8 @@ def filled(value: Any) -> Any:
         case {"_bytes": int(), "_base64": str(content)}:
             return content
         case {"_bytes": int(size)}:
+            if size > BYTES_MAX:
+                raise ValueError(f"{size} bytes are more than a message has")
             return base64.b64encode(fill(size)).decode()
         case dict():
             return {name: filled(item) for name, item in value.items()}

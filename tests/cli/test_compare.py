@@ -121,3 +121,16 @@ def test_empty_recording_is_no_success(run: Run, tmp_path: Path) -> None:
     HarWriter(tmp_path / "empty.har", About()).close()
     code, out, _ = run("compare", str(tmp_path / "empty.har"))
     assert (code, "nothing could be compared" in out) == (1, True)
+
+
+def test_file_of_another_program_is_compared(run: Run) -> None:
+    cassette = Path(__file__).parents[1] / "recordings" / "foreign" / "vcrpy.yaml"
+    code, out, _ = run("compare", str(cassette))
+    assert (code, "compared 5 of 5: 5 alike" in out) == (0, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff" * 50, b"[" * 100_000, b"interactions: &a [*a]", b"9:7:version;"])
+def test_garbage_is_refused_with_one_sentence(run: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.har").write_bytes(content)
+    code, out, err = run("compare", str(tmp_path / "x.har"))
+    assert (code, out, len(err.splitlines())) == (2, "", 1)

@@ -198,3 +198,32 @@ def test_har_of_a_browser_is_sanitized(run: Run, tmp_path: Path) -> None:
     assert upload["request"]["postData"]["_bytes"] == len("--x the secret content")
     assert download["response"]["content"]["size"] == len("the secret content")
     assert run("record", "--from", str(source), "--out", str(out))[0] == 2
+
+
+def test_bodies_that_are_not_understood_are_left_out_of_a_sanitized_file(run: Run, tmp_path: Path) -> None:
+    """Chat, whose prompts no rule knows, a gRPC method that is not known, and the content of an upload over gRPC."""
+    from emulator.rpc.messages import load
+
+    chunk = load().message("xai_api.UploadFileChunk")(data=b"the secret content").SerializeToString()
+    frame = b"\0" + len(chunk).to_bytes(4, "big") + chunk
+    answer = {"status": 200, "content": {"mimeType": "application/json", "text": '{"x":"the secret content"}'}}
+    requests = [
+        ("/v1/chat/completions", {"mimeType": "application/json", "text": '{"prompt":"the secret content"}'}),
+        ("/xai_api.Chat/Unknown", {"mimeType": "application/grpc", "text": "the secret content"}),
+        ("/xai_api.Files/UploadFile", {"mimeType": "application/grpc", "text": frame.decode()}),
+    ]
+    entries = [
+        {"request": {"method": "POST", "url": f"https://api.x.ai{path}", "postData": body}, "response": answer}
+        for path, body in requests
+    ]
+    entries[2]["response"] = {"status": 200, "headers": {"grpc-status": "3"}, "content": {}}
+    source, out = tmp_path / "theirs.har", tmp_path / "clean.har"
+    source.write_text(json.dumps({"log": {"entries": entries}}))
+    assert run("record", "--from", str(source), "--out", str(out))[0] == 0
+    text = out.read_text()
+    assert "secret" not in text
+    assert "c2VjcmV0" not in text
+    chat, unknown, upload = json.loads(text)["log"]["entries"]
+    assert chat["request"]["postData"]["_bytes"] == len(requests[0][1]["text"])
+    assert unknown["_grpc"]["messages"] == {"request": 0, "response": 0}
+    assert upload["_grpc"]["request"] == [{"data": {"_bytes": 18}}]

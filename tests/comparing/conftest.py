@@ -16,7 +16,8 @@ from emulator.comparing.run import Comparison, compare
 from emulator.comparing.send import Target
 from emulator.domain.keys import Plane
 from emulator.recorder.server import RecorderOptions, RecorderThread
-from emulator.recordings.har import Recording, read
+from emulator.recordings.har import Recording
+from emulator.recordings.reading import read
 from emulator.rpc.messages import load
 from tests.recorder.conftest import REAL_KEYS
 from tests.serving import PATIENCE_SECONDS, until

@@ -14,7 +14,7 @@ from emulator import Emulator
 from emulator.domain.keys import Plane
 from emulator.recorder.server import Recorder
 from emulator.recordings.entries import Entry, Grpc
-from emulator.recordings.har import read
+from emulator.recordings.reading import read
 from emulator.rpc.messages import load
 from tests.recorder.conftest import REAL_KEYS
 from tests.serving import PATIENCE_SECONDS, until

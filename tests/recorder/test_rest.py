@@ -13,7 +13,7 @@ from emulator import Emulator
 from emulator.domain.keys import Plane
 from emulator.recorder.server import Recorder
 from emulator.recordings.entries import Entry, header
-from emulator.recordings.har import read
+from emulator.recordings.reading import read
 from tests.recorder.conftest import REAL_KEYS
 from tests.recorder.raw import RawConnection, RawServer, connect
 from tests.serving import PATIENCE_SECONDS, until
