@@ -27,6 +27,7 @@ from emulator.comparing.run import compare
 from emulator.comparing.send import OTHER, Target
 from emulator.domain.keys import Plane
 from emulator.recordings import entries, har
+from emulator.recordings.reading import read
 
 Exchange = Mapping[str, Any]
 
@@ -40,7 +41,7 @@ def read_all(paths: Sequence[Path]) -> Iterator[tuple[str, har.Recording]]:
         files = sorted(each for each in path.iterdir() if each.suffix in (".har", ".json")) if path.is_dir() else [path]
         for file in files:
             if file.suffix == ".har":
-                yield file.name, har.read(file)
+                yield file.name, read(file)
                 continue
             for each in json.loads(file.read_text("utf-8")):
                 yield each["name"], recording_of(each["exchanges"], file)

@@ -111,7 +111,8 @@ class RecordedAnswers:
 def _calls(recording: Recording) -> list[Entry]:
     """The exchanges of known operations, in the order in which they began."""
     for entry in recording.entries:
-        complete(entry)
+        if entry.operation is UNSET:
+            complete(entry)
     return [entry for entry in in_order(recording.entries) if entry.operation]
 
 

@@ -264,7 +264,8 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
     known: set[str] = set()
     listed: dict[str, set[str]] = {}
     for entry in entries:
-        complete(entry)
+        if entry.operation is UNSET:
+            complete(entry)
         asked, answered = asked_text(entry), answered_text(entry)
         if entry.operation in LISTS_OF_THE_TEAM:
             listed.setdefault(entry.operation, set()).update(ID.findall(answered))

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from emulator import Emulator
-from emulator.recordings import har
 from emulator.recordings.entries import About
+from emulator.recordings.reading import read
 from emulator.recordings.sanitize import Sanitizer
 from tools import recordings
 
@@ -65,7 +65,7 @@ def test_accepted_recordings_agree_with_the_emulator(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("path", sorted(ACCEPTED.glob("*.har")), ids=lambda path: path.name)
 def test_accepted_recording_is_of_the_service_small_and_without_secrets(path: Path) -> None:
-    recording = har.read(path)
+    recording = read(path)
     about = recording.log.about
     assert isinstance(about, About)
     assert set(about.to) <= SERVICE
