@@ -1,4 +1,4 @@
-"""The rules of the house, read off the sources: who may import whom, and where time and chance come in."""
+"""Rules that the sources keep: the direction of imports, where libraries, time and randomness may be used."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PRODUCT = ("emulator", "filter_grammar", "fixtures", "contract_tests")
 SOURCES = sorted(path for package in PRODUCT for path in (ROOT / package).rglob("*.py"))
 EMULATOR = [path for path in SOURCES if path.is_relative_to(ROOT / "emulator")]
 
-# Imports go down only; rooms of one floor do not import each other, but for what is listed beside them.
-FLOORS: list[set[str]] = [
+# Imports go down only. Packages of one layer do not import each other, except for SIDEWAYS.
+LAYERS: list[set[str]] = [
     {"__init__", "__main__", "cli"},
     {"recorder", "comparing"},
     {"runtime"},
@@ -39,28 +39,28 @@ ONLY_IN = {
     "sqlite3": ("store",),
     "uvicorn": ("port",),
     "lark": (),
-    "xai_sdk": ("runtime/demo",),  # which is a client; the emulator itself lives beside any version of it
+    "xai_sdk": ("runtime/demo",),  # which is a client; the emulator works with any version of it installed
     "filter_grammar": ("operations/filters", "cli"),
 }
-KNOWS_STATUS = ("core/errors", "core/version", "state/settings")
-CLOCK_AND_CHANCE = re.compile(
+STATUS_CODES_ALLOWED_IN = ("core/errors", "core/version", "state/settings")
+TIME_AND_RANDOMNESS = re.compile(
     r"\b(time\.time|time\.time_ns|time\.sleep|datetime\.now|utcnow|uuid\.uuid|uuid4\(\)|random\.|secrets\.|os\.environ|os\.getenv)\b"
 )
-MAY_KNOW_TIME = ("core/clock", "core/ids", "state/", "cli/")
+TIME_ALLOWED_IN = ("core/clock", "core/ids", "state/", "cli/")
 
 
-def room(path: Path) -> str:
-    """The first name below `emulator/`."""
+def package_of(path: Path) -> str:
+    """Return the first name below `emulator/`."""
     return path.relative_to(ROOT / "emulator").with_suffix("").parts[0]
 
 
-def place(path: Path) -> str:
-    """The module's path below `emulator/`, with slashes."""
+def module_of(path: Path) -> str:
+    """Return the path of a module below `emulator/`, with slashes."""
     return path.relative_to(ROOT / "emulator").with_suffix("").as_posix()
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Every module a file imports at run time, wherever in the file, with its line."""
+    """Yield every module that a file imports at run time, anywhere in it, with its line."""
     tree = ast.parse(path.read_text())
     typing_only = {
         id(child)
@@ -80,52 +80,56 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
                 yield node.module, node.lineno
 
 
-def floor(name: str) -> int:
-    """The floor a room is on; a room that is on none has to be put on one."""
-    for number, rooms in enumerate(FLOORS):
-        if name in rooms:
+def layer_of(name: str) -> int:
+    """Return the layer of a package, counted from the top. A new package has to be listed."""
+    for number, packages in enumerate(LAYERS):
+        if name in packages:
             return number
-    raise AssertionError(f"emulator/{name} stands on no floor of tests/test_house.py")
+    raise AssertionError(f"emulator/{name} is in no layer of tests/test_layers.py")
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=place)
-def test_imports_go_down(path: Path) -> None:
-    """A room imports from the floors below it, and from itself."""
-    here = room(path)
+@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
+def test_imports_go_to_lower_layers_only(path: Path) -> None:
+    """A package imports from the layers below it, and from itself."""
+    here = package_of(path)
     for module, line in imports(path):
         if not module.startswith("emulator."):
             continue
         there = module.split(".")[1]
         if there == here or (here, there) in SIDEWAYS:
             continue
-        assert floor(here) < floor(there), f"{path}:{line} imports {module}"
+        assert layer_of(here) < layer_of(there), f"{path}:{line} imports {module}"
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=place)
-def test_libraries_stay_in_their_rooms(path: Path) -> None:
-    """A transport's library is known to its transport only, SQL to the store only."""
+@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
+def test_library_is_imported_by_its_packages_only(path: Path) -> None:
+    """A transport's library is imported by its transport only, sqlite3 by the store only."""
     for module, line in imports(path):
-        rooms = ONLY_IN.get(module.split(".")[0])
-        if rooms is None:
+        packages = ONLY_IN.get(module.split(".")[0])
+        if packages is None:
             continue
-        allowed = any(place(path) == each or place(path).startswith(f"{each}/") for each in rooms)
-        assert allowed, f"{path}:{line} imports {module}, which belongs in {rooms or 'no room of the emulator'}"
+        allowed = any(module_of(path) == each or module_of(path).startswith(f"{each}/") for each in packages)
+        assert allowed, f"{path}:{line} imports {module}, which belongs in {packages or 'no package of the emulator'}"
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=place)
-def test_nothing_happens_by_itself(path: Path) -> None:
-    """Wall clock, sleep, chance and environment come in through clock, ids, world and cli alone."""
-    if place(path).startswith(MAY_KNOW_TIME):
+@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
+def test_time_and_randomness_come_from_core_and_state_only(path: Path) -> None:
+    """The wall clock, sleep, random numbers and the environment are read by clock, ids, state and cli alone."""
+    if module_of(path).startswith(TIME_ALLOWED_IN):
         return
     for number, line in enumerate(path.read_text().splitlines(), 1):
         code = line.partition("#")[0]
-        assert not CLOCK_AND_CHANCE.search(code), f"{path}:{number} {line.strip()}"
+        assert not TIME_AND_RANDOMNESS.search(code), f"{path}:{number} {line.strip()}"
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=place)
+@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
 def test_core_does_not_depend_on_transport(path: Path) -> None:
     """Below the pipeline no code asks over which transport a call came, or speaks of a status code."""
-    if floor(room(path)) <= floor("pipeline") or room(path) == "port" or place(path) in KNOWS_STATUS:
+    if (
+        layer_of(package_of(path)) <= layer_of("pipeline")
+        or package_of(path) == "port"
+        or module_of(path) in STATUS_CODES_ALLOWED_IN
+    ):
         return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute):
@@ -133,29 +137,29 @@ def test_core_does_not_depend_on_transport(path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["filter_grammar", "contract_tests"])
-def test_some_packages_stand_alone(package: str) -> None:
-    """The filter language and the kit know nothing of the emulator."""
+def test_stand_alone_package_does_not_import_emulator(package: str) -> None:
+    """The filter language and the kit can be used without the emulator."""
     for path in (ROOT / package).rglob("*.py"):
         for module, line in imports(path):
             assert module.split(".")[0] != "emulator", f"{path}:{line}"
 
 
-def test_no_room_is_too_large() -> None:
-    """A module of much more than 400 lines is two rooms."""
+def test_no_module_is_too_long() -> None:
+    """A module of much more than 400 lines is to be split."""
     sizes = {path.relative_to(ROOT).as_posix(): path.read_text().count("\n") for path in SOURCES}
     assert {name: lines for name, lines in sizes.items() if lines > 480} == {}
 
 
-def test_nothing_is_left_for_later() -> None:
-    """No note to self, and no function that only says that it is missing."""
+def test_sources_have_no_todo_and_no_stub() -> None:
+    """Nothing is merged unfinished."""
     for path in SOURCES:
         text = path.read_text()
         assert not re.search(r"\b(TODO|FIXME|XXX)\b", text), path
         assert "NotImplementedError" not in text, path
 
 
-def test_every_module_says_what_it_is_for() -> None:
-    """Every module, class and public function starts with a docstring."""
+def test_every_module_has_a_docstring() -> None:
+    """Its first line says what the module is for."""
     missing = []
     for path in SOURCES:
         tree = ast.parse(path.read_text())
