@@ -13,7 +13,7 @@ import pytest
 
 FEATURES = {
     "files": "the Files API",
-    "auth": "keys, and what they tell about themselves",
+    "auth": "keys, and their descriptions",
     "collections": "collections and their documents, with a management key",
     "search": "search in documents, with both keys",
     "batches": "the Batch API",

@@ -1,4 +1,4 @@
-"""What a run can be told (options.toml), and the server that follows from it."""
+"""The options of a run (options.toml), and the server that they select."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def each_once(ids: Iterable[str], budget: Budget, page_items: int) -> list[str]:
     """
     seen: dict[str, None] = {}
     for number, id in enumerate(ids):
-        if number % page_items == 0 and number:  # the first call is counted by whoever made it
+        if number % page_items == 0 and number:  # the first call is counted by the caller
             budget.spend()
         assert id not in seen, f"{id} comes a second time after {number} items, so the list never ends"
         seen[id] = None

@@ -1,4 +1,4 @@
-"""`xai-emulator record` between the kit and the server: tell it which case runs, so that its file says case by case."""
+"""`xai-emulator record` between the kit and the server: name the case that runs, so that its file is sorted by case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of gRPC, field by field: what one call tells another one tells too, and REST tells the same."""
+"""The messages of gRPC, field by field: calls agree with each other and with REST."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT = b"The lighthouse keeper waters the ferns."
 
 
 def agree(message: Any, shown: Any) -> None:
-    """Fail where a message and the JSON of REST tell different things."""
+    """Fail where a message and the JSON of REST differ."""
     reason = disagreement(message, shown)
     assert reason is None, reason
 

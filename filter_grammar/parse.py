@@ -13,7 +13,7 @@ from filter_grammar.lexis import BLANKS
 if TYPE_CHECKING:
     from lark import Token
 
-# Every level of parentheses copies the operands below it, and whoever pickles or deep-copies a tree recurses.
+# Every level of parentheses copies the operands below it, and pickling or deep-copying a tree recurses.
 DEPTH_CEILING = 1000  # holds even where depth_max is None
 
 _CACHED_CHARS = 1024  # longer filters are rare, and would make the cache large

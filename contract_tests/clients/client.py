@@ -47,7 +47,7 @@ class Client:
     protocol = "rest"
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
     def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
         """The answer of a method of the gRPC services, with all its fields; `fields` are those of the request."""

@@ -70,7 +70,7 @@ class Transport(Protocol):
 
 
 class RetryingTransport:
-    """Sends again, after as long as it is told, what a server refuses because it was asked too often."""
+    """Retries, after the time that the server names, what it refuses as one call too many."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -88,7 +88,7 @@ class RetryingTransport:
         return response
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._transport.close()
 
 
@@ -112,7 +112,7 @@ class HttpxTransport:
         return Response(response.status_code, dict(response.headers), response.content)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._client.close()
 
 
@@ -149,7 +149,7 @@ class FetchTransport:
         return Response(found["status"], found["headers"], base64.b64decode(found["body"]))
 
     def close(self) -> None:
-        """Nothing: Node is closed by whoever started it."""
+        """Nothing: Node is closed by the code that started it."""
 
 
 def _fetch_part(name: str, value: str | FilePart) -> dict[str, Any]:

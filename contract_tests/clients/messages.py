@@ -10,7 +10,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def plain(message: Any) -> dict[str, Any]:
-    """Every field of a message by its name, also those that are not set: None where presence tells, else the default.
+    """Return every field of a message by its name; one that is not set is None if it has presence, else the default.
 
     Timestamps are as RFC 3339, enums their names.
     """
@@ -40,7 +40,7 @@ def _one(value: Any, field: Any) -> Any:
 
 
 def disagreement(message: Any, shown: Any, where: str = "") -> str | None:
-    """Where a message as plain values tells something else than the JSON of REST, or None.
+    """Return where a message as plain values differs from the JSON of REST, or None.
 
     Spelled in two ways are: int64 (also a string in JSON), enums (with a prefix in protobuf), times (dates, Unix
     seconds or timestamps in JSON), floats (32 bits in protobuf), and what is not set (left out, null or the default).

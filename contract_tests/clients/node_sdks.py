@@ -13,7 +13,7 @@ from .node import Node
 
 
 class _NodeClient(Client):
-    """What the adapters have in common: each function of the bridge is told where the server is."""
+    """What the adapters have in common: each function of the bridge gets the address of the server."""
 
     package: str
     prefix: str
@@ -78,7 +78,7 @@ class AiSdk(_NodeClient):
     prefix = "xai"
 
     def submit_chats(self, name: str, prompts: Mapping[str, str]) -> Batch:
-        """It writes the input file and names the batch by itself."""
+        """The SDK writes the input file and names the batch."""
         return _batch(self._call("submit", prompts=dict(prompts), model=MODEL))
 
     def get_batch(self, batch_id: str) -> Batch:

@@ -25,7 +25,7 @@ class OpenAIPython(Client):
         self._client = self._openai.OpenAI(base_url=f"{target.base_url}/v1", api_key=target.api_key, max_retries=0)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._client.close()
 
     @contextmanager

@@ -35,7 +35,7 @@ class RestClient(Client):
         self._target, self._transport = target, transport
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         if not self._shares_transport:
             self._transport.close()
 

@@ -52,7 +52,7 @@ class XaiPython(Client):
         return sdk.Client(**options)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._client.close()
 
     def _answer(self, reply: Any) -> Any:
@@ -299,7 +299,7 @@ class XaiPythonAsync(XaiPython):
         return self._loop.run(open())
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._loop.run(self._client.close())
         self._loop.close()
 

@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ControlFailed as error:
         say(f"xai-emulator: {error}", error=True)
         return 1
-    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+    except BrokenPipeError:  # the reader of the output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code

@@ -74,7 +74,7 @@ _FORMATS = {"shell": _shell, "dotenv": _dotenv, "json": _json}
 
 
 def _env(options: argparse.Namespace) -> int:
-    """Only the assignments go to stdout; whether anybody listens there is said on stderr."""
+    """Only the assignments go to stdout; stderr says whether an emulator answers there."""
     suffix = "" if options.team == DEFAULT_TEAM else f"@{options.team}"
     values = environment(target_url(options), INFERENCE_KEY + suffix, MANAGEMENT_KEY + suffix, control_token(options))
     say_lines(_FORMATS[options.format](values))

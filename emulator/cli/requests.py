@@ -57,7 +57,7 @@ def _requests(options: argparse.Namespace) -> int:
         for request in found["requests"]:
             say(_line(request), style=_style(request["status"]))
         if found["evicted"]:
-            say(f"{found['evicted']} older ones were forgotten", style="faint")
+            say(f"{found['evicted']} older ones were evicted", style="faint")
         if not found["requests"]:
             say("no requests")
     if options.clear:

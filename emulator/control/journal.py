@@ -181,7 +181,8 @@ async def verify(asked: Asked) -> Verified:
         passed = holds(ring, expected, len(found))
     except Inconclusive:
         raise ControlError(
-            409, f"{len(found)} calls fit, but {ring.evicted_since(expected.after)} calls were forgotten and might too"
+            409,
+            f"{len(found)} calls fit, but {ring.evicted_since(expected.after)} calls were evicted and may fit as well",
         ) from None
     near = [] if passed or len(found) >= low else nearest(ring, expected, NEAREST)
     return Verified(
@@ -213,7 +214,7 @@ async def clear(asked: Asked) -> Cleared:
 async def stream(asked: Asked) -> EventStream:
     """Watch the calls of a team as they end, as server-sent events: `event: call`, the call as JSON in `data`.
 
-    A listener that reads too slowly misses calls: `event: missed` tells how many, in the place where they would be.
+    A listener that reads too slowly misses calls: `event: missed` has their number, in their place.
     """
     return EventStream(_events(asked))
 

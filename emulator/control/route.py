@@ -55,7 +55,7 @@ class ControlError(Exception):
 
 
 class Api(msgspec.Struct, frozen=True):
-    """What the control API tells of the REST API: its routes, and its OpenAPI document for a team at an origin."""
+    """What the control API shows of the REST API: its routes, and its OpenAPI document for a team at an origin."""
 
     routes: Sequence[ApiRoute]
     describe: Callable[[Team, str], dict[str, Any]]

@@ -195,4 +195,4 @@ async def _disk_unusable(request: StarletteRequest, error: OSError) -> Response:
 
 
 async def _gone(request: StarletteRequest, error: CallerGone) -> None:
-    """Answer nobody."""
+    """Refuse every request."""

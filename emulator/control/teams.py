@@ -18,7 +18,7 @@ from emulator.state.teams import NotAllowed, Team
 class TeamShown(Struct):
     """A team. `overrides` are its own settings, where they are not the server's; keys in URLs are redacted.
 
-    The keys are those that everybody knows. Where only other ones are taken, append the same `@name` to yours.
+    The keys are the default ones. Where only other keys are accepted, append the same `@name` to yours.
     """
 
     name: str
@@ -100,7 +100,7 @@ async def create(asked: Asked) -> OneTeam:
         raise ControlError(409, f"there is a team {name!r} already")
     team = asked.services.teams.get(name)
     try:
-        _configure(asked, team, changes)  # also where there are none: it tells whether the team could be made
+        _configure(asked, team, changes)  # also without changes: it checks whether the team can be made
     except ControlError:
         asked.services.teams.delete(team)
         raise

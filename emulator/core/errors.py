@@ -163,7 +163,7 @@ _DISK_ERRORS = _FULL | _DESCRIPTORS | _GONE | {errno.EROFS, errno.EACCES, errno.
 
 
 def is_of_disk(error: OSError) -> bool:
-    """Whether an error tells of the disk or of what may be open, and so not of a defect."""
+    """Whether an error is about the disk or the number of open files, and so no defect."""
     return error.errno in _DISK_ERRORS
 
 

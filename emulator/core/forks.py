@@ -1,9 +1,9 @@
 """What a forked child inherits of an emulator and gives up at once: listeners, connections, locks, the event loop.
 
 A fork copies file descriptors, not threads. Without this a child that outlives its parent would keep a port bound that
-nobody answers and a data directory locked that nobody uses. In the child each such descriptor is replaced by one of the
-null device: the numbers stay taken, so that objects which still name them can do no harm to files opened later, and
-nothing is closed or changed in the parent.
+no process answers, and a data directory locked that no process uses. In the child each such descriptor is replaced by
+one of the null device: the numbers stay taken, so that objects which still name them can do no harm to files opened
+later, and nothing is closed or changed in the parent.
 """
 
 from __future__ import annotations

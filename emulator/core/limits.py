@@ -1,4 +1,4 @@
-"""Every documented limit, as one row: name with its unit, value, where it is from, and how sure that is.
+"""Every documented limit, as one row: name with its unit, value, source and confidence.
 
 Checks, error texts, the README table, the boundary tests, the OpenAPI bounds and the control plane all read this table.
 A team may override any row; `None` means that the limit is off.

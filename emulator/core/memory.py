@@ -17,8 +17,8 @@ import threading
 from collections.abc import Callable
 
 MIB = 1024 * 1024
-# Of a block that is mapped by itself, and unmapped when it is freed. xai-sdk uploads in messages of 3 MiB: to map each
-# of them would cost a quarter of the time of an upload.
+# Of a block that has a mapping of its own, and is unmapped when it is freed. xai-sdk uploads in messages of 3 MiB: to
+# map each of them would cost a quarter of the time of an upload.
 MAPPED_BYTES_MIN = 4 * MIB
 ARENA_END_BYTES_MAX = 8 * MIB
 ARENAS_MAX = 4

@@ -29,7 +29,7 @@ class Cursor(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. A full page has a next token; `more` tells whether anything follows now.
+    """One page of a list. A full page has a next token; `more`: whether anything follows now.
 
     REST hands the token out with every full page (recorded), gRPC only where something follows (files.proto).
     """

@@ -22,7 +22,7 @@ _PREFLIGHT: Headers = [(b"access-control-allow-methods", b"*"), (b"access-contro
 
 
 class CorsMiddleware:
-    """Tell a browser which of its pages may read the response."""
+    """Add the CORS headers: which pages of a browser may read the response."""
 
     def __init__(self, app: ASGIApp, check: OriginCheck) -> None:
         self._app, self._check = app, check

@@ -155,7 +155,7 @@ class Runner:
                 with suppress(OSError):
                     self._services.store.jobs.interrupt(job)
                 raise
-            # A defect. The job is dropped: trying again for ever would keep the lane's other jobs from running.
+            # A defect. The job is dropped: retrying forever would keep the lane's other jobs from running.
             with suppress(JobCancelled):
                 self._services.store.jobs.done(job)
             message = f"the job {job.kind} of {job.subject} failed"

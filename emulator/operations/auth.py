@@ -15,7 +15,7 @@ class DescribeKey(msgspec.Struct, frozen=True):
 
 
 class KeyDescription(msgspec.Struct, frozen=True):
-    """What the API tells about a key. Nothing here is blocked or disabled: the emulator has no such state."""
+    """What the API reports about a key. No key is blocked or disabled: the emulator has no such state."""
 
     redacted_api_key: str
     user_id: str

@@ -21,9 +21,9 @@ Bytes = bytes | memoryview  # on their way in: a transport hands out views of wh
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One verb of the API: the hinge between both transports, faults, journal, evidence and docs.
+    """One verb of the API. Both transports, faults, the journal, the evidence and the docs refer to it.
 
-    `confidence` and `source` tell how the operation's contract is known; `decode_first` says that the real service
+    `confidence` and `source` say how the contract of the operation is known; `decode_first` says that the real service
     reads the body before it looks at the key.
     """
 
@@ -37,7 +37,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Codec(Protocol):
-    """Shows what went over the wire as JSON values. Asked when the journal is read, not when a call is served."""
+    """Decodes wire bytes to JSON values. Used when the journal is read, not when a call is served."""
 
     def request(self, body: bytes) -> Any: ...
 
@@ -49,7 +49,7 @@ class Codec(Protocol):
 
 
 class Envelope(msgspec.Struct):
-    """What is around a request: how the journal is to show it. The transports know more of their own."""
+    """The metadata of a request: what the journal shows, and the connection. Each transport has its own subclass."""
 
     method: str = ""  # of HTTP, or the full name of an RPC
     target: str = ""  # the raw path and query
@@ -100,9 +100,11 @@ class Call(msgspec.Struct):
     warnings: list[str] = []
     unread: list[str] = []  # fields the client sent that the server ignores
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
-    faults: list[str] = []  # planned faults and chaos that it met, for `x-emulator-fault`
-    behaviour: str | None = None  # what the operation is to do otherwise than usual, as a planned fault wants it
-    has_undocumented_key: bool = False  # an inference key for collections, whose body has to tell that it is meant
+    faults: list[str] = []  # planned faults and chaos that applied, for `x-emulator-fault`
+    behaviour: str | None = None  # what a planned fault has the operation do differently
+    has_undocumented_key: bool = (
+        False  # an inference key for collections, whose body has to satisfy a stricter contract
+    )
 
     @property
     def chaos(self) -> ChaosState | None:
@@ -111,12 +113,12 @@ class Call(msgspec.Struct):
 
     @property
     def labels(self) -> list[tuple[str, str]]:
-        """What tells the emulator's own doing from the real service's, in headers or in trailing metadata."""
+        """The headers, or trailing metadata, that mark faults and warnings of the emulator's own."""
         met = [("x-emulator-fault", ", ".join(self.faults))] if self.faults else []
         return met + [("x-emulator-warning", printable(sentence)) for sentence in self.warnings]
 
     def warn(self, sentence: str) -> None:
-        """Note what the caller should know although the call goes on."""
+        """Add a warning, which the response carries in `x-emulator-warning`."""
         self.warnings.append(sentence)
 
 
@@ -131,7 +133,7 @@ class Stream(msgspec.Struct, frozen=True):
 
     answer: Answer
     read: Callable[[], AsyncIterator[Any]]
-    include_usage: bool = False  # whether the last event tells what was used, where a transport leaves that open
+    include_usage: bool = False  # whether the last event has the usage, where the client chooses
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ class Match(msgspec.Struct, frozen=True):
 
     @property
     def score(self) -> float:
-        """The relevance, in as many digits as the wire's 32-bit float can tell apart."""
+        """The relevance, rounded to the digits that the 32-bit float of the wire distinguishes."""
         return float(f"{self.candidate.score:.7g}")
 
     @property

@@ -6,7 +6,7 @@ Two checks keep pages of elsewhere out:
 - `Host`. DNS rebinding gives a name of the attacker the address of this machine, so that the emulator seems to be part
   of the attacker's site. Such a name needs a DNS server of the attacker; addresses, names without a dot and private
   suffixes have none. The control API is stricter and takes local names alone while the emulator listens on loopback.
-- `Origin`. The control API answers its own page only. For `/v1` CORS headers tell the browser whether a page of
+- `Origin`. The control API answers its own page only. For `/v1`, CORS headers say whether a page of
   another origin may read an answer; `Authorization` needs a preflight, so without them it sends no call at all.
 
 gRPC has neither check: a page cannot speak HTTP/2 without TLS, nor set the headers that gRPC needs.

@@ -30,7 +30,7 @@ _SECRET_NAME = re.compile(
 
 @lru_cache(KEYS_KNOWN)
 def presented(credentials: str | None) -> str | None:
-    """The part of a caller's key that must not be repeated; None for the keys that everybody knows."""
+    """The part of a caller's key that must not be repeated; None for the default keys, which are public."""
     if credentials is None:
         return None
     secret = credentials.rpartition("@")[0] or credentials

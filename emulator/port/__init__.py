@@ -178,7 +178,7 @@ class Port:
 
 
 class FirstBytes(asyncio.Protocol):
-    """A new connection, held until its first bytes tell HTTP/2, TLS and HTTP/1.1 apart."""
+    """A new connection, held until its first bytes identify HTTP/2, TLS or HTTP/1.1."""
 
     def __init__(self, port: Port) -> None:
         self._port = port

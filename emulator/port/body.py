@@ -26,7 +26,7 @@ class Body:
     # Defaults of the class, because most requests have no body.
     _pieces: deque[bytes] | None = None
     _waiting = 0
-    _more = True  # whether uvicorn's own `receive` has more to tell
+    _more = True  # whether uvicorn's own `receive` has more messages
 
     @property
     def full(self) -> bool:
@@ -40,7 +40,7 @@ class Body:
         self._waiting += len(piece)
 
     def receiver(self, receive: Receive) -> Receive:
-        """The app's `receive`: the pieces, and what uvicorn's own `receive` tells once they are used up."""
+        """The app's `receive`: the pieces, then the messages of uvicorn's own `receive`."""
 
         async def receive_piece() -> Message:
             if not self._pieces:

@@ -128,7 +128,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        # uvicorn tells the latest request only, and leaves the timer of a connection that was reset to run.
+        # uvicorn notifies the latest request only, and does not stop the timer of a connection that was reset.
         for request in self._unanswered():
             _disconnect(request)
         self._unset_keepalive_if_required()
@@ -146,7 +146,7 @@ class HttpConnection(HttpToolsProtocol):
         except HttpParserError:
             self._refuse(self._refusal)
             return
-        # The parser keeps what it has of an unfinished header, which must not grow for ever. Where something was
+        # The parser keeps what it has of an unfinished header, which must not grow without bound. Where something was
         # reported, the unfinished rest is shorter than one read, and what came before it may be another request.
         self._unreported_bytes = 0 if self._progressed else self._unreported_bytes + len(data)
         if self._unreported_bytes > HEAD_BYTES_MAX:
@@ -336,6 +336,6 @@ class _Failures(logging.Handler):
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:
-    """Tell the app that the client of this request has gone."""
+    """Notify the app that the client of this request has disconnected."""
     cycle.disconnected = True
     cycle.message_event.set()

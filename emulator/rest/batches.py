@@ -37,7 +37,7 @@ class RequestsFromJson(FromJson, frozen=True):
     """A body that is held against its shape, and then handed on as it was sent, with what the shape does not know.
 
     It may hold thousands of requests, so they are decoded one by one. Where one does not fit, the whole is decoded at
-    once, to tell in which line; of a large body only that request is, and the line is that within the request.
+    once, to report the line; of a large body only that request is, and the line is that within the request.
     """
 
     async def __call__(self, request: Request, call: Call) -> Any:

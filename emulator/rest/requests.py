@@ -1,4 +1,4 @@
-"""How a route reads its request: from the path, the query, a JSON body or a form. Each way also tells its schema."""
+"""How a route reads its request: from the path, the query, a JSON body or a form. Each way also has its schema."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ _NAMES: dict[type[inspect.Type], str] = {
 
 
 class _TaggedEnum(msgspec.Struct, frozen=True):
-    """Structs told apart by a tag; the name is the title that the union is annotated with."""
+    """Structs distinguished by a tag; the name is the title that the union is annotated with."""
 
     name: str
     tag_field: str

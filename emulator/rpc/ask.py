@@ -31,7 +31,7 @@ class RpcAsker:
         self._channel = open_channel(target, None)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._channel.close()
 
     def ask(self, method: str, requests: Sequence[Any], metadata: Sequence[tuple[str, str]]) -> RpcAnswer:

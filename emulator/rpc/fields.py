@@ -242,7 +242,7 @@ _UNFIT = (TypeError, ValueError, KeyError, AttributeError)
 
 @dataclass(frozen=True)
 class OneOf:
-    """A message of which one field is set, as an object whose `type` tells which. None of them fits: ValueError."""
+    """A message of which one field is set, as an object whose `type` names it. Raises ValueError if none fits."""
 
     message: str
     oneof: str

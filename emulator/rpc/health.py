@@ -62,7 +62,7 @@ def _watch(threads: CallThreads) -> grpc.RpcMethodHandler:
         with threads.waiting_for_client(context):
             send(_status(status).SerializeToString())
 
-    watch.experimental_non_blocking = True  # type: ignore[attr-defined]  # how grpcio knows that `send` is wanted
+    watch.experimental_non_blocking = True  # type: ignore[attr-defined]  # makes grpcio pass `send`
     return grpc.stream_stream_rpc_method_handler(threads.runs(watch))
 
 

@@ -84,7 +84,7 @@ class RpcEnvelope(Envelope):
         return None if seconds is None or seconds > _FAR_AWAY_SECONDS else seconds
 
     def retry(self) -> int | None:
-        """What grpc says of a call that it repeats by itself."""
+        """The number of attempts before this one, as grpc reports its own retries."""
         text = self.metadata.get("grpc-previous-rpc-attempts")
         return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else None
 

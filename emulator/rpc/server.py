@@ -363,8 +363,8 @@ async def _close(pieces: Any) -> None:
 def _next(raws: Iterator[bytes]) -> Any:
     """The client's next message, or _END. Raises when the client has gone.
 
-    Of a call that is cancelled grpcio may first tell that its messages have ended, as if the client had sent them all.
-    Asked once more, it knows better: without that, half of a cancelled upload was stored as a whole file.
+    When a call is cancelled, grpcio may first report the end of its messages, as if the client had sent them all. The
+    second request for a message then raises: without it, half of a cancelled upload would be stored as a whole file.
     """
     raw = next(raws, _END)
     if raw is _END:

@@ -28,8 +28,8 @@ from emulator.store.snapshots.files import BadSnapshot
 
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"
-CALLS_PER_LINE = 1_000  # whoever waits for a large file sees how far it is
-_STAGING_TEAM = ".seed"  # the team that is filled, copied and forgotten; no client would call its own team so
+CALLS_PER_LINE = 1_000  # between two lines of progress for a large file
+_STAGING_TEAM = ".seed"  # the team that is filled, saved and deleted; no key can select it
 _BOUNDARY = b"xai-emulator-seed-boundary"
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -145,7 +145,7 @@ class Seed:
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {error}") from None
         if given and not self._services.settings.keys:
-            self._services.keys.clear()  # given ones take the place of those that everybody knows
+            self._services.keys.clear()  # given keys replace the default ones
         self._services.keys.update({key.secret: key for key in given})
 
     async def _fill(self, part: SeedTeam, where: str) -> Path:

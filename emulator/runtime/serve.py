@@ -25,7 +25,7 @@ DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
 # own 5 ms a small call beside an indexing took 22 ms (p99). With 1 ms it is 10, but calls over gRPC, which pass through
 # three threads, take a twentieth longer; with this they do not.
 THREAD_TURN_SECONDS = 0.002
-# How long a stop may take. Connections have half a second; what else runs is cancelled, but not every thread can be: a
+# How long a stop may take. Connections have half a second; everything else is cancelled, but not every thread can be: a
 # ranking, or one that a responder's library started, would keep the process for as long as it likes.
 STOP_SECONDS = 5.0
 OWN_MEMORY_SECONDS = 1.0  # after the start, until the process decides on its memory: not before the first responses

@@ -21,7 +21,7 @@ class JobRunner(Protocol):
 
 
 class JobQueue:
-    """Plans jobs, and tells the runner that is attached."""
+    """Plans jobs, and notifies the runner that is attached."""
 
     def __init__(self, store: Store, teams: Teams) -> None:
         self._store, self._teams = store, teams
@@ -40,7 +40,7 @@ class JobQueue:
         self.changed(team.name)
 
     def changed(self, team: str) -> None:
-        """Tell the runner that the jobs or the clock of a team changed."""
+        """Notify the runner that the jobs or the clock of a team changed."""
         if self._runner is not None:
             self._runner.on_change(team)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from emulator.core.clock import Instant
@@ -61,6 +61,14 @@ class PlannedAnswers(Protocol):
     def remove(self, team: str, id: str) -> bool: ...
 
     def before(self, team: str, responder: Responder) -> Responder: ...
+
+    def clear(self, team: str) -> int: ...
+
+
+class ResponderTable(Protocol):
+    """Finds responders by their setting."""
+
+    def named(self, wanted: str | Callable[..., Any]) -> Responder: ...
 
     def clear(self, team: str) -> int: ...
 

@@ -18,7 +18,7 @@ from emulator.domain.keys import AuthMode, Key, Plane
 
 SPEEDS = ("instant", "realistic", "manual")
 ENVIRONMENT_PREFIX = "XAI_EMULATOR_"
-# What `xai-emulator env` tells clients. They are no settings: an emulator that finds them passes over them.
+# What `xai-emulator env` sets for clients. They are not settings: an emulator ignores them.
 CLIENT_NAMES = ("XAI_EMULATOR_URL", "XAI_EMULATOR_GRPC")
 
 

@@ -17,8 +17,7 @@ from emulator.core.profiles import PROFILES, Profile
 from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import DEFAULT_TEAM
 from emulator.search.embedding.embedders import check_embedder
-from emulator.state.protocols import Faults, Journal
-from emulator.state.responders import Responders
+from emulator.state.protocols import Faults, Journal, ResponderTable
 from emulator.state.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
 from emulator.store.snapshots.files import BadSnapshot
@@ -71,7 +70,7 @@ class Teams:
     """The teams of one emulator."""
 
     def __init__(
-        self, settings: Settings, store: Store, journal: Journal, faults: Faults, responders: Responders
+        self, settings: Settings, store: Store, journal: Journal, faults: Faults, responders: ResponderTable
     ) -> None:
         self._settings, self._store, self._journal, self._faults = settings, store, journal, faults
         self._responders = responders

@@ -147,7 +147,7 @@ class Store:
             self.collections.delete(team, id)
 
     def clear(self, team: str) -> dict[str, int]:
-        """Forget everything of a team; the number of rows removed by table."""
+        """Delete everything of a team; return the number of rows removed by table."""
         with self.transaction():
             for name in self.files.blobs(team) | self.batches.blobs(team):
                 self.release_blob(name)

@@ -120,7 +120,7 @@ class Batches:
     # --- rates
 
     def calls_since(self, team: str, operation: str, instant: Instant) -> int:
-        """How often an operation was called after an instant; what is older is forgotten."""
+        """How often an operation was called after an instant; older calls are deleted."""
         self._db.write(
             "DELETE FROM batch_calls WHERE team = ? AND operation = ? AND at <= ?", (team, operation, instant)
         )

@@ -4,8 +4,8 @@ A file may be uploaded in many calls, and its content is complete after each of 
 write the square of its size, so its blob grows in place as long as nothing but the row of the file relies on it:
 
 - The first `size` bytes of a blob, as its row says, are never written again.
-- Whoever reads, indexes or links the bytes shares the blob first. A shared blob never grows again: the next call
-  writes a copy, which grows from then on.
+- A reader, the index and a link each share the blob before they use its bytes. A shared blob never grows again: the
+  next call writes a copy, which grows from then on.
 - Bytes are appended before the row that claims them is committed. Until then they lie behind `size`: sharing the blob,
   a failure of the call, or the next start cuts them off.
 

@@ -1,7 +1,7 @@
 """The bytes of files: each blob is a file of its own, written under a temporary name and then renamed.
 
 What may be read is never written again, so that snapshots can share it by hard links. Only a file that is uploaded
-in chunks grows in place, until it is read: `blob_writers` tells how.
+in chunks grows in place, until it is read: see `blob_writers`.
 
 Order of an upload: write `*.part`, rename, one transaction, commit, reply. A process that dies before the commit leaves
 an orphan, which the next start sweeps.

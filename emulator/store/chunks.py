@@ -45,7 +45,7 @@ class StoredChunk(msgspec.Struct, frozen=True):
 
 
 class Listener(Protocol):
-    """Hears of every change, even of one that is rolled back later."""
+    """Notified of every change, even of one that is rolled back later."""
 
     def on_change(self, team: str, collection_id: str, file_id: str) -> None: ...
     def on_drop(self, team: str, collection_id: str) -> None: ...
@@ -59,7 +59,7 @@ class Chunks:
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> None:
-        """Tell a listener of every change from now on."""
+        """Notify a listener of every change from now on."""
         self._listeners.append(listener)
 
     def replace(
@@ -128,7 +128,7 @@ class Chunks:
     # --- to build an index, and to show what it found
 
     def last_version(self) -> int:
-        """The number that every version of now has at most, and every later one exceeds."""
+        """Return the number of the newest version: every later one exceeds it."""
         row = self._db.row("SELECT max(seq) FROM indexed_documents")
         return 0 if row is None or row[0] is None else int(row[0])
 

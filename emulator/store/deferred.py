@@ -46,5 +46,5 @@ class DeferredCompletions:
         self._db.write("UPDATE deferred_completions SET is_ready = 1 WHERE team = ? AND id = ?", (team, id))
 
     def delete(self, team: str, id: str) -> None:
-        """Forget one."""
+        """Delete one."""
         self._db.write("DELETE FROM deferred_completions WHERE team = ? AND id = ?", (team, id))

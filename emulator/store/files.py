@@ -63,7 +63,7 @@ class Files:
         return self._read[key]
 
     def by_public_url(self, token: str) -> tuple[str, File] | None:
-        """The team and file of a public URL's token, expired or not: only the team's clock can tell."""
+        """The team and file of a public URL's token, expired or not: only the team's clock decides that."""
         row = self._db.row(f"SELECT team, {', '.join(FILES.selected)} FROM files WHERE public_url_token = ?", (token,))
         return None if row is None else (row[0], FILES.read(row[1:]))
 

@@ -41,7 +41,7 @@ class Media:
         )
 
     def get(self, token: str) -> tuple[str, MediaItem] | None:
-        """Return the team and the item of a token, expired or not: only the team's clock can tell."""
+        """Return the team and the item of a token, expired or not: only the team's clock decides that."""
         row = self._db.row(
             f"SELECT {_COLUMNS} FROM batch_media WHERE token = ?1 "
             f"UNION ALL SELECT {_COLUMNS} FROM live_media WHERE token = ?1",

@@ -12,7 +12,7 @@ import msgspec
 from emulator.core.clock import Instant
 from emulator.store.database import Database
 
-# What belongs to a team, in the order in which it is forgotten; `deleted_files` last, for a trigger writes to it.
+# What belongs to a team, in the order in which it is deleted; `deleted_files` last, for a trigger writes to it.
 _TABLES = (
     *("batch_calls", "batch_media", "batch_costs", "batch_requests", "batches"),
     *("indexed_documents", "chunks", "document_unique_values", "documents", "collections"),
@@ -62,7 +62,7 @@ class Teams:
         self._db.write("UPDATE teams SET overrides = ? WHERE name = ?", (json.dumps(overrides), name))
 
     def delete(self, name: str) -> None:
-        """Forget that there was a team, after everything it had."""
+        """Delete the row of a team, after everything it had."""
         self._db.write("DELETE FROM teams WHERE name = ?", (name,))
 
     def next_id(self, name: str) -> int | None:
@@ -71,7 +71,7 @@ class Teams:
         return None if row is None else int(row[0])
 
     def clear(self, name: str) -> dict[str, int]:
-        """Forget everything a team has; how many rows of each table went."""
+        """Delete everything a team has; return the number of rows by table."""
         with self._db.transaction(), self._counting_nothing(name):
             counts = {table: self._db.write(f"DELETE FROM {table} WHERE team = ?", (name,)) for table in _TABLES}
             self._db.write(

@@ -42,7 +42,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A result, as JSON too, and what it costs. `media` tells that media may still have to be added."""
+    """A result, as JSON too, and what it costs. `media`: whether media may still have to be added."""
 
     request: ModelRequest
     members: Json

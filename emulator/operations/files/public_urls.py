@@ -75,7 +75,7 @@ async def revoke_public_url(services: Services, call: Call, request: FileId) -> 
 
 
 async def read_public_url(services: Services, call: Call, request: ReadPublicUrl) -> Content:
-    """What a public URL shows, to anybody; the team and its time are those of the file, not of the caller."""
+    """Return the content behind a public URL. No key is needed: team and time are those of the file."""
     found = services.store.files.by_public_url(request.token)
     if found is not None:
         team, file = found

@@ -26,7 +26,7 @@ def apply_planned_faults(services: Services, call: Call, call_next: Next) -> Awa
 
 
 async def _count(services: Services, call: Call, call_next: Next, matches: list[FaultMatch]) -> Any:
-    """Apply the first effect, if any, and tell every match the outcome."""
+    """Apply the first effect, if any, and record the outcome in every match."""
     outcome = "ok"
     try:
         for match in matches:

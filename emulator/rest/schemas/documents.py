@@ -29,7 +29,7 @@ Path = Mapping[str, str]
 
 
 class DocumentFileJson(Struct):
-    """The file of a document. An int64 is a string; `processing_status` tells nothing of the indexing."""
+    """The file of a document. An int64 is a string; `processing_status` says nothing about the indexing."""
 
     file_id: str
     name: str

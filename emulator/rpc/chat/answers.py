@@ -20,7 +20,7 @@ from emulator.rpc.messages import load
 from emulator.rpc.requests import Message
 
 _message = load().message
-# What an answer tells of its request where the request says nothing (recorded, 2026-08).
+# The settings an answer reports where the request has none (recorded, 2026-08).
 _DEFAULTS = {"parallel_tool_calls": True, "temperature": 0.7, "top_p": 0.95}
 
 

@@ -28,11 +28,11 @@ class ExtractionMethod(enum.StrEnum):
 
 
 class ExtractionMethodRow(msgspec.Struct, frozen=True):
-    """One way: what users call such a file, and up to which size it is read in this process.
+    """One method: what users call such a file, and up to which size it is read in this process.
 
-    Text is decoded and no more. What a hostile file can keep busy is parsed in a process of its own. That takes a tenth
-    of a second: not worth it for JSON of ordinary size, nor for a page so small that the parser of the standard library
-    (quadratic where markup is left open) is through with it in half a second at worst.
+    Text is only decoded. A format whose parser a malicious file can keep busy is parsed in a separate process, which
+    costs a tenth of a second. That is not worth it for JSON of ordinary size, nor for a page that the parser of the
+    standard library (quadratic where markup is left open) finishes in half a second at worst.
     """
 
     label: str

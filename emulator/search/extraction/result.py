@@ -31,7 +31,7 @@ class Extracted(msgspec.Struct, frozen=True):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """How far an extraction may go: a small file can unpack to anything, and keep its reader busy for ever."""
+    """How far an extraction may go: a small file can unpack to any size, and keep its reader busy forever."""
 
     characters_max: int = 100 * MIB  # what a plain text of the largest size accepted anywhere can hold
     unpacked_bytes_max: int = 512 * MIB
@@ -47,7 +47,7 @@ NOT_SUPPORTED = "File format not supported. The file does not contain readable t
 
 
 class ExtractionError(ValueError):
-    """A document has no text that can be indexed: `str()` is the sentence its error message tells the user."""
+    """A document has no text that can be indexed: `str()` is its error message."""
 
 
 def readable(text: str) -> str:

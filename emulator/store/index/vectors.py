@@ -32,13 +32,13 @@ class VectorIndex:
         self._clear(dimensions=0)
 
     def add(self, rows: Sequence[tuple[int, bytes]]) -> None:
-        """Append the vectors of chunks. When another embedder made them, those of the former one are forgotten."""
+        """Append the vectors of chunks. Vectors of another size, of a former embedder, are removed."""
         for size, alike in groupby(rows, key=lambda row: len(row[1])):
             numbers, vectors = zip(*alike, strict=True)
             self._append(numbers, numpy.frombuffer(b"".join(vectors), "<f4").reshape(len(numbers), size // 4))
 
     def remove(self, numbers: Collection[int]) -> None:
-        """Forget chunks, and let those behind them move up."""
+        """Remove chunks; those behind them move up."""
         kept = numpy.isin(self._numbers[: self._count], list(numbers), invert=True).nonzero()[0]
         for row in (self._numbers, self._squares, *self._matrix):
             row[: len(kept)] = row[kept]

@@ -133,7 +133,7 @@ class SnapshotDirectory:
         self.keep(part, self.path(team, name), bytes_max)
 
     def remove(self, team: str, name: str) -> None:
-        """Forget a snapshot."""
+        """Delete a snapshot."""
         path = self.path(team, name)
         with self._changing:
             old = _links_or_none(path)
@@ -141,7 +141,7 @@ class SnapshotDirectory:
             self._remove_links(old)
 
     def remove_all(self, team: str) -> None:
-        """Forget the snapshots of a team."""
+        """Delete the snapshots of a team."""
         for name in self.names(team):
             self.remove(team, name)
         with suppress(OSError):  # there is none, or something else is in it

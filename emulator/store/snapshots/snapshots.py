@@ -1,7 +1,7 @@
 """Snapshots: everything a team has, in one file that can be kept, copied and given to another team.
 
 The file is an SQLite database with the rows of every table that has a column `team`, whatever that table is. Of the
-bytes that they refer to `snapshot_directory` tells.
+bytes that they refer to see `directory`.
 """
 
 from __future__ import annotations
