@@ -15,6 +15,7 @@ from starlette.types import Scope
 from emulator.control import (
     answers,
     chaos,
+    chat,
     chunks,
     clock,
     faults,
@@ -56,6 +57,7 @@ MODULES = (
     journal,
     rules,
     search,
+    chat,
     filters,
     chunks,
     snapshots,

@@ -30,6 +30,7 @@ PANELS = (
     "files",
     "collections",
     "search",
+    "chat",
     "batches",
     "journal",
     "faults",

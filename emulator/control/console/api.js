@@ -46,13 +46,13 @@ export class Api {
   }
 
   /** A call to `/v1`; its response. */
-  async v1(plane, method, path, { body, query } = {}) {
+  async v1(plane, method, path, { body, query, signal } = {}) {
     const tail = query ? `?${new URLSearchParams(query)}` : "";
     const { headers, ...rest } = content(body);
     // What the page reads is not in the journal, and uses up no fault that is planned for a client.
     const internal = method === "GET" ? { "x-emulator-internal": "console" } : {};
     return this.#withKeys(() =>
-      send(`/v1${path}${tail}`, { method, headers: { ...headers, ...internal, ...this.#credentials(plane) }, ...rest }));
+      send(`/v1${path}${tail}`, { method, headers: { ...headers, ...internal, ...this.#credentials(plane) }, signal, ...rest }));
   }
 
   /** Uploads a form and reports its progress; its JSON. */

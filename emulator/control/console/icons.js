@@ -5,6 +5,7 @@ export const ICONS = {
   files: "M14 3v5h5M14 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8z",
   collections: "M4 7c0-1.7 3.6-3 8-3s8 1.3 8 3-3.6 3-8 3-8-1.3-8-3zM4 7v10c0 1.7 3.6 3 8 3s8-1.3 8-3V7M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3",
   search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l4.5 4.5",
+  chat: "M4 5h16v11H10l-5 4v-4H4zM8 9h8M8 12.5h5",
   batches: "M12 3l9 5-9 5-9-5zM3 12.5l9 5 9-5M3 16.5l9 5 9-5",
   journal: "M4 6h16M4 12h16M4 18h10",
   faults: "M13 3L5 14h6l-1 7 8-11h-6z",

@@ -7,6 +7,7 @@ import { h, replace } from "./dom.js";
 import { listenToKeys } from "./keys.js";
 import { Live } from "./live.js";
 import { batches } from "./panels/batches.js";
+import { chat } from "./panels/chat.js";
 import { clock as clockPanel } from "./panels/clock.js";
 import { collections } from "./panels/collections.js";
 import { faults } from "./panels/faults.js";
@@ -21,7 +22,7 @@ import { parse } from "./router.js";
 import { applyTheme, currentTeam, keepKeys, keysOf } from "./session.js";
 import { ask, complain, field, icon, keepTime, notice, tick } from "./widgets.js";
 
-const PANELS = [start, files, collections, search, batches, journal, faults, clockPanel, snapshots, limits, settings];
+const PANELS = [start, files, collections, search, chat, batches, journal, faults, clockPanel, snapshots, limits, settings];
 const TICK_MS = 1_000;
 
 const team = currentTeam();

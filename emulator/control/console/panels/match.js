@@ -43,13 +43,13 @@ function bar(share, kind) {
   return h("progress", { class: kind, value: Math.max(0, Math.min(1, share)), max: 1, "aria-hidden": "true" });
 }
 
-function significant(value) {
+export function significant(value) {
   const short = Number(value.toPrecision(4));
   return short !== 0 && Math.abs(short) < 1e-4 ? short.toExponential(2) : String(short);
 }
 
 /** A text in which the words of a query stand out. */
-function marked(text, query) {
+export function marked(text, query) {
   const wanted = new Set((query.toLowerCase().match(WORD) ?? []));
   const parts = [];
   let end = 0;

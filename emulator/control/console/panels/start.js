@@ -79,6 +79,7 @@ function tour(team) {
     step("#/files", "Files", "drop one onto the page"),
     step("#/collections", "Collections", "create one and add the file"),
     step("#/search", "Search", "ask a question, and see why each match got its rank"),
+    step("#/chat", "Chat", "ask a model endpoint, and see what it found and cites"),
     step("#/batches", "Batches", "send requests and watch them finish"),
     step("#/journal", "Journal", "every call, with the rule that refused it"),
     step("#/faults", "Faults", "make the next call fail, and see how your client handles it"),

@@ -1,0 +1,91 @@
+"""What a model endpoint finds before it answers: the searches of a request, with the rank and score of each passage."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.core.errors import ApiError, Kind
+from emulator.domain.batches.batch import RequestKind
+from emulator.domain.chat.evidence import Passage, Search
+from emulator.domain.chat.requests import Endpoint, ModelRequest
+from emulator.operations.chat.answering import prepare
+
+_KINDS = {"chat": RequestKind.CHAT, "responses": RequestKind.RESPONSES}
+
+
+class ChatSearch(Struct, forbid_unknown_fields=True):
+    """A model request: the endpoint and the JSON of its body."""
+
+    endpoint: Literal["chat", "responses"]
+    body: dict[str, Any]
+
+
+class PassageShown(Struct):
+    """A passage that was found. `collection_id` is null for one of an attached file."""
+
+    rank: int
+    score: float
+    file_id: str
+    filename: str
+    collection_id: str | None
+    text: str
+
+
+class SearchShown(Struct):
+    """One search. `opening` is what an answer may quote of an attached file where no passage matched."""
+
+    tool: str
+    query: str
+    limit: int
+    mode: str
+    passages: list[PassageShown]
+    opening: PassageShown | None
+    notes: list[str]
+
+
+class SearchesShown(Answer):
+    """The searches of a model request, in their order."""
+
+    searches: list[SearchShown]
+
+
+async def searches(asked: Asked) -> SearchesShown:
+    """Run the searches of a model request, and nothing else: no rule counts it, and the journal does not show it."""
+    given: ChatSearch = asked.body
+    team, services = asked.team, asked.services
+    model = given.body.get("model")
+    request = ModelRequest(
+        *("", "", _KINDS[given.endpoint].value, model if isinstance(model, str) else "", given.body),
+        endpoint=Endpoint(given.endpoint),
+    )
+    try:
+        responder = services.responders.of(team)
+        prepared = await prepare(services, team, team.clock.now(), request, responder)
+    except ApiError as error:
+        raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None
+    except ValueError as error:  # a file of rules that is gone since the last start
+        raise ControlError(422, str(error)) from None
+    return SearchesShown(searches=[_search(each) for each in prepared.evidence])
+
+
+def _search(search: Search) -> SearchShown:
+    return SearchShown(
+        tool=search.tool.value,
+        query=search.query,
+        limit=search.limit,
+        mode=search.mode,
+        passages=[_passage(rank, each) for rank, each in enumerate(search.passages, 1)],
+        opening=None if search.opening is None else _passage(1, search.opening),
+        notes=list(search.notes),
+    )
+
+
+def _passage(rank: int, passage: Passage) -> PassageShown:
+    collection = passage.collection_ids[0] if passage.collection_ids else None
+    return PassageShown(rank, passage.score, passage.file_id, passage.filename, collection, passage.text)
+
+
+ROUTES = (ControlRoute("POST", "/chat/searches", searches, SearchesShown, ChatSearch, reads=True, refusals=(404, 422)),)
