@@ -3,7 +3,7 @@
 import { h, replace } from "../dom.js";
 import { address, go } from "../router.js";
 import { keysOf, lastCollections, rememberCollections } from "../session.js";
-import { button, complain, copyButton, emptiness, field, heading, jsonView, refusalBox, select } from "../widgets.js";
+import { button, complain, copyButton, field, heading, jsonView, refusalBox, select } from "../widgets.js";
 import { drawAnswer, drawSearches } from "./chat_answer.js";
 import { bodyOf, CODE, ENDPOINTS } from "./chat_code.js";
 import { readAnswer } from "./chat_stream.js";
