@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.console.harness import Console, expect
+from tests.serving import until
 
 QUESTION = "what does the stove burn"
 TEXT = "The stove burns birch wood."
@@ -114,15 +115,25 @@ def test_rule_that_is_none_is_refused_beside_its_form(console: Console) -> None:
     expect(page.get_by_role("alert")).to_contain_text("regex: missing )")
 
 
-def test_refusal_and_cut_are_shown_in_place_of_the_answer(console: Console) -> None:
+def test_refusal_is_shown_in_place_of_the_answer(console: Console) -> None:
     console.control("POST", "/faults", json={"operation": "chat.create", "error": "rate_limited"})
-    console.control("POST", "/answers", json={"contains": "cut", "response": "one two three", "cut_after": 2})
     page = console.open("chat?api=chat&q=first")
     expect(answer(page).get_by_role("alert")).to_contain_text("planned fault")
-    page.get_by_label("Question", exact=True).fill("cut")
-    page.get_by_role("button", name="Ask").click()
-    expect(answer(page).get_by_role("alert")).to_contain_text("The connection ended before the answer did.")
+
+
+def test_answer_that_is_cut_keeps_what_has_come(console: Console) -> None:
+    """A word comes for each second of the team's clock, so that the page has shown two before the cut."""
+    console.control("POST", "/clock/freeze", json={})
+    rule = {"response": "one two six ten", "tokens_per_second": 1, "cut_after": 3}
+    console.control("POST", "/answers", json=rule)
+    page = console.open("chat?api=chat&q=cut")
+    waits = console.emulator._running().services.waits
+    until(lambda: waits._changes.get(console.team))  # the call has begun
+    console.control("POST", "/clock/advance", json={"seconds": 2})
     expect(answer(page).locator(".answer")).to_have_text("one two")
+    console.control("POST", "/clock/advance", json={"seconds": 2})
+    expect(answer(page).get_by_role("alert")).to_contain_text("The connection ended before the answer did.")
+    expect(answer(page).locator(".answer")).to_contain_text("one two")
 
 
 def test_text_of_an_answer_never_becomes_markup(console: Console) -> None:
