@@ -21,7 +21,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(each for each in FOLDER.rglob("*.*")), ids=name)
-def test_every_file_is_served(control: httpx.Client, path: Path) -> None:
+def test_every_console_file_is_served(control: httpx.Client, path: Path) -> None:
     """What lies in the folder of the page is what a browser gets, with its type and under the policy of the page."""
     reply = control.get("/" if path.name == "index.html" else f"/console/{name(path)}")
     assert reply.status_code == 200
@@ -56,7 +56,7 @@ def test_fonts_have_every_character_of_the_page() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_modules_import_what_is_there(path: Path) -> None:
+def test_modules_import_local_files_only(path: Path) -> None:
     """A module imports files of this folder and nothing from a network."""
     head = re.split(r"^(?:export|const|/\*\*)", path.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
     for target in IMPORT.findall(head):
@@ -92,14 +92,14 @@ def test_browser_at_root_is_redirected_to_page(rest: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/console/", "/console/nothing.js", "/console/../page.py", "/console/%2e%2e/page.py"])
-def test_nothing_else_is_served(emulator: Emulator, path: str) -> None:
+def test_other_console_paths_are_not_served(emulator: Emulator, path: str) -> None:
     """Only the files of the page can be asked for."""
     reply = httpx.get(f"{emulator.url}/_emulator{path}")
     assert reply.status_code == 404
     assert reply.json()["error"].startswith("there is no control path")
 
 
-def test_a_name_that_was_rebound_to_this_machine_sees_nothing(control: httpx.Client) -> None:
+def test_console_under_rebound_host_is_refused(control: httpx.Client) -> None:
     """The page is as guarded as the control plane it asks."""
     assert control.get("/", headers={"host": "evil.example"}).status_code == 403
 
@@ -111,6 +111,6 @@ def test_head_tells_of_the_page(control: httpx.Client) -> None:
     assert head.headers["content-length"] == get.headers["content-length"]
 
 
-def test_the_page_can_only_be_read(control: httpx.Client) -> None:
+def test_console_refuses_post(control: httpx.Client) -> None:
     """A form cannot be posted to it."""
     assert control.post("/").status_code == 404

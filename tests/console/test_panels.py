@@ -95,7 +95,7 @@ def test_sizes_of_chunks_are_asked_where_they_count(console: Console) -> None:
     expect(size).to_be_visible()
 
 
-def test_what_is_empty_says_so_once(console: Console) -> None:
+def test_empty_panel_has_one_hint(console: Console) -> None:
     """A panel without rows has one box that tells how to get some."""
     for panel in ("files", "collections", "batches", "snapshots", "journal", "clock"):
         expect(console.open(panel).locator(".emptiness")).to_have_count(1)
@@ -181,7 +181,7 @@ def test_make_a_collection_and_put_documents_in(console: Console, tmp_path: Path
     assert len(console.rest.get("/files").json()["data"]) == 1, "the file itself stays"
 
 
-def test_a_search_tells_why(console: Console) -> None:
+def test_search_panel_explains_each_match(console: Console) -> None:
     """Each match shows its rank by words and by vectors, and their parts add up to the score that the API answers."""
     collection = console.collection()
     console.document(collection, "solar.md", "Solar panels turn sunlight into power.")
@@ -228,7 +228,7 @@ def test_search_ticks_the_only_collection_or_those_used_last(console: Console) -
     assert page.evaluate(ticked) == ["second0"]
 
 
-def test_batches_show_how_far_they_are_and_can_be_filtered_by_state(console: Console) -> None:
+def test_batches_panel_shows_progress_and_filters_by_state(console: Console) -> None:
     """Finished requests of all requests as numbers, and a state that the list is narrowed to."""
     request = {"chat_get_completion": {"model": "grok-4.3", "messages": [{"role": "user", "content": "Say it"}]}}
     made = {name: console.rest.post("/batches", json={"name": name}).json()["batch_id"] for name in ("full", "empty")}
@@ -259,7 +259,7 @@ def test_send_a_batch_and_watch_it(console: Console) -> None:
     expect(page.locator(".answer:visible")).to_contain_text("Say two")
 
 
-def test_the_journal_is_live_and_names_the_rule(console: Console) -> None:
+def test_journal_panel_shows_new_call_with_its_rule(console: Console) -> None:
     """A call from outside appears by itself with the rule that refused it; the page's own looking does not."""
     page = console.open("journal")
     expect(page.get_by_text("No call yet.")).to_be_visible()
@@ -326,7 +326,7 @@ def test_journal_shows_response_headers_and_what_a_501_is(console: Console) -> N
     expect(pane).to_contain_text(reply.headers["x-request-id"])
 
 
-def test_two_clicks_let_the_next_call_fail(console: Console) -> None:
+def test_fault_is_planned_from_bar_in_two_clicks(console: Console) -> None:
     """A fault is set from the bar in two clicks, meets the next call of a client, and is used up then."""
     page = console.open("files")
     expect(page.get_by_text("This team has no files yet.")).to_be_visible()
@@ -365,7 +365,7 @@ def test_plan_a_rule_and_see_what_it_met(console: Console) -> None:
     expect(page.get_by_text("No fault is planned.")).to_be_visible()
 
 
-def test_two_clicks_let_a_file_expire(console: Console) -> None:
+def test_clock_is_moved_from_bar_in_two_clicks(console: Console) -> None:
     """The clock is moved from the bar in two clicks, and what expires by it leaves the page."""
     console.upload("short.txt", expires_after="3600")
     console.upload("long.txt")

@@ -25,7 +25,7 @@ def size_of(png: bytes) -> tuple[int, int]:
     return width, height
 
 
-def test_the_picture_is_of_this_page(page: Any, tmp_path: Path) -> None:
+def test_screenshot_has_size_of_search_panel(page: Any, tmp_path: Path) -> None:
     """The search panel with the sample documents can be photographed, and the picture at hand is of that size."""
     target = Path(os.environ.get("PICTURE", tmp_path / "console.png"))
     with Emulator() as emulator:
@@ -45,7 +45,7 @@ def test_the_picture_is_of_this_page(page: Any, tmp_path: Path) -> None:
     assert PICTURE.stat().st_size <= BYTES_MAX
 
 
-def test_the_readme_shows_it() -> None:
+def test_readme_shows_screenshot() -> None:
     """Who looks rather than reads sees the console on the first screen of the README."""
     first_screen = (ROOT / "README.md").read_text("utf-8").splitlines()[:40]
     assert any("docs/console.png" in line for line in first_screen)

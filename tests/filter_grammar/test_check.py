@@ -168,7 +168,7 @@ def test_these_do_not_match(text):
         "fields.isbn:x",
     ],
 )
-def test_a_field_without_a_value_matches_nothing(text):
+def test_field_without_value_matches_null_tests_only(text):
     """A value that is None, and one that is not there at all, fail every comparison but those that ask for null."""
     checked = check(parse(text), FIELDS)
     assert checked.matches({}) is checked.matches(dict.fromkeys(VALUES)) is False
@@ -182,7 +182,7 @@ def test_numbers_may_be_decimals():
     assert not checked.matches({"size": Decimal("0.1")})
 
 
-def test_any_offset_of_a_value_will_do():
+def test_timestamp_matches_in_any_time_zone():
     """A value is the same instant in every time zone."""
     checked = check(parse("made = 2026-01-31T12:00:00.5Z"), FIELDS)
     for hours in range(-23, 24):
@@ -220,7 +220,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "position", "message", "hint"), REFUSED, ids=lambda part: ascii(part)[:40])
-def test_what_does_not_fit_is_refused_at_its_place(text, position, message, hint):
+def test_mismatch_is_refused_at_its_position(text, position, message, hint):
     """Each filter is refused at the name, operator or argument that does not fit, with what would."""
     with pytest.raises(FilterError) as caught:
         check(parse(text), FIELDS)
@@ -238,7 +238,7 @@ def test_without_a_prefix_there_is_no_free_metadata(text):
 
 
 @pytest.mark.parametrize("last", [149, 150])
-def test_the_fields_are_listed_as_far_as_there_is_room(last):
+def test_hint_lists_fields_within_300_characters(last):
     """A hint names all fields, the free ones too, in 300 characters; a name that does not fit is left out whole."""
     for fields, names in [
         (Fields(Field("id"), Field("size")), "id, size"),
@@ -250,7 +250,7 @@ def test_the_fields_are_listed_as_far_as_there_is_room(last):
         assert caught.value.hint == f"the fields are {names}"
 
 
-def test_a_tree_made_by_hand_is_checked_like_a_parsed_one():
+def test_handmade_tree_is_checked_like_a_parsed_one():
     """A tree that was never text is bound the same way; its errors show it as rendered."""
     assert check(Comparison(("size",), ">", Number("1")), FIELDS).matches({"size": 2})
     with pytest.raises(FilterError, match="there is no field") as caught:
@@ -269,7 +269,7 @@ def test_a_tree_made_by_hand_is_checked_like_a_parsed_one():
     ],
     ids=repr,
 )
-def test_a_tree_made_by_hand_stands_at_its_start(node):
+def test_error_of_handmade_tree_is_at_position_0(node):
     """It was never text, so whatever is wrong with it, name, operator or argument, is shown at position 0."""
     with pytest.raises(FilterError) as caught:
         check(node, FIELDS)

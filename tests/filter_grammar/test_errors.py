@@ -17,7 +17,7 @@ def error_of(text: str) -> FilterError:
     return caught.value
 
 
-def test_an_error_shows_the_spot():
+def test_error_text_has_message_positions_filter_caret_and_hint():
     """The text of an error is the message with both positions, the filter, the caret under the spot, and the hint."""
     assert str(error_of("author = Sandra Kim AND year = 2024")) == (
         'expected a comparison such as field = value, found only "Kim" (position 16, column 17)\n'
@@ -27,7 +27,7 @@ def test_an_error_shows_the_spot():
     )
 
 
-def test_an_error_has_parts():
+def test_error_has_message_position_column_hint_and_limit():
     """Message, position, column, hint and limit can be had one by one; the message is one line."""
     error = error_of("year\n> = 2020")
     assert (error.position, error.column, error.limit) == (7, 8, None)
@@ -70,7 +70,7 @@ def test_an_error_has_parts():
         ("report", "a comparison such as field = value"),
     ],
 )
-def test_an_error_says_in_words_what_would_be_accepted(text, expected):
+def test_error_names_what_would_be_accepted(text, expected):
     """Every state of the parser has its words, which name what the grammar takes next."""
     assert error_of(text).message.partition(", found")[0] == f"expected {expected}"
 
@@ -93,7 +93,7 @@ def test_an_error_says_in_words_what_would_be_accepted(text, expected):
     ],
     ids=ascii,
 )
-def test_an_error_says_what_was_found(text, found):
+def test_error_quotes_what_was_found(text, found):
     """What stands at the spot is quoted, or described where it cannot be seen."""
     assert error_of(text).message.partition(", found ")[2] == found
 
@@ -108,7 +108,7 @@ def test_an_error_says_what_was_found(text, found):
         ("(a = 1) AND (b = 2 OR (c = 3)", 13),
     ],
 )
-def test_an_open_parenthesis_is_shown(text, column):
+def test_hint_names_last_open_parenthesis(text, column):
     """The hint names the last one that is still open."""
     assert error_of(text).hint == f'the "(" in column {column} is never closed'
 
@@ -117,18 +117,18 @@ def test_an_open_parenthesis_is_shown(text, column):
     ("text", "position"),
     [("a = 1 AND lower(b) = x", 10), ("a = 1 AND b", 10), ("a = 1 AND b IN (1)", 12), (r"a = 'x\d'", 6), ('a."b', 2)],
 )
-def test_the_spot_is_where_the_mistake_is(text, position):
+def test_error_position_is_that_of_the_mistake(text, position):
     """At the function, the bare word, the foreign word, the backslash or the quote; not where the parser gave up."""
     assert error_of(text).position == position
 
 
-def test_a_missing_value_is_told_before_a_parenthesis():
+def test_missing_value_is_reported_before_open_parenthesis():
     """What is missing first comes first."""
     assert error_of("(author =").hint == error_of("author =").hint
 
 
 @pytest.mark.parametrize(("word", "shown"), [("w" * 30, "w" * 30), ("w" * 31, "w" * 27 + "...")])
-def test_a_long_word_is_cut(word, shown):
+def test_long_word_is_cut_in_message(word, shown):
     """Of what was found thirty characters are shown."""
     assert error_of(word).message.partition(", found ")[2] == f'only "{shown}"'
 
@@ -141,7 +141,7 @@ def test_positions_count_characters():
 
 
 @pytest.mark.parametrize("at", [0, 1, 39, 40, 41, 500, 959, 960, 998])
-def test_a_long_filter_is_cut_to_a_window(at):
+def test_long_filter_is_cut_to_a_window(at):
     """Of a long filter some 80 characters round the spot are shown, and the caret still stands under it."""
     text = "(" * at + ")" + "x" * (999 - at)
     if at > 64:  # beyond the depth that is accepted: reach the spot through a quoted text instead
@@ -158,7 +158,7 @@ def test_a_long_filter_is_cut_to_a_window(at):
 @pytest.mark.parametrize(
     ("line_break", "shown"), [("\n", " "), ("\r\n", "  "), ("\u2028", "?"), ("\x0b", "?")], ids=ascii
 )
-def test_the_filter_is_shown_on_one_line(line_break, shown):
+def test_filter_with_line_breaks_is_shown_on_one_line(line_break, shown):
     """Whatever breaks a line in a filter is one character in the line that shows it, and breaks nothing."""
     error = error_of(f'a = "x{line_break}y" b')
     _, line, caret, _ = str(error).splitlines()
@@ -166,7 +166,7 @@ def test_the_filter_is_shown_on_one_line(line_break, shown):
     assert caret.index("^") == 2 + error.position
 
 
-def test_an_error_can_be_written_down():
+def test_error_text_has_no_surrogate_or_control_character():
     """A lone surrogate or a control character of the filter does not get into the text of the error."""
     shown = str(error_of('a = "\ud800\x1b[31m" \udfff'))
     assert shown.encode().decode().replace("\n", "").isprintable()
@@ -191,12 +191,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_an_error_is_small(text):
+def test_error_text_is_under_a_kilobyte(text):
     """The text of an error stays under a kilobyte of UTF-8, whatever the filter."""
     assert len(str(error_of(text)).encode()) < BYTES_MAX
 
 
-def test_an_error_about_many_fields_is_small():
+def test_error_about_many_fields_is_under_a_kilobyte():
     """Neither a long list of fields nor a long list of values makes a large error."""
     many = tuple(f"DOCUMENT_STATUS_NUMBER_{number}" for number in range(500))
     fields = Fields(Field("status", Type.ENUM, values=many), *(Field(name) for name in many))
@@ -235,13 +235,13 @@ def test_another_look_of_a_mistake_gets_the_same_hint(text, like):
         ("a = " + "w" * 41 + " x", "w" * 37 + "... x"),
     ],
 )
-def test_a_hint_repeats_what_was_written(text, shown):
+def test_hint_quotes_words_of_the_filter(text, shown):
     """Words are shown up to forty characters, and the mark of the table as a question mark."""
     assert error_of(text).hint == f'quote a value of several words: "{shown}"'
 
 
 @pytest.mark.parametrize("row", range(len(HINTS)), ids=lambda row: HINTS[row].pattern)
-def test_every_hint_is_needed(row, monkeypatch):
+def test_every_hint_row_is_reached(row, monkeypatch):
     """Without its row of the table, the example of a hint gets other advice: no row is shadowed or spare."""
     hint = HINTS[row]
     error = error_of(hint.example)

@@ -129,7 +129,7 @@ def test_these_do_not_match(case):
     assert matches(parse(text), fields) is False
 
 
-def test_a_filter_is_compiled_once():
+def test_tree_is_compiled_once():
     """The same tree gives the same function, which `matches` uses as well."""
     expr = parse("year >= 1800 AND author != null")
     assert predicate(expr) is predicate(expr)
@@ -148,7 +148,7 @@ def test_a_filter_is_compiled_once():
         "NOT (a AND NOT (b OR c)) OR NOT (d OR (e AND NOT f))",
     ],
 )
-def test_a_connective_asks_all_its_operands(text):
+def test_connectives_evaluate_like_logic(text):
     """For every way in which the comparisons may turn out, the filter says what logic says."""
     names = sorted(set(text) & set("abcdef"))
     expr = parse("".join(f"{char} = 1" if char in names else char for char in text))

@@ -34,7 +34,7 @@ COUNTED = {"chars_max": "characters", "depth_max": "levels of parentheses", "ter
 
 @pytest.mark.parametrize("limit", SIZED)
 @pytest.mark.parametrize("maximum", [6, 30])
-def test_a_limit_is_inclusive(limit, maximum):
+def test_limits_are_inclusive(limit, maximum):
     """N - 1 and N are accepted, N + 1 is refused with the limit and its value; without the limit it is accepted."""
     limits = Limits(**{**dict.fromkeys(SIZED), limit: maximum})
     for size in (maximum - 1, maximum):
@@ -47,7 +47,7 @@ def test_a_limit_is_inclusive(limit, maximum):
 
 
 @pytest.mark.parametrize("limit", SIZED)
-def test_the_defaults(limit):
+def test_default_limits_are_16384_characters_64_levels_1000_terms(limit):
     """Without other limits, 16384 characters, 64 levels and 1000 comparisons are accepted, and not one more."""
     size, others = DEFAULTS[limit], dict.fromkeys(SIZED)
     only = Limits(**{**others, limit: getattr(Limits(), limit)})
@@ -57,7 +57,7 @@ def test_the_defaults(limit):
     assert caught.value.limit == limit
 
 
-def test_a_limit_points_at_what_breaks_it():
+def test_limit_error_points_at_what_breaks_it():
     """The position of a limit error is the first character, parenthesis or name too many."""
     broken = [
         ("a = 12", Limits(chars_max=5), 5),
@@ -72,7 +72,7 @@ def test_a_limit_points_at_what_breaks_it():
         assert caught.value.position == position
 
 
-def test_the_ceiling_of_depth_cannot_be_lifted():
+def test_depth_ceiling_holds_for_any_depth_max():
     """However large depth_max is, the ceiling holds, and its error names the limit and the ceiling."""
     assert DEPTH_CEILING == 1000  # README
     for limits in (UNLIMITED, Limits(None, DEPTH_CEILING + 5, None)):
@@ -81,7 +81,7 @@ def test_the_ceiling_of_depth_cannot_be_lifted():
             parse("(" * (DEPTH_CEILING + 1) + "a = 1" + ")" * (DEPTH_CEILING + 1), limits)
 
 
-def test_no_use_of_a_deep_filter_recurses():
+def test_filter_at_depth_ceiling_does_not_recurse():
     """A filter as deep as the ceiling can be compared, hashed, shown, rendered, checked and evaluated."""
     text = depth(DEPTH_CEILING)
     expr, same = parse(text, UNLIMITED), parse(f" {text}", UNLIMITED)
@@ -93,7 +93,7 @@ def test_no_use_of_a_deep_filter_recurses():
     assert matches(expr, fields) is check(expr, Fields(*map(Field, "abc"))).matches(fields)
 
 
-def test_a_filter_within_the_defaults_can_be_copied():
+def test_filter_within_default_limits_can_be_deep_copied():
     """Within the default limits even what recurses in Python itself, such as a deep copy, has room."""
     expr = parse(depth(DEFAULTS["depth_max"]))
     assert copy.deepcopy(expr) == expr

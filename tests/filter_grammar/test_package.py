@@ -18,7 +18,7 @@ def run(program: str) -> str:
     return result.stdout.strip()
 
 
-def test_it_imports_lark_and_the_standard_library_only():
+def test_package_imports_lark_and_standard_library_only():
     """No module of the package imports anything else."""
     imported = set()
     for path in PACKAGE.glob("*.py"):
@@ -71,7 +71,7 @@ with ThreadPoolExecutor(8) as pool:
     assert run(program) == "True 1"
 
 
-def test_the_package_is_complete():
+def test_package_has_all_names_and_files():
     """Every public name can be imported, and the files that are not Python are there."""
     assert all(hasattr(filter_grammar, name) for name in filter_grammar.__all__)
     assert {"grammar.lark", "README.md", "py.typed"} <= {path.name for path in PACKAGE.iterdir()}

@@ -82,7 +82,7 @@ def test_trees_are_equal_when_their_notation_is(one, other):
 
 
 @given(filters, filters, documents)
-def test_the_laws_of_logic(one, other, fields):
+def test_laws_of_logic_hold(one, other, fields):
     """De Morgan, double negation, commuting, and the laws that join them, hold on every document."""
     p, q = matches(one, fields), matches(other, fields)
     assert matches(conjunction(one, other), fields) is (p and q)
@@ -171,7 +171,7 @@ judged = trees(
 
 @settings(max_examples=200)
 @given(judged, st.lists(documents, min_size=1, max_size=6))
-def test_a_second_judge_agrees(expr, docs):
+def test_independent_evaluator_agrees(expr, docs):
     """A judge that shares nothing with ours but the notation of trees accepts the same documents."""
     ours = {at for at, fields in enumerate(docs) if matches(expr, fields)}
     assert ours == verdicts(to_sexpr(expr), docs)
@@ -262,7 +262,7 @@ def outcome(text: str) -> Expr | FilterError:
 
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join) | st.text())
-def test_any_text_is_a_filter_or_a_filter_error(text):
+def test_any_text_parses_or_raises_filter_error(text):
     """Any text at all parses, or raises a FilterError inside the text that can be written down in less than 1 kB."""
     result = outcome(text)
     if not isinstance(result, FilterError):
@@ -300,7 +300,7 @@ def test_rendering_knows_what_needs_quotes(segment, first):
 
 
 @given(st.from_regex(NUMERAL, fullmatch=True) | st.text(st.sampled_from("0123456789.eE+-_x"), min_size=1))
-def test_the_parser_and_the_judge_know_the_same_numerals(word):
+def test_parser_and_evaluator_agree_on_numerals(word):
     """A bare word is a number to the parser exactly where a stored text would be one."""
     is_number = outcome(f"a={word}") == Comparison(("a",), "=", Number(word))
     assert is_number is (NUMERAL.fullmatch(word) is not None)

@@ -27,7 +27,7 @@ def rows(*header: str) -> list[list[str]]:
     return found
 
 
-def test_the_python_examples_print_what_they_show():
+def test_readme_examples_print_what_they_show():
     """Every >>> example of the README prints what stands under it."""
     results = doctest.testfile(str(README), module_relative=False, encoding="utf-8")
     assert results.attempted > 5
@@ -35,26 +35,26 @@ def test_the_python_examples_print_what_they_show():
 
 
 @pytest.mark.parametrize("row", rows("Filter", "Tree"), ids=lambda row: row[0])
-def test_the_trees(row):
+def test_readme_trees_are_parsed_trees(row):
     """A filter of the README parses to the tree beside it."""
     assert to_sexpr(parse(row[0])) == row[1]
 
 
 @pytest.mark.parametrize("row", rows("Filter", "Metadata", "Matches"), ids=lambda row: " ".join(row[:2]))
-def test_the_matches(row):
+def test_readme_matches_are_evaluated(row):
     """A filter of the README matches the metadata beside it, or does not, as it says."""
     assert matches(parse(row[0]), json.loads(row[1])) is {"yes": True, "no": False}[row[2]]
 
 
 @pytest.mark.parametrize("row", rows("Matching", "Filter", "Value"), ids=lambda row: " ".join(row[:3]))
-def test_the_ways_of_matching(row):
+def test_readme_matching_kinds_are_evaluated(row):
     """A declared text matches as the README says of its `Matching`."""
     matching, text, value, verdict = row
     checked = check(parse(text), Fields(Field("field", matching=Matching[matching])))
     assert checked.matches({"field": value}) is {"yes": True, "no": False}[verdict]
 
 
-def test_the_hints():
+def test_readme_hints_are_those_of_the_code():
     """The table of refused filters is the table of hints of the code, row by row, as the errors give them."""
     table = [(row[0], row[1]) for row in rows("Filter", "Hint")]
     assert table == [(hint.example, hint_of(hint.example)) for hint in (*HINTS, UNCLOSED, BLANK, OTHERWISE)]

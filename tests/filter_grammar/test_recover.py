@@ -53,7 +53,7 @@ SPOT = "▸"  # in the texts below: where an error is
         "a =▸= 1 ANDROID = 2 AND b =▸= 2",
     ],
 )
-def test_every_error_is_found_at_its_place(marked: str) -> None:
+def test_recovery_finds_every_error_at_its_position(marked: str) -> None:
     text = marked.replace(SPOT, "")
     places = [match.start() - at for at, match in enumerate(re.finditer(SPOT, marked))]
     expr, errors = parse_with_errors(text)
@@ -68,7 +68,7 @@ def test_parenthesis_that_is_open_keeps_its_column_in_the_hint() -> None:
 
 
 @given(filters)
-def test_text_without_errors_has_the_tree_of_parse(expr) -> None:
+def test_recovery_of_correct_text_equals_parse(expr) -> None:
     text = render(expr)
     assert parse_with_errors(text, UNLIMITED) == (parse(text, UNLIMITED), [])
 
@@ -90,7 +90,7 @@ def test_first_error_is_the_one_of_parse_and_others_follow_in_order(text: str) -
 
 
 @given(st.lists(st.sampled_from(["a = 1", "b == 2", "c =! 3", "(d == 4)", "x == 'AND'"]), min_size=1, max_size=30))
-def test_each_wrong_term_has_one_error(terms: list[str]) -> None:
+def test_recovery_reports_one_error_per_wrong_term(terms: list[str]) -> None:
     _, errors = parse_with_errors(" AND ".join(terms))
     wrong = sum(term != "a = 1" for term in terms)
     assert len(errors) == min(wrong, ERRORS_MAX)
@@ -124,7 +124,7 @@ FIELDS = Fields(Field("n", Type.NUMBER, nullable=False), Field("t"))
 
 
 @given(st.lists(st.sampled_from(["n = 1", "n = x", "x = 1", "t = 1", "n = null"]), min_size=1))
-def test_each_comparison_that_does_not_fit_has_one_error(terms: list[str]) -> None:
+def test_recovery_reports_one_error_per_mismatch(terms: list[str]) -> None:
     expr = parse(" AND ".join(terms))
     errors = check_all(expr, FIELDS)
     assert len(errors) == sum(term in ("n = x", "x = 1", "n = null") for term in terms)

@@ -19,6 +19,6 @@ from filter_grammar import parse, render
         (" ", ""),
     ],
 )
-def test_a_filter_is_rendered_as_people_write_it(text, rendered):
+def test_rendered_filter_has_no_needless_blanks_or_parentheses(text, rendered):
     """With the blanks, quotes and parentheses that help to read it, and no others."""
     assert render(parse(text)) == rendered

@@ -232,13 +232,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", TREES, ids=ascii)
-def test_a_filter_has_its_tree(text):
+def test_filter_parses_to_canonical_tree(text):
     """Each filter of the table parses to the canonical tree beside it."""
     assert to_sexpr(parse(text)) == TREES[text]
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=ascii)
-def test_what_is_no_filter_is_refused_where_it_goes_wrong(text):
+def test_invalid_filter_is_refused_at_its_position(text):
     """Each text of the table is refused, and the error points at the character beside it."""
     with pytest.raises(FilterError) as caught:
         parse(text)
@@ -247,7 +247,7 @@ def test_what_is_no_filter_is_refused_where_it_goes_wrong(text):
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\r\n "])
-def test_a_blank_filter_restricts_nothing(text):
+def test_blank_filter_matches_everything(text):
     """A filter without a word is the empty conjunction."""
     assert to_sexpr(parse(text)) == "(and)"
 
@@ -287,7 +287,7 @@ def test_equality_is_of_structure():
         ("NOT (p=1 q=2) r=3 s=4", "NOT (p=1 q=2 r=3) s=4"),
     ],
 )
-def test_where_a_group_ends_is_structure(one, other):
+def test_grouping_changes_the_tree(one, other):
     """Two filters that differ only in what belongs to a group are different."""
     assert parse(one) != parse(other)
 

@@ -11,14 +11,14 @@ from emulator import Emulator
 @pytest.mark.parametrize(
     ("key", "shown"), [("sk-34567", "xai-..."), ("sk-345678", "xai-...5678"), ("sk-345678@b", "xai-...78@b")]
 )
-def test_a_key_shows_its_end_only(emulator: Emulator, key: str, shown: str) -> None:
+def test_redacted_key_shows_last_four_characters(emulator: Emulator, key: str, shown: str) -> None:
     """The last four characters, and none of a key that is hardly longer."""
     described = httpx.get(f"{emulator.url}/v1/api-key", headers={"authorization": f"Bearer {key}"}).json()
     assert described["redacted_api_key"] == shown
     assert key not in str(described)
 
 
-def test_a_key_may_do_everything(emulator: Emulator) -> None:
+def test_api_key_info_allows_all_models_and_endpoints(emulator: Emulator) -> None:
     """As far as it says: all models, all endpoints (OpenAPI: GET /v1/api-key)."""
     described = httpx.get(f"{emulator.url}/v1/api-key", headers={"authorization": "Bearer xai-1"}).json()
     assert described["acls"] == ["api-key:model:*", "api-key:endpoint:*"]

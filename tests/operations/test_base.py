@@ -9,7 +9,7 @@ from emulator.state.services import Services
 from tests.operations.client import call_of
 
 
-def test_what_a_call_met_is_told_in_one_line_each(services: Services) -> None:
+def test_labels_have_one_line_for_faults_and_one_per_warning(services: Services) -> None:
     """The faults together, each warning by itself and as a header can hold it."""
     call = call_of(services, "files.get")
     assert call.labels == []

@@ -65,7 +65,7 @@ def deleting(key: str) -> FieldDefinitionUpdate:
 # --- what is refused
 
 
-async def test_a_team_names_itself_or_nobody(services: Services) -> None:
+async def test_foreign_team_id_is_refused(services: Services) -> None:
     """Its id and its name are its own; any other is refused, wherever it is said."""
     own = await create(services)
     for team_id in (None, "", "default", services.ids.of_team(services.teams.get("default"))):
@@ -80,7 +80,7 @@ async def test_a_team_names_itself_or_nobody(services: Services) -> None:
         assert await refusal(call) == ("team_id", "team_id")
 
 
-async def test_what_cannot_be_used_is_refused_before_anything_is_made(services: Services) -> None:
+async def test_bad_definitions_are_refused_and_change_nothing(services: Services) -> None:
     """Definitions and configurations, when a collection is made and when it is changed."""
     twice = [FieldDefinition("a"), FieldDefinition("a")]
     too_long = ("chunk-configuration", "chunk_configuration.chunk_overlap_chars")
@@ -100,7 +100,7 @@ async def test_what_cannot_be_used_is_refused_before_anything_is_made(services: 
     ],
     ids=["filter", "order", "column"],
 )
-async def test_a_token_is_one_of_its_list(services: Services, other: ListCollections) -> None:
+async def test_page_token_of_other_list_is_refused(services: Services, other: ListCollections) -> None:
     """It is refused with another filter, order or column; an empty filter is none."""
     for _ in range(3):
         await create(services)
@@ -115,7 +115,7 @@ async def test_a_token_is_one_of_its_list(services: Services, other: ListCollect
 # --- what a change changes
 
 
-async def test_a_change_leaves_alone_what_it_does_not_name(services: Services) -> None:
+async def test_collection_update_keeps_members_not_named(services: Services) -> None:
     """And takes a description away that is empty."""
     configuration = ChunkConfiguration(Strategy.CHARS, 100, 10)
     described = await create(
@@ -165,7 +165,7 @@ async def test_values_are_taken_as_long_as_a_field_is_unique(
     assert await fits(services, changed, "1", "1", "2") == [free, free and not still, True]
 
 
-async def test_a_field_cannot_become_what_documents_are_not(services: Services) -> None:
+async def test_field_rule_broken_by_documents_is_refused(services: Services) -> None:
     """Required where some lack it, or unique where two have one value; expired ones do not count."""
     collection = await create(services, FieldDefinition("a"), FieldDefinition("b"))
     await add(services, collection, {"a": "1"})
@@ -192,7 +192,7 @@ async def test_update_removes_expired_documents_in_slices(services: Services, mo
     assert rows(services, "SELECT 1 FROM documents") == []
 
 
-async def test_a_field_may_be_unique_again(services: Services) -> None:
+async def test_field_becomes_unique_again_without_duplicates(services: Services) -> None:
     """As long as no two documents have one value by then."""
     collection = await create(services, FieldDefinition("a", unique=True))
     first, second = await add(services, collection, {"a": "1"}), await add(services, collection, {"a": "2"})
@@ -204,7 +204,7 @@ async def test_a_field_may_be_unique_again(services: Services) -> None:
     assert await fits(services, again, "1", "2", "3") == [False, False, True]
 
 
-async def test_what_was_required_may_stay_so(services: Services) -> None:
+async def test_required_field_can_be_set_required_again(services: Services) -> None:
     """However it is said."""
     collection = await create(services, FieldDefinition("a", required=True))
     await add(services, collection, {"a": "1"})
@@ -221,7 +221,7 @@ async def described(services: Services, collection: Collection) -> str:
     return description
 
 
-async def test_a_description_looks_at_the_first_ten_documents(services: Services) -> None:
+async def test_description_reads_first_ten_documents(services: Services) -> None:
     """By name, and only at those that can be found."""
     services.teams.get("default").configure(services.settings, {"indexing": "instant"})
     collection = await create(services)
@@ -234,7 +234,7 @@ async def test_a_description_looks_at_the_first_ten_documents(services: Services
     assert await described(services, collection) == "12 documents (01.txt, 02.txt, 03.txt, …) about birds and whales."
 
 
-async def test_a_description_looks_at_the_beginning_of_a_document(services: Services) -> None:
+async def test_description_reads_beginning_of_each_document(services: Services) -> None:
     """At three chunks, and of each at 2,000 characters."""
     services.teams.get("default").configure(services.settings, {"indexing": "instant"})
     collection = await create(services, chunk_configuration=ChunkConfiguration(Strategy.CHARS, 2500, 0))

@@ -225,7 +225,7 @@ def machine() -> Iterator[type[Machine]]:
         yield Machine
 
 
-def test_both_transports_follow_the_model(machine: type[Machine]) -> None:
+def test_collections_agree_with_model_over_both_transports(machine: type[Machine]) -> None:
     """Counts, uniqueness, required fields, cascades and page walks are the model's, after any sequence of calls."""
     case = machine.TestCase
     case.settings = settings(

@@ -43,7 +43,7 @@ async def get(services: Services, collection: Collection, id: str) -> Document:
     return found
 
 
-async def test_a_value_is_free_the_moment_its_document_expires(services: Services, collection: Collection) -> None:
+async def test_unique_value_is_free_when_its_document_expires(services: Services, collection: Collection) -> None:
     """Although the document is not removed yet."""
     await add(services, collection, {"isbn": "1"}, expires_after=3600)
     other = AddDocument(collection.id, await uploaded(services), {"isbn": "1"})
@@ -54,9 +54,7 @@ async def test_a_value_is_free_the_moment_its_document_expires(services: Service
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-async def test_the_profile_decides_about_fields_that_nobody_defined(
-    services: Services, collection: Collection, profile: str
-) -> None:
+async def test_profile_decides_about_undefined_fields(services: Services, collection: Collection, profile: str) -> None:
     """Accepted, accepted with a warning, or refused; fields that are defined are no question."""
     services.teams.get("default").configure(services.settings, {"profile": profile})
     file = await uploaded(services)
@@ -72,7 +70,7 @@ async def test_the_profile_decides_about_fields_that_nobody_defined(
             assert call.warnings == (warned if profile == "documented" else [])
 
 
-async def test_an_upload_to_a_collection_that_is_gone_is_refused_at_once(
+async def test_upload_to_deleted_collection_is_refused_before_body_is_read(
     services: Services, collection: Collection
 ) -> None:
     """Before its bytes are read, and again when they have come."""
@@ -98,7 +96,7 @@ async def test_an_upload_to_a_collection_that_is_gone_is_refused_at_once(
     ("name", "declared", "kind"),
     [("a.txt", None, "text/plain"), ("a", None, "application/octet-stream"), ("a.txt", "text/html", "text/html")],
 )
-async def test_an_uploaded_document_is_what_its_name_says(
+async def test_uploaded_document_gets_type_of_its_name(
     services: Services, collection: Collection, name: str, declared: str | None, kind: str
 ) -> None:
     """Unless something else is said."""
@@ -107,7 +105,7 @@ async def test_an_uploaded_document_is_what_its_name_says(
     assert made.file.content_type == kind
 
 
-async def test_an_upload_ends_where_it_is_too_large(services: Services, collection: Collection) -> None:
+async def test_document_upload_over_size_limit_is_refused(services: Services, collection: Collection) -> None:
     """By the row of documents, whether they are new or get new bytes."""
     services.teams.set_limits(services.teams.get("default"), {"collection_document_bytes_max": 3})
     head = DocumentHead("a.txt", None, {})
@@ -124,7 +122,7 @@ async def test_an_upload_ends_where_it_is_too_large(services: Services, collecti
                 await call
 
 
-async def test_a_list_of_documents_takes_no_name_for_every_name(services: Services, collection: Collection) -> None:
+async def test_documents_without_name_filter_are_all_listed(services: Services, collection: Collection) -> None:
     """And no filter for none, in its tokens too."""
     for name in ("a.txt", "b.txt", "b.txt"):
         await add(services, collection, name=name)
@@ -162,7 +160,7 @@ async def test_a_list_of_documents_takes_no_name_for_every_name(services: Servic
     ids=lambda changes: "+".join(changes),
 )
 @pytest.mark.parametrize("speed", ["manual", "instant"])
-async def test_a_change_is_made_and_indexed_once(
+async def test_document_update_is_indexed_once(
     services: Services, collection: Collection, speed: str, changes: dict[str, Any]
 ) -> None:
     """At the instant speed by the time of the answer; fields that are not named stay."""

@@ -147,7 +147,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("what", "filter", "expected"), TABLE)
-def test_a_filter_selects(world: World, what: str, filter: str, expected: list[str]) -> None:
+def test_filter_selects_by_every_documented_field(world: World, what: str, filter: str, expected: list[str]) -> None:
     """Every documented field of every list matches as documented, the same over both transports."""
     assert world.found(what, filter) == expected
 
@@ -168,7 +168,7 @@ BAD: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("what", "filter", "spot"), BAD)
-def test_a_bad_filter_is_shown_with_a_caret(world: World, what: str, filter: str, spot: str) -> None:
+def test_bad_filter_is_refused_with_caret(world: World, what: str, filter: str, spot: str) -> None:
     """An unknown field, a value that does not fit and broken syntax are refused, with a caret under the spot."""
     path = {"files": "/v1/files", "documents": world.documents, "collections": "/v1/collections"}[what]
     client = world.rest if what == "files" else world.management
@@ -192,7 +192,7 @@ def test_a_bad_filter_is_shown_with_a_caret(world: World, what: str, filter: str
         ("filter_terms_max", [" AND ".join(["size_bytes=1"] * terms) for terms in (9, 10, 11)]),
     ],
 )
-def test_a_filter_is_bounded_by_its_rows(row: str, filters: list[str]) -> None:
+def test_filter_over_limit_is_refused_by_name(row: str, filters: list[str]) -> None:
     """N-1 and N are read, N+1 is refused by the name of the row."""
     with Emulator(limits={row: 10}) as emulator:
         headers = {"authorization": f"Bearer {emulator.api_key}"}
@@ -254,7 +254,7 @@ def test_filtered_pages_are_full(many: httpx.Client, sort_by: str, order: str, l
     assert all(len(page) == limit for page in pages[:-1])
 
 
-def test_a_token_belongs_to_its_filter(many: httpx.Client) -> None:
+def test_page_token_of_other_filter_is_refused(many: httpx.Client) -> None:
     """A token of one filter is refused with another one, and with none."""
     query = {"limit": 2, "filter": "size_bytes > 0"}
     token = many.get("/v1/files", params=query).json()["pagination_token"]
@@ -264,7 +264,7 @@ def test_a_token_belongs_to_its_filter(many: httpx.Client) -> None:
         assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "pagination_token")
 
 
-def test_a_filter_goes_with_after(many: httpx.Client) -> None:
+def test_filter_and_after_combine(many: httpx.Client) -> None:
     """OpenAI's cursor and a filter go together."""
     files = many.get("/v1/files", params={"order": "asc", "filter": "size_bytes = 4"}).json()["data"]
     query = {"order": "asc", "filter": "size_bytes = 4", "after": files[2]["id"]}

@@ -79,7 +79,7 @@ async def test_document_with_too_many_chunks_fails(services: Services, character
         assert "more than 9 chunks" in document.error_message
 
 
-async def test_a_mebibyte_in_chunks_of_two_fails_before_it_is_cut(services: Services) -> None:
+async def test_document_with_too_many_chunks_fails_before_it_is_cut(services: Services) -> None:
     """With the limits as they are by default: one megabyte must not become a million chunks."""
     for size, overlap in ((2, 1), (1000, 999)):
         configuration = ChunkConfiguration(Strategy.CHARS, size, overlap)
@@ -216,9 +216,7 @@ async def test_grouping_keys_above_limit_are_refused(services: Services, count: 
         assert await answer == []
 
 
-async def test_chunks_are_embedded_in_batches_of_bounded_size(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_chunks_are_embedded_in_bounded_batches(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few large chunks at once, or many small ones; none is left out."""
     seen: list[list[str]] = []
     real = indexing.embed_texts
@@ -328,7 +326,7 @@ async def test_update_of_many_definitions_reads_the_documents_once(
     assert sorted(json.loads(fields)) == keys[:5]
 
 
-def test_bytes_are_counted_no_further_than_the_limit() -> None:
+def test_bytes_are_counted_up_to_limit_only() -> None:
     """A call may bring millions of texts, and the first ones decide."""
     texts = iter(["ä", "b", "c", "d"])
     assert exceeds(2, texts)

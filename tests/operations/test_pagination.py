@@ -58,7 +58,7 @@ def test_pages_are_full_and_together_the_list(count: int, limit: int, accepted: 
 
 
 @given(limit=st.integers(1, 700), every=st.integers(1, 400))
-def test_a_filter_looks_no_further_than_it_has_to(limit: int, every: int) -> None:
+def test_filtered_page_reads_few_rows_beyond_its_end(limit: int, every: int) -> None:
     """It begins with as many rows as are wanted, and then doubles that: never far beyond the last row of the page.
 
     Nor does it read more at a time than leaves others their turn.
@@ -72,7 +72,7 @@ def test_a_filter_looks_no_further_than_it_has_to(limit: int, every: int) -> Non
     assert numbers.asked == [limit + 1]
 
 
-def test_a_page_of_nothing_has_no_position_to_go_on_from() -> None:
+def test_page_of_zero_items_has_no_token() -> None:
     """It is what a limit of the emulator of 0 makes of a page."""
     for accepts in (None, lambda row: True):
         page = Numbers(3).page(0, accepts=accepts)
@@ -134,7 +134,7 @@ def test_scan_that_is_cancelled_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("accepts", [None, lambda row: True])
-def test_a_page_starts_after_a_position(accepts: Callable[[int], bool] | None) -> None:
+def test_page_without_token_starts_after_given_position(accepts: Callable[[int], bool] | None) -> None:
     """Where no token says otherwise, a page begins behind the position that is given."""
     numbers = Numbers(9)
 

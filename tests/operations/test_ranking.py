@@ -32,7 +32,7 @@ rankings = st.lists(st.integers(0, len(CHUNKS) - 1), unique=True).map(found)
 
 
 @given(rankings, st.booleans())
-def test_one_ranking_stays_as_it_is(ranking: list[Hit], by_words: bool) -> None:
+def test_single_ranking_keeps_its_scores(ranking: list[Hit], by_words: bool) -> None:
     """Alone it keeps its scores; beside other collections a place gives the score, whatever lies between places."""
     mode = Mode.KEYWORD if by_words else Mode.SEMANTIC
     ranking = ranking[1::2]  # as a filter leaves them: their ranks are those among all
@@ -46,7 +46,7 @@ def test_one_ranking_stays_as_it_is(ranking: list[Hit], by_words: bool) -> None:
 
 
 @given(rankings, rankings, st.sets(st.sampled_from([version.file_id for version in FILES])))
-def test_two_rankings_are_fused(keyword: list[Hit], vector: list[Hit], accepted: set[str]) -> None:
+def test_rankings_are_fused_by_weight_and_rank(keyword: list[Hit], vector: list[Hit], accepted: set[str]) -> None:
     """Each gives its weight over k plus the rank; equal ones stand as they were indexed.
 
     Beside other collections the place in the fused ranking is the score. A filter takes away, and moves nothing.
@@ -78,6 +78,6 @@ def test_groups_are_made_of_what_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(("by_rank", "mode"), [(True, Mode.HYBRID), (True, Mode.KEYWORD), (False, Mode.HYBRID)])
-def test_a_filter_waits_for_a_fused_ranking_only(by_rank: bool, mode: Mode) -> None:
+def test_filter_is_applied_after_fusion_only_where_needed(by_rank: bool, mode: Mode) -> None:
     """Which is only known when all is ranked."""
     assert Ranker(mode, FUSION, None, by_rank).needs_all is (by_rank and mode is Mode.HYBRID)

@@ -95,7 +95,7 @@ NULLABLE = {"files.list": "expires_at", "documents.list": "name"}
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, all in NEVER_NULL.items() for field in all])
-async def test_what_is_always_there_is_not_compared_with_null(services: Services, name: str, field: str) -> None:
+async def test_null_comparison_of_required_field_is_refused(services: Services, name: str, field: str) -> None:
     """A filter that can match nothing is a mistake, and is told."""
     things = await Things.made(services)
 
@@ -287,7 +287,7 @@ async def refused(services: Services, asked: Asked) -> ApiError:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_a_refusal_names_its_rule_and_its_field(services: Services, case: str) -> None:
+async def test_refusal_has_rule_and_field(services: Services, case: str) -> None:
     """The kind decides the status; the rule and the field are told in headers."""
     asked, *expected = REFUSED[case]
     error = await refused(services, asked)
@@ -295,7 +295,7 @@ async def test_a_refusal_names_its_rule_and_its_field(services: Services, case: 
 
 
 @pytest.mark.parametrize(("what", "name", "asked"), ABSENT, ids=[f"{name}: {what}" for what, name, _ in ABSENT])
-async def test_what_is_missing_is_named(services: Services, what: str, name: str, asked: Asked) -> None:
+async def test_not_found_refusal_names_kind_of_object(services: Services, what: str, name: str, asked: Asked) -> None:
     """And nothing else is said of it, nor of the id."""
     error = await refused(services, asked)
     assert (error.kind, error.rule, error.message) == (Kind.NOT_FOUND, "not_found", f"{what} not found")

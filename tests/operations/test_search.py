@@ -70,7 +70,7 @@ def files(matches: list[Match]) -> list[str]:
 
 
 @pytest.mark.parametrize("asked", [None, 0, -1])
-async def test_no_limit_is_the_default(services: Services, library: list[str], asked: int | None) -> None:
+async def test_limit_of_zero_is_the_default(services: Services, library: list[str], asked: int | None) -> None:
     """Zero and less are none, for a message of gRPC has a zero where nothing was said."""
     services.teams.set_limits(services.teams.get("default"), {"search_limit_default": 3})
     assert len(await search(services, library, limit=asked)) == 3
@@ -80,7 +80,7 @@ async def test_no_limit_is_the_default(services: Services, library: list[str], a
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("multiplier", [None, 1, 3])
-async def test_a_ranking_is_looked_at_so_deep(
+async def test_ranking_depth_is_limit_times_multiplier(
     services: Services,
     library: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +125,9 @@ async def test_scores_are_those_of_the_fusion(services: Services, library: list[
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_filter_only_takes_away(services: Services, library: list[str], mode: Mode, count: int) -> None:
+async def test_filter_keeps_scores_and_order_of_matches(
+    services: Services, library: list[str], mode: Mode, count: int
+) -> None:
     """What stays has the scores and the order it had, and a page of it is as full as it can be."""
     everything = await search(services, library[:count], mode=mode, limit=MANY)
     expected = [(each.chunk.id, each.score) for each in everything if each.document.fields["parity"] == "1"]
@@ -202,7 +204,7 @@ async def test_page_number_is_the_page_of_a_pdf_and_0_elsewhere(
 # --- what is gone
 
 
-async def test_what_has_expired_takes_no_place(services: Services) -> None:
+async def test_expired_document_is_replaced_by_next_match(services: Services) -> None:
     """The next best answers instead, although the document is not removed yet."""
     collection = (await run(services, "collections.create", CreateCollection("c"))).id
     best = await uploaded(services, "a.txt", b"fox", expires_after=3600)
@@ -224,7 +226,7 @@ async def test_what_has_expired_takes_no_place(services: Services) -> None:
         ("files.delete", "instant"),
     ],
 )
-async def test_what_goes_while_it_is_ranked_is_left_out(
+async def test_document_deleted_during_ranking_is_left_out(
     services: Services, library: list[str], happens: str, speed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is no answer any more, and no mistake."""
@@ -246,7 +248,7 @@ async def test_what_goes_while_it_is_ranked_is_left_out(
 # --- what is refused or without effect
 
 
-async def test_an_embedder_that_fails_is_not_there(
+async def test_failing_embedder_is_unavailable_except_for_keyword_search(
     services: Services, library: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search by words does without it."""
@@ -276,7 +278,7 @@ async def test_an_embedder_that_fails_is_not_there(
     ],
 )
 @pytest.mark.parametrize("profile", ["documented", "relaxed"])
-async def test_what_has_no_effect_is_named(
+async def test_search_warns_of_parameters_without_effect(
     services: Services, library: list[str], profile: str, asked: dict[str, Any], named: str | None
 ) -> None:
     """The profile warns of unknown fields."""

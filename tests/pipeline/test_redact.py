@@ -25,7 +25,7 @@ AROUND = st.text(alphabet=" \"'{}[]:,/&=?\n", max_size=5)
 
 
 @given(before=AROUND, prefix=PREFIX, noise=NOISE, after=AROUND)
-def test_a_key_is_struck_out_of_any_text(before: str, prefix: str, noise: str, after: str) -> None:
+def test_key_is_removed_from_any_text(before: str, prefix: str, noise: str, after: str) -> None:
     """Wherever it stands, and also if only its first half is there."""
     for key in (prefix + noise, prefix + noise[:20]):
         shown = redact_text(before + key + after)
@@ -50,7 +50,7 @@ def test_bearers_are_struck_out(text: str) -> None:
     "name",
     ["api_key", "apiKey", "API-Key", "x-api-key", "authorization", "Password", "secret", "access_token", "xai_api_key"],
 )
-def test_a_field_that_is_called_a_secret_is_one(name: str) -> None:
+def test_field_with_secret_name_is_redacted(name: str) -> None:
     """In JSON, in a query, in JSON that breaks off."""
     assert is_secret_name(name)
     assert redact({"a": [{name: "s3cret value"}]}) == {"a": [{name: REDACTED}]}
@@ -77,13 +77,13 @@ def test_other_names_are_not(name: str) -> None:
         ("hunter2@team", "hunter2"),
     ],
 )
-def test_what_a_caller_presents_is_a_secret_unless_everybody_knows_it(credentials: str, secret: str | None) -> None:
+def test_presented_key_is_secret_unless_it_is_a_default_key(credentials: str, secret: str | None) -> None:
     """The team in it is none."""
     assert presented(credentials) == secret
 
 
 @given(secret=st.text(min_size=6, max_size=20).filter(lambda text: text.isprintable()))
-def test_a_presented_key_is_struck_out_plain_and_encoded(secret: str) -> None:
+def test_presented_key_is_removed_plain_and_percent_encoded(secret: str) -> None:
     """As a client repeats it in a path, or percent-encoded in a query."""
     from urllib.parse import quote_plus
 
@@ -92,7 +92,7 @@ def test_a_presented_key_is_struck_out_plain_and_encoded(secret: str) -> None:
 
 
 @given(prefix=st.sampled_from(["xai-", "xai-token-"]), noise=NOISE, suffix=st.sampled_from(["", "@team"]))
-def test_what_looks_real(prefix: str, noise: str, suffix: str) -> None:
+def test_only_keys_like_those_of_xai_look_real(prefix: str, noise: str, suffix: str) -> None:
     """A prefix of xAI's and much noise; the emulator's own keys do not."""
     assert looks_real(prefix + noise + suffix)
     assert not looks_real(noise)

@@ -38,7 +38,7 @@ async def each(pieces: list[bytes]) -> AsyncIterator[bytes]:
 
 
 @given(pieces=PIECES, after=st.integers(0, 60))
-async def test_an_upload_delivers_no_more_than_the_cut_and_always_ends(pieces: list[bytes], after: int) -> None:
+async def test_cut_upload_delivers_whole_pieces_up_to_the_cut(pieces: list[bytes], after: int) -> None:
     """Whole pieces only; one that is shorter than the cut is cut at its end, so that a planned fault happens."""
     request = streams.wrap_request(UploadFile("a", each(pieces)), Effect(cut_upload_after_bytes=after), end)
     received: list[bytes] = []
@@ -52,7 +52,7 @@ async def test_an_upload_delivers_no_more_than_the_cut_and_always_ends(pieces: l
 
 
 @given(pieces=PIECES, after=st.integers(0, 60))
-async def test_a_download_delivers_exactly_the_cut(pieces: list[bytes], after: int) -> None:
+async def test_cut_download_delivers_exactly_the_cut(pieces: list[bytes], after: int) -> None:
     """Byte for byte up to the cut, whatever the pieces are."""
     content = Content(sum(map(len, pieces)), "text/plain", lambda start=0, stop=None: each(pieces))
     cut = streams.wrap_content(content, Effect(cut_download_after_bytes=after), end)
@@ -63,7 +63,7 @@ async def test_a_download_delivers_exactly_the_cut(pieces: list[bytes], after: i
 
 
 @given(pieces=PIECES, rate=st.integers(1, 100))
-async def test_a_drip_changes_nothing_but_the_pace(pieces: list[bytes], rate: int) -> None:
+async def test_drip_delivers_all_bytes_at_its_rate(pieces: list[bytes], rate: int) -> None:
     """So many bytes per second, at most a minute long, and every byte arrives."""
     slept: list[float] = []
 

@@ -31,7 +31,7 @@ def batches(emulator: Emulator) -> Iterator[Batches]:
 # --- shapes
 
 
-def test_a_batch_looks_as_recorded(batches: Batches) -> None:
+def test_batch_has_recorded_members(batches: Batches) -> None:
     """Dates without a time, five counters, nulls that are there, no word for the status, no file that is not there."""
     reply = batches.http.post("/v1/batches", json={"name": "n", "endpoint": "ignored"})
     batch = reply.raise_for_status().json()
@@ -49,7 +49,7 @@ def test_a_batch_looks_as_recorded(batches: Batches) -> None:
     assert (reply.headers["x-data-retention"], reply.headers["x-zero-data-retention"]) == ("general", "false")
 
 
-def test_the_dates_are_those_of_utc_and_thirty_days_apart(batches: Batches) -> None:
+def test_batch_dates_are_utc_and_thirty_days_apart(batches: Batches) -> None:
     """They follow the team's clock."""
     batches.http.post("/_emulator/clock/freeze", json={"at": "2026-03-01T23:59:59Z"}).raise_for_status()
     batch = batches.get(batches.create())
@@ -58,7 +58,7 @@ def test_the_dates_are_those_of_utc_and_thirty_days_apart(batches: Batches) -> N
     assert batches.cancel(batch["batch_id"])["cancel_time"] == "2026-03-02"
 
 
-def test_requests_and_results_look_as_recorded(batches: Batches) -> None:
+def test_requests_and_results_have_recorded_members(batches: Batches) -> None:
     """The body of an add is the word null; states are lower case; errors are bare strings."""
     id = batches.create()
     reply = batches.add(id, request("ok"), request("bad", body=chat_body(max_tokens=-5)))
@@ -90,7 +90,7 @@ def test_requests_and_results_look_as_recorded(batches: Batches) -> None:
         ("video_extension", {"prompt": "a", "video": {"url": "u"}}, "video_generation", "xai_api.Video/ExtendVideo"),
     ],
 )
-def test_every_kind_comes_back_in_its_envelope(
+def test_result_of_each_kind_has_its_own_envelope(
     batches: Batches, kind: str, body: dict[str, Any], result: str, endpoint: str
 ) -> None:
     """A `responses` request comes back as a chat completion (observed live)."""
@@ -100,7 +100,7 @@ def test_every_kind_comes_back_in_its_envelope(
     assert batches.requests(id)[0]["endpoint"] == endpoint
 
 
-def test_a_request_without_an_id_is_given_one(batches: Batches) -> None:
+def test_request_without_id_gets_generated_id(batches: Batches) -> None:
     """An absent, a null and an empty id are none."""
     id = batches.filled(request(None), request(""), {"batch_request": {"responses": {"input": "x"}}})
     ids = [item["batch_request_id"] for item in batches.requests(id)]
@@ -118,7 +118,7 @@ def test_a_request_without_an_id_is_given_one(batches: Batches) -> None:
         ({"name": 5}, "name: invalid type: integer `5`, expected a string at line 1 column 9"),
     ],
 )
-def test_a_misshapen_batch(batches: Batches, body: dict[str, Any], sentence: str) -> None:
+def test_misshapen_batch_returns_422(batches: Batches, body: dict[str, Any], sentence: str) -> None:
     """The words of the live service."""
     content = json.dumps(body, separators=(",", ":"))
     reply = batches.http.post("/v1/batches", content=content, headers={"content-type": "application/json"})
@@ -144,7 +144,7 @@ def test_a_misshapen_batch(batches: Batches, body: dict[str, Any], sentence: str
     ],
 )
 @pytest.mark.parametrize("large", [False, True])
-def test_a_misshapen_request(
+def test_misshapen_request_refuses_whole_call(
     batches: Batches, item: dict[str, Any], sentence: str, large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of the call is admitted, and the place is named, also where the body is too large to decode at once."""
@@ -162,7 +162,7 @@ def refused(reply: httpx.Response) -> tuple[int, str, str]:
     return reply.status_code, reply.json()["code"], reply.json()["error"]
 
 
-def test_refusals_are_in_the_recorded_words(batches: Batches) -> None:
+def test_batch_refusals_have_recorded_messages(batches: Batches) -> None:
     """An unsupported model, other content under an id, a batch from a file, a cancelled batch."""
     id = batches.filled(request("text-1"))
     for model in sorted(UNSUPPORTED_MODELS):
@@ -185,7 +185,7 @@ def test_refusals_are_in_the_recorded_words(batches: Batches) -> None:
     assert [item["batch_request_id"] for item in batches.requests(id)] == ["text-1"]
 
 
-def test_what_is_not_there(batches: Batches) -> None:
+def test_unknown_batch_and_file_return_404(batches: Batches) -> None:
     """Unknown batches and files are 404."""
     id = batches.create()
     replies = [
@@ -201,7 +201,7 @@ def test_what_is_not_there(batches: Batches) -> None:
     assert batches.http.get(f"/v1/batches/{id}%3Acancel").status_code == 404, "an encoded colon belongs to the id"
 
 
-def test_one_bad_item_refuses_the_whole_call(batches: Batches) -> None:
+def test_bad_item_refuses_whole_call(batches: Batches) -> None:
     """What comes before it is not admitted either."""
     id = batches.create()
     good = [request(f"r{n}") for n in range(300)]
@@ -210,7 +210,7 @@ def test_one_bad_item_refuses_the_whole_call(batches: Batches) -> None:
     assert batches.requests(id) == []
 
 
-def test_adding_again_what_is_there_changes_nothing(batches: Batches) -> None:
+def test_adding_same_request_again_changes_nothing(batches: Batches) -> None:
     """Not within a call, not with members in another order, not after it is finished."""
     id = batches.filled(request("a"), request("a"))
     batches.advance(1)
@@ -220,7 +220,7 @@ def test_adding_again_what_is_there_changes_nothing(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize("second", ["the same", "another"])
-def test_two_calls_may_add_the_same_at_once(batches: Batches, second: str) -> None:
+def test_concurrent_adds_of_same_request_store_it_once(batches: Batches, second: str) -> None:
     """Each request is there once; where their content differs, one call is refused and leaves nothing behind."""
     batches.configure(batches="manual")
     id = batches.filled(request("there"))
@@ -239,7 +239,7 @@ def test_two_calls_may_add_the_same_at_once(batches: Batches, second: str) -> No
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_request_that_is_nested_too_deeply(batches: Batches, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_nested_too_deeply_is_refused(batches: Batches, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is refused at the depth at which any body would be, counted from the outside."""
     if large:
         monkeypatch.setattr(rest_batches, "WHOLE_BYTES_MAX", 0)
@@ -258,7 +258,7 @@ def test_a_request_that_is_nested_too_deeply(batches: Batches, large: bool, monk
 
 
 @pytest.mark.parametrize(("count", "refused"), [(2, False), (3, False), (4, True)])
-def test_requests_above_the_limit_of_a_call_are_refused(batches: Batches, count: int, refused: bool) -> None:
+def test_call_with_too_many_requests_is_refused(batches: Batches, count: int, refused: bool) -> None:
     """None of them is added."""
     batches.configure(limits={"batch_requests_per_call_max": 3})
     id = batches.create()
@@ -267,7 +267,7 @@ def test_requests_above_the_limit_of_a_call_are_refused(batches: Batches, count:
     assert (reply.status_code, batches.counters(id)[0]) == ((400, 0) if refused else (200, count))
 
 
-def test_items_of_json_are_counted_for_each_request(batches: Batches) -> None:
+def test_json_items_are_limited_per_request(batches: Batches) -> None:
     """A call may hold more items than one body elsewhere: its requests are decoded one by one."""
     batches.configure(limits={"json_items_max": 40})
     id = batches.create()
@@ -279,9 +279,7 @@ def test_items_of_json_are_counted_for_each_request(batches: Batches) -> None:
     assert batches.counters(id)[0] == 10
 
 
-def test_members_beside_the_requests_of_a_large_body_are_bounded(
-    batches: Batches, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_members_of_large_body_are_limited(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are ignored, unless they hold too much or are nested too deeply."""
     monkeypatch.setattr(rest_batches, "WHOLE_BYTES_MAX", 0)
     batches.configure(limits={"json_items_max": 40, "json_depth_max": 20})
@@ -297,7 +295,7 @@ def test_members_beside_the_requests_of_a_large_body_are_bounded(
     assert batches.counters(id)[0] == 1
 
 
-def test_a_batch_grows_after_it_was_done(batches: Batches) -> None:
+def test_finished_batch_accepts_more_requests(batches: Batches) -> None:
     """Nothing seals a batch whose requests are added by call."""
     id = batches.filled(request("a"))
     batches.advance(1)
@@ -307,7 +305,7 @@ def test_a_batch_grows_after_it_was_done(batches: Batches) -> None:
     assert batches.counters(id) == (2, 0, 2, 0, 0)
 
 
-def test_the_size_of_a_request_is_bounded(batches: Batches) -> None:
+def test_request_over_size_limit_is_refused(batches: Batches) -> None:
     """Up to the limit inclusive; of the request, not of the call."""
     size = len(json.dumps(chat_body("x" * 50), separators=(",", ":")))
     batches.configure(limits={"batch_request_bytes_max": size})
@@ -334,7 +332,7 @@ def test_batches_are_listed_newest_first(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), [("requests", "batch_request_metadata"), ("results", "results")])
-def test_requests_and_results_are_listed_by_id(batches: Batches, path: str, name: str) -> None:
+def test_requests_and_results_are_paged_in_id_order(batches: Batches, path: str, name: str) -> None:
     """In pages of up to a thousand; there is a token only where something follows."""
     ids = [f"r{n}" for n in range(1003)]
     id = batches.filled(*map(request, ids))
@@ -354,7 +352,7 @@ def test_requests_and_results_are_listed_by_id(batches: Batches, path: str, name
     assert [len(page) for page in batches.pages(f"/{exact}/{path}", name, limit=2)] == [2]
 
 
-def test_a_token_belongs_to_its_list(batches: Batches) -> None:
+def test_page_token_of_another_list_is_refused(batches: Batches) -> None:
     """It is refused elsewhere, and so is what never was one."""
     one, other = (batches.filled(request("a"), request("b")) for _ in range(2))
     token = batches.http.get(f"/v1/batches/{one}/requests?limit=1").json()["pagination_token"]
@@ -372,7 +370,7 @@ def test_a_token_belongs_to_its_list(batches: Batches) -> None:
 # --- time
 
 
-def test_a_batch_expires(batches: Batches) -> None:
+def test_expired_batch_cancels_pending_requests(batches: Batches) -> None:
     """Thirty days on, what is pending is cancelled; results stay; nothing can be added."""
     batches.configure(batches="manual")
     batches.freeze()
@@ -389,7 +387,7 @@ def test_a_batch_expires(batches: Batches) -> None:
     assert batches.cancel(id)["cancel_time"] is None, "what has expired cannot be cancelled any more"
 
 
-def test_a_batch_is_cancelled_once(batches: Batches) -> None:
+def test_second_cancel_changes_nothing(batches: Batches) -> None:
     """What is finished stays, the rest is cancelled and counted at once; a second time changes nothing."""
     batches.configure(batches="realistic")
     batches.freeze()
@@ -417,13 +415,13 @@ def test_an_empty_batch_can_be_cancelled(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize("profile", ["documented", "relaxed"])
-def test_rates_are_counted_in_the_strict_profile_only(batches: Batches, profile: str) -> None:
+def test_default_profile_does_not_limit_rates(batches: Batches, profile: str) -> None:
     """Elsewhere a test may create as fast as it likes."""
     batches.configure(profile=profile)
     assert len({batches.create() for _ in range(20)}) == 20
 
 
-def test_the_strict_profile_counts_creations(batches: Batches) -> None:
+def test_strict_profile_limits_batch_creations_per_second(batches: Batches) -> None:
     """Two per second and team, and the window rolls with the team's clock."""
     batches.configure(profile="strict")
     batches.freeze()
@@ -443,7 +441,7 @@ def test_the_strict_profile_counts_creations(batches: Batches) -> None:
         assert len({other.create() for _ in range(2)}) == 2
 
 
-def test_the_strict_profile_counts_calls_that_add(batches: Batches) -> None:
+def test_strict_profile_limits_add_calls_per_30_seconds(batches: Batches) -> None:
     """Over all batches of the team, in a rolling window of thirty seconds."""
     batches.configure(profile="strict", limits={"add_calls_per_30s": 3})
     batches.freeze()
@@ -476,7 +474,7 @@ def media(batches: Batches, kind: str, **body: Any) -> dict[str, Any]:
     ("kind", "content_type", "start"),
     [("image_generation", "image/png", b"\x89PNG"), ("video_generation", "video/mp4", b"\0\0\0\x1cftyp")],
 )
-def test_media_are_served_for_an_hour(batches: Batches, kind: str, content_type: str, start: bytes) -> None:
+def test_media_url_expires_after_an_hour(batches: Batches, kind: str, content_type: str, start: bytes) -> None:
     """By the emulator itself, to anybody who has the address; the clock of the team decides."""
     batches.freeze()
     url = media(batches, kind)["url"]
@@ -491,7 +489,7 @@ def test_media_are_served_for_an_hour(batches: Batches, kind: str, content_type:
     assert httpx.get(url).status_code == 404
 
 
-def test_addresses_are_those_of_the_caller(batches: Batches) -> None:
+def test_media_url_has_host_of_caller(batches: Batches) -> None:
     """Results are kept without an address, so whoever asks sees the one under which it asks."""
     id = batches.filled(request("m", "image_generation", {"prompt": "a", "n": 2}))
     batches.advance(1)
@@ -501,7 +499,7 @@ def test_addresses_are_those_of_the_caller(batches: Batches) -> None:
     assert all(image["url"].startswith("http://emulator.internal:99/_media/") for image in data)
 
 
-def test_a_text_that_looks_like_an_address_stays_what_it_is(batches: Batches) -> None:
+def test_text_like_a_media_url_is_not_rewritten(batches: Batches) -> None:
     """Only the emulator's own members are completed."""
     text = '{"url":"/_media/x","public_url":"/_files-cdn/x"}'
     id = batches.filled(request("a", body=chat_body(text)))
@@ -509,7 +507,7 @@ def test_a_text_that_looks_like_an_address_stays_what_it_is(batches: Batches) ->
     assert batches.contents(id) == {"a": text}
 
 
-def test_pictures_can_come_in_base64(batches: Batches) -> None:
+def test_image_is_returned_in_base64_on_request(batches: Batches) -> None:
     """Without a head, as REST has it."""
     image = media(batches, "image_edit", response_format="b64_json", image={"url": "u"}, aspect_ratio="16:9")
     assert base64.b64decode(image["b64_json"]).startswith(b"\x89PNG")
@@ -517,7 +515,7 @@ def test_pictures_can_come_in_base64(batches: Batches) -> None:
     assert "url" not in image
 
 
-def test_media_are_kept_as_files_where_that_is_asked_for(batches: Batches) -> None:
+def test_media_with_storage_options_are_stored_as_files(batches: Batches) -> None:
     """With a life and a public URL of their own, by the rules of the Files API."""
     options = {"filename": "cat.png", "expires_after": 7200, "public_url": {"expires_after": 3600}}
     image = media(batches, "image_generation", storage_options=options)
@@ -542,7 +540,7 @@ def test_media_are_kept_as_files_where_that_is_asked_for(batches: Batches) -> No
         ({"filename": "a.png", "public_url": 5}, "Invalid storage_options"),
     ],
 )
-def test_a_file_that_cannot_be_kept_is_told(batches: Batches, options: dict[str, Any], words: str) -> None:
+def test_failed_storage_is_reported_beside_image(batches: Batches, options: dict[str, Any], words: str) -> None:
     """The picture itself is there all the same."""
     image = media(batches, "image_generation", storage_options=options)
     assert words in image["storage_error"]
@@ -550,7 +548,7 @@ def test_a_file_that_cannot_be_kept_is_told(batches: Batches, options: dict[str,
     assert batches.http.get("/v1/files").json()["data"] == []
 
 
-def test_a_public_url_that_cannot_be_is_told(batches: Batches) -> None:
+def test_failed_public_url_is_reported_beside_file(batches: Batches) -> None:
     """The file is there all the same."""
     options = {"filename": "a.png", "expires_after": 3600, "public_url": {"expires_after": 7200}}
     stored = media(batches, "image_generation", storage_options=options)["file_output"]
@@ -558,7 +556,7 @@ def test_a_public_url_that_cannot_be_is_told(batches: Batches) -> None:
     assert batches.http.get(f"/v1/files/{stored['file_id']}").status_code == 200
 
 
-def test_files_that_a_request_names_must_exist(batches: Batches) -> None:
+def test_request_with_unknown_file_fails_alone(batches: Batches) -> None:
     """Else that row fails, and no other."""
     file = batches.http.post("/v1/files", files={"file": ("a.png", b"x")}).json()["id"]
     id = batches.filled(
@@ -587,7 +585,7 @@ def test_batch_under_chaos_completes(batches: Batches) -> None:
     assert batches.contents(id) == {f"r{n}": "hi" for n in range(7)}
 
 
-def test_a_snapshot_holds_a_batch_from_a_file(batches: Batches) -> None:
+def test_snapshot_restores_batch_from_file(batches: Batches) -> None:
     """Its requests, their results, and the bytes of a file that is gone."""
     batches.configure(batches="manual")
     id = batches.from_lines(*(line(f"r{n}") for n in range(5)))
@@ -605,7 +603,7 @@ def test_a_snapshot_holds_a_batch_from_a_file(batches: Batches) -> None:
 # --- other teams
 
 
-def test_a_team_does_not_see_the_batches_of_another(batches: Batches) -> None:
+def test_batches_of_another_team_are_not_found(batches: Batches) -> None:
     """They cannot be read, listed, filled or cancelled, and their files cannot be used."""
     id = batches.filled(request("a"))
     file = batches.http.post("/v1/files", files={"file": ("a.jsonl", line("a"))}).json()["id"]
@@ -620,7 +618,7 @@ def test_a_team_does_not_see_the_batches_of_another(batches: Batches) -> None:
     assert batches.counters(id)[0] == 1
 
 
-def test_a_reset_takes_everything(batches: Batches) -> None:
+def test_reset_removes_batches_and_media(batches: Batches) -> None:
     """Batches, requests, results and media."""
     id = batches.filled(request("m", "image_generation", {"prompt": "a"}))
     batches.advance(1)

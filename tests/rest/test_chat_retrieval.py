@@ -80,7 +80,7 @@ def test_collection_search_costs_one_call(team: EmulatedTeam) -> None:
     assert usage["cost_in_usd_ticks"] == tokens + 25_000_000
 
 
-def test_no_match_is_said_and_not_cited(team: EmulatedTeam) -> None:
+def test_answer_without_match_says_so_without_citation(team: EmulatedTeam) -> None:
     id = team.call("POST", "/v1/collections", {"collection_name": "empty"})["collection_id"]
     completion = result(team, search("ferns", id))
     assert text_of(completion) == 'No passage of the searched collections matches: "ferns"'

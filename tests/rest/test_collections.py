@@ -116,7 +116,7 @@ def names(reply: httpx.Response) -> list[str]:
 # --- the recorded exchanges
 
 
-def test_the_exchanges_of_a_collection(rest: httpx.Client, management: httpx.Client) -> None:
+def test_collection_calls_answer_as_recorded(rest: httpx.Client, management: httpx.Client) -> None:
     """Create, get, list, change and delete answer with the recorded keys, types and absences."""
     made = exchange(management.post("/v1/collections", json={"collection_name": "SEC Filings"}), COLLECTION)
     path = f"/v1/collections/{made['collection_id']}"
@@ -131,7 +131,7 @@ def test_the_exchanges_of_a_collection(rest: httpx.Client, management: httpx.Cli
         refused(reply, 404, 5, "Collection not found")
 
 
-def test_the_exchanges_of_a_document(rest: httpx.Client, management: httpx.Client) -> None:
+def test_document_calls_answer_as_recorded(rest: httpx.Client, management: httpx.Client) -> None:
     """Add, get, list, batchGet, re-index and remove answer with the recorded keys, types and absences."""
     path = f"/v1/collections/{create(management)}/documents"
     exchange(management.get(path), {"documents": []})
@@ -151,7 +151,7 @@ def test_the_exchanges_of_a_document(rest: httpx.Client, management: httpx.Clien
     assert rest.get(f"/v1/files/{id}").status_code == 200, "removing a document keeps its file"
 
 
-def test_the_exchange_of_an_upload_in_one_step(rest: httpx.Client, management: httpx.Client) -> None:
+def test_document_upload_answers_as_recorded(rest: httpx.Client, management: httpx.Client) -> None:
     """The form of the guide, with its fields behind the bytes, makes a file and a document at once."""
     path = f"/v1/collections/{create(management)}/documents"
     form = {"name": (None, "test.txt"), "data": ("elsewhere.bin", CONTENT), "content_type": (None, "text/plain")}
@@ -160,7 +160,7 @@ def test_the_exchange_of_an_upload_in_one_step(rest: httpx.Client, management: h
     assert rest.get(f"/v1/files/{body['file_metadata']['file_id']}/content").content == CONTENT
 
 
-def test_a_file_is_the_same_instant_on_both_planes(rest: httpx.Client, management: httpx.Client) -> None:
+def test_file_times_are_equal_on_both_planes(rest: httpx.Client, management: httpx.Client) -> None:
     """A document's created_at is that of the file, with the fraction of a second kept; so is expires_at."""
     path = f"/v1/collections/{create(management)}/documents"
     file = rest.post("/v1/files", data={"expires_after": "3600"}, files={"file": ("a.txt", b"x")}).json()
@@ -174,7 +174,7 @@ def test_a_file_is_the_same_instant_on_both_planes(rest: httpx.Client, managemen
 
 
 @pytest.mark.parametrize("body", [{}, {"name": "x"}, {"collection_name": ""}, {"collection_name": None}])
-def test_a_collection_needs_a_name(rest: httpx.Client, management: httpx.Client, body: dict[str, Any]) -> None:
+def test_collection_without_name_is_refused(rest: httpx.Client, management: httpx.Client, body: dict[str, Any]) -> None:
     """Without a name the refusal is the recorded one, with the line break inside of its message."""
     reply = management.post("/v1/collections", json=body)
     message = "collection_name: Field is empty but must not be empty. [WKE=form-invalid:not-empty:collection_name]\n"
@@ -197,7 +197,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("strategy", SIZES)
-def test_every_chunk_configuration_is_kept(rest: httpx.Client, management: httpx.Client, strategy: str) -> None:
+def test_chunk_configuration_is_returned_as_given(rest: httpx.Client, management: httpx.Client, strategy: str) -> None:
     """Each documented strategy comes back as it was given, on creation and after a change."""
     flags = {"strip_whitespace": strategy != "bytes", "inject_name_into_chunks": True}
     configuration = {f"{strategy}_configuration": SIZES[strategy], **flags}
@@ -236,7 +236,7 @@ def test_chunk_configurations_that_cut_nothing_are_refused(
     check(management.get(path).json(), COLLECTION)
 
 
-def test_a_collection_keeps_what_it_is_given(rest: httpx.Client, management: httpx.Client) -> None:
+def test_collection_is_returned_as_given(rest: httpx.Client, management: httpx.Client) -> None:
     """Model, description and field definitions are kept; a metric is taken and not shown; names need not differ."""
     body = {
         "collection_name": "SEC Filings",
@@ -266,7 +266,7 @@ def test_a_collection_keeps_what_it_is_given(rest: httpx.Client, management: htt
 # --- who may
 
 
-def test_collections_take_the_management_key(emulator: Emulator, rest: httpx.Client) -> None:
+def test_collections_refuse_other_keys_and_teams(emulator: Emulator, rest: httpx.Client) -> None:
     """An inference key, no key, and a team that is not the key's are refused in the words of this plane."""
     words = "Invalid bearer token. Please ensure you use a valid management key."
     reply = rest.get("/v1/collections")
@@ -314,7 +314,7 @@ def test_inference_key_for_collections_is_refused_where_strict(settings: dict[st
         refused(reply, 401, 16, "valid management key")
 
 
-def test_a_team_id_is_the_key_s_own(emulator: Emulator, rest: httpx.Client, management: httpx.Client) -> None:
+def test_team_id_of_another_team_is_refused(emulator: Emulator, rest: httpx.Client, management: httpx.Client) -> None:
     """The id and the name of the key's team are accepted on every call, those of another one are refused."""
     own = rest.get("/v1/api-key").json()["team_id"]
     headers = {"authorization": f"Bearer {emulator.api_key}@other"}
@@ -333,7 +333,9 @@ def test_a_team_id_is_the_key_s_own(emulator: Emulator, rest: httpx.Client, mana
         assert {reply.status_code for reply in replies} == {status}, team
 
 
-def test_teams_do_not_see_each_other(emulator: Emulator, rest: httpx.Client, management: httpx.Client) -> None:
+def test_collection_of_another_team_is_not_found(
+    emulator: Emulator, rest: httpx.Client, management: httpx.Client
+) -> None:
     """A collection of another team is missing, and a file of another team cannot be added."""
     id, file = create(management), upload(rest)
     with httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {emulator.management_key}@b"}) as other:
@@ -342,7 +344,7 @@ def test_teams_do_not_see_each_other(emulator: Emulator, rest: httpx.Client, man
         refused(other.post(f"/v1/collections/{create(other)}/documents/{file}"), 404, 5, "File not found")
 
 
-def test_adding_needs_its_permission() -> None:
+def test_key_without_permission_cannot_add_documents() -> None:
     """A management key that was given without AddFileToCollection may do all but add documents, in either way."""
     keys = ("api=inference", "all=management", "few=management:ReadCollections", "add=management:AddFileToCollection")
     with Emulator(auth="strict", keys=keys) as emulator, httpx.Client(base_url=emulator.url) as client:
@@ -363,7 +365,7 @@ def test_adding_needs_its_permission() -> None:
 # --- lists
 
 
-def test_collections_are_listed_by_name_or_age(rest: httpx.Client, management: httpx.Client) -> None:
+def test_collections_are_sorted_by_name_or_age(rest: httpx.Client, management: httpx.Client) -> None:
     """By name and descending unless asked otherwise; a page has a token exactly while something follows."""
     for name in ("b", "d", "a", "c"):
         create(management, name)
@@ -385,7 +387,7 @@ def test_collections_are_listed_by_name_or_age(rest: httpx.Client, management: h
     assert walk(filter='collection_name = "B" OR collection_name = c') == "cb"
 
 
-def test_documents_are_listed_by_name_size_or_age(rest: httpx.Client, management: httpx.Client) -> None:
+def test_documents_are_sorted_by_name_size_or_age(rest: httpx.Client, management: httpx.Client) -> None:
     """By name and descending unless asked otherwise; `name` is an exact match."""
     path = f"/v1/collections/{create(management)}/documents"
     for name, size in (("b", 3), ("c", 1), ("a", 2)):
@@ -402,7 +404,7 @@ def test_documents_are_listed_by_name_size_or_age(rest: httpx.Client, management
     refused(wrong, 400, 3, "Invalid pagination_token")
 
 
-def test_a_page_holds_at_most_a_hundred(rest: httpx.Client, management: httpx.Client) -> None:
+def test_page_limit_over_100_is_clamped_with_warning(rest: httpx.Client, management: httpx.Client) -> None:
     """More than a hundred is clamped with a warning, none or less is a hundred."""
     for number in range(101):
         create(management, f"{number:03}")
@@ -412,7 +414,7 @@ def test_a_page_holds_at_most_a_hundred(rest: httpx.Client, management: httpx.Cl
         assert ("x-emulator-warning" in reply.headers) is (limit > 100)
 
 
-def test_a_batch_is_in_the_order_of_its_ids(rest: httpx.Client, management: httpx.Client) -> None:
+def test_batch_get_keeps_order_of_ids(rest: httpx.Client, management: httpx.Client) -> None:
     """batchGet keeps the order of the request and leaves out what the collection does not have."""
     path = f"/v1/collections/{create(management)}/documents"
     ids = [upload(rest, name) for name in "abc"]
@@ -425,7 +427,7 @@ def test_a_batch_is_in_the_order_of_its_ids(rest: httpx.Client, management: http
 # --- fields
 
 
-def test_fields_are_enforced(rest: httpx.Client, management: httpx.Client) -> None:
+def test_document_breaking_field_rules_is_refused(rest: httpx.Client, management: httpx.Client) -> None:
     """A required field must be there, a unique value must not, and what is refused leaves nothing behind."""
     definitions = [{"key": "author", "required": True}, {"key": "isbn", "unique": True}]
     path = f"/v1/collections/{create(management, field_definitions=definitions)}/documents"
@@ -448,7 +450,7 @@ def test_fields_are_enforced(rest: httpx.Client, management: httpx.Client) -> No
     assert management.get(f"{path}/{two}").json()["fields"] == {"author": "b", "isbn": "2"}
 
 
-def test_one_of_many_at_once_gets_a_unique_value(rest: httpx.Client, management: httpx.Client) -> None:
+def test_concurrent_adds_of_unique_value_accept_one(rest: httpx.Client, management: httpx.Client) -> None:
     """Of many documents that are added at the same moment with one value, exactly one is accepted."""
     path = f"/v1/collections/{create(management, field_definitions=[{'key': 'isbn', 'unique': True}])}/documents"
     files = [upload(rest, f"{number}.txt") for number in range(12)]
@@ -464,7 +466,7 @@ def test_one_of_many_at_once_gets_a_unique_value(rest: httpx.Client, management:
     assert len(management.get(path).json()["documents"]) == 1
 
 
-def test_an_undefined_field_is_stored_with_a_warning(rest: httpx.Client, management: httpx.Client) -> None:
+def test_undefined_field_is_stored_with_warning(rest: httpx.Client, management: httpx.Client) -> None:
     """A field the collection does not define is kept and warned of; the strict profile refuses it."""
     path = f"/v1/collections/{create(management)}/documents"
     reply = management.post(f"{path}/{upload(rest)}", json={"fields": {"colour": "red"}})
@@ -519,7 +521,7 @@ def test_field_definitions_change_with_their_documents(rest: httpx.Client, manag
     assert [management.get(f"{path}/documents/{file}").json()["fields"] for file in files] == [{"a": "x"}, {"a": "x"}]
 
 
-def test_a_field_that_is_deleted_and_defined_anew_has_no_values(rest: httpx.Client, management: httpx.Client) -> None:
+def test_field_deleted_and_defined_again_has_no_values(rest: httpx.Client, management: httpx.Client) -> None:
     """One update may delete and add the same key: the values of the old field are gone."""
     id = create(management, field_definitions=[{"key": 'quo"te', "unique": True}])
     file = upload(rest)
@@ -533,7 +535,7 @@ def test_a_field_that_is_deleted_and_defined_anew_has_no_values(rest: httpx.Clie
 # --- bodies
 
 
-def test_a_document_is_added_with_any_kind_of_body(rest: httpx.Client, management: httpx.Client) -> None:
+def test_document_is_added_with_or_without_body(rest: httpx.Client, management: httpx.Client) -> None:
     """No body, an empty object and one with keys that are already in the path are all accepted."""
     id = create(management)
     file = upload(rest)
@@ -559,13 +561,15 @@ def test_a_document_is_added_with_any_kind_of_body(rest: httpx.Client, managemen
         ({"data": ("x" * 256, b"1")}, "at most 255 characters"),
     ],
 )
-def test_forms_that_are_refused(rest: httpx.Client, management: httpx.Client, form: Any, words: str) -> None:
+def test_bad_document_form_is_refused_and_stores_nothing(
+    rest: httpx.Client, management: httpx.Client, form: Any, words: str
+) -> None:
     """No bytes, fields that are no object of texts, a bad name: the form is refused and leaves nothing behind."""
     refused(management.post(f"/v1/collections/{create(management)}/documents", files=form), 400, 3, words)
     assert rest.get("/v1/files").json()["data"] == []
 
 
-def test_what_is_not_a_form_is_refused(rest: httpx.Client, management: httpx.Client) -> None:
+def test_upload_body_that_is_no_form_returns_400(rest: httpx.Client, management: httpx.Client) -> None:
     """JSON, nothing, and a form that is cut off are 400 with code 3."""
     path = f"/v1/collections/{create(management)}/documents"
     refused(management.post(path, json={}), 400, 3, "boundary")
@@ -576,7 +580,7 @@ def test_what_is_not_a_form_is_refused(rest: httpx.Client, management: httpx.Cli
     assert rest.get("/v1/files").json()["data"] == []
 
 
-def test_the_name_and_type_of_an_upload(rest: httpx.Client, management: httpx.Client) -> None:
+def test_name_and_type_field_override_those_of_the_part(rest: httpx.Client, management: httpx.Client) -> None:
     """A field beats the part, the part beats the extension."""
     path = f"/v1/collections/{create(management)}/documents"
 
@@ -590,7 +594,7 @@ def test_the_name_and_type_of_an_upload(rest: httpx.Client, management: httpx.Cl
     assert made(content_type=(None, "text/html"), data=("a.csv", b"1")) == ("a.csv", "text/html")
 
 
-def test_an_upload_has_its_own_size_limit(rest: httpx.Client) -> None:
+def test_document_over_size_limit_is_refused_while_it_arrives(rest: httpx.Client) -> None:
     """A document may be larger than a file: N-1 and N bytes of its own row pass, N+1 are refused on the way."""
     limits = {"file_bytes_max": 10, "collection_document_bytes_max": 20}
     with Emulator(limits=limits) as emulator:
@@ -608,7 +612,7 @@ def test_an_upload_has_its_own_size_limit(rest: httpx.Client) -> None:
 # --- what hangs on what
 
 
-def test_counts_follow_documents_and_files(rest: httpx.Client, management: httpx.Client) -> None:
+def test_collection_counts_follow_changes_of_documents(rest: httpx.Client, management: httpx.Client) -> None:
     """A collection counts its documents and their bytes, through adding, new content, removal and deletion."""
     id = create(management)
     path = f"/v1/collections/{id}"
@@ -632,7 +636,7 @@ def test_counts_follow_documents_and_files(rest: httpx.Client, management: httpx
     assert names(management.get(f"{path}/documents")) == ["new.txt"]
 
 
-def test_deleting_a_collection_keeps_files_and_other_collections(rest: httpx.Client, management: httpx.Client) -> None:
+def test_deleted_collection_keeps_files_and_other_collections(rest: httpx.Client, management: httpx.Client) -> None:
     """A file may be in several collections, and outlives each of them."""
     file, ids = upload(rest), [create(management, name) for name in "ab"]
     for id in ids:
@@ -643,7 +647,9 @@ def test_deleting_a_collection_keeps_files_and_other_collections(rest: httpx.Cli
     assert rest.get(f"/v1/files/{file}/content").content == CONTENT
 
 
-def test_a_document_ends_with_its_file(emulator: Emulator, rest: httpx.Client, management: httpx.Client) -> None:
+def test_document_is_removed_when_its_file_expires(
+    emulator: Emulator, rest: httpx.Client, management: httpx.Client
+) -> None:
     """At the very second a file expires its documents are gone, are counted no more, and their values are free."""
     id = create(management, field_definitions=[{"key": "isbn", "unique": True}])
     path = f"/v1/collections/{id}"
@@ -659,7 +665,7 @@ def test_a_document_ends_with_its_file(emulator: Emulator, rest: httpx.Client, m
     exchange(management.post(f"{path}/documents/{other}", json={"fields": {"isbn": "1"}}), {})
 
 
-def test_an_unfinished_upload_is_no_document(rest: httpx.Client, management: httpx.Client) -> None:
+def test_unfinished_upload_cannot_be_added(rest: httpx.Client, management: httpx.Client) -> None:
     """A file that waits for its chunks cannot be added yet."""
     file = rest.post("/v1/files:initialize", json={"name": "a.txt", "content_type": "text/plain"}).json()["file_id"]
     path = f"/v1/collections/{create(management)}/documents/{file}"
@@ -668,7 +674,7 @@ def test_an_unfinished_upload_is_no_document(rest: httpx.Client, management: htt
     exchange(management.post(path), {})
 
 
-def test_paths_are_split_before_they_are_decoded(rest: httpx.Client, management: httpx.Client) -> None:
+def test_encoded_slash_in_id_does_not_split_path(rest: httpx.Client, management: httpx.Client) -> None:
     """An id may hold anything: here one that does not exist, whatever it looks like."""
     for id in ("documents:batchGet", "a%2Fdocuments%2Fb", "%00", "collection_x%3AbatchGet"):
         refused(management.get(f"/v1/collections/{id}"), 404, 5, "Collection not found")

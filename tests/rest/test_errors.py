@@ -30,7 +30,7 @@ SYNTAX = "Failed to parse the request body as JSON: "
         ("Bearer", 401, {"code": "unauthenticated:no-credentials", "error": "No credentials provided"}),
     ],
 )
-def test_a_wrong_key_on_the_inference_plane(
+def test_wrong_inference_key_returns_400_and_missing_key_401(
     emulator: Emulator, authorization: str | None, status: int, body: dict[str, str]
 ) -> None:
     """A wrong key is a 400 in the recorded words, a missing one a 401."""
@@ -40,7 +40,7 @@ def test_a_wrong_key_on_the_inference_plane(
     assert reply.headers["content-type"] == "application/json"
 
 
-def test_any_key_that_does_not_visibly_belong_elsewhere_will_do(emulator: Emulator) -> None:
+def test_shape_mode_accepts_any_key_of_the_plane(emulator: Emulator) -> None:
     """The shape mode takes any bearer, so that a test needs no set-up."""
     for key in ("xai-emulator", "sk-anything", "xai-0123456789"):
         assert httpx.get(f"{emulator.base_url}/files", headers={"authorization": f"Bearer {key}"}).status_code == 200
@@ -61,7 +61,7 @@ def test_any_key_that_does_not_visibly_belong_elsewhere_will_do(emulator: Emulat
         ),
     ],
 )
-def test_a_misshapen_body_is_refused_where_serde_notices(rest: httpx.Client, body: bytes, sentence: str) -> None:
+def test_misshapen_body_returns_422_at_position_of_serde(rest: httpx.Client, body: bytes, sentence: str) -> None:
     """422 in plain text: a missing field after its object's brace, a wrong type after its value."""
     reply = rest.post("/v1/files:initialize", content=body, headers=JSON)
     assert (reply.status_code, reply.text) == (422, SHAPE + sentence)
@@ -79,7 +79,7 @@ def test_a_misshapen_body_is_refused_where_serde_notices(rest: httpx.Client, bod
         (b'{"a":' * 200_000, "recursion limit exceeded at line 1 column 641"),
     ],
 )
-def test_a_malformed_body_is_refused_where_it_breaks(rest: httpx.Client, body: bytes, sentence: str) -> None:
+def test_malformed_json_returns_400_with_line_and_column(rest: httpx.Client, body: bytes, sentence: str) -> None:
     """400 in plain text, with the line and the column; never a crash, however deep."""
     reply = rest.post("/v1/files:initialize", content=body, headers=JSON)
     assert (reply.status_code, reply.text) == (400, SYNTAX + sentence)
@@ -88,7 +88,7 @@ def test_a_malformed_body_is_refused_where_it_breaks(rest: httpx.Client, body: b
 @pytest.mark.parametrize(
     "body", [b'{"name":"\xff"}', b"\x00", b'"' + b"\\" * 9999, b'{"a":"' + b'\\"' * 100_000, b"1" * 10_000]
 )
-def test_bytes_that_are_no_json_are_refused_at_once(rest: httpx.Client, body: bytes) -> None:
+def test_bytes_that_are_no_json_return_400(rest: httpx.Client, body: bytes) -> None:
     """Neither broken UTF-8 nor endless escapes or digits are more than a refusal."""
     reply = rest.post("/v1/files:initialize", content=body, headers=JSON)
     assert reply.status_code in (400, 422)
@@ -96,21 +96,21 @@ def test_bytes_that_are_no_json_are_refused_at_once(rest: httpx.Client, body: by
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_json_needs_its_content_type(rest: httpx.Client, content_type: str | None) -> None:
+def test_body_without_json_content_type_returns_415(rest: httpx.Client, content_type: str | None) -> None:
     """415 in the words of the real service's framework."""
     headers = {} if content_type is None else {"content-type": content_type}
     reply = rest.post("/v1/files:initialize", content=b"{}", headers=headers)
     assert (reply.status_code, reply.text) == (415, "Expected request with `Content-Type: application/json`")
 
 
-def test_a_wrong_method_names_the_right_ones(rest: httpx.Client) -> None:
+def test_wrong_method_returns_405_with_allow(rest: httpx.Client) -> None:
     """405 with Allow, and an empty body."""
     reply = rest.patch("/v1/files")
     assert (reply.status_code, reply.content) == (405, b"")
     assert reply.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-def test_paths_that_are_not_here(rest: httpx.Client) -> None:
+def test_unknown_path_returns_404_and_unserved_path_501(rest: httpx.Client) -> None:
     """An unknown path is a 404, one of the real service that is not emulated a 501 that says so."""
     unknown, elsewhere = rest.get("/v1/nothing"), rest.post("/v1/embeddings", json={})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "Some requested entity was not found")
@@ -119,7 +119,7 @@ def test_paths_that_are_not_here(rest: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/auth/teams/t/api-keys", "/audit/teams/t/events", "/v1/billing/teams/t/invoices"])
-def test_what_the_management_host_serves_speaks_its_dialect(rest: httpx.Client, path: str) -> None:
+def test_management_path_is_refused_in_management_dialect(rest: httpx.Client, path: str) -> None:
     """Also where it is not emulated: a client of that host reads google.rpc.Status."""
     reply = rest.get(path)
     assert (reply.status_code, reply.json()["code"], reply.json()["details"]) == (501, 12, [])
@@ -127,13 +127,13 @@ def test_what_the_management_host_serves_speaks_its_dialect(rest: httpx.Client, 
 
 
 @pytest.mark.parametrize("id", ["file_nope", "a%2Fb", "a%3Acontent", "%C3%A9", "..%2F..%2Fetc%2Fpasswd", "a:b", "%00"])
-def test_an_id_may_hold_anything(rest: httpx.Client, id: str) -> None:
+def test_id_with_any_characters_returns_404(rest: httpx.Client, id: str) -> None:
     """A path is split before its segments are decoded, so any id leads to the same refusal."""
     reply = rest.get(f"/v1/files/{id}")
     assert (reply.status_code, reply.json()) == (404, {"code": "not-found", "error": "File not found"})
 
 
-def test_a_path_that_is_not_utf8_is_refused(rest: httpx.Client) -> None:
+def test_path_that_is_not_utf8_is_refused(rest: httpx.Client) -> None:
     """Broken percent-encoding is a refusal, not a crash."""
     assert rest.get("/v1/files/%FF").status_code == 400
 
@@ -151,7 +151,7 @@ def test_a_path_that_is_not_utf8_is_refused(rest: httpx.Client) -> None:
         ("order=%FF", "UTF-8"),
     ],
 )
-def test_a_bad_query_names_its_parameter(rest: httpx.Client, query: str, word: str) -> None:
+def test_bad_query_parameter_returns_400_with_its_name(rest: httpx.Client, query: str, word: str) -> None:
     """400, and the words say which parameter is wrong."""
     reply = rest.get(f"/v1/files?{query}")
     assert reply.status_code == 400
@@ -159,7 +159,7 @@ def test_a_bad_query_names_its_parameter(rest: httpx.Client, query: str, word: s
     assert word in reply.json()["error"]
 
 
-def test_every_reply_is_labelled(rest: httpx.Client) -> None:
+def test_response_has_emulator_header_and_request_id(rest: httpx.Client) -> None:
     """Every reply says that the emulator made it, and carries an id of its own."""
     replies = [rest.get("/v1/files"), rest.get("/v1/nothing"), rest.get("/v1/files/x")]
     assert all(reply.headers["x-emulator"] for reply in replies)
@@ -175,13 +175,13 @@ def test_every_reply_is_labelled(rest: httpx.Client) -> None:
         ({"params": {"pagination_token": "x"}}, "pagination_token"),
     ],
 )
-def test_a_refusal_names_the_field_it_is_about(rest: httpx.Client, asked: Any, param: str) -> None:
+def test_refusal_has_header_with_field_name(rest: httpx.Client, asked: Any, param: str) -> None:
     """Beside the words of the API a header has its name; a refusal that is about no field has none."""
     assert rest.get("/v1/files", **asked).headers["x-emulator-param"] == param
     assert "x-emulator-param" not in rest.get("/v1/files/file_nope").headers
 
 
-def test_a_field_that_the_client_made_up_is_told_in_one_short_line() -> None:
+def test_unknown_field_name_is_escaped_and_cut_in_warning() -> None:
     """Whatever it is made of."""
     with Emulator(profile="strict") as strict:
         key = {"authorization": f"Bearer {strict.management_key}"}
@@ -208,13 +208,13 @@ def test_a_field_that_the_client_made_up_is_told_in_one_short_line() -> None:
         ("GET", "/v1/files?order=up"),
     ],
 )
-def test_a_key_is_looked_at_before_what_it_came_with(emulator: Emulator, method: str, path: str) -> None:
+def test_key_is_checked_before_body(emulator: Emulator, method: str, path: str) -> None:
     """But for a search, whose shape the real service looks at first."""
     body = {} if method == "GET" else {"json": {"name": 1, "files": 1, "filename": 1, "batch_requests": 1}}
     assert httpx.request(method, f"{emulator.url}{path}", **body).status_code == 401
 
 
-def test_the_key_describes_itself(emulator: Emulator, rest: httpx.Client) -> None:
+def test_api_key_describes_itself_in_documented_order(emulator: Emulator, rest: httpx.Client) -> None:
     """GET /v1/api-key and /v1/me have the documented members in the documented order, and never the key."""
     key, me = rest.get("/v1/api-key").json(), rest.get("/v1/me").json()
     assert list(key) == [

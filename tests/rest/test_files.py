@@ -31,7 +31,7 @@ def names(rest: httpx.Client, query: str = "") -> list[str]:
     return [file["filename"] for file in rest.get(f"/v1/files?{query}").json()["data"]]
 
 
-def test_a_file_has_the_recorded_shape(rest: httpx.Client) -> None:
+def test_file_has_recorded_members_in_order(rest: httpx.Client) -> None:
     """Keys, order and types as recorded; the purpose is always empty, whatever was sent."""
     file = upload(rest, purpose="assistants")
     assert list(file) == ["bytes", "created_at", "expires_at", "filename", "id", "object", "purpose"]
@@ -41,7 +41,7 @@ def test_a_file_has_the_recorded_shape(rest: httpx.Client) -> None:
     assert rest.get(f"/v1/files/{file['id']}").json() == file
 
 
-def test_a_page_and_a_delete_have_the_recorded_shape(rest: httpx.Client) -> None:
+def test_list_and_delete_have_recorded_members(rest: httpx.Client) -> None:
     """The token is null on a page that is not full; a delete says so, once."""
     file = upload(rest)
     assert rest.get("/v1/files").json() == {"data": [file], "pagination_token": None}
@@ -51,7 +51,7 @@ def test_a_page_and_a_delete_have_the_recorded_shape(rest: httpx.Client) -> None
     assert rest.get(f"/v1/files/{file['id']}/content").status_code == 404
 
 
-def test_a_list_is_sorted_as_asked(rest: httpx.Client) -> None:
+def test_files_are_sorted_newest_first_by_default(rest: httpx.Client) -> None:
     """Newest first unless asked otherwise; names by code point; ties in order of upload."""
     for name, size in (("b", 3), ("B", 1), ("a", 2), ("é", 1)):
         upload(rest, name, b"x" * size)
@@ -62,7 +62,7 @@ def test_a_list_is_sorted_as_asked(rest: httpx.Client) -> None:
     assert names(rest, "sort_by=size") == ["b", "a", "é", "B"]
 
 
-def test_a_token_continues_its_own_list_only(emulator: Emulator, rest: httpx.Client) -> None:
+def test_page_token_of_other_order_or_team_is_refused(emulator: Emulator, rest: httpx.Client) -> None:
     """A full page has a token; it is refused with another order, by another team, or when it was touched."""
     for name in "abc":
         upload(rest, name)
@@ -76,7 +76,7 @@ def test_a_token_continues_its_own_list_only(emulator: Emulator, rest: httpx.Cli
     assert rest.get(f"/v1/files?pagination_token={token}", headers=other).status_code == 400
 
 
-def test_an_exactly_full_last_page_has_a_token_to_an_empty_one(rest: httpx.Client) -> None:
+def test_full_last_page_has_token_to_empty_page(rest: httpx.Client) -> None:
     """As recorded for lists of this API: only a short page is the end for certain."""
     for name in "ab":
         upload(rest, name)
@@ -85,7 +85,7 @@ def test_an_exactly_full_last_page_has_a_token_to_an_empty_one(rest: httpx.Clien
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", ""])
-def test_no_limit_is_the_default(rest: httpx.Client, limit: str) -> None:
+def test_limit_of_zero_is_the_default(rest: httpx.Client, limit: str) -> None:
     """0 or less means 100."""
     for n in range(3):
         upload(rest, str(n))
@@ -96,7 +96,7 @@ def test_no_limit_is_the_default(rest: httpx.Client, limit: str) -> None:
 @given(
     data=st.data(), sort_by=st.sampled_from(["created_at", "filename", "size"]), order=st.sampled_from(["asc", "desc"])
 )
-def test_a_walk_under_change_repeats_and_hides_nothing(
+def test_paging_under_changes_repeats_and_skips_no_file(
     emulator: Emulator, rest: httpx.Client, data: st.DataObject, sort_by: str, order: str
 ) -> None:
     """Files that are there from start to end are seen exactly once, whatever comes and goes meanwhile."""
@@ -123,7 +123,7 @@ def test_a_walk_under_change_repeats_and_hides_nothing(
     assert stayed <= set(seen)
 
 
-def test_a_file_is_gone_at_the_very_second(emulator: Emulator, rest: httpx.Client) -> None:
+def test_file_is_gone_at_second_of_expiry(emulator: Emulator, rest: httpx.Client) -> None:
     """From its expiry on, a file is in no list, has no metadata, no content, no public URL, and no bytes on disk."""
     file = rest.post("/v1/files", data={"expires_after": "3600"}, files={"file": PNG}).json()
     kept = upload(rest, "kept.txt")
@@ -157,7 +157,9 @@ def test_a_file_is_gone_at_the_very_second(emulator: Emulator, rest: httpx.Clien
         ("lines=0-1", 200, b"0123456789"),
     ],
 )
-def test_one_range_of_the_content(rest: httpx.Client, header: str, status: int, body: bytes | None) -> None:
+def test_single_range_returns_206_and_unsatisfiable_one_416(
+    rest: httpx.Client, header: str, status: int, body: bytes | None
+) -> None:
     """A single range is served, an unsatisfiable one refused, anything else ignored (RFC 9110 §14)."""
     id = upload(rest, content=b"0123456789")["id"]
     reply = rest.get(f"/v1/files/{id}/content", headers={"range": header})
@@ -169,7 +171,7 @@ def test_one_range_of_the_content(rest: httpx.Client, header: str, status: int, 
         assert reply.headers["content-range"].endswith("/10")
 
 
-def test_content_is_octets_whatever_they_are(rest: httpx.Client) -> None:
+def test_content_type_of_download_is_octet_stream(rest: httpx.Client) -> None:
     """Content-Type is always octet-stream, with the length; HEAD answers without the body, and knows no ranges."""
     id = upload(rest, "a.json", b"{}")["id"]
     for method, headers in (("GET", {}), ("HEAD", {}), ("HEAD", {"range": "bytes=5-"})):
@@ -192,7 +194,9 @@ def test_content_is_octets_whatever_they_are(rest: httpx.Client) -> None:
         ("a.pdf", b"%PDF-1.7 and no more", None),
     ],
 )
-def test_content_as_text(rest: httpx.Client, name: str, content: bytes, text: str | None) -> None:
+def test_content_as_text_returns_extracted_text(
+    rest: httpx.Client, name: str, content: bytes, text: str | None
+) -> None:
     """What search would read of a file, in UTF-8, as octets too; a refusal where there is no text."""
     reply = rest.get(f"/v1/files/{upload(rest, name, content)['id']}/content?format=text")
     if text is None:
@@ -203,14 +207,14 @@ def test_content_as_text(rest: httpx.Client, name: str, content: bytes, text: st
         assert int(reply.headers["content-length"]) == len(reply.content)
 
 
-def test_text_can_be_read_in_part(rest: httpx.Client) -> None:
+def test_range_of_text_counts_bytes_of_text(rest: httpx.Client) -> None:
     """A range is one of the text's bytes, not of the file's."""
     id = upload(rest, "a.txt", "0123456789".encode("utf-16"))["id"]
     reply = rest.get(f"/v1/files/{id}/content?format=text", headers={"range": "bytes=3-5"})
     assert (reply.status_code, reply.content, reply.headers["content-range"]) == (206, b"345", "bytes 3-5/10")
 
 
-def test_what_is_being_read_may_be_deleted(emulator: Emulator, rest: httpx.Client) -> None:
+def test_download_of_deleted_file_continues_to_end(emulator: Emulator, rest: httpx.Client) -> None:
     """Who was answered with a file gets all of it, whatever the next call does."""
 
     async def read_and_delete(id: str) -> tuple[int, bytes]:
@@ -233,7 +237,7 @@ def test_what_is_being_read_may_be_deleted(emulator: Emulator, rest: httpx.Clien
     assert rest.get(f"/v1/files/{id}").status_code == 404
 
 
-def test_download_by_body(rest: httpx.Client) -> None:
+def test_download_post_returns_content(rest: httpx.Client) -> None:
     """POST /v1/files:download is content, asked for in a body."""
     id = upload(rest)["id"]
     assert rest.post("/v1/files:download", json={"file_id": id}).content == b"hello"
@@ -242,7 +246,7 @@ def test_download_by_body(rest: httpx.Client) -> None:
     assert rest.post("/v1/files:download", json={"file_id": id, "format": "x"}).status_code == 422
 
 
-def test_a_file_can_be_changed(rest: httpx.Client) -> None:
+def test_put_changes_named_members_only(rest: httpx.Client) -> None:
     """PUT renames in JSON, or takes new content in a form; what is not named stays."""
     file = upload(rest, expires_after="3600")
     renamed = rest.put(f"/v1/files/{file['id']}", json={"filename": "b.txt"}).json()
@@ -254,7 +258,7 @@ def test_a_file_can_be_changed(rest: httpx.Client) -> None:
     assert rest.put("/v1/files/nope", json={}).status_code == 404
 
 
-def test_a_moved_expiry_is_the_one_that_counts(emulator: Emulator, rest: httpx.Client) -> None:
+def test_changed_expiry_replaces_former_one(emulator: Emulator, rest: httpx.Client) -> None:
     """After PUT with expires_after, the file lives that long from now on."""
     file = upload(rest, expires_after="3600")
     rest.put(f"/v1/files/{file['id']}", json={"expires_after": 2 * DAY})
@@ -269,7 +273,7 @@ def chunk(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def test_a_file_in_chunks(rest: httpx.Client) -> None:
+def test_file_is_uploaded_in_chunks(rest: httpx.Client) -> None:
     """initialize, then uploadChunks once or more, each with one chunk or a stream of them."""
     made = rest.post("/v1/files:initialize", json={"name": "a.txt", "content_type": "text/plain"}).json()
     id = made["file_id"]
@@ -281,7 +285,7 @@ def test_a_file_in_chunks(rest: httpx.Client) -> None:
     assert rest.get(f"/v1/files/{id}/content").content == b"one two three"
 
 
-def test_chunks_that_cannot_be_taken(rest: httpx.Client) -> None:
+def test_bad_chunk_is_refused_and_changes_nothing(rest: httpx.Client) -> None:
     """Unknown file, broken base64, a file that was not initialized, two files in one call: refused, nothing changed."""
     plain = upload(rest)["id"]
     made = rest.post("/v1/files:initialize", json={"name": "a.txt", "content_type": "text/plain"}).json()["file_id"]
@@ -296,7 +300,7 @@ def test_chunks_that_cannot_be_taken(rest: httpx.Client) -> None:
     assert rest.get(f"/v1/files/{made}").json()["bytes"] == 0
 
 
-def test_a_batch_upload(rest: httpx.Client) -> None:
+def test_batch_upload_completes_when_each_file_has_its_bytes(rest: httpx.Client) -> None:
     """Several files are initialized together, and complete together once each has its bytes."""
     body = {"files": [{"name": f"{n}.txt", "content_type": "text/plain"} for n in range(2)]}
     job = rest.post("/v1/files/batch_upload", json=body).json()
@@ -315,14 +319,14 @@ def test_a_batch_upload(rest: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("bad", [{"name": "b;c"}, {"name": "b" * 256}, {"expires_after": 3599}])
-def test_a_bad_file_in_a_batch_upload_leaves_nothing(rest: httpx.Client, bad: dict[str, Any]) -> None:
+def test_batch_upload_with_bad_file_creates_nothing(rest: httpx.Client, bad: dict[str, Any]) -> None:
     """Each file is held against the rules of an upload; all of them are made, or none."""
     good = {"name": "a.txt", "content_type": "text/plain"}
     assert rest.post("/v1/files/batch_upload", json={"files": [good, {**good, **bad}]}).status_code == 400
     assert names(rest) == []
 
 
-def test_public_urls_follow_the_guide(emulator: Emulator, rest: httpx.Client) -> None:
+def test_public_url_is_stable_until_revoked(emulator: Emulator, rest: httpx.Client) -> None:
     """One URL per file: asked again it is the same; revoked it is dead, and the next one is another."""
     id = rest.post("/v1/files", files={"file": PNG}).json()["id"]
     path = f"/v1/files/{id}/public-url"
@@ -339,7 +343,7 @@ def test_public_urls_follow_the_guide(emulator: Emulator, rest: httpx.Client) ->
     assert rest.post(path).json()["public_url"] != first["public_url"]
 
 
-def test_a_public_url_dies_on_time(emulator: Emulator, rest: httpx.Client) -> None:
+def test_public_url_expires_with_its_own_expiry(emulator: Emulator, rest: httpx.Client) -> None:
     """It ends with its own expiry, which is at most its file's."""
     id = rest.post("/v1/files", data={"expires_after": str(2 * DAY)}, files={"file": PNG}).json()["id"]
     path = f"/v1/files/{id}/public-url"
@@ -354,13 +358,13 @@ def test_a_public_url_dies_on_time(emulator: Emulator, rest: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("file", [("a.txt", b"x", "text/plain"), ("a.png", b"", "image/png")])
-def test_files_that_get_no_public_url(rest: httpx.Client, file: tuple[str, bytes, str]) -> None:
+def test_public_url_of_unsuitable_file_is_refused(rest: httpx.Client, file: tuple[str, bytes, str]) -> None:
     """Other types and empty files are refused."""
     id = rest.post("/v1/files", files={"file": file}).json()["id"]
     assert rest.post(f"/v1/files/{id}/public-url").status_code == 400
 
 
-def test_a_public_url_cannot_be_guessed_from_a_file(rest: httpx.Client) -> None:
+def test_public_url_needs_token_and_filename(rest: httpx.Client) -> None:
     """Only the token opens it, and only under the file's own name."""
     id = rest.post("/v1/files", files={"file": PNG}).json()["id"]
     url = rest.post(f"/v1/files/{id}/public-url").json()["public_url"]

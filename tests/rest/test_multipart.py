@@ -87,7 +87,7 @@ def blobs(emulator: Emulator) -> int:
         (form(part("name=\"file\"; filename*=koi8''a")), "RFC 5987"),
     ],
 )
-def test_a_bad_form_is_refused_and_leaves_nothing(
+def test_bad_form_returns_400_and_stores_nothing(
     emulator: Emulator, rest: httpx.Client, body: bytes, words: str
 ) -> None:
     """400 with words that name the fault; no file in the list, no byte on disk."""
@@ -102,7 +102,7 @@ def test_a_bad_form_is_refused_and_leaves_nothing(
     "content_type",
     ["application/json", "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=x", ""],
 )
-def test_a_body_that_is_no_form_is_refused(rest: httpx.Client, content_type: str) -> None:
+def test_body_that_is_no_form_is_refused(rest: httpx.Client, content_type: str) -> None:
     """Without multipart/form-data and its boundary there is no form."""
     reply = post(rest, form(part(FILE)), {"content-type": content_type})
     assert reply.status_code == 400
@@ -122,7 +122,7 @@ def test_a_body_that_is_no_form_is_refused(rest: httpx.Client, content_type: str
         ('name="file"; filename="' + "☕" * 255 + '"', "☕" * 255),
     ],
 )
-def test_names_arrive_as_they_are_meant(rest: httpx.Client, disposition: str, filename: str) -> None:
+def test_filename_in_utf8_rfc5987_or_bare_is_decoded(rest: httpx.Client, disposition: str, filename: str) -> None:
     """UTF-8, RFC 5987 and bare values are understood; what a browser escaped stays escaped."""
     reply = post(rest, form(part(disposition)))
     assert (reply.status_code, reply.json().get("filename")) == (200, filename)
@@ -137,7 +137,7 @@ def test_names_arrive_as_they_are_meant(rest: httpx.Client, disposition: str, fi
         ("text/plain", "a.png", None),
     ],
 )
-def test_the_content_type_comes_from_the_part_or_the_extension(
+def test_content_type_comes_from_part_or_extension(
     rest: httpx.Client, type: str | None, filename: str, expected: str | None
 ) -> None:
     """A declared type wins, unless it says no more than "bytes"; seen where a public URL serves it."""
@@ -174,7 +174,7 @@ def acceptable(names: list[str]) -> bool:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(names=st.lists(st.sampled_from(sorted(PARTS)), max_size=6), cut=st.integers(0, 200))
-def test_parts_in_every_order(rest: httpx.Client, names: list[str], cut: int) -> None:
+def test_form_is_accepted_only_in_allowed_order_of_parts(rest: httpx.Client, names: list[str], cut: int) -> None:
     """A form is taken if and only if its parts stand in an allowed order; a cut one never."""
     body = form(*(PARTS[name] for name in names))
     assert post(rest, body).status_code == (200 if acceptable(names) else 400)
@@ -184,7 +184,7 @@ def test_parts_in_every_order(rest: httpx.Client, names: list[str], cut: int) ->
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=2000) | st.sampled_from([b"\r\n" * 500, f"\r\n--{BOUNDARY}".encode()[:-1] * 40]))
-def test_bytes_come_back_as_they_went(rest: httpx.Client, content: bytes) -> None:
+def test_uploaded_bytes_are_downloaded_unchanged(rest: httpx.Client, content: bytes) -> None:
     """Whatever the bytes, boundary look-alikes included."""
     file = post(rest, form(part(FILE, content))).json()
     assert file["bytes"] == len(content)
@@ -197,7 +197,7 @@ def test_bytes_come_back_as_they_went(rest: httpx.Client, content: bytes) -> Non
         st.characters(exclude_characters='"\\;', exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=255
     )
 )
-def test_every_allowed_name_comes_back(rest: httpx.Client, name: str) -> None:
+def test_allowed_filename_is_returned_unchanged(rest: httpx.Client, name: str) -> None:
     """Every name the rules allow survives a round trip, unchanged."""
     reply = post(rest, form(part(f'name="file"; filename="{name}"')))
     if ".." in name.split("/"):

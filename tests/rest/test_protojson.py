@@ -76,14 +76,14 @@ def spelled(value: Any, draw: Any) -> Any:
 
 
 @given(wholes, st.data())
-def test_every_spelling_of_a_message_is_read(message: Whole, data: st.DataObject) -> None:
+def test_protojson_spellings_give_the_same_message(message: Whole, data: st.DataObject) -> None:
     """Either case of a key, null for nothing, a number as text, an enum as number: the message read is the one sent."""
     body = json.dumps(spelled(message, data.draw)).encode()
     assert protojson.decode(body, Whole, DOCUMENTED) == message
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | texts, st.lists, max_leaves=9))
-def test_whatever_is_sent_is_read_or_refused(value: Any) -> None:
+def test_any_protojson_is_read_or_refused(value: Any) -> None:
     """No JSON value breaks the reader, wherever it stands: it is read, or refused as an invalid argument."""
     names = (*Whole.__struct_fields__, "unknown")
     for body in (value, *({name: value} for name in names), {"one_part": {"part_size": value}}):
@@ -112,7 +112,7 @@ def test_whatever_is_sent_is_read_or_refused(value: Any) -> None:
         ([], "proto: invalid value for message field message: []"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(body: Any, words: str) -> None:
+def test_protojson_value_of_wrong_type_is_refused_by_name(body: Any, words: str) -> None:
     """A value of another type, beyond an int32 or given in both spellings is refused, and the field is named."""
     with pytest.raises(ApiError) as caught:
         protojson.decode(json.dumps(body).encode(), Whole, DOCUMENTED)
@@ -120,7 +120,7 @@ def test_what_does_not_fit_is_refused_by_name(body: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b'{"a": 1}}', b'{"some_text": "\\ud800"}', b'"\xff"'])
-def test_broken_syntax_is_an_invalid_argument(body: bytes) -> None:
+def test_broken_json_is_an_invalid_argument(body: bytes) -> None:
     """A body that is no JSON is a 400 with code 3 on this plane too, with the place where reading ended."""
     with pytest.raises(ApiError, match=r"^proto: syntax error \(line 1 column \d+\)$") as caught:
         protojson.decode(body, Whole, DOCUMENTED)
@@ -128,13 +128,13 @@ def test_broken_syntax_is_an_invalid_argument(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"{}", b'{"unknown": 1}'])
-def test_nothing_is_an_empty_message(body: bytes) -> None:
+def test_empty_body_is_an_empty_message(body: bytes) -> None:
     """No body, an empty object and one of unknown keys are the same."""
     assert protojson.decode(body, Whole, DOCUMENTED) == Whole()
 
 
 @given(st.none() | texts, st.none() | numbers, st.sampled_from(Colour), st.lists(texts, max_size=3), st.data())
-def test_a_query_is_a_message(
+def test_query_parameters_are_read_as_message(
     text: str | None, number: int | None, colour: Colour, many: list[str], data: st.DataObject
 ) -> None:
     """Query parameters in either case, repeated ones once for each item, are the message that they spell."""
@@ -153,13 +153,13 @@ def test_a_query_is_a_message(
     ("raw", "field"),
     [(b"some_number=x", "someNumber"), (b"someColour=9", "someColour"), (b"some_flag=yes", "someFlag")],
 )
-def test_a_query_that_does_not_fit_is_refused(raw: bytes, field: str) -> None:
+def test_query_parameter_of_wrong_type_is_refused_by_name(raw: bytes, field: str) -> None:
     """A query parameter of another type is refused by name."""
     with pytest.raises(ApiError, match=f"field {field}: "):
         protojson.query(raw, Whole, DOCUMENTED)
 
 
-def test_a_query_is_bounded_and_utf8() -> None:
+def test_query_too_long_or_not_utf8_is_refused() -> None:
     """A query that is too long or not UTF-8 is refused."""
     with pytest.raises(ApiError, match="more than 65536 bytes"):
         protojson.query(b"a=" + b"b" * 65536, Whole, DOCUMENTED)
@@ -167,6 +167,6 @@ def test_a_query_is_bounded_and_utf8() -> None:
         protojson.query(b"some_text=%ff", Whole, DOCUMENTED)
 
 
-def test_an_empty_number_in_a_query_is_no_number() -> None:
+def test_empty_number_in_query_is_unset() -> None:
     """`limit=` asks for nothing."""
     assert protojson.query(b"some_number=&some_flag=true", Whole, DOCUMENTED) == Whole(some_flag=True)

@@ -62,7 +62,7 @@ def library(rest: httpx.Client, management: httpx.Client) -> Library:
 
 
 @pytest.mark.parametrize("mode", [None, *MODES])
-def test_a_match_has_the_documented_shape(library: Library, mode: object) -> None:
+def test_match_has_documented_members(library: Library, mode: object) -> None:
     """Keys, types and content; the mode is hybrid when none is given."""
     collection = library.collection()
     file = library.document(collection, "An ash in the garden", author="Ada", year="1843")
@@ -91,7 +91,7 @@ def test_document_field_named_title_wins_over_the_file_name(library: Library) ->
     assert library.found(collection)[0]["fields"]["title"] == "Trees"
 
 
-def test_service_fields_are_not_seen_by_filters(library: Library) -> None:
+def test_filter_on_service_field_matches_nothing(library: Library) -> None:
     """A filter over `title` sees the fields of documents only."""
     collection = library.collection()
     library.document(collection, "An ash", name="a.txt")
@@ -101,7 +101,7 @@ def test_service_fields_are_not_seen_by_filters(library: Library) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("filter", [None, 'author = "Ada"'])
-def test_file_ids_restrict_a_search_to_these_documents(library: Library, mode: object, filter: str | None) -> None:
+def test_file_ids_restrict_search_to_their_documents(library: Library, mode: object, filter: str | None) -> None:
     """Observed live, 2026-10: accepted beside collection_ids, although it is not documented."""
     collection = library.collection()
     files = [library.document(collection, "An ash", name=f"{number}.txt", author="Ada") for number in range(3)]
@@ -128,7 +128,7 @@ def test_empty_file_ids_restrict_nothing(library: Library) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_same_search_gives_the_same_bytes(library: Library, mode: object) -> None:
+def test_same_search_returns_same_bytes(library: Library, mode: object) -> None:
     """Chunk ids are those of the content, and equal scores have an order."""
     collection = library.collection()
     for number in range(12):
@@ -140,7 +140,7 @@ def test_the_same_search_gives_the_same_bytes(library: Library, mode: object) ->
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_same_seed_and_documents_give_the_same_bytes() -> None:
+def test_same_seed_and_documents_return_same_bytes() -> None:
     """In two emulators that know nothing of each other."""
 
     def once() -> list[bytes]:
@@ -171,7 +171,7 @@ def test_chunk_ids_are_stable(library: Library) -> None:
     assert len(before) > 3
 
 
-def test_a_document_is_found_as_long_as_it_is_there(library: Library, emulator: Emulator) -> None:
+def test_removed_document_is_not_found_by_next_search(library: Library, emulator: Emulator) -> None:
     """Removed, replaced, deleted or expired, it is found no more in the very next search."""
     collection = library.collection()
     kept = library.document(collection, "ash kept")
@@ -197,7 +197,7 @@ def test_a_document_is_found_as_long_as_it_is_there(library: Library, emulator: 
     assert library.search(collection).status_code == 404
 
 
-def test_a_file_is_gone_at_the_instant_it_expires(library: Library, emulator: Emulator) -> None:
+def test_expired_file_is_not_found_before_its_job_runs(library: Library, emulator: Emulator) -> None:
     """Whether or not the job that removes it has run: here the clock is past it, and the job still to come."""
     collection = library.collection()
     files = {"expires_after": (None, "3600"), "file": ("e.txt", b"ash")}
@@ -212,7 +212,7 @@ def test_a_file_is_gone_at_the_instant_it_expires(library: Library, emulator: Em
         assert library.files(collection, **body) == [kept]
 
 
-def test_a_restored_team_searches_what_it_had(library: Library, emulator: Emulator) -> None:
+def test_restored_team_searches_documents_of_snapshot(library: Library, emulator: Emulator) -> None:
     """Also where everything was searched, and changed, since the snapshot."""
     collection = library.collection()
     library.document(collection, "ash and elm")
@@ -227,7 +227,7 @@ def test_a_restored_team_searches_what_it_had(library: Library, emulator: Emulat
 
 
 @pytest.mark.parametrize("speed", ["manual", "realistic"])
-def test_only_what_is_indexed_is_found(speed: str) -> None:
+def test_document_is_found_only_when_processed(speed: str) -> None:
     """A document that is still processed, or that failed, is not there yet."""
     with Emulator(indexing=speed) as emulator:
         rest, management = (
@@ -256,7 +256,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), FILTERS)
-def test_a_filter_chooses_documents_by_their_fields(library: Library, text: str, expected: str) -> None:
+def test_filter_selects_documents_by_fields(library: Library, text: str, expected: str) -> None:
     """The operators of the Metadata guide; a field that no document has matches none."""
     collection = library.collection()
     names = {
@@ -275,7 +275,7 @@ def test_a_filter_chooses_documents_by_their_fields(library: Library, text: str,
         assert sorted(names[file] for file in found if names.get(file)) == list(expected)
 
 
-def test_a_bad_filter_is_refused_with_a_caret(library: Library) -> None:
+def test_bad_filter_returns_400_with_caret(library: Library) -> None:
     """400 in the plane's dialect, with the place of the mistake."""
     reply = library.search(library.collection(), filter='author = "x" AND = 3')
     assert reply.status_code == 400
@@ -285,7 +285,7 @@ def test_a_bad_filter_is_refused_with_a_caret(library: Library) -> None:
     assert reply.headers["x-emulator-rule"] == "filter"
 
 
-def test_a_filtered_search_is_the_filtered_ranking(library: Library) -> None:
+def test_filter_keeps_scores_and_order(library: Library) -> None:
     """In every mode: what passes keeps its score and its order."""
     collection = library.collection()
     words = ["ash", "elm", "oak", "fir"]
@@ -317,7 +317,7 @@ def test_a_filtered_search_is_the_filtered_ranking(library: Library) -> None:
     check()
 
 
-def test_grouping_keeps_the_best_of_each_group_and_collection(library: Library) -> None:
+def test_grouping_keeps_best_of_each_group_and_collection(library: Library) -> None:
     """After filtering, for each collection by itself, then cut to the limit."""
     first, second = library.collection(), library.collection()
     for collection in (first, second):
@@ -337,7 +337,7 @@ def test_grouping_keeps_the_best_of_each_group_and_collection(library: Library) 
     assert [match["fields"]["year"] for match in everything] == ["2020", "2022"]
 
 
-def test_several_collections_are_fused_by_rank(library: Library) -> None:
+def test_collections_are_fused_by_rank(library: Library) -> None:
     """Their scores mean nothing beside each other: the first of each comes before the second of any."""
     small, large, empty = (library.collection() for _ in range(3))
     library.document(small, "ash")
@@ -353,7 +353,7 @@ def test_several_collections_are_fused_by_rank(library: Library) -> None:
         assert library.found(large, large, retrieval_mode=mode, limit=2) == alone
 
 
-def test_the_weights_of_a_fusion_decide(library: Library) -> None:
+def test_fusion_with_one_weight_orders_like_that_ranking(library: Library) -> None:
     """With all weight on one side, a hybrid search orders as that side alone."""
     collection = library.collection()
     for text in ("ashes and ashtrays, ashen", "ash", "mashed", "wash the ash", "elm"):
@@ -366,7 +366,7 @@ def test_the_weights_of_a_fusion_decide(library: Library) -> None:
         assert fused[0]["score"] == 0.5
 
 
-def test_the_multiplier_looks_deeper(library: Library) -> None:
+def test_multiplier_adds_deeper_candidates(library: Library) -> None:
     """A chunk that is second in both rankings is a candidate only if each gives more than its first."""
     collection = library.collection()
     others = "the weather in the valley stayed mild while boats went out to fish for cod and herring near the island "
@@ -392,7 +392,7 @@ def test_the_multiplier_looks_deeper(library: Library) -> None:
         {"ranking_metric": "RANKING_METRIC_L2_DISTANCE"},
     ],
 )
-def test_what_has_no_effect_is_accepted_and_says_so(library: Library, body: dict[str, Any]) -> None:
+def test_parameter_without_effect_is_accepted_with_warning(library: Library, body: dict[str, Any]) -> None:
     """There is no model here that could follow instructions or rerank."""
     collection = library.collection()
     library.document(collection, "ash")
@@ -402,7 +402,7 @@ def test_what_has_no_effect_is_accepted_and_says_so(library: Library, body: dict
 
 
 @pytest.mark.parametrize("pipeline", ["chroma_db", "es", None])
-def test_both_pipelines_are_one(library: Library, pipeline: str | None) -> None:
+def test_rag_pipeline_is_accepted(library: Library, pipeline: str | None) -> None:
     """rag_pipeline is accepted; null is as good as nothing, here as in every optional field."""
     collection = library.collection()
     library.document(collection, "ash")
@@ -471,7 +471,7 @@ def test_both_pipelines_are_one(library: Library, pipeline: str | None) -> None:
     ],
 )
 @pytest.mark.parametrize("key", [True, False])
-def test_a_misshapen_body_is_refused_before_the_key_is_looked_at(
+def test_misshapen_search_is_refused_before_key_is_checked(
     emulator: Emulator, body: str, sentence: str, key: bool
 ) -> None:
     """422 in serde's words with line and column, with or without a key (observed live)."""
@@ -483,7 +483,7 @@ def test_a_misshapen_body_is_refused_before_the_key_is_looked_at(
 
 
 @pytest.mark.parametrize("limit", [None, 0, 10_001])
-def test_a_body_of_the_right_shape_without_a_key_is_refused(emulator: Emulator, limit: int | None) -> None:
+def test_search_without_key_returns_401_after_shape_check(emulator: Emulator, limit: int | None) -> None:
     """401 after the body's shape and before its values, and 400 for a management key."""
     body = {"query": "x", "source": {"collection_ids": ["c"]}, "limit": limit}
     url = f"{emulator.base_url}/documents/search"
@@ -511,7 +511,7 @@ def test_a_body_of_the_right_shape_without_a_key_is_refused(emulator: Emulator, 
         ({"filter": "a" * 8193}, "filter_chars_max"),
     ],
 )
-def test_a_value_that_breaks_a_rule_is_refused(library: Library, body: dict[str, Any], rule: str) -> None:
+def test_value_beyond_bound_returns_400_with_rule(library: Library, body: dict[str, Any], rule: str) -> None:
     """400, naming the rule."""
     reply = library.search(library.collection(), **body)
     assert (reply.status_code, reply.json()["code"], reply.headers["x-emulator-rule"]) == (
@@ -532,12 +532,12 @@ def test_a_value_that_breaks_a_rule_is_refused(library: Library, body: dict[str,
         {"retrieval_mode": {**HYBRID, "reranker": {"type": "rrf", "k": 0, "text_weight": 1.5}}},
     ],
 )
-def test_a_value_at_the_edge_of_a_rule_is_accepted(library: Library, body: dict[str, Any]) -> None:
+def test_value_at_bound_is_accepted(library: Library, body: dict[str, Any]) -> None:
     """Bounds are inclusive."""
     assert library.search(library.collection(), **body).status_code == 200
 
 
-def test_a_limit_beyond_all_numbers_finds_all_there_is(library: Library, control: httpx.Client) -> None:
+def test_unlimited_search_returns_all_matches(library: Library, control: httpx.Client) -> None:
     """Whoever switches the limits off, and gives a default that no ranking can have, gets what there is."""
     collection = library.collection()
     library.document(collection, "a text with words")
@@ -547,7 +547,7 @@ def test_a_limit_beyond_all_numbers_finds_all_there_is(library: Library, control
     assert len(library.found(collection, retrieval_mode=mode, query="words")) == 1
 
 
-def test_the_bounds_are_in_the_openapi_document(rest: httpx.Client) -> None:
+def test_search_bounds_are_in_openapi_document(rest: httpx.Client) -> None:
     """Also that of the multiplier, which lies deeper in the body."""
     schemas = rest.get("/api-docs/openapi.json").json()["components"]["schemas"]
     limit = schemas["SearchRequest"]["properties"]["limit"]["anyOf"][0]
@@ -557,12 +557,12 @@ def test_the_bounds_are_in_the_openapi_document(rest: httpx.Client) -> None:
     assert schemas["SearchRequest"]["required"] == ["query", "source"]
 
 
-def test_no_collection_at_all_is_refused(library: Library) -> None:
+def test_search_without_collection_is_refused(library: Library) -> None:
     """An empty list is no source."""
     assert library.search().status_code == 400
 
 
-def test_an_unknown_collection_is_not_found(library: Library, emulator: Emulator) -> None:
+def test_search_in_unknown_collection_returns_404(library: Library, emulator: Emulator) -> None:
     """Unknown, of another team, or beside a known one: the inference plane's 404."""
     collection = library.collection()
     elsewhere = {"authorization": f"Bearer {emulator.api_key}@elsewhere"}
@@ -578,7 +578,7 @@ def test_an_unknown_collection_is_not_found(library: Library, emulator: Emulator
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(query=st.text(min_size=1, max_size=40).filter(str.strip), mode=st.sampled_from(MODES))
-def test_no_query_is_a_mistake(library: Library, query: str, mode: dict[str, str]) -> None:
+def test_any_query_text_is_answered(library: Library, query: str, mode: dict[str, str]) -> None:
     """Whatever is typed is looked for."""
     collection = library.collection()
     library.document(collection, "ash")

@@ -124,7 +124,7 @@ def refusal(body: bytes) -> ApiError:
 
 @settings(max_examples=200)
 @given(broken())
-def test_a_fault_is_where_it_is(case: tuple[str, str, int]) -> None:
+def test_error_position_is_that_of_serde(case: tuple[str, str, int]) -> None:
     """A missing field after its object's brace, a wrong type after its value; columns are bytes, as serde counts."""
     text, words, end = case
     before = text.encode()[:end]
@@ -136,7 +136,7 @@ def test_a_fault_is_where_it_is(case: tuple[str, str, int]) -> None:
 
 
 @given(BODY, st.data())
-def test_a_body_that_fits_is_taken(body: dict[str, Any], data: st.DataObject) -> None:
+def test_body_of_right_shape_is_accepted(body: dict[str, Any], data: st.DataObject) -> None:
     """However it is written; unknown members are ignored."""
     written = Written()
     data.draw(st.composite(lambda draw: written.write(body, draw))())
@@ -144,7 +144,7 @@ def test_a_body_that_fits_is_taken(body: dict[str, Any], data: st.DataObject) ->
 
 
 @given(BODY, st.data())
-def test_half_a_body_ends_too_early(body: dict[str, Any], data: st.DataObject) -> None:
+def test_truncated_body_is_refused_at_last_byte(body: dict[str, Any], data: st.DataObject) -> None:
     """At its last byte, wherever it was cut."""
     whole = json.dumps(body).encode()
     half = whole[: data.draw(st.integers(0, len(whole) - 1))]
@@ -155,7 +155,7 @@ def test_half_a_body_ends_too_early(body: dict[str, Any], data: st.DataObject) -
 
 @settings(max_examples=200)
 @given(st.binary(max_size=60) | st.text(st.sampled_from('{}[]",:\\ \n01ae.-"'), max_size=60).map(str.encode))
-def test_any_bytes_are_refused_in_words(body: bytes) -> None:
+def test_any_bytes_are_refused_with_message(body: bytes) -> None:
     """None of them is a whole body, and none is more than a refusal."""
     assert refusal(body).kind in (Kind.MALFORMED_BODY, Kind.MISSHAPEN_BODY)
 
@@ -163,7 +163,7 @@ def test_any_bytes_are_refused_in_words(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("depth", "kind"), [(127, Kind.MISSHAPEN_BODY), (128, Kind.MISSHAPEN_BODY), (129, Kind.MALFORMED_BODY)]
 )
-def test_nesting_has_its_limit(depth: int, kind: Kind) -> None:
+def test_json_nested_too_deeply_is_refused(depth: int, kind: Kind) -> None:
     """As deep as serde_json goes, brackets in strings not counted."""
     brackets = "[" * depth + '"[[[[\\"{{{{"' + "]" * depth
     assert refusal(brackets.encode()).kind is kind
@@ -199,7 +199,7 @@ def test_json_with_too_many_items_is_refused_before_it_is_decoded(
 @given(
     st.recursive(st.integers() | st.text('ab",[{\\'), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )
-def test_items_are_counted_as_a_parser_would(value: Any) -> None:
+def test_json_items_are_counted_like_a_parser(value: Any) -> None:
     """Whatever stands in strings, and however it is written."""
 
     def count(value: Any) -> int:

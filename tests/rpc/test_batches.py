@@ -66,12 +66,12 @@ def a_batch(rpc: Rpc, *requests: Message) -> str:
     return id
 
 
-def test_every_method_of_the_service_is_bound() -> None:
+def test_every_batch_method_is_served() -> None:
     """The table has what the contract declares."""
     assert {method.name for method in METHODS} == {method.name for method in load().service(SERVICE).methods}
 
 
-def test_a_batch_has_full_times_and_its_costs(rpc: Rpc, emulator: Emulator) -> None:
+def test_batch_has_timestamps_and_sum_of_costs(rpc: Rpc, emulator: Emulator) -> None:
     """What REST shows as dates are Timestamps here; the costs are the sum of the results'."""
     id = a_batch(rpc, chat("a"), chat("b", "hello again"))
     emulator.advance(1)
@@ -103,7 +103,7 @@ def test_lists_have_a_token_only_where_something_follows(rpc: Rpc, emulator: Emu
     assert not call(rpc, "ListBatches", limit=1).HasField("pagination_token")
 
 
-def test_requests_are_filtered_by_state(rpc: Rpc, emulator: Emulator) -> None:
+def test_requests_are_filtered_by_named_states(rpc: Rpc, emulator: Emulator) -> None:
     """Any of the states that are named; none means all."""
     httpx.post(f"{emulator.url}/_emulator/clock/freeze").raise_for_status()
     configure(emulator, batches="realistic")
@@ -141,13 +141,13 @@ def configure(emulator: Emulator, **changes: Any) -> None:
         ("GetBatchRequestResult", {"batch_request_id": "a"}),
     ],
 )
-def test_a_batch_that_is_not_there(rpc: Rpc, method: str, fields: dict[str, Any]) -> None:
+def test_unknown_batch_is_refused_by_every_method(rpc: Rpc, method: str, fields: dict[str, Any]) -> None:
     """Every method says so in the words of xAI's own test server, which are not those of REST."""
     sentence = "Cannot find batch with ID batch_nope"
     assert refusal(rpc, method, batch_id="batch_nope", **fields) == ("NOT_FOUND", sentence)
 
 
-def test_refusals_of_requests(rpc: Rpc, emulator: Emulator) -> None:
+def test_refused_requests_have_recorded_messages_and_store_nothing(rpc: Rpc, emulator: Emulator) -> None:
     """In the recorded words; what is refused leaves nothing behind."""
     id = a_batch(rpc, chat("a"))
     add = {"batch_id": id}
@@ -166,7 +166,7 @@ def test_refusals_of_requests(rpc: Rpc, emulator: Emulator) -> None:
     assert call(rpc, "GetBatch", **add).state.num_requests == 1
 
 
-def test_one_request_with_its_result(rpc: Rpc, emulator: Emulator) -> None:
+def test_request_result_is_missing_while_pending(rpc: Rpc, emulator: Emulator) -> None:
     """Without a result while it is pending; the request comes back as it was sent."""
     httpx.post(f"{emulator.url}/_emulator/clock/freeze").raise_for_status()
     configure(emulator, batches="manual")
@@ -180,7 +180,7 @@ def test_one_request_with_its_result(rpc: Rpc, emulator: Emulator) -> None:
     assert answer.result.response.completion_response.outputs[0].message.content == "hello"
 
 
-def test_each_transport_reads_what_came_over_the_other(rpc: Rpc, emulator: Emulator) -> None:
+def test_request_is_equal_over_both_transports(rpc: Rpc, emulator: Emulator) -> None:
     """One form stands behind both: a message added here is a body there, and the same content on both."""
     id = a_batch(rpc, chat("a", "from grpc", temperature=0.7, max_tokens=5))
     with httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}"}) as rest:
@@ -203,7 +203,7 @@ def test_each_transport_reads_what_came_over_the_other(rpc: Rpc, emulator: Emula
     assert [each.response.completion_response.outputs[0].message.content for each in results] == contents
 
 
-def test_pictures_are_shown_here_as_xai_sdk_wants_them(rpc: Rpc, emulator: Emulator) -> None:
+def test_image_result_has_moderation_and_data_url(rpc: Rpc, emulator: Emulator) -> None:
     """With respect for moderation, and base64 as a data URL, which REST has without its head."""
     image = message("xai_api.GenerateImageRequest", prompt="a", model="grok-imagine-image", format=1)
     id = a_batch(rpc, message("xai_api.BatchRequest", batch_request_id="a", image_request=image))
@@ -296,7 +296,7 @@ def compacted(sent: Message) -> Message:
 @pytest.mark.parametrize("name", TABLES)
 @given(data=st.data())
 @settings(max_examples=50)
-def test_a_request_survives_the_way_through_json(name: str, data: st.DataObject) -> None:
+def test_request_message_survives_conversion_to_json(name: str, data: st.DataObject) -> None:
     """What a client sends is what it gets back, field by field."""
     table, _ = TABLES[name]
     sent = data.draw(messages(name, known=False))
@@ -309,7 +309,7 @@ def test_a_request_survives_the_way_through_json(name: str, data: st.DataObject)
 @pytest.mark.parametrize("name", TABLES)
 @given(data=st.data())
 @settings(max_examples=25)
-def test_a_message_is_a_body_that_rest_would_take(name: str, data: st.DataObject) -> None:
+def test_request_message_converts_to_valid_rest_body(name: str, data: st.DataObject) -> None:
     """The form in which requests are kept is the one that the REST endpoint documents."""
     table, url = TABLES[name]
     body = {"prompt": "", "video": {}, **table.to_json(data.draw(messages(name, known=True)))}
@@ -317,7 +317,7 @@ def test_a_message_is_a_body_that_rest_would_take(name: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_field_of_a_request_is_in_its_table(name: str) -> None:
+def test_every_request_field_is_in_its_table(name: str) -> None:
     """None is forgotten, none is invented."""
     table, _ = TABLES[name]
     assert {field.name for field in table.fields} == {field.name for field in load().message(name).DESCRIPTOR.fields}
@@ -335,7 +335,7 @@ JSON = st.recursive(
     table=st.sampled_from([*(table for table, _ in TABLES.values()), CHAT_RESPONSE, IMAGE_RESPONSE, VIDEO_RESPONSE]),
 )
 @settings(max_examples=80)
-def test_no_body_breaks_a_table(data: st.DataObject, table: Shape) -> None:
+def test_any_body_converts_to_message(data: st.DataObject, table: Shape) -> None:
     """A body came from anywhere: what the message has no place for is left out."""
     names = [field.key or field.name for field in table.fields]
     body = data.draw(st.dictionaries(st.sampled_from(names), JSON))
@@ -346,7 +346,7 @@ UNFIT = {"seed": 2**31, "n": "two", "stop": ["a", 1, "b"], "messages": [{"role":
 
 
 @given(st.dictionaries(st.sampled_from(sorted(UNFIT)), st.none()), st.integers(-9, 9), st.text(max_size=3))
-def test_what_does_not_fit_leaves_the_rest_alone(chosen: dict[str, None], seed: int, model: str) -> None:
+def test_member_of_wrong_type_is_left_out_alone(chosen: dict[str, None], seed: int, model: str) -> None:
     """A member of a wrong type, or a number too large for its field, is left out by itself; so is an item of a list."""
     body = {"model": model, "temperature": 0.5, "seed": seed} | {key: UNFIT[key] for key in chosen}
     found = CHAT_REQUEST.to_message(body)
@@ -359,13 +359,13 @@ def test_what_does_not_fit_leaves_the_rest_alone(chosen: dict[str, None], seed: 
 
 
 @given(st.permutations(["max_tokens", "max_completion_tokens"]), st.none() | st.just(7), st.none() | st.just(5))
-def test_a_member_may_have_two_names(order: list[str], first: int | None, second: int | None) -> None:
+def test_alias_is_read_unless_first_name_is_set(order: list[str], first: int | None, second: int | None) -> None:
     """The first of them counts, unless it is null, in whichever order they come."""
     body = {"max_tokens": first, "max_completion_tokens": second}
     assert CHAT_REQUEST.to_message({key: body[key] for key in order}).max_tokens == (first or second or 0)
 
 
-def test_a_timestamp_beyond_all_calendars_is_refused(rpc: Rpc) -> None:
+def test_timestamp_outside_calendar_is_refused(rpc: Rpc) -> None:
     """It has no place in JSON, so it is an argument that is not valid."""
     search = message("xai_api.XSearch", from_date=message("google.protobuf.Timestamp", seconds=2**60))
     request = chat("a", tools=[message("xai_api.Tool", x_search=search)])
@@ -377,7 +377,7 @@ def test_a_timestamp_beyond_all_calendars_is_refused(rpc: Rpc) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 500 + "1" + "}" * 500, "[" * 500 + "]" * 500, "\x00"])
-def test_a_schema_may_be_any_text(rpc: Rpc, text: str) -> None:
+def test_schema_of_any_text_is_returned_unchanged(rpc: Rpc, text: str) -> None:
     """Also one that is too deep to be read as JSON: it comes back as it was sent."""
     function = message("xai_api.Function", name="f", parameters=text)
     sent = chat("a", tools=[message("xai_api.Tool", function=function)])

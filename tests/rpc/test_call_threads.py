@@ -86,9 +86,7 @@ def half_open(rpc: Rpc, name: str) -> Any:
     return call
 
 
-def test_unary_calls_are_served_while_every_stream_thread_is_held(
-    running: tuple[Emulator, Rpc], setting: Setting
-) -> None:
+def test_unary_call_is_served_while_all_stream_threads_stall(running: tuple[Emulator, Rpc], setting: Setting) -> None:
     """More stalled streams than there are threads for streams keep no unary call waiting, and end well."""
     setting(STREAM_THREADS=3, UNARY_THREADS=1)
     emulator, rpc = running
@@ -132,7 +130,7 @@ def test_stalled_downloads_are_cancelled_when_others_queue(running: tuple[Emulat
     until(lambda: pools(emulator)[1].open_calls == 0)
 
 
-def test_a_stalled_stream_is_left_alone_while_threads_are_free(running: tuple[Emulator, Rpc], setting: Setting) -> None:
+def test_stalled_stream_is_kept_while_threads_are_free(running: tuple[Emulator, Rpc], setting: Setting) -> None:
     """However long it stalls, as a client in a debugger does: it ends well."""
     setting(STREAM_THREADS=2, STREAM_PATIENCE_SECONDS=0, RECEIVE_SECONDS=0, CHECK_SECONDS=0.01)
     emulator, rpc = running
@@ -198,7 +196,7 @@ def test_half_open_unary_calls_are_cancelled_when_others_queue(running: tuple[Em
     until(lambda: pools(emulator)[0].open_calls == 0)
 
 
-def test_a_unary_call_without_a_message_is_unimplemented(running: tuple[Emulator, Rpc]) -> None:
+def test_unary_call_without_message_is_unimplemented(running: tuple[Emulator, Rpc]) -> None:
     """As grpc's own servers say, and in words."""
     _, rpc = running
     with pytest.raises(grpc.RpcError) as refused:
@@ -207,7 +205,7 @@ def test_a_unary_call_without_a_message_is_unimplemented(running: tuple[Emulator
     assert refused.value.details() == "The call has no request message."
 
 
-def test_a_stream_over_the_limit_is_refused_until_another_ends(running: tuple[Emulator, Rpc], setting: Setting) -> None:
+def test_stream_over_limit_is_refused_until_another_ends(running: tuple[Emulator, Rpc], setting: Setting) -> None:
     """RESOURCE_EXHAUSTED in words, with its rule in trailers and journal; uploads and downloads count together."""
     setting(STREAMS_MAX=2)
     emulator, rpc = running

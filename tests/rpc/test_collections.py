@@ -51,7 +51,7 @@ def upload(emulator: Emulator, name: str = "a.txt", content: bytes = b"text") ->
     return id
 
 
-def test_every_method_is_served(call: Stub) -> None:
+def test_every_collections_method_is_served(call: Stub) -> None:
     """All RPCs of the service answer, none of them with UNIMPLEMENTED."""
     for method in load().service(SERVICE).methods:
         if method.name == "ListCollections":
@@ -68,7 +68,7 @@ def test_messages_of_rest_are_the_messages_of_grpc(emulator: Emulator, call: Stu
 
 
 @pytest.mark.parametrize("key", ["xai-inference", ""])
-def test_the_service_takes_the_management_key(emulator: Emulator, key: str) -> None:
+def test_other_keys_are_unauthenticated_for_collections(emulator: Emulator, key: str) -> None:
     """A key of the other plane, and none, are UNAUTHENTICATED."""
     with grpc.insecure_channel(emulator.grpc_target) as channel:
         assert refused(lambda: Stub(channel, key)("ListCollections"))[0] == "UNAUTHENTICATED"
@@ -85,7 +85,7 @@ def test_the_service_takes_the_management_key(emulator: Emulator, key: str) -> N
         ({"team_id": "another"}, "team_id"),
     ],
 )
-def test_what_a_collection_cannot_be(call: Stub, fields: dict[str, Any], words: str) -> None:
+def test_invalid_collection_is_refused(call: Stub, fields: dict[str, Any], words: str) -> None:
     """Unknown enum numbers, a chunk configuration without a strategy and a foreign team are refused."""
     code, details = refused(lambda: call("CreateCollection", collection_name="a", **fields))
     assert code == ("PERMISSION_DENIED" if "team_id" in fields else "INVALID_ARGUMENT")
@@ -93,7 +93,7 @@ def test_what_a_collection_cannot_be(call: Stub, fields: dict[str, Any], words: 
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\u20ac", "😀", "%"])
-def test_a_refusal_that_quotes_much_arrives(call: Stub, letter: str) -> None:
+def test_long_refusal_is_cut_to_fit_a_header(call: Stub, letter: str) -> None:
     """A message travels as a header, and a client drops an answer with long ones: it is cut, wherever that falls."""
     key = letter * 10_000
     request = {"collection_name": "c", "field_definitions": [{"key": key}, {"key": key}]}
@@ -103,7 +103,7 @@ def test_a_refusal_that_quotes_much_arrives(call: Stub, letter: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["order", "sort_by"])
-def test_an_unknown_order_is_refused(call: Stub, field: str) -> None:
+def test_unknown_sort_order_is_refused_by_name(call: Stub, field: str) -> None:
     """Enums are open on the wire: an unknown number is refused by the name of its field."""
     id = call("CreateCollection", collection_name="a").collection_id
     for name, more in (("ListCollections", {}), ("ListDocuments", {"collection_id": id})):
@@ -124,7 +124,7 @@ def test_lists_are_descending_unless_asked_otherwise(emulator: Emulator, call: S
     assert (first.HasField("pagination_token"), last.HasField("pagination_token")) == (True, False)
 
 
-def test_a_strategy_that_only_rest_knows_is_left_out(emulator: Emulator, call: Stub) -> None:
+def test_chunk_strategy_of_rest_only_is_left_out(emulator: Emulator, call: Stub) -> None:
     """The messages have three strategies: of another one they show the flags alone."""
     headers = {"authorization": f"Bearer {emulator.management_key}"}
     configuration = {"markdown_chars_configuration": {"max_chunk_size_chars": 9}, "strip_whitespace": True}
@@ -157,7 +157,7 @@ def test_refused_upload_of_a_document_leaves_no_file(emulator: Emulator, call: S
     assert httpx.get(f"{emulator.url}/v1/files", headers=headers).json()["data"] == []
 
 
-def test_an_update_changes_what_it_names(emulator: Emulator, call: Stub) -> None:
+def test_document_update_changes_named_members_only(emulator: Emulator, call: Stub) -> None:
     """Name, data and type of an update belong to the file, fields to the document; empty data is data."""
     id = call("CreateCollection", collection_name="a").collection_id
     one = {"collection_id": id, "file_id": upload(emulator)}
@@ -177,7 +177,7 @@ def test_an_update_changes_what_it_names(emulator: Emulator, call: Stub) -> None
     assert "at most 255" in refused(lambda: call("UpdateDocument", **one, name="x" * 256))[1]
 
 
-def test_a_refused_update_changes_nothing(emulator: Emulator, call: Stub) -> None:
+def test_refused_document_update_changes_nothing(emulator: Emulator, call: Stub) -> None:
     """New data and fields that break a rule: the file keeps its bytes, the document its fields."""
     definitions = [{"key": "isbn", "unique": True}]
     id = call("CreateCollection", collection_name="a", field_definitions=definitions).collection_id
@@ -193,7 +193,7 @@ def test_a_refused_update_changes_nothing(emulator: Emulator, call: Stub) -> Non
     assert httpx.get(f"{emulator.url}/v1/files/{files[0]}/content", headers=headers).content == b"text"
 
 
-def test_a_description_is_made_of_what_can_be_found(emulator: Emulator, call: Stub) -> None:
+def test_description_is_made_of_indexed_documents(emulator: Emulator, call: Stub) -> None:
     """Nothing that can be found gives the empty text; else names and frequent words, always the same ones."""
     id = call("CreateCollection", collection_name="a").collection_id
 

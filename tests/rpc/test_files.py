@@ -73,7 +73,7 @@ def until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.002)
 
 
-def test_an_upload_is_an_init_and_then_data(rpc: Rpc) -> None:
+def test_upload_concatenates_data_after_init(rpc: Rpc) -> None:
     """The chunks arrive in order, however small or many; none at all is an empty file."""
     sent = [os.urandom(size) for size in (1, 70_000, 0, 3, MIB, *[7] * 500)]
     file = rpc.call(UPLOAD, [init("b.bin"), *map(data, sent)])
@@ -101,9 +101,7 @@ def test_an_upload_is_an_init_and_then_data(rpc: Rpc) -> None:
         ([init(expires_after=2_592_001)], "at most 2592000"),
     ],
 )
-def test_a_stream_that_is_no_upload_is_refused(
-    emulator: Emulator, rpc: Rpc, messages: list[Message], words: str
-) -> None:
+def test_stream_that_is_no_upload_is_refused(emulator: Emulator, rpc: Rpc, messages: list[Message], words: str) -> None:
     """INVALID_ARGUMENT with words that name the fault, and nothing stored."""
     refused = rpc.refusal(UPLOAD, messages)
     assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT, refused
@@ -120,7 +118,7 @@ def test_bytes_that_are_no_message_are_refused(rpc: Rpc, method: str) -> None:
     assert rpc.refusal(f"{FILES}/{method}", b"\x0a\xff\xff").code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_an_upload_over_the_limit_is_refused_mid_stream() -> None:
+def test_upload_over_limit_is_refused_mid_stream() -> None:
     """RESOURCE_EXHAUSTED as soon as it is known, while the client would go on for ever; nothing stays on disk."""
     with (
         Emulator(limits={"file_bytes_max": 2 * MIB}) as emulator,
@@ -144,7 +142,7 @@ def test_an_upload_over_the_limit_is_refused_mid_stream() -> None:
 
 
 @pytest.mark.parametrize("size", [5 * MIB, 20 * MIB])
-def test_large_messages_are_taken(rpc: Rpc, size: int) -> None:
+def test_message_of_20_mib_is_accepted(rpc: Rpc, size: int) -> None:
     """xai-sdk sends messages of up to 20 MiB; what is read comes in messages of at most 5 MB."""
     file = rpc.call(UPLOAD, [init(), data(bytes(size))])
     pieces = rpc.call(READ, message("xai_api.RetrieveFileContentRequest", file_id=file.id))
@@ -187,7 +185,7 @@ def test_slow_uploads_do_not_starve_other_calls(rpc: Rpc) -> None:
     assert len(listed(rpc)) == 40
 
 
-def test_a_client_that_leaves_mid_upload_leaves_nothing(emulator: Emulator, rpc: Rpc) -> None:
+def test_upload_cancelled_midway_stores_nothing(emulator: Emulator, rpc: Rpc) -> None:
     """The task is cancelled, its bytes are gone, and what was sent is not taken for the whole of a file."""
     go_on = threading.Event()
 
@@ -209,7 +207,7 @@ def test_a_client_that_leaves_mid_upload_leaves_nothing(emulator: Emulator, rpc:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are seen in /proc")
-def test_a_client_that_leaves_mid_download_leaves_nothing_open(emulator: Emulator, rpc: Rpc) -> None:
+def test_download_cancelled_midway_closes_file(emulator: Emulator, rpc: Rpc) -> None:
     """The file that was being read is closed, and no task goes on."""
 
     def open_blobs() -> list[str]:
@@ -226,7 +224,7 @@ def test_a_client_that_leaves_mid_download_leaves_nothing_open(emulator: Emulato
     until(lambda: open_blobs() == [] and tasks(emulator) <= before)
 
 
-def test_a_file_that_is_deleted_is_still_read_to_its_end(rpc: Rpc) -> None:
+def test_download_of_deleted_file_continues_over_grpc(rpc: Rpc) -> None:
     """Who has begun to read gets all of it."""
     file = rpc.call(UPLOAD, [init(), data(bytes(20 * MIB))])
     call = rpc.start(READ, message("xai_api.RetrieveFileContentRequest", file_id=file.id))
@@ -235,7 +233,7 @@ def test_a_file_that_is_deleted_is_still_read_to_its_end(rpc: Rpc) -> None:
     assert size + sum(len(piece.data) for piece in call) == 20 * MIB
 
 
-def test_a_list_is_oldest_first_unless_asked_otherwise(rpc: Rpc) -> None:
+def test_files_are_listed_oldest_first_by_default(rpc: Rpc) -> None:
     """The enum's 0 is ascending; 0 or a negative limit is 100."""
     for name in "bac":
         rpc.call(UPLOAD, [init(name)])
@@ -245,13 +243,13 @@ def test_a_list_is_oldest_first_unless_asked_otherwise(rpc: Rpc) -> None:
 
 
 @pytest.mark.parametrize("field", ["order", "sort_by"])
-def test_an_enum_number_that_nobody_knows_is_refused(rpc: Rpc, field: str) -> None:
+def test_unknown_enum_number_is_refused(rpc: Rpc, field: str) -> None:
     """Enums are open on the wire, so any number arrives."""
     refused = rpc.refusal(LIST, message("xai_api.ListFilesRequest", **{field: 7}))
     assert (refused.code(), field in refused.details()) == (grpc.StatusCode.INVALID_ARGUMENT, True)
 
 
-def test_a_download_format_that_nobody_knows_is_refused(rpc: Rpc) -> None:
+def test_unknown_download_format_is_refused(rpc: Rpc) -> None:
     """0 and 1 are the bytes as they are, 2 the text of them."""
     id = rpc.call(UPLOAD, [init(), data("é".encode())]).id
     for format in (0, 1, 2):
@@ -272,7 +270,7 @@ def test_trailers_tell_what_headers_tell_over_rest(rpc: Rpc) -> None:
 
 
 @pytest.mark.parametrize("method", ["/xai_api.Files/Nothing", "/xai_api.Video/GenerateVideo", "/nothing"])
-def test_what_is_not_here_is_unimplemented(rpc: Rpc, method: str) -> None:
+def test_unknown_method_and_service_are_unimplemented(rpc: Rpc, method: str) -> None:
     """Another method, another service, no service at all."""
     with pytest.raises(grpc.RpcError) as refused:
         rpc.channel.unary_unary(method)(b"", timeout=PATIENCE_SECONDS)
@@ -280,7 +278,7 @@ def test_what_is_not_here_is_unimplemented(rpc: Rpc, method: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_public_url_begins_where_the_client_has_dialled(emulator: Emulator, rpc: Rpc, host: str) -> None:
+def test_public_url_has_authority_of_call(emulator: Emulator, rpc: Rpc, host: str) -> None:
     """The authority of the call is that of the URL."""
     target = f"{host}:{emulator.port}"
     with Rpc(target, emulator.api_key) as client:
@@ -293,7 +291,7 @@ def test_a_public_url_begins_where_the_client_has_dialled(emulator: Emulator, rp
     ("key", "words"),
     [(None, "No credentials provided"), ("xai-token-abcdefgh", "Incorrect API key provided: xa***gh.")],
 )
-def test_a_call_needs_a_key_of_its_plane(emulator: Emulator, key: str | None, words: str) -> None:
+def test_call_with_wrong_or_no_key_is_unauthenticated(emulator: Emulator, key: str | None, words: str) -> None:
     """UNAUTHENTICATED for a wrong key and for none."""
     with Rpc(emulator.grpc_target, key) as client:
         refused = client.refusal(LIST, message("xai_api.ListFilesRequest"))
@@ -301,7 +299,7 @@ def test_a_call_needs_a_key_of_its_plane(emulator: Emulator, key: str | None, wo
     assert words in refused.details()
 
 
-def test_a_key_describes_itself_as_over_rest(emulator: Emulator, rpc: Rpc, rest: httpx.Client) -> None:
+def test_api_key_info_equals_that_of_rest(emulator: Emulator, rpc: Rpc, rest: httpx.Client) -> None:
     """The same ids, name and permissions; the key itself is not in the answer."""
     key = rpc.call("xai_api.Auth/get_api_key_info", b"")
     said = rest.get("/v1/api-key").json()

@@ -119,7 +119,7 @@ def spoken(facts: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "target"), [(proto.FOLDER, proto.COMMITTED), (proto.INFRASTRUCTURE_FOLDER, proto.INFRASTRUCTURE)]
 )
-def test_the_committed_descriptors_are_what_the_sources_compile_to(folder: Path, target: Path, tmp_path: Path) -> None:
+def test_committed_descriptors_equal_compiled_sources(folder: Path, target: Path, tmp_path: Path) -> None:
     """Every .proto file is compiled after its last change."""
     proto.compile_to(tmp_path / "fresh", folder)
     fresh, committed = read_set(tmp_path / "fresh"), read_set(target)
@@ -140,7 +140,7 @@ def test_infrastructure_is_declared_as_in_the_packages_of_grpc(module: str) -> N
     }
 
 
-def test_both_versions_of_reflection_are_the_same_but_for_their_names() -> None:
+def test_reflection_versions_differ_only_in_names() -> None:
     """One implementation answers both."""
     new, old = (
         str(read_set(proto.INFRASTRUCTURE)[f"grpc/reflection/{version}/reflection.proto"])
@@ -149,7 +149,7 @@ def test_both_versions_of_reflection_are_the_same_but_for_their_names() -> None:
     assert old.replace("v1alpha", "v1") == new
 
 
-def test_every_sdk_reads_what_we_write() -> None:
+def test_declarations_are_wire_compatible_with_every_sdk() -> None:
     """Number, type, label and streaming are those of xai-sdk in every version; an older one may not know the name."""
     known = sorted(ours().keys() & theirs().keys())
     assert "xai_api.File.size" in known
@@ -157,7 +157,7 @@ def test_every_sdk_reads_what_we_write() -> None:
 
 
 @sdk_not_older
-def test_every_declaration_is_the_one_of_the_sdk() -> None:
+def test_declarations_equal_those_of_the_sdk() -> None:
     """Presence and oneofs are the SDK's too; what the SDK does not have is listed with its reason."""
     differing = {name: (fact, theirs().get(name)) for name, fact in ours().items() if theirs().get(name) != fact}
     assert {name: facts for name, facts in differing.items() if not is_own(name)} == {}
@@ -170,20 +170,20 @@ def is_own(name: str) -> bool:
 
 
 @sdk_not_older
-def test_nothing_the_declared_services_use_is_missing() -> None:
+def test_declared_services_are_complete() -> None:
     """Every RPC, field and enum value that xai-sdk knows of the declared services is declared."""
     assert spoken(theirs()) - set(ours()) == set()
 
 
 @sdk_not_older
-def test_every_service_of_the_sdk_is_declared_or_listed_as_not_emulated() -> None:
+def test_sdk_services_are_declared_or_listed_as_not_emulated() -> None:
     """A client of a service that is not served learns why."""
     services = {key.rpartition(".")[0] for key, (kind, *_) in theirs().items() if kind == "rpc"}
     assert services - SERVICES == {name for name in NOT_EMULATED if "/" not in name}
 
 
 @sdk_not_older
-def test_the_schema_has_exactly_the_declared_services() -> None:
+def test_schema_has_exactly_the_declared_services() -> None:
     """The services to bind are those of the emulated APIs, with every method of theirs."""
     assert set(messages.load().services) == SERVICES
     for name in SERVICES:
@@ -207,14 +207,14 @@ def test_upload_document_is_declared_as_in_the_sdk_that_calls_it() -> None:
     assert numbers == {"team_id": 1, "collection_id": 2, "name": 3, "data": 4, "content_type": 5, "fields": 7}
 
 
-def test_an_undeclared_name_is_a_key_error() -> None:
+def test_undeclared_name_raises_key_error() -> None:
     """A misspelt name fails when it is looked up, whatever was looked for."""
     for find in (messages.load().message, messages.load().enum, messages.load().service):
         with pytest.raises(KeyError):
             find("xai_api.Flies")
 
 
-def test_a_name_always_gives_the_same_class() -> None:
+def test_message_name_always_gives_same_class() -> None:
     """Messages made in different places of the process fit into each other."""
     assert messages.load() is messages.load()
     assert messages.load().message("xai_api.File") is messages.load().message("xai_api.File")
@@ -237,7 +237,7 @@ assert schema.message("xai_api.File").FromString(answer.SerializeToString()).cre
 
 @pytest.mark.parametrize("implementation", ["upb", "python"])
 @pytest.mark.parametrize("first_to_last", [(SDK, OURS), (OURS, SDK)], ids=["sdk first", "ours first"])
-def test_the_sdk_and_the_schema_share_an_interpreter(first_to_last: tuple[str, str], implementation: str) -> None:
+def test_sdk_and_schema_load_in_one_interpreter(first_to_last: tuple[str, str], implementation: str) -> None:
     """Both can be loaded, in either order and in either implementation of protobuf, and understand each other."""
     run("\n".join([*first_to_last, TALK]), PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=implementation)
 
@@ -260,7 +260,7 @@ assert {{"xai_sdk", "grpc", "grpc_tools"}}.isdisjoint(sys.modules)
 """)
 
 
-def test_two_schemas_are_strangers() -> None:
+def test_schema_loaded_twice_has_separate_classes() -> None:
     """Loading the descriptors a second time gives classes of its own that speak the same bytes."""
     one, other = (messages.Schema(messages.DESCRIPTORS.read_bytes()).message("xai_api.File") for _ in range(2))
     assert one is not other
@@ -307,7 +307,7 @@ def test_undeclared_fields_survive_and_are_named(drawn: tuple[str, bytes, list[s
     assert messages.unknown_fields(message) == paths
 
 
-def test_the_same_undeclared_field_of_many_items_is_named_once() -> None:
+def test_undeclared_field_of_many_items_is_named_once() -> None:
     """A batch of thousands of requests with one new field gives one path."""
     item = field(2, field(2, field(2, b"grok") + field(777, 1)))
     message = messages.load().message("xai_api.AddBatchRequestsRequest").FromString(field(1, b"batch_1") + item * 50)
@@ -315,7 +315,7 @@ def test_the_same_undeclared_field_of_many_items_is_named_once() -> None:
     assert messages.unknown_fields(message) == ["batch_requests.completion_request.777"]
 
 
-def test_a_message_of_declared_fields_has_no_unknown_ones() -> None:
+def test_message_of_declared_fields_has_no_unknown_fields() -> None:
     """Scalars, maps, oneofs and sub-messages that are declared are not listed."""
     create = messages.load().message("collections.CreateCollectionRequest")
     add = messages.load().message("collections.AddDocumentToCollectionRequest")
@@ -325,7 +325,7 @@ def test_a_message_of_declared_fields_has_no_unknown_ones() -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC) | st.builds(timezone, st.builds(timedelta, minutes=st.integers(-800, 800)))))
-def test_a_moment_keeps_its_microseconds(moment: datetime) -> None:
+def test_timestamp_keeps_microseconds(moment: datetime) -> None:
     """Time goes to the wire as protobuf itself would send it, and comes back the same, before 1970 as well."""
     try:
         expected = moment.astimezone(UTC)
@@ -339,7 +339,7 @@ def test_a_moment_keeps_its_microseconds(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-(2**63), -62_135_596_801, 253_402_300_800, 2**63 - 1])
-def test_a_timestamp_outside_the_calendar_overflows(seconds: int) -> None:
+def test_timestamp_outside_calendar_raises_overflow_error(seconds: int) -> None:
     """What a client can encode and no datetime can hold, before year 1 and after 9999, is an OverflowError."""
     with pytest.raises(OverflowError):
         messages.to_datetime(messages.load().message("google.protobuf.Timestamp")(seconds=seconds))

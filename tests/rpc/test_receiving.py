@@ -31,7 +31,7 @@ def begins_after(counted: Receiving, event: Callable[[], None]) -> bool:
     return waited and begun.is_set()
 
 
-def test_no_message_is_asked_for_while_received_bytes_reach_the_limit(patient: None) -> None:
+def test_next_message_waits_while_received_bytes_reach_limit(patient: None) -> None:
     """Until enough of them are worked off."""
     counted = Receiving(10)
     counted.end(counted.begin(), 9)
@@ -39,7 +39,7 @@ def test_no_message_is_asked_for_while_received_bytes_reach_the_limit(patient: N
     assert begins_after(counted, lambda: counted.worked_off(1))
 
 
-def test_no_message_is_asked_for_while_many_were_asked_for_a_moment_ago(patient: None) -> None:
+def test_next_message_waits_while_many_were_just_requested(patient: None) -> None:
     """Until one of them has come."""
     counted = Receiving(10)
     receives = [counted.begin() for _ in range(RECEIVES_MAX)]
@@ -55,7 +55,7 @@ def test_clients_that_stall_are_not_counted_after_a_moment(monkeypatch: pytest.M
         counted.begin()
 
 
-def test_bytes_that_are_not_worked_off_hold_nobody_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_upload_does_not_block_others_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload that is slowed down on purpose does not stop the others."""
     monkeypatch.setattr(receiving, "WAIT_SECONDS", 0.001)
     counted = Receiving(1)

@@ -56,7 +56,7 @@ def names(response: Any) -> list[str]:
     return [FileDescriptorProto.FromString(raw).name for raw in found]
 
 
-def test_a_client_without_protos_calls_a_method(emulator: Emulator, channel: grpc.Channel) -> None:
+def test_reflection_client_without_protos_calls_method(emulator: Emulator, channel: grpc.Channel) -> None:
     """The published reflection client finds every service, builds the messages from what it is told, and calls."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == SERVICES
@@ -84,7 +84,7 @@ def test_a_client_without_protos_calls_a_method(emulator: Emulator, channel: grp
         ("grpc.health.v1.Health", "grpc/health/v1/health.proto"),
     ],
 )
-def test_a_symbol_is_found_with_all_that_its_file_imports(ask: Ask, symbol: str, file: str) -> None:
+def test_reflected_symbol_comes_with_all_imported_files(ask: Ask, symbol: str, file: str) -> None:
     """The file itself comes first, no file comes twice, and none is missing."""
     found = ask(file_containing_symbol=symbol)
     first, *imported = names(found)
@@ -111,32 +111,32 @@ def test_services_are_listed_in_order(ask: Ask) -> None:
         {"all_extension_numbers_of_type": "xai_api.Nope"},
     ],
 )
-def test_what_is_not_there_is_an_error_in_the_answer(ask: Ask, question: dict[str, Any]) -> None:
+def test_unknown_reflection_name_is_error_in_response(ask: Ask, question: dict[str, Any]) -> None:
     """NOT_FOUND in words; the call itself ends well."""
     error = ask(**question).error_response
     assert error.error_code == grpc.StatusCode.NOT_FOUND.value[0]
     assert error.error_message
 
 
-def test_a_message_has_no_extensions(ask: Ask) -> None:
+def test_reflected_message_has_no_extensions(ask: Ask) -> None:
     """An empty list for a type that is there."""
     found = ask(all_extension_numbers_of_type="xai_api.File").all_extension_numbers_response
     assert (found.base_type_name, list(found.extension_number)) == ("xai_api.File", [])
 
 
-def test_a_question_without_a_kind_is_an_error_in_the_answer(ask: Ask) -> None:
+def test_reflection_request_without_kind_is_error_in_response(ask: Ask) -> None:
     """INVALID_ARGUMENT."""
     assert ask().error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
-def test_bytes_that_are_no_question_end_the_call(ask: Ask) -> None:
+def test_undecodable_reflection_request_ends_call(ask: Ask) -> None:
     """INVALID_ARGUMENT, as of every method."""
     with pytest.raises(grpc.RpcError) as refused:
         ask(b"\xff\xff")
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_one_call_answers_many_questions(channel: grpc.Channel) -> None:
+def test_reflection_call_answers_many_requests(channel: grpc.Channel) -> None:
     """An error among them ends nothing."""
     call = channel.stream_stream(
         f"/grpc.reflection.v1.{INFO}",
@@ -181,7 +181,7 @@ def test_watches_stay_open_and_hold_no_thread(
             watch.cancel()
 
 
-def test_the_journal_has_no_calls_of_health_and_reflection(channel: grpc.Channel, control: httpx.Client) -> None:
+def test_health_and_reflection_calls_are_not_journalled(channel: grpc.Channel, control: httpx.Client) -> None:
     """They are no calls of the API."""
     health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS)
     list(ProtoReflectionDescriptorDatabase(channel).get_services())

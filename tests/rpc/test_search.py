@@ -72,7 +72,7 @@ def test_weights_that_are_not_set_are_the_defaults(rpc: Rpc, collection: str) ->
     assert best(k=0, text_weight=0.25, embedding_weight=0.5) == pytest.approx(0.75)
 
 
-def test_the_limit_is_ten_when_it_is_not_set(rpc: Rpc, collection: str) -> None:
+def test_unset_limit_is_ten(rpc: Rpc, collection: str) -> None:
     """And zero is not the same as nothing."""
     assert len(rpc.call(SEARCH, request(collection, limit=2)).matches) == 2
     refused = rpc.refusal(SEARCH, request(collection, limit=0))
@@ -80,7 +80,7 @@ def test_the_limit_is_ten_when_it_is_not_set(rpc: Rpc, collection: str) -> None:
     assert trailers(refused)["x-emulator-rule"] == "search_limit_min"
 
 
-def test_what_has_no_effect_is_accepted(rpc: Rpc, collection: str) -> None:
+def test_search_parameter_without_effect_is_accepted(rpc: Rpc, collection: str) -> None:
     """Instructions, reranker models and the deprecated metric, which old clients still send."""
     reranker = message("xai_api.RerankerModel", model="m")
     semantic = message("xai_api.SemanticRetrieval", reranker=reranker)
@@ -124,7 +124,7 @@ def test_refusals(rpc: Rpc, sent: Any, code: str, details: str) -> None:
     assert details in refused.details()
 
 
-def test_a_key_is_needed(emulator: Emulator) -> None:
+def test_search_without_key_is_unauthenticated(emulator: Emulator) -> None:
     """UNAUTHENTICATED without one."""
     with Rpc(emulator.grpc_target, None) as rpc:
         assert rpc.refusal(SEARCH, request("c")).code() is grpc.StatusCode.UNAUTHENTICATED

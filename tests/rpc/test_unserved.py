@@ -32,7 +32,7 @@ def client(emulator: Emulator, control: httpx.Client) -> Iterator[xai_sdk.Client
     ],
     ids=["stored", "delete stored"],
 )
-def test_the_client_learns_why_a_method_is_not_emulated(
+def test_method_not_emulated_is_unimplemented_with_reason(
     client: xai_sdk.Client, control: httpx.Client, call: Callable[[xai_sdk.Client], Any], words: str
 ) -> None:
     """UNIMPLEMENTED with the sentence of REST, for a whole service or one method; the journal says NOT_EMULATED."""
@@ -61,7 +61,7 @@ def test_the_client_learns_why_a_method_is_not_emulated(
         ("/nope.Ä%ö\x7f/Nothing", "There is no service nope.Ä%ö\x7f in this API."),
     ],
 )
-def test_an_unknown_method_is_unimplemented_in_words_for_every_kind_of_call(
+def test_unknown_method_of_any_streaming_kind_is_unimplemented(
     emulator: Emulator, kind: str, method: str, words: str
 ) -> None:
     """However the client streams; the name is cut where it is very long."""
@@ -74,7 +74,7 @@ def test_an_unknown_method_is_unimplemented_in_words_for_every_kind_of_call(
     assert refused.value.details() == words
 
 
-def test_an_unknown_method_is_refused_before_the_client_has_sent_anything(emulator: Emulator) -> None:
+def test_unknown_method_is_refused_before_first_message(emulator: Emulator) -> None:
     """A client that streams its messages need not end them to be told."""
 
     def endless() -> Iterator[bytes]:

@@ -32,7 +32,7 @@ async def pieces(*messages: bytes) -> list[memoryview]:
     return [memoryview(piece) async for piece in request.content]
 
 
-async def test_a_large_message_is_written_in_slices_that_are_no_copies() -> None:
+async def test_large_message_is_written_in_slices_without_copies() -> None:
     """Each is a view of the message as it came."""
     raw = data(bytes(range(256)) * 4096 + b"rest").SerializeToString()
     found = await pieces(raw)
@@ -40,7 +40,7 @@ async def test_a_large_message_is_written_in_slices_that_are_no_copies() -> None
     assert all(piece.obj is raw for piece in found)
 
 
-async def test_a_message_is_freed_before_the_next_one_is_waited_for() -> None:
+async def test_message_is_freed_before_waiting_for_next() -> None:
     """What a stalled client sent before takes no memory."""
     weak: list[weakref.ref[Tracked]] = []
 
@@ -92,7 +92,7 @@ fields = st.tuples(st.sampled_from([2, 2, 2, 9]), st.binary(max_size=300), st.in
 
 
 @given(st.lists(st.lists(fields, max_size=3), max_size=4))
-def test_the_content_is_what_protobuf_reads(messages: list[list[tuple[int, bytes, int]]]) -> None:
+def test_upload_content_equals_what_protobuf_reads(messages: list[list[tuple[int, bytes, int]]]) -> None:
     """Also of messages with unknown fields, with data twice, of which the last counts, and with long lengths."""
     raws = [
         b"".join(varint(number << 3 | 2) + varint(len(value), padding) + value for number, value, padding in each)
@@ -103,7 +103,7 @@ def test_the_content_is_what_protobuf_reads(messages: list[list[tuple[int, bytes
 
 
 @pytest.mark.parametrize("raw", [b"\x12", b"\x12\x05abc", b"\x12" + b"\xff" * 9 + b"\x01", b"\x12" + b"\xff" * 12])
-async def test_a_message_that_is_cut_short_is_refused(raw: bytes) -> None:
+async def test_truncated_message_is_refused(raw: bytes) -> None:
     """A length that says more than there is, or that never ends."""
     with pytest.raises(ApiError, match="not a UploadFileChunk"):
         await pieces(raw)

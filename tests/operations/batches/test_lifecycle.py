@@ -36,7 +36,7 @@ async def counted(services: Services, id: str) -> int:
     return count
 
 
-async def test_a_batch_that_ends_while_requests_are_prepared_takes_none(services: Services) -> None:
+async def test_batch_that_ends_meanwhile_accepts_no_request(services: Services) -> None:
     """It is looked at again before anything is written down."""
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
 
@@ -61,9 +61,7 @@ async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests
 
 
 @pytest.mark.parametrize(("content", "rule"), [("hi", None), ("ho", "batch_request_id")])
-async def test_what_another_call_adds_meanwhile_is_looked_at_again(
-    services: Services, content: str, rule: str | None
-) -> None:
+async def test_concurrent_add_of_other_content_is_refused(services: Services, content: str, rule: str | None) -> None:
     """The same request is there once; one of other content refuses all that came with it."""
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
     added: list[bool] = []
@@ -96,7 +94,7 @@ async def test_what_another_call_adds_meanwhile_is_looked_at_again(
         assert await counted(services, id) == 1
 
 
-async def test_adding_nothing_plans_nothing(services: Services) -> None:
+async def test_add_of_existing_requests_plans_no_job(services: Services) -> None:
     """Requests that are there already give no work, and several calls give one job."""
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
 
@@ -135,9 +133,7 @@ async def test_others_have_their_turn_while_requests_are_prepared(
 
 
 @pytest.mark.parametrize("asked_by", [None, "team", "fault"])
-async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(
-    services: Services, asked_by: str | None
-) -> None:
+async def test_cancelled_batch_reverts_only_on_request(services: Services, asked_by: str | None) -> None:
     """By the team or for the call; then a little later, so that it can be seen to be cancelled first."""
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
     await run(services, "batches.add_requests", batch_requests.AddRequests(id, [asked("one")]))
@@ -153,7 +149,7 @@ async def test_a_cancelled_batch_goes_on_only_where_that_was_asked_for(
 
 
 @pytest.mark.parametrize(("speed", "jobs"), [("instant", 1), ("realistic", 1), ("manual", 3)])
-async def test_one_job_answers_what_is_added_at_a_time(services: Services, speed: str, jobs: int) -> None:
+async def test_several_adds_plan_one_job(services: Services, speed: str, jobs: int) -> None:
     """However often something is added; only what waits to be released waits by itself."""
     services.teams.get("default").configure(services.settings, {"batches": speed})
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
@@ -162,7 +158,7 @@ async def test_one_job_answers_what_is_added_at_a_time(services: Services, speed
     assert planned(services, "process_batch") == jobs
 
 
-async def test_a_quarter_of_the_requests_is_due_at_a_time(services: Services) -> None:
+async def test_quarter_of_requests_is_due_at_a_time(services: Services) -> None:
     """At the realistic speed, whichever call has added them."""
     team = services.teams.get("default")
     team.configure(services.settings, {"batches": "realistic"})
@@ -175,7 +171,7 @@ async def test_a_quarter_of_the_requests_is_due_at_a_time(services: Services) ->
 
 
 @pytest.mark.parametrize("most", [2, None])
-async def test_batches_are_made_as_often_as_the_rate_allows(services: Services, most: int | None) -> None:
+async def test_batch_creation_over_rate_is_refused(services: Services, most: int | None) -> None:
     """In any second; without a rate, and outside of the strict profile, as often as one likes."""
     team = services.teams.get("default")
     for profile in ("strict", "documented"):

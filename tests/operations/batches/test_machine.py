@@ -157,7 +157,7 @@ class BatchesMachine(RuleBasedStateMachine):
             assert (batch["cancel_time"] is not None) == (model.ended in ("cancelled", "rejected"))
 
 
-def test_any_order_of_calls_and_moments(emulator: Emulator) -> None:
+def test_batches_agree_with_model_for_any_calls(emulator: Emulator) -> None:
     """Add, cancel, page and advance in whatever order: the model and the emulator never differ."""
     machine = type("Machine", (BatchesMachine,), {"emulator": emulator})
     budget = hypothesis.settings(
@@ -166,7 +166,7 @@ def test_any_order_of_calls_and_moments(emulator: Emulator) -> None:
     run_state_machine_as_test(machine, settings=budget)
 
 
-def test_the_listing_of_batches_is_complete(emulator: Emulator) -> None:
+def test_listing_of_batches_skips_none_under_changes(emulator: Emulator) -> None:
     """Whatever is created while a client pages, what was there before is seen once."""
     batches = Batches(emulator, "pager")
     with batches.http:

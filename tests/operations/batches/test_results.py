@@ -55,7 +55,7 @@ ENDED = {name: State.CANCELLED if state is State.PENDING else state for name, st
     ids=lambda states: "+".join(state.value for state in states) or "all",
 )
 @pytest.mark.parametrize("ended", [False, True])
-async def test_requests_are_listed_by_their_states(
+async def test_requests_are_filtered_by_states(
     services: Services, batch: str, states: tuple[State, ...], ended: bool
 ) -> None:
     """No states are all of them; what waits when its batch ends is cancelled at that moment."""
@@ -72,7 +72,7 @@ async def test_requests_are_listed_by_their_states(
         assert view.finished_at == second
 
 
-async def test_a_token_is_one_of_its_states(services: Services, batch: str) -> None:
+async def test_page_token_of_other_states_is_refused(services: Services, batch: str) -> None:
     """And one of its list: those of results are others."""
 
     def requests(token: str | None, *states: State) -> Any:
@@ -109,7 +109,7 @@ async def test_results_are_those_of_what_is_finished(services: Services, batch: 
             assert detail.result == result
 
 
-async def test_what_a_file_has_brought_does_not_count_before_all_of_it_is_there(services: Services) -> None:
+async def test_requests_of_file_are_invisible_until_all_are_read(services: Services) -> None:
     """Its requests are rows already, but not visible."""
     id = (await run(services, "batches.create", CreateBatch("b"))).id
     services.store.batch_requests.insert("default", id, 0, [NewRow("a", RequestKind.CHAT, "", None, 2, b"{}")])
@@ -119,7 +119,7 @@ async def test_what_a_file_has_brought_does_not_count_before_all_of_it_is_there(
 
 
 @pytest.mark.parametrize("public_url", [None, "https://files.example"])
-async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
+async def test_urls_in_results_are_absolute(public_url: str | None) -> None:
     """Where the emulator is said to be, or where the caller reaches it; what a text says stays as it is."""
     services = build_services(Settings(public_url=public_url, batches="manual"))
     base = public_url or "http://localhost"
@@ -139,7 +139,7 @@ async def test_addresses_in_results_are_whole(public_url: str | None) -> None:
     services.store.close()
 
 
-async def test_a_medium_is_shown_by_its_name_as_long_as_it_lives(services: Services) -> None:
+async def test_media_is_served_under_its_name_until_it_expires(services: Services) -> None:
     """Whole or in part, to anybody who has its address."""
     at = services.teams.get("default").clock.now()
     medium = MediaItem("token", "a.png", "image/png", b"0123456789", at + MICROSECONDS)

@@ -38,7 +38,7 @@ async def listed(services: Services, limit: int = 10, **changes: Any) -> Any:
 # --- pages
 
 
-async def test_a_token_wins_over_after(services: Services) -> None:
+async def test_page_token_overrides_after(services: Services) -> None:
     """Which may then be anything, as the clients that page by id send both."""
     ids = [await uploaded(services) for _ in range(3)]
     token = (await listed(services, 1)).next_token
@@ -48,7 +48,7 @@ async def test_a_token_wins_over_after(services: Services) -> None:
     assert [view.file.id for view in (await listed(services, after=ids[1])).items] == ids[2:]
 
 
-async def test_no_filter_is_an_empty_one(services: Services) -> None:
+async def test_no_filter_equals_empty_filter(services: Services) -> None:
     """Tokens of both are the same."""
     ids = [await uploaded(services) for _ in range(3)]
     for filter, other in ((None, ""), ("", None)):
@@ -84,7 +84,7 @@ async def test_new_bytes_are_as_many_as_the_name_allows(
             assert (await change).file.size == most
 
 
-async def test_a_bad_name_is_refused_before_bytes_are_read(services: Services) -> None:
+async def test_bad_name_is_refused_before_body_is_read(services: Services) -> None:
     """It would be a pity about them."""
     id = await uploaded(services)
 
@@ -98,7 +98,7 @@ async def test_a_bad_name_is_refused_before_bytes_are_read(services: Services) -
 
 
 @pytest.mark.parametrize("happens", ["files.update", "files.delete"])
-async def test_bytes_for_a_file_that_changes_meanwhile_are_refused(services: Services, happens: str) -> None:
+async def test_concurrent_change_of_file_refuses_later_call(services: Services, happens: str) -> None:
     """The later call was sent for what was there, and its sender is told; nothing of it is left."""
     id = await uploaded(services)
 
@@ -119,7 +119,7 @@ async def test_bytes_for_a_file_that_changes_meanwhile_are_refused(services: Ser
 
 
 @pytest.mark.parametrize("speed", ["manual", "instant"])
-async def test_a_change_is_answered_when_documents_can_be_found(services: Services, speed: str) -> None:
+async def test_update_returns_when_documents_are_indexed(services: Services, speed: str) -> None:
     """At the instant speed; else they are being processed, and what they were is gone already."""
     team = services.teams.get("default")
     team.configure(services.settings, {"indexing": "instant"})
@@ -138,7 +138,7 @@ async def test_a_change_is_answered_when_documents_can_be_found(services: Servic
 
 
 @pytest.mark.parametrize("format", ContentFormat)
-async def test_content_can_be_read_whole_and_in_part(services: Services, format: ContentFormat) -> None:
+async def test_content_is_read_whole_or_in_part(services: Services, format: ContentFormat) -> None:
     """And bytes that the disk has lost are a broken disk before the first is sent."""
     id = await uploaded(services, "a.txt", b"some words")
     content = await run(services, "files.content", ReadFile(id, format))
@@ -152,7 +152,7 @@ async def test_content_can_be_read_whole_and_in_part(services: Services, format:
         await run(services, "files.content", ReadFile(id, format))
 
 
-async def test_a_text_comes_in_pieces(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_extracted_text_is_read_in_pieces(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """As bytes do, so that a long one is not copied at once."""
     monkeypatch.setattr(read, "READ_BYTES", 4)
     content = await run(services, "files.content", ReadFile(await uploaded(services, "a.txt", b"0123456789"), TEXT))
@@ -160,9 +160,7 @@ async def test_a_text_comes_in_pieces(services: Services, monkeypatch: pytest.Mo
         assert [piece async for piece in content.read(*part)] == expected
 
 
-async def test_a_file_that_goes_while_its_text_is_extracted_is_not_found(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_file_deleted_during_extraction_is_not_found(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """Extraction takes a while, in which others call."""
     id = await uploaded(services)
     path = services.store.blobs.path
@@ -202,7 +200,7 @@ async def shown(services: Services, url: re.Match[str], **other: str) -> bytes |
         return None
 
 
-async def test_a_public_url_is_where_the_emulator_is_said_to_be() -> None:
+async def test_public_url_starts_with_configured_address() -> None:
     """Else where the caller reaches it; the same in every answer that has it."""
     for base in (None, "https://files.example"):
         services = build_services(Settings(public_url=base))
@@ -218,7 +216,7 @@ async def test_a_public_url_is_where_the_emulator_is_said_to_be() -> None:
         services.store.close()
 
 
-async def test_a_public_url_shows_its_file_by_its_name(services: Services) -> None:
+async def test_public_url_serves_file_under_its_name_only(services: Services) -> None:
     """Not by another, and not a second time when it was revoked and made anew."""
     id, other = await uploaded(services, "a.png", PNG), await uploaded(services, "b.png", b"other")
     url, theirs = await published(services, id), await published(services, other)
@@ -232,7 +230,7 @@ async def test_a_public_url_shows_its_file_by_its_name(services: Services) -> No
     assert (await shown(services, url), await shown(services, again)) == (None, PNG)
 
 
-async def test_a_public_url_ends_with_its_file(services: Services) -> None:
+async def test_public_url_expires_with_its_file(services: Services) -> None:
     """At that instant, also where the end of the file came after the URL, and the file is not deleted yet."""
     id = await uploaded(services, "a.png", PNG)
     url = await published(services, id)
@@ -245,7 +243,7 @@ async def test_a_public_url_ends_with_its_file(services: Services) -> None:
     assert len(rows(services, "SELECT 1 FROM files")) == 1
 
 
-async def test_a_team_has_so_many_public_urls_at_a_time(services: Services) -> None:
+async def test_public_urls_over_limit_of_team_are_refused(services: Services) -> None:
     """One that has ended does not count; one that is there is not a further one."""
     services.teams.set_limits(services.teams.get("default"), {"public_urls_max": 1})
     one, other = await uploaded(services, "a.png", PNG), await uploaded(services, "b.png", PNG)
@@ -259,7 +257,7 @@ async def test_a_team_has_so_many_public_urls_at_a_time(services: Services) -> N
 # --- filters
 
 
-async def test_a_list_can_be_filtered_by_the_public_url_and_its_end(services: Services) -> None:
+async def test_files_are_filtered_by_public_url_and_its_expiry(services: Services) -> None:
     """Both are null where there is none."""
     none, short, long = [await uploaded(services, f"{name}.png", PNG) for name in "abc"]
     for id, expires_after in ((short, HOUR), (long, 3 * HOUR)):

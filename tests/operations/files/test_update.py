@@ -45,7 +45,7 @@ def kind_of(management: httpx.Client, document: str) -> str:
         ({"files": {"file": ("a.txt", b"%PDF", "application/pdf")}}, "application/pdf"),
     ],
 )
-def test_a_new_name_may_be_a_new_type(
+def test_renamed_file_gets_content_type_of_its_name(
     rest: httpx.Client, management: httpx.Client, file: dict[str, Any], documents: str, body: Any, kind: str
 ) -> None:
     """A file is what its name says as soon as it gets another one, and until then what it was said to be last."""
@@ -54,7 +54,7 @@ def test_a_new_name_may_be_a_new_type(
 
 
 @pytest.mark.parametrize(("asked", "left"), [(HOUR, HOUR), (3 * HOUR, 3 * HOUR), (None, 2 * HOUR - 600)])
-def test_a_new_end_is_the_only_one(
+def test_changed_expiry_replaces_former_job(
     emulator: Emulator, rest: httpx.Client, file: dict[str, Any], asked: int | None, left: int
 ) -> None:
     """It counts from the change, and nothing happens any more when the old one comes."""
@@ -70,7 +70,7 @@ def test_a_new_end_is_the_only_one(
 
 
 @pytest.mark.parametrize("body", [{"json": {"filename": "b.pdf", "expires_after": 0}}, {"new": "content"}])
-def test_a_file_may_end_with_the_change(
+def test_expiry_of_zero_seconds_deletes_file_at_once(
     control: httpx.Client, rest: httpx.Client, file: dict[str, Any], documents: str, body: Any
 ) -> None:
     """Where the limit for that is off, it is gone with its documents when the call is answered."""
@@ -81,7 +81,7 @@ def test_a_file_may_end_with_the_change(
     assert rest.get(f"/v1/files/{file['id']}").status_code == 404
 
 
-def test_a_file_may_get_its_first_end(emulator: Emulator, rest: httpx.Client) -> None:
+def test_file_without_expiry_can_get_one(emulator: Emulator, rest: httpx.Client) -> None:
     """And one that has none and gets none has no job."""
     id = rest.post("/v1/files", files={"file": ("a.txt", b"x")}).json()["id"]
     jobs = emulator._running().services.store.database
@@ -92,7 +92,7 @@ def test_a_file_may_get_its_first_end(emulator: Emulator, rest: httpx.Client) ->
 
 
 @pytest.mark.parametrize(("name", "stays"), [("b.png", True), ("b.jpg", False), ("b.txt", False)])
-def test_a_public_url_goes_with_the_type(rest: httpx.Client, file: dict[str, Any], name: str, stays: bool) -> None:
+def test_changed_type_revokes_public_url(rest: httpx.Client, file: dict[str, Any], name: str, stays: bool) -> None:
     """Its ending would be wrong; a new name alone is no reason."""
     rest.put(f"/v1/files/{file['id']}", json={"filename": "a.png"})
     url = rest.post(f"/v1/files/{file['id']}/public-url", json={}).json()["public_url"]
@@ -103,7 +103,7 @@ def test_a_public_url_goes_with_the_type(rest: httpx.Client, file: dict[str, Any
 @pytest.mark.parametrize(
     ("body", "again"), [({"filename": "b.txt"}, True), ({"filename": "a.txt"}, False), ({"expires_after": HOUR}, False)]
 )
-def test_documents_are_indexed_anew_where_that_may_change_what_is_found(
+def test_documents_are_reindexed_after_new_name_or_type_only(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, documents: str, body: Any, again: bool
 ) -> None:
     """With another name or type, and not with another end."""

@@ -66,7 +66,7 @@ async def content(services: Services, id: str) -> bytes:
 
 @given(st.lists(st.binary(max_size=9), max_size=5), st.booleans())
 @settings(max_examples=20)
-async def test_a_file_is_its_pieces(parts: list[bytes], in_chunks: bool) -> None:
+async def test_file_is_the_concatenation_of_its_pieces(parts: list[bytes], in_chunks: bool) -> None:
     """One after the other, in one call or in a call for each; its size and its hash are of all of them."""
     services = build_services(Settings())
     Runner(services)
@@ -87,7 +87,7 @@ async def test_a_file_is_its_pieces(parts: list[bytes], in_chunks: bool) -> None
 
 
 @pytest.mark.parametrize("most", [3, None])
-async def test_a_file_has_as_many_bytes_as_the_limit_allows(services: Services, most: int | None) -> None:
+async def test_file_over_size_limit_is_refused(services: Services, most: int | None) -> None:
     """However they come; without a limit as many as there are."""
     services.teams.set_limits(services.teams.get("default"), {"file_bytes_max": most})
     for parts in ((b"123",), (b"1", b"23"), (b"1234",), (b"123", b"4")):
@@ -99,7 +99,7 @@ async def test_a_file_has_as_many_bytes_as_the_limit_allows(services: Services, 
     assert blobs(services) == len(rows(services, "SELECT 1 FROM files"))
 
 
-async def test_a_team_that_is_full_is_told_before_bytes_are_read(services: Services) -> None:
+async def test_full_team_is_refused_before_body_is_read(services: Services) -> None:
     """Or, where it was not full by then, when they have come."""
     team = services.teams.get("default")
     services.teams.set_limits(team, {"files_per_team_max": 1})
@@ -124,7 +124,7 @@ async def test_a_team_that_is_full_is_told_before_bytes_are_read(services: Servi
 
 
 @pytest.mark.parametrize("made_by", ["files.upload", "files.initialize", "files.batch_upload"])
-async def test_a_file_ends_when_it_was_said_to(services: Services, made_by: str) -> None:
+async def test_file_with_expiry_has_expiry_job(services: Services, made_by: str) -> None:
     """And has a job for that only if it ends."""
     for expires_after in (None, HOUR):
         new = InitializeFile("a.txt", "text/html", expires_after)
@@ -144,7 +144,7 @@ async def test_a_file_ends_when_it_was_said_to(services: Services, made_by: str)
 
 
 @pytest.mark.parametrize("speed", ["manual", "instant"])
-async def test_a_document_follows_the_chunks_of_its_file(services: Services, speed: str) -> None:
+async def test_document_is_reindexed_after_each_chunk_upload(services: Services, speed: str) -> None:
     """It is indexed anew with each call that brings some; at the instant speed by the time of the answer."""
     id = (await run(services, "files.initialize", NEW)).id
     await run(services, "files.upload_chunks", UploadChunks(chunks(id, b"one")))
@@ -158,7 +158,7 @@ async def test_a_document_follows_the_chunks_of_its_file(services: Services, spe
     assert document.status.name == ("PROCESSED" if speed == "instant" else "PROCESSING")
 
 
-async def test_chunks_that_fail_leave_the_file_as_it_was(services: Services) -> None:
+async def test_failed_chunk_upload_leaves_file_unchanged(services: Services) -> None:
     """A client that vanishes, a chunk of another file, one byte too many, and a file that others change meanwhile."""
     services.teams.set_limits(services.teams.get("default"), {"file_bytes_max": 5})
     id, other = [(await run(services, "files.initialize", NEW)).id for _ in range(2)]
@@ -221,7 +221,7 @@ async def test_batch_upload_yields_between_its_files(services: Services, monkeyp
     assert had == [(1, 0), (2, 0), (3, 0)]
 
 
-async def test_a_batch_upload_is_all_or_nothing(services: Services) -> None:
+async def test_batch_upload_with_one_bad_file_creates_none(services: Services) -> None:
     """A name that is none, or one file too many for the team, and nothing is made."""
     team = services.teams.get("default")
     services.teams.set_limits(team, {"files_per_team_max": 2, "batch_upload_files_max": 2})
@@ -237,7 +237,7 @@ async def test_a_batch_upload_is_all_or_nothing(services: Services) -> None:
     assert re.fullmatch("batch_upload_[0-9a-f-]{36}", made.batch_job_id)
 
 
-async def test_a_batch_upload_is_complete_when_its_files_are(services: Services) -> None:
+async def test_batch_upload_is_complete_when_all_files_are(services: Services) -> None:
     """Those that are left; from then on they take no more, and to say it again changes nothing."""
     new = [NEW, InitializeFile("b.txt", None, HOUR), NEW]
     upload = await run(services, "files.batch_upload", CreateBatchUpload(new))

@@ -43,7 +43,7 @@ def test_streams_are_read_off_the_declarations() -> None:
 
 
 @given(nth=st.integers(1, 6), times=st.none() | st.integers(1, 6), calls=st.integers(0, 15))
-def test_a_rule_is_met_from_the_nth_call_on_so_many_times(
+def test_rule_applies_from_nth_call_for_given_times(
     make_call: Callable[..., Call], nth: int, times: int | None, calls: int
 ) -> None:
     """A window of calls, counted from when the rule was set; its account says as much."""
@@ -58,7 +58,7 @@ def test_a_rule_is_met_from_the_nth_call_on_so_many_times(
 @given(
     rules=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=4), calls=st.integers(1, 20)
 )
-def test_one_call_meets_one_effect_and_none_is_lost(
+def test_one_call_gets_one_effect_and_others_wait(
     make_call: Callable[..., Call], rules: list[tuple[int, int]], calls: int
 ) -> None:
     """Rules are met in the order in which they were set; one that had to wait is met later."""
@@ -74,7 +74,7 @@ def test_one_call_meets_one_effect_and_none_is_lost(
 
 
 @given(steps=st.lists(st.sampled_from(["ok", "fail"]), min_size=1, max_size=8), calls=st.integers(0, 12))
-def test_a_script_is_consumed_in_order_and_notes_every_call(
+def test_script_is_consumed_in_order_and_records_every_call(
     make_call: Callable[..., Call], steps: list[str], calls: int
 ) -> None:
     """One step per call; after the last one calls go through, and are noted as such."""
@@ -90,7 +90,7 @@ def test_a_script_is_consumed_in_order_and_notes_every_call(
     assert all((attempt.gap_seconds is None) == (index == 0) for index, attempt in enumerate(planned.attempts))
 
 
-def test_a_script_comes_before_rules_and_before_other_scripts(make_call: Callable[..., Call]) -> None:
+def test_first_script_has_priority_over_rules_and_scripts(make_call: Callable[..., Call]) -> None:
     """A call consumes one step of one script; the others note it."""
     faults = Faults()
     faults.add_rule("default", Rule(operation="*", error="internal", times=None))
@@ -100,7 +100,7 @@ def test_a_script_comes_before_rules_and_before_other_scripts(make_call: Callabl
     assert (first.seen, second.seen, first.position, second.position) == (3, 3, 1, 1)
 
 
-def test_an_attempt_tells_what_the_client_says_of_itself(make_call: Callable[..., Call]) -> None:
+def test_attempt_has_deadline_and_retry_number_of_client(make_call: Callable[..., Call]) -> None:
     """The deadline it carries and which attempt it is."""
     faults = Faults()
     planned = faults.add_script("default", Script(operation="*", steps=["ok"]))
@@ -127,7 +127,7 @@ def test_rule_with_transport_and_team_matches_only_those(make_call: Callable[...
     assert met(faults, make_call(transport="grpc")) == ["rule-1"]
 
 
-def test_a_pattern_covers_only_what_the_effect_can_happen_to() -> None:
+def test_pattern_covers_only_operations_the_effect_applies_to() -> None:
     """A cut download of `files.*` is one of the operations that return content, so each hit is one."""
     planned = Faults().add_rule("default", Rule(operation="files.*", cut_download_after_bytes=1))
     assert planned.operations == {"files.content", "files.public_content"}
@@ -165,7 +165,7 @@ def test_a_pattern_covers_only_what_the_effect_can_happen_to() -> None:
         ({"operation": "files.get", "drip_bytes_per_second": 1}, "drip_bytes_per_second: files.get moves no such"),
     ],
 )
-def test_what_cannot_happen_is_refused_when_it_is_planned(fault: dict[str, Any], why: str) -> None:
+def test_impossible_fault_is_refused_when_planned(fault: dict[str, Any], why: str) -> None:
     """In a rule and as the step of a script alike, and nothing is planned."""
     faults = Faults()
     with pytest.raises(BadFault, match=why):
@@ -189,14 +189,14 @@ def test_what_cannot_happen_is_refused_when_it_is_planned(fault: dict[str, Any],
         Effect(drop="after", delay_seconds=1),
     ],
 )
-def test_what_goes_together_is_taken(effect: Effect) -> None:
+def test_compatible_effects_are_accepted_together(effect: Effect) -> None:
     """A pause goes with everything, a cut upload may end with a refusal, a drip with a cut."""
     assert applicable(effect, OPERATIONS.values())
 
 
 @pytest.mark.parametrize("id", ["", "a b", "a\n", "a\nb", "a/b", "ä", "x" * 65])
 @pytest.mark.parametrize("shape", [Rule, Script])
-def test_an_id_can_stand_in_a_header_and_in_a_path(shape: type[Rule | Script], id: str) -> None:
+def test_fault_id_unfit_for_header_or_path_is_refused(shape: type[Rule | Script], id: str) -> None:
     """Anything else is refused when it is planned, for `x-emulator-fault` names it to whom it meets."""
     body = {"operation": "*", "error": "internal", "id": id} if shape is Rule else {"operation": "*", "steps": ["ok"]}
     with pytest.raises(msgspec.ValidationError, match="regex"):
@@ -221,7 +221,9 @@ def test_ids_are_given_or_made_and_never_twice() -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_name_is_a_refusal(services: Services, make_call: Callable[..., Call], name: str) -> None:
+def test_every_error_name_makes_a_complete_refusal(
+    services: Services, make_call: Callable[..., Call], name: str
+) -> None:
     """Of a kind that both transports know, with a sentence that has no gap left, and no word of the key."""
     for operation in ("files.list", "collections.list"):
         error = by_name(name, services, make_call(operation))
@@ -233,7 +235,7 @@ def test_every_name_is_a_refusal(services: Services, make_call: Callable[..., Ca
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_every_status_is_one(make_call: Callable[..., Call], status: int) -> None:
+def test_every_status_makes_a_refusal_on_both_transports(make_call: Callable[..., Call], status: int) -> None:
     """Over REST as it was named, over gRPC as the code that is nearest."""
     error = by_status(status, make_call())
     assert error.status == status

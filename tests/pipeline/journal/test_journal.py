@@ -29,7 +29,7 @@ def note(journal: Journal, call: Call, reply: bytes = b"{}") -> None:
 
 
 @given(sizes=st.lists(st.integers(0, 12_000), max_size=40), entries_max=st.integers(1, 10))
-def test_a_ring_keeps_its_bounds_and_counts_what_it_forgets(
+def test_ring_keeps_its_bounds_and_counts_evicted_entries(
     make_call: Callable[..., Call], sizes: list[int], entries_max: int
 ) -> None:
     """The last calls are kept, in order, and every number is either there or counted as forgotten."""
@@ -45,7 +45,7 @@ def test_a_ring_keeps_its_bounds_and_counts_what_it_forgets(
     assert all(len(entry.response.kept) <= BODY_BYTES_MAX for entry in ring.entries if entry.response is not None)
 
 
-def test_a_noisy_team_takes_no_memory_from_a_quiet_one(make_call: Callable[..., Call]) -> None:
+def test_noisy_team_evicts_its_own_entries_first(make_call: Callable[..., Call]) -> None:
     """Beyond the bound of all teams together the one that holds most forgets."""
     journal = Journal(all_max=60_000)
     note(journal, make_call(team="quiet"))
@@ -62,7 +62,7 @@ def test_a_noisy_team_takes_no_memory_from_a_quiet_one(make_call: Callable[..., 
     low=st.integers(0, 6),
     high=st.none() | st.integers(0, 6),
 )
-def test_a_verdict_is_never_wrong(
+def test_expectation_over_evicted_entries_is_never_wrong(
     make_call: Callable[..., Call], calls: list[str], after: int, low: int, high: int | None
 ) -> None:
     """Held against a journal that forgot nothing: either the same answer, or none."""
@@ -79,7 +79,7 @@ def test_a_verdict_is_never_wrong(
         assert ring.evicted_since(after) > 0
 
 
-def test_what_is_forgotten_on_demand_is_not_missed(make_call: Callable[..., Call]) -> None:
+def test_cleared_entries_make_no_expectation_inconclusive(make_call: Callable[..., Call]) -> None:
     """Clearing makes a new beginning: nothing of before can change a verdict."""
     journal = Journal(entries_max=2)
     for _ in range(5):
@@ -92,7 +92,7 @@ def test_what_is_forgotten_on_demand_is_not_missed(make_call: Callable[..., Call
     assert [entry.number for entry in find(ring, CallQuery())] == [6]
 
 
-def test_a_call_that_outlives_its_entry_is_forgotten(make_call: Callable[..., Call]) -> None:
+def test_call_that_outlives_its_entry_is_not_counted(make_call: Callable[..., Call]) -> None:
     """It was evicted or cleared while it ran, and its bodies are not counted."""
     journal = Journal(entries_max=1)
     slow = make_call()
@@ -103,7 +103,7 @@ def test_a_call_that_outlives_its_entry_is_forgotten(make_call: Callable[..., Ca
     assert ring.bytes == sum(entry.size for entry in ring.entries)
 
 
-def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
+def test_slow_watcher_misses_entries_and_blocks_no_call(
     make_call: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits for a watcher is bounded; other teams' calls are not in it."""
@@ -118,7 +118,7 @@ def test_who_watches_too_slowly_misses_some_and_holds_nobody_up(
     assert len(watcher) == 3
 
 
-def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[..., Call]) -> None:
+def test_call_that_outlives_its_team_is_not_counted_for_next_team(make_call: Callable[..., Call]) -> None:
     """The next team of that name is not charged for a reply that was never its own."""
     journal = Journal(bytes_max=100_000)
     old = [make_call() for _ in range(50)]
@@ -134,7 +134,7 @@ def test_a_call_that_outlives_its_team_counts_for_no_other(make_call: Callable[.
     assert len(journal.ring("default").entries) == 2
 
 
-def test_who_watches_a_team_watches_the_next_of_its_name(make_call: Callable[..., Call]) -> None:
+def test_watcher_of_deleted_team_watches_next_team_of_its_name(make_call: Callable[..., Call]) -> None:
     """A deletion between them does not make the stream silent for ever."""
     journal = Journal()
     with journal.watch("default") as watcher:
