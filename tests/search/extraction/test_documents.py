@@ -7,7 +7,7 @@ import importlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -404,6 +404,21 @@ def test_time_is_bounded() -> None:
     endless = epub(spine="<itemref idref='b'/>" * 100_000, chapter="<i></i>" * 10_000)
     with pytest.raises(ExtractionError, match=r"more than 1 seconds"):
         extract_isolated(endless, ExtractionMethod.EPUB, Bounds(seconds_max=1), Processes())
+
+
+def test_reader_that_waits_for_the_processor_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is the processor time of the reader, not how long a busy machine lets it wait."""
+    processes, waits = Processes(), list[float]()
+    run = processes.run
+
+    def waiting(command: Sequence[str], data: bytes | Path, cwd: Path, seconds_max: float) -> tuple[int, bytes]:
+        waits.append(seconds_max)
+        return run(command, data, cwd, seconds_max)
+
+    monkeypatch.setattr(processes, "run", waiting)
+    page = b"<p>Text</p>"
+    assert extract_isolated(page, ExtractionMethod.HTML, Bounds(seconds_max=20), processes).text == "Text"
+    assert waits == [200]
 
 
 def test_a_page_of_open_markup_is_given_up() -> None:
