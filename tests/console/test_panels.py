@@ -38,11 +38,14 @@ def test_choose_files_and_see_them_listed(console: Console, tmp_path: Path) -> N
 def test_drop_a_file_and_watch_it_go_up(console: Console) -> None:
     """A dropped file has a bar that tells how far it is, and a refused one says which rule refused it."""
     console.control("PUT", "/limits", json={"file_bytes_max": 1_000})
-    console.control("POST", "/faults", json={"operation": "files.upload", "delay_seconds": 0.3})
     page = console.open("files")
     expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+    held: list[Any] = []
+    page.route("**/files", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
     drop(page, "small.txt", 900)
     expect(page.get_by_role("progressbar", name="Upload of small.txt")).to_be_visible()
+    held[0].continue_()
+    page.unroute("**/files")
     expect(row(page, "small.txt")).to_contain_text("900 B")
     expect(page.get_by_role("progressbar")).to_have_count(0)
     drop(page, "large.txt", 1_001)
