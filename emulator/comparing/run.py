@@ -225,7 +225,7 @@ class _Run:
             return
         found = judge.compare(*values)
         yield from found
-        if not found and spacing(text) != spacing(here):
+        if not found and is_spaced_otherwise(text, here):
             yield Difference("format", "spaces between members", _shown(text), _shown(here))
 
     def _headers(self, entry: Entry, answer: RestAnswer) -> Iterator[Difference]:
@@ -278,6 +278,15 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
 def spacing(text: str) -> set[str]:
     """Return the marks between the members of JSON, with the blanks after them: the bytes depend on these."""
     return set(_SEPARATOR.findall(_STRING.sub('""', text)))
+
+
+def is_spaced_otherwise(there: str, here: str) -> bool:
+    """Whether the same mark is written with other blanks. An empty list or object has no marks to compare."""
+    marks, others = spacing(there), spacing(here)
+    return any(
+        {each for each in marks if each[0] == mark} != {each for each in others if each[0] == mark}
+        for mark in {each[0] for each in marks} & {each[0] for each in others}
+    )
 
 
 def _lacks_its_answer(entry: Entry) -> bool:

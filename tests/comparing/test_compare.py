@@ -16,7 +16,16 @@ from emulator.comparing.binding import Binding
 from emulator.comparing.differences import Difference
 from emulator.comparing.judge import Judge
 from emulator.comparing.rules import PROGRESS
-from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome, spacing
+from emulator.comparing.run import (
+    ALIKE,
+    DIFFERS,
+    IN_PROGRESS,
+    NOT_COMPARED,
+    Comparison,
+    Outcome,
+    is_spaced_otherwise,
+    spacing,
+)
 from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus
 from emulator.recordings.entries import Entry, Grpc, Pair, PostData
 from emulator.recordings.har import Recording
@@ -221,6 +230,20 @@ def test_spaces_between_members_are_compared(recording: Recording, compared: Com
 @pytest.mark.parametrize("text", ['{"a":"b: c, d"}', '{"a":"\\": ,"}', '{"a":1}'])
 def test_spaces_within_strings_do_not_count(text: str) -> None:
     assert spacing(text) == {":"}
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "differs"),
+    [
+        ('{"a":[{"b":1,"c":2}]}', '{"a":[]}', False),
+        ('{"a":[]}', "{}", False),
+        ('{"a":1,"b":2}', '{"a":1, "b":2}', True),
+        ('{"a":[{"b":1,"c":2}]}', '{"a": []}', True),
+    ],
+)
+def test_spaces_of_marks_that_only_one_text_has_are_not_compared(there: str, here: str, differs: bool) -> None:
+    """A list may be empty on one side while the service still works."""
+    assert is_spaced_otherwise(there, here) == is_spaced_otherwise(here, there) == differs
 
 
 def test_progress_has_every_status_in_the_order_of_its_transitions() -> None:

@@ -269,7 +269,7 @@ def test_trailers_tell_what_headers_tell_over_rest(rpc: Rpc) -> None:
     assert "x-emulator" in trailers(clamped)
 
 
-@pytest.mark.parametrize("method", ["/xai_api.Files/Nothing", "/xai_api.Video/GenerateVideo", "/nothing"])
+@pytest.mark.parametrize("method", ["/xai_api.Files/Nothing", "/xai_api.Embedder/Embed", "/nothing"])
 def test_unknown_method_and_service_are_unimplemented(rpc: Rpc, method: str) -> None:
     """Another method, another service, no service at all."""
     with pytest.raises(grpc.RpcError) as refused:
