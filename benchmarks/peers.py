@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 
 def hello(port: int) -> None:
@@ -17,6 +18,47 @@ def hello(port: int) -> None:
         return JSONResponse({"hello": "world"})
 
     app = Starlette(routes=[Route("/hello", answer)])
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False, ws="none")
+
+
+WORDS = 1000
+
+
+def thousand_words(request: Any) -> str:
+    """A responder whose answer is streamed in 1,000 deltas."""
+    return " ".join(f"word{number}" for number in range(WORDS))
+
+
+def events(port: int) -> None:
+    """A bare Starlette application that streams what the emulator does for these words, made beforehand."""
+    import json
+    from collections.abc import AsyncIterator
+
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    frame = {"id": "0" * 36, "object": "chat.completion.chunk", "created": 1_785_000_000, "model": "grok-4.3"}
+
+    def chunk(delta: dict[str, str], **more: str) -> bytes:
+        choices = [{"index": 0, "delta": delta, **more}]
+        whole = {**frame, "choices": choices, "system_fingerprint": "fp_0000000000000000"}
+        return b"data: " + json.dumps(whole, separators=(",", ":")).encode() + b"\n\n"
+
+    sent = [chunk({"content": f" {word}"}) for word in thousand_words(None).split()]
+    sent += [chunk({}, finish_reason="stop"), b"data: [DONE]\n\n"]
+
+    async def read() -> AsyncIterator[bytes]:
+        for event in sent:
+            yield event
+
+    async def answer(request: Request) -> StreamingResponse:
+        await request.body()
+        return StreamingResponse(read(), media_type="text/event-stream")
+
+    app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False, ws="none")
 
 
@@ -73,7 +115,6 @@ def rpc(port: int) -> None:
     import tempfile
     from collections.abc import Iterator
     from concurrent.futures import ThreadPoolExecutor
-    from typing import Any
 
     import grpc
     from blake3 import blake3
@@ -107,4 +148,4 @@ def rpc(port: int) -> None:
 
 
 if __name__ == "__main__":
-    {peer.__name__: peer for peer in (hello, sink, source, rpc)}[sys.argv[1]](int(sys.argv[2]))
+    {peer.__name__: peer for peer in (hello, events, sink, source, rpc)}[sys.argv[1]](int(sys.argv[2]))
