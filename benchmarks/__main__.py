@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import batches, filters, lifecycle, search, transports
+from benchmarks import batches, chat, filters, lifecycle, search, transports
 from benchmarks.servers import ROOT
 from benchmarks.table import Figure, Job, rows
 
@@ -21,6 +21,8 @@ JOBS = (
     Job("upload", transports.large_upload, quick=True),
     Job("download", transports.large_download, quick=True),
     Job("grpc", transports.grpc_calls, quick=True),
+    Job("chat", chat.completions, quick=True),
+    Job("streams", chat.streams, quick=True),
     Job("beside-uploads", transports.beside_uploads, quick=True),
     Job("start", lifecycle.start, quick=True),
     Job("in-process", lifecycle.in_process, quick=True),

@@ -72,7 +72,9 @@ def completions() -> list[Figure]:
         unary, gets, chats = cost_ratio(
             lambda: busy_seconds(emulator, get, 500), lambda: busy_seconds(emulator, chat, 500)
         )
-        streamed, bare, ours = cost_ratio(lambda: busy_seconds(peer, stream, 20), lambda: busy_seconds(writer, stream, 20))
+        streamed, bare, ours = cost_ratio(
+            lambda: busy_seconds(peer, stream, 20), lambda: busy_seconds(writer, stream, 20)
+        )
         notes = (
             f"{gets * 1e6:,.0f} against {chats * 1e6:,.0f} µs of processor time",
             f"{bare * 1e3:,.1f} against {ours * 1e3:,.1f} ms of processor time",

@@ -80,8 +80,10 @@ def _check_choices(characters: int, count: int) -> None:
 def _forced_function(request: ModelRequest) -> Json | None:
     """The function that must be called. Where several may be, each has its turn, so that a loop of calls ends."""
     functions = request.forced_functions
+    if not functions:
+        return None
     called = {name for message in request.turn for name in _called(message)}
-    return next((each for each in functions if each["name"] not in called), functions[-1] if functions else None)
+    return next((each for each in functions if each["name"] not in called), functions[-1])
 
 
 def _called(message: Json) -> Iterator[str]:
@@ -99,6 +101,8 @@ def _text(request: ModelRequest) -> str:
         return json.dumps(instance(request.schema))
     if request.answers_tool_result:
         return _tool_result(request)
+    if not (request.evidence or request.has_parts or request.tools):
+        return _shortened(request.prompt)
     quotes = [_quote(request, number, search) for number, search in enumerate(request.evidence)]
     text = "\n".join(quotes) or _shortened(request.prompt)
     images = [f"[image {number}: {describe_image(each)}]" for number, each in enumerate(request.asked_images, 1)]

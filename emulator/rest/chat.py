@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from emulator.domain.chat.completions import ChunkWriter
+from emulator.domain.chat.deltas import TextDelta
 from emulator.http.requests import Request
 from emulator.operations.base import Call, Stream
 from emulator.rest import serde_errors
@@ -30,10 +31,24 @@ class FromWholeJson(FromJson, frozen=True):
 async def completion_events(stream: Stream) -> AsyncIterator[bytes]:
     """Render the deltas of a stream as events: data only, the last one `[DONE]` (recorded)."""
     writer = ChunkWriter(stream.answer, include_usage=stream.include_usage)
+    templates: dict[int, tuple[bytes, bytes]] = {}  # by choice: what is before and after the text of a delta
     async for delta in stream.read():
+        if isinstance(delta, TextDelta) and delta.choice in templates:
+            before, after = templates[delta.choice]
+            yield before + msgspec.json.encode(delta.text) + after
+            continue
         for chunk in writer.write(delta):
             yield b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+        if isinstance(delta, TextDelta):  # the first one is like no other: it has the role
+            templates[delta.choice] = _template(writer, delta.choice)
     yield b"data: [DONE]\n\n"
+
+
+def _template(writer: ChunkWriter, choice: int) -> tuple[bytes, bytes]:
+    """Return the event of a text delta without its text. In other strings of it the quotes are escaped."""
+    [chunk] = writer.write(TextDelta(choice, ""))
+    before, _, after = msgspec.json.encode(chunk).partition(b'"content":""')
+    return b"data: " + before + b'"content":', after + b"\n\n"
 
 
 ROUTES: tuple[Route, ...] = (

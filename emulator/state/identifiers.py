@@ -20,6 +20,17 @@ class Identifiers:
         """Return a new UUID."""
         return ids.uuid4(self.seed, team.name, self._teams.next_number(team))
 
+    def answer(self, team: Team) -> str:
+        """Return a new UUID for an answer.
+
+        One write to the store serves all answers of a process: with one for each, ids were the dearest part of a short
+        answer.
+        """
+        if team.answer_epoch is None:
+            team.answer_epoch = self._teams.next_number(team)
+        team.answers += 1
+        return ids.answer_uuid(self.seed, team.name, team.answer_epoch, team.answers)
+
     def url_token(self, team: Team) -> str:
         """Return a new unguessable token for a public URL."""
         return ids.url_token(self.seed, team.name, self._teams.next_number(team))

@@ -46,6 +46,8 @@ class Team:
     responder: str | Callable[..., Any] = field(init=False)
     function: Callable[..., Any] | None = None  # answers batch requests instead
     moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
+    answer_epoch: int | None = None  # the number from which the ids of its answers are derived, with their count
+    answers: int = 0
     cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
     chaos: ChaosState | None = field(init=False)
     kept: bool = False  # it has a row; before the first thing is written for it there is none
@@ -217,6 +219,7 @@ class Teams:
         counts = self._forget_calls(team, self._store.clear(team.name))
         team.clock.reset()
         team.moved_at, team.function, team.cancel_reverts = 0, None, False
+        team.answer_epoch, team.answers = None, 0
         team.configure(self._settings, {})
         if self._begin is not None:
             self._begin(team)
@@ -242,6 +245,7 @@ class Teams:
         self._store.restore(team.name, snapshot, overrides, new_token)
         team.clock = Clock(snapshot.team.clock_offset, snapshot.team.frozen_at)
         team.moved_at = team.clock.now()
+        team.answer_epoch, team.answers = None, 0
         team.configure(self._settings, overrides)
         self._changed(team.name)
 

@@ -58,3 +58,9 @@ def test_the_same_seed_and_requests_give_the_same_answers() -> None:
             assert conversation(emulator) == said[-1]
     assert said[0] == said[1]
     assert all(one != other for n, one in enumerate(said[1:]) for other in said[n + 2 :])
+
+
+def test_answer_uuids_differ_by_epoch_and_number() -> None:
+    found = {ids.answer_uuid("s", "t", epoch, number) for epoch in (1, 11) for number in (1, 11, 111)}
+    assert len(found) == 6
+    assert all(uuid.UUID(each).version == 4 and uuid.UUID(each).variant == uuid.RFC_4122 for each in found)

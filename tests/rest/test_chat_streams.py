@@ -129,3 +129,13 @@ async def _deltas(text: str) -> list[Any]:
 def test_deltas_of_text_are_words() -> None:
     deltas = asyncio.run(_deltas("one two"))
     assert [delta.text for delta in deltas if isinstance(delta, TextDelta)] == ["one", " two"]
+
+
+@pytest.mark.parametrize("text", ['a "content":"" b', 'ä\u2028 \\ " \n x', "one"])
+def test_chunks_of_stream_differ_in_content_only(rest: httpx.Client, text: str) -> None:
+    reply = rest.post(PATH, json=chat_body(text, model="grok-4.3", stream=True))
+    chunks = [json.loads(event.removeprefix("data: ")) for event in reply.text.split("\n\n")[:-2]]
+    deltas = [chunk["choices"][0].pop("delta") for chunk in chunks]
+    assert "".join(delta.get("content", "") for delta in deltas) == text
+    assert [delta for delta in deltas[1:-1] if list(delta) != ["content"]] == []
+    assert all(chunk == chunks[0] for chunk in chunks[:-1])

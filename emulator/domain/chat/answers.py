@@ -17,7 +17,7 @@ from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.evidence import Search, SearchTool
 from emulator.domain.chat.images import image_tokens
-from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, names
+from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, find_language
 from emulator.domain.chat.pace import Pace
 from emulator.domain.chat.requests import ModelRequest
 
@@ -138,24 +138,39 @@ def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Ans
     first_call = len(searches)
     given = [_given_choice(choice) for choice in whole["choices"]] if whole else [({}, _message(said))] * request.count
     choices = tuple(
-        _bounded(request, _choice(choice, message, id, first_call + 100 * number))
-        for number, (choice, message) in enumerate(given)
+        [
+            _bounded(request, _choice(choice, message, id, first_call + 100 * number))
+            for number, (choice, message) in enumerate(given)
+        ]
     )
     model = request.language_model
     uris = _cited(choices, searches, whole)
-    return Answer(
-        id=_text(whole, "id") or id,
-        created=_number(whole, "created", created),
-        model=_text(whole, "model") or (model.id if request.model in names(model) else request.model),
-        system_fingerprint=_text(whole, "system_fingerprint") or model.fingerprint,
+    answer = Answer(
+        id=id,
+        created=created,
+        model=model.id if find_language(request.model) is model else request.model,
+        system_fingerprint=model.fingerprint,
         choices=choices,
         usage=usage_of(request, choices, whole.get("usage")),
         searches=searches,
         citations=uris,
         annotations=_annotations(request, choices, uris),
-        service_tier=_text(whole, "service_tier") or request.tier,
-        extra=_others(whole, _COMPLETION_MEMBERS),
+        service_tier=request.tier,
         settings=request.settings,
+    )
+    return _as_given(answer, whole) if whole else answer
+
+
+def _as_given(answer: Answer, whole: Json) -> Answer:
+    """Take what a responder said of a whole completion."""
+    return msgspec.structs.replace(
+        answer,
+        id=_text(whole, "id") or answer.id,
+        created=_number(whole, "created", answer.created),
+        model=_text(whole, "model") or answer.model,
+        system_fingerprint=_text(whole, "system_fingerprint") or answer.system_fingerprint,
+        service_tier=_text(whole, "service_tier") or answer.service_tier,
+        extra=_others(whole, _COMPLETION_MEMBERS),
     )
 
 
@@ -186,10 +201,8 @@ _CHOICE_MEMBERS = ("index", "message", "finish_reason")
 
 
 def _choice(given: Json, message: Json, answer_id: str, first_call: int) -> Choice:
-    calls = tuple(
-        _call(call, call_id(answer_id, first_call + number))
-        for number, call in enumerate(message.get("tool_calls") or ())
-    )
+    given_calls = message.get("tool_calls") or ()
+    calls = tuple([_call(each, call_id(answer_id, first_call + place)) for place, each in enumerate(given_calls)])
     content = message.get("content")
     if content is not None and not isinstance(content, str | list):
         raise BadAnswer(f"the content of a message is a text or a list of parts, not {_shown(content)}")
@@ -206,6 +219,8 @@ def _choice(given: Json, message: Json, answer_id: str, first_call: int) -> Choi
 
 
 def _others(members: Json, known: Sequence[str]) -> Json:
+    if not members:
+        return {}
     return {key: value for key, value in members.items() if key not in known and value is not None}
 
 
@@ -230,6 +245,8 @@ def _bounded(request: ModelRequest, choice: Choice) -> Choice:
     most = request.tokens_max
     if most is not None and tokens(text) > most:
         text, reason = text[: most * CHARACTERS_PER_TOKEN], "length"
+    if text is choice.text and reason is choice.finish_reason:
+        return choice
     return msgspec.structs.replace(choice, text=text, finish_reason=reason)
 
 
@@ -241,6 +258,8 @@ def _cited(choices: Sequence[Choice], searches: Sequence[Search], whole: Json) -
     given = whole.get("citations")
     if isinstance(given, list):
         return tuple(each for each in given if isinstance(each, str))
+    if not searches:
+        return ()
     text = " ".join(choices[0].text.split()) if choices else ""
     uris = []
     for search in searches:
@@ -282,24 +301,28 @@ def _annotations(request: ModelRequest, choices: Sequence[Choice], uris: Sequenc
 
 def usage_of(request: ModelRequest, choices: Sequence[Choice], given: Any = None) -> Usage:
     """Count and price an answer; what a responder says of its usage goes before what is counted."""
-    given = given if isinstance(given, dict) else {}
-    images = sum(image_tokens(image) for image in request.images)
-    context = sum(tokens(text_of(message)) for message in request.messages) + images
-    context += sum(tokens(json.dumps(each)) for each in request.functions)
-    prompt = _number(given, "prompt_tokens", context + sum(tokens(search.output) for search in request.evidence))
-    completion = _number(given, "completion_tokens", sum(_written(choice) for choice in choices))
-    details = given.get("completion_tokens_details")
-    thoughts = sum(tokens(choice.reasoning) for choice in choices)
-    reasoning = _number(details if isinstance(details, dict) else {}, "reasoning_tokens", thoughts)
+    images = sum([image_tokens(image) for image in request.images])
+    context = sum([tokens(text_of(message)) for message in request.messages]) + images
+    context += sum([tokens(json.dumps(each)) for each in request.functions])
     usage = Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        reasoning_tokens=reasoning,
+        prompt_tokens=context + sum([tokens(search.output) for search in request.evidence]),
+        completion_tokens=sum([_written(choice) for choice in choices]),
+        reasoning_tokens=sum([tokens(choice.reasoning) for choice in choices if choice.reasoning]),
         image_tokens=images,
         context_tokens=context,
-        tools=tuple(search.tool for search in request.evidence),
-        extra=_others(given, ()),
+        tools=tuple([search.tool for search in request.evidence]),
     )
+    if isinstance(given, dict) and given:
+        details = given.get("completion_tokens_details")
+        usage = msgspec.structs.replace(
+            usage,
+            prompt_tokens=_number(given, "prompt_tokens", usage.prompt_tokens),
+            completion_tokens=_number(given, "completion_tokens", usage.completion_tokens),
+            reasoning_tokens=_number(
+                details if isinstance(details, dict) else {}, "reasoning_tokens", usage.reasoning_tokens
+            ),
+            extra=_others(given, ()),
+        )
     ticks = cost(usage, request.language_model, priority=request.tier == "priority")
     return msgspec.structs.replace(usage, cost_in_usd_ticks=ticks)
 
@@ -315,12 +338,12 @@ def cost(usage: Usage, model: LanguageModel, *, priority: bool = False) -> int:
     ticks += (usage.completion_tokens + usage.reasoning_tokens) * model.completion_price
     if usage.prompt_tokens >= LONG_CONTEXT_THRESHOLD:
         ticks *= LONG_CONTEXT_FACTOR
-    ticks += sum(tool.price for tool in usage.tools)
+    ticks += sum([tool.price for tool in usage.tools])
     return ticks * PRIORITY_FACTOR if priority else ticks
 
 
 def _written(choice: Choice) -> int:
-    return tokens(choice.text) + sum(tokens(call.arguments) for call in choice.calls)
+    return tokens(choice.text) + sum([tokens(call.arguments) for call in choice.calls])
 
 
 def _number(members: Json, name: str, otherwise: int) -> int:

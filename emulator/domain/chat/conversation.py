@@ -29,13 +29,22 @@ def prompt_of(kind: RequestKind, body: Json) -> str:
     if kind not in (RequestKind.CHAT, RequestKind.RESPONSES):
         prompt = body.get("prompt")
         return prompt if isinstance(prompt, str) else ""
-    messages = messages_of(chat_of(kind, body))
+    return user_text_of(messages_of(chat_of(kind, body)))
+
+
+def user_text_of(messages: list[Json]) -> str:
+    """Return the text of the last user message, or else of the last message."""
     by_user = [message for message in messages if message.get("role") == "user"]
     return text_of((by_user or messages or [{}])[-1])
 
 
 def parts_of(chat: Json, type: str) -> list[Json]:
     """Return the parts of a type in all messages."""
-    contents = [message.get("content") for message in messages_of(chat)]
+    return [part for part in all_parts_of(messages_of(chat)) if part.get("type") == type]
+
+
+def all_parts_of(messages: list[Json]) -> list[Json]:
+    """Return the parts of messages, of any type."""
+    contents = [message.get("content") for message in messages]
     parts = [part for content in contents if isinstance(content, list) for part in content]
-    return [part for part in parts if isinstance(part, dict) and part.get("type") == type]
+    return [part for part in parts if isinstance(part, dict)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
+from emulator.core.cached import cached
 from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind
 from emulator.domain.chat.bodies import Json
-from emulator.domain.chat.conversation import messages_of, parts_of, prompt_of
+from emulator.domain.chat.conversation import all_parts_of, messages_of, prompt_of, user_text_of
 from emulator.domain.chat.evidence import QUERY_CHARS_MAX, Search
 from emulator.domain.chat.models import LanguageModel, find_language
 from emulator.domain.chat.responses_body import chat_of
@@ -22,9 +22,11 @@ _DEFAULT_SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION
 COLLECTION_TOOLS = ("file_search", "collections_search")
 ATTACHMENT_TOOL = "attachment_search"
 DEFAULT_MODEL = "grok-4.3"  # prices what a batch asks of a model that is not in the table
-_SETTINGS = (
-    *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort", "temperature", "top_p"),
-    *("response_format", "tool_choice", "tools", "user", "use_encrypted_content", "include"),
+_SETTINGS = frozenset(
+    {
+        *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort", "temperature", "top_p"),
+        *("response_format", "tool_choice", "tools", "user", "use_encrypted_content", "include"),
+    }
 )
 
 
@@ -57,21 +59,29 @@ class ModelRequest:
     team: str = ""
     search: str | Literal[False] | None = None
 
-    @cached_property
+    def changed(self, **members: Any) -> ModelRequest:
+        """Return this request with other `team`, `search` or `evidence`, and with what was read of its body so far."""
+        copy = object.__new__(ModelRequest)
+        vars(copy).update(vars(self), **members)
+        return copy
+
+    @cached
     def prompt(self) -> str:
         """The last user message of a conversation, or the prompt of an image or video."""
+        if self.result_kind is ResultKind.CHAT:
+            return user_text_of(self.messages)
         return prompt_of(RequestKind(self.kind), self.body)
 
-    @cached_property
+    @cached
     def chat(self) -> Json:
         """The body of a chat or `responses` request, as a chat completions body."""
         return chat_of(RequestKind(self.kind), self.body)
 
-    @cached_property
+    @cached
     def result_kind(self) -> ResultKind:
         return KINDS[RequestKind(self.kind)].result
 
-    @cached_property
+    @cached
     def language_model(self) -> LanguageModel:
         """The model that answers, which is the one of the table that prices the answer."""
         found = find_language(self.model) or find_language(DEFAULT_MODEL)
@@ -100,16 +110,16 @@ class ModelRequest:
 
     # --- what a conversation holds
 
-    @cached_property
+    @cached
     def messages(self) -> list[Json]:
         return messages_of(self.chat)
 
-    @cached_property
+    @cached
     def tools(self) -> list[Json]:
         tools = self.chat.get("tools")
         return [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
 
-    @cached_property
+    @cached
     def functions(self) -> list[Json]:
         """The functions of the client, each as `{"name": …, "parameters": …}`."""
         found = (tool.get("function") for tool in self.tools)
@@ -119,11 +129,13 @@ class ModelRequest:
     def tool_choice(self) -> str:
         """`auto`, `none` or `required`; any other word is read as `auto`, and a named function as `required`."""
         choice = self.chat.get("tool_choice")
+        if choice is None:
+            return "auto"
         if isinstance(choice, dict):
             return "required"
         return choice if choice in ("none", "required") else "auto"
 
-    @cached_property
+    @cached
     def named_function(self) -> str | None:
         """The function that `tool_choice` names."""
         choice = self.chat.get("tool_choice")
@@ -131,7 +143,7 @@ class ModelRequest:
         name = function.get("name") if isinstance(function, dict) else None
         return name if isinstance(name, str) else None
 
-    @cached_property
+    @cached
     def forced_functions(self) -> list[Json]:
         """The functions among which `tool_choice` demands a call; none where it demands no call."""
         if self.tool_choice != "required":
@@ -140,7 +152,7 @@ class ModelRequest:
             return self.functions
         return [each for each in self.functions if each["name"] == self.named_function]
 
-    @cached_property
+    @cached
     def turn(self) -> list[Json]:
         """The messages after the last user message."""
         last = max((place for place, each in enumerate(self.messages) if each.get("role") == "user"), default=-1)
@@ -166,7 +178,7 @@ class ModelRequest:
             return False
         return not self.answers_tool_result
 
-    @cached_property
+    @cached
     def collection_tools(self) -> list[Json]:
         """The tools that search collections."""
         return [tool for tool in self.tools if tool.get("type") in COLLECTION_TOOLS]
@@ -176,28 +188,40 @@ class ModelRequest:
         """The tools that search attached files; these are searched without one, too."""
         return [tool for tool in self.tools if tool.get("type") == ATTACHMENT_TOOL]
 
-    @cached_property
+    @cached
     def files(self) -> list[Json]:
         """The attached files, in order, each source once."""
         found: dict[str, Json] = {}
-        for part in parts_of(self.chat, "file"):
+        for part in self._parts:
             file = part.get("file")
-            if isinstance(file, dict):
+            if part.get("type") == "file" and isinstance(file, dict):
                 found.setdefault(repr([file.get(name) for name in ("file_id", "url", "file_data")]), file)
         return list(found.values())
 
-    @cached_property
+    @cached
     def images(self) -> list[Json]:
         """The images in the conversation, each as `{"url": …}` or `{"file_id": …}`."""
-        return list(_images(self.chat))
+        return list(_images(self._parts))
 
-    @cached_property
+    @cached
     def asked_images(self) -> list[Json]:
         """The images of the last user message."""
+        if not self.has_parts:
+            return []
         asked = [message for message in self.messages if message.get("role") == "user"][-1:]
-        return list(_images({"messages": asked}))
+        return list(_images(all_parts_of(asked)))
 
-    @cached_property
+    @cached
+    def has_parts(self) -> bool:
+        """Whether a message is made of parts: files and images are."""
+        return any(isinstance(message.get("content"), list) for message in self.messages)
+
+    @cached
+    def _parts(self) -> list[Json]:
+        """The parts of all messages."""
+        return all_parts_of(self.messages)
+
+    @cached
     def server_tools(self) -> list[str]:
         """The types of the tools that run on the server, in order, each once."""
         types = [tool.get("type") for tool in self.tools]
@@ -240,8 +264,7 @@ class ModelRequest:
     @property
     def settings(self) -> Json:
         """The members that an answer over gRPC repeats."""
-        chat = self.chat
-        return {name: chat[name] for name in _SETTINGS if chat.get(name) is not None}
+        return {name: value for name, value in self.chat.items() if name in _SETTINGS and value is not None}
 
     @property
     def tier(self) -> str:
@@ -255,7 +278,9 @@ def marks_citations(body: Json) -> bool:
     return isinstance(include, list) and "inline_citations" in include
 
 
-def _images(chat: Json) -> Iterator[Json]:
-    for part in parts_of(chat, "image_url"):
+def _images(parts: list[Json]) -> Iterator[Json]:
+    for part in parts:
+        if part.get("type") != "image_url":
+            continue
         image = part.get("image_url")
         yield image if isinstance(image, dict) else {"url": image if isinstance(image, str) else ""}

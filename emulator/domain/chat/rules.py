@@ -138,6 +138,8 @@ def unsupported(model: LanguageModel, shown: str, param: str) -> ApiError:
 
 def check_parts(request: ModelRequest) -> None:
     """Refuse parts without content, files without a source, and images for a model that takes none."""
+    if not request.has_parts:
+        return
     for message in request.messages:
         content = message.get("content")
         for part in content if isinstance(content, list) else ():

@@ -6,7 +6,6 @@ and, in the transaction of its caller, writes what media need.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,7 +101,7 @@ async def _prepared(
 ) -> ModelRequest | Failure:
     """Return a request as a responder gets it, as a live call does."""
     if request.result_kind is not ResultKind.CHAT:
-        return dataclasses.replace(request, team=team.name)
+        return request.changed(team=team.name)
     try:
         return await prepare(services, team, at, request, responder)
     except ApiError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -29,12 +28,12 @@ async def prepare(
 
     Raises ApiError for a collection or file that is not there.
     """
-    asked = dataclasses.replace(request, team=team.name)
+    asked = request.changed(team=team.name)
     search = search_of(responder, asked)
     if search is not None:
-        asked = dataclasses.replace(asked, search=search)
+        asked = asked.changed(search=search)
     evidence = await gather(services, team, at, asked)
-    return dataclasses.replace(asked, evidence=evidence) if evidence else asked
+    return asked.changed(evidence=evidence) if evidence else asked
 
 
 async def answer(services: Services, call: Call, request: ModelRequest, *, wait: bool = True) -> Answer:
@@ -73,10 +72,11 @@ def duration_of(answer: Answer, pace: Pace) -> int:
 def _answer_of(services: Services, call: Call, asked: ModelRequest, said: Any) -> Answer:
     """The answer that a responder gave. Raises ApiError."""
     check_said(said)
-    id = services.ids.uuid(call.team)  # a bare UUID (recorded)
+    id = services.ids.answer(call.team)  # a bare UUID (recorded)
     try:
         found = answer_of(asked, said, id=id, created=seconds(call.at))
-        msgspec.json.encode(msgspec.structs.replace(found, searches=(), settings={}))  # refuses text that is no UTF-8
+        own = msgspec.structs.replace(found, searches=(), settings={}) if found.searches or found.settings else found
+        msgspec.json.encode(own)  # refuses text that is no UTF-8
         return found
     except (BadAnswer, TypeError, ValueError, RecursionError) as error:
         raise refusal(invalid_result(error)) from None

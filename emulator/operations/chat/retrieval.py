@@ -32,6 +32,8 @@ IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "image/webp")  # OpenAPI:
 
 async def gather(services: Services, team: Team, at: Instant, request: ModelRequest) -> tuple[Search, ...]:
     """Run every search that a request calls for. Raises ApiError for a collection or file that is not there."""
+    if not request.has_parts and not request.tools:
+        return ()
     check_attachments(services, team, at, request)
     if not request.searches:
         return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 import msgspec
@@ -54,7 +53,7 @@ async def answer(services: Services, call: Call, request: ModelRequest) -> tuple
     That is in microseconds after the call, by the team's clock, as the responder says. Raises ApiError.
     """
     responder = responder_of(services, call.team)
-    [said] = await responder.answer([dataclasses.replace(request, team=call.team.name)])
+    [said] = await responder.answer([request.changed(team=call.team.name)])
     pace, said = (said.pace, said.said) if isinstance(said, Paced) else (None, said)
     check_said(said)
     complete = image_result if request.result_kind is ResultKind.IMAGE else video_result
