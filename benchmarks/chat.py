@@ -1,4 +1,4 @@
-"""Chat completions by processor time: one answer beside a small GET, a stream beside bare Starlette, and many streams."""
+"""Chat completions by processor time: an answer beside a small GET, a stream beside bare Starlette, many streams."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def cost_ratio(reference: Callable[[], float], subject: Callable[[], float]) -> 
 
 
 def completions() -> list[Figure]:
-    """A short answer, beside GET /v1/files/{id}; a stream of 1,000 deltas, beside bare Starlette with the same events."""
+    """A short answer beside GET /v1/files/{id}; a stream of 1,000 deltas beside bare Starlette with the same events."""
     use_load_cpu()
     with ExitStack() as stack:
         emulator, writer = (stack.enter_context(running("emulator", *flags)) for flags in ((), RESPONDER))
