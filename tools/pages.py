@@ -1,4 +1,4 @@
-"""Writes the generated tables of docs/faults.md, docs/seed-file.md and docs/python.md: `python -m tools.pages`.
+"""Write the generated tables of docs/: answers.md, faults.md, seed-file.md and python.md. `python -m tools.pages`.
 
 The rest of these pages is written by hand. A line `<!-- fields: NAME -->` begins the table of a struct's fields,
 `<!-- members: NAME -->` that of a class's public members, and `<!-- / -->` ends either.
@@ -18,15 +18,30 @@ import msgspec
 from emulator import Emulator
 from emulator.pipeline.faults.effects import Effect
 from emulator.pipeline.faults.plan import Rule, Script
+from emulator.responders.rules import CannedError, CannedRule, Message
 from emulator.runtime.seed import SeedClock, SeedDocument, SeedFile, SeedRoot, SeedTeam
 from fixtures.team import EmulatedTeam
 from tools.reference import table
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = tuple(DOCS / f"{name}.md" for name in ("faults", "seed-file", "python"))
+PAGES = tuple(DOCS / f"{name}.md" for name in ("answers", "faults", "seed-file", "python"))
 SUBJECTS: dict[str, Any] = {
     each.__name__: each
-    for each in (Effect, Rule, Script, SeedRoot, SeedTeam, SeedClock, SeedFile, SeedDocument, Emulator, EmulatedTeam)
+    for each in (
+        Effect,
+        Rule,
+        Script,
+        SeedRoot,
+        SeedTeam,
+        SeedClock,
+        SeedFile,
+        SeedDocument,
+        Emulator,
+        EmulatedTeam,
+        CannedRule,
+        Message,
+        CannedError,
+    )
 }
 _TABLE = re.compile(r"(<!-- (fields|members): (\w+) -->\n).*?(<!-- / -->)", re.DOTALL)
 
@@ -65,15 +80,16 @@ def _declared(struct: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str | None:
-    if field.default in (None, msgspec.NODEFAULT):
+    if field.default in (None, msgspec.NODEFAULT, msgspec.UNSET):
         return None
     return f"`{msgspec.json.encode(field.default).decode()}`"
 
 
 def _parts(hint: Any) -> list[Any]:
-    """The alternatives of a type, without null."""
+    """The alternatives of a type, without null and what is not given."""
     if get_origin(hint) in (Union, types.UnionType):
-        return [part for each in get_args(hint) if each is not type(None) for part in _parts(each)]
+        nothing = (type(None), msgspec.UnsetType)
+        return [part for each in get_args(hint) if each not in nothing for part in _parts(each)]
     return [hint]
 
 
@@ -94,12 +110,14 @@ def _named(part: Any) -> str:
     bounds = [
         f"{word} {bound:,}"
         for meta in _meta(part)
-        for word, bound in (("from", meta.ge), ("to", meta.le))
+        for word, bound in (("from", meta.ge), ("above", meta.gt), ("to", meta.le))
         if bound is not None
     ]
     kind = get_args(part)[0] if _meta(part) else part
     if get_origin(kind) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(kind))
+        return ", ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in get_args(kind))
+    if get_origin(kind) in (Union, types.UnionType):
+        return _type(kind)
     if get_origin(kind) is list:
         return f"list of {_type(get_args(kind)[0])}"
     if get_origin(kind) is dict:

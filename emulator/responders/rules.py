@@ -62,8 +62,8 @@ class Message(Struct, forbid_unknown_fields=True):
     )
     model: Annotated[str, Meta(description="The model that the answer names.")] | None = None
     usage: Annotated[dict[str, Any], Meta(description="Counts that replace those of the emulator.")] | None = None
-    reasoning_content: str | None = None
-    role: Literal["assistant"] | None = None
+    reasoning_content: Annotated[str, Meta(description="The reasoning, as the API names it.")] | None = None
+    role: Annotated[Literal["assistant"], Meta(description="Always the assistant.")] | None = None
 
 
 # Every response that holds one of these is a whole result as the API writes it, and none of the emulator's making.
