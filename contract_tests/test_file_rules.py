@@ -152,10 +152,12 @@ def test_public_urls(rest: RestClient, transport: Transport, target: Target, nam
     first = rest.create_public_url(file, expires_after=7200)
     again = rest.create_public_url(file)
     longer = rest.create_public_url(file, expires_after=10_000)
-    assert {first.url, again.url, longer.url} == {first.url}
-    ends = [each.expires_at - now for each in (first, again, longer) if each.expires_at is not None]
+    shorter = rest.create_public_url(file, expires_after=5000)
+    found = (first, again, longer, shorter)
+    assert {each.url for each in found} == {first.url}
+    ends = [each.expires_at - now for each in found if each.expires_at is not None]
     created = rest.get_file(file).created_at - now
-    assert ends == [created + 7200, created + 7200, created + 10_000]
+    assert ends == [created + 7200, created + 7200, created + 10_000, created + 5000]
     with pytest.raises(ApiError) as error:
         rest.create_public_url(file, expires_after=20_001)
     assert error.value.kind == "invalid"

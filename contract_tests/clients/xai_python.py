@@ -331,6 +331,7 @@ _CHAT = ("chat._stub", "chat_pb2")
 RPCS = {
     "RetrieveFile": (*_FILES, "RetrieveFileRequest"),
     "ListFiles": (*_FILES, "ListFilesRequest"),
+    "RetrieveFileContent": (*_FILES, "RetrieveFileContentRequest"),
     "DeleteFile": (*_FILES, "DeleteFileRequest"),
     "CreatePublicUrl": (*_FILES, "CreatePublicUrlRequest"),
     "RevokePublicUrl": (*_FILES, "RevokePublicUrlRequest"),
