@@ -205,7 +205,8 @@ FORMATS = ({}, {"format": 0}, {"format": 1}, {"format": 2})
 )
 def test_content(client: Client, rest: RestClient, name: str) -> None:
     """The content is the original over gRPC unless the text is asked for, which is that of REST, or an error."""
-    page, picture = (rest.upload_file(content, f"{name}{word}").id for word, content in (("a.html", PAGE), ("b.png", PNG)))
+    page = rest.upload_file(PAGE, f"{name}a.html").id
+    picture = rest.upload_file(PNG, f"{name}b.png").id
 
     def content(file: str, message: dict[str, Any]) -> bytes:
         return b"".join(each["data"] for each in client.stream_rpc("RetrieveFileContent", file_id=file, **message))

@@ -262,6 +262,10 @@ def test_file_filters(client: Client, rest: RestClient, target: Target, name: st
             'NOT name:"a.t"': [b, c],
             'name != "a.t"': [b, c],
             'name:"txt a"': [a],
+            "name:'a.t'": [a],
+            "content_type:image/png": [b],
+            "size_bytes>9": [b, c],
+            "size_bytes :>= 10": [b, c],
             'name:"txt b"': [],
             'file_name:"b.p"': [b],
             'created_at > "2031-05-06T08:08:08.5Z"': [b, c],
@@ -366,8 +370,7 @@ def test_document_filters(client: Client, rest: RestClient, target: Target) -> N
 
     def matches(filter: str) -> list[str]:
         request = {"query": "kettle", "filter": filter, "source": {"collection_ids": [collections[1]]}}
-        if is_grpc:
-            return [each["file_id"] for each in client.call_rpc("Search", **request)["matches"]]
+        # Over REST for every client: SearchRequest of documents.proto has no filter.
         return [each["file_id"] for each in rest.json("POST", "/v1/documents/search", json_body=request)["matches"]]
 
     check_filters(found, "created_at", times, lambda time: f'"{time}"')
@@ -378,6 +381,10 @@ def test_document_filters(client: Client, rest: RestClient, target: Target) -> N
             'collection_name:"ALPH"': collections[:1],
             'NOT collection_name:"a"': [],
             'collection_name:"m" OR documents_count = 3': collections[1:],
+            "documents_count:>0": collections[1:],
+            "documents_count:<=1": [collections[0], collections[2]],
+            "created_at:>2031-05-06T07:08:09Z": collections[1:],
+            "collection_name:'alph'": collections[:1],
         },
     )
     check_filters(documents, "size_bytes", sizes, str)
@@ -387,8 +394,16 @@ def test_document_filters(client: Client, rest: RestClient, target: Target) -> N
         {
             'status = "DOCUMENT_STATUS_PROCESSED"': files,
             'status != "DOCUMENT_STATUS_PROCESSED"': [],
+            "status:DOCUMENT_STATUS_PROCESSED": files,
+            "status:!DOCUMENT_STATUS_PROCESSED": [],
+            "status:!DOCUMENT_STATUS_FAILED": files,
+            "size_bytes:!21": [files[0], files[2]],
+            "size_bytes:>14 AND content_type:text/plain": files[1:],
+            "size_bytes:<=21": files[:2],
+            "created_at:>=2031-05-06T11:08:09Z": files[1:],
             'content_type:"text"': files,
             'name:"2.T"': files[2:],
+            "name:'2.t'": files[2:],
         },
     )
     for listed, prefix in ((documents, "fields."), (matches, "")):

@@ -234,6 +234,57 @@ def test_values(rest: RestClient, target: Target, name: str) -> None:
             assert set(found) == expected, f"{filter} finds {found}"
 
 
+WRITTEN = {
+    "a": {"author": "Sappho", "year": "9"},
+    "b": {"author": "O'Brien", "year": "10"},
+    "c": {"author": "Homer of Chios", "year": "100"},
+    "d": {"author": "INV-7", "year": "-3"},
+    "e": {"place": "Lesbos"},
+}
+# Each way to write a filter that the guides name, and the records above that it finds.
+SYNTAX: tuple[tuple[str, set[str]], ...] = (
+    ("year:9..10", {"a", "b"}),
+    ("year:10..99", {"b"}),
+    ("year:11..99", set()),
+    ("year:10..10", {"b"}),
+    ("year:-3..9", {"a", "d"}),
+    ("year:9..100 AND author = Sappho", {"a"}),
+    ("author = 'Sappho'", {"a"}),
+    ('author = "Sappho"', {"a"}),
+    ("author = Sappho", {"a"}),
+    ("author=Sappho", {"a"}),
+    ("author   =   'Sappho'", {"a"}),
+    ("author = INV-7", {"d"}),
+    ('author = "O\'Brien"', {"b"}),
+    ("author = 'Homer of Chios'", {"c"}),
+    ('author = "Homer"', set()),
+    ('author = "Sap*"', set()),
+    ('author = "sappho"', set()),
+    ('author > "I" AND author < "P"', {"b", "d"}),
+    ("year>9", {"b", "c"}),
+    ("year<=9", {"a", "d"}),
+    ('year = "10"', {"b"}),
+    ('nothing = "x"', set()),
+    ("author = Sappho OR author = 'INV-7'", {"a", "d"}),
+    ("(author = Sappho OR year = 10) AND year < 10", {"a"}),
+    ("author = Sappho OR year = 10 AND year >= 10", {"b"}),
+)
+
+
+@case(
+    "search.filter.syntax",
+    *("documents.search",),
+    evidence="documented",
+    source=f"{OPENAPI}, filter; Collections guide: metadata filters",
+)
+def test_syntax(rest: RestClient, target: Target, name: str) -> None:
+    """Filters take ranges with both ends, quotes of both kinds, bare words, and any blanks; texts are equal or not."""
+    library = Library(rest, target, name, {word: f"The kettle {word}." for word in WRITTEN}, **WRITTEN)
+    for filter, expected in SYNTAX:
+        found = library.found("kettle", filter=filter, limit=20)
+        assert set(found) == expected, f"{filter} finds {found}"
+
+
 @case(
     "search.ties",
     *("documents.search",),
