@@ -281,13 +281,17 @@ def test_members(rest: RestClient, target: Target, name: str) -> None:
     destructive=True,
 )
 def test_forms(rest: RestClient, target: Target, name: str) -> None:
-    """The emulator's own response has the form that the request demands: JSON, a schema, or a call of a tool."""
+    """The emulator's own response repeats the last message of the user as text, JSON, a schema or a call."""
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     function = {"name": "look_up", "parameters": schema}
     tool = {"tools": [{"type": "function", "function": function}]}
     say = chat_request("Say a.")
     named = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
     flat = {"type": "json_schema", "name": "place", "schema": schema}
+    turns = [
+        {"role": role, "content": f"Say {word}."}
+        for role, word in zip(("user", "assistant", "user"), "abc", strict=True)
+    ]
     results = results_of(
         rest,
         target,
@@ -299,11 +303,14 @@ def test_forms(rest: RestClient, target: Target, name: str) -> None:
             "tool": {"chat_get_completion": {**say, **tool, "tool_choice": "required"}},
             "auto": {"chat_get_completion": {**say, **tool, "tool_choice": "auto"}},
             "responses": {"responses": {"model": MODEL, "input": "Say r.", "text": {"format": flat}}},
+            "turns": {"chat_get_completion": {**say, "messages": turns}},
+            "response turns": {"responses": {"model": MODEL, "input": turns}},
         },
     )
     messages = {id: each["response"]["chat_get_completion"]["choices"][0] for id, each in results.items()}
     texts = {id: each["message"]["content"] for id, each in messages.items()}
     assert (texts["plain"], texts["auto"]) == ("Say a.", "Say a.")
+    assert (texts["turns"], texts["response turns"]) == ("Say b.", "Say b.")
     assert json.loads(texts["object"]) == {"echo": "Say a."}
     for id in ("schema", "responses"):
         matchers.check(json.loads(texts[id]), {"$keys": ["city"]}, id)
