@@ -368,6 +368,25 @@ def test_media(rest: RestClient, transport: Transport, target: Target, name: str
 
 
 @case(
+    "batches.requests.null-id",
+    *("batches.create", "batches.add_requests", "batches.list_requests"),
+    evidence="documented",
+    source="Batch reference: batch_request_id and input_file_id are strings or null",
+    destructive=True,
+)
+def test_null_id(rest: RestClient, name: str) -> None:
+    """An id that is null is as one that is left out: the request is given one, the batch has no input file."""
+    batch = rest.json("POST", "/v1/batches", json_body={"name": f"{name}batch", "input_file_id": None})
+    matchers.check(batch, {"input_file_id": "$absent"})
+    request = {"batch_request_id": None, "batch_request": {"chat_get_completion": chat_request("Say a.")}}
+    path = f"/v1/batches/{batch['batch_id']}/requests"
+    rest.call("POST", path, json_body={"batch_requests": [request, request]})
+    rows = rest.json("GET", path)["batch_request_metadata"]
+    assert len({row["batch_request_id"] for row in rows}) == 2
+    matchers.check(rows, [{"batch_request_id": "$batch_request_id"}] * 2)
+
+
+@case(
     "batches.requests.ids",
     *("batches.add_requests", "batches.get"),
     evidence="assumed",

@@ -158,6 +158,45 @@ def test_limits(rest: RestClient, target: Target, name: str) -> None:
     assert set(library.found(query, "keyword")) <= set(library.found(query, "semantic"))
 
 
+NULLABLE = ("limit", "filter", "instructions", "group_by", "retrieval_mode", "ranking_metric")
+# Pairs of a body with null members and of the same body without them.
+NULLED: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+    *(({each: None}, {}) for each in NULLABLE),
+    (dict.fromkeys(NULLABLE), {}),
+    ({"retrieval_mode": {"type": "hybrid", "search_multiplier": None, "reranker": None}}, {}),
+    (
+        {"retrieval_mode": {"type": "hybrid", "reranker": {"type": "rrf", "k": None, "text_weight": 1.0}}},
+        {"retrieval_mode": {"type": "hybrid", "reranker": {"type": "rrf", "text_weight": 1.0}}},
+    ),
+    *(
+        ({"retrieval_mode": {"type": mode, "reranker": None}}, {"retrieval_mode": {"type": mode}})
+        for mode in ("semantic", "keyword")
+    ),
+    ({"group_by": {"keys": ["author"], "aggregate": None}}, {"group_by": {"keys": ["author"]}}),
+)
+
+
+@case(
+    "search.nulls",
+    *("documents.search",),
+    evidence="documented",
+    source="OpenAPI: SearchRequest, RetrievalMode, GroupBy: members that may be null",
+)
+def test_nulls(rest: RestClient, target: Target, name: str) -> None:
+    """A member that is null is as one that is left out."""
+    library = Library(rest, target, name, WORDS)
+    source = {"collection_ids": [library.collection], "rag_pipeline": None}
+    request = {"query": "copper kettle", "source": source}
+
+    def matches(body: dict[str, Any]) -> Any:
+        return rest.json("POST", "/v1/documents/search", json_body={**request, **body})["matches"]
+
+    for body, same in NULLED:
+        found = matches(body)
+        assert found == matches(same), body
+        assert len(found) >= 1, body
+
+
 # Records of groups: the group, the value that orders them, and another value of text.
 RECORDS = {
     "a": {"author": "Sappho", "year": "9", "place": "lesbos"},
