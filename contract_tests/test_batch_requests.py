@@ -39,7 +39,10 @@ BAD_LINES: tuple[tuple[Json | str, str], ...] = (
     ({"body": None}, "body"),
     ({"body": "text"}, "line 2"),
     ({"body": {"messages": "text"}}, "line 2"),
-    ({"body": {**LINE["body"], "model": UNSUPPORTED_MODEL}}, "not supported for batch processing"),  # type: ignore[dict-item]
+    (
+        {"body": {**LINE["body"], "model": UNSUPPORTED_MODEL}},  # type: ignore[dict-item]
+        f"JSONL file validation failed: Model {UNSUPPORTED_MODEL} is not supported for batch processing.",
+    ),
     ("[]", "line 2"),
     ("not JSON", "line 2: invalid JSON"),
 )

@@ -51,6 +51,21 @@ def test_described(client: Client, name: str) -> None:
 
 
 @case(
+    "collections.described.documents",
+    *("collections.describe", "documents.add"),
+    evidence="documented",
+    source="collections.proto: GenerateCollectionDescription, empty where no file is processed",
+)
+def test_described_documents(client: Client, target: Target, name: str) -> None:
+    """The description that the server writes is not empty once a document is processed."""
+    collection = client.create_collection(f"{name}notes").id
+    file = client.upload_file(TEXT, f"{name}a.txt").id
+    client.add_document(collection, file)
+    indexed(client, target, collection, file)
+    assert client.describe_collection(collection) != ""
+
+
+@case(
     "collections.seen-by-others",
     *("collections.create", "documents.add", "documents.get"),
     evidence="documented",

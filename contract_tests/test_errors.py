@@ -210,3 +210,38 @@ def test_route(transport: Transport, target: Target, method: str, path: str, wor
             assert set(error) == {"code", "error"}, error
             assert error["code"] == code, error
             assert message in error["error"], error
+
+
+# Calls with a JSON body on the inference plane: the path and the body.
+JSON_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (f"/v1/files/file_{UUID}/public-url", {}),
+    ("/v1/documents/search", {"query": "x", "source": {"collection_ids": [f"collection_{UUID}"]}}),
+    ("/v1/batches", {"name": "a"}),
+    (f"/v1/batches/batch_{UUID}/requests", {"batch_requests": []}),
+)
+NO_JSON = (None, "text/plain", "application/x-www-form-urlencoded", "application/octet-stream")
+
+
+@case(
+    "batches.errors.content-types",
+    *("files.create_public_url", "documents.search", "batches.create", "batches.add_requests"),
+    evidence="documented",
+    source="Debugging guide: 415 without Content-Type: application/json",
+    refusal="content type",
+    destructive=True,
+)
+def test_content_types(transport: Transport, target: Target, name: str) -> None:
+    """A JSON body is read as application/json alone, with or without parameters; any other type, or none, is 415."""
+    for path, body in JSON_CALLS:
+        content = RestClient.encode({**body, "name": f"{name}a"} if path == "/v1/batches" else body)
+
+        def status(content_type: str | None, path: str = path, content: bytes = content) -> int:
+            head = {} if content_type is None else {"content-type": content_type}
+            target.budget.spend()
+            head["authorization"] = f"Bearer {target.api_key}"
+            return transport.send(Request("POST", f"{target.base_url}{path}", head, content)).status
+
+        for content_type in NO_JSON:
+            assert status(content_type) == 415, (path, content_type)
+        for content_type in ("application/json", "application/json; charset=utf-8", "Application/JSON"):
+            assert status(content_type) in (200, 404), (path, content_type)

@@ -185,6 +185,30 @@ def test_public_urls(rest: RestClient, transport: Transport, target: Target, nam
     assert status(first.url)[0] == 404
 
 
+# Types of pictures, films, sounds and documents that the guide does not name as eligible.
+INELIGIBLE = (
+    *("image/gif", "image/webp", "image/svg+xml", "image/tiff", "image/heic", "video/webm", "video/quicktime"),
+    *("audio/mpeg", "text/html", "text/csv", "application/json", "application/zip", "application/octet-stream"),
+)
+
+
+@case(
+    "files.public-url.ineligible",
+    *("files.create_public_url", "files.get"),
+    evidence="documented",
+    source="Public URL guide: eligible types are PNG, JPEG, MP4 and PDF",
+    refusal="content type",
+)
+def test_ineligible(rest: RestClient, name: str) -> None:
+    """A file of any other type than PNG, JPEG, MP4 and PDF gets no public URL."""
+    for content_type in INELIGIBLE:
+        file = rest.upload_file(b"x", f"{name}a.unknown-extension", content_type=content_type).id
+        with pytest.raises(ApiError) as error:
+            rest.create_public_url(file)
+        assert error.value.kind == "invalid", content_type
+        assert "public_url" not in rest.json("GET", f"/v1/files/{file}"), content_type
+
+
 @case(
     "files.list.parameters",
     *("files.list",),

@@ -193,7 +193,7 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(128, 256))
 PAGE = b"<html><body><p>One &amp; two</p></body></html>"
-FORMATS = ({}, {"format": 0}, {"format": 1}, {"format": 2})
+FORMATS: tuple[dict[str, int], ...] = ({}, {"format": 0}, {"format": 1}, {"format": 2})
 
 
 @case(

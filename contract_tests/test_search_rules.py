@@ -239,6 +239,24 @@ def test_groups(rest: RestClient, target: Target, name: str) -> None:
         assert filtered == ["a"], mode
 
 
+@case(
+    "search.group-by.collections",
+    *("documents.search",),
+    evidence="documented",
+    source=f"{OPENAPI}, group_by: applied to each collection, not to all of them together",
+)
+def test_groups_of_collections(rest: RestClient, target: Target, name: str) -> None:
+    """In several collections each keeps its own groups: none loses a group because another has it too."""
+    texts = {word: f"The kettle {word}." for word in RECORDS}
+    first, second = (Library(rest, target, f"{name}{word}", texts, **RECORDS) for word in "ab")
+    source = {"collection_ids": [first.collection, second.collection]}
+    for group_by in ({"keys": ["author"]}, *(each for each, _ in GROUPS)):
+        alone = [library.found("kettle", group_by=group_by) for library in (first, second)]
+        found = [each["file_id"] for each in first.matches("kettle", group_by=group_by, source=source, limit=50)]
+        together = [[library.names[id] for id in found if id in library.names] for library in (first, second)]
+        assert [sorted(each) for each in together] == [sorted(each) for each in alone], group_by
+
+
 NUMBERS = {"a": "-10", "b": "-2.5", "c": "0", "d": "2.50", "e": "1e3", "f": "text", "g": ""}
 # A filter over the values above, and the records that it finds.
 COMPARISONS: tuple[tuple[str, set[str]], ...] = (
