@@ -191,38 +191,6 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
     assert rest.get_file(files[1]).id == files[1]
 
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(128, 256))
-PAGE = b"<html><body><p>One &amp; two</p></body></html>"
-FORMATS: tuple[dict[str, int], ...] = ({}, {"format": 0}, {"format": 1}, {"format": 2})
-
-
-@case(
-    "files.requests.content",
-    *("files.content",),
-    evidence="documented",
-    source="files.proto: RetrieveFileContentRequest, format",
-    refusal="no text",
-)
-def test_content(client: Client, rest: RestClient, name: str) -> None:
-    """The content is the original over gRPC unless the text is asked for, which is that of REST, or an error."""
-    page = rest.upload_file(PAGE, f"{name}a.html").id
-    picture = rest.upload_file(PNG, f"{name}b.png").id
-
-    def content(file: str, message: dict[str, Any]) -> bytes:
-        return b"".join(each["data"] for each in client.stream_rpc("RetrieveFileContent", file_id=file, **message))
-
-    text = rest.call("GET", f"/v1/files/{page}/content", query={"format": "text"}).body
-    assert text != PAGE
-    for message in FORMATS:
-        is_text = message.get("format") == 2
-        assert content(page, message) == (text if is_text else PAGE), message
-        if not is_text:
-            assert content(picture, message) == PNG, message
-    with pytest.raises(ApiError) as refused:
-        content(picture, FORMATS[-1])
-    assert refused.value.kind == "invalid"
-
-
 TOOL = {"name": "look_up", "description": "Look a word up.", "parameters": '{"type": "object", "properties": {}}'}
 SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
 TEXT = {"role": "ROLE_USER", "content": [{"text": "Say a."}]}

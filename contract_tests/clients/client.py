@@ -57,6 +57,10 @@ class Client:
         """The messages that a method of the gRPC services streams, each with all its fields."""
         self._cannot("gRPC")
 
+    def upload_rpc(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The file that UploadFile returns for its messages, as call_rpc. Raises ApiError."""
+        self._cannot("messages of gRPC")
+
     def with_keys(self, api_key: str, management_key: str) -> Client:
         """The same library with other keys; to be closed."""
         self._cannot("other keys")

@@ -80,6 +80,10 @@ class XaiPython(Client):
         except self._rpc_error as error:
             raise api_error_from_grpc(error.code().name, error.details() or "") from None
 
+    def upload_rpc(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        chunk = import_module("xai_sdk.proto").files_pb2.UploadFileChunk
+        return plain(self._do("files._stub.UploadFile", iter([chunk(**message) for message in messages])))
+
     def _messages(self, stream: Callable[..., Any], request: Any) -> Iterable[Any]:
         found: Iterable[Any] = stream(request)
         return found
