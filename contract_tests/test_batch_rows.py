@@ -50,6 +50,27 @@ def test_early_rows(client: Client, rest: RestClient, target: Target, name: str)
         unfinished = [each["batch_request_id"] for each in rows if each["finish_time"] is None]
         assert unfinished == list(pending)
         target.control("POST", "/jobs/run")
+    matchers.check(vars(rest.get_batch(batch)), {"requests": 4, "pending": 0, "succeeded": 4})
+
+
+@case(
+    "batches.requests.later",
+    *("batches.add_requests", "batches.get", "batches.list_results"),
+    evidence="assumed",
+    source="Batch guide: a batch is not closed by its last answer; nothing but its end refuses requests",
+    destructive=True,
+)
+def test_later_requests(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """A batch whose requests are all finished takes more, and finishes those too."""
+    batch = client.create_batch(f"{name}batch").id
+    for number, id in enumerate("cab", 1):
+        client.add_chats(batch, {id: f"Say {id}."})
+        matchers.wait_until(
+            lambda: vars(rest.get_batch(batch)),
+            {"requests": number, "pending": 0, "succeeded": number},
+            within_seconds=target.wait_seconds_max,
+        )
+    assert [result.id for result in client.list_batch_results(batch).items] == ["a", "b", "c"]
 
 
 ROWS_MAX = 1000

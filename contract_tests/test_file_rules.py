@@ -403,6 +403,7 @@ def test_cors(rest: RestClient, transport: Transport, target: Target) -> None:
         target.budget.spend()
         found = transport.send(Request(method, url, {**head, "origin": origin}))
         assert found.headers.get("access-control-allow-origin") in ("*", origin), method
+        assert found.headers.get("access-control-expose-headers"), method
         if method == "OPTIONS":
             assert found.status in (200, 204)
             assert found.headers.get("access-control-allow-methods"), found.headers

@@ -101,6 +101,14 @@ def test_keys(client: Client, rest: RestClient, name: str) -> None:
         other.close()
 
 
+@case("auth.messages", "auth.api_key", evidence="documented", source=f"{SHARED}; auth.proto: ApiKey")
+def test_key(client: Client, rest: RestClient) -> None:
+    """A key has the same fields over gRPC as over REST, its permissions included."""
+    names = {"disabled": "api_key_disabled"}
+    shown = rest.json("GET", "/v1/api-key")
+    agree({names.get(key, key): each for key, each in client.describe_key().items()}, shown)
+
+
 CONFIGURED = {
     "collection_description": "about ferns",
     "chunk_configuration": {
@@ -211,6 +219,12 @@ def test_documents(client: Client, rest: RestClient, target: Target, name: str) 
     matchers.check(message["file_metadata"], {"file_id": file, "size_bytes": len(TEXT), "expires_at": "$text"})
     assert client.call_rpc("ListDocuments", collection_id=collection)["documents"] == [message]
     assert client.call_rpc("BatchGetDocuments", collection_id=collection, file_ids=[file])["documents"] == [message]
+    others = [rest.upload_file(TEXT, f"{name}{number}.txt").id for number in range(4)]
+    for other in others:
+        rest.add_document(collection, other)
+    for ids in ([file, *others], [*reversed(others), file], others[2:3]):
+        found = client.call_rpc("BatchGetDocuments", collection_id=collection, file_ids=ids)["documents"]
+        assert [each["file_metadata"]["file_id"] for each in found] == ids
 
 
 @case(

@@ -114,6 +114,10 @@ class Client:
 
     # --- keys
 
+    def describe_key(self) -> dict[str, Any]:
+        """What gRPC says of the key, each with all its fields, as call_rpc."""
+        self._cannot("messages of gRPC")
+
     def team_of_key(self) -> str:
         """The team id of the key."""
         self._cannot("description of a key")

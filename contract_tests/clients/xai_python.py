@@ -153,6 +153,9 @@ class XaiPython(Client):
 
     # --- keys
 
+    def describe_key(self) -> dict[str, Any]:
+        return plain(self._do("auth.get_api_key_info"))
+
     def team_of_key(self) -> str:
         return str(self._do("auth.get_api_key_info").team_id)
 
