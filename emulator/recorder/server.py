@@ -23,6 +23,7 @@ from emulator.recordings.entries import About
 from emulator.recordings.har import HarWriter
 from emulator.recordings.sanitize import Sanitizer
 from emulator.runtime.event_loop import LoopThread
+from emulator.state.address import origin_of
 
 API = "https://api.x.ai"
 MANAGEMENT_API = "https://management-api.x.ai"
@@ -100,9 +101,7 @@ class Recorder:
     @property
     def url(self) -> str:
         """`http://localhost:PORT`."""
-        host = self._options.host
-        shown = f"[{host}]" if ":" in host else "localhost" if host == "127.0.0.1" else host
-        return f"http://{shown}:{self.port.number}"
+        return origin_of(self._options.host, self.port.number)
 
     async def start(self) -> None:
         """Listen. Raises emulator.port.CannotListen."""

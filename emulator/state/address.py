@@ -12,6 +12,10 @@ class ListenAddress:
 
     def listening(self, port: int) -> None:
         """Note the port, which is known when the socket is bound."""
-        host = self._host
-        shown = f"[{host}]" if ":" in host else "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
-        self.origin = f"http://{shown}:{port}"
+        self.origin = origin_of(self._host, port)
+
+
+def origin_of(host: str, port: int) -> str:
+    """Return scheme and authority under which this machine reaches a server that listens on a host."""
+    name = f"[{host}]" if ":" in host else "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
+    return f"http://{name}:{port}"

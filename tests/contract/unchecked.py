@@ -14,6 +14,7 @@ import schemathesis.specs.openapi.checks as checks
 
 from emulator import Emulator
 from emulator.domain.keys import Plane
+from tests.generated_calls import has_float
 
 # A bad key is a 400 on the inference plane, and in the default mode nearly every key is a good one.
 NEVER_CHECKED = [checks.ignored_auth]
@@ -90,13 +91,6 @@ def key(emulator: Emulator, case: schemathesis.Case) -> dict[str, str]:
 def is_on_management(case: schemathesis.Case) -> bool:
     """Whether a call is one of the management plane."""
     return {Plane.MANAGEMENT.value: []} in case.operation.definition.raw.get("security", [])
-
-
-def has_float(value: Any) -> bool:
-    """Whether a body holds a number such as 3600.0, an integer to JSON Schema and none to the JSON extractor."""
-    if isinstance(value, dict | list):
-        return any(map(has_float, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float)
 
 
 def is_wrong_where_nobody_looks(case: schemathesis.Case) -> bool:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import hypothesis
 import pytest
 import requests
 import schemathesis
 import schemathesis.specs.openapi.checks as checks
-from hypothesis import strategies as st
-from schemathesis import GenerationMode
 
 from emulator import Emulator
 from emulator.control.openapi import PREFIX, document
 from emulator.control.route import SCHEMA_VERSION, Answer
 from emulator.control.routes import ROUTES
-from tests.serving import PATIENCE_SECONDS
+from tests.generated_calls import check_generated_calls, has_float
 
 ENDLESS = {f"{PREFIX}/requests/stream"}  # a reply that goes on until the client leaves
 
@@ -61,13 +58,6 @@ def schema() -> schemathesis.schemas.BaseSchema:
     return attacked()
 
 
-def has_float(value: Any) -> bool:
-    """Whether a body holds a number such as 5.0, an integer to JSON Schema and none to the decoder."""
-    if isinstance(value, dict | list):
-        return any(map(has_float, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float)
-
-
 def unchecked(case: schemathesis.Case) -> list[Any]:
     """The checks that do not hold for a call."""
     if "422" in case.operation.definition.raw["responses"] or has_float(case.body):
@@ -82,15 +72,5 @@ def unchecked(case: schemathesis.Case) -> list[Any]:
 def test_operation_answers_generated_calls_as_described(
     schema: schemathesis.schemas.BaseSchema, path: str, method: str, emulator: Emulator, session: requests.Session
 ) -> None:
-    """What the document allows is taken, what it forbids is refused, and nothing breaks.
-
-    A few calls; `make contract` has many, with those that Schemathesis derives from the schema.
-    """
-    operation = schema[path][method]
-
-    @hypothesis.settings(max_examples=10, suppress_health_check=list(hypothesis.HealthCheck))
-    @hypothesis.given(st.one_of(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
-    def judge(case: schemathesis.Case) -> None:
-        case.call_and_validate(emulator.url, session, excluded_checks=unchecked(case), timeout=PATIENCE_SECONDS)
-
-    judge()
+    """A call that the document allows is accepted, one that it forbids is refused, and none fails with 500."""
+    check_generated_calls(schema[path][method], emulator.url, session, excluded_checks=unchecked)
