@@ -1,4 +1,4 @@
-"""The indexing of a document, stage by stage: its text is cut, embedded, written and then found."""
+"""Index a document stage by stage: extract and chunk its text, embed the chunks, write and publish them."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from emulator.state.services import Services
 from emulator.state.teams import Team
 from emulator.store.jobs import Job
 
-# Embedded and written between two chances for other calls; the stand-in takes some 50 bytes for each character.
+# Embedded and written between two yields to other calls; the stand-in embedder takes some 50 bytes per character.
 _CHUNKS_AT_ONCE = 128
 _CHARS_AT_ONCE = 512 * 1024
 
 
 class Dropped(Exception):
-    """The document is no longer the one whose indexing began: removed, expired, begun anew, or of another team."""
+    """The document was removed, expired or changed since its indexing began."""
 
 
 class _Work:
-    """One indexing, as far as it is taken without a pause."""
+    """The stages of one indexing that run without a pause."""
 
     def __init__(self, services: Services, team: Team, job: Job) -> None:
         self._services, self.team, self._job = services, team, job
@@ -49,7 +49,7 @@ class _Work:
         self._content: CutDocument | None = None
 
     def document(self) -> Document:
-        """The document as it is now. Raises Dropped."""
+        """Return the document as it is now. Raises Dropped."""
         indexing, store = self._indexing, self._services.store
         document = store.documents.get(self.team.name, indexing.collection_id, indexing.file_id, self._job.due_at)
         if document is None or document.revision != indexing.revision or not store.jobs.exists(self._job):
@@ -57,7 +57,7 @@ class _Work:
         return document
 
     async def chunks(self) -> list[IndexedChunk]:
-        """The chunks of the document, cut once. Raises what the extraction raises."""
+        """Return the chunks of the document, which are cut once. Raises ExtractionError."""
         if self._content is None:
             document, store = self.document(), self._services.store
             collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
@@ -82,7 +82,7 @@ class _Work:
                 self._services.store.chunks.add(*place, batch, vectors)
 
     def take(self, target: DocumentStatus) -> None:
-        """Note that the document has come to a status. In a transaction."""
+        """Set the status of the document. In a transaction."""
         document, store, team = self.document(), self._services.store, self.team.name
         step(STATUS_TRANSITIONS, document.status, target)
         if target is DocumentStatus.PROCESSED:
@@ -93,14 +93,14 @@ class _Work:
             store.documents.set_status(team, document, target, chunks=count)
 
     def fail(self, message: str) -> None:
-        """Note why the document cannot be indexed. In a transaction."""
+        """Set the document to FAILED, with the reason. In a transaction."""
         document, store = self.document(), self._services.store
         step(STATUS_TRANSITIONS, document.status, DocumentStatus.FAILED)
         store.chunks.remove(self.team.name, document.collection_id, document.file.id)
         store.documents.set_failed(self.team.name, document, message)
 
     def failure(self, error: Exception) -> str:
-        """The error message of a document; an unexpected error is logged as well."""
+        """Return the error message for a document; an unexpected error is logged as well."""
         if isinstance(error, ExtractionError | EmbedderError):
             return describe_error(error)
         self._services.log(f"indexing {self._job.subject}: {type(error).__name__}: {describe_error(error)}")
@@ -108,7 +108,7 @@ class _Work:
 
 
 class Stage(NamedTuple):
-    """The status that another one leads to, and what has to be done before."""
+    """The next status, and the work that leads to it."""
 
     target: DocumentStatus
     work: Callable[[_Work], Awaitable[object]] | None = None
@@ -125,8 +125,7 @@ STAGES: dict[DocumentStatus, Stage] = {
 async def index_document(services: Services, job: Job) -> None:
     """Take a document from stage to stage until it is PROCESSED or FAILED, or until the next pause.
 
-    The work of a stage is done off the loop. What it found out of a document that is gone by then, or was begun anew,
-    is dropped.
+    The work of a stage runs off the loop. Its result is dropped if the document was removed or changed meanwhile.
     """
     work = _Work(services, services.teams.get(job.team), job)
     try:
@@ -137,7 +136,7 @@ async def index_document(services: Services, job: Job) -> None:
 
 
 async def fail_indexing(services: Services, job: Job) -> None:
-    """Let a document fail at whose indexing the process ended again and again."""
+    """Fail a document whose indexing ended the process repeatedly."""
     work = _Work(services, services.teams.get(job.team), job)
     try:
         with services.store.transaction():
@@ -156,7 +155,7 @@ async def _run_stage(services: Services, job: Job, work: _Work) -> bool:
     except Dropped:
         raise
     except Exception as error:
-        work.document()  # the bytes of a file that was removed meanwhile cannot be read, which is no failure
+        work.document()  # a file that was removed meanwhile cannot be read, which is no failure
         with services.store.transaction():
             work.fail(work.failure(error))
             services.store.jobs.done(job)
@@ -173,7 +172,7 @@ async def _run_stage(services: Services, job: Job, work: _Work) -> bool:
 
 
 def _batches(chunks: list[IndexedChunk]) -> Iterator[list[IndexedChunk]]:
-    """The chunks in batches that are small enough to be embedded at once; a larger chunk is a batch of its own."""
+    """Yield the chunks in batches that can be embedded at once; a larger chunk is a batch of its own."""
     batch: list[IndexedChunk] = []
     chars = 0
     for chunk in chunks:

@@ -1,4 +1,17 @@
-"""Runs jobs in due order: at once when a clock is moved, else when their time comes."""
+"""Runs jobs in due order: at once when a clock is moved, otherwise when they are due.
+
+Guarantees:
+
+- The jobs of one lane of one team run one after the other, in due order. Lanes and teams run side by side.
+- A job whose process ended while it ran is started again by the next process, ATTEMPTS_MAX times at most; then its
+  entry in GIVE_UP runs instead.
+- A job that fails with a defect is dropped and reported to the event loop. One that fails because of the disk stays,
+  and is tried again every second.
+- An idle emulator reads nothing: a poll looks only at teams that changed or whose next job is due.
+
+`_agenda` is a heap of due times by the wall clock, `_due` the entry of each team that counts. An outdated entry stays
+in the heap until it reaches the top or outdated entries prevail.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +38,8 @@ from emulator.store.jobs import ATTEMPTS_MAX, Job, JobCancelled
 
 Handler = Callable[[Services, Job], Awaitable[None]]
 
-# Every kind of job. Those of one lane run one after the other, so that a slow one (an embedder or a responder that is
-# asked over the network) keeps nothing waiting but its like.
+# Every kind of job. Those of one lane run one after the other, so a slow one (an embedder or a responder that is called
+# over the network) delays only jobs of its own lane.
 LANES: dict[str, dict[str, Handler]] = {
     "files": {"expire_file": expire_file},
     "documents": {"index_document": index_document},
@@ -39,36 +52,36 @@ LANES: dict[str, dict[str, Handler]] = {
     "videos": {"complete_video": complete_video, "delete_video": delete_video},
 }
 
-# What is done instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write
-# rows: nothing that a client sends makes them end the process.
+# What runs instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write rows:
+# nothing that a client sends can make them end the process.
 GIVE_UP: dict[str, Handler] = {
     "index_document": fail_indexing,
     "read_batch_file": reject_batch_file,
     "process_batch": fail_request,
 }
 
-_DISK_PAUSE = 1.0  # seconds until what the disk refused is tried again
-_STALE_MAX = 1_000  # entries of the agenda that are not true any more, beside as many as are
+_DISK_PAUSE = 1.0  # seconds until a job that the disk refused is tried again
+_STALE_MAX = 1_000  # outdated entries of the agenda, beyond the number of current ones
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 
 
 class Runner:
-    """Runs the jobs of each team in due order, but for its lanes, which run side by side as the teams do."""
+    """Runs the jobs of each lane of each team in due order; lanes and teams run side by side."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._changed = asyncio.Event()
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._busy: set[tuple[str, str]] = set()  # lanes of teams that are run because the time of a job has come
-        self._paused: set[tuple[str, str]] = set()  # those that could not be written, and are tried again
-        self._suspected = asyncio.Lock()  # held by the one job that runs of those that never ended before
+        self._busy: set[tuple[str, str]] = set()  # lanes that run because a job is due
+        self._paused: set[tuple[str, str]] = set()  # lanes that the disk refused, and that are tried again
+        self._suspected = asyncio.Lock()  # held by the one running job of those that never ended before
         self._tasks: set[asyncio.Task[list[Job]]] = set()
-        self._knows_teams = False  # whether those of an earlier process, that have jobs, are there
+        self._knows_teams = False  # whether teams of an earlier process that have jobs are loaded
         self._unreadable = False  # whether the last poll could not read the database
         self._wall = Clock(0, None)
         self._touched: set[str] = set()  # teams whose jobs or clocks changed since they were looked at
         self._due: dict[str, Instant] = {}  # when the next job of a team is due, by the wall clock
-        self._agenda: list[tuple[Instant, str]] = []  # a heap of the same, and of what was so before
+        self._agenda: list[tuple[Instant, str]] = []  # a heap of the same, with outdated entries
         services.jobs.attach(self)
 
     async def run(self) -> None:
@@ -87,17 +100,17 @@ class Runner:
             await asyncio.gather(*self._tasks, return_exceptions=True)  # none may find the store closed
 
     async def advance(self, team: Team, microseconds: int) -> list[Job]:
-        """Move a team's clock forward and run what becomes due on the way; the jobs that ran, in order."""
+        """Move the clock of a team forward and run what becomes due; return the jobs that ran, in order."""
         self._services.teams.change_clock(team, lambda clock: clock.advance(microseconds))
         return await self.run_team(team)
 
     async def release(self, team: Team) -> list[Job]:
-        """Run what waits in a team to be released, and what is due; the jobs that ran, in order."""
+        """Run the jobs of a team that wait for release, and what is due; return the jobs that ran, in order."""
         self._services.store.jobs.release(team.name, team.clock.now())
         return await self.run_team(team)
 
     async def run_team(self, team: Team) -> list[Job]:
-        """Run what is due in one team, and what that plans for now; the jobs that ran, in order."""
+        """Run what is due in one team, and what that plans for now; return the jobs that ran, in order."""
         until, ran = team.clock.now(), list[Job]()
         while True:
             lanes = await asyncio.shield(asyncio.gather(*(self._start(team, lane, until) for lane in LANES)))
@@ -106,7 +119,7 @@ class Runner:
             ran += itertools.chain.from_iterable(lanes)
 
     async def run_lane(self, team: Team, lane: str, until: Instant) -> list[Job]:
-        """Run what is due by then in one lane of a team. Who leaves while waiting for it does not stop it."""
+        """Run what is due by then in one lane of a team. Cancelling the wait does not stop it."""
         return await asyncio.shield(self._start(team, lane, until))
 
     def _start(self, team: Team, lane: str, until: Instant) -> asyncio.Task[list[Job]]:
@@ -162,7 +175,7 @@ class Runner:
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
     def on_change(self, name: str) -> None:
-        """Hear that the jobs or the clock of a team changed."""
+        """Mark a team whose jobs or clock changed."""
         self._touched.add(name)
         self._changed.set()
 

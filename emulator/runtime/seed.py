@@ -93,7 +93,7 @@ class SeedRoot(SeedTeam, forbid_unknown_fields=True, kw_only=True):
 
 
 class Seed:
-    """A seed file at work."""
+    """Applies a seed file to new teams."""
 
     def __init__(self, services: Services, app: App, path: Path) -> None:
         self._services, self._app, self._path = services, app, path
@@ -149,7 +149,7 @@ class Seed:
         self._services.keys.update({key.secret: key for key in given})
 
     async def _fill(self, part: SeedTeam, where: str) -> Path:
-        """The snapshot of a team that has what a part of the file says."""
+        """Create the objects of a part of the file in a staging team; return its snapshot."""
         services = self._services
         if services.store.teams.exists(_STAGING_TEAM):  # left by a process that died
             services.teams.delete(services.teams.get(_STAGING_TEAM))
@@ -173,7 +173,7 @@ class Seed:
 
 
 def _set(clock: Clock, wanted: SeedClock | None) -> None:
-    """Set a clock to a moment, if any, where it stands or runs on. Raises ValueError."""
+    """Set a clock to a time, if any, and freeze it if wanted. Raises ValueError."""
     if wanted is None:
         return
     clock.freeze(from_datetime(wanted.at if wanted.at.tzinfo else wanted.at.replace(tzinfo=UTC)))
@@ -182,7 +182,7 @@ def _set(clock: Clock, wanted: SeedClock | None) -> None:
 
 
 def _read(path: Path) -> SeedRoot:
-    """The readable file at a path."""
+    """Read and validate the file. Raises BadSeed."""
     try:
         value = msgspec.json.decode(path.read_bytes()) if path.suffix == ".json" else _yaml(path)
         root = msgspec.convert(value, SeedRoot)
@@ -270,7 +270,7 @@ class SeedLoader:
             await self._post(path, self._json({"batch_requests": requests}, where), f"{where}.requests")
 
     def _json(self, body: Any, where: str) -> bytes:
-        """A body as it is sent. YAML can hold what JSON cannot: itself, halves of characters, endless numbers."""
+        """Encode a body. Raises BadSeed for what only YAML can hold: cycles, lone surrogates, infinite numbers."""
         try:
             return msgspec.json.encode(body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -296,7 +296,7 @@ class SeedLoader:
 
 
 def _form(fields: Mapping[str, str], file: SeedFile, content: bytes) -> bytes:
-    """A form with a file at its end, as the API wants it."""
+    """Encode a form with the file as its last part, as the API requires."""
     parts = [f'form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
     head = f'form-data; name="file"; filename="{file.filename}"'
     if file.content_type is not None:

@@ -325,7 +325,7 @@ def test_huge_answer_of_function_fails_that_request_only(batches: Batches, said:
         request("bad", kind, body),
         request("good"),
     )
-    assert results["bad"]["error"] == "the responder's answer is none: it has more than 10000 bytes"
+    assert results["bad"]["error"] == "invalid responder result: it has more than 10000 bytes"
     assert choice(results["good"])["message"]["content"] == "fine"
 
 
@@ -337,7 +337,7 @@ def test_more_images_than_a_request_may_ask_for_are_not_made(batches: Batches) -
         *(request(str(n), "image_generation", {"prompt": "a"}) for n in (10, 11)),
     )
     assert len(results["10"]["response"]["image_generation"]["data"]) == 10
-    assert results["11"]["error"] == "the responder's answer is none: at most 10 images are made for one request"
+    assert results["11"]["error"] == "invalid responder result: at most 10 images are made for one request"
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])
@@ -349,7 +349,7 @@ def test_result_over_limit_fails_its_request(batches: Batches, off: int) -> None
     services.teams.set_limits(services.teams.get("default"), {"batch_result_bytes_max": size})
     results = answered(batches, lambda asked: "x" * (100 + off), request("a"))
     if off > 0:
-        expected = f"the responder's answer is none: it has {size + 1} bytes, at most {size} are allowed"
+        expected = f"invalid responder result: it has {size + 1} bytes, at most {size} are allowed"
         assert results["a"]["error"] == expected
     else:
         assert "response" in results["a"]
@@ -466,16 +466,16 @@ def _chat(**usage: int) -> dict[str, Any]:
         (ZeroDivisionError(), "ZeroDivisionError"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyboardInterrupt(), "KeyboardInterrupt: "),
-        (None, "the responder's answer is none: a chat answer is a text"),
-        (5, "the responder's answer is none: a chat answer is a text"),
-        ({"choices": ["x"]}, "the responder's answer is none: a choice has a message"),
-        ({"content": object()}, "the responder's answer is none: "),
+        (None, "invalid responder result: a chat answer is a text"),
+        (5, "invalid responder result: a chat answer is a text"),
+        ({"choices": ["x"]}, "invalid responder result: a choice has a message"),
+        ({"content": object()}, "invalid responder result: "),
         (ValueError("half \ud800"), "half ?"),
         (Speechless(), "Speechless"),
-        ({"content": "x", "more": json.loads("[" * 500 + "]" * 500)}, "the responder's answer is none: it is nested"),
-        (_chat(cost_in_usd_ticks=10**30), "the responder's answer is none: a cost lies between"),
-        (_chat(prompt_tokens=2**62), "the responder's answer is none: a cost lies between"),
-        ({"tool_calls": [{}]}, "the responder's answer is none: a tool call has a name"),
+        ({"content": "x", "more": json.loads("[" * 500 + "]" * 500)}, "invalid responder result: it is nested"),
+        (_chat(cost_in_usd_ticks=10**30), "invalid responder result: a cost lies between"),
+        (_chat(prompt_tokens=2**62), "invalid responder result: a cost lies between"),
+        ({"tool_calls": [{}]}, "invalid responder result: a tool call has a name"),
     ],
 )
 def test_an_answer_that_is_none_fails_that_request_only(batches: Batches, said: Any, error: str) -> None:
@@ -674,7 +674,7 @@ def test_pictures_are_forwarded_and_films_are_made_here(batches: Batches, upstre
         ((502, b"<html>"), "answered 502: <html>"),
         ((200, b"no JSON"), "Expecting value"),
         ((200, b" " * (REPLY_BYTES_MAX + 1)), f"the reply has more than {REPLY_BYTES_MAX} bytes"),
-        ((200, b"[]"), "the responder's answer is none"),
+        ((200, b"[]"), "invalid responder result"),
         ((200, b'{"choices": []}'), ""),
     ],
 )

@@ -211,7 +211,7 @@ def test_answer_that_is_no_text_is_internal_error(
     for method in ("GetCompletion", "GetCompletionChunk"):
         refused = rpc.refusal(f"{CHAT}/{method}", asked())
         assert refused.code() is grpc.StatusCode.INTERNAL
-        assert "the responder's answer is none" in refused.details()
+        assert "invalid responder result" in refused.details()
     for stream in (False, True):
         reply = rest.post("/v1/chat/completions", json=chat_body("x", model="grok-4.3", stream=stream))
         assert (reply.status_code, reply.json()["code"]) == (500, "internal")

@@ -23,7 +23,7 @@ DISCARDED_AT_ONCE = 2000  # rows
 
 
 async def read_batch_file(services: Services, job: Job) -> None:
-    """Read a slice of an input file. Its requests count when all of it has been read, all at once."""
+    """Read a slice of an input file. Its requests become visible together, when all of it has been read."""
     team = services.teams.get(job.team)
     await asyncio.sleep(0)
     batch = services.store.batches.get(job.team, job.subject)
@@ -48,13 +48,13 @@ async def read_batch_file(services: Services, job: Job) -> None:
 
 
 async def reject_batch_file(services: Services, job: Job) -> None:
-    """Reject an input file at which the process ended again and again."""
+    """Reject an input file that ended the process repeatedly."""
     error = BadFile(f"the emulator ended {job.attempts} times while it read the file")
     _reject(services, services.teams.get(job.team), job, error)
 
 
 def _reject(services: Services, team: Team, job: Job, error: BadFile) -> None:
-    """Cancel a batch whose input file is none, and remove what was read of it."""
+    """Cancel a batch whose input file is invalid, and remove what was read of it."""
     batch = services.store.batches.get(job.team, job.subject)
     with services.store.transaction():
         if batch is not None and batch.phase is Phase.VALIDATING:
@@ -105,7 +105,7 @@ def _parse(path: Path, batch: Batch, limits: Limits, speed: str, at: Instant) ->
 
 
 def _stage(services: Services, team: Team, batch: Batch, at: Instant, lines: _Lines) -> None:
-    """Keep the requests of some lines. Raises BadFile."""
+    """Stage the requests of some lines. Raises BadFile."""
     if not services.store.batch_requests.insert(team.name, batch.id, at, lines.rows):
         raise next(
             _duplicate(lines.numbers[row.id], row.id) for row in lines.rows if _is_elsewhere(services, team, batch, row)
@@ -146,7 +146,7 @@ def _check_count(services: Services, team: Team, batch: Batch, lines: int) -> No
 
 
 def _admit(services: Services, team: Team, batch: Batch) -> None:
-    """Let all requests of a file count, from none to all at once."""
+    """Make all requests of a file visible at once."""
     count = services.store.batch_requests.staged(team.name, batch.id)
     if not count:
         raise BadFile("the file has no requests")

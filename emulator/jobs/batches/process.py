@@ -23,7 +23,7 @@ from emulator.store.jobs import Job
 
 
 async def expire_batch(services: Services, job: Job) -> None:
-    """End a batch whose time has come; its results stay."""
+    """Expire a batch; its results stay."""
     with services.store.transaction():
         services.store.jobs.done(job)
         batch = services.store.batches.get(job.team, job.subject)
@@ -48,7 +48,7 @@ async def process_batch(services: Services, job: Job) -> None:
 
 
 async def fail_request(services: Services, job: Job) -> None:
-    """Let the request fail at which the process ended again and again, so that the others are answered."""
+    """Fail the request that ended the process repeatedly, so that the others are answered."""
     team = services.teams.get(job.team)
     batch, careful = _alive(services, job), _careful(job, responder_of(services, team))
     failure = Failure(Kind.INTERNAL, f"the emulator ended {job.attempts} times while it answered this request")
@@ -68,13 +68,13 @@ def _due(services: Services, batch: Batch | None, job: Job, limit: int) -> list[
 
 
 def _alive(services: Services, job: Job) -> Batch | None:
-    """The batch of a job, if there is still something to be done for it."""
+    """Return the batch of a job, if it still has work."""
     batch = services.store.batches.get(job.team, job.subject)
     return None if batch is None or (batch.closed and not batch.cancel_reverts) else batch
 
 
 def _plan_next(services: Services, team: Team, job: Job) -> None:
-    """Go on when the next request is due."""
+    """Plan the next slice for when its first request is due."""
     with services.store.transaction():
         services.store.jobs.done(job)
         batch = _alive(services, job)
@@ -86,7 +86,7 @@ def _plan_next(services: Services, team: Team, job: Job) -> None:
 def _settle(
     services: Services, team: Team, job: Job, answered: list[tuple[Request, Result | Failure]], careful: int
 ) -> None:
-    """Write down results and failures, count them, and plan the next slice."""
+    """Store results and failures, count them, and plan the next slice."""
     batch = _alive(services, job)
     with services.store.transaction():
         services.store.jobs.done(job)

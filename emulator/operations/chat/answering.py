@@ -107,7 +107,7 @@ def internal_failure(error: Exception) -> Failure:
 
 def invalid_result(error: Exception) -> Failure:
     """The failure of a request whose responder returned what is no result."""
-    return Failure(Kind.INTERNAL, f"the responder's answer is none: {error}")
+    return Failure(Kind.INTERNAL, f"invalid responder result: {error}")
 
 
 def refusal(failure: Failure) -> ApiError:

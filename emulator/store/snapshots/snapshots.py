@@ -44,7 +44,7 @@ _Team = tuple[  # what a clock and the settings can be made of
 
 
 class SnapshotWriter:
-    """A snapshot on its way: its rows are written, and none of the blobs that they name goes before it is finished."""
+    """A snapshot being written: its rows are there, and its blobs are held until it is finished."""
 
     def __init__(self, kept: SnapshotDirectory, blobs: Blobs, part: Path, target: Path, names: set[str]) -> None:
         self._kept, self._blobs, self._part, self._target, self._names = kept, blobs, part, target, names
@@ -79,7 +79,7 @@ class SnapshotWriter:
 
 
 class LoadedSnapshot(msgspec.Struct, frozen=True):
-    """A snapshot that can be restored: its bytes lie among the blobs already, each under a new name."""
+    """A snapshot that can be restored: its bytes are blobs already, each under a new name."""
 
     path: Path
     blobs: dict[str, str]  # from the name in the snapshot
@@ -124,7 +124,7 @@ class Snapshots:
                 self._db.write(f"CREATE TABLE snapshot.{table} AS SELECT * FROM main.{table} WHERE team = ?", (team,))
 
     def open(self, path: Path) -> LoadedSnapshot:
-        """Take a snapshot's bytes among the blobs. Raises BadSnapshot. May run in a thread."""
+        """Import the bytes of a snapshot as blobs. Raises BadSnapshot. May run in a thread."""
         names: dict[str, str] = {}
         try:
             with closing(open_whole(path)) as file:
@@ -145,7 +145,7 @@ class Snapshots:
 
     @contextmanager
     def restoring(self, snapshot: LoadedSnapshot) -> Iterator[None]:
-        """Have a snapshot at hand for `insert`; if that fails, its bytes are not kept. Encloses the transaction."""
+        """Attach a snapshot for `insert`; if that fails, its blobs are removed. Encloses the transaction."""
         try:
             with self._attached(snapshot.path):
                 yield
@@ -156,7 +156,7 @@ class Snapshots:
             raise
 
     def insert(self, team: str, snapshot: LoadedSnapshot) -> None:
-        """Give a team, which has nothing, the rows of the snapshot at hand."""
+        """Insert the rows of the attached snapshot for an empty team."""
         self._db.write("PRAGMA defer_foreign_keys=ON")
         with self._db.without_triggers():  # nothing is counted: the counts come with the rows
             self._rename_blobs(snapshot.blobs)
@@ -203,7 +203,7 @@ class Snapshots:
         )
 
     def _unique_beyond_teams(self, table: str) -> dict[str, bool]:
-        """The columns that are unique over all teams, and whether they may be null: tokens that lead to one team."""
+        """Return the columns that are unique over all teams, such as tokens, and whether they may be null."""
         rows = self._db.rows(
             'SELECT c.name, NOT t."notnull" AND NOT t.pk FROM pragma_index_list(?1) AS i, '
             "pragma_index_info(i.name) AS c, pragma_table_info(?1) AS t "
@@ -213,7 +213,7 @@ class Snapshots:
         return {name: bool(nullable) for name, nullable in rows if name != "team"}
 
     def _shift(self) -> int:
-        """How much the insertion numbers have to grow so that none is taken; 0 keeps page tokens valid."""
+        """Return the offset of insertion numbers that avoids conflicts; 0 keeps page tokens valid."""
         numbered = [table for table in self._tables() if self._is_numbered(table)]
         for table in numbered:
             if self._db.row(f"SELECT 1 FROM main.{table} JOIN snapshot.{table} USING (seq) LIMIT 1") is not None:
