@@ -1,4 +1,4 @@
-"""Planned faults, operation by operation: an emulator can be told to fail, and the client sees it fail so."""
+"""Planned faults, operation by operation: the emulator fails as planned, and the client sees that failure."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def _absolute(outcome: bytes | Failure, base: bytes) -> bytes | Failure:
 
 
 async def read_medium(services: Services, call: Call, request: ReadMedium) -> Content:
-    """What a signed URL shows to anybody who has it, as long as it lives by the clock of its team."""
+    """Return the content behind a signed URL, which needs no key, until it expires by the clock of its team."""
     found = services.store.media.get(request.token)
     if found is not None:
         team, medium = found
