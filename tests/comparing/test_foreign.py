@@ -208,7 +208,9 @@ def test_hostile_messages_are_compared_or_left_out(compared: Compare, call: dict
     shown(compared(of({"request": asked, "_grpc": {"status": "OK", **call}}, **about)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None
+)
 @given(st.sampled_from([name for name in FILES if name.endswith(".har")]), VALUES, st.randoms(use_true_random=False))
 def test_file_with_any_value_at_any_place_is_compared(
     compared: Compare, name: str, value: Any, chance: random.Random
