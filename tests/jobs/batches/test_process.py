@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from tests.rest.batch_helpers import Batches, chat_body, line, request
+from tests.serving import until
 
 SAMPLES = Path(__file__).parents[3] / "fixtures" / "data" / "batches"
 FAILED = "JSONL file validation failed: "
@@ -298,15 +299,23 @@ def test_the_race_of_the_real_service_can_be_had(batches: Batches, speed: str, b
 
 
 def test_other_work_comes_in_between(batches: Batches) -> None:
-    """A long batch on a clock that runs does not hold up what becomes due meanwhile."""
+    """A long batch on a clock that runs does not hold up what becomes due meanwhile.
+
+    On a busy machine the long one may be done before the test has looked: then that is tried again.
+    """
     batches.http.get("/v1/files")
+    assert any(small_batch_overtakes_large_one(batches) for _ in range(20)), "each small one waited for the large one"
+
+
+def small_batch_overtakes_large_one(batches: Batches) -> bool:
+    """Whether the large batch had requests left when the small one, which came later, was seen to be done."""
     id = batches.filled(*(request(f"r{n}") for n in range(3000)))
     small = batches.filled(request("small"))
-    while batches.counters(small)[1]:
-        pass
-    assert batches.counters(id)[1] > 0, "the small one waited for the large one"
+    until(lambda: not batches.counters(small)[1])
+    overtakes = batches.counters(id)[1] > 0
     batches.advance(10)
     assert batches.counters(id) == (3000, 0, 3000, 0, 0)
+    return overtakes
 
 
 def test_a_reset_while_requests_are_being_answered(batches: Batches) -> None:
