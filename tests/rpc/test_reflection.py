@@ -158,7 +158,7 @@ def test_health_is_serving_for_what_is_served(channel: grpc.Channel) -> None:
     assert set(statuses) == {"", *SERVICES}
     assert {each.status for each in statuses.values()} == {health_pb2.HealthCheckResponse.SERVING}
     with pytest.raises(grpc.RpcError) as refused:
-        health.Check(health_pb2.HealthCheckRequest(service="xai_api.Video"), timeout=PATIENCE_SECONDS)
+        health.Check(health_pb2.HealthCheckRequest(service="xai_api.Embedder"), timeout=PATIENCE_SECONDS)
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
