@@ -119,7 +119,7 @@ def test_file_of_rules_that_went_away_is_not_listed(emulator: Emulator, control:
     emulator.configure(responder=f"canned:{file}")
     assert control.get("/answers").json()["canned"]["file"] == "rules.jsonl"
     file.unlink()
-    emulator._running().services.responders.forget()
+    emulator._running().services.responders.reload()
     assert control.get("/answers").json()["canned"] is None
     emulator.reset()
 
