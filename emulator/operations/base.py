@@ -34,6 +34,7 @@ class Operation(msgspec.Struct, frozen=True):
     source: str
     confidence: Confidence = Confidence.DOCUMENTED
     decode_first: bool = False
+    screen: Callable[[Call], None] | None = None  # refuses a decoded request at once: before the key, if decoded first
 
 
 class Codec(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from emulator.domain.chat.rules import require_model
 from emulator.operations.chat.tokenize import Tokenize, Tokens
 from emulator.rpc.messages import load
 from emulator.rpc.requests import Message, Method
@@ -10,7 +9,7 @@ from emulator.rpc.requests import Message, Method
 
 def read_text(message: Message) -> Tokenize:
     """Read what to tokenize. Raises ApiError for a model that is not there."""
-    return Tokenize(message.text, require_model(message.model).id)
+    return Tokenize(message.text, message.model)
 
 
 def write_tokens(result: Tokens) -> Message:

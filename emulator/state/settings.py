@@ -205,6 +205,14 @@ class Settings(msgspec.Struct, frozen=True):
         per_team=True,
         built_in=("echo",),
     )
+    models: str = _setting(
+        "known",
+        _one_of("known", "any"),
+        "WHICH",
+        "which models are accepted: known (of GET /v1/models, with aliases and retired names) or any name, which "
+        "is answered and priced as the default model of its kind",
+        per_team=True,
+    )
     embedder: str | Callable[..., Any] = _setting(
         "stand-in",
         _non_empty,

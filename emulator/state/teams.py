@@ -44,6 +44,7 @@ class Team:
     indexing: str = field(init=False)  # one of settings.SPEEDS
     batches: str = field(init=False)  # another one
     responder: str | Callable[..., Any] = field(init=False)
+    models: str = field(init=False)  # `known` or `any`
     function: Callable[..., Any] | None = None  # answers batch requests instead
     moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
     answer_epoch: int | None = None  # the number from which the ids of its answers are derived, with their count
@@ -64,6 +65,7 @@ class Team:
         self.indexing = settings.indexing
         self.batches = settings.batches
         self.responder = settings.responder
+        self.models = settings.models
         self.chaos = None if settings.chaos is None else ChaosState(settings.chaos, self.name)
         self.embedder = settings.embedder
 

@@ -17,7 +17,7 @@ from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.evidence import Search, SearchTool
 from emulator.domain.chat.images import image_tokens
-from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, find_language
+from emulator.domain.chat.models import LONG_CONTEXT_FACTOR, LONG_CONTEXT_THRESHOLD, LanguageModel, model_name
 from emulator.domain.chat.pace import Pace
 from emulator.domain.chat.requests import ModelRequest
 
@@ -148,7 +148,7 @@ def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Ans
     answer = Answer(
         id=id,
         created=created,
-        model=model.id if find_language(request.model) is model else request.model,
+        model=model_name(request.model),
         system_fingerprint=model.fingerprint,
         choices=choices,
         usage=usage_of(request, choices, whole.get("usage")),

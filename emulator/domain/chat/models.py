@@ -14,6 +14,7 @@ import msgspec
 
 LONG_CONTEXT_THRESHOLD = 200_000  # prompt tokens from which on a request costs twice as much (recorded, 2026-09)
 LONG_CONTEXT_FACTOR = 2
+LATEST = "latest"  # what a missing model is read as (recorded, 2026-09)
 _EFFORTS = frozenset({"low", "medium", "high", "xhigh", "minimal"})
 
 
@@ -188,6 +189,12 @@ def find(name: str, models: tuple[M, ...]) -> M | None:
 def find_language(name: str) -> LanguageModel | None:
     """Return the language model of a name: every request asks for one."""
     return _LANGUAGE_MODELS_BY_NAME.get(name)
+
+
+def model_name(name: str) -> str:
+    """Return the name under which a language model answers: its own for an alias, else the one that was sent."""
+    found = find_language(name)
+    return name or LATEST if found is None else found.id
 
 
 def names(model: Model) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What a chat request may not ask, in the words of the real service. Unknown members are no reason to refuse.
 
 The real service looks at the shape of a body first, then at the model, the key, and at last at these arguments
-(recorded, 2026-09): `require_model` belongs to decoding, `check` comes after authentication.
+(recorded, 2026-09): operations have `require_model` in their `screen`, `check` comes after authentication.
 """
 
 from __future__ import annotations
@@ -13,24 +13,20 @@ from emulator.core.limits import Limits
 from emulator.domain.chat.answers import usage_of
 from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.conversation import text_of
-from emulator.domain.chat.models import LanguageModel, find_language
+from emulator.domain.chat.models import LATEST, LanguageModel, find_language
 from emulator.domain.chat.requests import Endpoint, ModelRequest
 
 LIVE_SEARCH = (
     "Live search is deprecated. Please switch to the Agent Tools API: https://docs.x.ai/docs/guides/tools/overview"
 )
-_LATEST = "latest"  # what a missing model is read as
 _FILE_SOURCES = ("file_id", "url", "file_data")
 _PARTS = ("text", "image_url", "file", "text_file")
 
 
-def require_model(name: Any) -> LanguageModel:
-    """Return the language model of a name, or refuse."""
-    name = name if isinstance(name, str) and name else _LATEST
-    model = find_language(name)
-    if model is None:
-        raise invalid(f"Model not found: {name[:200]}", rule="model_not_found", param="model")
-    return model
+def require_model(name: str) -> None:
+    """Refuse the name of a language model that is not there. A missing one is read as `latest`."""
+    if find_language(name) is None:
+        raise invalid(f"Model not found: {(name or LATEST)[:200]}", rule="model_not_found", param="model")
 
 
 def check(request: ModelRequest, limits: Limits) -> None:

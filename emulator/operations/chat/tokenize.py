@@ -8,9 +8,10 @@ from itertools import pairwise
 import msgspec
 
 from emulator.core.limits import Confidence
-from emulator.domain.chat import rules
+from emulator.domain.chat.models import model_name
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
+from emulator.operations.chat.screening import screen_model
 from emulator.search.chunking.tokens import approximate_token_offsets
 from emulator.state.services import Services
 
@@ -40,10 +41,9 @@ class Tokens(msgspec.Struct, frozen=True):
 
 async def tokenize(services: Services, call: Call, request: Tokenize) -> Tokens:
     """Cut a text into tokens. The same token has the same id for every model."""
-    model = rules.require_model(request.model)
     starts = [*approximate_token_offsets(request.text, ""), len(request.text)]
     pieces = [request.text[start:stop] for start, stop in pairwise(starts)]
-    return Tokens([Token(_id(piece), piece) for piece in pieces], model.id)
+    return Tokens([Token(_id(piece), piece) for piece in pieces], model_name(request.model))
 
 
 def _id(piece: str) -> int:
@@ -58,5 +58,6 @@ OPERATIONS = (
         "OpenAPI: POST /v1/tokenize-text; the tokens are the emulator's own",
         Confidence.DOCUMENTED,
         decode_first=True,
+        screen=lambda call: screen_model(call, call.request.model),
     ),
 )

@@ -12,4 +12,6 @@ from emulator.state.services import Services
 async def decode(services: Services, call: Call, call_next: Next) -> Any:
     """Set the request of a call, which waits for its body unless that is a stream of the operation's own."""
     call.request = await call.read(call)
+    if call.operation.screen is not None:
+        call.operation.screen(call)
     return await call_next(services, call)

@@ -13,7 +13,6 @@ from emulator.domain.chat.answers import Answer
 from emulator.domain.chat.bodies import ChatOptions, MessageBase, ToolCall
 from emulator.domain.chat.completions import completion_json
 from emulator.domain.chat.requests import Endpoint, ModelRequest
-from emulator.domain.chat.rules import require_model
 from emulator.operations.chat.completions import CreateCompletion, DeferredId, Fetched, Started
 from emulator.operations.chat.tokenize import Tokenize, Tokens
 
@@ -160,10 +159,9 @@ class TokenizeResponse(Struct):
 
 
 def create(path: Path, body: dict[str, Any]) -> CreateCompletion:
-    """Read a body that has its shape. Raises ApiError for a model that is not there."""
-    require_model(body.get("model"))
+    """Read a body that has its shape."""
     request = ModelRequest(
-        *("", "", RequestKind.CHAT.value, body["model"], {**body, "messages": body["messages"]}),
+        *("", "", RequestKind.CHAT.value, body.get("model") or "", {**body, "messages": body["messages"]}),
         endpoint=Endpoint.CHAT,
     )
     options = body.get("stream_options") or {}
@@ -191,8 +189,8 @@ def fetched_response(result: Fetched) -> dict[str, Any] | None:
 
 
 def tokenize(path: Path, body: TokenizeRequest) -> Tokenize:
-    """Read what to tokenize. Raises ApiError for a model that is not there."""
-    return Tokenize(body.text, require_model(body.model).id)
+    """Read what to tokenize."""
+    return Tokenize(body.text, body.model or "")
 
 
 def tokens_json(result: Tokens) -> TokenizeResponse:

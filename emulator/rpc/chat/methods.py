@@ -6,7 +6,6 @@ from functools import partial
 
 from emulator.domain.batches.batch import RequestKind
 from emulator.domain.chat.requests import Endpoint, ModelRequest, marks_citations
-from emulator.domain.chat.rules import require_model
 from emulator.operations.chat.completions import CreateCompletion, DeferredId
 from emulator.rpc.chat.answers import write_answer, write_fetched, write_started
 from emulator.rpc.chat.chunks import chunks_of
@@ -18,7 +17,6 @@ _SERVICE = "xai_api.Chat"
 
 def read_completion(message: Message, *, stream: bool = False, deferred: bool = False) -> CreateCompletion:
     """Read a conversation. Raises ApiError for a model that is not there."""
-    require_model(message.model)
     body = {**CHAT_REQUEST.to_json(message), "stream": stream}
     request = ModelRequest(
         *("", "", RequestKind.CHAT.value, message.model, {"messages": [], **body}),

@@ -1,0 +1,12 @@
+"""What is refused of a model request before its key is looked at."""
+
+from __future__ import annotations
+
+from emulator.domain.chat.rules import require_model
+from emulator.operations.base import Call
+
+
+def screen_model(call: Call, name: str) -> None:
+    """Refuse a language model that is not there, unless the team accepts any name. Raises ApiError."""
+    if call.team.models != "any":
+        require_model(name)
