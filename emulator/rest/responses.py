@@ -51,6 +51,37 @@ class AsBytes(msgspec.Struct, frozen=True):
 
 
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false")]  # recorded, 2026-04
+REQUESTS_LIMIT, TOKENS_LIMIT = 600, 2_000_000  # per minute; the names are recorded, 2026-04 to 2026-09, not the values
+
+
+def _model_headers(answer: Answer, *, is_stream: bool) -> Headers:
+    """The headers of an answer: rates that are never used up, and times as the responder sets its pace.
+
+    No recording says what a stream tells of the times, which are not over when its headers are sent: nothing.
+    """
+    used = min(TOKENS_LIMIT, answer.usage.total_tokens)
+    headers = [
+        *_RETENTION,
+        (b"x-ratelimit-limit-requests", b"%d" % REQUESTS_LIMIT),
+        (b"x-ratelimit-limit-tokens", b"%d" % TOKENS_LIMIT),
+        (b"x-ratelimit-remaining-requests", b"%d" % (REQUESTS_LIMIT - 1)),
+        (b"x-ratelimit-remaining-tokens", b"%d" % (TOKENS_LIMIT - used)),
+    ]
+    return headers if is_stream else headers + _metrics(answer)
+
+
+def _metrics(answer: Answer) -> Headers:
+    pace = answer.pace
+    if pace is None:
+        return _NO_METRICS
+    first, each = pace.delay + pace.ttft, 1 / pace.tokens_per_second if pace.tokens_per_second else 0.0
+    times = (first + each * answer.usage.completion_tokens, first, each)
+    return [(name, b"%d" % round(seconds * 1000)) for (name, _), seconds in zip(_NO_METRICS, times, strict=True)]
+
+
+_NO_METRICS: Headers = [
+    (name, b"0") for name in (b"x-metrics-e2e-ms", b"x-metrics-ttft-ms", b"x-metrics-mean-itl-ms")
+]  # in milliseconds
 
 
 class AsAnswer(AsJson, frozen=True):
@@ -65,7 +96,8 @@ class AsAnswer(AsJson, frozen=True):
             set_request_id(request.scope, answer.id)
         is_stream = isinstance(result, Stream)
         response = SseResponse(lambda: self.events(result)) if is_stream else super().__call__(request, result)
-        response.raw_headers += _RETENTION
+        is_answer = isinstance(answer, Answer)
+        response.raw_headers += _model_headers(answer, is_stream=is_stream) if is_answer else _RETENTION
         return response
 
 

@@ -4,7 +4,8 @@ A guide for every endpoint that answers with a model (REST chat, REST responses,
 
 1. **Read.** A transport makes a `requests.ModelRequest`: the JSON of the REST endpoint, whichever transport it came
    through (`responses_body.from_responses` and `rpc/chat/messages.CHAT_REQUEST` make it from the other forms), and
-   the `Endpoint`. While it decodes, it calls `rules.require_model`: the real service looks at the model before the key.
+   the `Endpoint`. The operation has a `screen` (`operations/chat/screening`) that refuses unknown models: the real
+   service looks at the model before the key.
 2. **Check.** The operation calls `rules.check`, or the functions of it that fit its endpoint. Every sentence of a
    refusal stands there once.
 3. **Answer.** `operations/chat/answering.answer` searches (`operations/chat/retrieval.gather`: collections by the

@@ -18,7 +18,7 @@ from emulator.domain.keys import Plane
 from emulator.domain.speeds import first_due
 from emulator.operations.base import Call, Operation, Stream
 from emulator.operations.chat.answering import answer, duration_of
-from emulator.operations.chat.screening import screen_model
+from emulator.operations.chat.screening import screen_request
 from emulator.state.services import Services
 from emulator.store.deferred import Deferred
 
@@ -126,7 +126,7 @@ OPERATIONS = (
         "OpenAPI: POST /v1/chat/completions; recorded live, 2026-04 to 2026-09",
         _RECORDED,
         decode_first=True,  # recorded, 2026-09: the shape and the model are looked at before the key
-        screen=lambda call: screen_model(call, call.request.request.model),
+        screen=screen_request,
     ),
     Operation(
         "chat.get_deferred",

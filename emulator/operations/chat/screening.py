@@ -10,3 +10,8 @@ def screen_model(call: Call, name: str) -> None:
     """Refuse a language model that is not there, unless the team accepts any name. Raises ApiError."""
     if call.team.models != "any":
         require_model(name)
+
+
+def screen_request(call: Call) -> None:
+    """Refuse a conversation for a model that is not there. Raises ApiError."""
+    screen_model(call, call.request.request.model)
