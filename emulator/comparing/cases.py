@@ -230,7 +230,7 @@ class _Draft:
             yield f"expect.text = {_toml(self._exactly(answer))}"
 
     def _expected(self, value: Any, path: str, operation: str) -> Any:
-        """What to expect of a value; ABSENT members are not expected at all."""
+        """What to expect of a value: its kind where it differs each time, else itself."""
         treat = treatment(operation, path, left_out=self._left_out)
         if path.rpartition(".")[2] in PAGE_TOKENS:
             return "$any"

@@ -234,7 +234,7 @@ def json_of(report: Report) -> dict[str, Any]:
         "not_compared": [{"why": why, "count": count} for why, count in _not_compared(comparison).items()],
         "waiting": [{"for": maker, "exchanges": numbers} for maker, numbers in sorted(makers.items())],
         "headers_there": comparison.headers_there,
-        "evidence": evidence_of(comparison),
+        "evidence": evidence_of(comparison) if comparison.other is None else [],
     }
 
 

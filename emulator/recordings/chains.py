@@ -150,7 +150,7 @@ def answer_of(entry: Entry) -> Any:
         return text
 
 
-def path_of(value: Any, wanted: str, path: str = "") -> str | None:
+def path_of(value: Any, wanted: str) -> str | None:
     """Return where a value stands in JSON, as in `data.0.id`; None where it does not."""
     return next((path for path, leaf in leaves(value) if leaf == wanted), None)
 

@@ -88,7 +88,8 @@ def _curl_body(body: PostData) -> tuple[str, list[str]]:
     if body.params is UNSET:
         if body.size is not UNSET and body.size:
             raise CannotCopy(_left_out(body.size))
-        return "", [shlex.join(["--data-raw", body.text])]
+        # Without a type of its own, curl would say that the body is a form.
+        return "", [*([] if body.mime_type else ["-H content-type:"]), shlex.join(["--data-raw", body.text])]
     feed, lines = "", []
     for param in body.params:
         if isinstance(param.value, str) and param.filename is UNSET:
