@@ -73,6 +73,7 @@ class Case:
     destructive: bool = False
     paid: bool = False
     control: bool = False
+    web_page: bool = False  # it calls as a page of a browser does, which `xai-emulator record` refuses
     steps: tuple[dict[str, Any], ...] = ()  # of a case that is data
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ class Recorder:
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self._url, self._api_key = f"{base_url}/_emulator/recorder", api_key
-        self._is_there = urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1") and self._answers()
+        self.is_there = urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1") and self._answers()
 
     def _answers(self) -> bool:
         try:
@@ -37,6 +37,6 @@ class Recorder:
         self._send({})
 
     def _send(self, headers: dict[str, str]) -> None:
-        if self._is_there:
+        if self.is_there:
             headers["authorization"] = f"Bearer {self._api_key}"
             _DIRECT.open(Request(self._url, headers=headers, method="PUT"), timeout=TIMEOUT_SECONDS).close()

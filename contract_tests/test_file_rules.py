@@ -388,6 +388,7 @@ def test_ranges(rest: RestClient, transport: Transport, target: Target, name: st
     *("files.list",),
     evidence="assumed",
     source="observed live, 2026-04: access-control-allow-origin is *; an emulator may name pages of its machine alone",
+    web_page=True,
 )
 def test_cors(rest: RestClient, transport: Transport, target: Target) -> None:
     """A page of this machine may call the API: every response and every preflight request allows its origin."""

@@ -103,8 +103,9 @@ DEPENDS_ON_PROGRESS = frozenset(
     {"last_indexed_at", "lastIndexedAt", "error_message", "chunk_count", "chunks_count", "finish_time", "finished_at"}
 )
 LISTS_OF_THE_TEAM = frozenset({"files.list", "collections.list", "batches.list"})  # with what others have made
-# Lists whose items all have the same members: so those of others are comparable with ours.
-FIXED_MEMBERS = frozenset({"files.list", "batches.list"})
+# Lists whose items all have the same members, so that those of others are comparable with ours. Batches and collections
+# have members that depend on how they were made.
+FIXED_MEMBERS = frozenset({"files.list"})
 PAGE_TOKENS = frozenset(
     {"pagination_token", "paginationToken", "next_page_token", "nextPageToken", "has_more", "last_id"}
 )

@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -144,15 +145,10 @@ class Sender:
         return target
 
     def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> RestAnswer:
-        for attempt in range(2):
+        for _ in range(2):
+            is_reused = self._connection.sock is not None
             try:
-                self._connection.putrequest(method, target, skip_accept_encoding=True)
-                for name, value in headers.items():
-                    self._connection.putheader(name, value.encode("utf-8", "replace"))
-                if body is not None:
-                    self._connection.putheader("content-length", str(len(body)))
-                self._connection.endheaders(body)
-                answer = self._connection.getresponse()
+                answer = self._exchange(method, target, headers, body)
                 content = answer.read()
             except (ValueError, UnicodeError) as error:  # a method or a header that HTTP does not know
                 self._connection.close()
@@ -160,11 +156,25 @@ class Sender:
                 raise LacksContent(f"a request cannot be made: {error}") from None
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
-                if attempt or not isinstance(error, http.client.RemoteDisconnected):
-                    raise ConnectionError(f"no answer: {type(error).__name__}: {error}") from None
-                continue
+                # A server may close an idle connection: then it has read nothing of the request.
+                if is_reused and isinstance(error, ConnectionError):
+                    continue
+                raise ConnectionError(f"no answer: {type(error).__name__}: {error}") from None
             return RestAnswer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
         raise AssertionError("the second attempt returns or raises")
+
+    def _exchange(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None
+    ) -> http.client.HTTPResponse:
+        self._connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in headers.items():
+            self._connection.putheader(name, value.encode("utf-8", "replace"))
+        if body is not None:
+            self._connection.putheader("content-length", str(len(body)))
+        # A request may be refused before all of it is sent: the answer is there, and the rest has no reader.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.endheaders(body)
+        return self._connection.getresponse()
 
     def grpc(self, entry: Entry, call: Grpc) -> RpcAnswer:
         """Send a call again. Raises LacksContent for messages that cannot be made."""

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET
@@ -20,7 +20,8 @@ from emulator.recordings.bounded_json import loads
 from emulator.recordings.entries import Entry, Grpc, PostData
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-ID = re.compile(rf"(?:[a-z]+_)*{UUID}")
+# A prefix begins where a word does: else each letter of a long text would be tried with all that follow.
+ID = re.compile(rf"(?:(?<![a-z_])(?:[a-z]++_)+)?{UUID}")
 _READS = (
     "get",
     "list",
@@ -168,8 +169,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def asked_text(entry: Entry) -> str:
     """Return all that a request says, to look for ids."""
     request = entry.request
-    parts = urlsplit(request.url)
-    asked = [unquote(parts.path), unquote(parts.query)]
+    asked = [unquote(request.url)]
     if isinstance(request.body, PostData):
         asked.append(request.body.text)
         for param in [] if request.body.params is UNSET else request.body.params:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from emulator import Emulator
+from emulator.cli.verify import kit as kit_folder
 from tests.serving import PATIENCE_SECONDS, environment
 
 KEYS = {
@@ -21,10 +22,12 @@ def emulate(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=environment(**KEYS), capture_output=True, text=True)
 
 
-def test_kit_passes_through_the_recorder_and_its_recording_is_alike(tmp_path: Path) -> None:
+def test_kit_passes_through_the_recorder_and_its_recording_settles_the_assumed_cases(tmp_path: Path) -> None:
+    """Each case is a page of the file; the one that calls as a web page does is skipped, since that is refused."""
     out, evidence = tmp_path / "kit.har", tmp_path / "evidence.json"
-    kit = [sys.executable, "-m", "emulator", "verify", "--clients", "httpx,xai-sdk"]
-    kit += ["--cases", "auth,collections.documents,collections.c", "--case-seconds", str(PATIENCE_SECONDS)]
+    kit = [sys.executable, "-m", "emulator", "verify", "--clients", "httpx,xai-sdk", "--evidence", "assumed"]
+    kit += ["--cases", "auth,collections.documents,collections.c,files.c,files.upload"]
+    kit += ["--case-seconds", str(PATIENCE_SECONDS)]
     with Emulator() as service:
         recorded = emulate("record", "--out", str(out), "--to", service.url, "--", *kit, cwd=tmp_path)
     assert recorded.returncode == 0, recorded.stdout + recorded.stderr
@@ -32,6 +35,10 @@ def test_kit_passes_through_the_recorder_and_its_recording_is_alike(tmp_path: Pa
     assert not any(key in out.read_text() for key in KEYS.values())
     compared = emulate("compare", "--evidence", str(evidence), str(out), cwd=tmp_path)
     assert compared.returncode == 0, compared.stdout + compared.stderr
-    verdicts = [row["verdict"] for row in json.loads(evidence.read_text())]
-    assert "contradicted" not in verdicts
-    assert verdicts.count("confirmed") > len(verdicts) / 2
+    verdicts = {row["case"]: row["verdict"] for row in json.loads(evidence.read_text())}
+    assert "contradicted" not in verdicts.values()
+    assert list(verdicts.values()).count("confirmed") > len(verdicts) / 2
+    published = json.loads((kit_folder() / "evidence.json").read_text())["cases"]
+    assert {published[id]["evidence"] for id in verdicts} == {"assumed"}
+    assert published["files.cors"]["evidence"] == "assumed"
+    assert "files.cors" not in verdicts
