@@ -21,7 +21,7 @@ from emulator.comparing.rules import KIND, LISTS_OF_THE_TEAM, PAGE_TOKENS, SKIP,
 from emulator.comparing.run import DIFFERS, NOT_COMPARED, Comparison, Outcome
 from emulator.comparing.send import INFERENCE, MANAGEMENT
 from emulator.recordings.bounded_json import loads
-from emulator.recordings.chains import UUID, Chain, Chains, Link, answer_of, is_wait, succeeded
+from emulator.recordings.chains import ID, UUID, Chain, Chains, Link, answer_of, asked_text, is_wait, succeeded
 from emulator.recordings.entries import RECORDER, Entry, Grpc, Param, PostData, header
 from emulator.recordings.order import in_order
 from emulator.rpc.plain import fill
@@ -70,6 +70,7 @@ def draft_cases(comparison: Comparison) -> Drafts:
     chains, by_number = Chains(entries), {entry.number: entry for entry in entries}
     about = comparison.recording.log.about
     recorded = getattr(about, "recorded", "") or "on an unknown day"
+    lacking = {outcome.number for outcome in comparison.outcomes if outcome.why.startswith("lacks")}
     pieces, seen, left_out = [HEAD.format(file=comparison.recording.path.name)], set(), Counter[str]()
     for outcome in sorted(comparison.outcomes, key=lambda each: each.outcome != DIFFERS):
         entry = by_number[outcome.number]
@@ -77,7 +78,10 @@ def draft_cases(comparison: Comparison) -> Drafts:
             if (kind := _kind(outcome, entry)) in seen:
                 continue
             source = f"recorded {recorded}, {comparison.recording.path.name} #{outcome.number}"
-            draft = _Draft(chains.of(entry), comparison.recording.contents_left_out)
+            chain = chains.of(entry)
+            if any(link.entry.number in lacking for link in chain.links):
+                raise CannotDraft("after a call that lacks its content")
+            draft = _Draft(chain, comparison.recording.contents_left_out)
             pieces.append("\n".join(draft.lines(outcome, source, len(pieces))))
             seen.add(kind)
         except CannotDraft as error:
@@ -113,6 +117,7 @@ class _Draft:
         self._chain, self._left_out = chain, left_out
         for link in chain.links:
             _check(link.entry)
+        self._asked = {name for link in chain.links for name in ID.findall(asked_text(link.entry))}
         self._client_names = {name for link in chain.links for name in _names_of(link.entry) if len(name) > 2}
 
     def lines(self, outcome: Outcome, source: str, number: int) -> Iterator[str]:
@@ -257,10 +262,14 @@ class _Draft:
         kind = next((kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, value)), None)
         if kind is not None:
             return kind
+        if ID.fullmatch(value):
+            return {"$starts": value[: value.rfind("_") + 1]}
         return ("$text" if value else "$any") if treat is not None else self._exactly(value)
 
     def _exactly(self, text: str) -> Any:
         found = self._words(text)
+        if set(ID.findall(found)) - self._asked:  # of something that no call of the case names
+            return "$text"
         if _SHOWN_KEY.search(found):
             return {"$matches": f"^{_SHOWN_KEY.sub(lambda key: _MASKED_KEY, re.escape(found))}$"}
         return {"$is": found} if found.startswith("$") else found
