@@ -68,7 +68,7 @@ class RecordingJournal:
 
     def _write(self, item: Entry | Page) -> None:
         if isinstance(item, Page):
-            item.title = self.sanitizer.text(item.title)
+            item.id, item.title = self.sanitizer.line(item.id), self.sanitizer.line(item.title)
             if all(page.id != item.id for page in self._writer.pages):
                 self._writer.pages.append(item)
             return

@@ -85,7 +85,7 @@ class Recorder:
         self.keys = Keys(options.keys, own=options.own_keys)
         sanitizer = Sanitizer(self.keys.labels, options.strike, options.keep)
         about = About(
-            to=sorted(set(hosts.values())),
+            to=sorted({sanitizer.line(host) for host in hosts.values()}),
             recorded=clock.date(clock.wall()),
             contents=CONTENTS[options.keep_contents],
             rules=sanitizer.rules,

@@ -16,8 +16,10 @@ import httptools
 import msgspec
 
 READ_BYTES = 256 * 1024
+HEAD_BYTES_MAX = 256 * 1024  # of the headers of a response, or of all trailers after it
 WRITE_BYTES = 1024 * 1024  # that may wait to be sent before the client is no longer read
 CONNECT_SECONDS = 20
+FINAL_STATUS_MIN = 200  # below are those that another response follows: 100 Continue, 103 Early Hints
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -39,33 +41,43 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class _Parser:
-    """Collects what httptools reports of one response."""
+    """Collects what httptools reports of one response. What comes after it belongs to no request, and is left."""
 
     def __init__(self) -> None:
         self.reason, self.headers = b"", list[tuple[bytes, bytes]]()
         self.pieces: list[bytes] = []
-        self.head_complete = self.complete = self.keep_alive = False
+        self.head_complete = self.complete = self.keep_alive = self.is_over = False
+        self.status = 0
         self.parser = httptools.HttpResponseParser(self)
 
     def on_message_begin(self) -> None:
+        if self.is_over:
+            self.keep_alive = False
+            return
         self.reason, self.headers = b"", []
         self.head_complete = self.complete = False  # after a response such as 100 Continue
 
     def on_status(self, status: bytes) -> None:
-        self.reason += status
+        if not self.is_over:
+            self.reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_complete:  # else it is a trailer
+        if not self.head_complete and not self.is_over:  # else it is a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self.head_complete = True
+        if not self.is_over:
+            self.head_complete, self.status = True, self.parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        self.pieces.append(body)
+        if not self.is_over:
+            self.pieces.append(body)
 
     def on_message_complete(self) -> None:
+        if self.is_over:
+            return
         self.complete = True
+        self.is_over = self.status >= FINAL_STATUS_MIN
         self.keep_alive = self.parser.should_keep_alive()  # which is known now, and no longer afterwards
 
 
@@ -157,10 +169,13 @@ class Upstream:
     async def _answer(
         self, reader: asyncio.StreamReader, method: bytes, sending: asyncio.Task[None] | None
     ) -> AsyncIterator[Head | bytes]:
-        collected, shown = _Parser(), False
+        collected, shown, head_bytes = _Parser(), False, 0
         parser = collected.parser
         while not collected.complete:
             data = await _read(reader, sending)
+            head_bytes += 0 if shown else len(data)
+            if head_bytes > HEAD_BYTES_MAX + READ_BYTES:
+                raise HungUp(f"after more than {HEAD_BYTES_MAX} bytes of headers")
             if not data:
                 if shown and _ends_with_connection(collected.headers):
                     self.abort()
@@ -171,14 +186,15 @@ class Upstream:
             except httptools.HttpParserUpgrade:
                 pass
             except httptools.HttpParserError as error:
-                raise HungUp(f"after what is no HTTP response: {error}") from None
+                if not collected.is_over:
+                    raise HungUp(f"after what is no HTTP response: {error}") from None
+                collected.keep_alive = False
             if collected.head_complete and not shown:
-                status = parser.get_status_code()
-                if status < 200:  # 100 Continue, 103 Early Hints
+                if collected.status < FINAL_STATUS_MIN:
                     collected.head_complete = collected.complete = False
                     continue
                 shown = True
-                yield Head(status, collected.reason, collected.headers)
+                yield Head(collected.status, collected.reason, collected.headers)
                 if method == b"HEAD":  # of which the parser waits for a body
                     self.abort()
                     return

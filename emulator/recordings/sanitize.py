@@ -41,6 +41,8 @@ RULES: dict[str, str] = {
     "texts": "search queries, chunk texts, prompts and answers: filler of the same length",
     "paths": "home directories",
 }
+OTHER_KEY = "[other key]"
+_IS_LABEL = re.compile(r"\[[a-z ]+\]|")  # or no key at all
 DEPTH_MAX = 2  # of encodings within encodings
 REGISTERED_CHARS_MIN = 8  # a shorter text is a word, which would be replaced everywhere
 
@@ -50,11 +52,19 @@ _UUID = re.compile(
 )
 _PREFIX = re.compile(r"(?:[A-Za-z]{1,32}_){1,4}$")
 _PREFIX_CHARS_MAX = 64
-_HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?(?![0-9A-Za-z])")
+_HEX = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?|[0-9A-F]{32}(?:[0-9A-F]{8}|[0-9A-F]{32})?)(?![0-9A-Za-z])"
+)
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,45}:[0-9A-Fa-f.]{0,15}(?![\w:])")
 _BEARER_WORDS = re.compile(r"(?i)(bearer (?:tokens?|keys?|authentication|credentials|auth)\b)")
+_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,4096}\.eyJ[\w-]{4,8192}\.[\w-]{8,4096}")
+_USER_OF_URL = re.compile(r"(://)[^\s/?#@\"'<>]{1,256}@")
+_PLACE_SAID = re.compile(
+    r"(?i)((?<![\w-])(?:cf-(?:ip|connecting|region|postal|time|metro)[\w-]{0,32}|x-forwarded-[\w-]{1,32}|x-real-ip)"
+    r"[\"'`\s]{0,3}[:=][\s\"'`]{0,3})[^\s\"'`,;<>][^\"'`,;<>\r\n]{0,256}"
+)
 _SHOWN_KEY = re.compile(r"(?<!\w)(\w{2})\*{3}(\w{2})(?!\w)|(?<!\w)(xai-(?:token-)?\.{3})(\w{4})(?!\w)")
 _SIGNED = re.compile(
     r"(?i)([?&](?:sig|signature|x-amz-[\w-]+|x-goog-[\w-]+|se|sv|skoid|token|expires|access_token|key)=)[^&\s\"'<>#]+"
@@ -74,6 +84,7 @@ _COOKIE_HEADERS = frozenset({"cookie", "set-cookie"})
 _PLACE_HEADERS = re.compile(
     r"(?i)cf-(?!ray$)[\w-]+|x-forwarded-[\w-]+|x-real-ip|via|forwarded|true-client-ip|x-client-ip"
 )
+_NAMES_OF_HOSTS = frozenset({"x-forwarded-host", "x-forwarded-server", "x-forwarded-proto", "x-forwarded-port"})
 _TRACE_HEADERS = re.compile(
     r"(?i)traceparent|tracestate|baggage|cf-ray|x-(?:client-)?(?:request|trace|correlation)-id|x-b3-\w+"
 )
@@ -109,7 +120,9 @@ class Sanitizer:
         self._rules = frozenset(RULES).difference(keep)
         self._keys = dict(keys or {})
         self._secrets = sorted(((key, label) for key, label in self._keys.items() if presented(key)), key=_length)
-        self._strike = tuple(sorted(strike, key=len, reverse=True))
+        self._strike = tuple(sorted(filter(None, strike), key=len, reverse=True))
+        # Names of headers and hosts are written in lower case, so the case does not count.
+        self._struck_texts = re.compile("|".join(map(re.escape, self._strike)), re.IGNORECASE) if strike else None
         self._placeholders = Placeholders()
         self._registered: dict[str, str] = {}  # values that are replaced wherever they stand from now on
         self._echoed: dict[str, str] = {}  # free texts, which are so within their exchange: they may be common words
@@ -133,18 +146,27 @@ class Sanitizer:
     def encode(self, entry: Entry) -> bytes:
         """Sanitize an entry in place; return it as one line of JSON."""
         self.clean(entry)
-        text = msgspec.json.encode(entry).decode()
+        return self._through_net(msgspec.json.encode(entry).decode()).encode()
+
+    def line(self, text: str) -> str:
+        """Return a text that stands outside of the entries, such as the title of a page, sanitized."""
+        return self._through_net(self.text(text))
+
+    def _through_net(self, text: str) -> str:
+        """A text without the keys and the texts to be struck, in whatever spelling the rules have missed."""
         for spelling, label in self._net:
             if spelling in text:
                 self.struck["keys"] += text.count(spelling)
                 text = text.replace(spelling, label)
-        return text.encode()
+        return text
 
     def clean(self, entry: Entry) -> None:
         """Sanitize an entry in place."""
         self._operation = entry.operation or ""
         self._echoed.clear()
         request, response = entry.request, entry.response
+        self._learn([*request.headers, *response.headers])
+        request.method = self.text(request.method)
         if request.body is not UNSET:
             self._post_data(request.body)  # first: its values may be echoed in what follows
         if entry.grpc is not UNSET:
@@ -201,6 +223,28 @@ class Sanitizer:
 
     # --- headers
 
+    def _learn(self, pairs: Iterable[Pair]) -> None:
+        """Note what headers name that is to be struck out wherever it stands: a body may echo it."""
+        for pair in pairs:
+            name = pair.name.lower()
+            if "keys" in self._rules and name in _KEY_HEADERS:
+                secret = pair.value.partition(" ")[2].strip() or pair.value.strip()
+                if presented(secret) and secret not in self._keys and not _IS_LABEL.fullmatch(secret):
+                    self._registered[secret] = OTHER_KEY
+            elif "cookies" in self._rules and name in _COOKIE_HEADERS:
+                self._learn_words(each.partition("=")[2] for each in pair.value.split(";"))
+            elif name in _NAMES_OF_HOSTS:
+                continue
+            elif ("places" in self._rules and _PLACE_HEADERS.fullmatch(name)) or (
+                "trace" in self._rules and _TRACE_HEADERS.fullmatch(name)
+            ):
+                self._learn_words([pair.value])
+
+    def _learn_words(self, values: Iterable[str]) -> None:
+        for value in values:
+            if len(value.strip()) >= REGISTERED_CHARS_MIN and re.search(r"[1-9A-Za-z]", value):
+                self._echoed[value.strip()] = REDACTED
+
     def _headers(self, pairs: Iterable[Pair]) -> list[Pair]:
         return [Pair(self.text(pair.name), self._header(pair.name.lower(), pair.value)) for pair in pairs]
 
@@ -223,9 +267,9 @@ class Sanitizer:
             scheme, secret = "", value
         label = self._keys.get(secret.strip())
         if label is None:
-            if re.fullmatch(r"\[[a-z ]+\]|", secret.strip()):  # a label, or no key at all
+            if _IS_LABEL.fullmatch(secret.strip()):
                 return value
-            label = "[other key]"
+            label = OTHER_KEY
         self.struck["keys"] += 1
         return f"{scheme}{space}{label}"
 
@@ -284,6 +328,9 @@ class Sanitizer:
         word = name.lower()
         if "keys" in self._rules and is_secret_name(name):
             self.struck["keys"] += 1
+            return REDACTED
+        if "places" in self._rules and "-" in name and _PLACE_HEADERS.fullmatch(name):
+            self.struck["addresses"] += 1
             return REDACTED
         if "tokens" in self._rules and word.replace("_", "").replace("-", "") in _TOKEN_NAMES and value:
             return self._register(value, self._placeholders.token(value))
@@ -346,8 +393,8 @@ class Sanitizer:
             return text
         for value, label in self._secrets:
             text = text.replace(value, label)
-        for value in self._strike:
-            text = text.replace(value, REDACTED)
+        if self._struck_texts is not None:
+            text = self._struck_texts.sub(REDACTED, text)
         for known in (self._registered, self._echoed):
             for value, clean in known.items():
                 if value in text:
@@ -376,19 +423,25 @@ class Sanitizer:
     def _decoded_base64(self, text: str, depth: int) -> str:
         try:
             plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if set(text) & set("-_") else None)
-            decoded = plain.decode()
         except (ValueError, binascii.Error):
             return text
+        try:
+            decoded, coding = plain.decode(), "utf-8"
+        except UnicodeDecodeError:  # such as a message of protobuf, with texts in it
+            decoded, coding = plain.decode("latin-1"), "latin-1"
         clean = self.text(decoded, depth + 1)
         if clean == decoded:
             return text
-        encoded = base64.b64encode(clean.encode(), altchars=b"-_" if set(text) & set("-_") else None).decode()
+        encoded = base64.b64encode(
+            clean.encode(coding, "replace"), altchars=b"-_" if set(text) & set("-_") else None
+        ).decode()
         return encoded if text.endswith("=") or len(text) % 4 == 0 else encoded.rstrip("=")
 
     def _keys_in(self, text: str) -> str:
         # "Invalid bearer token." is the service's sentence, and no key.
         pieces = _BEARER_WORDS.split(text)
         clean = "".join(piece if number % 2 else redact_text(piece) for number, piece in enumerate(pieces))
+        clean = _USER_OF_URL.sub(rf"\1{REDACTED}@", _JWT.sub(REDACTED, clean))
         self.struck["keys"] += clean != text
         return clean
 
@@ -419,6 +472,7 @@ class Sanitizer:
         return _EMAIL.sub(lambda found: self._placeholders.email(found[0]), text) if "@" in text else text
 
     def _addresses_in(self, text: str) -> str:
+        text = _PLACE_SAID.sub(lambda found: found[1] + REDACTED, text)
         return _IPV6.sub(self._address, _IPV4.sub(self._address, text))
 
     def _address(self, found: re.Match[str]) -> str:

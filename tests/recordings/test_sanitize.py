@@ -31,6 +31,9 @@ CANARIES = {
     "uuid": "ca4a41e5-1111-4222-8333-c0ffee15bad0",
     "id": "file_ca4a41e5-1111-4222-8333-c0ffee15bad1",
     "hash": "ca4a41e5" * 8,
+    "hash in capitals": "CA4A41E5" * 8,
+    "token of a session": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlQ2FuYXJ5",
+    "struck text in capitals": STRIKE.upper(),
     "home": "/home/canaryuser",
 }
 
@@ -248,3 +251,96 @@ def test_docs_name_every_rule_with_what_it_replaces() -> None:
     page = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text()
     rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", page, re.MULTILINE))
     assert {rule: sentence.replace("`", "") for rule, sentence in rows.items()} == RULES
+
+
+def protobuf(text: str) -> str:
+    """A message with a text in it and bytes that are not UTF-8, in base64, as in grpc-status-details-bin."""
+    raw = b"\x08\x96\x01\x12" + bytes([len(text)]) + text.encode() + b"\xff\xfe\x80"
+    return base64.b64encode(raw).decode()
+
+
+@pytest.mark.parametrize("canary", ["key", "foreign key", "email", "uuid", "id", "home", "IPv4", "hash"])
+def test_secret_in_a_binary_message_is_replaced(canary: str) -> None:
+    text = protobuf(CANARIES[canary])
+    trailers = [Pair("grpc-status-details-bin", text), Pair("x-a", f"see {text}.")]
+    entry = Entry(Request("POST", "https://api.x.ai/a.B/C"), grpc=Grpc(trailers=trailers))
+    for pair in json.loads(sanitizer().encode(entry))["_grpc"]["trailers"]:
+        encoded = pair["value"].removeprefix("see ").rstrip(".")
+        assert CANARIES[canary].removeprefix("file_").encode() not in base64.b64decode(encoded)
+
+
+def echo(headers: list[Pair], answer: list[Pair], secret: str) -> str:
+    """An exchange that says in both bodies and in a header what a header has."""
+    body = json.dumps({"error": f"no {secret} here", "items": [secret]})
+    entry = Entry(
+        Request("POST", "https://api.x.ai/v1/files", headers=headers, body=PostData("application/json", body)),
+        Response(400, headers=[*answer, Pair("x-error", secret)], body=Content(1, "application/json", body)),
+        operation="files.list",
+    )
+    return sanitizer().encode(entry).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("authorization", "Bearer my-own-odd-key", "my-own-odd-key"),
+        ("authorization", "my-own-odd-key", "my-own-odd-key"),
+        ("x-api-key", "my-own-odd-key", "my-own-odd-key"),
+        ("cookie", "a=1; session=canary-session", "canary-session"),
+        ("set-cookie", "session=canary-session; Path=/", "canary-session"),
+        ("cf-ipcity", "Canaryville", "Canaryville"),
+        ("x-forwarded-for", "canary-host.example", "canary-host.example"),
+        ("cf-ray", "8c1d2e3f4a5b6c7d-FRA", "8c1d2e3f4a5b6c7d-FRA"),
+        ("x-request-id", "canary-request-1", "canary-request-1"),
+    ],
+)
+def test_secret_of_a_header_is_replaced_where_bodies_echo_it(name: str, value: str, secret: str) -> None:
+    assert secret not in echo([Pair(name, value)], [], secret)
+    assert secret not in echo([], [Pair(name, value)], secret)
+
+
+def test_key_of_a_client_is_replaced_in_later_exchanges_too() -> None:
+    clean = sanitizer()
+    clean.encode(Entry(Request("GET", "https://api.x.ai/", headers=[Pair("authorization", "Bearer my-own-odd-key")])))
+    assert clean.line("the key my-own-odd-key is revoked") == "the key [other key] is revoked"
+
+
+def test_name_of_the_forwarding_host_does_not_strike_the_host_out_of_urls() -> None:
+    headers = [Pair("x-forwarded-host", "api.x.ai"), Pair("x-forwarded-proto", "https")]
+    entry = json.loads(sanitizer().encode(Entry(Request("GET", "https://api.x.ai/v1/files", headers=headers))))
+    assert entry["request"]["url"] == "https://api.x.ai/v1/files"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("redis://canary:canarypass@localhost:6379/0", "canarypass"),
+        ("https://canarytoken@gateway.example/v1", "canarytoken"),
+        ("invalid header cf-ipcity: Canaryville", "Canaryville"),
+        ("bad value of `x-real-ip` = `canary-host`", "canary-host"),
+        ('{"cf-ipcity": "Canaryville"}', "Canaryville"),
+    ],
+)
+def test_secret_that_a_text_names_is_replaced(text: str, secret: str) -> None:
+    clean = sanitizer()
+    once = clean.json_text(text) if text.startswith("{") else clean.text(text)
+    assert secret not in once
+    assert clean.text(once) == once
+
+
+def test_method_of_a_request_is_sanitized() -> None:
+    assert KEY not in sanitizer().encode(Entry(Request(KEY, "https://api.x.ai/"))).decode()
+
+
+def test_names_of_pages_and_hosts_are_sanitized(tmp_path: Path) -> None:
+    from emulator.recorder.server import RecorderOptions, RecorderThread
+
+    secret = CANARIES["email"]
+    options = RecorderOptions(tmp_path / "x.har", to="http://203.0.113.77:9", port=0)
+    with RecorderThread(options, log=lambda line: None) as recorder:
+        recorder.journal.turn_to(f"case {secret}", f"title {secret}")
+        recorder.journal.add(Entry(Request("GET", "https://api.x.ai/v1/files"), page=f"case {secret}"))
+    log = json.loads((tmp_path / "x.har").read_text())["log"]
+    assert log["_xai_emulator"]["to"] == ["http://192.0.2.1:9"]
+    assert [page["id"] for page in log["pages"]] == ["case somebody-1@example.com"] == [log["entries"][0]["pageref"]]
+    assert secret not in (tmp_path / "x.har").read_text()
