@@ -24,7 +24,20 @@ from msgspec import UNSET
 from emulator.core.redaction import REDACTED
 from emulator.pipeline.redact import is_secret_name, presented, redact_text
 from emulator.recordings.entries import Content, Entry, Grpc, Pair, Param, PostData
+from emulator.recordings.field_names import (
+    CONTENT_NAMES,
+    COOKIE_HEADERS,
+    KEPT_URLS,
+    KEY_HEADERS,
+    NAMES_OF_HOSTS,
+    PEOPLE_NAMES,
+    PLACE_HEADERS,
+    TEXT_NAMES,
+    TOKEN_NAMES,
+    TRACE_HEADERS,
+)
 from emulator.recordings.placeholders import NO_ADDRESS, Placeholders, base64_filler
+from emulator.recordings.spellings import spellings
 
 # The names of the rules, for --keep, and what each does.
 RULES: dict[str, str] = {
@@ -78,35 +91,6 @@ _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*+("|\\?$)', re.DOTALL)  # one that i
 _JSON_NAME_FOLLOWS = re.compile(r"\s*:")
 _SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
 
-_TOKEN_NAMES = frozenset({"paginationtoken", "nextpagetoken", "pagetoken", "nexttoken", "nextcursor", "uploadid"})
-_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key"})
-_COOKIE_HEADERS = frozenset({"cookie", "set-cookie"})
-_PLACE_HEADERS = re.compile(
-    r"(?i)cf-(?!ray$)[\w-]+|x-forwarded-[\w-]+|x-real-ip|via|forwarded|true-client-ip|x-client-ip"
-)
-_NAMES_OF_HOSTS = frozenset({"x-forwarded-host", "x-forwarded-server", "x-forwarded-proto", "x-forwarded-port"})
-_TRACE_HEADERS = re.compile(
-    r"(?i)traceparent|tracestate|baggage|cf-ray|x-(?:client-)?(?:request|trace|correlation)-id|x-b3-\w+"
-)
-_PEOPLE_NAMES = frozenset(
-    {
-        *("name", "email", "given_name", "family_name", "first_name", "last_name", "display_name"),
-        *("user_name", "username", "team_name"),
-    }
-)
-# Free texts by the family of the operation: what people ask, and what models answer.
-_TEXT_NAMES: dict[str, frozenset[str]] = {
-    "documents.search": frozenset({"query", "chunk_content", "chunkcontent", "instructions", "text", "content"}),
-    "batches.": frozenset(
-        {
-            *("content", "text", "prompt", "instructions", "input", "arguments", "system", "user"),
-            *("output_text", "output", "reasoning_content", "refusal", "summary", "encrypted_content"),
-            *("image_url", "url"),
-        }
-    ),
-}
-_CONTENT_NAMES = {"files.upload_chunks": frozenset({"chunk"})}
-_KEPT_URLS = ("/v1/",)  # of the requests in a batch, which are no free texts
 ENDS_OF_EMULATOR_KEY = ("xa***or", "ator")
 
 
@@ -128,7 +112,7 @@ class Sanitizer:
         self._echoed: dict[str, str] = {}  # free texts, which are so within their exchange: they may be common words
         self.struck: Counter[str] = Counter()
         texts = [*self._secrets, *((text, REDACTED) for text in self._strike)]
-        self._net = [(spelling, label) for text, label in texts for spelling in _spellings(text)]
+        self._net = [(spelling, label) for text, label in texts for spelling in spellings(text)]
         self._operation = ""
 
     @property
@@ -227,16 +211,16 @@ class Sanitizer:
         """Note what headers name that is to be struck out wherever it stands: a body may echo it."""
         for pair in pairs:
             name = pair.name.lower()
-            if "keys" in self._rules and name in _KEY_HEADERS:
+            if "keys" in self._rules and name in KEY_HEADERS:
                 secret = pair.value.partition(" ")[2].strip() or pair.value.strip()
                 if presented(secret) and secret not in self._keys and not _IS_LABEL.fullmatch(secret):
                     self._registered[secret] = OTHER_KEY
-            elif "cookies" in self._rules and name in _COOKIE_HEADERS:
+            elif "cookies" in self._rules and name in COOKIE_HEADERS:
                 self._learn_words(each.partition("=")[2] for each in pair.value.split(";"))
-            elif name in _NAMES_OF_HOSTS:
+            elif name in NAMES_OF_HOSTS:
                 continue
-            elif ("places" in self._rules and _PLACE_HEADERS.fullmatch(name)) or (
-                "trace" in self._rules and _TRACE_HEADERS.fullmatch(name)
+            elif ("places" in self._rules and PLACE_HEADERS.fullmatch(name)) or (
+                "trace" in self._rules and TRACE_HEADERS.fullmatch(name)
             ):
                 self._learn_words([pair.value])
 
@@ -249,14 +233,14 @@ class Sanitizer:
         return [Pair(self.text(pair.name), self._header(pair.name.lower(), pair.value)) for pair in pairs]
 
     def _header(self, name: str, value: str) -> str:
-        if "keys" in self._rules and (name in _KEY_HEADERS or is_secret_name(name)) and name not in _COOKIE_HEADERS:
+        if "keys" in self._rules and (name in KEY_HEADERS or is_secret_name(name)) and name not in COOKIE_HEADERS:
             return self._credentials(value)
-        if "cookies" in self._rules and name in _COOKIE_HEADERS:
+        if "cookies" in self._rules and name in COOKIE_HEADERS:
             return self._cookies(name, value)
-        if "places" in self._rules and _PLACE_HEADERS.fullmatch(name):
+        if "places" in self._rules and PLACE_HEADERS.fullmatch(name):
             self.struck["addresses"] += 1
             return REDACTED
-        if "trace" in self._rules and _TRACE_HEADERS.fullmatch(name):
+        if "trace" in self._rules and TRACE_HEADERS.fullmatch(name):
             return re.sub(r"[0-9A-Za-z]", "0", value)
         return self.url(value) if name in ("location", "referer", "origin") else self.text(value)
 
@@ -329,12 +313,12 @@ class Sanitizer:
         if "keys" in self._rules and is_secret_name(name):
             self.struck["keys"] += 1
             return REDACTED
-        if "places" in self._rules and "-" in name and _PLACE_HEADERS.fullmatch(name):
+        if "places" in self._rules and "-" in name and PLACE_HEADERS.fullmatch(name):
             self.struck["addresses"] += 1
             return REDACTED
-        if "tokens" in self._rules and word.replace("_", "").replace("-", "") in _TOKEN_NAMES and value:
+        if "tokens" in self._rules and word.replace("_", "").replace("-", "") in TOKEN_NAMES and value:
             return self._register(value, self._placeholders.token(value))
-        if "contents" in self._rules and word in _CONTENT_NAMES.get(self._operation, ()):
+        if "contents" in self._rules and word in CONTENT_NAMES.get(self._operation, ()):
             return base64_filler(value)
         if "texts" in self._rules and self._is_free_text(word, value):
             self.struck["texts"] += 1
@@ -342,7 +326,7 @@ class Sanitizer:
             if len(value) >= REGISTERED_CHARS_MIN and value != clean:
                 self._echoed[value] = clean
             return clean
-        if "people" in self._rules and self._operation.startswith("auth.") and word in _PEOPLE_NAMES and value:
+        if "people" in self._rules and self._operation.startswith("auth.") and word in PEOPLE_NAMES and value:
             clean = self._placeholders.email(value) if "@" in value else self._placeholders.name(value)
             return self._register(value, clean) if " " in value or len(value) > 12 else clean
         if word.endswith("url") and value.startswith("http"):
@@ -350,9 +334,9 @@ class Sanitizer:
         return self.text(value)
 
     def _is_free_text(self, name: str, value: str) -> bool:
-        if name == "url" and value.startswith(_KEPT_URLS):
+        if name == "url" and value.startswith(KEPT_URLS):
             return False
-        return any(self._operation.startswith(family) and name in names for family, names in _TEXT_NAMES.items())
+        return any(self._operation.startswith(family) and name in names for family, names in TEXT_NAMES.items())
 
     def _register(self, value: str, clean: str) -> str:
         if len(value) >= REGISTERED_CHARS_MIN and value != clean:
@@ -505,18 +489,3 @@ _TEXT_RULES: tuple[tuple[str, Callable[[Sanitizer, str], str]], ...] = (
 def _length(pair: tuple[str, str]) -> int:
     """The longest first: one key may be the beginning of another."""
     return -len(pair[0])
-
-
-def _spellings(secret: str) -> list[str]:
-    """The ways in which a text may stand in JSON: plain, percent-encoded, and in base64 at each of three offsets."""
-    found = [json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1]]
-    for encode in (quote, quote_plus):
-        upper = encode(secret, safe="")
-        found += [upper, re.sub(r"%[0-9A-F]{2}", lambda digits: digits[0].lower(), upper)]
-    raw = secret.encode()
-    for offset in range(3):
-        # Without the digits at both ends, which depend on what stands beside the secret.
-        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
-        core = encoded[(offset * 8 + 5) // 6 : (offset + len(raw)) * 8 // 6]
-        found += [core, core.replace("+", "-").replace("/", "_")]
-    return list(dict.fromkeys(each for each in found if len(each) >= min(len(secret), 6)))
