@@ -37,6 +37,23 @@ from emulator.recordings.field_names import (
     TRACE_HEADERS,
 )
 from emulator.recordings.placeholders import NO_ADDRESS, Placeholders, base64_filler
+from emulator.recordings.secret_patterns import (
+    BEARER_WORDS,
+    DATA_URL,
+    EMAIL,
+    HEX,
+    HOME,
+    IPV4,
+    IPV6,
+    JWT,
+    PLACE_SAID,
+    PREFIX,
+    PREFIX_CHARS_MAX,
+    SHOWN_KEY,
+    SIGNED,
+    USER_OF_URL,
+    UUID,
+)
 from emulator.recordings.spellings import spellings
 
 # The names of the rules, for --keep, and what each does.
@@ -59,31 +76,6 @@ _IS_LABEL = re.compile(r"\[[a-z ]+\]|")  # or no key at all
 DEPTH_MAX = 2  # of encodings within encodings
 REGISTERED_CHARS_MIN = 8  # a shorter text is a word, which would be replaced everywhere
 
-# Every pattern takes time in proportion to a text: none looks ahead from each place through a run of unbounded length.
-_UUID = re.compile(
-    r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![0-9a-fA-F])"
-)
-_PREFIX = re.compile(r"(?:[A-Za-z]{1,32}_){1,4}$")
-_PREFIX_CHARS_MAX = 64
-_HEX = re.compile(
-    r"(?<![0-9A-Za-z])(?:[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32})?|[0-9A-F]{32}(?:[0-9A-F]{8}|[0-9A-F]{32})?)(?![0-9A-Za-z])"
-)
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
-_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,45}:[0-9A-Fa-f.]{0,15}(?![\w:])")
-_BEARER_WORDS = re.compile(r"(?i)(bearer (?:tokens?|keys?|authentication|credentials|auth)\b)")
-_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,4096}\.eyJ[\w-]{4,8192}\.[\w-]{8,4096}")
-_USER_OF_URL = re.compile(r"(://)[^\s/?#@\"'<>]{1,256}@")
-_PLACE_SAID = re.compile(
-    r"(?i)((?<![\w-])(?:cf-(?:ip|connecting|region|postal|time|metro)[\w-]{0,32}|x-forwarded-[\w-]{1,32}|x-real-ip)"
-    r"[\"'`\s]{0,3}[:=][\s\"'`]{0,3})[^\s\"'`,;<>][^\"'`,;<>\r\n]{0,256}"
-)
-_SHOWN_KEY = re.compile(r"(?<!\w)(\w{2})\*{3}(\w{2})(?!\w)|(?<!\w)(xai-(?:token-)?\.{3})(\w{4})(?!\w)")
-_SIGNED = re.compile(
-    r"(?i)([?&](?:sig|signature|x-amz-[\w-]+|x-goog-[\w-]+|se|sv|skoid|token|expires|access_token|key)=)[^&\s\"'<>#]+"
-)
-_DATA_URL = re.compile(r"(data:[\w.+/;=-]*;base64,)([A-Za-z0-9+/_=-]+)")
-_HOME = re.compile(r"(?:/(?:home|Users)/[^/\s\"'\\:]+|/root(?=/)|[A-Za-z]:\\+Users\\+[^\\\s\"']+)")
 _PERCENT = re.compile(r"[\w.~+%-]+")
 _IS_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -103,7 +95,9 @@ class Sanitizer:
         """Replace each of `keys` by its label, and `strike` everywhere; `keep` names rules that are not wanted."""
         self._rules = frozenset(RULES).difference(keep)
         self._keys = dict(keys or {})
-        self._secrets = sorted(((key, label) for key, label in self._keys.items() if presented(key)), key=_length)
+        self._secrets = sorted(
+            ((key, label) for key, label in self._keys.items() if presented(key)), key=lambda pair: -len(pair[0])
+        )
         self._strike = tuple(sorted(filter(None, strike), key=len, reverse=True))
         # Names of headers and hosts are written in lower case, so the case does not count.
         self._struck_texts = re.compile("|".join(map(re.escape, self._strike)), re.IGNORECASE) if strike else None
@@ -349,7 +343,7 @@ class Sanitizer:
             return url
 
         def replace(found: re.Match[str]) -> str:
-            if _UUID.search(found[0]) or found[0].startswith("token-"):
+            if UUID.search(found[0]) or found[0].startswith("token-"):
                 return found[0]
             return self._register(found[0], self._placeholders.token(found[0]))
 
@@ -423,9 +417,9 @@ class Sanitizer:
 
     def _keys_in(self, text: str) -> str:
         # "Invalid bearer token." is the service's sentence, and no key.
-        pieces = _BEARER_WORDS.split(text)
+        pieces = BEARER_WORDS.split(text)
         clean = "".join(piece if number % 2 else redact_text(piece) for number, piece in enumerate(pieces))
-        clean = _USER_OF_URL.sub(rf"\1{REDACTED}@", _JWT.sub(REDACTED, clean))
+        clean = USER_OF_URL.sub(rf"\1{REDACTED}@", JWT.sub(REDACTED, clean))
         self.struck["keys"] += clean != text
         return clean
 
@@ -435,29 +429,29 @@ class Sanitizer:
                 return ENDS_OF_EMULATOR_KEY[0]
             return found[3] + ENDS_OF_EMULATOR_KEY[1]
 
-        return _SHOWN_KEY.sub(replace, text)
+        return SHOWN_KEY.sub(replace, text)
 
     def _signatures_in(self, text: str) -> str:
-        return _SIGNED.sub(lambda found: found[1] + REDACTED, text)
+        return SIGNED.sub(lambda found: found[1] + REDACTED, text)
 
     def _data_urls_in(self, text: str) -> str:
-        return _DATA_URL.sub(lambda found: found[1] + base64_filler(found[2]), text)
+        return DATA_URL.sub(lambda found: found[1] + base64_filler(found[2]), text)
 
     def _ids_in(self, text: str) -> str:
-        text = _UUID.sub(self._id, text)
-        return _HEX.sub(lambda found: self._placeholders.hex(found[0]), text)
+        text = UUID.sub(self._id, text)
+        return HEX.sub(lambda found: self._placeholders.hex(found[0]), text)
 
     def _id(self, found: re.Match[str]) -> str:
-        before = found.string[max(0, found.start() - _PREFIX_CHARS_MAX) : found.start()]
-        prefix = _PREFIX.search(before)
+        before = found.string[max(0, found.start() - PREFIX_CHARS_MAX) : found.start()]
+        prefix = PREFIX.search(before)
         return self._placeholders.uuid(prefix[0] if prefix else "", found[0].lower())
 
     def _emails_in(self, text: str) -> str:
-        return _EMAIL.sub(lambda found: self._placeholders.email(found[0]), text) if "@" in text else text
+        return EMAIL.sub(lambda found: self._placeholders.email(found[0]), text) if "@" in text else text
 
     def _addresses_in(self, text: str) -> str:
-        text = _PLACE_SAID.sub(lambda found: found[1] + REDACTED, text)
-        return _IPV6.sub(self._address, _IPV4.sub(self._address, text))
+        text = PLACE_SAID.sub(lambda found: found[1] + REDACTED, text)
+        return IPV6.sub(self._address, IPV4.sub(self._address, text))
 
     def _address(self, found: re.Match[str]) -> str:
         try:
@@ -470,7 +464,7 @@ class Sanitizer:
         return NO_ADDRESS
 
     def _homes_in(self, text: str) -> str:
-        return _HOME.sub("~", text)
+        return HOME.sub("~", text)
 
 
 # In this order: a key or a signature may hold what looks like an id.
@@ -484,8 +478,3 @@ _TEXT_RULES: tuple[tuple[str, Callable[[Sanitizer, str], str]], ...] = (
     ("places", Sanitizer._addresses_in),
     ("paths", Sanitizer._homes_in),
 )
-
-
-def _length(pair: tuple[str, str]) -> int:
-    """The longest first: one key may be the beginning of another."""
-    return -len(pair[0])
