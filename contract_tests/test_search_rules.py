@@ -197,6 +197,34 @@ def test_nulls(rest: RestClient, target: Target, name: str) -> None:
         assert len(found) >= 1, body
 
 
+RERANKER = {"model": "grok-4.3", "instructions": "Prefer kettles."}
+# Members that a body may have, whatever they do to the ranking.
+ACCEPTED: tuple[dict[str, Any], ...] = (
+    {"instructions": "Prefer kettles."},
+    *({"ranking_metric": f"RANKING_METRIC_{word}"} for word in ("UNKNOWN", "L2_DISTANCE", "COSINE_SIMILARITY")),
+    *({"retrieval_mode": {"type": mode, "reranker": RERANKER}} for mode in ("semantic", "keyword")),
+    {"retrieval_mode": {"type": "hybrid", "reranker": {"type": "reranker_model", **RERANKER}}},
+    {"retrieval_mode": {"type": "hybrid", "reranker": {"type": "reranker_model"}}},
+)
+
+
+@case(
+    "search.accepted",
+    *("documents.search",),
+    evidence="documented",
+    source="OpenAPI: SearchRequest, RetrievalMode, DocumentsSource, RankingMetric",
+)
+def test_accepted(rest: RestClient, target: Target, name: str) -> None:
+    """Instructions, metrics, pipelines and models that rerank are accepted with their documented values."""
+    library = Library(rest, target, name, WORDS)
+    source = {"collection_ids": [library.collection]}
+    request = {"query": "copper kettle", "source": source}
+    pipelines = ({"source": {**source, "rag_pipeline": word}} for word in ("chroma_db", "es"))
+    for body in (*ACCEPTED, *pipelines):
+        found = rest.json("POST", "/v1/documents/search", json_body={**request, **body})["matches"]
+        assert len(found) >= 1, body
+
+
 # Records of groups: the group, the value that orders them, and another value of text.
 RECORDS = {
     "a": {"author": "Sappho", "year": "9", "place": "lesbos"},
