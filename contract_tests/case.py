@@ -14,6 +14,7 @@ import pytest
 FEATURES = {
     "files": "the Files API",
     "auth": "keys, and their descriptions",
+    "keys": "API keys of the management API and the audit log, with a management key",
     "collections": "collections and their documents, with a management key",
     "search": "search in documents, with both keys",
     "batches": "the Batch API",

@@ -72,6 +72,10 @@ def _each(value: Any, expected: Any) -> bool:
     return isinstance(value, list) and all(mismatch(item, expected) is None for item in value)
 
 
+def _some(value: Any, expected: Any) -> bool:
+    return isinstance(value, list) and any(mismatch(item, expected) is None for item in value)
+
+
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "$is": lambda value, other: bool(value == other),
     "$not": lambda value, expected: mismatch(value, expected) is not None,
@@ -84,6 +88,7 @@ RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "$above": lambda value, low: isinstance(value, int | float) and value > low,
     "$length": lambda value, length: isinstance(value, str | list | dict) and len(value) == length,
     "$each": _each,
+    "$some": _some,
     "$keys": lambda value, keys: isinstance(value, dict) and set(value) == set(keys),
 }
 

@@ -6,7 +6,7 @@ A step is a table:
   to the control plane of the run's team.
 - `query`: further parameters, encoded here; `headers`: further headers.
 - `key`: `own` (default: that of the plane), `other` (that of the other plane), `foreign` (that of another team, on an
-  emulator), `wrong`, `none`.
+  emulator), `wrong`, `none`, or a key that a step saved.
 - `host`: `inference` sends the request to the inference host with its key, whatever the path.
 - one of `json`, `form` (pairs, in order; a file is a table with `name`, `text` or `bytes_count`, and `type`) and
   `body` with `type`.
@@ -33,6 +33,7 @@ STEP_KEYS = frozenset(
 )
 EXPECTATION_KEYS = frozenset(("status", "json", "keys", "text", "type", "headers"))
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\d+))?\}")
+MANAGEMENT_PATHS = ("/v1/collections", "/auth/", "/audit/")
 INVALID_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like a key of the other one
 
 
@@ -82,9 +83,10 @@ def build_request(step: Mapping[str, Any], variables: Mapping[str, Any], target:
     control = path.startswith("/_emulator")
     if control and not path.startswith("/_emulator/teams"):  # whose path names the team
         query.append(("team", str(target.team)))
-    management = path.startswith("/v1/collections") and step.get("host") != "inference"
+    management = path.startswith(MANAGEMENT_PATHS) and step.get("host") != "inference"
     headers = dict(_substitute(step.get("headers", {}), variables))
-    key = target.control_token if control else _key(step.get("key", "own"), management, target)
+    word = _substitute(step.get("key", "own"), variables)
+    key = target.control_token if control else _key(word, management, target)
     if key is not None:
         headers["authorization"] = f"Bearer {key}"
     body = _body(step, variables, headers)
@@ -105,7 +107,9 @@ def _key(word: str, management: bool, target: Target) -> str | None:
             return other.management_key if management else other.api_key
         case "own" | "other":
             return target.management_key if management == (word == "own") else target.api_key
-    raise ValueError(f"key = {word!r} is not own, other, foreign, wrong or none")
+    if word.startswith("xai-"):
+        return word
+    raise ValueError(f"key = {word!r} is not own, other, foreign, wrong, none or a saved key")
 
 
 def _body(step: Mapping[str, Any], variables: Mapping[str, Any], headers: dict[str, str]) -> bytes | None:

@@ -103,7 +103,7 @@ class Target:
 
     def skip_reason(self, case: Case) -> str | None:
         """Why a case cannot be a part of this run, or None."""
-        if case.feature in ("collections", "search") and self.management_key is None:
+        if case.feature in ("collections", "search", "keys") and self.management_key is None:
             return f"there is no management key: set {MANAGEMENT_KEY}"
         if case.slow and not self.slow:
             return "slow: run it with --slow"

@@ -229,8 +229,10 @@ def two_of_everything() -> Iterator[tuple[EmulatedTeam, dict[str, str]]]:
         chat = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
         requests = [{"batch_request": {"chat_get_completion": chat}}] * 2
         team.call("POST", f"/v1/batches/{batch}/requests", {"batch_requests": requests})
+        for name in ("a", "b"):
+            team.create_key(name)
         team.advance_until(batch_done=batch)
-        yield team, {"collection_id": collection, "batch_id": batch}
+        yield team, {"collection_id": collection, "batch_id": batch, "team_id": "default"}
 
 
 @pytest.mark.parametrize("operation", LISTS)
@@ -242,7 +244,11 @@ def test_the_size_of_a_page_that_nobody_asks_for(
     (route,) = (each for each in ROUTES if each.operation == operation)
     answer = team.call(route.method, route.path.format_map(ids))
     assert [len(value) for value in answer.values() if isinstance(value, list)] == [1]
-    (method,) = (each for each in METHODS if each.operation == operation)
+    methods = [each for each in METHODS if each.operation == operation]
+    if not methods:  # the management of keys is REST alone
+        assert route.path.startswith(("/auth/", "/audit/"))
+        return
+    (method,) = methods
     asked = load().service(method.service).methods_by_name[method.name].input_type
     known = {name: id for name, id in ids.items() if name in asked.fields_by_name}
     key = team.management_key if operation.startswith(("collections", "documents")) else team.api_key

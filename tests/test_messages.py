@@ -260,7 +260,7 @@ def test_a_call_that_is_refused(sender: Sender, case: str) -> None:
 
 # --- the table of rules
 
-COMPUTED = {"filter", "name"}  # named by an expression
+COMPUTED = {"filter", "name", "qps", "qpm", "tpm"}  # named by an expression
 
 
 def literal_rules() -> Iterator[str]:

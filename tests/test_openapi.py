@@ -200,13 +200,14 @@ def test_links_lead_to_every_operation_that_takes_an_id() -> None:
 
 
 # What makes a thing with an id of its own.
-NOT_MADE = {"model_id"}  # ids that no call makes
+NOT_MADE = {"model_id", "team_id"}  # ids that no call makes
 MAKERS = (
     "POST /v1/files",
     "POST /v1/files/batch_upload",
     "POST /v1/collections",
     "POST /v1/batches",
     "POST /v1/chat/completions",
+    "POST /auth/teams/{team_id}/api-keys",
 )
 
 

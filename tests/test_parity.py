@@ -77,6 +77,17 @@ POST /v1/videos/generations
 POST /v1/videos/edits
 POST /v1/videos/extensions
 GET /v1/videos/{request_id}
+POST /auth/teams/{team_id}/api-keys
+GET /auth/teams/{team_id}/api-keys
+PUT /auth/api-keys/{api_key_id}
+DELETE /auth/api-keys/{api_key_id}
+POST /auth/api-keys/{api_key_id}/rotate
+GET /auth/api-keys/{api_key_id}/propagation
+GET /auth/management-keys/validation
+GET /auth/teams
+GET /auth/teams/{team_id}/models
+GET /auth/teams/{team_id}/endpoints
+GET /audit/teams/{team_id}/events
 """
 # Paths of the emulator itself, where URLs that it hands out lead to.
 OWN = {"GET /_files-cdn/{token}/{name}", "GET /_media/{token}/{name}"}

@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "snapshot": "snapshot",
     "teams": "teams",
     "reset": "teams",
+    "keys": "keys",
     "filter": "filter",
     "search": "search",
     "limits": "reports",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from emulator.domain.keys import check_team_name
+from emulator.domain.keys import MANAGEMENT_KEY, check_team_name
 from emulator.state.settings import BadSetting, environment_name, parse
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ def call(options: argparse.Namespace, method: str, path: str, body: Any = None) 
         return json.load(reply)
 
 
+def manage(options: argparse.Namespace, method: str, path: str, body: Any = None) -> Any:
+    """The JSON reply of a path of the management API, called with a key of the team. Raises ControlFailed."""
+    key = options.management_key or f"{MANAGEMENT_KEY}@{options.team}"
+    data = None if body is None else json.dumps(body).encode()
+    with _opened(options, method, path, data, {"authorization": f"Bearer {key}"}) as reply:
+        return json.load(reply)
+
+
 @contextmanager
 def opened(
     options: argparse.Namespace,
@@ -77,14 +85,8 @@ def opened(
     query: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[HTTPResponse]:
     """The reply of a control path, to be read; `size` is that of data which comes in pieces. Raises ControlFailed."""
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
     from urllib.parse import urlencode
-    from urllib.request import Request
 
-    from emulator.core.upstream import direct_opener, redirect_refusal
-
-    url = target_url(options)
     team_query = {"team": options.team} if hasattr(options, "team") else {}
     query_text = urlencode({**team_query, **query})
     whose = f"?{query_text}" if query_text else ""
@@ -92,8 +94,27 @@ def opened(
     token = control_token(options)
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
+    with _opened(options, method, f"/_emulator{path}{whose}", data, headers) as reply:
+        yield reply
+
+
+@contextmanager
+def _opened(
+    options: argparse.Namespace,
+    method: str,
+    path: str,
+    data: bytes | Iterable[bytes] | None,
+    headers: dict[str, str],
+) -> Iterator[HTTPResponse]:
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request
+
+    from emulator.core.upstream import direct_opener, redirect_refusal
+
+    url = target_url(options)
     try:
-        request = Request(f"{url}/_emulator{path}{whose}", data, headers, method=method)
+        request = Request(f"{url}{path}", data, headers, method=method)
         # This machine is called, whatever proxy the environment names.
         with direct_opener().open(request, timeout=TIMEOUT_SECONDS) as reply:
             yield reply
@@ -114,5 +135,5 @@ def _reason(content: bytes) -> str | None:
         reply = json.loads(content)
     except ValueError:
         return None
-    sentence = reply.get("error") if isinstance(reply, dict) else None
+    sentence = reply.get("error", reply.get("message")) if isinstance(reply, dict) else None
     return sentence if isinstance(sentence, str) else None

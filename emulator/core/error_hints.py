@@ -12,6 +12,16 @@ RULES: dict[str, str] = {
     "key": "Send `Authorization: Bearer KEY` with the key of the plane: `xai-emulator` for files, search and batches, "
     "`xai-token-emulator` for collections. With --auth strict only the keys given with --key are known.",
     "permission": "Give the key the permission: --key KEY=PLANE:PERMISSION,…; a key without a list has them all.",
+    "acls": "Add the entry to the key's ACLs with PUT /auth/api-keys/ID and the fieldMask acls; "
+    "GET /auth/teams/TEAM/endpoints and …/models list what there is.",
+    "key_disabled": "Enable the key: PUT /auth/api-keys/ID with disabled false and the fieldMask disabled.",
+    "key_rates": "Give a number of at least 1, or null for no limit.",
+    "qps": "Wait as long as Retry-After says, or move the clock; or raise the rate of the key.",
+    "qpm": "Wait as long as Retry-After says, or move the clock; or raise the rate of the key.",
+    "tpm": "Wait as long as Retry-After says, or move the clock; or raise the rate of the key.",
+    "expire_time": "Give a moment after the present one of the team's clock.",
+    "time": "Give the time in ISO 8601 with its zone.",
+    "field_mask": "Name fields of the key in camelCase, with commas between them.",
     "team_id": "Leave team_id out, or name the team of the key, as in GET /v1/me.",
     # Paths and bodies
     "host": "Call it by an address, localhost or a name without a dot, or start it with --allow-host NAME.",

@@ -42,6 +42,11 @@ def url_token(seed: str, team: str, counter: int) -> str:
     return base64.urlsafe_b64encode(_digest(seed, team, counter, "url")).rstrip(b"=").decode()
 
 
+def key_token(seed: str, team: str, counter: int) -> str:
+    """The 32 hexadecimal digits (128 bits) of an API key."""
+    return _digest(seed, team, counter, "key").hex()
+
+
 def fixed_uuid(seed: str, team: str, name: str) -> str:
     """A UUID that is always the same for a name: team ids, key ids, user ids."""
     return uuid4(seed, f"{team}\0{name}", 0)

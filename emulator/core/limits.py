@@ -130,6 +130,13 @@ class Limits(msgspec.Struct, frozen=True):
     media_items_max: int | None = _row(
         10_000, "suggested bound; of one team, outside of batches, not expired", Confidence.ASSUMED, safety=True
     )
+    # Keys and audit log
+    api_keys_per_team_max: int | None = _row(
+        1000, "suggested bound; with those that were deleted", Confidence.ASSUMED, safety=True
+    )
+    audit_events_per_team_max: int | None = _row(
+        10_000, "suggested bound; of more the oldest go", Confidence.ASSUMED, safety=True
+    )
     # Safety of the emulator itself
     snapshot_bytes_per_team_max: int | None = _row(
         100 * GIB, "suggested bound: as much as a team's files", Confidence.ASSUMED, safety=True

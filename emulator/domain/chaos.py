@@ -27,6 +27,7 @@ class ChaosFlag(enum.Enum):
     LAG = "The first call that asks for a new object does not find it."
     DRIPS = "Downloads arrive in small pieces of different sizes."
     RATE_LIMITS = "About one call in seven is refused with 429 and a Retry-After of one second, never two in a row."
+    KEY_LAG = "The first call with a new API key is refused, as if the key were unknown."
     # Observed live, see OBSERVED.
     JSON_CHUNK_CONTENT = "The content of matches in plain text files is a JSON string, [{page_number, text}]."
     DUPLICATE_MATCHES = "A hybrid search returns its best match twice."
@@ -76,6 +77,7 @@ class ChaosState(msgspec.Struct):
     calls: int = 0  # seen so far; each random decision depends on this number
     rejected: int = -1  # the number of the last call that was rejected
     hidden: set[str] = msgspec.field(default_factory=set)  # ids of new objects that the next call does not find
+    new_keys: set[str] = msgspec.field(default_factory=set)  # ids of API keys that the next call is refused with
     undeleted: set[str] = msgspec.field(default_factory=set)  # ids of files whose deletion was refused once
 
     def has(self, flag: ChaosFlag) -> bool:

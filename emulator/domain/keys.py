@@ -5,10 +5,14 @@ from __future__ import annotations
 import enum
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from emulator.core.errors import ApiError, Kind
+
+if TYPE_CHECKING:
+    from emulator.domain.api_keys import ApiKey
 
 DEFAULT_TEAM = "default"
 INFERENCE_KEY = "xai-emulator"
@@ -52,6 +56,7 @@ class Principal(msgspec.Struct, frozen=True):
     team: str
     secret: str
     permissions: frozenset[str] | None = None
+    api_key: ApiKey | None = None  # where the management API made the key
 
     def __repr__(self) -> str:
         return f"Principal({self.team!r})"  # without the key, which has no place in a log

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.operations import auth, collections, documents, search
+from emulator.operations import api_keys, audit, auth, collections, documents, search
 from emulator.operations.base import Operation
 from emulator.operations.batches import lifecycle, requests, results
 from emulator.operations.chat import completions, models, tokenize
@@ -13,5 +13,6 @@ _MODULES = (
     *(read, upload, chunked_upload, update, public_urls, collections, documents, search),
     *(lifecycle, requests, results, auth),
     *(models, completions, tokenize, images, videos),
+    *(api_keys, audit),
 )
 OPERATIONS: dict[str, Operation] = {operation.name: operation for module in _MODULES for operation in module.OPERATIONS}

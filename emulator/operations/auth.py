@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from emulator.core import ids
 from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Operation
 from emulator.state.services import Services
@@ -15,7 +14,7 @@ class DescribeKey(msgspec.Struct, frozen=True):
 
 
 class KeyDescription(msgspec.Struct, frozen=True):
-    """What the API reports about a key. No key is blocked or disabled: the emulator has no such state."""
+    """What the API reports about a key. None here is blocked or disabled: such a key is refused."""
 
     redacted_api_key: str
     user_id: str
@@ -26,15 +25,16 @@ class KeyDescription(msgspec.Struct, frozen=True):
 
 
 async def describe_key(services: Services, call: Call, request: DescribeKey) -> KeyDescription:
-    """Describe the calling key; its ids are derived from the seed, so they stay the same."""
-    team, secret = call.team.name, call.principal.secret
+    """Describe the calling key. The ids of a key that was not made here derive from the seed, and stay the same."""
+    secret, made = call.principal.secret, call.principal.api_key
+    ending = secret[-4:] if made is None else made.ending
     return KeyDescription(
-        redacted_api_key=f"xai-...{secret[-4:]}" if len(secret) > 8 else "xai-...",
-        user_id=ids.fixed_uuid(services.ids.seed, team, "user"),
+        redacted_api_key=f"xai-...{ending}" if len(secret) > 8 else "xai-...",
+        user_id=services.ids.of_user(call.team),
         team_id=services.ids.of_team(call.team),
-        api_key_id=services.ids.of_key(call.team, secret),
-        name="emulator",
-        acls=("api-key:model:*", "api-key:endpoint:*"),
+        api_key_id=services.ids.of_key(call.team, secret) if made is None else made.id,
+        name="emulator" if made is None else made.name,
+        acls=("api-key:model:*", "api-key:endpoint:*") if made is None else made.acls,
     )
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Middleware, Next
+from emulator.pipeline.middleware.audit import audit
 from emulator.pipeline.middleware.authentication import authenticate
 from emulator.pipeline.middleware.chaos import apply_chaos, hide_new_objects
 from emulator.pipeline.middleware.decoding import decode
 from emulator.pipeline.middleware.faults import apply_planned_faults
 from emulator.pipeline.middleware.inference_keys import check_contract
 from emulator.pipeline.middleware.journal import record
+from emulator.pipeline.middleware.key_limits import check_key_limits
 from emulator.pipeline.middleware.real_keys import warn_of_real_key
 from emulator.pipeline.middleware.run import run_operation
 from emulator.pipeline.middleware.validation import check_limits
@@ -28,7 +30,9 @@ MIDDLEWARES: tuple[Middleware, ...] = (
     decode,
     check_contract,
     check_limits,
+    check_key_limits,
     hide_new_objects,
+    audit,
 )
 
 

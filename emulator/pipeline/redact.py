@@ -16,7 +16,7 @@ _PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at every start
 _REAL = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?")  # as the console gives them out: a prefix and noise
 # Half a key is a secret too, so much less than a whole one is struck out of texts, and up to the end of the word.
 _IN_TEXT = re.compile(
-    r"(?:xai-(?:token-)?[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*"
+    r"(?:xai-(?:token-|emulator-)?[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*"
     r"|(?i:\bbearer(?:\s|%20|\+)+)[^\s\"'&,;]+"
 )
 # Names and their values where JSON cannot be decoded, and in forms; a value may be cut off.

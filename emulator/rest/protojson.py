@@ -118,14 +118,14 @@ class _Field(typing.NamedTuple):
 
 @functools.cache
 def _fields(shape: type) -> dict[str, _Field]:
-    """The fields of a shape by both of their names."""
+    """The fields of a shape by each of their names: a member of a message in a query has its path for one."""
     found: dict[str, _Field] = {}
     hints = typing.get_type_hints(shape)
     for declared in msgspec.structs.fields(shape):
         kind = _without_none(hints[declared.name])
         repeated = typing.get_origin(kind) is list
         field = _Field(declared.name, camel_case(declared.name), kind, repeated, _reader(kind))
-        found[field.name] = found[field.json_name] = field
+        found[field.name] = found[field.json_name] = found[declared.encode_name] = field
     return found
 
 

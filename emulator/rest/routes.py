@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.domain.keys import Plane
-from emulator.rest import batches, chat, collections, files, media, models, search
+from emulator.rest import batches, chat, collections, files, keys, media, models, search
 from emulator.rest.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -14,6 +14,7 @@ ROUTES: tuple[Route, ...] = (
     *models.ROUTES,
     *chat.ROUTES,
     *media.ROUTES,
+    *keys.ROUTES,
 )
 
 # The rest of the real service's REST surface, and why it is not here. A prefix covers everything below it.
@@ -25,8 +26,6 @@ NOT_EMULATED: dict[str, str] = {
     "/v1/responses": "responses are not emulated; batches of them are",
     "/v1/skills": "skills are not emulated",
     "/v1/billing": "billing is not emulated",
-    "/auth": "management of keys and teams is not emulated; see --key and --auth",
-    "/audit": "the audit log is not emulated; see the journal",
 }
 
 

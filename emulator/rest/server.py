@@ -27,7 +27,7 @@ from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
 from emulator.pipeline.perform import perform
 from emulator.rest.field_suggestions import suggest
-from emulator.rest.protojson import FromProtoJson
+from emulator.rest.protojson import FromProtoJson, FromProtoQuery
 from emulator.rest.request_metadata import Scope, envelope_of
 from emulator.rest.requests import FromJson, FromQuery, FromStream, query_names
 from emulator.rest.responses import encoded, refusal
@@ -39,8 +39,8 @@ from emulator.state.services import Services
 NAMES_SHOWN = 8  # in a header
 PATH_CHARS_SHOWN = 100  # in a header
 
-# Recorded on the inference host, 2025-07 and later. The management host's answer is not known: it gets the sentence in
-# the dialect of its other refusals.
+# Recorded on the inference host, 2025-07 and later. Of the management host the words below /auth alone are known; any
+# other path gets this sentence in the dialect of its other refusals.
 UNKNOWN_ROUTE_CODE = "Some requested entity was not found"
 UNKNOWN_ROUTE = (
     "No handler found on route. Please double check your URL and consult https://api.x.ai/docs for more information."
@@ -171,7 +171,8 @@ def _ignored(call: Call, route: Route, request: Request) -> Ignored:
     if request.received and isinstance(read, FromJson):
         return unread_fields(request.received, read.shape, camel_case=isinstance(read, FromProtoJson))
     if request.scope["query_string"] and isinstance(read, FromQuery):
-        return unread_parameters(query_names(request, call.team.limits), read.shape)
+        names = query_names(request, call.team.limits)
+        return unread_parameters(names, read.shape, camel_case=isinstance(read, FromProtoQuery))
     return {}
 
 
@@ -194,7 +195,8 @@ def _unknown(method: str, path: str) -> ApiError:
     nearest = near_misses(method, path, ROUTES, limit=1)
     if nearest:
         hint += f" Nearest: {nearest[0].method} {nearest[0].path}"
-    return ApiError(Kind.NOT_FOUND, UNKNOWN_ROUTE, rule="unknown_route", code=UNKNOWN_ROUTE_CODE, hint=hint)
+    sentence = "Not Found" if path.startswith(("/auth/", "/audit/")) else UNKNOWN_ROUTE
+    return ApiError(Kind.NOT_FOUND, sentence, rule="unknown_route", code=UNKNOWN_ROUTE_CODE, hint=hint)
 
 
 def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:

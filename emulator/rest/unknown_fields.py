@@ -31,9 +31,9 @@ def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> Ignored:
     return dict(_unread(value, shape, "", camel_case))
 
 
-def unread_parameters(names: Iterable[str], shape: type) -> Ignored:
+def unread_parameters(names: Iterable[str], shape: type, *, camel_case: bool) -> Ignored:
     """Return the ignored parameters of a query, by their decoded names."""
-    known = _fields(shape, False)
+    known = _fields(shape, camel_case)
     return {name[:NAME_CHARS_MAX]: known for name in names if name not in known}
 
 
@@ -61,7 +61,7 @@ def _fields(struct: Hashable, camel_case: bool) -> Mapping[str, Any]:
     for each in msgspec.structs.fields(struct):  # type: ignore[arg-type]  # it is the type of a struct
         known[each.encode_name] = hints[each.name]
         if camel_case:
-            known[protojson.camel_case(each.encode_name)] = hints[each.name]
+            known[each.name] = known[protojson.camel_case(each.encode_name)] = hints[each.name]
     return known
 
 

@@ -11,6 +11,7 @@ import base64
 import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from msgspec import Meta, Struct
 
 from emulator.core.clock import Clock, from_datetime
 from emulator.core.validation_errors import explain
+from emulator.domain.api_keys import MADE_PREFIX, ending_of, hash_of
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
 from emulator.runtime.start_errors import BadSeed
 from emulator.state.services import Services
@@ -54,6 +56,27 @@ class SeedDocument(Struct, forbid_unknown_fields=True):
     fields: Annotated[dict[str, str], Meta(description="Metadata by field name.")] = {}
 
 
+class SeedKey(Struct, forbid_unknown_fields=True, rename="camel"):
+    """An API key of a team. Everything but `secret` is as in `POST /auth/teams/{teamId}/api-keys`."""
+
+    secret: Annotated[
+        str,
+        Meta(
+            pattern=f"^{MADE_PREFIX}[A-Za-z0-9_-]+$",
+            description="The key: `xai-emulator-` and a word. Clients of another team than `default` add `@TEAM`.",
+        ),
+    ]
+    name: Annotated[str, Meta(description="By default the secret without its beginning.")] = ""
+    acls: Annotated[tuple[str, ...], Meta(description="What the key may use; by default everything.")] = (
+        "api-key:endpoint:*",
+        "api-key:model:*",
+    )
+    qps: Annotated[int, Meta(description="Calls in a second.")] | None = None
+    qpm: Annotated[int, Meta(description="Calls in a minute.")] | None = None
+    tpm: Annotated[int, Meta(description="Tokens of models in a minute.")] | None = None
+    expire_time: Annotated[str, Meta(description="RFC 3339; by default the key does not expire.")] | None = None
+
+
 class SeedClock(Struct, forbid_unknown_fields=True):
     """The initial time of a team."""
 
@@ -80,6 +103,7 @@ class SeedTeam(Struct, forbid_unknown_fields=True):
             "`input_file`, the `filename` of a JSONL file."
         ),
     ] = []
+    api_keys: Annotated[list[SeedKey], Meta(description="API keys, as the management API makes them.")] = []
 
 
 class SeedRoot(SeedTeam, forbid_unknown_fields=True, kw_only=True):
@@ -161,7 +185,8 @@ class Seed:
                 services.teams.change_clock(team, lambda clock: _set(clock, part.clock))
             except ValueError as error:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
-            await SeedLoader(self._app, self._path, where, services.log).load(part)
+            await SeedLoader(self._app, self._path, where, services.log, partial(self._set_secret, team)).load(part)
+            services.store.audit.clear(team.name)  # a new team has no past
             snapshots = services.store.snapshots
             path = snapshots.kept.new_part()
             snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
@@ -170,6 +195,13 @@ class Seed:
         finally:
             services.teams.delete(team)
         return path
+
+    def _set_secret(self, team: Team, id: str, secret: str) -> None:
+        """Let a key that was just made have the secret of the file."""
+        keys = self._services.store.api_keys
+        key = keys.get(team.name, id)
+        assert key is not None
+        keys.update(team.name, msgspec.structs.replace(key, hash=hash_of(secret), ending=ending_of(secret)))
 
 
 def _set(clock: Clock, wanted: SeedClock | None) -> None:
@@ -206,8 +238,11 @@ def _yaml(path: Path) -> Any:
 class SeedLoader:
     """Sends the parts of a seed file to the REST transport."""
 
-    def __init__(self, app: App, path: Path, where: str, log: Callable[[str], None]) -> None:
-        self._app, self._path, self._where, self._log = app, path, where, log
+    def __init__(
+        self, app: App, path: Path, where: str, log: Callable[[str], None], set_secret: Callable[[str, str], None]
+    ) -> None:
+        """`set_secret` takes the id of a key and its secret."""
+        self._app, self._path, self._where, self._log, self._set_secret = app, path, where, log, set_secret
         self._calls = 0
         self._files: dict[str, str] = {}  # ids by filename
 
@@ -219,6 +254,8 @@ class SeedLoader:
             await self._collection(dict(body), f"collections[{index}]")
         for index, body in enumerate(part.batches):
             await self._batch(dict(body), f"batches[{index}]")
+        for index, key in enumerate(part.api_keys):
+            await self._key(key, f"api_keys[{index}]")
 
     async def _file(self, file: SeedFile, where: str) -> None:
         fields = {} if file.expires_after is None else {"expires_after": str(file.expires_after)}
@@ -269,6 +306,12 @@ class SeedLoader:
             path = f"/v1/batches/{made['batch_id']}/requests"
             await self._post(path, self._json({"batch_requests": requests}, where), f"{where}.requests")
 
+    async def _key(self, key: SeedKey, where: str) -> None:
+        body = {name: value for name, value in msgspec.to_builtins(key).items() if name != "secret"}
+        body["name"] = key.name or key.secret.removeprefix(MADE_PREFIX)
+        made = await self._post(f"/auth/teams/{_STAGING_TEAM}/api-keys", self._json(body, where), where)
+        self._set_secret(made["apiKeyId"], key.secret)
+
     def _json(self, body: Any, where: str) -> bytes:
         """Encode a body. Raises BadSeed for what only YAML can hold: cycles, lone surrogates, infinite numbers."""
         try:
@@ -282,7 +325,7 @@ class SeedLoader:
         return self._files[filename]
 
     async def _post(self, path: str, body: bytes, where: str, content_type: str = "application/json") -> Any:
-        key = MANAGEMENT_KEY if path.startswith("/v1/collections") else INFERENCE_KEY
+        key = MANAGEMENT_KEY if path.startswith(("/v1/collections", "/auth/")) else INFERENCE_KEY
         status, reply = await _post(self._app, path, body, f"{key}@{_STAGING_TEAM}", content_type)
         if status != 200:
             raise self._bad(where, f"{status} {reply.decode('utf-8', 'replace')}")

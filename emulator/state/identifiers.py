@@ -35,6 +35,14 @@ class Identifiers:
         """Return a new unguessable token for a public URL."""
         return ids.url_token(self.seed, team.name, self._teams.next_number(team))
 
+    def key_token(self, team: Team) -> str:
+        """Return the part of a new API key that is not known to anybody else."""
+        return ids.key_token(self.seed, team.name, self._teams.next_number(team))
+
+    def of_user(self, team: Team) -> str:
+        """Return the id of the one user of a team: a UUID that stays the same for a name."""
+        return ids.fixed_uuid(self.seed, team.name, "user")
+
     def of_team(self, team: Team) -> str:
         """Return the id of a team: a UUID that stays the same for a name."""
         return ids.fixed_uuid(self.seed, team.name, "team")
@@ -42,3 +50,7 @@ class Identifiers:
     def of_key(self, team: Team, secret: str) -> str:
         """Return the id of a key of a team: a UUID that stays the same for a key."""
         return ids.fixed_uuid(self.seed, team.name, f"key {secret}")
+
+    def of_event(self, team: Team, seq: int) -> str:
+        """Return the id of an audit event of a team by its insertion number."""
+        return ids.fixed_uuid(self.seed, team.name, f"event {seq}")

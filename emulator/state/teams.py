@@ -17,6 +17,7 @@ from emulator.core.profiles import PROFILES, Profile
 from emulator.domain.chaos import ChaosState
 from emulator.domain.keys import DEFAULT_TEAM
 from emulator.search.embedding.embedders import check_embedder
+from emulator.state.key_rates import KeyRates
 from emulator.state.protocols import Faults, Journal, ResponderTable
 from emulator.state.settings import GUARDED, ROWS, BadSetting, Settings, flag, of_team, shown
 from emulator.store import Store
@@ -55,6 +56,7 @@ class Team:
     gone: bool = False  # it was deleted: a call that was under way then finds nothing to write to
     unreadable: OSError | None = None  # why it is not known whether there is a row
     embedder: str | Callable[..., Any] = field(init=False)
+    key_rates: KeyRates = field(default_factory=KeyRates)
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
         """Take the server's settings, but for the team's own. Raises BadSetting, and changes nothing then."""
@@ -222,6 +224,7 @@ class Teams:
         team.clock.reset()
         team.moved_at, team.function, team.cancel_reverts = 0, None, False
         team.answer_epoch, team.answers = None, 0
+        team.key_rates = KeyRates()
         team.configure(self._settings, {})
         if self._begin is not None:
             self._begin(team)

@@ -9,6 +9,8 @@ from typing import Any
 
 from emulator.core import ids
 from emulator.core.locks import DATABASE, PRIVATE_DIRECTORY, DirectoryLock, LockTaken, is_temporary, sweep
+from emulator.store.api_keys import ApiKeys
+from emulator.store.audit import AuditLog
 from emulator.store.batch_requests import BatchRequests
 from emulator.store.batches import Batches
 from emulator.store.blobs import BLOBS, REMOVED_AT_ONCE, Blobs
@@ -80,6 +82,8 @@ class Store:
             self.media = Media(self.database)
             self.videos = Videos(self.database)
             self.deferred = DeferredCompletions(self.database)
+            self.api_keys = ApiKeys(self.database)
+            self.audit = AuditLog(self.database)
             self.batch_requests = BatchRequests(self.database, self.blobs)
             self.jobs = Jobs(self.database)
             self.teams = Teams(self.database)

@@ -42,3 +42,41 @@ CREATE TABLE IF NOT EXISTS deferred_videos (
 ) WITHOUT ROWID;
 
 DROP VIEW IF EXISTS documents_of_files;
+
+-- API keys that the management API made. Of their secrets only hashes are kept.
+CREATE TABLE IF NOT EXISTS api_keys (
+    seq            INTEGER PRIMARY KEY AUTOINCREMENT,
+    team           TEXT NOT NULL,
+    id             TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    acls           TEXT NOT NULL,     -- a list in JSON
+    qps            INTEGER,
+    qpm            INTEGER,
+    tpm            INTEGER,
+    created_at     INTEGER NOT NULL,
+    modified_at    INTEGER NOT NULL,
+    expires_at     INTEGER,
+    disabled       INTEGER NOT NULL,  -- boolean
+    deleted        INTEGER NOT NULL,  -- boolean
+    hash           TEXT NOT NULL,
+    ending         TEXT NOT NULL,
+    old_hash       TEXT,
+    old_expires_at INTEGER,
+    UNIQUE (team, id)
+);
+CREATE INDEX IF NOT EXISTS api_keys_by_hash ON api_keys (team, hash);
+CREATE INDEX IF NOT EXISTS api_keys_by_old_hash ON api_keys (team, old_hash) WHERE old_hash IS NOT NULL;
+CREATE INDEX IF NOT EXISTS api_keys_by_time ON api_keys (team, created_at, seq);
+
+-- What calls changed.
+CREATE TABLE IF NOT EXISTS audit_events (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    team        TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    user_id     TEXT NOT NULL,
+    api_key_id  TEXT NOT NULL,
+    action      TEXT NOT NULL,
+    subject     TEXT NOT NULL,
+    description TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_events_by_time ON audit_events (team, at, seq);

@@ -1,4 +1,4 @@
-"""The commands `clock`, `teams`, `reset`, `requests`, `help` and `completion`, and the flag --json."""
+"""The commands `clock`, `teams`, `keys`, `reset`, `requests`, `help` and `completion`, and the flag --json."""
 
 from __future__ import annotations
 
@@ -203,3 +203,29 @@ def test_completion_script_names_every_command(run: Run, shell: str) -> None:
     assert all(verb in out for verb in ("serve", "faults", "snapshot"))
     if shell == "bash":
         subprocess.run(["bash", "-n"], input=out, text=True, check=True, env=dict(os.environ))
+
+
+def test_keys_are_created_listed_and_deleted(run: Run, emulator: Emulator) -> None:
+    made = parsed(
+        run("keys", "create", "ci", "--acl", "api-key:endpoint:files", "--qpm", "100", "--team", "ada", "--json")
+    )
+    with httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {made['apiKey']}"}) as http:
+        assert http.get("/v1/files").status_code == 200
+        assert http.get("/v1/batches").status_code == 403
+        code, out, _ = run("keys", "list", "--team", "ada")
+        assert (code, out.split()) == (
+            0,
+            [made["apiKeyId"], made["redactedApiKey"], "ci", "api-key:endpoint:files", "qpm=100"],
+        )
+        assert run("keys", "delete", made["apiKeyId"], "--team", "ada") == (0, f"{made['apiKeyId']} deleted\n", "")
+        assert http.get("/v1/files").status_code == 400
+    assert run("keys", "list", "--team", "ada") == (0, "there are no API keys yet\n", "")
+    assert run("keys", "delete", "some") == (1, "", "xai-emulator: Cannot find API key\n")
+
+
+def test_key_is_printed_once_when_it_is_created(run: Run) -> None:
+    code, out, _ = run("keys", "create", "ci", "--expires", "2030-01-01T00:00:00Z")
+    assert code == 0
+    assert out.splitlines()[0].endswith("expires 2030-01-01T00:00:00.000000Z")
+    assert out.splitlines()[1].startswith("key: xai-emulator-")
+    assert "xai-emulator-" not in run("keys", "list")[1]

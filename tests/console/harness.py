@@ -36,6 +36,7 @@ PANELS = (
     "faults",
     "clock",
     "snapshots",
+    "keys",
     "limits",
     "settings",
 )

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.console.harness import Console, expect
@@ -463,3 +464,32 @@ def test_first_lines_are_for_this_emulator_and_team(console: Console) -> None:
         page.get_by_label("Client").select_option(client)
         expect(code).to_contain_text(f"xai-emulator@{console.team}")
         expect(code).to_contain_text(console.emulator.grpc_target)
+
+
+def test_key_is_created_disabled_rotated_and_deleted(console: Console) -> None:
+    page = console.open("keys")
+    page.get_by_role("button", name="Create a key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("ci")
+    dialog.get_by_label("Endpoint").select_option("api-key:endpoint:files")
+    dialog.get_by_label("Calls a minute").fill("100")
+    dialog.get_by_role("button", name="Create").click()
+    secret = dialog.locator(".secret code").inner_text()
+    with httpx.Client(base_url=console.url, headers={"authorization": f"Bearer {secret}"}) as http:
+        assert [http.get(path).status_code for path in ("/v1/files", "/v1/batches")] == [200, 403]
+        dialog.get_by_role("button", name="Done").click()
+        for text in ("ci", "api-key:endpoint:files", "qpm 100", "enabled"):
+            expect(row(page, "Disable")).to_contain_text(text)
+        assert secret not in page.content()
+        page.get_by_role("button", name="Disable ci").click()
+        expect(page.get_by_role("button", name="Enable ci")).to_be_visible()
+        assert http.get("/v1/files").status_code == 403
+        page.get_by_role("button", name="Rotate ci").click()
+        dialog.get_by_role("button", name="Rotate").click()
+        expect(dialog.locator(".secret code")).not_to_have_text(secret)
+        dialog.get_by_role("button", name="Done").click()
+        assert http.get("/v1/files").status_code == 400
+    page.get_by_role("button", name="Delete ci").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("This team has made no API keys yet.")).to_be_visible()
+    expect(row(page, "keys.delete")).to_contain_text("Deleted an API key")

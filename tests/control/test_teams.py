@@ -89,6 +89,7 @@ def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) 
         "faults": 1,
         "requests": 1,
         "deleted_files": 1,
+        "audit_events": 1,
     }
     team = control.get("/teams/r").json()["team"]
     assert (team["overrides"], team["frozen"]) == ({}, False)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emulator.domain.chaos import DEFAULT_FLAGS, OBSERVED, ChaosConfig, ChaosFlag, ChaosState, parse
 
-DEFAULT = {"small_pages", "shuffled", "unknown_fields", "unknown_values", "lag", "drips", "rate_limits"}
+DEFAULT = {"small_pages", "shuffled", "unknown_fields", "unknown_values", "lag", "drips", "rate_limits", "key_lag"}
 WORDS = {
     *DEFAULT,
     *("json_chunk_content", "duplicate_matches", "sniffed_content_types"),

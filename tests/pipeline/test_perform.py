@@ -20,7 +20,8 @@ from emulator.state.services import Services
 
 ORDER = [
     *("record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
-    *("authenticate", "decode", "check_contract", "check_limits", "hide_new_objects"),
+    *("authenticate", "decode", "check_contract", "check_limits"),
+    *("check_key_limits", "hide_new_objects", "audit"),
 ]
 NO_FAILURE = None
 

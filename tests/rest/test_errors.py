@@ -118,10 +118,9 @@ def test_unknown_path_returns_404_and_unserved_path_501(rest: httpx.Client) -> N
     assert "not emulated" in elsewhere.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["/auth/teams/t/api-keys", "/audit/teams/t/events", "/v1/billing/teams/t/invoices"])
-def test_management_path_is_refused_in_management_dialect(rest: httpx.Client, path: str) -> None:
+def test_management_path_is_refused_in_management_dialect(rest: httpx.Client) -> None:
     """Also where it is not emulated: a client of that host reads google.rpc.Status."""
-    reply = rest.get(path)
+    reply = rest.get("/v1/billing/teams/t/invoices")
     assert (reply.status_code, reply.json()["code"], reply.json()["details"]) == (501, 12, [])
     assert "not emulated" in reply.json()["message"]
 

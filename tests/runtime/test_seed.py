@@ -249,3 +249,29 @@ def test_a_large_file_tells_how_far_it_is(
         pass
     lines = [line.partition(": ")[2] for line in capfd.readouterr().err.splitlines() if "calls" in line]
     assert lines == ["2 calls, now at files[1]", "4 calls, now at files[3]"]
+
+
+def test_seeded_key_holds_in_every_new_team(tmp_path: Path) -> None:
+    """Its secret is that of the file, with `@TEAM` for another team than the default one; no change is in the audit."""
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        "xai_emulator_seed: 1\napi_keys:\n  - {secret: xai-emulator-ci, acls: ['api-key:endpoint:files'], qpm: 100}\n"
+    )
+    with Emulator(seed=seed, auth="strict") as emulator, httpx.Client(base_url=emulator.url) as http:
+        for suffix in ("", "@ada"):
+            api = {"authorization": f"Bearer xai-emulator-ci{suffix}"}
+            assert http.get("/v1/files", headers=api).status_code == 200
+            assert http.get("/v1/batches", headers=api).status_code == 403
+            management = {"authorization": f"Bearer xai-token-emulator{suffix}"}
+            [team] = http.get("/auth/teams", headers=management).json()["teams"]
+            [key] = http.get(f"/auth/teams/{team['teamId']}/api-keys", headers=management).json()["apiKeys"]
+            assert (key["name"], key["qpm"], key["redactedApiKey"]) == ("ci", 100, "xai-...r-ci")
+            assert http.get(f"/audit/teams/{team['teamId']}/events", headers=management).json() == {"events": []}
+
+
+@pytest.mark.parametrize("secret", ["xai-real", "xai-emulator-", "xai-emulator-a b", "xai-emulator-a@team"])
+def test_seeded_key_with_another_secret_is_refused(tmp_path: Path, secret: str) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps({"xai_emulator_seed": 1, "api_keys": [{"secret": secret}]}))
+    with pytest.raises(BadSeed, match="secret"), Emulator(seed=seed):
+        pass

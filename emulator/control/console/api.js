@@ -45,14 +45,23 @@ export class Api {
     return json(await this.v1("management", method, path, { body, query }));
   }
 
+  /** A call to `/auth` or `/audit` on the management plane; its JSON. */
+  async administration(method, path, { body, query } = {}) {
+    return json(await this.#call("management", method, path, { body, query }));
+  }
+
   /** A call to `/v1`; its response. */
-  async v1(plane, method, path, { body, query, signal } = {}) {
+  v1(plane, method, path, options) {
+    return this.#call(plane, method, `/v1${path}`, options);
+  }
+
+  async #call(plane, method, path, { body, query, signal } = {}) {
     const tail = query ? `?${new URLSearchParams(query)}` : "";
     const { headers, ...rest } = content(body);
     // What the page reads is not in the journal, and uses up no fault that is planned for a client.
     const internal = method === "GET" ? { "x-emulator-internal": "console" } : {};
     return this.#withKeys(() =>
-      send(`/v1${path}${tail}`, { method, headers: { ...headers, ...internal, ...this.#credentials(plane) }, signal, ...rest }));
+      send(`${path}${tail}`, { method, headers: { ...headers, ...internal, ...this.#credentials(plane) }, signal, ...rest }));
   }
 
   /** Uploads a form and reports its progress; its JSON. */

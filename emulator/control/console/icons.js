@@ -12,6 +12,7 @@ export const ICONS = {
   clock: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2",
   limits: "M4 17a8.5 8.5 0 1 1 16 0M12 15l4-5M12 15h.01",
   snapshots: "M5 4h11l3 3v13H5zM8 4v5h7V4M8 20v-6h8v6",
+  keys: "M8 9.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM11.5 11L20 3M16.5 6l3 3",
   settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
   upload: "M12 16V4M7 9l5-5 5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3",
   download: "M12 4v12M7 11l5 5 5-5M4 20h16",

@@ -13,6 +13,7 @@ import { collections } from "./panels/collections.js";
 import { faults } from "./panels/faults.js";
 import { files } from "./panels/files.js";
 import { journal } from "./panels/journal.js";
+import { keys } from "./panels/keys.js";
 import { limits } from "./panels/limits.js";
 import { search } from "./panels/search.js";
 import { settings } from "./panels/settings.js";
@@ -22,7 +23,7 @@ import { parse } from "./router.js";
 import { applyTheme, currentTeam, keepKeys, keysOf } from "./session.js";
 import { ask, complain, field, icon, keepTime, notice, tick } from "./widgets.js";
 
-const PANELS = [start, files, collections, search, chat, batches, journal, faults, clockPanel, snapshots, limits, settings];
+const PANELS = [start, files, collections, search, chat, batches, journal, faults, clockPanel, snapshots, keys, limits, settings];
 const TICK_MS = 1_000;
 
 const team = currentTeam();
@@ -39,7 +40,7 @@ async function askForKeys(refusal) {
     h("p", "It accepts only the keys that it was started with (", h("code", "--auth strict"), " or ", h("code", "--key"),
       "). The keys are kept in this tab only."),
     field("Inference key", typed("inference"), "For files, search and batches."),
-    field("Management key", typed("management"), "For collections."),
+    field("Management key", typed("management"), "For collections and keys."),
   ], { action: "Use these keys" });
   if (data === null) return false;
   keepKeys(team, { inference: data.get("inference"), management: data.get("management") });

@@ -12,6 +12,7 @@ from emulator.core.clock import Instant
 from emulator.core.errors import invalid
 from emulator.core.limits import PageSize
 from emulator.core.time_slices import TimeSlices
+from emulator.domain.api_keys import check_model as check_key_model
 from emulator.domain.batches.batch import (
     KINDS,
     Batch,
@@ -117,6 +118,8 @@ async def _prepared(services: Services, call: Call, request: AddRequests) -> lis
             rule = "batch_requests_per_call_max"
             raise invalid(f"At most {most} requests can be added by one call.", rule=rule, param="batch_requests")
         check_model(model_of(item.body))
+        if call.principal.api_key is not None:
+            check_key_model(call.principal.api_key, model_of(item.body))
         body = msgspec.json.encode(item.body)
         check_size(len(body), call.team.limits)
         id = item.id or services.ids.new(call.team, "batch_request")

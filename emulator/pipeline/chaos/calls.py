@@ -63,6 +63,8 @@ def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
     """Return the result, a download slowed down; remember a new object, to hide it from the next call."""
     if state.has(ChaosFlag.LAG) and call.operation.name in LAGGING:
         state.hidden.add(result.id)
+    if state.has(ChaosFlag.KEY_LAG) and call.operation.name == "keys.create":
+        state.new_keys.add(result.key.id)
     if state.has(ChaosFlag.DRIPS) and isinstance(result, Content):
         report(call, ChaosFlag.DRIPS)
         return msgspec.structs.replace(result, read=_dripping(result.read, state))

@@ -6,17 +6,17 @@ from collections.abc import Awaitable
 from typing import Any
 
 from emulator.core.errors import ApiError
-from emulator.domain import keys
 from emulator.operations.base import Call
+from emulator.pipeline.api_keys import check_key
 from emulator.pipeline.middleware import Next
 from emulator.pipeline.middleware.inference_keys import accept_for_now, may_satisfy_contract
 from emulator.state.services import Services
 
 
 def authenticate(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
-    """Check the key of a call. Raises ApiError for a missing or wrong key."""
+    """Check the key of a call. Raises ApiError for a missing or wrong key, and beyond the rates of a key."""
     try:
-        keys.authenticate(call.credentials, call.operation.plane, services.auth_mode, services.keys)
+        check_key(services, call, call.operation.plane)
     except ApiError:
         if not may_satisfy_contract(services, call):
             raise

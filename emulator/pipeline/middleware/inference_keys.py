@@ -17,6 +17,7 @@ from emulator.core.profiles import Reaction
 from emulator.domain import keys
 from emulator.domain.keys import AuthMode, Plane
 from emulator.operations.base import Call
+from emulator.pipeline.api_keys import check_key
 from emulator.pipeline.middleware import Next
 from emulator.state.services import Services
 
@@ -48,7 +49,7 @@ def may_satisfy_contract(services: Services, call: Call) -> bool:
 
 def accept_for_now(services: Services, call: Call) -> None:
     """Check the key as one for inference; `check_contract` follows when the body is known."""
-    keys.authenticate(call.credentials, Plane.INFERENCE, services.auth_mode, services.keys)
+    check_key(services, call, Plane.INFERENCE)
     call.has_undocumented_key = True
 
 

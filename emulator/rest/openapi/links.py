@@ -40,18 +40,17 @@ def _in_answer(route: Route) -> dict[str, str]:
     if not isinstance(route.write, AsJson):
         return {}
     names = {name for other in ROUTES for name in names_in(other.path)}
-    members = ((_own_id(route) if pointer == "/id" else pointer, pointer) for pointer in _ids(route.write.shape))
-    found = ((name.rpartition("/")[2], pointer) for name, pointer in members)
+    found = ((_own_id(route) if pointer == "/id" else name, pointer) for name, pointer in _ids(route.write.shape))
     return {name: f"$response.body#{pointer}" for name, pointer in found if name in names}
 
 
-def _ids(shape: Any) -> Iterator[str]:
-    """JSON pointers to the ids of a struct and of the structs in it."""
+def _ids(shape: Any) -> Iterator[tuple[str, str]]:
+    """The ids of a struct and of the structs in it: their names and JSON pointers."""
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         for member in msgspec.structs.fields(shape):
-            if member.encode_name.endswith("id"):
-                yield f"/{member.encode_name}"
-            yield from (f"/{member.encode_name}{pointer}" for pointer in _ids(member.type))
+            if member.name.endswith("id"):
+                yield member.name, f"/{member.encode_name}"
+            yield from ((name, f"/{member.encode_name}{pointer}") for name, pointer in _ids(member.type))
 
 
 def _own_id(route: Route) -> str:

@@ -1,0 +1,29 @@
+"""Hold a call to the models of its API key, and count the tokens it used."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from emulator.domain.api_keys import ApiKey, check_model
+from emulator.operations.base import Call
+from emulator.pipeline.middleware import Next
+from emulator.state.services import Services
+
+
+def check_key_limits(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+    """Refuse a model that the access list of the key lacks. This needs the decoded request."""
+    key = call.principal.api_key
+    return call_next(services, call) if key is None else _check(services, call, call_next, key)
+
+
+async def _check(services: Services, call: Call, call_next: Next, key: ApiKey) -> Any:
+    request = getattr(call.request, "request", call.request)  # the request of a model may be a member
+    model = getattr(request, "model", None)
+    if isinstance(model, str):
+        check_model(key, model)
+    result = await call_next(services, call)
+    usage = getattr(getattr(result, "answer", result), "usage", None)
+    if usage is not None:
+        call.team.key_rates.count_tokens(key, call.at, usage.total_tokens)
+    return result
