@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .target import MANAGEMENT_PATHS
+
 if TYPE_CHECKING:
     from .clients.http import Response
 
@@ -25,6 +27,17 @@ SCHEMA_BY_ROUTE: tuple[tuple[str, str, str], ...] = (
     ("POST", "/v1/files/{id}/public-url/revoke", "files/Revoked"),
     ("GET", "/v1/api-key", "auth/ApiKey"),
     ("GET", "/v1/me", "auth/Me"),
+    ("POST", "/auth/teams/{id}/api-keys", "keys/NewKey"),
+    ("GET", "/auth/teams/{id}/api-keys", "keys/Keys"),
+    ("PUT", "/auth/api-keys/{id}", "keys/Key"),
+    ("DELETE", "/auth/api-keys/{id}", "collections/Empty"),
+    ("POST", "/auth/api-keys/{id}/rotate", "keys/NewKey"),
+    ("GET", "/auth/api-keys/{id}/propagation", "keys/Propagation"),
+    ("GET", "/auth/management-keys/validation", "keys/ManagementKey"),
+    ("GET", "/auth/teams", "keys/Teams"),
+    ("GET", "/auth/teams/{id}/models", "keys/Models"),
+    ("GET", "/auth/teams/{id}/endpoints", "keys/Endpoints"),
+    ("GET", "/audit/teams/{id}/events", "keys/Events"),
     ("POST", "/v1/collections", "collections/Collection"),
     ("GET", "/v1/collections", "collections/Collections"),
     ("GET", "/v1/collections/{id}", "collections/Collection"),
@@ -87,9 +100,7 @@ def _error_violation(path: str, answer: Response) -> str | None:
         return (
             None if answer.status in PLAIN_TEXT_STATUSES else f"{answer.status} answers {answer.body[:200]!r}, not JSON"
         )
-    return schema_error(
-        answer.json(), "errors/Management" if path.startswith("/v1/collections") else "errors/Inference"
-    )
+    return schema_error(answer.json(), "errors/Management" if path.startswith(MANAGEMENT_PATHS) else "errors/Inference")
 
 
 PLAIN_TEXT_STATUSES = frozenset(

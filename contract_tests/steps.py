@@ -21,19 +21,19 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from . import matchers, response_schemas
 from .case import Case
 from .clients.http import FilePart, Form, Request, Response, Transport
-from .target import FOREIGN_TEAM_SUFFIX, Target, as_team
+from .target import FOREIGN_TEAM_SUFFIX, MANAGEMENT_PATHS, Target, as_team
 
 STEP_KEYS = frozenset(
     ("request", "query", "headers", "key", "host", "json", "form", "body", "type", "expect", "save", "within_seconds")
 )
 EXPECTATION_KEYS = frozenset(("status", "json", "keys", "text", "type", "headers"))
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\d+))?\}")
-MANAGEMENT_PATHS = ("/v1/collections", "/auth/", "/audit/")
+_API_PATH = re.compile(r"/(?:v1|auth|audit)/.*")
 INVALID_KEYS = "xai-token-of-nobody", "xai-of-nobody"  # by plane: each looks like a key of the other one
 
 
@@ -194,9 +194,9 @@ def _mismatch(request: Request, response: Response, expected: Mapping[str, Any])
         reason = check(expected[name]) if name in expected else None
         if reason is not None:
             return reason
-    path = request.url.split("/v1/", 1)
-    if len(path) == 2 and request.method != "HEAD":
-        return response_schemas.violation(request.method, f"/v1/{path[1].partition('?')[0]}", response)
+    path = _API_PATH.search(urlsplit(request.url).path)  # a host may have a path of its own before it
+    if path is not None and request.method != "HEAD":
+        return response_schemas.violation(request.method, path[0], response)
     return None
 
 

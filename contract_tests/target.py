@@ -18,6 +18,7 @@ from .case import EVIDENCE, FEATURES, Case
 API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
 CONTROL_TOKEN = "XAI_EMULATOR_CONTROL_TOKEN"
+MANAGEMENT_PATHS = ("/v1/collections", "/auth/", "/audit/")  # how the paths of the management host begin
 CALLS_MAX = 20_000
 FOREIGN_TEAM_SUFFIX = "-foreign"  # at the end of the name of a second team of the run, on an emulator
 RESERVED_PART = 10  # one in so many calls of the budget is kept for the clean-up

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .. import pages, response_schemas
-from ..target import Target
+from ..target import MANAGEMENT_PATHS, Target
 from .client import Client, chat_request
 from .http import FilePart, Form, Request, Response, Transport
 from .models import (
@@ -61,7 +61,7 @@ class RestClient(Client):
         form: Form | None = None,
     ) -> Response:
         """One call. Raises ApiError."""
-        management = path.startswith("/v1/collections")
+        management = path.startswith(MANAGEMENT_PATHS)
         base = self._target.management_url if management else self._target.base_url
         key = self._target.management_key if management else self._target.api_key
         headers = {"authorization": f"Bearer {key}"}

@@ -124,6 +124,8 @@ def test_response_against_schema_has_violation() -> None:
         ("/v1/files/file_1", http.Response(200, {"content-type": "text/html"}, deleted.body)),
         ("/v1/files/file_1", http.Response(404, head, b'{"code": 5, "message": "no", "details": []}')),
         ("/v1/collections/collection_1", http.Response(404, head, b'{"code": "not-found", "error": "no"}')),
+        ("/auth/api-keys/one", http.Response(404, head, b'{"code": "not-found", "error": "no"}')),
+        ("/auth/api-keys/one", http.Response(200, head, b'{"deleted": true}')),
         ("/v1/files/file_1", http.Response(500, {"content-type": "text/html"}, b"<html>")),
     ):
         assert response_schemas.violation("DELETE", path, answer) is not None, answer
@@ -177,8 +179,33 @@ def test_build_request_follows_step() -> None:
     assert request(request="POST /v1/collections", key="other").headers["authorization"] == "Bearer xai-a"
     assert "authorization" not in request(request="GET /v1/files", key="none").headers
     assert request({"url": "http://elsewhere/x"}, request="GET {url}") == http.Request("GET", "http://elsewhere/x")
-    with pytest.raises(ValueError, match="is not own, other, foreign, wrong or none"):
+    saved = request({"secret": "xai-saved"}, request="GET /v1/files", key="{secret}")
+    assert saved.headers["authorization"] == "Bearer xai-saved"
+    for path in ("/auth/teams", "/audit/teams/one/events"):
+        managed = request(request=f"GET {path}")
+        assert (managed.url, managed.headers["authorization"]) == (f"http://management{path}", "Bearer xai-token-m")
+    with pytest.raises(ValueError, match="is not own, other, foreign, wrong, none or a saved key"):
         request(request="GET /v1/files", key="mine")
+
+
+@pytest.mark.parametrize("host", ["http://management", "http://audit/behind/a/proxy"])
+@pytest.mark.parametrize(
+    ("path", "fine", "unlike"),
+    [
+        ("/v1/files/file_1", '{"id": "file_1", "deleted": true, "object": "file"}', "{}"),
+        ("/auth/api-keys/one", "{}", '{"deleted": true}'),
+    ],
+)
+def test_step_holds_response_against_schema_of_its_path(host: str, path: str, fine: str, unlike: str) -> None:
+    """A response of each host that is not of the official shape fails its step, wherever the host's paths begin."""
+    case = Case(
+        *("keys.x", "x", ("keys.delete",), "assumed", "nowhere", "keys"), steps=({"request": f"DELETE {path}?a=1"},)
+    )
+    target = replace(TARGET, base_url=host, management_url=host)
+    head = {"content-type": "application/json"}
+    steps.run(case, target, Replies(http.Response(200, head, fine.encode())))
+    with pytest.raises(AssertionError, match="step 1"):
+        steps.run(case, target, Replies(http.Response(200, head, unlike.encode())))
 
 
 def test_step_with_unknown_key_raises() -> None:

@@ -40,6 +40,9 @@ BODIES: dict[str, Callable[[Ids], Json]] = {
     "documents.batch_get": lambda ids: {"params": {"file_ids": ids["file_id"]}},
     "documents.search": lambda ids: {"json": {"query": "word", "source": {"collection_ids": [ids["collection_id"]]}}},
     "batches.create": lambda ids: {"json": {"name": "b", "input_file_id": ids["file_id"]}},
+    "keys.create": lambda ids: {"json": {"name": "made"}},
+    "keys.update": lambda ids: {"json": {"apiKey": {"disabled": True}, "fieldMask": "disabled"}},
+    "keys.rotate": lambda ids: {"json": {}},
     "batches.add_requests": lambda ids: {"json": {"batch_requests": [request("added")]}},
 }
 DOWNLOAD = "/v1/files:download"  # of the two ways to read content the one that names the file in its body

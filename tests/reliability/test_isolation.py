@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ MISSING = {
     "model_id": "no-such-model",
     "token": "0" * 32,
     "name": "a.pdf",
+    "team_id": "00000000-0000-4000-8000-000000000000",
+    "api_key_id": "00000000-0000-4000-8000-000000000000",
 }
 
 
@@ -51,12 +54,13 @@ class Team:
     def everything(self) -> list[Any]:
         """All that the team can see of itself."""
         inference, management = self.http[False], self.http[True]
-        collection, batch = self.ids["collection_id"], self.ids["batch_id"]
+        collection, batch, team = self.ids["collection_id"], self.ids["batch_id"], self.ids["team_id"]
         pages = [
             *(inference.get(f"/v1/{path}") for path in ("files", "batches", "me")),
             *(inference.get(f"/v1/files/{id}/content") for id in self.files),
             *(inference.get(f"/v1/batches/{batch}{rest}") for rest in ("", "/requests", "/results")),
             *(management.get(f"/v1/collections{rest}") for rest in ("", f"/{collection}", f"/{collection}/documents")),
+            *(management.get(path) for path in (f"/auth/teams/{team}/api-keys", f"/audit/teams/{team}/events")),
             *(inference.get(url) for url in self.urls),
         ]
         return [(page.status_code, page.content) for page in pages]
@@ -89,6 +93,8 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
     deferred = post("/v1/chat/completions", json=chat)["request_id"]
     public = post(f"/v1/files/{pdf}/public-url", json={})["public_url"]
     token, file_name = public.split("/")[-2:]
+    team_id = http[False].get("/v1/me").raise_for_status().json()["team_id"]
+    key = post(f"/auth/teams/{team_id}/api-keys", True, json={"name": CANARY, "acls": ["api-key:endpoint:*"]})
     ids = {
         "file_id": text,
         "collection_id": collection,
@@ -98,6 +104,8 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
         "request_id": deferred,
         "token": token,
         "name": file_name,
+        "team_id": team_id,
+        "api_key_id": key["apiKeyId"],
     }
     return Team(emulator, name, http, rpc, ids, [text, pdf, half], [public])
 
@@ -163,12 +171,24 @@ def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attemp
 def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Attempt) -> None:
     """Naming the owner's team in `team_id` with another team's key is refused, or returns nothing of the owner's."""
     owner, outsider = teams
-    team_id, before = owner.http[False].get("/v1/me").json()["team_id"], owner.everything()
-    http = outsider.http[True]
-    with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": team_id}) as named:
-        ended, said = attempt(named, outsider.rpc[True], {**owner.ids, "team_id": team_id})
+    before, http = owner.everything(), outsider.http[True]
+    with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": owner.ids["team_id"]}) as named:
+        ended, said = attempt(named, outsider.rpc[True], owner.ids)
     assert ended[0] != "OK" or attempt.transport == "rest", "every message has the field"
     assert ended[0] != 200 or not [id for id in (*owner.ids.values(), *owner.files) if id in said]
+    assert owner.everything() == before
+
+
+@pytest.mark.parametrize(
+    "attempt", [each for each in ATTEMPTS if {"team_id", "api_key_id"} & set(each.names())], ids=str
+)
+def test_team_and_api_key_of_another_team_are_refused(teams: tuple[Team, Team], attempt: Attempt) -> None:
+    """A management key is denied the paths of another team, and finds no API key of another team."""
+    owner, outsider = teams
+    before = owner.everything()
+    ended, said = attempt(outsider.http[True], outsider.rpc[True], owner.ids)
+    refused = ((403, "team_id"), 7) if "team_id" in attempt.names() else ((404, "not_found"), 5)
+    assert (ended, json.loads(said)["code"]) == refused
     assert owner.everything() == before
 
 
