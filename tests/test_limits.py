@@ -25,6 +25,7 @@ from emulator.operations import OPERATIONS
 from emulator.rest.routes import ROUTES
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
+from emulator.store.responses import size_of
 from fixtures.team import EmulatedTeam
 from fixtures.worlds import MODEL
 from tests.rpc.client import Rpc, message
@@ -58,6 +59,9 @@ MIB = 1024 * 1024
         ("chat_collections_max", 10),
         ("attachment_bytes_max", 48 * MIB),
         ("deferred_completion_seconds", 86_400),
+        ("stored_response_seconds", 2_592_000),
+        ("input_items_page_max", 100),
+        ("input_items_page_default", 20),
     ],
 )
 def test_the_default_is_the_documented_value(name: str, value: int) -> None:
@@ -218,7 +222,8 @@ LISTS = [
 @pytest.fixture(scope="module")
 def two_of_everything() -> Iterator[tuple[EmulatedTeam, dict[str, str]]]:
     """A team whose pages hold one item, with two of all that is listed; and ids by their names in paths."""
-    with Emulator(limits={"page_items_max": 1, "batch_page_items_max": 1}) as emulator:
+    bounds = {"page_items_max": 1, "batch_page_items_max": 1, "input_items_page_max": 1}
+    with Emulator(limits=bounds) as emulator:
         team = EmulatedTeam(emulator, "default")
         files = [team.upload(name, b"x") for name in ("a.txt", "b.txt")]
         collections = [team.call("POST", "/v1/collections", {"collection_name": name}) for name in ("a", "b")]
@@ -232,7 +237,12 @@ def two_of_everything() -> Iterator[tuple[EmulatedTeam, dict[str, str]]]:
         for name in ("a", "b"):
             team.create_key(name)
         team.advance_until(batch_done=batch)
-        yield team, {"collection_id": collection, "batch_id": batch, "team_id": "default"}
+        items = [chat["messages"][0]] * 2
+        response = team.call("POST", "/v1/responses", {"model": MODEL, "input": items})["id"]
+        yield (
+            team,
+            {"collection_id": collection, "batch_id": batch, "response_id": response, "team_id": "default"},
+        )
 
 
 @pytest.mark.parametrize("operation", LISTS)
@@ -245,8 +255,8 @@ def test_the_size_of_a_page_that_nobody_asks_for(
     answer = team.call(route.method, route.path.format_map(ids))
     assert [len(value) for value in answer.values() if isinstance(value, list)] == [1]
     methods = [each for each in METHODS if each.operation == operation]
-    if not methods:  # the management of keys is REST alone
-        assert route.path.startswith(("/auth/", "/audit/"))
+    if not methods:  # these are REST alone
+        assert operation == "responses.list_input_items" or route.path.startswith(("/auth/", "/audit/"))
         return
     (method,) = methods
     asked = load().service(method.service).methods_by_name[method.name].input_type
@@ -426,3 +436,57 @@ def test_images_over_limit_return_429_until_one_expires(client: httpx.Client, sm
     assert statuses == [200, 200, 429]
     team.advance(3600)
     assert client.post("/images/generations", json={"prompt": "x"}).status_code == 200
+
+
+RESPONSE = {"model": MODEL, "input": "x"}
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_stored_responses_over_limit_replace_the_oldest(client: httpx.Client, small: Emulator, off: int) -> None:
+    EmulatedTeam(small, "default").configure(limits={"stored_responses_max": 2})
+    ids = [client.post("/responses", json=RESPONSE).json()["id"] for _ in range(2 + off)]
+    statuses = [client.get(f"/responses/{id}").status_code for id in ids]
+    assert statuses == [404] * max(0, off) + [200] * min(2, 2 + off)
+
+
+def test_conversation_over_limit_cannot_be_stored(client: httpx.Client, small: Emulator) -> None:
+    team = EmulatedTeam(small, "default")
+    id = client.post("/responses", json=RESPONSE).json()["id"]
+    services = small._running().services
+    stored = services.store.responses.get("default", id, services.teams.get("default").clock.now())
+    assert stored is not None
+    size = size_of(stored)
+    found = []
+    for off in (-1, 0, 1):
+        team.configure(limits={"stored_response_bytes_max": size - off})
+        replies = [client.post("/responses", json={**RESPONSE, "store": store}) for store in (True, False)]
+        found.append([(reply.status_code, reply.headers.get("x-emulator-rule")) for reply in replies])
+    fits, refused = (200, None), (400, "stored_response_bytes_max")
+    assert found == [[fits, fits], [fits, fits], [refused, fits]]
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(99, 200), (100, 404)])
+def test_stored_response_lives_as_long_as_the_limit_says(
+    client: httpx.Client, small: Emulator, seconds: int, status: int
+) -> None:
+    team = EmulatedTeam(small, "default")
+    team.configure(limits={"stored_response_seconds": 100})
+    team.freeze()
+    id = client.post("/responses", json=RESPONSE).json()["id"]
+    team.advance(seconds)
+    assert client.get(f"/responses/{id}").status_code == status
+
+
+@pytest.mark.parametrize(("limit", "count"), [(None, 2), (0, 2), (1, 1), (2, 2), (3, 3), (4, None)])
+def test_page_of_input_items_is_bounded(
+    client: httpx.Client, small: Emulator, limit: int | None, count: int | None
+) -> None:
+    team = EmulatedTeam(small, "default")
+    team.configure(limits={"input_items_page_max": 3, "input_items_page_default": 2})
+    items = [{"role": "user", "content": str(number)} for number in range(5)]
+    id = client.post("/responses", json={**RESPONSE, "input": items}).json()["id"]
+    reply = client.get(f"/responses/{id}/input_items", params={} if limit is None else {"limit": limit})
+    if count is None:
+        assert (reply.status_code, reply.headers["x-emulator-rule"]) == (400, "input_items_page_max")
+    else:
+        assert (len(reply.json()["data"]), reply.json()["has_more"]) == (count, True)

@@ -208,6 +208,7 @@ MAKERS = (
     "POST /v1/batches",
     "POST /v1/chat/completions",
     "POST /auth/teams/{team_id}/api-keys",
+    "POST /v1/responses",
 )
 
 

@@ -88,6 +88,11 @@ GET /auth/teams
 GET /auth/teams/{team_id}/models
 GET /auth/teams/{team_id}/endpoints
 GET /audit/teams/{team_id}/events
+POST /v1/responses
+POST /v1/responses/compact
+GET /v1/responses/{response_id}
+DELETE /v1/responses/{response_id}
+GET /v1/responses/{response_id}/input_items
 """
 # Paths of the emulator itself, where URLs that it hands out lead to.
 OWN = {"GET /_files-cdn/{token}/{name}", "GET /_media/{token}/{name}"}

@@ -69,7 +69,7 @@ RULES: dict[str, str] = {
     "unique": "Give the field a value, or the definition a key, that no other has.",
     "new-required-field": "Add the field as not required, or before the first document: existing ones lack a value.",
     # Lists, search
-    "after": "Name an existing or recently deleted file, or page with pagination_token.",
+    "after": "Name an existing or recently deleted file, or an item of the list; or page with pagination_token.",
     "pagination_token": "Keep order, sort_by and filter while you page, and send the token as it came.",
     "filter": "The caret points at the spot. `xai-emulator filter EXPR` tries a filter without a request.",
     "collection_ids": "Name at least one collection in source.collection_ids.",
@@ -100,6 +100,8 @@ RULES: dict[str, str] = {
     "media_source": "Give each image and video once: by its url or by its file_id, in one member.",
     "media_type": "Give the id of a file of the type that the member asks for; the type comes with the upload.",
     "prompt": "Describe the video in the prompt, or give its first frame as image.",
+    "call_id": "Give call_id the call_id of a function_call of the conversation, not its id.",
+    "encrypted_content": "Send encrypted content to the team that returned it, and to the same emulator.",
     "no_rule": "Add a line to the file of canned answers, or leave out the one that makes it strict.",
     "canned": "A line of the file of canned answers refuses this request.",
     "responder": "The --responder failed or answered something else: the sentence says what.",

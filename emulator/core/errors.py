@@ -98,7 +98,8 @@ class ApiError(Exception):
 
     `rule` names the limit or rule that refused, `param` the request field it is about; `retry_after` is in seconds.
     `hint` says more than the message, where that has to be the recorded one.
-    `status` and `code` replace those of the kind: planned faults name them.
+    `status` and `code` replace those of the kind: planned faults name them. `as_json` makes JSON of a refusal
+    that is plain text elsewhere; it has no code then.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class ApiError(Exception):
         status: int | None = None,
         code: str | None = None,
         hint: str | None = None,
+        as_json: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -122,6 +124,7 @@ class ApiError(Exception):
         self.status = status
         self.code = code
         self.hint = hint
+        self.as_json = as_json
 
     @property
     def labels(self) -> list[tuple[str, str]]:

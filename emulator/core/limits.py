@@ -122,6 +122,15 @@ class Limits(msgspec.Struct, frozen=True):
     deferred_completions_max: int | None = _row(
         10_000, "suggested bound; of one team, not picked up", Confidence.ASSUMED, safety=True
     )
+    stored_response_seconds: int = _row(30 * DAY, "OpenAPI: POST /v1/responses: stored for 30 days, then deleted")
+    stored_responses_max: int | None = _row(
+        10_000, "suggested bound; of one team, the oldest are deleted", Confidence.ASSUMED, safety=True
+    )
+    stored_response_bytes_max: int | None = _row(
+        32 * MIB, "suggested bound; a conversation with its answer", Confidence.ASSUMED, safety=True
+    )
+    input_items_page_max: int | None = _row(100, "OpenAPI: GET /v1/responses/{response_id}/input_items, limit")
+    input_items_page_default: int = _row(20, "OpenAPI: GET /v1/responses/{response_id}/input_items, limit")
     # Images and videos
     deferred_video_seconds: int = _row(DAY, "as long as a deferred completion is kept", Confidence.ASSUMED)
     deferred_videos_max: int | None = _row(
@@ -235,11 +244,13 @@ class PageSize(msgspec.Struct, frozen=True):
     """A page size: 0 or less, or nothing said, is the default; above the maximum the profile clamps or refuses it."""
 
     high: str = "page_items_max"
+    usual: str = "page_items_default"
 
     def default(self, limits: Limits) -> int:
         """The size where none is asked for: it is never above the maximum."""
         most: int | None = getattr(limits, self.high)
-        return limits.page_items_default if most is None else min(limits.page_items_default, most)
+        usual: int = getattr(limits, self.usual)
+        return usual if most is None else min(usual, most)
 
 
 def utf8_bytes(text: str) -> int:

@@ -1,7 +1,8 @@
-"""Deferred completions: when they are ready, and when they expire."""
+"""Deferred completions and stored responses: when they are ready, and when they expire."""
 
 from __future__ import annotations
 
+from emulator.core.clock import MICROSECONDS, later
 from emulator.state.services import Services
 from emulator.store.jobs import Job
 
@@ -14,7 +15,24 @@ async def complete_deferred(services: Services, job: Job) -> None:
 
 
 async def expire_deferred(services: Services, job: Job) -> None:
-    """Delete a deferred completion that was not fetched in time."""
+    """Delete the answer that was not fetched in time. For as long again a client is told that it has expired."""
+    team = services.teams.get(job.team)
+    with services.store.transaction():
+        services.store.jobs.done(job)
+        services.store.deferred.empty(job.team, job.subject)
+        due = later(job.due_at, team.limits.deferred_completion_seconds * MICROSECONDS)
+        services.jobs.add(team, "forget_deferred", job.subject, due)
+
+
+async def forget_deferred(services: Services, job: Job) -> None:
+    """Delete a deferred completion that has expired."""
     with services.store.transaction():
         services.store.jobs.done(job)
         services.store.deferred.delete(job.team, job.subject)
+
+
+async def expire_response(services: Services, job: Job) -> None:
+    """Delete a stored response whose time is over."""
+    with services.store.transaction():
+        services.store.jobs.done(job)
+        services.store.responses.delete(job.team, job.subject)

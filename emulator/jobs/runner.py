@@ -28,7 +28,7 @@ from emulator.core.clock import MICROSECONDS, Clock, Instant
 from emulator.core.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches.input_files import read_batch_file, reject_batch_file
 from emulator.jobs.batches.process import expire_batch, fail_request, process_batch
-from emulator.jobs.chat import complete_deferred, expire_deferred
+from emulator.jobs.chat import complete_deferred, expire_deferred, expire_response, forget_deferred
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
 from emulator.jobs.videos import complete_video, delete_video
@@ -48,7 +48,12 @@ LANES: dict[str, dict[str, Handler]] = {
         "process_batch": process_batch,
         "expire_batch": expire_batch,
     },
-    "chat": {"complete_deferred": complete_deferred, "expire_deferred": expire_deferred},
+    "chat": {
+        "complete_deferred": complete_deferred,
+        "expire_deferred": expire_deferred,
+        "forget_deferred": forget_deferred,
+        "expire_response": expire_response,
+    },
     "videos": {"complete_video": complete_video, "delete_video": delete_video},
 }
 

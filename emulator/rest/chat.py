@@ -25,7 +25,13 @@ class FromWholeJson(FromJson, frozen=True):
         limits = call.team.limits
         body = await read_json_body(request, limits)
         self.check_type(request)
-        return self.make(request.path_params, serde_errors.decode_plain(body, self.shape, limits))
+        value = serde_errors.parse(body, limits)
+        self.check(body, value)
+        serde_errors.convert(body, value, self.shape)
+        return self.make(request.path_params, value)
+
+    def check(self, body: bytes, value: Any) -> None:
+        """Refuse a value for what its shape cannot say."""
 
 
 async def completion_events(stream: Stream) -> AsyncIterator[bytes]:

@@ -51,6 +51,7 @@ class FromJson(msgspec.Struct, frozen=True):
     make: Callable[[Mapping[str, str], Any], Any]
     optional: bool = False
     content_type: ClassVar[str | None] = "application/json"
+    refuses_in_json: ClassVar[bool] = False  # a body of another shape: JSON without a code, in place of plain text
 
     async def __call__(self, request: Request, call: Call) -> Any:
         body = await read_json_body(request, call.team.limits)

@@ -123,6 +123,8 @@ def refusal(error: ApiError, plane: Plane) -> Response:
     status = error.status or wire.http
     if error.kind is Kind.METHOD_NOT_ALLOWED:
         return Response(b"", status, None, headers)
+    if wire.plain and error.as_json:
+        return JsonResponse({"error": error.message}, status, headers)
     if wire.plain:
         return Response(error.message.encode("utf-8", "replace"), status, TEXT, headers)
     body = {"code": error.code or wire.code, "error": error.message}

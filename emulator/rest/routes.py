@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.domain.keys import Plane
-from emulator.rest import batches, chat, collections, files, keys, media, models, search
+from emulator.rest import batches, chat, collections, files, keys, media, model_responses, models, search
 from emulator.rest.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,6 +13,7 @@ ROUTES: tuple[Route, ...] = (
     *search.ROUTES,
     *models.ROUTES,
     *chat.ROUTES,
+    *model_responses.ROUTES,
     *media.ROUTES,
     *keys.ROUTES,
 )
@@ -23,7 +24,6 @@ NOT_EMULATED: dict[str, str] = {
     "/v1/completions": "text completion is not emulated",
     "/v1/embeddings": "embeddings are not emulated",
     "/v1/messages": "messages are not emulated",
-    "/v1/responses": "responses are not emulated; batches of them are",
     "/v1/skills": "skills are not emulated",
     "/v1/billing": "billing is not emulated",
 }

@@ -31,17 +31,11 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 def decode(body: bytes, shape: type[T], limits: Limits) -> T:
     """The body as a value of a shape, or a refusal: MALFORMED_BODY for bad syntax, MISSHAPEN_BODY for a bad shape."""
-    return _convert(body, parse(body, limits), shape)
+    return convert(body, parse(body, limits), shape)
 
 
-def decode_plain(body: bytes, shape: type, limits: Limits) -> Any:
-    """The plain JSON values of a body that has a shape, with what the shape does not know; or a refusal, as above."""
-    value = parse(body, limits)
-    _convert(body, value, shape)
-    return value
-
-
-def _convert(body: bytes, value: Any, shape: type[T]) -> T:
+def convert(body: bytes, value: Any, shape: type[T]) -> T:
+    """The plain values of a body as a value of a shape, or a refusal: MISSHAPEN_BODY."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
@@ -53,6 +47,13 @@ def missing_field(body: bytes, steps: Sequence[str | int], name: str) -> ApiErro
     path = list(steps)
     where = _position(body, _end_of(body, path))
     return ApiError(Kind.MISSHAPEN_BODY, f"{_SHAPE}{_prefix(path)}missing field `{name}` at {where}", rule="json")
+
+
+def mismatch(body: bytes, steps: list[str | int], enum: str) -> ApiError:
+    """The refusal of the value at a path that fits no variant of an untagged enum."""
+    where = _position(body, _end_of(body, steps))
+    sentence = f"{_prefix(steps)}data did not match any variant of untagged enum {enum} at {where}"
+    return ApiError(Kind.MISSHAPEN_BODY, _SHAPE + sentence, rule="json")
 
 
 def parse(body: bytes, limits: Limits) -> Any:

@@ -20,9 +20,6 @@ METHODS: tuple[Method, ...] = (
 
 # What xai-sdk knows besides: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
 NOT_EMULATED: dict[str, str] = {
-    "xai_api.Chat/CompactContext": "compaction of conversations is not emulated",
-    "xai_api.Chat/DeleteStoredCompletion": "stored completions are not emulated",
-    "xai_api.Chat/GetStoredCompletion": "stored completions are not emulated",
     "xai_api.Embedder": "embeddings are not emulated",
     "xai_api.Sample": "text completion is not emulated",
 }

@@ -10,9 +10,11 @@ from typing import Any
 
 from emulator.core.errors import ApiError, Kind
 from emulator.operations.chat.completions import DeferredId
+from emulator.operations.chat.responses import ResponseId
 
 NO_BATCH = "Cannot find batch with ID {batch_id}"
 NO_DEFERRED = "Invalid request ID"
+NO_RESPONSE = "Response not found"
 
 
 def reword(error: ApiError, request: Any) -> None:
@@ -21,3 +23,5 @@ def reword(error: ApiError, request: Any) -> None:
         error.message = NO_BATCH.format(batch_id=request.batch_id)
     elif error.kind is Kind.NOT_FOUND and isinstance(request, DeferredId):
         error.message = NO_DEFERRED
+    elif error.kind is Kind.NOT_FOUND and isinstance(request, ResponseId):
+        error.message = NO_RESPONSE

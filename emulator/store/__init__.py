@@ -23,6 +23,7 @@ from emulator.store.files import Files
 from emulator.store.index.index_cache import Indexes
 from emulator.store.jobs import Jobs
 from emulator.store.media import Media
+from emulator.store.responses import StoredResponses
 from emulator.store.snapshots.directory import SNAPSHOTS
 from emulator.store.snapshots.snapshots import LoadedSnapshot, Snapshots
 from emulator.store.teams import Teams
@@ -84,6 +85,7 @@ class Store:
             self.deferred = DeferredCompletions(self.database)
             self.api_keys = ApiKeys(self.database)
             self.audit = AuditLog(self.database)
+            self.responses = StoredResponses(self.database)
             self.batch_requests = BatchRequests(self.database, self.blobs)
             self.jobs = Jobs(self.database)
             self.teams = Teams(self.database)

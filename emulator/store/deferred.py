@@ -10,7 +10,7 @@ from emulator.store.database import Database
 
 
 class Deferred(msgspec.Struct, frozen=True):
-    """A deferred completion. `answer` is JSON."""
+    """A deferred completion. `answer` is JSON; it is empty once it has expired."""
 
     id: str
     answer: bytes
@@ -37,13 +37,17 @@ class DeferredCompletions:
         return None if row is None else DEFERRED.read(row)
 
     def total(self, team: str) -> int:
-        """Return how many a team has."""
-        row = self._db.row("SELECT count(*) FROM deferred_completions WHERE team = ?", (team,))
+        """Return how many a team has that have not expired."""
+        row = self._db.row("SELECT count(*) FROM deferred_completions WHERE team = ? AND answer <> x''", (team,))
         return 0 if row is None else int(row[0])
 
     def set_ready(self, team: str, id: str) -> None:
         """Let one be fetched."""
         self._db.write("UPDATE deferred_completions SET is_ready = 1 WHERE team = ? AND id = ?", (team, id))
+
+    def empty(self, team: str, id: str) -> None:
+        """Forget the answer of one, but not that there was one."""
+        self._db.write("UPDATE deferred_completions SET answer = x'' WHERE team = ? AND id = ?", (team, id))
 
     def delete(self, team: str, id: str) -> None:
         """Delete one."""

@@ -41,6 +41,20 @@ CREATE TABLE IF NOT EXISTS deferred_videos (
     PRIMARY KEY (team, id)
 ) WITHOUT ROWID;
 
+-- Stored responses, with all that a request needs which continues one.
+CREATE TABLE IF NOT EXISTS stored_responses (
+    seq        INTEGER PRIMARY KEY,
+    team       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    answer     BLOB NOT NULL,  -- JSON, and so are the next two
+    input      BLOB NOT NULL,
+    messages   BLOB NOT NULL,
+    UNIQUE (team, id)
+);
+CREATE INDEX IF NOT EXISTS stored_responses_by_age ON stored_responses (team, seq);
+
 DROP VIEW IF EXISTS documents_of_files;
 
 -- API keys that the management API made. Of their secrets only hashes are kept.

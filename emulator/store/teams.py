@@ -17,7 +17,8 @@ _TABLES = (
     *("batch_calls", "batch_media", "batch_costs", "batch_requests", "batches"),
     *("indexed_documents", "chunks", "document_unique_values", "documents", "collections"),
     *("file_batch_uploads", "files", "jobs", "deleted_files"),
-    *("deferred_completions", "deferred_videos", "live_media", "api_keys", "audit_events"),
+    *("deferred_completions", "stored_responses", "deferred_videos", "live_media"),
+    *("api_keys", "audit_events"),
 )
 _MANY_FILES = 1000  # whose triggers cost more than it does to drop and make them
 

@@ -13,7 +13,7 @@ from emulator import Emulator
 
 CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
     "embeddings": lambda client: client.embeddings.create(model="v1", input="x"),
-    "responses": lambda client: client.responses.create(model="grok-4", input="x"),
+    "completions": lambda client: client.completions.create(model="grok-4", prompt="x"),
 }
 
 

@@ -45,11 +45,14 @@ UNDECIDED: dict[str, tuple[tuple[int, ...], str]] = {
     "videos.generate": ((400, 422), "the seconds, also as a text; a prompt or an image; a url or a file_id"),
     "videos.edit": ((400, 422), "as videos.generate"),
     "videos.extend": ((400, 422), "as videos.generate"),
+    "responses.create": ((400, 410, 422), "whether there is such a model; members that are known and refused; items"),
+    "responses.compact": ((400, 422), "whether there is such a model; items"),
+    "responses.list_input_items": ((400,), "`after` names an item"),
     "files.create_public_url": ((400,), "the type, the size and the expiry of the file"),
 }
 # (422: the document says that only one member is allowed, beside a $ref, where Schemathesis does not look.)
 # These look for the model before they ask for a key.
-MODEL_FIRST = {"chat.create", "chat.tokenize"}
+MODEL_FIRST = {"chat.create", "chat.tokenize", "responses.create", "responses.compact"}
 # How any operation may refuse what fits: Schemathesis's own list, for what is not there or not allowed.
 ANYWHERE = ("2xx", 401, 403, 404, 409, "5xx")
 

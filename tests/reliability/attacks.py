@@ -23,6 +23,8 @@ from tests.rpc.client import Rpc, data, init, message, trailers
 Ids = Mapping[str, str]
 Json = dict[str, Any]
 
+MODEL = "grok-4.3"
+_ASKED = {"model": MODEL, "input": "x"}
 # What a request needs beside the ids in its path, by operation.
 BODIES: dict[str, Callable[[Ids], Json]] = {
     "files.upload": lambda ids: {"files": {"file": ("a.txt", b"text")}},
@@ -44,6 +46,8 @@ BODIES: dict[str, Callable[[Ids], Json]] = {
     "keys.update": lambda ids: {"json": {"apiKey": {"disabled": True}, "fieldMask": "disabled"}},
     "keys.rotate": lambda ids: {"json": {}},
     "batches.add_requests": lambda ids: {"json": {"batch_requests": [request("added")]}},
+    "responses.create": lambda ids: {"json": {**_ASKED, "previous_response_id": ids["response_id"]}},
+    "responses.compact": lambda ids: {"json": _ASKED},
 }
 DOWNLOAD = "/v1/files:download"  # of the two ways to read content the one that names the file in its body
 
@@ -53,6 +57,8 @@ MESSAGES: dict[str, Callable[[Ids], Json]] = {
     "UpdateCollection": lambda ids: {"collection_name": "changed"},
     "UpdateDocument": lambda ids: {"name": "changed.txt"},
     "CreateBatch": lambda ids: {"name": "b"},
+    "GetCompletion": lambda ids: {"model": MODEL, "messages": [_said()], "previous_response_id": ids["response_id"]},
+    "CompactContext": lambda ids: {"model": MODEL, "input": [_said()]},
     "Search": lambda ids: {
         "query": "word",
         "source": message("xai_api.DocumentsSource", collection_ids=[ids["collection_id"]]),
@@ -60,8 +66,13 @@ MESSAGES: dict[str, Callable[[Ids], Json]] = {
 }
 # Fields of messages by the id they hold.
 FIELDS = {"input_file_id": "file_id", "file_ids": "file_id"} | {
-    name: name for name in ("file_id", "collection_id", "batch_id", "batch_request_id")
+    name: name for name in ("file_id", "collection_id", "batch_id", "batch_request_id", "response_id")
 }
+
+
+def _said() -> Any:
+    """A message of a user."""
+    return message("xai_api.Message", role=1, content=[message("xai_api.Content", text="x")])
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ MISSING = {
     "batch_request_id": "nothing",
     "request_id": "00000000-0000-4000-8000-000000000000",
     "model_id": "no-such-model",
+    "response_id": "00000000-0000-4000-8000-000000000001",
     "token": "0" * 32,
     "name": "a.pdf",
     "team_id": "00000000-0000-4000-8000-000000000000",
@@ -61,6 +62,7 @@ class Team:
             *(inference.get(f"/v1/batches/{batch}{rest}") for rest in ("", "/requests", "/results")),
             *(management.get(f"/v1/collections{rest}") for rest in ("", f"/{collection}", f"/{collection}/documents")),
             *(management.get(path) for path in (f"/auth/teams/{team}/api-keys", f"/audit/teams/{team}/events")),
+            *(inference.get(f"/v1/responses/{self.ids['response_id']}{rest}") for rest in ("", "/input_items")),
             *(inference.get(url) for url in self.urls),
         ]
         return [(page.status_code, page.content) for page in pages]
@@ -91,6 +93,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
     emulator.advance(5, name)
     chat = {"model": "grok-4.3", "messages": [{"role": "user", "content": CANARY}], "deferred": True}
     deferred = post("/v1/chat/completions", json=chat)["request_id"]
+    response = post("/v1/responses", json={"model": "grok-4.3", "input": CANARY})["id"]
     public = post(f"/v1/files/{pdf}/public-url", json={})["public_url"]
     token, file_name = public.split("/")[-2:]
     team_id = http[False].get("/v1/me").raise_for_status().json()["team_id"]
@@ -102,6 +105,7 @@ def furnish(emulator: Emulator, name: str, stack: ExitStack) -> Team:
         "batch_job_id": job["batch_job_id"],
         "batch_request_id": f"request-of-{name}",
         "request_id": deferred,
+        "response_id": response,
         "token": token,
         "name": file_name,
         "team_id": team_id,

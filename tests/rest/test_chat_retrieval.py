@@ -34,7 +34,7 @@ def collection(team: EmulatedTeam, *texts: str) -> tuple[str, list[str]]:
 
 
 def result(team: EmulatedTeam, body: Json, kind: str = "responses") -> Json:
-    """What a batch answers to one request: until now chat completions have no tool for collections."""
+    """What a batch answers to one request: chat completions have no tool for collections."""
     batch = team.call("POST", "/v1/batches", {"name": "b"})["batch_id"]
     requests = [{"batch_request_id": "a", "batch_request": {kind: body}}]
     team.call("POST", f"/v1/batches/{batch}/requests", {"batch_requests": requests})
@@ -69,8 +69,9 @@ def ask(rest: httpx.Client, question: str, *files: Json, **body: Any) -> httpx.R
 def test_collection_search_quotes_and_cites_best_match(team: EmulatedTeam) -> None:
     id, files = collection(team, "The kettle is copper.", FERNS)
     completion = result(team, search("ferns on Monday", id))
-    assert text_of(completion) == f'From 1.txt: "{FERNS}"'
-    assert completion["citations"] == [f"collections://{id}/files/{files[1]}"]
+    uri = f"collections://{id}/files/{files[1]}"
+    assert text_of(completion) == f'From 1.txt: "{FERNS}" [[1]]({uri})'
+    assert completion["citations"] == [uri]
 
 
 def test_collection_search_costs_one_call(team: EmulatedTeam) -> None:

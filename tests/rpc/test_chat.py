@@ -14,7 +14,7 @@ import pytest
 from emulator import Emulator
 from fixtures.team import EmulatedTeam
 from tests.rest.batch_helpers import chat_body
-from tests.rpc.client import Rpc, trailers
+from tests.rpc.client import Rpc
 from tests.rpc.client import message as made
 from tests.serving import PATIENCE_SECONDS
 
@@ -169,7 +169,7 @@ def test_inline_file_is_searched(rpc: Rpc) -> None:
         ({"max_tokens": 0}, "INVALID_ARGUMENT", "must be positive but max_tokens = 0"),
         ({"presence_penalty": 0.0}, "INVALID_ARGUMENT", "does not support parameter presencePenalty"),
         ({"search_parameters": made("xai_api.SearchParameters")}, "FAILED_PRECONDITION", "Live search is deprecated."),
-        ({"previous_response_id": "x"}, "UNIMPLEMENTED", "stored completions are not emulated"),
+        ({"previous_response_id": "x"}, "NOT_FOUND", "Response with id=x not found"),
     ],
 )
 @pytest.mark.parametrize("method", ["GetCompletion", "GetCompletionChunk", "StartDeferredCompletion"])
@@ -215,12 +215,6 @@ def test_answer_that_is_no_text_is_internal_error(
     for stream in (False, True):
         reply = rest.post("/v1/chat/completions", json=chat_body("x", model="grok-4.3", stream=stream))
         assert (reply.status_code, reply.json()["code"]) == (500, "internal")
-
-
-def test_store_messages_is_answered_with_warning(emulator: Emulator, rpc: Rpc) -> None:
-    call = rpc.start(f"{CHAT}/GetCompletion", asked(store_messages=True))
-    assert call.result().outputs[0].message.content == "one two three"
-    assert trailers(call)["x-emulator-warning"] == "store_messages: completions are not stored."
 
 
 # --- chunks

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import grpc
 import httpx
 import pytest
-import xai_sdk
 
 from emulator import Emulator
 from tests.rpc.client import PATIENCE_SECONDS, trailers
 
-STORED = "stored completions are not emulated"
 EMBEDDINGS = "embeddings are not emulated"
 
 
-@pytest.fixture
-def client(emulator: Emulator, control: httpx.Client) -> Iterator[xai_sdk.Client]:
-    """The real client, on an emulator that was reset."""
-    with xai_sdk.Client(api_host=emulator.grpc_target, api_key=emulator.api_key) as client:
-        yield client
-
-
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("method", "words"),
     [
-        (lambda client: client.chat.get_stored_completion("a"), f"xai_api.Chat/GetStoredCompletion: {STORED}."),
-        (lambda client: client.chat.delete_stored_completion("a"), f"xai_api.Chat/DeleteStoredCompletion: {STORED}."),
+        ("/xai_api.Embedder/Embed", f"xai_api.Embedder/Embed: {EMBEDDINGS}."),
+        ("/xai_api.Sample/SampleText", "xai_api.Sample/SampleText: text completion is not emulated."),
     ],
-    ids=["stored", "delete stored"],
 )
 def test_method_not_emulated_is_unimplemented_with_reason(
-    client: xai_sdk.Client, control: httpx.Client, call: Callable[[xai_sdk.Client], Any], words: str
+    emulator: Emulator, control: httpx.Client, method: str, words: str
 ) -> None:
     """UNIMPLEMENTED with the sentence of REST, for a whole service or one method; the journal says NOT_EMULATED."""
-    with pytest.raises(grpc.RpcError) as refused:
-        call(client)
+    metadata = [("authorization", f"Bearer {emulator.api_key}")]
+    with grpc.insecure_channel(emulator.grpc_target) as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.unary_unary(method)(b"", metadata=metadata, timeout=PATIENCE_SECONDS)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert words in refused.value.details()
     assert trailers(refused.value)["x-emulator-rule"] == "not_emulated"

@@ -17,12 +17,14 @@ from emulator.store.database import Database
 from emulator.store.deferred import DEFERRED
 from emulator.store.documents import DOCUMENTS
 from emulator.store.files import FILES, Files
+from emulator.store.responses import RESPONSES
 
 # Columns that are not those of the struct: copies for the indexes of lists, and counts that triggers keep.
 OTHERS = {
     "files": {"seq"},
     "batches": {"seq"},
     "deferred_completions": set[str](),
+    "stored_responses": {"seq"},
     "collections": {"seq", "documents_count", "documents_bytes"},
     "documents": {"seq", "file_id", "name", "size", "created_at", "expires_at"},
 }
@@ -44,6 +46,7 @@ def database() -> Iterator[Database]:
         ("collections", COLLECTIONS),
         ("documents", DOCUMENTS),
         ("deferred_completions", DEFERRED),
+        ("stored_responses", RESPONSES),
     ],
 )
 def test_table_has_the_columns_of_its_struct(database: Database, table: str, columns: Columns[Any]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulator.core.errors import ApiError
-from emulator.domain.batches.batch import ResultKind
+from emulator.domain.batches.batch import RequestKind, ResultKind
+from emulator.domain.chat import response_rules
 from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.conversation import messages_of, parts_of
 from emulator.domain.chat.media import check_media
@@ -18,6 +19,11 @@ _FILE_SOURCES = ("file_id", "url", "file_data")
 
 def complaint(request: ModelRequest) -> str | None:
     """The error of a request that cannot be carried out, or None."""
+    if request.kind == RequestKind.RESPONSES.value:
+        try:
+            response_rules.check(request)
+        except ApiError as error:
+            return error.message
     if request.result_kind is ResultKind.CHAT:
         n = request.body.get("n")
         if n is not None and not 1 <= n <= _CHOICES_MAX:

@@ -44,6 +44,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     text: str = ""
     reasoning: str = ""
+    encrypted_reasoning: str = ""  # for a client that keeps the conversation itself
     calls: tuple[FunctionCall, ...] = ()
     finish_reason: str = "stop"
     refusal: str | None = None
@@ -86,7 +87,7 @@ class Usage(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """The answer to a request. `extra` holds members of a whole completion that a responder gave beside the known.
 
-    `settings` are the members of the request that an answer over gRPC repeats.
+    `settings` are the members of the request that an answer repeats.
     """
 
     id: str

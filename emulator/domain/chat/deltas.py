@@ -61,19 +61,27 @@ Delta = SearchStarted | SearchDone | ReasoningDelta | TextDelta | CallDelta | En
 
 
 def deltas_of(answer: Answer) -> Iterator[Delta]:
-    """Generate the deltas of an answer: its searches, then each choice, whose texts add up to those of the answer."""
+    """Generate the deltas of an answer, whose texts add up to those of the answer.
+
+    The reasoning of the first choice comes before the searches (recorded), then each choice.
+    """
     words = 1 if answer.pace is None else answer.pace.chunk
-    for number, search in enumerate(answer.searches):
-        yield SearchStarted(number, search)
-        yield SearchDone(number, search)
     for index, choice in enumerate(answer.choices):
         for piece in pieces(choice.reasoning, words):
             yield ReasoningDelta(index, piece)
+        if index == 0:
+            yield from _searches(answer)
         for piece in pieces(choice.text, words):
             yield TextDelta(index, piece)
         for number, call in enumerate(choice.calls):
             yield CallDelta(index, number, call)
         yield End(index, choice.finish_reason)
+
+
+def _searches(answer: Answer) -> Iterator[Delta]:
+    for number, search in enumerate(answer.searches):
+        yield SearchStarted(number, search)
+        yield SearchDone(number, search)
 
 
 def pieces(text: str, words: int = 1) -> Iterator[str]:

@@ -6,7 +6,7 @@ A `responses` request and a gRPC message are read as the chat completions body t
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ _SETTINGS = frozenset(
     {
         *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort", "temperature", "top_p"),
         *("response_format", "tool_choice", "tools", "user", "use_encrypted_content", "include"),
+        *("previous_response_id", "reasoning_summary", "prompt_cache_key", "safety_identifier", "top_logprobs"),
     }
 )
 
@@ -45,7 +46,9 @@ class ModelRequest:
     """A request as a responder gets it. `kind` is its key in `batch_request`, `body` the JSON of its REST endpoint.
 
     `evidence` is what the emulator's search found for it. Outside of batches the two ids are empty. `search` replaces
-    the query of that search; False lets none run.
+    the query of that search; False lets none run. `history` are the messages of the stored response that it continues,
+    and `restored` the messages that each of its encrypted contents stands for (`operations/chat/conversations.py` reads
+    both).
     """
 
     batch_id: str
@@ -54,10 +57,11 @@ class ModelRequest:
     model: str
     body: Json = field(repr=False)
     endpoint: Endpoint = Endpoint.BATCH
-    inline_citations: bool = False  # whether the text marks what it cites
     evidence: tuple[Search, ...] = ()
     team: str = ""
     search: str | Literal[False] | None = None
+    history: tuple[Json, ...] = field(default=(), repr=False)
+    restored: Mapping[str, Sequence[Json]] = field(default_factory=dict, repr=False)
 
     def changed(self, **members: Any) -> ModelRequest:
         """Return this request with other `team`, `search` or `evidence`, and with what was read of its body so far."""
@@ -74,8 +78,33 @@ class ModelRequest:
 
     @cached
     def chat(self) -> Json:
-        """The body of a chat or `responses` request, as a chat completions body."""
-        return chat_of(RequestKind(self.kind), self.body)
+        """The body of a chat or `responses` request, as a chat completions body, with the messages it continues."""
+        chat = chat_of(RequestKind(self.kind), self.body)
+        if not self.history and not self.restored:
+            return chat
+        messages = [message for each in messages_of(chat) for message in self._restored(each)]
+        return {**chat, "messages": [*self.history, *messages]}
+
+    def _restored(self, message: Json) -> Sequence[Json]:
+        content = message.get("encrypted_content")
+        return self.restored.get(content, (message,)) if isinstance(content, str) else (message,)
+
+    @cached
+    def inline_citations(self) -> bool:
+        """Whether the text marks what it cites: in responses unless the request says otherwise, in completions where
+        it says so (guide to citations, 2026-06)."""
+        include = self.body.get("include")
+        words = include if isinstance(include, list) else []
+        if self.kind == RequestKind.RESPONSES.value:
+            return "no_inline_citations" not in words
+        return self.endpoint is not Endpoint.CHAT and "inline_citations" in words
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the answer is kept: unless the request says otherwise over REST, and where it says so over gRPC."""
+        if self.endpoint is Endpoint.RESPONSES:
+            return self.chat.get("store") is not False
+        return self.endpoint is Endpoint.GRPC and bool(self.chat.get("store"))
 
     @cached
     def result_kind(self) -> ResultKind:
@@ -91,7 +120,7 @@ class ModelRequest:
     @property
     def count(self) -> int:
         """How many choices, or images, are wanted."""
-        n = self.body.get("n")
+        n = (self.chat if self.result_kind is ResultKind.CHAT else self.body).get("n")
         return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
 
     @property
@@ -263,19 +292,16 @@ class ModelRequest:
 
     @property
     def settings(self) -> Json:
-        """The members that an answer over gRPC repeats."""
-        return {name: value for name, value in self.chat.items() if name in _SETTINGS and value is not None}
+        """The members that an answer repeats."""
+        found = {name: value for name, value in self.chat.items() if name in _SETTINGS and value is not None}
+        if self.endpoint is Endpoint.RESPONSES and self.body.get("instructions") is not None:
+            found["instructions"] = self.body["instructions"]
+        return found | ({"store": self.is_stored} if self.endpoint in (Endpoint.RESPONSES, Endpoint.GRPC) else {})
 
     @property
     def tier(self) -> str:
         """The service tier of the answer: everything but `priority` is answered as `default` (recorded, 2026-09)."""
         return "priority" if self.chat.get("service_tier") in ("priority", "fast") else "default"
-
-
-def marks_citations(body: Json) -> bool:
-    """Whether a chat body demands that the text marks what it cites (chat.proto: IncludeOption)."""
-    include = body.get("include")
-    return isinstance(include, list) and "inline_citations" in include
 
 
 def _images(parts: list[Json]) -> Iterator[Json]:

@@ -13,9 +13,16 @@ from emulator.domain.batches.batch import RequestKind
 from emulator.domain.chat.bodies import Json
 
 _SAME = (
-    *("model", "temperature", "top_p", "parallel_tool_calls", "previous_response_id", "max_turns", "include", "user"),
+    *("model", "temperature", "top_p", "parallel_tool_calls", "previous_response_id", "max_turns", "user"),
     *("search_parameters", "service_tier", "store", "logprobs", "top_logprobs", "safety_identifier"),
+    *("prompt_cache_key", "reasoning_effort"),
 )
+# What `include` asks for, in the words of chat.proto: IncludeOption.
+_INCLUDED = {
+    "file_search_call.results": "collections_search_call_output",
+    "web_search_call.action.sources": "web_search_call_output",
+    "code_interpreter_call.outputs": "code_execution_call_output",
+}
 _TEXTS = ("input_text", "output_text", "text")
 
 
@@ -30,9 +37,11 @@ def from_responses(body: Json) -> Json:
     chat["messages"] = [*_instructions(body), *_messages(body.get("input"))]
     if body.get("max_output_tokens") is not None:
         chat["max_tokens"] = body["max_output_tokens"]
-    effort = _member(body.get("reasoning"), "effort")
-    if effort is not None:
-        chat["reasoning_effort"] = effort
+    chat |= _included(body)
+    reasoning = body.get("reasoning")
+    for name, member in (("reasoning_effort", "effort"), ("reasoning_summary", "summary")):
+        if _member(reasoning, member) is not None:
+            chat[name] = _member(reasoning, member)
     text_format = _member(body.get("text"), "format")
     if isinstance(text_format, dict):
         chat["response_format"] = _response_format(text_format)
@@ -43,9 +52,20 @@ def from_responses(body: Json) -> Json:
     return chat
 
 
+def _included(body: Json) -> Json:
+    """What the answer is to hold beside its text; other words are ignored."""
+    given = body.get("include")
+    wanted = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    include = [_INCLUDED[each] for each in wanted if each in _INCLUDED]
+    found: Json = {"include": include} if include else {}
+    if "reasoning.encrypted_content" in wanted or body.get("store") is False:
+        found["use_encrypted_content"] = True
+    return found
+
+
 def _instructions(body: Json) -> list[Json]:
     text = body.get("instructions")
-    return [{"role": "system", "content": text}] if isinstance(text, str) else []
+    return [{"role": "system", "content": text}] if isinstance(text, str) and text else []
 
 
 def _messages(given: Any) -> Iterator[Json]:
@@ -60,6 +80,8 @@ def _messages(given: Any) -> Iterator[Json]:
             yield {"role": "assistant", "tool_calls": [call]}
         elif item.get("type") == "function_call_output":
             yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": _content(item.get("output"))}
+        elif item.get("type") == "compaction":
+            yield {"role": "user", "encrypted_content": item.get("encrypted_content")}
         elif isinstance(item.get("role"), str):
             yield {"role": item["role"], "content": _content(item.get("content"))}
 
@@ -79,8 +101,9 @@ def _part(item: Json) -> Json | None:
         source = {"url": item.get("image_url"), "file_id": item.get("file_id"), "detail": item.get("detail")}
         return {"type": "image_url", "image_url": _without_none(source)}
     if type == "input_file":
-        names = {"file_id": "file_id", "file_data": "file_data", "url": "file_url", "filename": "filename"}
-        return {"type": "file", "file": _without_none({new: item.get(old) for new, old in names.items()})}
+        names = ("file_id", "file_data", "filename", "mime_type")
+        source = {name: item.get(name) for name in names} | {"url": item.get("file_url")}
+        return {"type": "file", "file": _without_none(source)}
     return None
 
 

@@ -14,7 +14,7 @@ from emulator.domain.chat.answers import usage_of
 from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.conversation import text_of
 from emulator.domain.chat.models import LATEST, LanguageModel, find_language
-from emulator.domain.chat.requests import Endpoint, ModelRequest
+from emulator.domain.chat.requests import ModelRequest
 
 LIVE_SEARCH = (
     "Live search is deprecated. Please switch to the Agent Tools API: https://docs.x.ai/docs/guides/tools/overview"
@@ -33,7 +33,6 @@ def check(request: ModelRequest, limits: Limits) -> None:
     """Refuse a request whose arguments the real service refuses."""
     chat, model = request.chat, request.language_model
     refuse_live_search(chat)
-    refuse_stored(request)
     check_messages(request)
     check_tools(request, limits)
     check_sampling(chat, model, limits)
@@ -48,13 +47,6 @@ def refuse_live_search(chat: Json) -> None:
     given = [name for name in ("search_parameters", "web_search_options") if chat.get(name) is not None]
     if given or "live_search" in types:
         raise ApiError(Kind.WITHDRAWN, LIVE_SEARCH, rule="live_search", param=given[0] if given else "tools")
-
-
-def refuse_stored(request: ModelRequest) -> None:
-    """Refuse to continue a stored completion over gRPC; over REST a chat completion has no such member."""
-    if request.endpoint is Endpoint.GRPC and request.chat.get("previous_response_id"):
-        sentence = "previous_response_id: stored completions are not emulated."
-        raise ApiError(Kind.NOT_EMULATED, sentence, rule="not_emulated", param="previous_response_id")
 
 
 def no_messages() -> ApiError:

@@ -21,10 +21,11 @@ from emulator.domain.batches.results import cost_of, result_of
 from emulator.domain.chat.answers import BadAnswer
 from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.pace import without_pace
-from emulator.domain.chat.requests import ModelRequest, marks_citations
+from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.domain.json_size import oversize
 from emulator.operations.chat.answering import failure_of, internal_failure, invalid_result, prepare
+from emulator.operations.chat.conversations import continue_conversation
 from emulator.operations.media.answering import check_files
 from emulator.operations.media.making import add_media
 from emulator.state.protocols import Responder
@@ -103,16 +104,14 @@ async def _prepared(
     if request.result_kind is not ResultKind.CHAT:
         return request.changed(team=team.name)
     try:
-        return await prepare(services, team, at, request, responder)
+        return await prepare(services, team, at, continue_conversation(services, team, at, request), responder)
     except ApiError as error:
         return Failure(error.kind, error.message)
 
 
 def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
     decoded = msgspec.json.decode(body)
-    asked = ModelRequest(
-        *(batch.id, request.id, request.kind.value, request.model, decoded), inline_citations=marks_citations(decoded)
-    )
+    asked = ModelRequest(batch.id, request.id, request.kind.value, request.model, decoded)
     return _Asked(asked, complaint(asked), list(file_ids(asked.body)))
 
 

@@ -7,22 +7,21 @@ from typing import Any
 
 import msgspec
 
-from emulator.core.clock import later
+from emulator.core.clock import MICROSECONDS, later
 from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import Confidence
 from emulator.domain.chat import rules
 from emulator.domain.chat.answers import Answer
 from emulator.domain.chat.deltas import deltas_of
-from emulator.domain.chat.requests import Endpoint, ModelRequest
+from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.keys import Plane
 from emulator.domain.speeds import first_due
 from emulator.operations.base import Call, Operation, Stream
 from emulator.operations.chat.answering import answer, duration_of
+from emulator.operations.chat.conversations import continue_conversation, keeper
 from emulator.operations.chat.screening import screen_request
 from emulator.state.services import Services
 from emulator.store.deferred import Deferred
-
-SECOND = 1_000_000  # microseconds
 
 
 class CreateCompletion(msgspec.Struct, frozen=True):
@@ -35,9 +34,10 @@ class CreateCompletion(msgspec.Struct, frozen=True):
 
 
 class DeferredId(msgspec.Struct, frozen=True):
-    """A deferred completion."""
+    """A deferred completion. Over gRPC there is a status for one that has expired, over REST it is not found."""
 
     request_id: str
+    shows_expiry: bool = False
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -47,20 +47,24 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A deferred completion: its answer, or None while it is pending."""
+    """A deferred completion: its answer, or None while it is pending and after it has expired."""
 
     answer: Answer | None
+    is_expired: bool = False
 
 
 async def create(services: Services, call: Call, request: CreateCompletion) -> Answer | Stream | Started:
-    """Answer a conversation: at once, as a stream, or later under a request id."""
-    rules.check(request.request, call.team.limits)
-    if request.request.chat.get("store") and request.request.endpoint is Endpoint.GRPC:
-        call.warn("store_messages: completions are not stored.")
+    """Answer a conversation: at once, as a stream, or later under a request id. Over gRPC the answer may be stored."""
+    asked = continue_conversation(services, call.team, call.at, request.request)
+    rules.check(asked, call.team.limits)
     if request.deferred:
-        return await start_deferred(services, call, request.request)
-    found = await answer(services, call, request.request)
-    return stream_of(found, include_usage=request.include_usage) if request.stream else found
+        return await start_deferred(services, call, asked)
+    found = await answer(services, call, asked)
+    keep = keeper(services, call, asked, found)
+    if request.stream:
+        return stream_of(found, include_usage=request.include_usage, finish=keep)
+    keep()
+    return found
 
 
 def stream_of(answer: Answer, *, include_usage: bool = False, finish: Callable[[], Any] | None = None) -> Stream:
@@ -90,12 +94,14 @@ async def start_deferred(services: Services, call: Call, request: ModelRequest) 
             rule="deferred_completions_max",
         )
     found = await answer(services, call, request, wait=False)
+    keep = keeper(services, call, request, found)
     id = services.ids.uuid(call.team)
     due = call.at if call.team.batches == "instant" else first_due(call.team.batches, call.at)
     if found.pace is not None and due is not None:
         due = later(due, duration_of(found, found.pace))
-    expires = later(call.at, call.team.limits.deferred_completion_seconds * SECOND)
+    expires = later(call.at, call.team.limits.deferred_completion_seconds * MICROSECONDS)
     with services.store.transaction():
+        keep()
         is_ready = due == call.at
         services.store.deferred.insert(call.team.name, Deferred(id, msgspec.json.encode(found), is_ready, expires))
         if not is_ready:
@@ -107,6 +113,8 @@ async def start_deferred(services: Services, call: Call, request: ModelRequest) 
 async def get_deferred(services: Services, call: Call, request: DeferredId) -> Fetched:
     """Fetch a deferred completion: once, within 24 hours (Deferred completions guide)."""
     found = services.store.deferred.get(call.team.name, request.request_id)
+    if found is not None and found.expires_at <= call.at and request.shows_expiry:
+        return Fetched(None, is_expired=True)
     if found is None or found.expires_at <= call.at:
         raise ApiError(Kind.NOT_FOUND, f"Deferred completion {request.request_id[:200]} not found", rule="not_found")
     if not found.is_ready:

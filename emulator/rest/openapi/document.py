@@ -44,6 +44,7 @@ _INFERENCE_ERROR: Schema = {
     "required": ["code", "error"],
     "properties": {"code": {"type": "string"}, "error": {"type": "string"}},
 }
+_MISSHAPEN: Schema = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 _MANAGEMENT_ERROR: Schema = {  # google.rpc.Status as grpc-gateway writes it
     "type": "object",
     "required": ["code", "message", "details"],
@@ -71,7 +72,7 @@ def document(team: Team, origin: str) -> dict[str, Any]:
     }
     return openapi.document(
         "xai-emulator",
-        "The xAI Files, Collections, Documents-search, Batch, Chat, Image, Video and Models APIs, "
+        "The xAI Files, Collections, Documents-search, Batch, Chat, Responses, Image, Video and Models APIs, "
         "as this emulator serves them.",
         origin,
         paths,
@@ -182,6 +183,8 @@ def _operation(route: Route, team: Team, schemas: dict[str, Schema]) -> dict[str
         "parameters": [*_path_parameters(route), *_query_parameters(route, team, schemas)],
         "responses": {**_success(route), "default": _refusal(operation.plane, route)},
     }
+    if isinstance(route.read, FromJson) and route.read.refuses_in_json:
+        described["responses"]["422"] = {"description": "A body of another shape.", "content": json_content(_MISSHAPEN)}
     if any("not" in each["schema"] for each in described["parameters"]):
         described["responses"]["405"] = {"description": "The id is a word of another path, which has other methods."}
     body = _body(route, team)

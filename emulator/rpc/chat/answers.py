@@ -62,9 +62,9 @@ def write_started(started: Started) -> Message:
 
 
 def write_fetched(fetched: Fetched) -> Message:
-    """Render a deferred answer, or that it is pending."""
+    """Render a deferred answer, or that it is pending or has expired."""
     make = _message("xai_api.GetDeferredCompletionResponse")
     status = load().enum("xai_api.DeferredStatus").values_by_name
     if fetched.answer is None:
-        return make(status=status["PENDING"].number)
+        return make(status=status["EXPIRED" if fetched.is_expired else "PENDING"].number)
     return make(status=status["DONE"].number, response=write_answer(fetched.answer))

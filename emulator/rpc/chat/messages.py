@@ -113,6 +113,8 @@ def _message_to_message(value: Any) -> Message:
     return _MESSAGE.to_message(value)
 
 
+MESSAGE = FunctionCodec(_message_to_json, _message_to_message)
+
 # --- tools
 
 _FUNCTION = Shape(
@@ -282,7 +284,7 @@ CHAT_REQUEST = Shape(
     "xai_api.GetCompletionsRequest",
     (
         Field("model", TEXT),
-        Field("messages", FunctionCodec(_message_to_json, _message_to_message)),
+        Field("messages", MESSAGE),
         Field("frequency_penalty", NUMBER),
         Field("logprobs", FLAG),
         Field("top_logprobs", WHOLE),
@@ -415,6 +417,7 @@ SETTINGS = Shape(
         in (
             *("max_tokens", "parallel_tool_calls", "previous_response_id", "reasoning_effort", "temperature"),
             *("response_format", "tool_choice", "tools", "top_p", "user", "use_encrypted_content", "include"),
+            "store_messages",
         )
     ),
 )

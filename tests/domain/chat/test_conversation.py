@@ -15,8 +15,8 @@ from emulator.domain.chat.conversation import messages_of, parts_of, prompt_of, 
 from emulator.domain.chat.responses_body import chat_of, from_responses
 
 # Those that chat names or nests otherwise; and those that no reference of /v1/responses lists, but SDKs send.
-TRANSLATED = {"input", "instructions", "max_output_tokens", "reasoning", "text", "tools", "tool_choice"}
-UNLISTED = {"logprobs", "top_logprobs", "safety_identifier"}
+TRANSLATED = {"input", "include", "instructions", "max_output_tokens", "reasoning", "text", "tools", "tool_choice"}
+UNLISTED = {"logprobs", "top_logprobs", "safety_identifier", "prompt_cache_key", "reasoning_effort"}
 ALIKE = sorted({field.name for field in msgspec.structs.fields(ResponsesBody)} - TRANSLATED | UNLISTED)
 
 JUNK: list[Any] = [None, 5, "text", [], {}, {"type": 5}, {"type": "reasoning"}, {"role": 5}]
@@ -42,7 +42,12 @@ def test_what_both_call_alike_is_taken_over(name: str) -> None:
         ({"max_output_tokens": 9}, {"max_tokens": 9}),
         ({"max_output_tokens": None}, {}),
         ({"reasoning": {"effort": "low"}}, {"reasoning_effort": "low"}),
-        ({"reasoning": {"summary": "auto"}}, {}),
+        ({"reasoning": {"summary": "auto"}}, {"reasoning_summary": "auto"}),
+        ({"include": ["file_search_call.results", "nonsense"]}, {"include": ["collections_search_call_output"]}),
+        ({"include": ["no_inline_citations", 5]}, {}),
+        ({"include": "file_search_call.results"}, {}),
+        ({"include": ["reasoning.encrypted_content"]}, {"use_encrypted_content": True}),
+        ({"store": False}, {"store": False, "use_encrypted_content": True}),
         ({"reasoning": "low"}, {}),
         ({"text": {"format": {"type": "text"}}}, {"response_format": {"type": "text"}}),
         ({"text": {"format": "text"}}, {}),
@@ -87,8 +92,8 @@ def test_what_they_call_otherwise_is_translated(members: dict[str, Any], expecte
         ),
         ({"type": "input_image", "file_id": "f"}, {"type": "image_url", "image_url": {"file_id": "f"}}),
         (
-            {"type": "input_file", "file_id": "f", "filename": "n"},
-            {"type": "file", "file": {"file_id": "f", "filename": "n"}},
+            {"type": "input_file", "file_id": "f", "filename": "n", "mime_type": "m"},
+            {"type": "file", "file": {"file_id": "f", "filename": "n", "mime_type": "m"}},
         ),
         (
             {"type": "input_file", "file_url": "u", "file_data": "d"},
