@@ -20,6 +20,7 @@ FEATURES = {
     "batches": "the Batch API",
     "models": "the lists of models, and the tokenizer",
     "chat": "chat completions",
+    "responses": "responses, stored ones included",
     "media": "images and videos",
     "faults": "planned faults, of emulators only",
 }

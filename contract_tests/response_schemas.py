@@ -70,6 +70,11 @@ SCHEMA_BY_ROUTE: tuple[tuple[str, str, str], ...] = (
     ("POST", "/v1/videos/edits", "media/Started"),
     ("POST", "/v1/videos/extensions", "media/Started"),
     ("GET", "/v1/videos/{id}", "media/Video"),
+    ("POST", "/v1/responses", "responses/Response"),
+    ("POST", "/v1/responses/compact", "responses/Compacted"),
+    ("GET", "/v1/responses/{id}", "responses/Response"),
+    ("DELETE", "/v1/responses/{id}", "responses/Deleted"),
+    ("GET", "/v1/responses/{id}/input_items", "responses/InputItems"),
     ("POST", "/v1/batches", "batches/Batch"),
     ("GET", "/v1/batches", "batches/Batches"),
     ("GET", "/v1/batches/{id}", "batches/Batch"),
@@ -101,8 +106,13 @@ def _error_violation(path: str, answer: Response) -> str | None:
             None if answer.status in PLAIN_TEXT_STATUSES else f"{answer.status} answers {answer.body[:200]!r}, not JSON"
         )
     return schema_error(answer.json(), "errors/Management" if path.startswith(MANAGEMENT_PATHS) else "errors/Inference")
+    shape = "Management" if path.startswith("/v1/collections") else "Inference"
+    if answer.status == MISSHAPEN and path.startswith("/v1/responses"):
+        shape = "Misshapen"
+    return schema_error(answer.json(), f"errors/{shape}")
 
 
+MISSHAPEN = 422
 PLAIN_TEXT_STATUSES = frozenset(
     {400, 405, 415, 422}
 )  # what axum's extractors answer in plain text (observed live for 422)

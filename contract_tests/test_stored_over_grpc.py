@@ -50,7 +50,9 @@ def test_continued(client: Client) -> None:
     assert second["settings"]["previous_response_id"] == first["id"]
 
 
-@case("responses.over-grpc.compacted", "responses.compact", "chat.create", evidence="documented", source=PROTO, paid=True)
+@case(
+    "responses.over-grpc.compacted", "responses.compact", "chat.create", evidence="documented", source=PROTO, paid=True
+)
 def test_compacted(client: Client) -> None:
     """A compacted conversation is encrypted content, which a message of the user carries."""
     compacted = client.call_rpc("CompactContext", model=MODEL, input=chat()["messages"])
