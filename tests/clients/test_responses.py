@@ -130,10 +130,25 @@ def test_compacted_conversation_is_sent_back(client: openai.OpenAI) -> None:
     assert client.responses.create(model=MODEL, input=items).output_text == "and now?"
 
 
-def test_client_sees_refusals_as_its_errors(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="Argument not supported: background"):
-        client.responses.create(model=MODEL, input="x", background=True)
-    with pytest.raises(openai.NotFoundError, match="Response with id=nothing not found"):
-        client.responses.create(model=MODEL, input="x", previous_response_id="nothing")
-    with pytest.raises(openai.UnprocessableEntityError, match="missing field `parameters`"):
-        client.responses.create(model=MODEL, input="x", tools=[{"type": "function", "name": "f"}])  # type: ignore[list-item]
+REFUSALS: dict[str, tuple[dict[str, Any], type[openai.APIStatusError], str]] = {
+    "background": ({"background": True}, openai.BadRequestError, "Argument not supported: background"),
+    "unknown response": (
+        {"previous_response_id": "nothing"},
+        openai.NotFoundError,
+        "Response with id=nothing not found",
+    ),
+    "function without parameters": (
+        {"tools": [{"type": "function", "name": "f"}]},
+        openai.UnprocessableEntityError,
+        "missing field `parameters`",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_client_sees_refusals_as_its_errors(client: openai.OpenAI, refusal: Any, stream: bool) -> None:
+    body, kind, words = refusal
+    with pytest.raises(kind) as refused:
+        client.responses.create(model=MODEL, input="x", stream=stream, **body)
+    assert words in refused.value.response.json()["error"]
