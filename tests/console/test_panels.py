@@ -318,13 +318,13 @@ def test_journal_tells_real_time_when_the_clock_was_moved(console: Console) -> N
 
 def test_journal_shows_response_headers_and_what_a_501_is(console: Console) -> None:
     """A path that is documented and not emulated is called so, and no other path is suggested for it."""
-    reply = console.rest.post("/responses", json={"model": "grok-4.3"})
+    reply = console.rest.post("/embeddings", json={"model": "grok-4.3"})
     assert reply.status_code == 501
     page = console.open("journal/1")
     pane = page.get_by_role("complementary", name="Call 1")
     expect(row(page, "501")).to_contain_text("not emulated")
     expect(pane).to_contain_text("not emulated")
-    expect(pane).to_contain_text("responses are not emulated")
+    expect(pane).to_contain_text("embeddings are not emulated")
     expect(pane).not_to_contain_text("Similar paths")
     expect(pane).to_contain_text("Response headers")
     expect(pane).to_contain_text(reply.headers["x-request-id"])

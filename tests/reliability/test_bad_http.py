@@ -394,6 +394,8 @@ def test_a_broken_body_is_refused_everywhere(clients: Any, body: bytes) -> None:
             assert reply.status_code < 500, (route, reply.text)
             if reply.is_error and reply.headers["content-type"] == "application/json":
                 keys = {"code", "message", "details"} if attempt.is_management else {"code", "error"}
+                if route.path.startswith("/v1/responses") and reply.status_code == 422:
+                    keys = {"error"}  # recorded: its body extractor answers in JSON, without a code
                 assert set(reply.json()) == keys
             if reply.is_error:
                 assert "x-emulator-rule" in reply.headers, (route, reply.text)
