@@ -105,8 +105,7 @@ def _error_violation(path: str, answer: Response) -> str | None:
         return (
             None if answer.status in PLAIN_TEXT_STATUSES else f"{answer.status} answers {answer.body[:200]!r}, not JSON"
         )
-    return schema_error(answer.json(), "errors/Management" if path.startswith(MANAGEMENT_PATHS) else "errors/Inference")
-    shape = "Management" if path.startswith("/v1/collections") else "Inference"
+    shape = "Management" if path.startswith(MANAGEMENT_PATHS) else "Inference"
     if answer.status == MISSHAPEN and path.startswith("/v1/responses"):
         shape = "Misshapen"
     return schema_error(answer.json(), f"errors/{shape}")
