@@ -49,7 +49,20 @@ def test_question_about_a_file_shows_the_answer_and_the_passages_with_their_rank
     assert [call["operation"] for call in calls if call["operation"].startswith("chat")] == ["chat.create"]
 
 
-@pytest.mark.parametrize("endpoint", ["chat"])
+def test_question_about_a_collection_shows_citations_as_links(library: Console) -> None:
+    page = library.open(f"chat?q={QUESTION}&collection={library.ids['collection']}")
+    link = f"#/collections/{library.ids['collection']}/{library.ids['stove.md']}"
+    expect(answer(page).locator(".answer")).to_have_text(f'From stove.md: "{TEXT}" [1]')
+    expect(answer(page).get_by_role("link", name="[1]")).to_have_attribute("href", link)
+    expect(answer(page).get_by_role("listitem").get_by_role("link")).to_have_attribute("href", link)
+    expect(answer(page)).to_contain_text(re.compile(r"Cost\s*\$0\.00"))
+    expect(page.get_by_role("article")).to_have_count(2)
+    expect(page.get_by_role("link", name="Why these ranks")).to_have_attribute("href", re.compile(r"#/search\?q="))
+    answer(page).get_by_role("link", name="[1]").click()
+    expect(page.get_by_role("complementary", name="Document")).to_contain_text("stove.md")
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
 @pytest.mark.parametrize("client", ["curl", "xai-sdk (Python)", "openai (Python)"])
 def test_code_of_a_question_gives_the_answer_that_the_page_shows(library: Console, client: str, endpoint: str) -> None:
     """As it is printed: a quote, a backslash and a character beyond ASCII in the question change nothing."""
