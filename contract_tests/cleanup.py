@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from .clients.client import Client, instrumented
-from .clients.http import HttpxTransport
+from .clients.http import HttpxTransport, Request
 from .clients.models import ApiError, Page
 from .clients.rest import RestClient
 from .deadline import DeadlineExceeded, deadline
@@ -17,7 +18,7 @@ _PAGE = 100
 
 
 def clean_up(target: Target) -> list[str]:
-    """Delete the run's collections and files, and cancel its batches, which cannot be deleted.
+    """Delete the run's collections, files and API keys, and cancel its batches, which cannot be deleted.
 
     Return why something may be left behind: one sentence for each kind. What is listed before a list fails is removed.
     """
@@ -32,6 +33,8 @@ def clean_up(target: Target) -> list[str]:
         )
     if features - {"auth"}:
         jobs.append(("files", lambda: _remove(client.list_files, client.delete_file, target.run_prefix)))
+    if "keys" in features and target.destructive and target.management_key is not None:
+        jobs.append(("API keys", lambda: _delete_keys(target)))
     if "batches" in features and target.destructive:
         jobs.append(("batches", lambda: _cancel(client, target.run_prefix)))
     reasons = []
@@ -67,6 +70,30 @@ def _remove(list_page: Callable[..., Page[Any]], delete: Callable[[str], None], 
                 raise
     if problem is not None:
         raise problem
+
+
+def _delete_keys(target: Target) -> None:
+    """Delete the run's API keys: those of cases that failed are left."""
+    transport = HttpxTransport()
+
+    def call(method: str, path: str) -> Any:
+        target.budget.spend()
+        headers = {"authorization": f"Bearer {target.management_key}"}
+        response = transport.send(Request(method, f"{target.management_url}{path}", headers))
+        assert response.status == 200, f"{method} {path} answers {response.status}"
+        return response.json()
+
+    def page(token: str | None) -> Page[Any]:
+        query = urlencode({"pageSize": _PAGE, "paginationToken": token or ""})
+        found = call("GET", f"/auth/teams/{team}/api-keys?{query}")
+        return Page(found["apiKeys"], found.get("paginationToken") or None)
+
+    try:
+        team = call("GET", "/auth/teams")["teams"][0]["teamId"]
+        for id in [key["apiKeyId"] for key in walk(page) if key["name"].startswith(target.run_prefix)]:
+            call("DELETE", f"/auth/api-keys/{id}")
+    finally:
+        transport.close()
 
 
 def _cancel(client: Client, run: str) -> None:
