@@ -81,8 +81,13 @@ class XaiPython(Client):
             raise api_error_from_grpc(error.code().name, error.details() or "") from None
 
     def upload_rpc(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        chunk = import_module("xai_sdk.proto").files_pb2.UploadFileChunk
-        return plain(self._do("files._stub.UploadFile", iter([chunk(**message) for message in messages])))
+        files = import_module("xai_sdk.proto").files_pb2
+        given = {name for message in messages for name in message.get("init", ())}
+        unknown = given - set(files.UploadFileInit.DESCRIPTOR.fields_by_name)
+        if unknown:
+            raise Unsupported(f"{self.name} {self.version} has no UploadFileInit with {min(unknown)}")
+        chunks = [files.UploadFileChunk(**message) for message in messages]
+        return plain(self._do("files._stub.UploadFile", iter(chunks)))
 
     def _messages(self, stream: Callable[..., Any], request: Any) -> Iterable[Any]:
         found: Iterable[Any] = stream(request)
