@@ -51,8 +51,11 @@ UNDECIDED: dict[str, tuple[tuple[int, ...], str]] = {
     "files.create_public_url": ((400,), "the type, the size and the expiry of the file"),
 }
 # (422: the document says that only one member is allowed, beside a $ref, where Schemathesis does not look.)
-# These look for the model before they ask for a key.
-MODEL_FIRST = {"chat.create", "chat.tokenize", "responses.create", "responses.compact"}
+# These look for the model, and at what a schema does not say of the body, before they ask for a key.
+MODEL_FIRST = {
+    *("chat.create", "chat.tokenize", "responses.create", "responses.compact"),
+    *("images.generate", "images.edit", "videos.generate", "videos.edit", "videos.extend"),
+}
 # How any operation may refuse what fits: Schemathesis's own list, for what is not there or not allowed.
 ANYWHERE = ("2xx", 401, 403, 404, 409, "5xx")
 
