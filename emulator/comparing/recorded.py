@@ -144,9 +144,11 @@ def _asked(entry: Entry) -> list[Any]:
     if body.params is not UNSET:
         return [*value, [[param.name, _or_none(param.value), _or_none(param.filename)] for param in body.params]]
     try:
-        return [*value, loads(body.text)]
+        asked = loads(body.text)
     except ValueError:
-        return [*value, body.text]
+        asked = body.text
+    # An empty object asks the same as no body. Where the service answers before it has read one, none may be recorded.
+    return [*value, asked] if asked else value
 
 
 def _without_sizes(messages: Iterable[Any]) -> Iterator[Any]:
