@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,25 +21,6 @@ MODEL = "grok-4.3"
 FERNS = b"The kettle is copper.\n\nThe ferns are watered on Monday."
 QUOTE = 'From garden.md: "The kettle is copper. The ferns are watered on Monday."'
 POLL = timedelta(milliseconds=1)
-
-
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[xai_sdk.Client]:
-    """The real client, on an emulator that was reset."""
-    emulator.reset()
-    keys = {"api_key": emulator.api_key, "management_api_key": emulator.management_key}
-    hosts = {"api_host": emulator.grpc_target, "management_api_host": emulator.grpc_target}
-    with xai_sdk.Client(**keys, **hosts) as client:
-        yield client
-
-
-@pytest.fixture
-async def async_client(emulator: Emulator) -> AsyncIterator[xai_sdk.AsyncClient]:
-    """The same, asynchronous."""
-    emulator.reset()
-    client = xai_sdk.AsyncClient(api_key=emulator.api_key, api_host=emulator.grpc_target)
-    yield client
-    await client.close()
 
 
 def collection(client: xai_sdk.Client) -> tuple[str, str]:

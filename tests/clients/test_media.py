@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import grpc
@@ -19,23 +18,6 @@ from fixtures.team import EmulatedTeam
 IMAGE, VIDEO = "grok-imagine-image", "grok-imagine-video"
 POLL = timedelta(milliseconds=1)
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[xai_sdk.Client]:
-    """The real client, on an emulator that was reset."""
-    emulator.reset()
-    with xai_sdk.Client(api_key=emulator.api_key, api_host=emulator.grpc_target) as client:
-        yield client
-
-
-@pytest.fixture
-async def async_client(emulator: Emulator) -> AsyncIterator[xai_sdk.AsyncClient]:
-    """The same, asynchronous."""
-    emulator.reset()
-    client = xai_sdk.AsyncClient(api_key=emulator.api_key, api_host=emulator.grpc_target)
-    yield client
-    await client.close()
 
 
 def test_sample_downloads_image_from_its_url(client: xai_sdk.Client) -> None:

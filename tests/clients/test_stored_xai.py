@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import grpc
 import pytest
 import xai_sdk
 from xai_sdk.chat import user
 
-from emulator import Emulator
-
 MODEL = "grok-4.3"
-
-
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[xai_sdk.Client]:
-    """The real client, on an emulator that was reset."""
-    emulator.reset()
-    with xai_sdk.Client(api_key=emulator.api_key, api_host=emulator.grpc_target) as client:
-        yield client
-
-
-@pytest.fixture
-async def async_client(emulator: Emulator) -> AsyncIterator[xai_sdk.AsyncClient]:
-    """The same, asynchronous."""
-    emulator.reset()
-    client = xai_sdk.AsyncClient(api_key=emulator.api_key, api_host=emulator.grpc_target)
-    yield client
-    await client.close()
 
 
 def test_stored_completion_is_read_and_deleted(client: xai_sdk.Client) -> None:
