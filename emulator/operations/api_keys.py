@@ -118,10 +118,7 @@ class ManagementKeyView(msgspec.Struct, frozen=True):
 async def create(services: Services, call: Call, request: CreateKey) -> KeyView:
     """Create a key. Its secret is in this answer and in no other."""
     check_team_id(services, call, request.team_id)
-    _check_name(request.name)
-    check_acls(request.acls)
-    for name in _RATES:
-        check_rate(name, getattr(request, name))
+    _check(request)
     most = call.team.limits.api_keys_per_team_max
     if most is not None and services.store.api_keys.total(call.team.name) >= most:
         sentence = f"The team has made {most} API keys already."
@@ -146,9 +143,13 @@ async def create(services: Services, call: Call, request: CreateKey) -> KeyView:
     return _view(services, call, key, secret)
 
 
-def _check_name(name: str) -> None:
-    if not name:
+def _check(key: CreateKey | ApiKey) -> None:
+    """Refuse what no key can have. Raises ApiError."""
+    if not key.name:
         raise form_error("name", "Field is empty but must not be empty", "not-empty")
+    check_acls(key.acls)
+    for name in _RATES:
+        check_rate(name, getattr(key, name))
 
 
 def _new_secret(services: Services, call: Call) -> str:
@@ -185,10 +186,7 @@ async def update(services: Services, call: Call, request: UpdateKey) -> KeyView:
     """Change what the field mask names."""
     key = _get(services, call, request.api_key_id)
     changed: ApiKey = msgspec.structs.replace(key, **request.changes, modified_at=call.at)
-    _check_name(changed.name)
-    check_acls(changed.acls)
-    for name in _RATES:
-        check_rate(name, getattr(changed, name))
+    _check(changed)
     services.store.api_keys.update(call.team.name, changed)
     return _view(services, call, changed)
 

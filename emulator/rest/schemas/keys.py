@@ -162,9 +162,7 @@ def key_json(view: KeyView) -> ApiKeyJson:
 
 def keys_json(page: Page[KeyView]) -> ApiKeysJson:
     """A page of keys."""
-    return ApiKeysJson(
-        [key_json(view) for view in page.items], page.next_token if page.more and page.next_token else UNSET
-    )
+    return ApiKeysJson([key_json(view) for view in page.items], page.token_if_more or UNSET)
 
 
 def propagation_json(propagation: Propagation) -> PropagationJson:
@@ -214,27 +212,15 @@ def events_json(page: Page[EventView]) -> EventsJson:
         )
         for view in page.items
     ]
-    token = page.next_token if page.more else None
+    token = page.token_if_more
     return EventsJson(events, token or UNSET)
 
 
 # --- requests
 
 
-class ApiKeyBody(Struct, rename="camel"):
-    """The fields of a key that can be set; `tpm` is an int64, and so usually a string."""
-
-    name: str = ""
-    acls: list[str] = []
-    qps: int | None = None
-    qpm: int | None = None
-    tpm: int | None = None
-    expire_time: str | None = None
-    disabled: bool = False
-
-
 class CreateApiKeyBody(Struct, rename="camel"):
-    """The body of `POST /auth/teams/{teamId}/api-keys`."""
+    """The body of `POST /auth/teams/{teamId}/api-keys`; `tpm` is an int64, and so usually a string."""
 
     name: str = ""
     acls: list[str] = []
@@ -242,6 +228,12 @@ class CreateApiKeyBody(Struct, rename="camel"):
     qpm: int | None = None
     tpm: int | None = None
     expire_time: str | None = None
+
+
+class ApiKeyBody(CreateApiKeyBody, rename="camel"):
+    """The fields of a key that can be changed."""
+
+    disabled: bool = False
 
 
 class UpdateApiKeyBody(Struct, rename="camel"):
