@@ -38,6 +38,11 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_token: str | None
     more: bool
 
+    @property
+    def token_if_more(self) -> str | None:
+        """The next token where something follows; None on the last page."""
+        return self.next_token if self.more else None
+
 
 def encode_token(cursor: Cursor, query: tuple[Any, ...]) -> str:
     """The token for the page after `cursor` in the list that `query` describes."""

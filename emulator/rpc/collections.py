@@ -165,7 +165,7 @@ def _write_collection(collection: Collection) -> Message:
 def _write_page(page: Page[Collection]) -> Message:
     return _message("collections.ListCollectionsResponse")(
         collections=[_write_collection(each) for each in page.items],
-        pagination_token=page.next_token if page.more else None,
+        pagination_token=page.token_if_more,
     )
 
 
@@ -244,7 +244,7 @@ def _write_document(document: Document) -> Message:
 def _write_documents(page: Page[Document]) -> Message:
     return _message("collections.ListDocumentsResponse")(
         documents=[_write_document(each) for each in page.items],
-        pagination_token=page.next_token if page.more else None,
+        pagination_token=page.token_if_more,
     )
 
 

@@ -106,7 +106,7 @@ def write_uploaded(file: File) -> Message:
 def write_page(page: Page[FileView]) -> Message:
     """A page of files; the token is absent on the final page."""
     return _message("xai_api.ListFilesResponse")(
-        data=[write_file(view) for view in page.items], pagination_token=page.next_token if page.more else None
+        data=[write_file(view) for view in page.items], pagination_token=page.token_if_more
     )
 
 

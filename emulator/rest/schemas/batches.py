@@ -130,7 +130,7 @@ def batches_json(page: Page[BatchView]) -> BatchesJson:
 
 def requests_json(page: Page[RequestView]) -> RequestsJson:
     """A page of requests."""
-    return RequestsJson([_metadata(view) for view in page.items], page.next_token if page.more else None)
+    return RequestsJson([_metadata(view) for view in page.items], page.token_if_more)
 
 
 def _metadata(view: RequestView) -> RequestMetadataJson:
@@ -147,7 +147,7 @@ def _metadata(view: RequestView) -> RequestMetadataJson:
 
 def results_json(page: Page[ResultView]) -> dict[str, Any]:
     """A page of results, as ResultsJson describes it; what is JSON already is passed on as it is."""
-    token = page.next_token if page.more else None
+    token = page.token_if_more
     return {"results": [_result(view) for view in page.items], "pagination_token": token}
 
 

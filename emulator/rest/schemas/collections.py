@@ -150,7 +150,7 @@ def _configuration_json(configuration: ChunkConfiguration) -> Any:
 
 def collections_json(page: Page[Collection]) -> CollectionsJson:
     """A page of collections."""
-    token = page.next_token if page.more else None
+    token = page.token_if_more
     return CollectionsJson([collection_json(each) for each in page.items], token or UNSET)
 
 

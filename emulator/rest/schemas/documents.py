@@ -87,7 +87,7 @@ def document_json(document: Document) -> DocumentJson:
 
 def documents_json(page: Page[Document]) -> DocumentsJson:
     """A page of documents."""
-    token = page.next_token if page.more else None
+    token = page.token_if_more
     return DocumentsJson([document_json(each) for each in page.items], token or UNSET)
 
 

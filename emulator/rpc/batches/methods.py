@@ -191,7 +191,7 @@ def write_detail(detail: RequestDetail) -> Message:
 
 
 def _token(page: Page[Any]) -> str | None:
-    return page.next_token if page.more else None
+    return page.token_if_more
 
 
 def _batch_id(message: Message) -> BatchId:
