@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 from emulator.domain.api_keys import ApiKey
 from emulator.domain.paging import Cursor
-from emulator.store.columns import Columns, Encoding
+from emulator.store.columns import Columns, json_text
 from emulator.store.database import Database
 
 API_KEYS = Columns(
     ApiKey,
     "api_keys",
     computed={"seq": None},
-    encodings={"acls": Encoding(json.dumps, lambda text: tuple(json.loads(text)))},
+    encodings={"acls": json_text(tuple[str, ...])},
 )
 _CHANGED = (
     "name",
@@ -54,8 +52,7 @@ class ApiKeys:
 
     def total(self, team: str) -> int:
         """Return how many keys a team has made, with those that are deleted."""
-        row = self._db.row("SELECT count(*) FROM api_keys WHERE team = ?", (team,))
-        return 0 if row is None else int(row[0])
+        return self._db.count("api_keys WHERE team = ?", (team,))
 
     def page(self, team: str, after: Cursor | None, limit: int) -> list[ApiKey]:
         """Return keys that are not deleted, newest first, after a position."""

@@ -137,10 +137,7 @@ class BatchRequests:
 
     def staged(self, team: str, batch_id: str) -> int:
         """How many requests a file has brought so far."""
-        row = self._db.row(f"SELECT count(*) FROM batch_requests WHERE {_OF_BATCH}", (team, batch_id))
-        assert row is not None
-        count: int = row[0]
-        return count
+        return self._db.count(f"batch_requests WHERE {_OF_BATCH}", (team, batch_id))
 
     def discard(self, team: str, batch_id: str, limit: int) -> int:
         """Remove some requests of a batch that admits none; how many went."""

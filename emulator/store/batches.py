@@ -39,10 +39,7 @@ class Batches:
 
     def total(self, team: str) -> int:
         """How many batches a team has."""
-        row = self._db.row("SELECT count(*) FROM batches WHERE team = ?", (team,))
-        assert row is not None
-        count: int = row[0]
-        return count
+        return self._db.count("batches WHERE team = ?", (team,))
 
     def page(self, team: str, after: Cursor | None, limit: int) -> list[Batch]:
         """Batches, newest first, starting after a position."""
@@ -124,10 +121,7 @@ class Batches:
         self._db.write(
             "DELETE FROM batch_calls WHERE team = ? AND operation = ? AND at <= ?", (team, operation, instant)
         )
-        row = self._db.row("SELECT count(*) FROM batch_calls WHERE team = ? AND operation = ?", (team, operation))
-        assert row is not None
-        count: int = row[0]
-        return count
+        return self._db.count("batch_calls WHERE team = ? AND operation = ?", (team, operation))
 
     def note_call(self, team: str, operation: str, at: Instant) -> None:
         """Remember a call."""

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from emulator.core.clock import Instant
 from emulator.domain.chunk_configurations import ChunkConfiguration
 from emulator.domain.collections import Collection, CollectionsSortBy, FieldDefinition
 from emulator.domain.paging import Cursor
-from emulator.store.columns import Columns, Encoding
+from emulator.store.columns import Columns, json_text
 from emulator.store.database import Database
 
 # A file that has expired is no document any more, whether or not the job that removes it has run yet.
 _EXPIRED = "FROM documents WHERE team = collections.team AND collection_id = collections.id AND expires_at <= ?"
 _CHANGEABLE = ("name", "description", "chunk_configuration", "field_definitions")
 _KEYS: dict[CollectionsSortBy, str] = {CollectionsSortBy.NAME: "name", CollectionsSortBy.AGE: "created_at"}
-
-
-def _as_json(shape: Any) -> Encoding:
-    """An encoding as JSON."""
-    return Encoding(lambda value: msgspec.json.encode(value).decode(), msgspec.json.Decoder(shape).decode)
 
 
 COLLECTIONS = Columns(
@@ -33,8 +24,8 @@ COLLECTIONS = Columns(
         "seq": None,
     },
     encodings={
-        "chunk_configuration": _as_json(ChunkConfiguration),
-        "field_definitions": _as_json(tuple[FieldDefinition, ...]),
+        "chunk_configuration": json_text(ChunkConfiguration),
+        "field_definitions": json_text(tuple[FieldDefinition, ...]),
     },
 )
 
@@ -67,10 +58,7 @@ class Collections:
 
     def total(self, team: str) -> int:
         """How many collections a team has."""
-        row = self._db.row("SELECT count(*) FROM collections WHERE team = ?", (team,))
-        assert row is not None
-        count: int = row[0]
-        return count
+        return self._db.count("collections WHERE team = ?", (team,))
 
     def page(
         self,

@@ -23,6 +23,11 @@ class Encoding(NamedTuple):
     decode: Callable[[Any], Any] | None
 
 
+def json_text(shape: Any) -> Encoding:
+    """An encoding as a text of JSON."""
+    return Encoding(lambda value: msgspec.json.encode(value).decode(), msgspec.json.Decoder(shape).decode)
+
+
 class _Field(NamedTuple):
     columns: list[str]
     encode: Callable[[Any], Iterable[Any]]

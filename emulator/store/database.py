@@ -194,6 +194,13 @@ class Database:
             raise self._translated(error) from error
         return row
 
+    def count(self, counted: str, parameters: Sequence[Any] = ()) -> int:
+        """How many rows there are of what follows FROM: a table and its condition."""
+        row = self.row(f"SELECT count(*) FROM {counted}", parameters)
+        assert row is not None
+        count: int = row[0]
+        return count
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows."""
         try:

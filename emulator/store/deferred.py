@@ -38,8 +38,7 @@ class DeferredCompletions:
 
     def total(self, team: str) -> int:
         """Return how many a team has that have not expired."""
-        row = self._db.row("SELECT count(*) FROM deferred_completions WHERE team = ? AND answer <> x''", (team,))
-        return 0 if row is None else int(row[0])
+        return self._db.count("deferred_completions WHERE team = ? AND answer <> x''", (team,))
 
     def set_ready(self, team: str, id: str) -> None:
         """Let one be fetched."""

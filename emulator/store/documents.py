@@ -64,10 +64,7 @@ class Documents:
 
     def total(self, team: str) -> int:
         """How many documents a team has, in all its collections."""
-        row = self._db.row("SELECT count(*) FROM documents WHERE team = ?", (team,))
-        assert row is not None
-        count: int = row[0]
-        return count
+        return self._db.count("documents WHERE team = ?", (team,))
 
     def page(
         self,

@@ -146,14 +146,11 @@ class Files:
 
     def active_public_urls(self, team: str, now: Instant) -> int:
         """How many public URLs of a team work now."""
-        row = self._db.row(
-            "SELECT count(*) FROM files WHERE team = ? AND public_url_token IS NOT NULL "
+        return self._db.count(
+            "files WHERE team = ? AND public_url_token IS NOT NULL "
             f"AND (public_url_expires_at IS NULL OR public_url_expires_at > ?) AND {_ALIVE}",
             (team, now, now),
         )
-        assert row is not None
-        count: int = row[0]
-        return count
 
     def blobs(self, team: str | None = None) -> set[str]:
         """The names of all blobs that some file owns, of one team or of all."""

@@ -101,8 +101,7 @@ class Jobs:
 
     def count(self, team: str) -> int:
         """How many jobs of a team are planned."""
-        row = self._db.row("SELECT count(*) FROM jobs WHERE team = ?", (team,))
-        return 0 if row is None else int(row[0])
+        return self._db.count("jobs WHERE team = ?", (team,))
 
     def release(self, team: str, due_at: Instant) -> None:
         """Let the jobs that are held be due."""

@@ -51,8 +51,7 @@ class Media:
 
     def total(self, team: str) -> int:
         """Return how many items of live calls a team has."""
-        row = self._db.row("SELECT count(*) FROM live_media WHERE team = ?", (team,))
-        return 0 if row is None else int(row[0])
+        return self._db.count("live_media WHERE team = ?", (team,))
 
     def delete_expired(self, team: str, at: Instant) -> None:
         """Delete the items of live calls that have expired."""

@@ -53,8 +53,7 @@ class StoredResponses:
 
     def total(self, team: str) -> int:
         """Return how many a team has."""
-        row = self._db.row("SELECT count(*) FROM stored_responses WHERE team = ?", (team,))
-        return 0 if row is None else int(row[0])
+        return self._db.count("stored_responses WHERE team = ?", (team,))
 
     def oldest(self, team: str, count: int) -> list[str]:
         """Return the ids of the first ones of a team."""

@@ -42,8 +42,7 @@ class Videos:
 
     def total(self, team: str) -> int:
         """Return how many videos a team has."""
-        row = self._db.row("SELECT count(*) FROM deferred_videos WHERE team = ?", (team,))
-        return 0 if row is None else int(row[0])
+        return self._db.count("deferred_videos WHERE team = ?", (team,))
 
     def finish(self, team: str, id: str, result: bytes) -> None:
         """Set the final result of a video."""
