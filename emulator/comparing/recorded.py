@@ -139,7 +139,7 @@ def _asked(entry: Entry) -> list[Any]:
     if isinstance(entry.grpc, Grpc):
         return [*value, list(_without_sizes(entry.grpc.request))]
     body = request.body
-    if not isinstance(body, PostData):
+    if not isinstance(body, PostData) or (not body.text and body.params is UNSET and not body.size):
         return value
     if body.params is not UNSET:
         return [*value, [[param.name, _or_none(param.value), _or_none(param.filename)] for param in body.params]]
@@ -147,8 +147,7 @@ def _asked(entry: Entry) -> list[Any]:
         asked = loads(body.text)
     except ValueError:
         asked = body.text
-    # An empty object asks the same as no body. Where the service answers before it has read one, none may be recorded.
-    return [*value, asked] if asked else value
+    return [*value, asked]
 
 
 def _without_sizes(messages: Iterable[Any]) -> Iterator[Any]:

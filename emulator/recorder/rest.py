@@ -191,6 +191,11 @@ class _Exchange:
                 raise
             self._connection.abort()  # the client sees the connection drop, as it would without the recorder
             return
+        except Exception as error:  # a response that cannot be passed on, such as one with a status of 700
+            self._capture_failed = f"{type(error).__name__}: {error}"
+            self._note(head)
+            self._connection.abort()
+            return
         self._note(head)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

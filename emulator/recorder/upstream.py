@@ -1,8 +1,10 @@
 """One HTTP/1.1 connection to the service, for the requests of one client connection.
 
 The response is read while the request is still being written: a server that refuses an upload early, and closes, would
-otherwise not be heard (httpx lost such refusals). Target and headers pass as they are; there is no pool, no cookie, no
-redirect, no retry of anything that may have been received, and nothing of the environment (~/.netrc, proxies) is read.
+otherwise not be heard (httpx lost such refusals). What is left of such a request is read from the client before the
+response ends, so that it can be recorded, and passed on while the service takes it. Target and headers pass as they
+are; there is no pool, no cookie, no redirect, no retry of anything that may have been received, and nothing of the
+environment (~/.netrc, proxies) is read.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httptools
@@ -19,6 +22,7 @@ READ_BYTES = 256 * 1024
 HEAD_BYTES_MAX = 256 * 1024  # of the headers of a response, or of all trailers after it
 WRITE_BYTES = 1024 * 1024  # that may wait to be sent before the client is no longer read
 CONNECT_SECONDS = 20
+REST_SECONDS = 20  # that a client has to send the rest of a request which is answered already
 FINAL_STATUS_MIN = 200  # below are those that another response follows: 100 Continue, 103 Early Hints
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -157,13 +161,15 @@ class Upstream:
         try:
             async for part in self._answer(reader, method, sending):
                 yield part
+            if sending is not None:  # answered before it was read: the rest belongs to the request all the same
+                await asyncio.wait([sending], timeout=REST_SECONDS)
             is_done = True
         finally:
             unsent = sending is not None and not sending.done()
             if sending is not None:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
-            if not is_done or unsent:  # refused early: what is left of the request has no reader
+            if not is_done or unsent:  # what is left of the request has no reader
                 self.abort()
 
     async def _answer(
@@ -213,7 +219,7 @@ async def _read(reader: asyncio.StreamReader, sending: asyncio.Task[None] | None
             await asyncio.wait([reading, sending], return_when=asyncio.FIRST_COMPLETED)
         if sending is not None and sending.done() and not reading.done():
             error = sending.exception()
-            if error is not None and not isinstance(error, OSError):  # else the service closed: it may have answered
+            if error is not None:
                 raise error
         return await reading
     except OSError:
@@ -230,9 +236,16 @@ def _ends_with_connection(headers: Headers) -> bool:
 
 
 async def _send(writer: asyncio.StreamWriter, body: AsyncIterator[bytes], chunked: bool) -> None:
+    """Pass a body on. A service may stop reading: the client goes on sending, and what it sends is still read."""
     async for piece in body:
-        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-        await writer.drain()
+        await _write(writer, b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
     if chunked:
-        writer.write(b"0\r\n\r\n")
+        await _write(writer, b"0\r\n\r\n")
+
+
+async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if writer.is_closing():
+        return
+    writer.write(data)
+    with suppress(OSError):
         await writer.drain()

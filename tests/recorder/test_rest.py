@@ -8,11 +8,13 @@ from contextlib import closing
 
 import httpx
 import pytest
+from msgspec import UNSET
 
 from emulator import Emulator
 from emulator.domain.keys import Plane
+from emulator.recorder import upstream
 from emulator.recorder.server import Recorder
-from emulator.recordings.entries import Entry, header
+from emulator.recordings.entries import Entry, PostData, header
 from emulator.recordings.reading import read
 from tests.recorder.conftest import REAL_KEYS
 from tests.recorder.raw import RawConnection, RawServer, connect
@@ -185,6 +187,86 @@ def test_early_refusal_of_an_upload_reaches_the_client(record: Callable[..., Rec
             answered.set()
     (entry,) = entries(recorder, 1)
     assert (entry.response.status, entry.response.body.size) == (413, 5)
+
+
+@pytest.mark.parametrize("framing", [b"content-length: 2", b"transfer-encoding: chunked"])
+def test_body_that_follows_an_early_answer_is_recorded_and_passed_on(
+    record: Callable[..., Recorder], framing: bytes
+) -> None:
+    """A cancel is answered by its path alone: its body may come later than the answer."""
+    body = b"{}" if b"length" in framing else b"2\r\n{}\r\n0\r\n\r\n"
+    got: list[bytes] = []
+
+    def script(connection: RawConnection) -> None:
+        for _ in range(2):
+            connection.until(b"\r\n\r\n")
+            connection.send(OK)
+            got.append(connection.until(body))
+
+    with RawServer(script) as server:
+        recorder = record(server.url)
+        with closing(connect(recorder.port.number)) as raw:
+            for _ in range(2):
+                head = b"POST /v1/batches/batch_1:cancel HTTP/1.1\r\nhost: localhost\r\n%b\r\n" % framing
+                raw.send(head + b"content-type: application/json\r\n\r\n")
+                raw.until(b"\r\n\r\nok")
+                raw.send(body)
+    assert got == [body, body]
+    for entry in entries(recorder, 2):
+        assert isinstance(entry.request.body, PostData)
+        assert (entry.request.body.text, entry.request.body_size, entry.error) == ("{}", 2, UNSET)
+
+
+def test_body_that_a_closing_service_does_not_read_is_recorded(record: Callable[..., Recorder]) -> None:
+    def script(connection: RawConnection) -> None:
+        connection.until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
+
+    with RawServer(script) as server:
+        recorder = record(server.url)
+        with closing(connect(recorder.port.number)) as raw:
+            body = b'{"name": "%b"}' % (b"n" * 300_000)
+            head = b"POST /v1/batches HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
+            raw.send(head)
+            raw.until(b"\r\n\r\nno")
+            raw.send(body)
+            (entry,) = entries(recorder, 1)
+    assert isinstance(entry.request.body, PostData)
+    assert (entry.response.status, entry.request.body.text) == (401, body.decode())
+
+
+def test_client_that_sends_no_more_after_an_early_answer_is_not_waited_for(
+    record: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "REST_SECONDS", 0.01)
+
+    def script(connection: RawConnection) -> None:
+        connection.until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 413 Payload Too Large\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
+        connection.rest()
+
+    with RawServer(script) as server:
+        recorder = record(server.url)
+        with closing(connect(recorder.port.number)) as raw:
+            raw.send(b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n")
+            assert raw.until(b"0\r\n\r\n").startswith(b"HTTP/1.1 413")
+
+
+def test_answer_that_cannot_be_passed_on_fails_the_run(record: Callable[..., Recorder]) -> None:
+    """Such as one with a status that HTTP does not know: the exchange is noted and counted."""
+
+    def script(connection: RawConnection) -> None:
+        connection.until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 799 Odd\r\ncontent-length: 2\r\n\r\nok")
+
+    with RawServer(script) as server:
+        recorder = record(server.url)
+        with closing(connect(recorder.port.number)) as raw:
+            raw.send(b"GET /v1/files HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert raw.rest() == b""
+    until(lambda: recorder.journal.counts["exchanges"])
+    (entry,) = entries(recorder, 1)
+    assert (entry.response.status, recorder.journal.lost) == (799, 1)
 
 
 @pytest.mark.parametrize("half", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf"])
