@@ -72,7 +72,7 @@ def bounds(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_the_document_is_openapi_3_1() -> None:
+def test_document_is_valid_openapi_3_1() -> None:
     """It is valid by the schema that belongs to the specification."""
     assert described()["openapi"].startswith("3.1.")
     assert schemathesis.openapi.from_dict(described()).validate() is None

@@ -117,7 +117,7 @@ def test_imported_snapshot_brings_no_setting_that_names_code(control: httpx.Clie
     assert control.get("/teams/default").json()["team"]["overrides"] == {"profile": "strict"}
 
 
-def test_every_setting_of_a_team_that_takes_free_text_is_guarded() -> None:
+def test_team_settings_with_free_text_are_guarded() -> None:
     """A new one has to say what it names: the others take one of a few words, numbers or a seed."""
     free = set()
     for name in PER_TEAM:

@@ -23,7 +23,7 @@ def path(rest: httpx.Client, management: httpx.Client, control: httpx.Client) ->
     return f"/collections/{collection}/documents/{file_id}/chunks"
 
 
-def test_all_chunks_in_their_order(control: httpx.Client, management: httpx.Client, path: str) -> None:
+def test_chunks_are_listed_in_order(control: httpx.Client, management: httpx.Client, path: str) -> None:
     """The chunks are as many as the document says, each within its size, numbered from 0, with what is injected."""
     shown = control.get(path, params={"limit": 1000}).json()["chunks"]
     document = management.get(f"/v1{path.removesuffix('/chunks')}").json()
@@ -43,13 +43,13 @@ def test_page_by_page(control: httpx.Client, path: str) -> None:
     assert seen == everything
 
 
-def test_of_another_team_or_of_nothing(control: httpx.Client, path: str) -> None:
+def test_chunks_of_unknown_document_return_404(control: httpx.Client, path: str) -> None:
     """A document that the team does not have is not found."""
     assert control.get(path, params={"team": "other"}).status_code == 404
     assert control.get(path.replace("file_", "file_0")).status_code == 404
 
 
-def test_a_document_that_waits_has_none(
+def test_document_waiting_for_indexing_has_no_chunks(
     control: httpx.Client, rest: httpx.Client, management: httpx.Client, path: str
 ) -> None:
     """As long as it is not indexed, there is nothing to show."""

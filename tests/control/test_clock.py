@@ -22,7 +22,7 @@ def upload(rest: httpx.Client, name: str = "a.txt", **fields: Any) -> str:
     return str(reply.json()["id"])
 
 
-def test_a_frozen_clock_moves_only_when_told(control: httpx.Client, rest: httpx.Client) -> None:
+def test_frozen_clock_moves_only_when_advanced(control: httpx.Client, rest: httpx.Client) -> None:
     """What is made meanwhile has the very same time."""
     control.post("/clock/freeze", json={"at": "2026-03-01T10:00:00+01:00"})
     first, second = upload(rest), upload(rest)
@@ -36,7 +36,7 @@ def test_a_frozen_clock_moves_only_when_told(control: httpx.Client, rest: httpx.
     assert control.post("/clock/reset").json()["offset_seconds"] == 0
 
 
-def test_a_clock_belongs_to_its_team(control: httpx.Client) -> None:
+def test_clock_of_one_team_does_not_move_another(control: httpx.Client) -> None:
     """Another team's time goes on."""
     control.post("/clock/advance", params={"team": "later"}, json={"seconds": 1000 * DAY})
     here, there = (control.get("/clock", params={"team": team}).json() for team in ("default", "later"))
@@ -44,7 +44,7 @@ def test_a_clock_belongs_to_its_team(control: httpx.Client) -> None:
     assert there["offset_seconds"] == 1000 * DAY
 
 
-def test_until_a_file_has_expired(control: httpx.Client, rest: httpx.Client) -> None:
+def test_advance_until_file_expired(control: httpx.Client, rest: httpx.Client) -> None:
     """The clock stops at the second of the expiry, and the jobs on the way are told, those of other files too."""
     control.post("/clock/freeze", json={"at": "2026-01-01T00:00:00Z"})
     early, late = upload(rest, expires_after=3600), upload(rest, expires_after=7200)
@@ -60,7 +60,7 @@ def test_until_a_file_has_expired(control: httpx.Client, rest: httpx.Client) -> 
     assert rest.get("/v1/files").json()["data"] == []
 
 
-def test_a_running_clock_can_be_moved_until(control: httpx.Client, rest: httpx.Client) -> None:
+def test_running_clock_advances_until_file_expired(control: httpx.Client, rest: httpx.Client) -> None:
     """Time goes on afterwards."""
     id = upload(rest, expires_after=3600)
     moved = control.post("/clock/advance", json={"until": {"file_expired": id}}).json()
@@ -68,7 +68,7 @@ def test_a_running_clock_can_be_moved_until(control: httpx.Client, rest: httpx.C
     assert 3590 < moved["offset_seconds"] <= 3600
 
 
-def test_what_nothing_brings_about_is_told(control: httpx.Client, rest: httpx.Client) -> None:
+def test_advance_until_impossible_event_returns_409(control: httpx.Client, rest: httpx.Client) -> None:
     """409 with what is left: nothing is planned, or later than the bound; 404 for what is not there."""
     never = upload(rest)
     reply = control.post("/clock/advance", json={"until": {"file_expired": never}})
@@ -102,7 +102,7 @@ def test_what_nothing_brings_about_is_told(control: httpx.Client, rest: httpx.Cl
         ({"second": 1}, 400),
     ],
 )
-def test_a_move_that_makes_no_sense_is_refused(control: httpx.Client, body: Any, status: int) -> None:
+def test_invalid_clock_advance_is_refused(control: httpx.Client, body: Any, status: int) -> None:
     """And the clock stays where it is."""
     before = control.post("/clock/freeze", json={"at": "2026-01-01T00:00:00Z"}).json()["now"]
     assert control.post("/clock/advance", json=body).status_code == status
@@ -110,13 +110,13 @@ def test_a_move_that_makes_no_sense_is_refused(control: httpx.Client, body: Any,
 
 
 @pytest.mark.parametrize("at", ["2026-01-01T00:00:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"])
-def test_a_moment_that_is_none_is_refused(control: httpx.Client, at: str) -> None:
+def test_freeze_at_invalid_instant_is_refused(control: httpx.Client, at: str) -> None:
     """Without a zone it could be any of 24."""
     assert control.post("/clock/freeze", json={"at": at}).status_code == 422
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_everything_works_at_the_end_of_time(
+def test_requests_succeed_at_end_of_year_9999(
     control: httpx.Client, rest: httpx.Client, management: httpx.Client, running: bool
 ) -> None:
     """At the end of the year 9999 every clock stands still, and what would come later comes then."""
@@ -141,7 +141,7 @@ def test_everything_works_at_the_end_of_time(
     assert control.post("/snapshots", json={"name": "end"}).json()["snapshot"]["at"] == END
 
 
-def test_what_waits_for_release_waits_at_the_end_of_time_too(control: httpx.Client, rest: httpx.Client) -> None:
+def test_manual_jobs_wait_for_release_at_end_of_year_9999(control: httpx.Client, rest: httpx.Client) -> None:
     """However far a clock is moved, only a release runs what a manual speed holds back."""
     control.patch("/teams/default", json={"batches": "manual"})
     id = rest.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
@@ -154,7 +154,7 @@ def test_what_waits_for_release_waits_at_the_end_of_time_too(control: httpx.Clie
     assert {"kind": "process_batch", "subject": id, "at": None} in control.get("/jobs").json()["jobs"]
 
 
-def test_until_a_document_is_indexed() -> None:
+def test_advance_until_document_indexed() -> None:
     """Through every stage that the speed gives it, to PROCESSED or FAILED."""
     with Emulator(indexing="realistic") as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
         control.post("/clock/freeze")
@@ -174,7 +174,7 @@ def test_until_a_document_is_indexed() -> None:
     assert all(one[1] == other[0] for one, other in itertools.pairwise(steps))
 
 
-def test_until_a_batch_is_done() -> None:
+def test_advance_until_batch_done() -> None:
     """However long its speed makes it take."""
     with Emulator(batches="realistic") as emulator, httpx.Client(base_url=f"{emulator.url}/_emulator") as control:
         control.post("/clock/freeze")

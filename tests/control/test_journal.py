@@ -38,7 +38,7 @@ def last(control: httpx.Client) -> dict[str, Any]:
     return calls(control)[-1]
 
 
-def test_a_call_is_told_whole(control: httpx.Client, rest: httpx.Client) -> None:
+def test_journal_entry_has_request_and_response(control: httpx.Client, rest: httpx.Client) -> None:
     """What was asked, over which transport, what came of it, how long that took."""
     body = {"name": "a.txt", "content_type": "text/plain"}
     reply = rest.post("/v1/files:initialize?x=1", json=body, headers={"x-stainless-retry-count": "2"})
@@ -103,7 +103,7 @@ def test_calls_have_the_real_time_beside_the_time_of_the_team(control: httpx.Cli
     assert timedelta(days=1) <= team - before <= timedelta(days=1, minutes=10)
 
 
-def test_a_refusal_names_its_rule(control: httpx.Client, rest: httpx.Client) -> None:
+def test_journal_entry_of_refusal_names_its_rule(control: httpx.Client, rest: httpx.Client) -> None:
     """As the header did."""
     rest.post("/v1/files", data={"expires_after": 1}, files={"file": ("a", b"x")})
     call = last(control)
@@ -116,7 +116,7 @@ def test_a_refusal_names_its_rule(control: httpx.Client, rest: httpx.Client) -> 
     assert last(control)["outcome"] == "RANGE_NOT_SATISFIABLE"  # found out by the transport
 
 
-def test_of_uploads_and_downloads_only_the_size_is_kept(control: httpx.Client, rest: httpx.Client) -> None:
+def test_journal_keeps_no_file_content(control: httpx.Client, rest: httpx.Client) -> None:
     """Not a byte of a file is in the journal; an upload's hash is."""
     id = rest.post("/v1/files", files={"file": ("a.txt", b"the content of the file")}).json()["id"]
     rest.get(f"/v1/files/{id}/content")
@@ -129,7 +129,7 @@ def test_of_uploads_and_downloads_only_the_size_is_kept(control: httpx.Client, r
     assert "the content of the file" not in control.get("/requests").text
 
 
-def test_an_upload_to_a_collection_has_its_hash_too(
+def test_journal_has_hash_of_upload_to_collection(
     control: httpx.Client, rest: httpx.Client, management: httpx.Client
 ) -> None:
     """Wherever a file is part of the answer."""
@@ -140,7 +140,7 @@ def test_an_upload_to_a_collection_has_its_hash_too(
     assert last(control)["request"]["hash"] == reply.json()["file_metadata"]["hash"]
 
 
-def test_a_long_body_is_cut_with_its_hash(control: httpx.Client, rest: httpx.Client) -> None:
+def test_journal_cuts_long_body_and_keeps_its_hash(control: httpx.Client, rest: httpx.Client) -> None:
     """The beginning, the whole length, and the hash of all of it."""
     name = "n" * 20_000
     rest.post("/v1/files:initialize", json={"name": name, "content_type": "x"})
@@ -152,7 +152,7 @@ def test_a_long_body_is_cut_with_its_hash(control: httpx.Client, rest: httpx.Cli
 
 
 @pytest.mark.parametrize("depth", [100, 600, 900, 4000])
-def test_a_deep_body_is_told_as_far_as_it_can_be(control: httpx.Client, rest: httpx.Client, depth: int) -> None:
+def test_journal_shows_deeply_nested_body(control: httpx.Client, rest: httpx.Client, depth: int) -> None:
     """As JSON or as text; it was refused for its depth, and the journal can be read and searched nevertheless."""
     body = b'{"name":' + b"[" * depth + b"]" * depth + b"}"
     refused = rest.post("/v1/batches", content=body, headers={"content-type": "application/json"})
@@ -163,7 +163,7 @@ def test_a_deep_body_is_told_as_far_as_it_can_be(control: httpx.Client, rest: ht
     assert control.post("/requests/count", json={"body": {"name": []}}).json()["count"] == 0
 
 
-def test_the_fields_that_nobody_read_are_told(control: httpx.Client, rest: httpx.Client) -> None:
+def test_unknown_fields_are_journalled_and_warned_about(control: httpx.Client, rest: httpx.Client) -> None:
     """In the journal, and in a warning to the client; where the profile is silent the journal still knows."""
     body = {"name": "a", "content_type": "x", "expire_after": 3600, "nested": {"a": 1}}
     reply = rest.post("/v1/files:initialize", json=body)
@@ -223,22 +223,20 @@ def distance(one: str, other: str) -> int:
 
 
 @given(st.text("ab", max_size=6), st.text("abc", max_size=6), st.integers(0, 7))
-def test_letters_are_counted_as_far_as_they_matter(one: str, other: str, most: int) -> None:
+def test_edit_distance_stops_at_bound(one: str, other: str, most: int) -> None:
     """Up to the most that is asked for the number is Levenshtein's; beyond that it is only known to be more."""
     assert edits(one, other, most) == min(distance(one, other), most + 1)
 
 
 @pytest.mark.measure
-def test_a_long_path_is_compared_in_milliseconds() -> None:
+def test_near_misses_of_long_path_take_milliseconds() -> None:
     """Five hundred of them kept the server for two minutes when every letter was held against every other."""
     before = time.process_time()
     near_misses("GET", f"/v1/collectionz/{'a' * 120}/documents/{'b' * 150}", ROUTES)
     assert time.process_time() - before < 0.1
 
 
-def test_a_request_that_fits_no_route_has_near_misses(
-    control: httpx.Client, rest: httpx.Client, emulator: Emulator
-) -> None:
+def test_unmatched_request_has_near_misses(control: httpx.Client, rest: httpx.Client, emulator: Emulator) -> None:
     """With the routes that were probably meant; over gRPC with the name that was called."""
     rest.get("/v1/fils/file_1")
     rest.put("/v1/files")
@@ -307,7 +305,7 @@ def some_calls(rest: httpx.Client) -> None:
         ({"after": 3}, 2),
     ],
 )
-def test_calls_are_found_by_what_they_were(
+def test_journal_query_finds_calls_by_properties(
     control: httpx.Client, rest: httpx.Client, query: dict[str, Any], count: int
 ) -> None:
     """Every part of a description narrows; find and count agree."""
@@ -331,7 +329,7 @@ def test_calls_are_found_by_what_they_were(
         ({"at_least": 1, "at_most": 3}, True),
     ],
 )
-def test_calls_are_held_against_a_number(
+def test_verify_compares_number_of_calls(
     control: httpx.Client, rest: httpx.Client, expected: dict[str, Any], passed: bool
 ) -> None:
     """Nothing said means at least one."""
@@ -340,7 +338,7 @@ def test_calls_are_held_against_a_number(
     assert (answer["passed"], answer["count"]) == (passed, 3)
 
 
-def test_a_failed_verification_shows_what_came_near(control: httpx.Client, rest: httpx.Client) -> None:
+def test_failed_verification_shows_nearest_calls(control: httpx.Client, rest: httpx.Client) -> None:
     """The calls that fit in all but one thing come first, with what did not fit."""
     some_calls(rest)
     wanted = {"operation": "files.initialize", "body": {"name": "d"}, "status": 200}
@@ -362,7 +360,7 @@ def test_clearing_keeps_the_numbers_going(control: httpx.Client, rest: httpx.Cli
     assert control.post("/requests/verify", json={"times": 1}).json()["passed"]
 
 
-def test_somebody_can_watch(control: httpx.Client, rest: httpx.Client) -> None:
+def test_journal_stream_sends_ended_calls(control: httpx.Client, rest: httpx.Client) -> None:
     """Server-sent events: a call appears when it has ended, with the answer in it."""
     with control.stream("GET", "/requests/stream") as stream:
         assert stream.headers["content-type"] == "text/event-stream"
@@ -388,7 +386,7 @@ def noise(prefix: str) -> str:
     return prefix + secrets.token_hex(40)
 
 
-def test_no_secret_is_kept_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_in_no_journal_log_or_snapshot(capfd: pytest.CaptureFixture[str]) -> None:
     """Keys as keys, in other headers, in the query, in JSON, in a form, in a name, in metadata; over both transports.
 
     They are in no view of the journal, in nothing that is logged, and in no snapshot, but for what is a file's name or
@@ -443,7 +441,7 @@ def test_no_secret_is_kept_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
     assert err.count("looks real") == 1
 
 
-def test_the_keys_that_everybody_knows_are_no_secret(control: httpx.Client, rest: httpx.Client) -> None:
+def test_default_keys_are_not_redacted(control: httpx.Client, rest: httpx.Client) -> None:
     """Names that hold them are shown as they are."""
     rest.post("/v1/files:initialize", json={"name": "xai-emulator-notes.txt", "content_type": "text/plain"})
     assert last(control)["request"]["json"]["name"] == "xai-emulator-notes.txt"

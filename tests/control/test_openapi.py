@@ -24,21 +24,21 @@ def described() -> dict[str, Any]:
     return document(ROUTES, "http://localhost")
 
 
-def test_the_document_is_openapi_3_1(emulator: Emulator) -> None:
+def test_document_is_valid_openapi_3_1(emulator: Emulator) -> None:
     """It is valid by the schema that belongs to the specification, and it is served."""
     assert schemathesis.openapi.from_dict(described()).validate() is None
     served = httpx.get(f"{emulator.url}{PREFIX}/control/openapi.json").json()
     assert served == {**described(), "servers": [{"url": emulator.url}]}
 
 
-def test_every_route_is_described_once() -> None:
+def test_routes_are_described_once_each() -> None:
     """Each with a sentence, under a name of its own."""
     operations = [each for item in described()["paths"].values() for each in item.values()]
     assert len(operations) == len(ROUTES) == len({each["operationId"] for each in operations})
     assert all(each["summary"].endswith(".") for each in operations)
 
 
-def test_every_shape_has_the_version() -> None:
+def test_response_schemas_have_schema_version() -> None:
     """A program can tell which version of the control API it speaks to."""
     schemas = described()["components"]["schemas"]
     for shape in {route.reply for route in ROUTES if issubclass(route.reply, Answer)}:

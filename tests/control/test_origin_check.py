@@ -27,7 +27,9 @@ FOREIGN = ["evil.example", "evil.example:7878", "localhost.evil.example", "127.0
 @pytest.mark.parametrize(
     "headers", [{"origin": "https://evil.example"}, {"host": "evil.example"}], ids=["page", "name"]
 )
-def test_no_path_answers_a_page_of_elsewhere(emulator: Emulator, route: ControlRoute, headers: dict[str, str]) -> None:
+def test_foreign_origin_or_host_returns_403_on_every_path(
+    emulator: Emulator, route: ControlRoute, headers: dict[str, str]
+) -> None:
     """403 and one sentence, and nothing is done: a Host can be rebound, an Origin cannot be forged by a page."""
     path = route.path.replace("{name}", "default").replace("{id}", "x")
     reply = httpx.request(route.method, f"{emulator.url}{PREFIX}{path}", headers=headers)
@@ -37,13 +39,13 @@ def test_no_path_answers_a_page_of_elsewhere(emulator: Emulator, route: ControlR
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_foreign_host_is_refused(host: str) -> None:
+def test_foreign_host_is_refused(host: str) -> None:
     """Only names of this machine are taken."""
     assert check().control_refusal(host, None) is not None
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:7878", "127.0.0.1:1", "[::1]:7878", "LOCALHOST:5", None])
-def test_a_local_host_is_taken(host: str | None) -> None:
+def test_local_host_is_accepted(host: str | None) -> None:
     """By name or address, with or without a port; a client too old for Host is no browser."""
     assert check().control_refusal(host, None) is None
 
@@ -60,7 +62,7 @@ def test_a_local_host_is_taken(host: str | None) -> None:
         ("http://[", False),
     ],
 )
-def test_only_the_emulators_own_page_may_ask(origin: str, taken: bool) -> None:
+def test_only_own_origin_is_accepted(origin: str, taken: bool) -> None:
     """An Origin is the emulator's own if it is the host that is called."""
     assert (check().control_refusal("localhost:7878", origin) is None) == taken
 
@@ -76,7 +78,7 @@ def test_only_the_emulators_own_page_may_ask(origin: str, taken: bool) -> None:
         ("evil.example", False),
     ],
 )
-def test_who_listens_everywhere_is_called_by_address_or_bare_name(host: str, taken: bool) -> None:
+def test_public_bind_accepts_addresses_and_bare_host_names(host: str, taken: bool) -> None:
     """What public DNS can answer for could have been rebound, and is refused even then."""
     assert (check(host="0.0.0.0").control_refusal(host, None) is None) == taken
     assert check(host="box.example").control_refusal("box.example:7878", None) is None
@@ -247,7 +249,7 @@ def test_cors_off_lets_no_page_in() -> None:
 @pytest.mark.parametrize(
     "path", ["/nope", "", "/", "/clock/", "/clock/nope", "//health", "/teams//", "/%2e%2e/v1/files"]
 )
-def test_an_unknown_path_is_never_silently_fine(control: httpx.Client, path: str) -> None:
+def test_unknown_control_path_returns_404(control: httpx.Client, path: str) -> None:
     """404 in JSON with the version, for every method."""
     for method in ("POST", "PUT", "DELETE"):
         reply = control.request(method, path)
@@ -255,7 +257,7 @@ def test_an_unknown_path_is_never_silently_fine(control: httpx.Client, path: str
         assert reply.json()["schema_version"] == 1
 
 
-def test_a_wrong_method_names_the_right_ones(control: httpx.Client) -> None:
+def test_wrong_method_returns_405_with_allow(control: httpx.Client) -> None:
     """405 with Allow."""
     reply = control.put("/clock")
     assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD")
@@ -265,18 +267,18 @@ def test_a_wrong_method_names_the_right_ones(control: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["tem=a", "team=", "team=a/b", "team=a&team=b", "team=%ff"])
-def test_a_query_that_is_not_understood_is_refused(control: httpx.Client, query: str) -> None:
+def test_invalid_control_query_returns_400(control: httpx.Client, query: str) -> None:
     """A typing error in `team` would else act on the default team."""
     assert control.get(f"/clock?{query}").status_code == 400
 
 
-def test_a_body_is_bounded(control: httpx.Client) -> None:
+def test_control_body_over_limit_returns_413(control: httpx.Client) -> None:
     """413, as soon as that is known."""
     assert control.post("/requests/count", content=b" " * (4 * 1024 * 1024 + 1)).status_code == 413
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[]", b"", b"{" * 100_000])
-def test_a_broken_body_is_refused(control: httpx.Client, body: bytes) -> None:
+def test_broken_control_body_returns_400(control: httpx.Client, body: bytes) -> None:
     """400 and why."""
     reply = control.post("/scripts", content=body)
     assert reply.status_code == 400

@@ -26,7 +26,7 @@ def body(collection: str, **fields: object) -> dict[str, object]:
     return {"query": "ash", "source": {"collection_ids": [collection]}, **fields}
 
 
-def test_a_hybrid_ranking_is_explained(control: httpx.Client, rest: httpx.Client, collection: str) -> None:
+def test_hybrid_search_report_has_scores_and_ranks(control: httpx.Client, rest: httpx.Client, collection: str) -> None:
     """Per match the keyword score, the vector score, both ranks, and the score that these ranks give."""
     report = control.post("/search", json=body(collection)).raise_for_status().json()
     answered = rest.post("/v1/documents/search", json=body(collection)).json()["matches"]
@@ -46,7 +46,7 @@ def test_a_hybrid_ranking_is_explained(control: httpx.Client, rest: httpx.Client
 
 
 @pytest.mark.parametrize(("mode", "other"), [("keyword", "vector"), ("semantic", "keyword")])
-def test_in_a_single_mode_the_score_is_that_of_the_ranking(
+def test_single_mode_score_is_that_of_its_ranking(
     control: httpx.Client, collection: str, mode: str, other: str
 ) -> None:
     """And the other ranking was not made."""
@@ -57,7 +57,7 @@ def test_in_a_single_mode_the_score_is_that_of_the_ranking(
         assert match["score"] == pytest.approx(match[ranking]["score"], rel=1e-6)
 
 
-def test_a_filter_does_not_move_ranks(control: httpx.Client, collection: str) -> None:
+def test_filter_does_not_change_ranks(control: httpx.Client, collection: str) -> None:
     """What is left out is still counted."""
     everything = control.post("/search", json=body(collection)).json()["matches"]
     some = control.post("/search", json=body(collection, filter='tree != "ash.txt"')).json()["matches"]
@@ -86,9 +86,7 @@ def test_another_team_is_named(control: httpx.Client, collection: str) -> None:
     assert control.post("/search", params={"team": "others"}, json=body(collection)).status_code == 404
 
 
-def test_the_command_line_prints_a_table(
-    emulator: Emulator, collection: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_search_command_prints_table(emulator: Emulator, collection: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each match, best first, with both scores and ranks."""
     assert main(["search", "--url", emulator.url, "--collection", collection, "ash"]) == 0
     head, first, second, _ = capsys.readouterr().out.splitlines()
@@ -100,7 +98,7 @@ def test_the_command_line_prints_a_table(
     assert second.endswith("ashes, ashen")
 
 
-def test_the_command_line_prints_json(emulator: Emulator, collection: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_command_prints_json(emulator: Emulator, collection: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The report as it comes, for the mode, the filter and the limit that were given."""
     flags = ["--mode", "keyword", "--filter", "tree = ash.txt", "--limit", "1", "--json"]
     assert main(["search", "--url", emulator.url, "--collection", collection, *flags, "ash"]) == 0
@@ -116,7 +114,7 @@ def test_the_command_line_prints_json(emulator: Emulator, collection: str, capsy
         (["--collection", "c", "--limit", "0"], "limit"),
     ],
 )
-def test_the_command_line_fails_with_one_line(
+def test_search_command_fails_with_one_line(
     emulator: Emulator, capsys: pytest.CaptureFixture[str], flags: list[str], sentence: str
 ) -> None:
     """Exit code 1, and why."""

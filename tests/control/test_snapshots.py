@@ -58,7 +58,7 @@ def save(control: httpx.Client, name: str = "one", team: str = "default") -> dic
     return snapshot
 
 
-def test_a_restored_team_is_as_it_was(
+def test_restore_brings_back_whole_team(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client
 ) -> None:
     """Files, bytes, collections, clock and limits come back; what was made since is gone, on disk too."""
@@ -83,7 +83,7 @@ def test_a_restored_team_is_as_it_was(
     assert {path.name for path in (store.blobs.directory / "blobs").iterdir()} == store.files.blobs()
 
 
-def test_life_goes_on_after_a_restore(rest: httpx.Client, management: httpx.Client, control: httpx.Client) -> None:
+def test_restored_team_accepts_new_changes(rest: httpx.Client, management: httpx.Client, control: httpx.Client) -> None:
     """New ids are new, page tokens of before still lead on, files still expire."""
     id = fill(rest, management)
     token = rest.get("/v1/files", params={"limit": 1}).json()["pagination_token"]
@@ -99,7 +99,7 @@ def test_life_goes_on_after_a_restore(rest: httpx.Client, management: httpx.Clie
     assert [file["filename"] for file in rest.get("/v1/files").json()["data"]] == ["d.txt"]
 
 
-def test_a_team_can_be_given_what_another_has(
+def test_snapshot_of_one_team_restores_into_another(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client
 ) -> None:
     """The other team has copies; a public URL stays with the team that has it."""
@@ -119,7 +119,7 @@ def test_a_team_can_be_given_what_another_has(
     assert everything(emulator) == before
 
 
-def test_another_emulator_restores_the_file(
+def test_snapshot_file_restores_in_another_emulator(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client
 ) -> None:
     """The one file is all there is to a snapshot."""
@@ -141,7 +141,7 @@ def test_another_emulator_restores_the_file(
 
 
 @pytest.mark.parametrize("kind", ["garbage", "other database", "newer", "truncated"])
-def test_what_is_no_snapshot_is_refused(control: httpx.Client, tmp_path: Path, kind: str) -> None:
+def test_uploaded_file_that_is_no_snapshot_is_refused(control: httpx.Client, tmp_path: Path, kind: str) -> None:
     """Nothing is kept of it, and the sentence says what is wrong."""
     save(control)
     path = tmp_path / "file"
@@ -161,7 +161,7 @@ def test_what_is_no_snapshot_is_refused(control: httpx.Client, tmp_path: Path, k
     assert [snapshot["name"] for snapshot in control.get("/snapshots").json()["snapshots"]] == ["one"]
 
 
-def test_a_damaged_snapshot_changes_nothing(
+def test_restore_of_damaged_snapshot_changes_nothing(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client, tmp_path: Path
 ) -> None:
     """A snapshot that breaks off in the middle of a restore leaves the team, and its bytes, alone."""
@@ -196,7 +196,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_snapshot_of_what_cannot_be_is_refused(
+def test_restore_of_inconsistent_snapshot_is_refused(
     emulator: Emulator, rest: httpx.Client, management: httpx.Client, control: httpx.Client, damage: str
 ) -> None:
     """By another version, or by hand: a clock out of this services, settings that there are not. Nothing changes."""
@@ -221,7 +221,7 @@ def test_a_snapshot_of_what_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a%2Fb", "%2e%2e", "x" * 65, "", "a%0A"])
-def test_a_name_is_no_path(control: httpx.Client, name: str) -> None:
+def test_snapshot_name_that_is_a_path_is_refused(control: httpx.Client, name: str) -> None:
     """A name that could lead elsewhere is not found, and nothing is written under it."""
     assert control.put(f"/snapshots/{name}", content=b"x").status_code in (404, 405, 422)
     assert control.post("/snapshots", json={"name": unquote(name)}).status_code == 400
@@ -233,7 +233,7 @@ def test_put_with_line_break_in_name_returns_422(control: httpx.Client) -> None:
     assert control.put("/snapshots/a%0Ab", content=b"x").status_code == 422
 
 
-def test_a_snapshot_may_be_removed_while_it_is_made(emulator: Emulator, control: httpx.Client) -> None:
+def test_snapshot_can_be_removed_while_being_saved(emulator: Emulator, control: httpx.Client) -> None:
     """Each of the calls is answered by itself, whichever comes first."""
 
     def repeated(*method: str, body: Any = None) -> set[int]:
@@ -249,7 +249,7 @@ def test_a_snapshot_may_be_removed_while_it_is_made(emulator: Emulator, control:
         assert listed.result() == {200}
 
 
-def test_a_snapshot_holds_no_key_of_a_server(emulator: Emulator, control: httpx.Client, rest: httpx.Client) -> None:
+def test_snapshot_has_no_upstream_key(emulator: Emulator, control: httpx.Client, rest: httpx.Client) -> None:
     """It may be given away, and the responder of a team may be a server that wants a key."""
     rest.get("/v1/files")
     upstream = "http://sk-upstream-secret@localhost:1/v1"
@@ -274,7 +274,7 @@ def test_snapshots_survive_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.measure
-def test_a_typical_state_is_restored_in_milliseconds(control: httpx.Client, rest: httpx.Client) -> None:
+def test_restore_of_typical_state_takes_milliseconds(control: httpx.Client, rest: httpx.Client) -> None:
     """Fifty files are saved and restored in well under a tenth of a second, whatever else the machine does."""
     for number in range(50):
         rest.post("/v1/files", files={"file": (f"{number}.txt", b"x" * 1000)})

@@ -22,7 +22,7 @@ def as_team(emulator: Emulator, team: str) -> httpx.Client:
     return httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}@{team}"})
 
 
-def test_a_team_has_settings_of_its_own(control: httpx.Client, emulator: Emulator) -> None:
+def test_team_settings_override_server_settings(control: httpx.Client, emulator: Emulator) -> None:
     """They are in force at once, survive other changes, and can be taken back one by one."""
     made = control.post("/teams", json={"name": "tight", "profile": "strict", "limits": {"file_bytes_max": 3}})
     assert made.json()["team"]["overrides"] == {"profile": "strict", "limits": {"file_bytes_max": 3}}
@@ -38,7 +38,7 @@ def test_a_team_has_settings_of_its_own(control: httpx.Client, emulator: Emulato
     assert control.get("/teams/tight").json()["team"]["overrides"] == {}
 
 
-def test_a_bad_setting_changes_nothing(control: httpx.Client) -> None:
+def test_invalid_team_setting_changes_nothing(control: httpx.Client) -> None:
     """Neither a team that is there nor one that was to be made."""
     assert control.post("/teams", json={"name": "x", "profile": "nope"}).status_code == 422
     assert control.get("/teams/x").status_code == 404
@@ -74,7 +74,7 @@ def test_teams_do_not_see_each_other(control: httpx.Client, emulator: Emulator) 
     assert control.post("/snapshots/s/restore?team=two").status_code == 404
 
 
-def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) -> None:
+def test_reset_removes_all_changes_of_team(control: httpx.Client, emulator: Emulator) -> None:
     """What the team has, its clock, its settings, its faults, its calls; the reply counts them. Snapshots stay."""
     with as_team(emulator, "r") as rest:
         rest.post("/files", files={"file": ("a.txt", b"a")})
@@ -98,7 +98,7 @@ def test_reset_takes_everything_back(control: httpx.Client, emulator: Emulator) 
     assert len(control.get("/snapshots?team=r").json()["snapshots"]) == 1
 
 
-def test_a_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emulator: Emulator) -> None:
+def test_deleted_team_is_gone_and_comes_back_empty(control: httpx.Client, emulator: Emulator) -> None:
     """With its snapshots; the next call with its key creates it again."""
     with as_team(emulator, "d") as rest:
         rest.post("/files", files={"file": ("a.txt", b"a")})
@@ -196,7 +196,7 @@ class SlowUpload:
             return answer.read()
 
 
-def test_an_upload_meets_no_other_after_a_reset(control: httpx.Client, emulator: Emulator) -> None:
+def test_uploads_across_a_reset_do_not_collide(control: httpx.Client, emulator: Emulator) -> None:
     """Ids come again then, but not the names of what is written: it is stored, and so are those that began later."""
     with as_team(emulator, "u") as rest:
         slow = [SlowUpload(emulator, "u")]
@@ -209,7 +209,7 @@ def test_an_upload_meets_no_other_after_a_reset(control: httpx.Client, emulator:
         assert len(rest.get("/files").json()["data"]) == 16
 
 
-def test_an_upload_to_a_team_that_is_deleted_is_refused(control: httpx.Client, emulator: Emulator) -> None:
+def test_upload_to_team_deleted_meanwhile_returns_409(control: httpx.Client, emulator: Emulator) -> None:
     """It is not the team that it was meant for that a later call makes; nothing stays of it."""
     with as_team(emulator, "v") as rest:
         slow = SlowUpload(emulator, "v")
@@ -222,7 +222,7 @@ def test_an_upload_to_a_team_that_is_deleted_is_refused(control: httpx.Client, e
 
 
 @pytest.mark.measure
-def test_a_fresh_team_costs_little() -> None:
+def test_new_team_costs_little_time_and_memory() -> None:
     """A millisecond and 50 kB at most, with its rules, its journal and a call in it."""
     with Emulator() as emulator:
         assert emulator._server is not None

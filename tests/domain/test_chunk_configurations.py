@@ -28,7 +28,7 @@ def unit(strategy: Strategy) -> str:
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-def test_the_members_are_named_after_what_is_counted(strategy: Strategy) -> None:
+def test_strategy_members_are_named_after_counted_unit(strategy: Strategy) -> None:
     """A size, an overlap unless there is none, and an encoding where tokens are counted."""
     counted = unit(strategy)
     expected = [f"max_chunk_size_{counted}", f"chunk_overlap_{counted}", "encoding_name"]
@@ -41,7 +41,7 @@ def test_the_members_are_named_after_what_is_counted(strategy: Strategy) -> None
 
 
 @pytest.mark.parametrize("strategy", [Strategy.CHARS, Strategy.TOKENS, Strategy.BYTES])
-def test_the_members_are_those_of_the_real_messages(strategy: Strategy) -> None:
+def test_strategy_members_equal_proto_fields(strategy: Strategy) -> None:
     """In their order, for the strategies that have messages."""
     field = types_pb2.ChunkConfiguration.DESCRIPTOR.fields_by_name[wire_key(strategy)]
     assert list(STRATEGIES[strategy].fields) == [member.name for member in field.message_type.fields]
@@ -50,7 +50,9 @@ def test_the_members_are_those_of_the_real_messages(strategy: Strategy) -> None:
 @given(st.sampled_from(Strategy), st.integers(-1, 4), st.integers(-1, 4), st.sampled_from([None, "gpt2", "", "gpt3"]))
 @example(Strategy.BYTES, 1, 0, None)
 @example(Strategy.TABLE, 2, 0, "gpt2")
-def test_what_cuts_no_text_is_refused(strategy: Strategy, size: int, overlap: int, encoding: str | None) -> None:
+def test_invalid_chunk_configuration_is_refused(
+    strategy: Strategy, size: int, overlap: int, encoding: str | None
+) -> None:
     """A size from 1 on, an overlap from 0 on that is smaller, and a known encoding exactly where tokens are counted."""
     counted = unit(strategy)
     wrong = [f"max_chunk_size_{counted}"] if size < 1 else []
@@ -71,14 +73,14 @@ def test_what_cuts_no_text_is_refused(strategy: Strategy, size: int, overlap: in
 @pytest.mark.parametrize(
     "name", ["o200k_base", "o200k_harmony", "cl100k_base", "p50k_base", "p50k_edit", "r50k_base", "gpt2"]
 )
-def test_the_encodings_are_those_that_tiktoken_publishes(name: str) -> None:
+def test_tiktoken_encodings_are_accepted(name: str) -> None:
     """Each can be named, in this spelling."""
     check(ChunkConfiguration(Strategy.TOKENS, encoding_name=name))
     with pytest.raises(ConfigurationError, match=name):
         check(ChunkConfiguration(Strategy.TOKENS, encoding_name=name.upper()))
 
 
-def test_where_no_encoding_is_named_it_is_that_of_the_examples() -> None:
+def test_default_encoding_is_that_of_documented_examples() -> None:
     """Of the Collections reference."""
     assert DEFAULT_ENCODING == "o200k_base"
     check(ChunkConfiguration(Strategy.TOKENS, encoding_name=DEFAULT_ENCODING))

@@ -62,7 +62,7 @@ def as_documented(
     True,
 )
 @settings(max_examples=60)
-def test_updates_leave_what_could_have_been_created(
+def test_updated_definitions_pass_checks_of_new_ones(
     present: list[FieldDefinition], updates: list[FieldDefinitionUpdate], has_documents: bool
 ) -> None:
     """Whatever updates are accepted, the keys stay unique; where documents exist, no field that is new is required."""
@@ -101,7 +101,7 @@ def test_updates_leave_what_could_have_been_created(
         ),
     ],
 )
-def test_a_refused_value_is_told_in_the_recorded_form(refuse: Callable[[], None], message: str) -> None:
+def test_refused_value_has_recorded_message(refuse: Callable[[], None], message: str) -> None:
     """The field, the sentence, and both the rule and the field again (observed live); a warning names them too."""
     with pytest.raises(ApiError) as refused:
         refuse()
@@ -109,7 +109,7 @@ def test_a_refused_value_is_told_in_the_recorded_form(refuse: Callable[[], None]
     assert message.endswith(f":{refused.value.rule}:{refused.value.param}]\n")
 
 
-def test_a_strategy_is_one_of_those_that_could_be_given() -> None:
+def test_strategy_refusal_lists_wire_names() -> None:
     """The refusal lists their names on the wire."""
     error = one_strategy([Strategy.CHARS, Strategy.BYTES])
     assert (error.rule, error.param) == ("one-of", "chunk_configuration")
@@ -117,7 +117,7 @@ def test_a_strategy_is_one_of_those_that_could_be_given() -> None:
 
 
 @pytest.mark.parametrize(("length", "shown"), [(100, 100), (101, 100)])
-def test_a_long_value_that_is_taken_is_shown_in_part(length: int, shown: int) -> None:
+def test_long_duplicate_value_is_cut_in_message(length: int, shown: int) -> None:
     """A hundred characters of it."""
     error = value_taken("isbn", "x" * length)
     assert (error.rule, error.param) == ("unique", "fields.isbn")
@@ -125,7 +125,7 @@ def test_a_long_value_that_is_taken_is_shown_in_part(length: int, shown: int) ->
 
 
 @given(present, definitions)
-def test_an_added_definition_replaces_the_one_of_its_key(present: list[FieldDefinition], new: FieldDefinition) -> None:
+def test_added_definition_replaces_definition_of_same_key(present: list[FieldDefinition], new: FieldDefinition) -> None:
     """Adding keeps the place of an overwritten field, touches no other one, and deleting it then leaves the others."""
     if new.key not in {each.key for each in present}:
         new = FieldDefinition(new.key, False, new.inject_into_chunk, new.unique, new.description)
@@ -148,13 +148,13 @@ def test_an_added_definition_replaces_the_one_of_its_key(present: list[FieldDefi
         (FieldDefinitionUpdate(FieldDefinition("x"), FieldDefinitionOperation.DELETE), "no field 'x'"),
     ],
 )
-def test_updates_that_are_refused(update: FieldDefinitionUpdate, words: str) -> None:
+def test_invalid_definition_update_is_refused(update: FieldDefinitionUpdate, words: str) -> None:
     """A new required field, a field without a key and the deletion of an unknown field are refused."""
     with pytest.raises(ApiError, match=words):
         updated_definitions([FieldDefinition("old", required=True)], [update], has_documents=True)
 
 
-def test_a_field_demands_nothing_unless_it_says_so() -> None:
+def test_field_definition_has_no_constraints_by_default() -> None:
     """Neither a value, nor one of its own, nor a place in the chunks."""
     check_required([FieldDefinition("a")], {})
     assert (
@@ -162,14 +162,14 @@ def test_a_field_demands_nothing_unless_it_says_so() -> None:
     )
 
 
-def test_a_key_is_defined_once() -> None:
+def test_key_defined_twice_is_refused() -> None:
     """Two definitions of one key are refused."""
     with pytest.raises(ApiError, match="defined twice"):
         check_definitions([FieldDefinition("a"), FieldDefinition("b"), FieldDefinition("a", unique=True)])
 
 
 @given(present, fields)
-def test_fields_are_held_against_their_definitions(present: list[FieldDefinition], fields: dict[str, str]) -> None:
+def test_fields_are_checked_against_definitions(present: list[FieldDefinition], fields: dict[str, str]) -> None:
     """Each value is unique or injected exactly if its definition says so, and the rest is told as undefined."""
     by_key = {definition.key: definition for definition in present}
     assert unique_values(present, fields) == {k: v for k, v in fields.items() if k in by_key and by_key[k].unique}

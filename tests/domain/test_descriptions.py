@@ -22,6 +22,8 @@ from emulator.domain.descriptions import describe
         ),
     ],
 )
-def test_a_description_is_one_sentence(count: int, names: list[str], texts: list[str], expected: str) -> None:
+def test_description_names_documents_and_frequent_words(
+    count: int, names: list[str], texts: list[str], expected: str
+) -> None:
     """Frequent words come first, equally frequent ones by the alphabet; short and common words are left out."""
     assert describe(count, names, texts) == expected

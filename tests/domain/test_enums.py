@@ -26,7 +26,7 @@ from emulator.domain.search import Aggregate, Mode, RagPipeline, RankingMetric
         (RankingMetric, documents_pb2.RankingMetric),
     ],
 )
-def test_an_enum_is_that_of_the_real_messages(ours: type[enum.Enum], theirs: Any) -> None:
+def test_enum_equals_proto_enum(ours: type[enum.Enum], theirs: Any) -> None:
     """Value by value, each at the place of its number."""
     assert [(each.value, number) for number, each in enumerate(ours)] == theirs.items()
 
@@ -44,13 +44,13 @@ def test_an_enum_is_that_of_the_real_messages(ours: type[enum.Enum], theirs: Any
         (ResultKind, ["chat_get_completion", "image_generation", "video_generation"]),
     ],
 )
-def test_an_enum_without_messages_has_the_words_of_rest(ours: type[enum.Enum], words: list[str]) -> None:
+def test_enum_without_proto_has_documented_values(ours: type[enum.Enum], words: list[str]) -> None:
     """OpenAPI: the parameters of files, `upload_status`, the request of a search; Batch reference: states, results."""
     assert [each.value for each in ours] == words
 
 
 @pytest.mark.parametrize("kind", RequestKind)
-def test_a_request_is_named_after_the_call_that_it_stands_for(kind: RequestKind) -> None:
+def test_request_kind_names_existing_grpc_method(kind: RequestKind) -> None:
     """A method of a real service, whose answer is the result."""
     service, _, method = KINDS[kind].endpoint.partition("/")
     services = {

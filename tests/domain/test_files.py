@@ -48,7 +48,7 @@ BAD_FILENAME = (Kind.INVALID_ARGUMENT, "filename", "filename")  # kind, rule and
 @example("..")
 @example("a../..b")
 @example("a\n")  # in JSON Schema, other than in Python, `$` is nothing but the end: hence fullmatch
-def test_a_name_is_judged_by_its_characters(name: str) -> None:
+def test_filename_with_forbidden_characters_is_refused(name: str) -> None:
     """files.proto names those that are not allowed; every other text is a name, and fits the served pattern."""
     forbidden = {*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029", '"', ";", "\\"}
     if not name or forbidden & set(name) or ".." in name.split("/"):
@@ -62,7 +62,7 @@ def test_a_name_is_judged_by_its_characters(name: str) -> None:
 
 
 @pytest.mark.parametrize(("point", "allowed"), [(0xD7FF, True), (0xD800, False), (0xDFFF, False), (0xE000, True)])
-def test_half_a_character_is_no_name(point: int, allowed: bool) -> None:
+def test_filename_with_lone_surrogate_is_refused(point: int, allowed: bool) -> None:
     """A lone surrogate cannot be written down as UTF-8."""
     if allowed:
         check_filename(f"a{chr(point)}")
@@ -90,7 +90,9 @@ def test_half_a_character_is_no_name(point: int, allowed: bool) -> None:
         (5, 3, 6, "refused"),
     ],
 )
-def test_when_a_public_url_ends(file_ends: int | None, url_ends: Any, asked: int | None, ends: Any) -> None:
+def test_public_url_expires_with_its_file_at_the_latest(
+    file_ends: int | None, url_ends: Any, asked: int | None, ends: Any
+) -> None:
     """In hours from now; a URL never outlives its file, and keeps its end when nothing is asked for."""
 
     def after(hours: int | None) -> int | None:
@@ -106,14 +108,14 @@ def test_when_a_public_url_ends(file_ends: int | None, url_ends: Any, asked: int
         assert public_url_expiry(file, present, NOW, asked and asked * 3600) == after(ends)
 
 
-def test_a_public_url_is_dead_at_its_very_end() -> None:
+def test_public_url_is_gone_at_instant_of_expiry() -> None:
     """The instant of the expiry is the first without it."""
     file = msgspec.structs.replace(FILE, public_url=PublicUrl("t", NOW))
     assert live_public_url(file, NOW - 1) is not None
     assert live_public_url(file, NOW) is None
 
 
-def test_a_file_is_gone_at_its_very_end() -> None:
+def test_file_is_gone_at_instant_of_expiry() -> None:
     """The instant of the expiry is the first without it; without one it never ends."""
     assert FILE.alive(NOW * 2)
     assert expiry(NOW, None) is None
@@ -134,7 +136,7 @@ def test_a_file_is_gone_at_its_very_end() -> None:
         ({"content_type": "text/plain", "size": 0}, "public_url_content_type"),
     ],
 )
-def test_what_may_be_public(changes: dict[str, Any], rule: str | None) -> None:
+def test_public_url_requires_supported_type_and_size(changes: dict[str, Any], rule: str | None) -> None:
     """Two kinds of pictures, films and PDF, neither empty nor too large (Public URL guide)."""
     file = msgspec.structs.replace(FILE, **changes)
     check = partial(check_public_url, file, override(DOCUMENTED, {"public_url_bytes_max": 100}))
@@ -152,14 +154,14 @@ def test_what_may_be_public(changes: dict[str, Any], rule: str | None) -> None:
     ("content_type", "ending"),
     [("image/png", "png"), ("image/jpeg", "jpg"), ("video/mp4", "mp4"), ("application/pdf", "pdf")],
 )
-def test_a_public_file_is_called_by_its_id(content_type: str, ending: str) -> None:
+def test_public_url_path_has_id_and_extension(content_type: str, ending: str) -> None:
     """With the ending of its type, below its token."""
     file = msgspec.structs.replace(FILE, content_type=content_type)
     assert public_name(file) == f"file_1.{ending}"
     assert public_path(file, PublicUrl("t", None)) == f"/_files-cdn/t/file_1.{ending}"
 
 
-def test_a_team_has_so_many_public_urls() -> None:
+def test_public_url_over_quota_is_refused() -> None:
     """One more is refused at the limit, and never where there is none."""
     limits = override(DOCUMENTED, {"public_urls_max": 3})
     check_public_url_quota(2, limits)
@@ -180,7 +182,7 @@ def test_a_team_has_so_many_public_urls() -> None:
         (0, "0 B"),
     ],
 )
-def test_a_limit_of_bytes_is_said_twice(most: int, shown: str) -> None:
+def test_byte_limit_message_has_number_and_unit(most: int, shown: str) -> None:
     """As a number, and in the largest unit of which it is a whole number."""
     error = too_large("file_bytes_max", most)
     assert error.message == f"File is too large: more than {most} bytes ({shown})."
@@ -191,7 +193,7 @@ def test_a_limit_of_bytes_is_said_twice(most: int, shown: str) -> None:
 @example(9, 500, 500)
 @example(9, 500, 501)
 @example(10, 0, 0)
-def test_a_team_stays_within_its_quota(count: int, total: int, adding: int) -> None:
+def test_file_over_team_quota_is_refused(count: int, total: int, adding: int) -> None:
     """A file is refused if and only if there would be too many files, or too many bytes."""
     limits = override(DOCUMENTED, {"files_per_team_max": 10, "total_bytes_per_team_max": 1000})
     check_quota(count, total, adding, RELAXED)
@@ -230,7 +232,7 @@ def test_batch_input_files_may_be_larger(filename: str, row: str) -> None:
         ("text/plain; a=b; c=d", "a", "text/plain"),
     ],
 )
-def test_what_a_file_is(declared: str | None, filename: str, expected: str) -> None:
+def test_content_type_is_declared_or_guessed_from_extension(declared: str | None, filename: str, expected: str) -> None:
     """What its part declares, unless that says no more than "bytes"; else what its ending stands for."""
     assert content_types.choose(declared, filename) == expected
     assert content_types.extension("pdf") == ""
@@ -240,7 +242,7 @@ def test_what_a_file_is(declared: str | None, filename: str, expected: str) -> N
 OTHERWISE = {"xml", "js", "mjs", "c", "h", "wav", "rst", "tex", "rtf", "yaml", "yml"}
 
 
-def test_endings_stand_for_what_they_do_elsewhere() -> None:
+def test_content_types_of_extensions_are_registered_ones() -> None:
     """Python knows most of them too, and says the same; whatever the machine's own table says."""
     elsewhere = mimetypes.MimeTypes(filenames=()).types_map[True]
     shared = {ending for ending in content_types.BY_EXTENSION if f".{ending}" in elsewhere} - OTHERWISE
@@ -249,7 +251,7 @@ def test_endings_stand_for_what_they_do_elsewhere() -> None:
         assert content_types.of_filename(f"a.{ending.upper()}") == elsewhere[f".{ending}"]
 
 
-def test_an_upload_steps_as_its_table_says() -> None:
+def test_upload_transitions_outside_table_are_defects() -> None:
     """And a step that is not in the table is a defect."""
     for present in UploadStatus:
         for target in UploadStatus:

@@ -61,7 +61,9 @@ TAKEN, WRONG, NONE = "taken", Kind.INCORRECT_KEY, Kind.NO_CREDENTIALS
         (None, MANAGEMENT, NONE, NONE),
     ],
 )
-def test_each_mode_judges_keys_in_its_way(secret: str | None, plane: Plane, shape: object, strict: object) -> None:
+def test_auth_mode_decides_which_keys_are_accepted(
+    secret: str | None, plane: Plane, shape: object, strict: object
+) -> None:
     """By their shape, by a list, or not at all."""
 
     refusals: list[ApiError] = []
@@ -87,7 +89,7 @@ def test_each_mode_judges_keys_in_its_way(secret: str | None, plane: Plane, shap
 
 @pytest.mark.parametrize("mode", AuthMode)
 @pytest.mark.parametrize("secret", [None, "", "xai-token-abc", "sk@b"])
-def test_public_things_need_no_key(mode: AuthMode, secret: str | None) -> None:
+def test_public_plane_needs_no_key(mode: AuthMode, secret: str | None) -> None:
     """Whatever key there is, or none."""
     authenticate(secret, Plane.PUBLIC, mode, GIVEN)
     assert identify(secret, Plane.PUBLIC, mode, GIVEN).secret == ""
@@ -106,14 +108,14 @@ def test_public_things_need_no_key(mode: AuthMode, secret: str | None) -> None:
         (None, "default"),
     ],
 )
-def test_a_key_selects_its_team(secret: str | None, team: str) -> None:
+def test_key_suffix_selects_team(secret: str | None, team: str) -> None:
     """By what follows its last @; a name that no team can have is part of the key."""
     assert team_of(secret) == team
     assert identify(secret or "a", INFERENCE, AuthMode.OPEN, {}).team == team
 
 
 @given(st.text(max_size=70))
-def test_every_team_that_has_a_name_has_a_key(name: str) -> None:
+def test_every_valid_team_name_can_be_selected_by_key(name: str) -> None:
     """A name that is refused is one that no key could select, and the other way round."""
     try:
         check_team_name(name)
@@ -123,14 +125,14 @@ def test_every_team_that_has_a_name_has_a_key(name: str) -> None:
         assert team_of(f"key@{name}") == check_team_name(name) == name
 
 
-def test_the_words_are_those_of_the_documentation() -> None:
+def test_default_keys_and_mode_names_are_documented_ones() -> None:
     """The keys that are there by themselves, and what flags call planes and modes."""
     assert (INFERENCE_KEY, MANAGEMENT_KEY) == ("xai-emulator", "xai-token-emulator")
     assert [mode.value for mode in AuthMode] == ["shape", "strict", "open"]
     assert [plane.value for plane in Plane] == ["inference", "management", "public"]
 
 
-def test_a_key_may_be_given_for_one_team() -> None:
+def test_key_with_team_suffix_is_separate_key() -> None:
     """With its suffix it is another key than without, and both may be given."""
     given = {"k@b": Key("k@b", INFERENCE, frozenset({"one"})), "k": Key("k", INFERENCE, frozenset({"two"}))}
     for secret, permission in (("k@b", "one"), ("k", "two"), ("k@c", "two")):
@@ -138,7 +140,7 @@ def test_a_key_may_be_given_for_one_team() -> None:
         assert identify(secret, INFERENCE, AuthMode.STRICT, given).permissions == {permission}
 
 
-def test_permissions_are_those_that_were_given() -> None:
+def test_permissions_of_key_are_those_configured() -> None:
     """A key without a list may do everything."""
     limited = identify("limited", MANAGEMENT, AuthMode.STRICT, GIVEN)
     limited.require("AddFileToCollection")
@@ -161,7 +163,7 @@ def test_permissions_are_those_that_were_given() -> None:
         (None, None),
     ],
 )
-def test_a_key_comes_as_a_bearer(header: str | None, secret: str | None) -> None:
+def test_bearer_scheme_is_read_case_insensitively(header: str | None, secret: str | None) -> None:
     """The scheme in any case (RFC 9110 §11.1), and nothing but it."""
     assert bearer(header) == secret
 
@@ -169,7 +171,7 @@ def test_a_key_comes_as_a_bearer(header: str | None, secret: str | None) -> None
 @given(st.text(max_size=100))
 @example("abcd")
 @example("abcde")
-def test_a_refusal_does_not_repeat_the_key(secret: str) -> None:
+def test_key_is_redacted_in_refusals(secret: str) -> None:
     """Its first and last two characters at most, as recorded; of a short one, nothing. A principal does not show it."""
     assert redact(secret) == (f"{secret[:2]}***{secret[-2:]}" if len(secret) > 4 else "***")
     principal = identify(f"secret-{secret}", INFERENCE, AuthMode.OPEN, {})

@@ -17,7 +17,7 @@ from emulator.domain.media import colour_of, mp4, png, size_of
     ratio=st.sampled_from(["1:1", "9:16", "16:9", "9:19.5", "19.5:9", "auto", None]),
     colour=st.tuples(*[st.integers(0, 255)] * 3),
 )
-def test_pictures_are_valid(ratio: str | None, colour: tuple[int, int, int]) -> None:
+def test_generated_image_is_valid(ratio: str | None, colour: tuple[int, int, int]) -> None:
     """Every chunk's checksum is right, and the pixels are as many as the header says, all of the one colour."""
     width, height = size_of(ratio)
     content = png(width, height, colour)
@@ -50,7 +50,7 @@ def boxes(content: bytes, prefix: str = "") -> dict[str, bytes]:
 
 
 @given(seconds=st.integers(1, 15))
-def test_films_are_valid(seconds: int) -> None:
+def test_generated_video_is_valid(seconds: int) -> None:
     """The boxes nest, the durations agree, and the one sample lies where the table says: a picture."""
     content = mp4(32, 18, (1, 2, 3), seconds)
     found, table = boxes(content), "moov/trak/mdia/minf/stbl/"
@@ -95,7 +95,7 @@ MEMBERS: dict[str, list[tuple[int, str, Any]]] = {
 
 
 @pytest.mark.parametrize("box", MEMBERS)
-def test_a_film_has_what_its_specification_wants(box: str) -> None:
+def test_video_boxes_have_specified_members(box: str) -> None:
     """Every member of every box, up to its last byte."""
     content = boxes(mp4(32, 18, (1, 2, 3), 2))[box]
     for at, form, expected in MEMBERS[box]:
@@ -106,7 +106,7 @@ def test_a_film_has_what_its_specification_wants(box: str) -> None:
     assert not rest or box.endswith("stsd") or (len(rest) == 4 and box.endswith(("stco", "stsz")))
 
 
-def test_the_frames_of_a_film_are_pictures() -> None:
+def test_video_frames_are_declared_as_png() -> None:
     """ISO/IEC 14496-1: a stream of the object type 0x6D, which is PNG, and of the kind "visual"."""
     entry = boxes(mp4(32, 18, (1, 2, 3), 2))["moov/trak/mdia/minf/stbl/stsd"]
     descriptors = entry[106:]
@@ -126,13 +126,13 @@ def test_the_frames_of_a_film_are_pictures() -> None:
         *[("1:2:3", (32, 32)), ("a:b", (32, 32))],
     ],
 )
-def test_the_longer_side_has_32_pixels(ratio: str | None, size: tuple[int, int]) -> None:
+def test_longer_side_of_image_has_32_pixels(ratio: str | None, size: tuple[int, int]) -> None:
     """The other one as many as the ratio says, one at least; and a square where there is no ratio."""
     assert size_of(ratio) == size
 
 
 @given(st.text())
-def test_a_text_has_its_colour(text: str) -> None:
+def test_colour_of_text_is_deterministic(text: str) -> None:
     """The same each time, and hardly ever that of another text."""
     assert colour_of(text) == colour_of(text)
     assert all(0 <= part <= 255 for part in colour_of(text))

@@ -24,7 +24,7 @@ def refused(token: str, query: tuple[object, ...]) -> None:
 
 
 @given(CURSORS, QUERIES)
-def test_a_token_leads_back_to_its_place(cursor: Cursor, query: tuple[object, ...]) -> None:
+def test_page_token_round_trips_cursor(cursor: Cursor, query: tuple[object, ...]) -> None:
     """Whatever the list is ordered by; and it fits into a URL as it is."""
     token = encode_token(cursor, query)
     assert token.isascii()
@@ -33,14 +33,16 @@ def test_a_token_leads_back_to_its_place(cursor: Cursor, query: tuple[object, ..
 
 
 @given(CURSORS, QUERIES, QUERIES)
-def test_a_token_belongs_to_one_list(cursor: Cursor, query: tuple[object, ...], other: tuple[object, ...]) -> None:
+def test_page_token_of_other_query_is_refused(
+    cursor: Cursor, query: tuple[object, ...], other: tuple[object, ...]
+) -> None:
     """With any other order, team or filter it is refused."""
     if query != other:
         refused(encode_token(cursor, query), other)
 
 
 @given(CURSORS, QUERIES, st.data())
-def test_a_token_that_was_touched_is_refused(cursor: Cursor, query: tuple[object, ...], data: st.DataObject) -> None:
+def test_modified_page_token_is_refused(cursor: Cursor, query: tuple[object, ...], data: st.DataObject) -> None:
     """Another bit anywhere, or a byte less."""
     raw = bytearray(base64.urlsafe_b64decode(encode_token(cursor, query) + "=="))
     place = data.draw(st.integers(0, len(raw) - 1))
@@ -50,7 +52,9 @@ def test_a_token_that_was_touched_is_refused(cursor: Cursor, query: tuple[object
 
 
 @given(CURSORS, QUERIES, st.data())
-def test_a_token_holds_nothing_else(cursor: Cursor, query: tuple[object, ...], data: st.DataObject) -> None:
+def test_page_token_with_foreign_character_is_refused(
+    cursor: Cursor, query: tuple[object, ...], data: st.DataObject
+) -> None:
     """A character that no token has is not passed over, wherever it stands."""
     token = encode_token(cursor, query)
     place = data.draw(st.integers(0, len(token)))
@@ -58,7 +62,7 @@ def test_a_token_holds_nothing_else(cursor: Cursor, query: tuple[object, ...], d
 
 
 @given(st.text(max_size=40))
-def test_what_is_no_token_is_refused(text: str) -> None:
+def test_random_text_as_page_token_is_refused(text: str) -> None:
     """Any text, with its reason and not with a crash."""
     refused(text, ("files",))
 
@@ -88,7 +92,7 @@ def forged(body: bytes, query: tuple[object, ...]) -> str:
     ],
     ids=lambda part: ascii(part)[:30],
 )
-def test_a_forged_token_is_a_position_or_refused(body: str | bytes, cursor: Cursor | None) -> None:
+def test_forged_page_token_is_valid_cursor_or_refused(body: str | bytes, cursor: Cursor | None) -> None:
     """A column holds a text or a number of 64 bits, and what is none of them leads nowhere."""
     token = forged(body if isinstance(body, bytes) else body.encode(), ("files",))
     if cursor is None:

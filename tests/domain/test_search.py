@@ -38,12 +38,12 @@ class Record:
         ("a\0b", ("a b",)),
     ],
 )
-def test_words_are_what_stands_between_blanks_and_punctuation(text: str, words: tuple[str, ...]) -> None:
+def test_query_is_split_at_spaces_and_punctuation(text: str, words: tuple[str, ...]) -> None:
     """Identifiers, numbers, dates and addresses stay whole; operators of query languages are words."""
     assert keyword_query(text) == KeywordQuery((), words)
 
 
-def test_what_stands_in_quotes_is_a_phrase() -> None:
+def test_quoted_words_are_a_phrase() -> None:
     """A phrase is kept with its blanks; empty quotes are nothing."""
     assert keyword_query('find "exact words" and "" "!" now') == KeywordQuery(("exact words",), ("find", "and", "now"))
     assert keyword_query('a"b"c') == KeywordQuery(("b",), ("a", "c"))
@@ -51,7 +51,7 @@ def test_what_stands_in_quotes_is_a_phrase() -> None:
 
 
 @given(st.text())
-def test_any_text_can_be_read(text: str) -> None:
+def test_any_text_is_valid_keyword_query(text: str) -> None:
     """Whatever is typed gives terms, each once, each with something to look for, none with a NUL."""
     query = keyword_query(text)
     for terms in (query.phrases, query.words):
@@ -59,7 +59,7 @@ def test_any_text_can_be_read(text: str) -> None:
         assert all(any(c.isalnum() for c in term) and "\0" not in term for term in terms)
 
 
-def test_a_chunk_in_both_rankings_beats_one_that_is_first_in_one() -> None:
+def test_hit_in_both_rankings_outscores_first_of_one() -> None:
     """Half of 1/(60+2) twice is more than half of 1/(60+1) once; weights and k are the request's."""
     assert Fusion().score(2, 2) == pytest.approx(1 / 62)
     assert Fusion().score(1, None) == Fusion().score(None, 1) == pytest.approx(0.5 / 61)
@@ -68,7 +68,7 @@ def test_a_chunk_in_both_rankings_beats_one_that_is_first_in_one() -> None:
 
 
 @given(st.integers(1, 1000), st.integers(1, 1000), st.integers(0, 100))
-def test_a_better_rank_never_scores_less(rank: int, other: int, k: int) -> None:
+def test_better_rank_scores_higher(rank: int, other: int, k: int) -> None:
     """In either ranking, for any k."""
     fusion = Fusion(k=k)
     assert fusion.score(rank, other) > fusion.score(rank + 1, other)
@@ -86,7 +86,7 @@ def test_a_better_rank_never_scores_less(rank: int, other: int, k: int) -> None:
         (Fusion(text_weight=float("nan")), "text_weight"),
     ],
 )
-def test_a_fusion_that_orders_nothing_is_refused(fusion: Fusion, param: str) -> None:
+def test_fusion_with_invalid_weights_is_refused(fusion: Fusion, param: str) -> None:
     """A negative k could divide by zero, and scores are finite."""
     with pytest.raises(ApiError, match="at least 0") as refused:
         fusion.check()
@@ -94,19 +94,19 @@ def test_a_fusion_that_orders_nothing_is_refused(fusion: Fusion, param: str) -> 
 
 
 @pytest.mark.parametrize("group_by", [GroupBy(()), GroupBy(("a",), k=0)])
-def test_groups_by_nothing_or_of_none_are_refused(group_by: GroupBy) -> None:
+def test_group_by_without_keys_or_size_is_refused(group_by: GroupBy) -> None:
     """At least one key, and at least one record (OpenAPI: GroupBy)."""
     with pytest.raises(ApiError, match="group_by") as refused:
         group_by.check()
     assert (refused.value.rule, refused.value.param) == ("group_by", "group_by")
 
 
-def test_relevance_has_a_word_that_no_field_has() -> None:
+def test_score_sort_key_is_no_valid_field_name() -> None:
     """OpenAPI: GroupByAggregate."""
     assert GroupBy(("a",)).order_by == (SCORE,) == ("#score",)
 
 
-def test_the_least_is_enough() -> None:
+def test_fusion_and_group_bounds_are_inclusive() -> None:
     """Bounds are inclusive; a ranking may count for nothing, or for more than one."""
     Fusion(k=0).check()
     Fusion(embedding_weight=0, text_weight=2.5).check()
@@ -143,13 +143,13 @@ RECORDS = [
         (GroupBy(("missing key",), Aggregate.MAX_K, (SCORE, "team"), 1), "a"),
     ],
 )
-def test_the_best_of_each_group_stay_in_their_order(group_by: GroupBy, kept: str) -> None:
+def test_groups_keep_best_records_in_order(group_by: GroupBy, kept: str) -> None:
     """By relevance or by values, as numbers where they are numbers; without the key records share a group."""
     assert "".join(record.name for record in grouped(RECORDS, group_by)) == kept
 
 
 @pytest.mark.parametrize("aggregate", Aggregate)
-def test_of_equal_values_the_better_match_stays(aggregate: Aggregate) -> None:
+def test_tied_group_values_keep_better_match(aggregate: Aggregate) -> None:
     """Also where the spelling differs; and what only begins with a number is a text, which comes after numbers."""
     records = [Record("a", {"n": "7 x"}), Record("b", {"n": "5"}), Record("c", {"n": "5.0"}), Record("d", {})]
     by_n = GroupBy(("missing key",), aggregate, ("n",))
@@ -173,7 +173,7 @@ values = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", "10"
         st.integers(1, 3),
     ),
 )
-def test_each_group_keeps_as_many_as_it_may(fields: list[dict[str, str]], group_by: GroupBy) -> None:
+def test_group_keeps_at_most_k_records(fields: list[dict[str, str]], group_by: GroupBy) -> None:
     """Never more than k of a group, never fewer while there are some, and always in the order of relevance."""
     records = [Record(str(number), each) for number, each in enumerate(fields)]
     kept = grouped(records, group_by)

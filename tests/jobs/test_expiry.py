@@ -54,7 +54,7 @@ def test_files_end_in_the_order_of_their_times(
     assert len(list(blobs.iterdir())) == 1 + len(lives) - len(ended)
 
 
-def test_a_file_ends_though_nobody_asks(emulator: Emulator, rest: httpx.Client) -> None:
+def test_file_expires_without_any_call(emulator: Emulator, rest: httpx.Client) -> None:
     """At its instant it is not there any more, and an instant before it is."""
     rest.post("/_emulator/clock/freeze")
     id = upload(rest, 1)
@@ -64,7 +64,7 @@ def test_a_file_ends_though_nobody_asks(emulator: Emulator, rest: httpx.Client) 
     assert emulator._running().services.store.files.usage("default") == (0, 0)
 
 
-def test_an_expiry_that_was_moved_or_lost_its_file_does_nothing(emulator: Emulator, rest: httpx.Client) -> None:
+def test_expiry_job_of_changed_or_deleted_file_does_nothing(emulator: Emulator, rest: httpx.Client) -> None:
     """The last word counts, and a deleted file has none."""
     moved, deleted = upload(rest, 1), upload(rest, 1)
     rest.put(f"/v1/files/{moved}", json={"expires_after": 7200})

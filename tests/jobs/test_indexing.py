@@ -66,7 +66,7 @@ def place(**settings: Any) -> Iterator[Place]:
             yield here
 
 
-def test_at_once_is_before_the_reply() -> None:
+def test_instant_indexing_ends_before_reply() -> None:
     """At the instant speed an added, updated or re-indexed document is at its end when the reply comes."""
     with place() as here:
         id = here.add()
@@ -112,7 +112,7 @@ def test_realistic_stages_take_five_seconds() -> None:
         assert here.progress(id)[0] == "PROCESSED"
 
 
-def test_each_page_of_a_pdf_takes_longer_at_the_realistic_speed() -> None:
+def test_realistic_indexing_time_grows_with_pdf_pages() -> None:
     """Observed live: about 90 s for 425 pages, in WRITING."""
     with place(indexing="realistic") as here:
         here.rest.post("/_emulator/clock/freeze")
@@ -123,7 +123,7 @@ def test_each_page_of_a_pdf_takes_longer_at_the_realistic_speed() -> None:
         assert here.progress(id)[0] == "PROCESSED"
 
 
-def test_a_realistic_failure_comes_in_its_time() -> None:
+def test_realistic_indexing_fails_at_first_stage() -> None:
     """A file whose text cannot be extracted fails at its first stage, and says why."""
     with place(indexing="realistic") as here:
         here.rest.post("/_emulator/clock/freeze")
@@ -146,7 +146,7 @@ def test_manual_waits_to_be_released() -> None:
         assert {here.progress(id)[0] for id in ids} == {"PROCESSED"}
 
 
-def test_a_team_has_a_speed_of_its_own() -> None:
+def test_indexing_speed_is_set_per_team() -> None:
     """Another team of the same emulator keeps the server's speed."""
     with place(indexing="manual") as here:
         team = here.emulator._running().services.teams.get("default")
@@ -156,7 +156,7 @@ def test_a_team_has_a_speed_of_its_own() -> None:
         assert here.progress(waiting)[0] == "PROCESSING"
 
 
-def test_what_failed_can_succeed() -> None:
+def test_failed_document_succeeds_with_new_content() -> None:
     """New content, or re-indexing after a cause has gone, makes a failed document good, and its message goes away."""
     with place() as here:
         id = here.add(b"\xff\xfe\xfd", "a.txt")
@@ -168,7 +168,7 @@ def test_what_failed_can_succeed() -> None:
         assert "error_message" not in here.document(id)
 
 
-def test_an_embedder_that_fails_fails_the_document() -> None:
+def test_embedder_error_fails_document() -> None:
     """The document says what the embedder said; when it works again, re-indexing helps."""
     broken = True
 
@@ -187,7 +187,7 @@ def test_an_embedder_that_fails_fails_the_document() -> None:
         assert here.progress(id)[0] == "PROCESSED"
 
 
-def test_a_defect_is_a_failure_with_a_log_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_indexing_error_fails_document_and_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected error ends the document as FAILED, never as one that waits for ever."""
 
     def cut(*arguments: Any) -> Any:
@@ -202,7 +202,7 @@ def test_a_defect_is_a_failure_with_a_log_line(monkeypatch: pytest.MonkeyPatch) 
     assert any("ZeroDivisionError: inside" in line for line in lines)
 
 
-def test_a_long_extraction_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunking_runs_in_daemon_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text is cut in a thread that neither the loop nor the process waits for when it ends."""
     real, threads = indexing.cut, list[threading.Thread]()
 
@@ -285,7 +285,7 @@ def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: p
         assert here.progress(first) == ("PROCESSED", 1, "1")
 
 
-def test_a_caller_who_leaves_is_indexed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_is_indexed_after_its_caller_disconnects(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document whose adder does not wait for the reply is indexed nonetheless."""
     real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
 

@@ -62,7 +62,7 @@ async def test_jobs_of_a_team_run_in_due_order(services: Services, probe: Probe)
     assert [subject for _, subject in probe.ran] == ["first", "second", "third", "also third"]
 
 
-async def test_a_slow_team_delays_no_other(services: Services, probe: Probe) -> None:
+async def test_slow_team_does_not_delay_other_teams(services: Services, probe: Probe) -> None:
     """While a job of one team waits, jobs of another one run by themselves."""
     probe.gates["slow"] = asyncio.Event()
     teams = services.teams.get("a"), services.teams.get("b")
@@ -80,7 +80,7 @@ async def test_a_slow_team_delays_no_other(services: Services, probe: Probe) -> 
     await asyncio.gather(loop, return_exceptions=True)
 
 
-async def test_a_slow_job_delays_no_other_lane(services: Services, probe: Probe) -> None:
+async def test_slow_job_does_not_delay_other_lanes(services: Services, probe: Probe) -> None:
     """While a job waits, one of another lane runs in the same team; one of its own lane waits for its turn."""
     probe.gates["slow"] = asyncio.Event()
     team, jobs = services.teams.get("a"), Runner(services)
@@ -95,13 +95,13 @@ async def test_a_slow_job_delays_no_other_lane(services: Services, probe: Probe)
     assert probe.ran == [("a", "quick"), ("a", "slow"), ("a", "next")]
 
 
-def test_every_kind_has_one_lane() -> None:
+def test_job_kinds_are_in_one_lane_each() -> None:
     """No kind of job stands in two lanes, where it could run twice at once."""
     kinds = [kind for lane in runner.LANES.values() for kind in lane]
     assert len(kinds) == len(set(kinds))
 
 
-async def test_a_job_never_runs_twice_at_once(services: Services, probe: Probe) -> None:
+async def test_concurrent_callers_run_job_once(services: Services, probe: Probe) -> None:
     """Who asks for due jobs while one of them runs waits for it, and does not run it again."""
     probe.gates["only"] = asyncio.Event()
     team, jobs = services.teams.get("a"), Runner(services)
@@ -113,7 +113,7 @@ async def test_a_job_never_runs_twice_at_once(services: Services, probe: Probe) 
     assert probe.ran == [("a", "only")]
 
 
-async def test_a_caller_who_leaves_stops_nothing(services: Services, probe: Probe) -> None:
+async def test_job_continues_after_caller_is_cancelled(services: Services, probe: Probe) -> None:
     """A job goes on although the call that waited for it was cancelled."""
     probe.gates["kept"] = asyncio.Event()
     team, jobs = services.teams.get("a"), Runner(services)
@@ -128,7 +128,7 @@ async def test_a_caller_who_leaves_stops_nothing(services: Services, probe: Prob
     assert probe.ran == [("a", "kept")]
 
 
-async def test_a_defect_is_reported_and_dropped(services: Services, probe: Probe) -> None:
+async def test_failing_job_is_reported_and_not_retried(services: Services, probe: Probe) -> None:
     """A job that raises is told to the loop and not tried again; the jobs after it run."""
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
@@ -141,7 +141,7 @@ async def test_a_defect_is_reported_and_dropped(services: Services, probe: Probe
     assert services.store.jobs.earliest("a") is None
 
 
-async def test_a_held_job_waits_for_its_release(services: Services, probe: Probe) -> None:
+async def test_held_job_runs_only_when_released(services: Services, probe: Probe) -> None:
     """A job without a due time runs however late it gets only when it is released, at the instant of that."""
     team, jobs = services.teams.get("a"), Runner(services)
     team.clock.freeze()

@@ -29,7 +29,7 @@ class Uvicorn:
 
 
 @given(pieces=st.lists(st.binary(min_size=1, max_size=5), max_size=8), steps=st.lists(st.integers(0, 3), max_size=20))
-def test_every_byte_arrives_and_then_the_end(pieces: list[bytes], steps: list[int]) -> None:
+def test_body_arrives_in_order_and_ends(pieces: list[bytes], steps: list[int]) -> None:
     """Whatever the interleaving of arriving and asking, the app sees the bytes in order and `more_body` false last."""
 
     async def run() -> None:
@@ -57,7 +57,7 @@ def test_every_byte_arrives_and_then_the_end(pieces: list[bytes], steps: list[in
     asyncio.run(run())
 
 
-def test_what_arrived_is_seen_before_the_client_is_gone() -> None:
+def test_received_body_is_delivered_before_disconnect() -> None:
     """A disconnect is told after the pieces that came before it."""
 
     async def run() -> None:
@@ -72,7 +72,7 @@ def test_what_arrived_is_seen_before_the_client_is_gone() -> None:
     asyncio.run(run())
 
 
-def test_a_body_that_nobody_reads_fills_up() -> None:
+def test_unread_body_over_bound_is_full() -> None:
     """Beyond its bound it says so, and the connection stops to read."""
     body = Body()
     body.add(b"x" * WAITING_BYTES_MAX)

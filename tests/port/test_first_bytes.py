@@ -32,7 +32,7 @@ async def test_http_and_grpc_are_served_on_one_port_at_the_same_time() -> None:
 
 
 @on_each_loop
-async def test_the_h2_preface_is_recognised_however_it_is_cut() -> None:
+async def test_h2_preface_is_recognised_in_any_pieces() -> None:
     """An HTTP/2 client is answered in HTTP/2 if its preface comes in two parts, at any byte, or byte by byte."""
     whole = H2_PREFACE + SETTINGS
     cuts = [[whole[:n], whole[n:]] for n in range(1, len(whole))] + [[whole[n : n + 1] for n in range(len(whole))]]
@@ -48,7 +48,7 @@ async def test_the_h2_preface_is_recognised_however_it_is_cut() -> None:
 
 @on_each_loop
 @pytest.mark.parametrize("method", [b"POST", b"PUT", b"PATCH", b"PROPFIND", b"GET", b"PRI"])
-async def test_a_method_that_begins_like_the_preface_is_http(method: bytes) -> None:
+async def test_method_with_prefix_of_h2_preface_is_http(method: bytes) -> None:
     """A request sent byte by byte is HTTP, also when its first bytes might have become the preface."""
     async with running(App()) as port:
         client = await port.client()
@@ -61,7 +61,7 @@ async def test_a_method_that_begins_like_the_preface_is_http(method: bytes) -> N
 
 @on_each_loop
 @pytest.mark.parametrize("sent", [b"\x00\xff", b"hello\r\n\r\n", H2_PREFACE[:-1] + b"!", b"\x80" * MIB, b"\r\n\r\nX"])
-async def test_what_is_no_http_is_answered_with_400(sent: bytes) -> None:
+async def test_bytes_that_are_no_http_return_400(sent: bytes) -> None:
     """Bytes that are neither HTTP/1.1 nor the preface get a 400 that says so, and no line in the log."""
     async with running(App()) as port:
         answer = asyncio.create_task((await port.client(sent)).rest())
@@ -71,7 +71,7 @@ async def test_what_is_no_http_is_answered_with_400(sent: bytes) -> None:
 
 
 @on_each_loop
-async def test_a_tls_client_is_hung_up_on_and_explained_once() -> None:
+async def test_tls_handshake_is_closed_and_logged_once() -> None:
     """Each TLS handshake is closed without an answer; the log says what to do at the first one only."""
     log: list[str] = []
     async with running(App(), log=log) as port:

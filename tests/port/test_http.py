@@ -14,7 +14,7 @@ from tests.port.harness import MIB, App, delivered, on_each_loop, running, until
 
 
 @on_each_loop
-async def test_an_app_that_fails_answers_500_and_keeps_its_reasons() -> None:
+async def test_failing_app_returns_500_and_logs_traceback() -> None:
     """The traceback of a failing app is in the log and not on the wire."""
     log: list[str] = []
     async with running(App(), log=log) as port:
@@ -28,7 +28,7 @@ async def test_an_app_that_fails_answers_500_and_keeps_its_reasons() -> None:
 @on_each_loop
 @pytest.mark.parametrize("in_one_piece", [True, False])
 @pytest.mark.parametrize("count", [HEAD_BYTES_MAX - 1, HEAD_BYTES_MAX, HEAD_BYTES_MAX + 1, 2 * MIB])
-async def test_a_request_head_has_a_longest_length(count: int, in_one_piece: bool) -> None:
+async def test_request_head_over_limit_returns_431(count: int, in_one_piece: bool) -> None:
     """A request whose URL and headers together are longer than the limit is refused with 431, however it arrives."""
     request = b"GET /head HTTP/1.1\r\na: %s\r\n\r\n" % bytes(b"x" * (count - len(b"/heada")))
     pieces = [request] if in_one_piece else [request[n : n + 50_000] for n in range(0, len(request), 50_000)]
@@ -45,7 +45,7 @@ async def test_a_request_head_has_a_longest_length(count: int, in_one_piece: boo
 
 
 @on_each_loop
-async def test_a_header_without_end_is_refused() -> None:
+async def test_endless_header_returns_431() -> None:
     """A client that goes on and on with one header is refused without waiting for its end."""
     async with running(App()) as port:
         client = await port.client(b"GET / HTTP/1.1\r\na: ")
@@ -56,7 +56,7 @@ async def test_a_header_without_end_is_refused() -> None:
 
 
 @on_each_loop
-async def test_a_long_body_is_not_counted_as_head() -> None:
+async def test_body_may_be_longer_than_head_limit() -> None:
     """Body and trailers may be longer than the head's limit."""
     chunk = b"%x\r\n%s\r\n" % (HEAD_BYTES_MAX, bytes(HEAD_BYTES_MAX))
     async with running(App()) as port:
@@ -65,7 +65,7 @@ async def test_a_long_body_is_not_counted_as_head() -> None:
 
 
 @on_each_loop
-async def test_an_offered_upgrade_to_h2c_is_declined_in_silence() -> None:
+async def test_h2c_upgrade_offer_is_ignored() -> None:
     """A client that offers to upgrade, as `curl --http2` does, is answered over HTTP/1.1 and may go on there."""
     upgrade = b"GET /up HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n"
     async with running(App()) as port:
@@ -165,7 +165,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 
 
 @on_each_loop
-async def test_a_running_request_learns_that_its_client_has_gone() -> None:
+async def test_running_request_receives_disconnect() -> None:
     """A request is told of the end of its connection, also when others wait behind it on that connection."""
     for behind in (b"", b"GET /next HTTP/1.1\r\n\r\n"):
         app = App()
@@ -206,7 +206,7 @@ async def test_broken_chunks_are_refused_and_the_app_sees_the_client_go() -> Non
 
 
 @on_each_loop
-async def test_a_connection_that_was_reset_is_forgotten() -> None:
+async def test_reset_connection_is_freed() -> None:
     """Nothing keeps what belonged to a connection, once its client has reset it."""
     async with running(App()) as port:
         client = await port.client(b"GET / HTTP/1.1\r\n\r\n")
@@ -220,7 +220,7 @@ async def test_a_connection_that_was_reset_is_forgotten() -> None:
 
 
 @on_each_loop
-async def test_a_client_cannot_pass_for_another() -> None:
+async def test_forwarded_header_does_not_change_client_address() -> None:
     """The app is told who connected, whatever a client says that it forwards."""
     async with running(App()) as port:
         client = await port.client(b"GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
@@ -239,7 +239,7 @@ async def test_small_writes_are_sent_at_once() -> None:
 
 
 @on_each_loop
-async def test_the_loggers_of_the_process_are_left_alone() -> None:
+async def test_uvicorn_loggers_stay_unchanged() -> None:
     """Another uvicorn in the same process keeps its access log."""
     names = ["uvicorn", "uvicorn.error", "uvicorn.access"]
     before = [(logger.level, logger.handlers, logger.propagate) for logger in map(logging.getLogger, names)]
@@ -249,7 +249,7 @@ async def test_the_loggers_of_the_process_are_left_alone() -> None:
 
 
 @on_each_loop
-async def test_a_whole_response_is_one_of_many() -> None:
+async def test_whole_responses_keep_order_and_connection() -> None:
     """Responses sent at once keep the order, the connection and its end that those of uvicorn have."""
     app = App()
     async with running(app) as port:
@@ -268,7 +268,7 @@ async def test_a_whole_response_is_one_of_many() -> None:
 
 @on_each_loop
 @pytest.mark.parametrize("end", ["%0A", "%0D", "%0D%0A"])
-async def test_a_header_cannot_break_out(end: str) -> None:
+async def test_header_with_line_break_returns_500(end: str) -> None:
     """A value of two lines would be two headers: nothing of it is sent."""
     log: list[str] = []
     async with running(App(), log=log) as port:
@@ -279,7 +279,7 @@ async def test_a_header_cannot_break_out(end: str) -> None:
 
 
 @on_each_loop
-async def test_a_client_that_does_not_read_gets_its_responses_later() -> None:
+async def test_whole_response_waits_while_writing_is_paused() -> None:
     """While a client has much to read, a whole response waits as any other does."""
     app = App()
     async with running(app) as port:
@@ -295,7 +295,7 @@ async def test_a_client_that_does_not_read_gets_its_responses_later() -> None:
 
 
 @on_each_loop
-async def test_a_request_can_have_its_connection_reset() -> None:
+async def test_app_can_reset_connection() -> None:
     """What the app finds in the scope resets the connection: the client sees ECONNRESET, and the log stays empty."""
     async with running(App()) as port:
         client = await port.client(b"GET /drop HTTP/1.1\r\n\r\n")

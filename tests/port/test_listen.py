@@ -21,7 +21,7 @@ from tests.serving import free_port
 @needs_ipv6
 @on_each_loop
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-async def test_both_loopbacks_answer_on_one_number(host: str) -> None:
+async def test_ipv4_and_ipv6_loopback_share_port(host: str) -> None:
     """Whether a client resolves localhost to IPv4 or to IPv6, it finds the same port."""
     async with running(App(), host=host) as port:
         for address in ("127.0.0.1", LOCALHOST6, "localhost"):
@@ -39,7 +39,7 @@ async def test_another_host_is_bound_alone() -> None:
 
 
 @on_each_loop
-async def test_a_taken_port_is_refused_at_once() -> None:
+async def test_taken_port_refuses_to_start() -> None:
     """A second port of the same number does not start, says so in one sentence, and leaves the first one alone."""
     async with running(App()) as port:
         second = Port(App(), no_grpc, number=port.number)
@@ -54,7 +54,7 @@ async def test_a_taken_port_is_refused_at_once() -> None:
 
 @needs_ipv6
 @on_each_loop
-async def test_a_port_taken_on_one_loopback_is_refused() -> None:
+async def test_port_taken_on_ipv6_loopback_refuses_to_start() -> None:
     """A number that only ::1 has taken is refused as well, for some clients of localhost would reach the other one."""
     async with running(App(), host=LOCALHOST6, number=free_port()) as port:
         with pytest.raises(PortTaken, match=rf"something else already listens on \[::1\]:{port.number}\.$"):
@@ -88,7 +88,7 @@ def test_any_number_is_one_that_both_loopbacks_have(monkeypatch: pytest.MonkeyPa
     assert asked[1] == (LOCALHOST6, taken)
 
 
-def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where ::1 cannot be bound, 127.0.0.1 alone is good enough."""
     bind = listen._listening_socket
 
@@ -113,7 +113,7 @@ def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch)
         ("a" * 64, "a" * 64),
     ],
 )
-async def test_an_address_of_another_machine_is_refused(host: str, named: str) -> None:
+async def test_listening_on_foreign_address_is_refused(host: str, named: str) -> None:
     """A host that is not of this machine, or has no address, is refused in a sentence that names it."""
     with pytest.raises(CannotListen, match=f"^Cannot listen on {named}.*:80: .*\\.$") as refused:
         await Port(App(), no_grpc, host=host, number=80).start()

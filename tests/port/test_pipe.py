@@ -52,7 +52,7 @@ async def test_many_first_grpc_clients_load_the_server_once_while_http_goes_on()
 
 
 @on_each_loop
-async def test_a_server_that_cannot_be_loaded_is_logged_and_tried_again() -> None:
+async def test_failed_load_of_grpc_server_is_logged_and_retried() -> None:
     """The clients that wait for a failing load are hung up on, with one line for all; the next one loads anew."""
     log: list[str] = []
     backend, let_load = Backend(), threading.Event()
@@ -76,7 +76,7 @@ async def test_a_server_that_cannot_be_loaded_is_logged_and_tried_again() -> Non
 
 
 @on_each_loop
-async def test_the_socket_of_the_grpc_server_is_private() -> None:
+async def test_grpc_socket_directory_is_private() -> None:
     """The directory of the unix socket can be entered by its owner only."""
     backend = Backend()
     async with running(App(), backend.load) as port:
@@ -85,7 +85,7 @@ async def test_the_socket_of_the_grpc_server_is_private() -> None:
 
 
 @on_each_loop
-async def test_every_grpc_connection_has_a_peer_name_of_its_own() -> None:
+async def test_grpc_connections_have_distinct_peer_names() -> None:
     """Calls of one connection share their peer, calls of two connections do not, and a closed one leaves no trace."""
     backend = Backend()
     async with running(App(), backend.load) as port:
@@ -166,7 +166,7 @@ async def fullest(port: Port, read: Callable[[], int], total: int) -> int:
 
 
 @on_each_loop
-async def test_a_slow_grpc_server_slows_its_client_down() -> None:
+async def test_backpressure_of_grpc_server_reaches_client() -> None:
     """Of 64 MiB sent to a server that does not read, the port takes less than 1 MiB; when it reads, all of it comes."""
     connections: list[socket.socket] = []
     accepted, done = threading.Event(), threading.Event()
@@ -190,7 +190,7 @@ async def test_a_slow_grpc_server_slows_its_client_down() -> None:
 
 
 @on_each_loop
-async def test_a_slow_grpc_client_slows_its_server_down() -> None:
+async def test_backpressure_of_grpc_client_reaches_server() -> None:
     """Of 64 MiB sent to a client that does not read, the port takes less than 1 MiB; when it reads, all of it comes."""
     sent = threading.Event()
 
@@ -210,7 +210,7 @@ async def test_a_slow_grpc_client_slows_its_server_down() -> None:
 
 
 @on_each_loop
-async def test_a_half_close_is_passed_on_in_either_direction() -> None:
+async def test_half_close_is_forwarded_both_ways() -> None:
     """Whichever side stops sending first, the other one learns it and can still send."""
 
     def answer_at_the_end(connection: socket.socket) -> None:
@@ -287,7 +287,7 @@ async def test_server_that_closes_with_client_still_sending_loses_no_answer(read
 
 
 @on_each_loop
-async def test_a_grpc_call_can_have_its_connection_reset() -> None:
+async def test_abort_peer_resets_one_grpc_connection() -> None:
     """The peer that a call sees is enough to reset its connection, and no other."""
     backend = Backend()
     async with running(App(), backend.load) as port:

@@ -30,7 +30,7 @@ BEFORE_GRACE_SECONDS = PATIENCE_SECONDS / 2
 
 
 @on_each_loop
-async def test_an_idle_port_stops_at_once_and_frees_its_number() -> None:
+async def test_idle_port_stops_at_once_and_frees_its_number() -> None:
     """A port with nothing but idle connections closes them when it stops, and can be opened again right away."""
     for _ in range(5):
         async with running(App(), grace_seconds=PATIENCE_SECONDS) as port:
@@ -59,7 +59,7 @@ async def test_stop_may_be_called_early_twice_and_together() -> None:
 
 
 @on_each_loop
-async def test_a_running_request_is_answered_within_the_grace_period() -> None:
+async def test_running_request_is_answered_within_grace_period() -> None:
     """A request that ends soon after the stop is answered, and then its connection is closed; no new one is taken."""
     app = App()
     async with running(app, grace_seconds=PATIENCE_SECONDS) as port:
@@ -77,7 +77,7 @@ async def test_a_running_request_is_answered_within_the_grace_period() -> None:
 
 
 @on_each_loop
-async def test_a_request_without_end_is_cut_off_after_the_grace_period() -> None:
+async def test_endless_request_is_cancelled_after_grace_period() -> None:
     """A request that goes on and on is cancelled, its client sees the connection drop, and the log stays empty."""
     app = App()
     async with running(app, grace_seconds=0.05) as port:
@@ -89,7 +89,7 @@ async def test_a_request_without_end_is_cut_off_after_the_grace_period() -> None
 
 
 @on_each_loop
-async def test_an_event_stream_ends_properly_at_once() -> None:
+async def test_stop_ends_event_stream_at_once() -> None:
     """The stop does not wait for an open event stream: its client gets a proper end, its app learns of it."""
     app = App()
     async with running(app, grace_seconds=PATIENCE_SECONDS) as port:
@@ -112,7 +112,7 @@ async def test_an_event_stream_ends_properly_at_once() -> None:
         b"\x00",
     ],
 )
-async def test_a_stuck_client_does_not_hold_up_the_stop(sent: bytes) -> None:
+async def test_stuck_client_does_not_delay_stop(sent: bytes) -> None:
     """A client that stopped in the middle of something is cut off when the grace period is over, if not before."""
     async with running(App(), grace_seconds=0.05) as port:
         await port.client(sent)
@@ -122,7 +122,7 @@ async def test_a_stuck_client_does_not_hold_up_the_stop(sent: bytes) -> None:
 
 
 @on_each_loop
-async def test_an_idle_grpc_connection_does_not_hold_up_the_stop() -> None:
+async def test_idle_grpc_connection_does_not_delay_stop() -> None:
     """A port with an idle gRPC channel stops long before the grace period is over."""
     async with running(App(), Backend().load, grace_seconds=PATIENCE_SECONDS) as port:
         with channel(port) as opened:
@@ -160,7 +160,7 @@ async def test_client_that_does_not_end_its_side_is_cut_off_after_the_grace_peri
 
 
 @on_each_loop
-async def test_a_grpc_call_may_end_within_the_grace_period() -> None:
+async def test_grpc_call_ends_within_grace_period() -> None:
     """A call that ends soon after the stop is answered: its last bytes are let through."""
     backend = Backend(grace_seconds=PATIENCE_SECONDS)
     async with running(App(), backend.load, grace_seconds=PATIENCE_SECONDS) as port:
@@ -175,7 +175,7 @@ async def test_a_grpc_call_may_end_within_the_grace_period() -> None:
 
 
 @on_each_loop
-async def test_a_grpc_call_without_end_is_cut_off_after_the_grace_period() -> None:
+async def test_endless_grpc_call_is_cancelled_after_grace_period() -> None:
     """A call that goes on and on ends with an error when the port stops."""
     backend = Backend()
     async with running(App(), backend.load) as port:
@@ -188,7 +188,7 @@ async def test_a_grpc_call_without_end_is_cut_off_after_the_grace_period() -> No
 
 
 @on_each_loop
-async def test_a_stop_while_the_grpc_server_is_loaded_leaves_none_behind() -> None:
+async def test_stop_during_load_stops_grpc_server() -> None:
     """A server that is still being loaded when the port stops is stopped as soon as it runs, and its client let go."""
     backend, loading, let_load, stopped = Backend(), threading.Event(), threading.Event(), threading.Event()
 
@@ -242,7 +242,7 @@ async def test_restarts_leave_nothing_behind() -> None:
 
 @pytest.mark.measure
 @on_each_loop
-async def test_a_warm_start_and_stop_take_milliseconds() -> None:
+async def test_warm_start_and_stop_take_milliseconds() -> None:
     """In a process that has done it once, to start a port and stop it again takes less than 5 ms."""
 
     async def start_and_stop() -> None:

@@ -63,7 +63,7 @@ def choice(result: Json) -> Json:
 # --- echo
 
 
-def test_the_echo_says_the_last_thing_a_user_said(batches: Batches) -> None:
+def test_echo_answers_with_last_user_message(batches: Batches) -> None:
     """Whatever comes before and after; always the same."""
     messages = [
         {"role": "system", "content": "Be brief."},
@@ -79,7 +79,7 @@ def test_the_echo_says_the_last_thing_a_user_said(batches: Batches) -> None:
     assert completion(results["a"])["usage"] == completion(results["b"])["usage"]
 
 
-def test_the_echo_of_a_long_prompt_is_cut() -> None:
+def test_echo_of_long_prompt_is_truncated() -> None:
     """Results are kept, and no answer is as long as the longest prompts."""
     [said] = asyncio.run(make_responder("echo").answer([asked("x" * 501)]))
     assert (len(said), said[-1]) == (500, "…")
@@ -112,7 +112,7 @@ WEATHER = {
 
 
 @pytest.mark.parametrize("tool_choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
-def test_a_tool_that_must_be_called_is_called(batches: Batches, tool_choice: Any) -> None:
+def test_echo_calls_required_tool(batches: Batches, tool_choice: Any) -> None:
     """With the plainest arguments that its schema admits."""
     body = chat_body("Rain?", tools=[WEATHER], tool_choice=tool_choice)
     given = choice(answered(batches, "echo", request("a", body=body))["a"])
@@ -122,7 +122,7 @@ def test_a_tool_that_must_be_called_is_called(batches: Batches, tool_choice: Any
     assert json.loads(call["function"]["arguments"]) == {"city": "", "days": 1}
 
 
-def test_a_tool_that_may_be_called_is_not(batches: Batches) -> None:
+def test_echo_calls_no_optional_tool(batches: Batches) -> None:
     """An echo makes no decisions."""
     for tool_choice in ("auto", "none", {"type": "function", "function": {"name": "other"}}):
         body = chat_body("Rain?", tools=[WEATHER], tool_choice=tool_choice)
@@ -147,7 +147,7 @@ def test_json_is_answered_where_json_is_demanded(batches: Batches) -> None:
     assert said == {"f": {"echo": "hi"}, "b": {"mood": "good", "score": 0}, "r": {"mood": "good", "score": 0}}
 
 
-def test_as_many_choices_as_are_wanted(batches: Batches) -> None:
+def test_echo_returns_n_choices_and_images(batches: Batches) -> None:
     """And pictures, too."""
     results = answered(
         batches, "echo", request("c", body=chat_body(n=3)), request("p", "image_generation", {"prompt": "a", "n": 4})
@@ -172,7 +172,7 @@ JSON = st.recursive(
 
 @given(schema=JSON)
 @settings(max_examples=50)
-def test_no_schema_breaks_the_plainest_instance(schema: Any) -> None:
+def test_instance_of_any_schema_is_built_or_refused(schema: Any) -> None:
     """Whatever it is, there is a value, or it is refused."""
     with suppress(TooLarge):
         json.dumps(instance(schema))
@@ -188,7 +188,7 @@ def test_no_schema_breaks_the_plainest_instance(schema: Any) -> None:
         ({"type": "string", "default": "x"}, "x"),
     ],
 )
-def test_the_plainest_instance_is_of_its_schema(schema: Any, value: Any) -> None:
+def test_minimal_instance_fits_schema(schema: Any, value: Any) -> None:
     """References, choices, defaults, bounds."""
     assert instance(schema) == value
 
@@ -389,7 +389,7 @@ def test_canned_answers_go_by_id_kind_and_content(batches: Batches) -> None:
         ('{"response": "x", "ids": "x"}', "line 1: .*unknown field `ids`"),
     ],
 )
-def test_a_bad_file_of_answers_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+def test_bad_canned_answers_file_is_refused_with_line(tmp_path: Path, text: str, complaint: str) -> None:
     """At once, with its line."""
     path = tmp_path / "answers.jsonl"
     path.write_text(text)
@@ -397,7 +397,7 @@ def test_a_bad_file_of_answers_is_refused(tmp_path: Path, text: str, complaint: 
         make_responder(f"canned:{path}")
 
 
-def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> None:
+def test_missing_canned_answers_file_fails_requests(batches: Batches, tmp_path: Path) -> None:
     """Its requests fail with the reason; nothing hangs."""
     path = tmp_path / "answers.jsonl"
     path.write_text('{"response": "canned"}')
@@ -413,7 +413,7 @@ def test_a_file_of_answers_that_goes_away(batches: Batches, tmp_path: Path) -> N
 # --- call
 
 
-def test_a_function_answers(batches: Batches) -> None:
+def test_function_responder_returns_text_message_or_result(batches: Batches) -> None:
     """With a text, a message or a whole result; it sees what was asked."""
     seen: list[ModelRequest] = []
 
@@ -478,7 +478,7 @@ def _chat(**usage: int) -> dict[str, Any]:
         ({"tool_calls": [{}]}, "invalid responder result: a tool call has a name"),
     ],
 )
-def test_an_answer_that_is_none_fails_that_request_only(batches: Batches, said: Any, error: str) -> None:
+def test_invalid_responder_result_fails_one_request(batches: Batches, said: Any, error: str) -> None:
     """Raised or returned; the others of the batch are answered."""
 
     def answer(asked: ModelRequest) -> Any:
@@ -493,7 +493,7 @@ def test_an_answer_that_is_none_fails_that_request_only(batches: Batches, said: 
     assert sum("response" in result for result in results.values()) == 20
 
 
-def test_an_asynchronous_function_answers(batches: Batches) -> None:
+def test_async_function_responder_answers(batches: Batches) -> None:
     """On a loop of its own."""
 
     async def answer(asked: ModelRequest) -> str:
@@ -503,7 +503,7 @@ def test_an_asynchronous_function_answers(batches: Batches) -> None:
     assert choice(answered(batches, answer, request("a"))["a"])["message"]["content"] == "a"
 
 
-def test_a_function_is_asked_several_times_at_once_and_the_loop_goes_on(batches: Batches) -> None:
+def test_function_responder_runs_in_parallel_threads(batches: Batches) -> None:
     """As many calls wait together as there are threads, while the emulator answers others."""
     barrier = threading.Barrier(THREADS + 1, timeout=PATIENCE_SECONDS)
 
@@ -539,7 +539,7 @@ class Late:
         assert self._asked.wait(PATIENCE_SECONDS)
 
 
-def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches) -> None:
+def test_answer_to_cancelled_request_is_dropped(batches: Batches) -> None:
     """Its result is dropped."""
     late = Late(batches)
     id = batches.filled(request("a"))
@@ -552,7 +552,7 @@ def test_what_is_cancelled_while_it_is_answered_stays_cancelled(batches: Batches
 
 
 @pytest.mark.parametrize("how", ["reset", "delete"])
-def test_what_is_answered_after_a_reset_is_nobody_s_answer(batches: Batches, how: str) -> None:
+def test_late_answer_after_reset_is_dropped(batches: Batches, how: str) -> None:
     """Ids come again then: the answer is not one to a batch of the same id, nor is that batch begun before its time."""
     late = Late(batches)
     id = batches.filled(request("a"))
@@ -568,7 +568,7 @@ def test_what_is_answered_after_a_reset_is_nobody_s_answer(batches: Batches, how
     assert batches.counters(id) == (1, 0, 1, 0, 0)
 
 
-def test_a_deleted_team_does_not_come_back_by_itself(batches: Batches) -> None:
+def test_late_answer_does_not_recreate_deleted_team(batches: Batches) -> None:
     """What was under way for it ends without it."""
     late = Late(batches)
     batches.filled(request("a"))
@@ -582,7 +582,7 @@ def test_a_deleted_team_does_not_come_back_by_itself(batches: Batches) -> None:
     assert store.jobs.teams() == []
 
 
-def test_a_function_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_function_responder_is_imported_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Also in the working directory."""
     (tmp_path / "my_answers.py").write_text("def shout(request):\n    return request.prompt.upper()\n")
     monkeypatch.chdir(tmp_path)
@@ -678,7 +678,7 @@ def test_pictures_are_forwarded_and_films_are_made_here(batches: Batches, upstre
         ((200, b'{"choices": []}'), ""),
     ],
 )
-def test_what_goes_wrong_upstream_is_the_error(
+def test_upstream_error_is_request_error(
     batches: Batches, upstream: Upstream, reply: tuple[int, bytes], error: str
 ) -> None:
     """In the words of the server there."""
@@ -687,7 +687,7 @@ def test_what_goes_wrong_upstream_is_the_error(
     assert error in result.get("error", "")
 
 
-def test_a_server_that_is_not_there_fails_the_request(batches: Batches) -> None:
+def test_unreachable_upstream_fails_request(batches: Batches) -> None:
     """With its address, and without a key."""
     with Upstream() as gone:
         url = gone.url
@@ -706,13 +706,13 @@ def test_a_server_that_is_not_there_fails_the_request(batches: Batches) -> None:
         *("http:", "http:localhost", "http:ftp://x", "https:"),
     ],
 )
-def test_a_bad_responder_refuses_to_start(spec: str) -> None:
+def test_invalid_responder_refuses_to_start(spec: str) -> None:
     """With one clear line, before anything listens."""
     with pytest.raises(BadSetting, match="responder"), Emulator(responder=spec):
         pass
 
 
-def test_an_emulator_starts_with_a_responder() -> None:
+def test_responder_is_set_at_start_or_per_team() -> None:
     """From its settings: text or function; a team can have one of its own."""
     with Emulator(responder=lambda request: "by function", batches="instant") as emulator:
         first, second = Batches(emulator), Batches(emulator, "other")

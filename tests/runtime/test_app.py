@@ -243,7 +243,7 @@ def test_restarts_leave_nothing_behind() -> None:
 
 
 @pytest.mark.measure
-def test_a_warm_start_and_stop_take_milliseconds() -> None:
+def test_warm_start_and_stop_take_milliseconds() -> None:
     """20 ms and 10 ms, with room for a slow machine."""
     emulator = Emulator()
     starts, stops = [], []

@@ -60,7 +60,7 @@ def test_large_blobs_come_in_pieces(blobs: Blobs) -> None:
     assert len(read(blobs, writer.name)) == 3 * READ_BYTES + 1
 
 
-def test_a_blob_is_there_when_it_is_whole(blobs: Blobs) -> None:
+def test_blob_is_visible_only_when_complete(blobs: Blobs) -> None:
     """Under its own name only then; discarded it never was, before or after."""
     writer = blobs.new()
     writer.write(b"x")
@@ -72,7 +72,7 @@ def test_a_blob_is_there_when_it_is_whole(blobs: Blobs) -> None:
     assert list((blobs.directory / "blobs").iterdir()) == []
 
 
-def test_a_blob_that_is_removed_is_read_to_its_end(blobs: Blobs) -> None:
+def test_removed_blob_can_be_read_to_its_end(blobs: Blobs) -> None:
     """Who has begun to read gets all of it."""
     writer = blobs.new()
     writer.write(bytes(2 * READ_BYTES))
@@ -88,7 +88,7 @@ def test_a_blob_that_is_removed_is_read_to_its_end(blobs: Blobs) -> None:
     assert asyncio.run(interrupted()) == 2 * READ_BYTES
 
 
-def test_a_name_is_used_once(blobs: Blobs) -> None:
+def test_blob_names_are_unique(blobs: Blobs) -> None:
     """Two writers never write one blob."""
     writers = [blobs.new() for _ in range(100)]
     assert len({writer.name for writer in writers}) == 100

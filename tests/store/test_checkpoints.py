@@ -21,7 +21,7 @@ def write(database: Database, rows: int) -> None:
             database.write("INSERT INTO batch_calls VALUES ('a', ?, 0)", ("x" * 500 + str(n),))
 
 
-def test_the_log_is_carried_over_meanwhile(tmp_path: Path) -> None:
+def test_checkpoints_bound_write_ahead_log(tmp_path: Path) -> None:
     """Whoever writes on and on has a log that is bounded, and the rest in the database before the end."""
     path = tmp_path / "emulator.sqlite"
     with closing(Database(path)) as database:
@@ -37,7 +37,7 @@ def test_the_log_is_carried_over_meanwhile(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_checkpoint_that_fails_is_made_up_for(tmp_path: Path) -> None:
+def test_blocked_checkpoint_is_made_later(tmp_path: Path) -> None:
     """Another who holds the database keeps a checkpoint from being made; commits go on, and nothing is lost."""
     path = tmp_path / "emulator.sqlite"
     with closing(Database(path)) as database:

@@ -76,7 +76,7 @@ def blobs(store: Store) -> set[str]:
     return {path.name for path in (store.blobs.directory / "blobs").iterdir()}
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
+def test_interrupted_transaction_is_rolled_back(store: Store) -> None:
     """Rows, counters and blobs are as they were when it is interrupted, at whatever depth."""
     add(store, "1", size=5)
 
@@ -120,7 +120,7 @@ def test_clearing_many_files_runs_no_trigger_for_each(store: Store, end: str) ->
     assert store.files.position("a", "new", SortBy.FILENAME) is not None
 
 
-def test_a_blob_goes_when_the_outermost_transaction_is_kept(store: Store) -> None:
+def test_blob_is_removed_when_outermost_transaction_commits(store: Store) -> None:
     """Not before: what is inside may still be undone."""
     add(store, "1")
     with store.transaction():
@@ -130,7 +130,7 @@ def test_a_blob_goes_when_the_outermost_transaction_is_kept(store: Store) -> Non
     assert blobs(store) == set()
 
 
-def test_what_an_interrupted_part_let_go_is_kept(store: Store) -> None:
+def test_blob_released_in_rolled_back_savepoint_stays(store: Store) -> None:
     """Also when the transaction around it goes on."""
     add(store, "1")
     add(store, "2")
@@ -148,7 +148,7 @@ def interrupted_release(store: Store, name: str) -> None:
         raise Interrupted
 
 
-def test_a_start_sweeps_what_no_row_owns(store: Store, tmp_path: Path) -> None:
+def test_start_removes_orphaned_blobs(store: Store, tmp_path: Path) -> None:
     """An upload that was cut off, renamed or not; what is owned stays, and so does what was not made here."""
     add(store, "1")
     store.close()
@@ -263,7 +263,7 @@ def test_locked_database_is_waited_for_once(store: Store, locked: sqlite3.Connec
         assert patience() == BUSY_MILLISECONDS
 
 
-def test_a_team_is_forgotten_alone(store: Store) -> None:
+def test_clearing_a_team_keeps_other_teams(store: Store) -> None:
     """Its rows and blobs go, and those of the others stay."""
     store.teams.insert("b")
     add(store, "1")
@@ -273,7 +273,7 @@ def test_a_team_is_forgotten_alone(store: Store) -> None:
     assert (store.files.usage("a"), store.files.usage("b")) == ((0, 0), (1, 1))
 
 
-def test_the_places_of_deleted_files_are_kept_for_a_while(store: Store) -> None:
+def test_cursors_of_deleted_files_are_remembered(store: Store) -> None:
     """Those of the last 10,000 of a team, however many more are deleted, there or in other teams."""
     store.teams.insert("b")
     add(store, "first")
@@ -292,7 +292,7 @@ def test_the_places_of_deleted_files_are_kept_for_a_while(store: Store) -> None:
     assert store.files.position("b", "only", SortBy.SIZE) is not None
 
 
-def test_the_seed_is_kept(store: Store, tmp_path: Path) -> None:
+def test_seed_survives_restart(store: Store, tmp_path: Path) -> None:
     """Unless another one is given, which is kept from then on."""
     seeds = [store.seed]
     store.close()
@@ -303,7 +303,7 @@ def test_the_seed_is_kept(store: Store, tmp_path: Path) -> None:
     assert seeds == [seeds[0], seeds[0], "7", "7"]
 
 
-def test_a_public_url_is_of_one_file(store: Store) -> None:
+def test_public_url_token_is_unique(store: Store) -> None:
     """A token that two files had would show one team's bytes to another."""
     add(store, "1")
     add(store, "2")
@@ -340,7 +340,7 @@ def test_pages_are_the_list_in_order(
         store.close()
 
 
-def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_database_of_other_schema_version_is_refused(tmp_path: Path) -> None:
     """The sentence says which version there is, which is read, and what to do."""
     path = tmp_path / "emulator.sqlite"
     Database(path).close()
@@ -352,7 +352,7 @@ def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
     Store(tmp_path / "other").close()
 
 
-def test_a_store_that_cannot_be_opened_lets_its_directory_go(tmp_path: Path) -> None:
+def test_store_that_fails_to_open_releases_its_lock(tmp_path: Path) -> None:
     """After a refusal, and after a close, another store may work there; while it is open none may."""
     (tmp_path / "emulator.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(DatabaseUnusable, match="cannot be opened"):

@@ -40,7 +40,7 @@ def insert(files: Files, id: str, expires_at: int | None = None) -> File:
 
 
 @given(transactions=st.lists(st.tuples(ENDS, STEPS), max_size=6))
-def test_what_is_remembered_is_what_is_stored(transactions: list[tuple[str, list[tuple[str, str, int]]]]) -> None:
+def test_cached_file_equals_stored_file(transactions: list[tuple[str, list[tuple[str, str, int]]]]) -> None:
     """A file that is asked for is the one in the database, whatever was written, committed or taken back between."""
     database = Database(None)
     files, plain = Files(database), Files(database)
@@ -68,7 +68,7 @@ def test_what_is_remembered_is_what_is_stored(transactions: list[tuple[str, list
     database.close()
 
 
-def test_a_remembered_file_expires() -> None:
+def test_cached_file_expires() -> None:
     """Time alone ends a file, without a write."""
     database = Database(None)
     files = Files(database)

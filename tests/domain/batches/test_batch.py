@@ -87,7 +87,7 @@ def test_counters_add_up_in_every_phase(phase: Phase, counts: tuple[int, int, in
     assert (batch.num_cancelled if not batch.closed else batch.num_pending) == 0
 
 
-def test_the_tables_know_every_state() -> None:
+def test_state_tables_have_a_row_for_every_state() -> None:
     """Each phase and each state has its row; what has ended stays so, but for the race of a cancelled request."""
     assert set(PHASES) == set(Phase)
     assert set(STATES) == set(State)
@@ -102,14 +102,14 @@ def test_the_tables_know_every_state() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("outcome", [None, b"{}", Failure(Kind.INTERNAL, "no")])
-def test_a_request_stands_as_its_batch_does_until_it_is_finished(phase: Phase, outcome: Any) -> None:
+def test_unfinished_request_state_follows_its_batch(phase: Phase, outcome: Any) -> None:
     """The state of an unfinished request follows from its batch, that of a finished one from its outcome."""
     batch, state = a_batch(phase), state_of(a_batch(phase), a_request(outcome))
     expected = State.CANCELLED if batch.closed else State.PENDING
     assert state is {type(None): expected, bytes: State.SUCCEEDED, Failure: State.FAILED}[type(outcome)]
 
 
-def test_a_request_is_finished_once() -> None:
+def test_finishing_a_request_twice_is_a_defect() -> None:
     """A second outcome is a defect of the caller, not a result."""
     batch = a_batch(Phase.OPEN, requests=1)
     assert finish(batch, a_request(None), b"{}") is State.SUCCEEDED
@@ -166,7 +166,7 @@ def test_equal_content_reads_the_same(body: dict[str, Any], absent: str) -> None
 
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("file", [None, "file_1"])
-def test_what_takes_requests(phase: Phase, file: str | None) -> None:
+def test_only_open_batches_without_file_accept_requests(phase: Phase, file: str | None) -> None:
     """A batch that has not come from a file and has not ended; the refusals are the recorded ones."""
     batch = msgspec.structs.replace(a_batch(phase), input_file_id=file)
     if file is not None:
@@ -183,7 +183,7 @@ def test_what_takes_requests(phase: Phase, file: str | None) -> None:
 
 
 @pytest.mark.parametrize(("phase", "word"), [(Phase.CANCELLED, "cancelled"), (Phase.EXPIRED, "expired")])
-def test_what_is_not_done_in_time_says_why(phase: Phase, word: str) -> None:
+def test_unfinished_request_of_closed_batch_is_aborted(phase: Phase, word: str) -> None:
     """In the recorded words; and only what was cancelled has the time of it."""
     batch = msgspec.structs.replace(a_batch(phase), closed_at=9)
     assert cancelled_outcome(batch) == Failure(Kind.ABORTED, f"Batch {word}")
@@ -191,7 +191,7 @@ def test_what_is_not_done_in_time_says_why(phase: Phase, word: str) -> None:
 
 
 @given(size=st.integers(0, 20), most=st.none() | st.integers(0, 20))
-def test_a_body_is_as_large_as_it_may_be(size: int, most: int | None) -> None:
+def test_body_size_limit_is_inclusive(size: int, most: int | None) -> None:
     """The limit is inclusive, and there may be none."""
     limits = override(DOCUMENTED, {"batch_request_bytes_max": most})
     if most is None or size <= most:
@@ -202,7 +202,7 @@ def test_a_body_is_as_large_as_it_may_be(size: int, most: int | None) -> None:
     assert (refused.value.kind, refused.value.rule) == (Kind.PAYLOAD_TOO_LARGE, "batch_request_bytes_max")
 
 
-def test_a_model_is_named_by_a_text() -> None:
+def test_unsupported_model_is_refused_by_name() -> None:
     """Any other value names none; and some models are refused, by their names."""
     assert [model_of(body) for body in ({"model": "m"}, {"model": 5}, {"model": None}, {})] == ["m", "", "", ""]
     check_model("grok-4")
@@ -212,7 +212,7 @@ def test_a_model_is_named_by_a_text() -> None:
     assert (refused.value.rule, refused.value.param) == ("batch_model", "model")
 
 
-def test_an_id_stands_for_one_content() -> None:
+def test_content_conflict_has_recorded_message() -> None:
     """The refusal of another one is the recorded one."""
     error = content_conflict("r")
     assert error.message == "batch_request_id 'r' content differs from originally submitted"
@@ -250,7 +250,7 @@ def line(**changes: Any) -> bytes:
         (b'{"a":' + b"[" * 200 + b"]" * 200 + b"}", "line 7: invalid JSON: recursion limit exceeded"),
     ],
 )
-def test_a_bad_line_is_named(raw: bytes, complaint: str) -> None:
+def test_bad_line_is_refused_with_its_number(raw: bytes, complaint: str) -> None:
     """The complaint tells the line and what is wrong with it; a model's tells no line, as observed."""
     with pytest.raises(BadFile) as refused:
         read_line(7, raw, DOCUMENTED)
@@ -258,7 +258,7 @@ def test_a_bad_line_is_named(raw: bytes, complaint: str) -> None:
 
 
 @given(raw=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_no_line_breaks_the_reader(raw: bytes) -> None:
+def test_random_line_is_refused_as_bad_file(raw: bytes) -> None:
     """Whatever is on a line, it is a request or a bad file."""
     try:
         read_line(1, raw, DOCUMENTED)
@@ -267,7 +267,7 @@ def test_no_line_breaks_the_reader(raw: bytes) -> None:
     raise AssertionError("nothing random is a request")
 
 
-def test_a_line_may_have_as_many_bytes_as_a_request() -> None:
+def test_line_size_limit_is_inclusive() -> None:
     """The limit is inclusive."""
     raw = line()
     read_line(1, raw, override(DOCUMENTED, {"batch_request_bytes_max": len(raw)}))
@@ -277,7 +277,7 @@ def test_a_line_may_have_as_many_bytes_as_a_request() -> None:
     assert read_line(1, raw, RELAXED) == NewRequest("a", RequestKind.CHAT, body)
 
 
-def test_no_depth_breaks_the_reader() -> None:
+def test_line_nested_too_deeply_is_refused_without_depth_limit() -> None:
     """Where none is too much for the limits, it is for the parser."""
     deep = b'{"custom_id":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     with pytest.raises(BadFile, match="line 3: invalid JSON: "):
@@ -285,13 +285,13 @@ def test_no_depth_breaks_the_reader() -> None:
 
 
 @given(body=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
-def test_the_body_of_a_line_is_found_again(body: dict[str, Any]) -> None:
+def test_body_of_stored_line_can_be_read_again(body: dict[str, Any]) -> None:
     """The line alone is kept; its body is read from it when it is wanted."""
     assert msgspec.json.decode(body_of(line(body=body))) == body
 
 
 @given(value=JSON, most=st.integers(0, 6))
-def test_the_depth_of_json_does_not_see_into_strings(value: Any, most: int) -> None:
+def test_json_depth_ignores_brackets_in_strings(value: Any, most: int) -> None:
     """Brackets in texts are no nesting."""
 
     def depth(value: Any) -> int:
@@ -303,7 +303,7 @@ def test_the_depth_of_json_does_not_see_into_strings(value: Any, most: int) -> N
     assert not is_deeper(json.dumps("[{" * 500).encode(), 1)
 
 
-def test_the_depth_of_json_is_that_of_its_brackets() -> None:
+def test_json_depth_counts_brackets_of_invalid_json() -> None:
     """Whatever else stands there, valid or not; and without a limit nothing is too deep."""
     assert not is_deeper(json.dumps({'"[[[': 1}).encode(), 1)
     assert is_deeper(b"[~[", 1)
@@ -314,7 +314,7 @@ def test_the_depth_of_json_is_that_of_its_brackets() -> None:
 # --- chat
 
 
-def test_a_responses_body_is_a_chat_body() -> None:
+def test_responses_body_is_translated_to_chat_body() -> None:
     """Instructions, messages, calls and their outputs, formats and functions find their places."""
     chat = from_responses(
         {
@@ -369,7 +369,7 @@ def test_a_responses_body_is_a_chat_body() -> None:
 
 
 @given(body=st.dictionaries(st.sampled_from(["input", "messages", "tools", "text", "reasoning", "prompt"]), JSON))
-def test_no_body_breaks_the_reading_of_chats(body: dict[str, Any]) -> None:
+def test_prompt_of_random_body_is_text(body: dict[str, Any]) -> None:
     """What does not fit is left out."""
     for kind in RequestKind:
         assert isinstance(prompt_of(kind, body), str)
@@ -382,7 +382,7 @@ def test_no_body_breaks_the_reading_of_chats(body: dict[str, Any]) -> None:
 CHAT = {"messages": [{"role": "user", "content": "12345"}]}
 
 
-def test_a_text_is_enough_for_a_whole_completion() -> None:
+def test_completion_is_built_from_text_alone() -> None:
     """Everything else is filled in, and adds up."""
     result = result_of(asked(RequestKind.CHAT, **CHAT, n=2), "four", id="i", created=9)
     assert [choice["message"]["content"] for choice in result["choices"]] == ["four", "four"]
@@ -412,7 +412,7 @@ def test_reasoning_tokens_are_not_completion_tokens() -> None:
     assert usage["total_tokens"] == usage["prompt_tokens"] + 1 + 2
 
 
-def test_a_whole_completion_is_kept_as_it_is() -> None:
+def test_upstream_completion_is_kept_unchanged() -> None:
     """What a server upstream said wins over what would be filled in; its cost is counted from its usage."""
     said = {
         "id": "theirs",
@@ -468,7 +468,7 @@ def test_whatever_a_responder_says_is_a_result_or_a_bad_answer(kind: RequestKind
         (RequestKind.VIDEO_EXTENSION, {"duration": "11"}, "duration must be between 1 and 10 seconds, got 11"),
     ],
 )
-def test_what_cannot_be_carried_out_is_told(kind: RequestKind, body: dict[str, Any], error: str) -> None:
+def test_invalid_request_body_is_refused_with_reason(kind: RequestKind, body: dict[str, Any], error: str) -> None:
     """In the recorded words, where there are any."""
     assert complaint(asked(kind, **body)) == error
 
@@ -491,12 +491,12 @@ def test_what_cannot_be_carried_out_is_told(kind: RequestKind, body: dict[str, A
         ],
     ],
 )
-def test_what_is_just_within_bounds_can_be_carried_out(kind: RequestKind, body: dict[str, Any]) -> None:
+def test_request_body_bounds_are_inclusive(kind: RequestKind, body: dict[str, Any]) -> None:
     """Bounds are inclusive."""
     assert complaint(asked(kind, **body)) is None
 
 
-def test_the_files_a_request_needs_are_found_wherever_they_stand() -> None:
+def test_file_ids_are_found_at_any_depth_of_request() -> None:
     """But a tool's schema may have a property of that name."""
     body = {
         "image": {"file_id": "a"},

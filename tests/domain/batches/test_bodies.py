@@ -34,7 +34,7 @@ def said(shape: Any, member: str) -> set[str]:
         (VideoGenerationBody, "resolution", video_pb2.VideoResolution, "VIDEO_RESOLUTION_"),
     ],
 )
-def test_the_words_are_those_of_the_real_messages(shape: Any, member: str, enum: Any, prefix: str) -> None:
+def test_body_enums_equal_proto_enums(shape: Any, member: str, enum: Any, prefix: str) -> None:
     """Each value of the enum can be said in a body, and nothing else."""
     assert said(shape, member) == {name.removeprefix(prefix) for name in enum.keys()[1:]}  # the first stands for none
 
@@ -63,7 +63,7 @@ def test_pictures_come_in_two_formats(value: str, taken: bool) -> None:
         ([], ChatBody, "Expected `object`, got `array`"),
     ],
 )
-def test_a_complaint_names_the_place(body: Any, shape: Any, complaint: str) -> None:
+def test_body_error_names_path_of_member(body: Any, shape: Any, complaint: str) -> None:
     """As a path from the body on."""
     assert check_body(body, shape) == complaint
 
@@ -81,7 +81,7 @@ def test_a_complaint_names_the_place(body: Any, shape: Any, complaint: str) -> N
         ("/v1/videos/extensions", RequestKind.VIDEO_EXTENSION, {"prompt": "x", "video": {"url": "y"}}),
     ],
 )
-def test_an_endpoint_takes_the_least_it_documents(url: str, kind: RequestKind, body: dict[str, Any]) -> None:
+def test_endpoint_accepts_body_with_required_members_only(url: str, kind: RequestKind, body: dict[str, Any]) -> None:
     """Its kind is that of the Batch guide, its body may lack all that is optional, and nothing else."""
     found, shape = URLS[url]
     assert found is kind

@@ -29,7 +29,7 @@ def answered(request: ModelRequest, said: Any) -> dict[str, Any]:
     return result_of(request, said, id="i", created=9)
 
 
-def test_a_text_becomes_a_completion() -> None:
+def test_text_answer_becomes_recorded_completion() -> None:
     """With everything that a completion of the live service has (observed, 2026-08)."""
     picture = {"type": "image_url", "image_url": {"url": "u"}}
     request = asked(messages=[{"role": "user", "content": [{"type": "text", "text": "12345"}, picture]}])
@@ -65,7 +65,7 @@ def test_a_text_becomes_a_completion() -> None:
 
 
 @given(st.text(max_size=20))
-def test_a_token_is_four_characters_begun(text: str) -> None:
+def test_token_count_is_characters_divided_by_four_rounded_up(text: str) -> None:
     """Nothing for nothing."""
     assert 4 * tokens(text) - 3 <= len(text) <= 4 * tokens(text)
 
@@ -92,14 +92,14 @@ def test_usage_adds_up(prompt: int | None, completion: int | None, reasoning: in
     assert usage["cost_in_usd_ticks"] == PROMPT * expected[0] + COMPLETION * (expected[1] + expected[2])
 
 
-def test_what_a_usage_says_beyond_that_is_kept() -> None:
+def test_unknown_usage_members_are_kept() -> None:
     """Its own cost too; what is null is filled in."""
     given = {"cost_in_usd_ticks": 7, "num_sources_used": 3, "total_tokens": None, "more": 1}
     usage = answered(asked(), {"choices": [], "usage": given})["usage"]
     assert {name: usage[name] for name in given} == {**given, "total_tokens": 0}
 
 
-def test_a_picture_takes_no_more_tokens_than_there_are() -> None:
+def test_text_tokens_are_not_negative_beside_image_tokens() -> None:
     """Where a prompt is said to be smaller than its pictures, no text is left, not less than none."""
     picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}
     said = {"choices": [], "usage": {"prompt_tokens": 5}}
@@ -126,7 +126,7 @@ def test_a_picture_takes_no_more_tokens_than_there_are() -> None:
         ),
     ],
 )
-def test_a_message_is_completed(said: dict[str, Any], message: dict[str, Any], reason: str) -> None:
+def test_missing_message_members_are_filled_in(said: dict[str, Any], message: dict[str, Any], reason: str) -> None:
     """By whoever speaks, by what is not there, by the reason to stop; calls by an id and their form."""
     for answer in (said, {"choices": [{"message": said}]}):
         [choice] = answered(asked(), answer)["choices"]
@@ -141,7 +141,7 @@ def test_arguments_of_calls_are_written_too() -> None:
     assert usage["completion_tokens"] == 2 + 2 * 2
 
 
-def test_what_a_completion_says_of_itself_is_kept() -> None:
+def test_completion_members_are_kept_unless_null() -> None:
     """Members that are null are filled in all the same; what it has beyond them stays."""
     said = {"choices": [], "id": "theirs", "model": None, "service_tier": None, "citations": ["u"], "usage": None}
     result = answered(asked(), said)
@@ -166,7 +166,7 @@ def test_what_a_completion_says_of_itself_is_kept() -> None:
         (RequestKind.VIDEO_GENERATION, {"video": "u"}, "a video answer is a URL or has a video, unlike"),
     ],
 )
-def test_what_is_no_answer_is_told(kind: RequestKind, said: Any, words: str) -> None:
+def test_invalid_answer_is_refused_with_its_beginning(kind: RequestKind, said: Any, words: str) -> None:
     """With the first eighty characters of it."""
     with pytest.raises(BadAnswer, match=words):
         answered(asked(kind), said)
@@ -224,7 +224,7 @@ def test_films_cost_by_their_length(
 
 
 @pytest.mark.parametrize("kind", [RequestKind.IMAGE_GENERATION, RequestKind.VIDEO_GENERATION])
-def test_what_a_medium_says_of_itself_is_kept(kind: RequestKind) -> None:
+def test_media_answer_members_are_kept(kind: RequestKind) -> None:
     """Its model, its own usage and whatever else it has; a usage that is none is not."""
     said = {"model": "theirs", "usage": {"cost_in_usd_ticks": 7, "n": 1}, "more": 1}
     result = answered(asked(kind), said)
@@ -237,7 +237,7 @@ def test_what_a_medium_says_of_itself_is_kept(kind: RequestKind) -> None:
 
 
 @pytest.mark.parametrize(("n", "count"), [(3, 3), (1, 1), (0, 1), (-1, 1), (None, 1), (True, 1), ("2", 1), (2.0, 1)])
-def test_one_is_wanted_unless_more_are(n: Any, count: int) -> None:
+def test_count_of_choices_is_one_unless_n_is_positive(n: Any, count: int) -> None:
     """A number above zero."""
     assert repr(asked(n=n).count) == repr(count)  # and no truth value
 
@@ -246,14 +246,14 @@ def test_one_is_wanted_unless_more_are(n: Any, count: int) -> None:
     ("body", "seconds"),
     [({}, 8), ({"duration": "5"}, 5), ({"duration": 0}, 8), ({"duration": "0"}, 1), ({"duration": -3}, 1)],
 )
-def test_a_film_has_a_length(body: dict[str, Any], seconds: int) -> None:
+def test_video_duration_defaults_and_has_minimum(body: dict[str, Any], seconds: int) -> None:
     """A second at least."""
     assert asked(RequestKind.VIDEO_GENERATION, **body).seconds == seconds
     assert asked(RequestKind.VIDEO_GENERATION, duration="long").seconds == 8
     assert asked(RequestKind.CHAT).seconds == 1
 
 
-def test_a_request_shows_what_it_asks() -> None:
+def test_request_exposes_prompt_and_hides_body_in_repr() -> None:
     """Its prompt, its conversation, and what is to come of it; but not its body, which may be long."""
     request = asked(RequestKind.RESPONSES, input="hi")
     assert (request.prompt, request.chat) == ("hi", from_responses({"input": "hi"}))
@@ -273,13 +273,13 @@ def test_a_request_shows_what_it_asks() -> None:
         (None, 0),
     ],
 )
-def test_a_cost_is_a_number_of_ticks(usage: Any, ticks: int) -> None:
+def test_cost_without_number_of_ticks_is_zero(usage: Any, ticks: int) -> None:
     """What says no number costs nothing."""
     assert cost_of({"usage": usage}) == ticks
 
 
 @pytest.mark.parametrize("ticks", [-1, TICKS_MAX + 1, 2**63, 10**30])
-def test_a_cost_that_cannot_be_summed_up_is_no_answer(ticks: int) -> None:
+def test_cost_out_of_range_is_refused(ticks: int) -> None:
     """A batch of 900,000 such requests still has a sum."""
     assert TICKS_MAX * 900_000 < 2**63
     with pytest.raises(BadAnswer, match="a cost lies between 0 and"):

@@ -23,14 +23,14 @@ JUNK: list[Any] = [None, 5, "text", [], {}, {"type": 5}, {"type": "reasoning"}, 
 PARTS_OF_JUNK: list[Any] = [None, 5, "text", [], {}, {"type": "refusal"}]
 
 
-def test_a_text_is_a_message_of_the_user() -> None:
+def test_text_input_becomes_user_message() -> None:
     """And nothing is in the chat body that was not asked for."""
     assert from_responses({"input": "hi"}) == {"messages": [{"role": "user", "content": "hi"}]}
     assert from_responses({}) == {"messages": []}
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_what_both_call_alike_is_taken_over(name: str) -> None:
+def test_members_with_same_name_are_copied_unless_null(name: str) -> None:
     """Unless it is null."""
     assert from_responses({"input": [], name: 0}) == {"messages": [], name: 0}
     assert from_responses({"input": [], name: None}) == {"messages": []}
@@ -75,7 +75,7 @@ def test_what_both_call_alike_is_taken_over(name: str) -> None:
         ({"instructions": ["Be brief."]}, {}),
     ],
 )
-def test_what_they_call_otherwise_is_translated(members: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_members_with_other_name_are_translated(members: dict[str, Any], expected: dict[str, Any]) -> None:
     """What has not the form of the reference is left out."""
     assert from_responses(members) == {"messages": [], **expected}
 
@@ -131,7 +131,7 @@ texts = st.builds(lambda text: {"type": "text", "text": text}, st.text(max_size=
 
 
 @given(st.lists(texts | st.sampled_from(PARTS_OF_JUNK), max_size=6))
-def test_the_text_of_a_message_is_all_its_texts(parts: list[Any]) -> None:
+def test_text_of_message_joins_all_text_parts(parts: list[Any]) -> None:
     """A line each, whatever stands between them."""
     said = [part["text"] for part in parts if isinstance(part, dict) and "text" in part]
     assert text_of({"content": parts}) == "\n".join(said)
@@ -140,7 +140,7 @@ def test_the_text_of_a_message_is_all_its_texts(parts: list[Any]) -> None:
 
 
 @given(st.lists(st.sampled_from(["system", "user", "assistant"]), max_size=5))
-def test_the_prompt_is_the_last_word_of_the_user(roles: list[str]) -> None:
+def test_prompt_is_last_user_message(roles: list[str]) -> None:
     """Or the last word at all, where no user speaks; for both kinds of body."""
     messages = [{"role": role, "content": f"{number}"} for number, role in enumerate(roles)]
     by_user = [number for number, role in enumerate(roles) if role == "user"]
@@ -149,14 +149,14 @@ def test_the_prompt_is_the_last_word_of_the_user(roles: list[str]) -> None:
     assert prompt_of(RequestKind.RESPONSES, {"input": messages, "prompt": "no"}) == last
 
 
-def test_the_prompt_of_a_medium_is_its_own() -> None:
+def test_prompt_of_media_request_is_its_prompt_member() -> None:
     """A text, or nothing."""
     for kind in set(RequestKind) - {RequestKind.CHAT, RequestKind.RESPONSES}:
         assert prompt_of(kind, {"prompt": "a hill", "messages": [{"role": "user", "content": "no"}]}) == "a hill"
         assert prompt_of(kind, {"prompt": 5}) == prompt_of(kind, {}) == ""
 
 
-def test_only_responses_are_translated() -> None:
+def test_chat_body_is_not_translated() -> None:
     """A chat body is one already."""
     body = {"input": "hi", "messages": []}
     assert chat_of(RequestKind.CHAT, body) is body

@@ -9,7 +9,7 @@ import pytest
 from emulator.domain.chat.models import LANGUAGE_MODELS, MODELS, find, names
 
 
-def test_every_name_leads_to_one_model() -> None:
+def test_model_names_are_unique() -> None:
     times = Counter(name for model in MODELS for name in names(model))
     assert {name for name, count in times.items() if count > 1} == set()
 
@@ -37,7 +37,7 @@ def test_unknown_name_finds_no_language_model(name: str) -> None:
     assert find(name, LANGUAGE_MODELS) is None
 
 
-def test_every_model_has_fingerprint_of_recorded_form() -> None:
+def test_model_fingerprints_have_recorded_form() -> None:
     for model in MODELS:
         assert len(model.fingerprint) == len("fp_eb3c003fc66c14ed")
         assert model.fingerprint.startswith("fp_")

@@ -72,7 +72,7 @@ def upload(client: httpx.Client) -> str:
 
 
 @pytest.mark.parametrize("moment", ["while it is read", "while it is answered"])
-def test_a_batch_from_a_file_goes_on(tmp_path: Path, moment: str) -> None:
+def test_batch_from_file_continues_after_kill(tmp_path: Path, moment: str) -> None:
     """Every line is answered once, and no result that was read changes.
 
     On a busy machine the batch may be done before the kill: then that is tried again.

@@ -31,7 +31,7 @@ def batches(emulator: Emulator) -> Iterator[Batches]:
 # --- speeds
 
 
-def test_at_once(batches: Batches) -> None:
+def test_instant_batch_is_done_at_once(batches: Batches) -> None:
     """The default: in the background, and due already when the reply is sent."""
     batches.freeze()
     id = batches.filled(*(request(f"r{n}") for n in range(250)))
@@ -39,7 +39,7 @@ def test_at_once(batches: Batches) -> None:
     assert batches.counters(id) == (250, 0, 250, 0, 0)
 
 
-def test_in_about_a_second(batches: Batches) -> None:
+def test_realistic_batch_takes_a_second(batches: Batches) -> None:
     """A quarter of the requests every quarter of a second; results can be read while others are pending."""
     batches.configure(batches="realistic")
     batches.freeze()
@@ -51,7 +51,7 @@ def test_in_about_a_second(batches: Batches) -> None:
     assert seen == [((100, 0), 0), ((75, 25), 25), ((50, 50), 50), ((25, 75), 75), ((0, 100), 100)]
 
 
-def test_only_when_released(batches: Batches) -> None:
+def test_manual_batch_runs_only_when_released(batches: Batches) -> None:
     """However much time passes; files are not even read before."""
     batches.configure(batches="manual")
     batches.freeze()
@@ -64,7 +64,7 @@ def test_only_when_released(batches: Batches) -> None:
     assert batches.counters(from_file) == (1, 0, 1, 0, 0)
 
 
-def test_each_result_is_as_old_as_its_request_was_due(batches: Batches) -> None:
+def test_finish_time_of_result_is_its_due_time(batches: Batches) -> None:
     """Time that passes before anybody looks does not count."""
     batches.configure(batches="realistic")
     batches.http.post("/_emulator/clock/freeze", json={"at": "2026-05-01T00:00:00Z"}).raise_for_status()
@@ -76,7 +76,7 @@ def test_each_result_is_as_old_as_its_request_was_due(batches: Batches) -> None:
 # --- input files
 
 
-def test_the_sample_file_is_processed_to_the_end(batches: Batches) -> None:
+def test_sample_file_with_all_urls_is_processed(batches: Batches) -> None:
     """All seven addresses in one file, and the alias of one."""
     content = (SAMPLES / "all_urls.jsonl").read_bytes()
     lines = [json.loads(each) for each in content.splitlines()]
@@ -98,7 +98,7 @@ def test_the_sample_file_is_processed_to_the_end(batches: Batches) -> None:
     }
 
 
-def test_a_file_counts_as_a_whole(batches: Batches) -> None:
+def test_counters_of_file_batch_appear_all_at_once(batches: Batches) -> None:
     """The counters go from nothing to everything at once; nothing is listed before."""
     batches.configure(batches="realistic")
     batches.freeze()
@@ -130,7 +130,7 @@ def test_a_file_counts_as_a_whole(batches: Batches) -> None:
         (b"\x89PNG\r\n\x1a\n\0\0", "line 1: invalid JSON"),
     ],
 )
-def test_a_bad_file_cancels_its_batch(batches: Batches, content: bytes, complaint: str) -> None:
+def test_bad_file_cancels_batch_with_reason(batches: Batches, content: bytes, complaint: str) -> None:
     """In the background, with the line; the counters stay zero, and nothing can be listed."""
     id = batches.from_file(content)
     batches.advance(1)
@@ -141,7 +141,7 @@ def test_a_bad_file_cancels_its_batch(batches: Batches, content: bytes, complain
     assert (batches.requests(id), batches.results(id)) == ([], {})
 
 
-def test_a_bad_line_far_down_leaves_nothing_behind(batches: Batches) -> None:
+def test_bad_last_line_removes_all_requests(batches: Batches) -> None:
     """What was read before it is removed again."""
     id = batches.from_lines(*(line(f"r{n}") for n in range(5000)), line("r17"))
     batches.advance(5)
@@ -150,7 +150,7 @@ def test_a_bad_line_far_down_leaves_nothing_behind(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_a_file_has_a_number_of_requests(batches: Batches, more: int) -> None:
+def test_file_with_too_many_requests_cancels_batch(batches: Batches, more: int) -> None:
     """As many as the limit are taken, one more is not; empty lines do not count."""
     batches.configure(limits={"jsonl_lines_max": 2000})
     lines = [line(f"r{n}") for n in range(2000 + more)]
@@ -163,7 +163,7 @@ def test_a_file_has_a_number_of_requests(batches: Batches, more: int) -> None:
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_a_line_has_a_length(batches: Batches, more: int) -> None:
+def test_line_over_size_limit_cancels_batch(batches: Batches, more: int) -> None:
     """Also one that is longer than what is read at once."""
     long = line("long", body=chat_body("x" * 400_000))
     batches.configure(limits={"batch_request_bytes_max": len(long) - more})
@@ -175,7 +175,7 @@ def test_a_line_has_a_length(batches: Batches, more: int) -> None:
         assert batches.counters(id)[:3] == (3, 0, 3)
 
 
-def test_a_file_has_a_size(batches: Batches) -> None:
+def test_file_over_lowered_size_limit_cancels_batch(batches: Batches) -> None:
     """The file was taken while the limit was another."""
     content = line("a").encode()
     batches.configure(limits={"jsonl_file_bytes_max": len(content)}, batches="manual")
@@ -207,7 +207,7 @@ def test_lines_are_read_whole_wherever_a_file_is_cut(
     assert {key: text.split()[0] for key, text in found.items()} == {f"r{n}": str(n) for n in range(len(lengths))}
 
 
-def test_a_batch_keeps_what_its_file_held(batches: Batches) -> None:
+def test_batch_keeps_content_of_changed_or_deleted_file(batches: Batches) -> None:
     """The file may be deleted, expire or get other content before it is read or while requests are pending."""
     batches.configure(batches="manual")
     file = batches.http.post("/v1/files", files={"file": ("a.jsonl", line("a", body=chat_body("first")))}).json()["id"]
@@ -222,7 +222,7 @@ def test_a_batch_keeps_what_its_file_held(batches: Batches) -> None:
     assert batches.contents(after) == {"b": "other"}
 
 
-def test_the_bytes_of_a_file_go_with_the_last_batch_that_reads_them() -> None:
+def test_bytes_of_deleted_file_go_with_last_batch() -> None:
     """Not with the file, and not before."""
     with Emulator() as emulator:
         batches = Batches(emulator)
@@ -239,7 +239,7 @@ def test_the_bytes_of_a_file_go_with_the_last_batch_that_reads_them() -> None:
 
 
 @pytest.mark.parametrize("end", ["cancel", "expire"])
-def test_a_batch_that_ends_before_its_file_was_read(batches: Batches, end: str) -> None:
+def test_batch_closed_before_file_is_read_has_no_requests(batches: Batches, end: str) -> None:
     """Nothing of the file ever counts."""
     batches.configure(batches="manual")
     batches.freeze()
@@ -254,7 +254,7 @@ def test_a_batch_that_ends_before_its_file_was_read(batches: Batches, end: str) 
     assert batches.http.post("/_emulator/reset").json()["cleared"]["batch_requests"] == 0
 
 
-def test_what_is_cancelled_stays_cancelled(batches: Batches) -> None:
+def test_cancelled_batch_stays_cancelled(batches: Batches) -> None:
     """Whatever is still planned for it."""
     batches.configure(batches="realistic")
     batches.freeze()
@@ -266,7 +266,7 @@ def test_what_is_cancelled_stays_cancelled(batches: Batches) -> None:
 
 @pytest.mark.parametrize("speed", ["realistic", "manual"])
 @pytest.mark.parametrize("by", ["team", "fault"])
-def test_the_race_of_the_real_service_can_be_had(batches: Batches, speed: str, by: str) -> None:
+def test_cancel_reverts_lets_cancelled_requests_succeed(batches: Batches, speed: str, by: str) -> None:
     """Cancelled requests turn into successes within twenty seconds, and their results can be read (observed live).
 
     A team can have it for every batch, or a fault for one call; both are gone with a reset.
@@ -318,7 +318,7 @@ def small_batch_overtakes_large_one(batches: Batches) -> bool:
     return overtakes
 
 
-def test_a_reset_while_requests_are_being_answered(batches: Batches) -> None:
+def test_reset_while_answering_drops_results(batches: Batches) -> None:
     """Neither results nor counters come back."""
 
     def forget(asked: Any) -> str:

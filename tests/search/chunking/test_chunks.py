@@ -83,7 +83,7 @@ def _fields(configuration: ChunkConfiguration) -> dict[str, object]:
 
 
 @given(TEXTS, configurations())
-def test_the_chunks_cover_the_text(text: str, configuration: ChunkConfiguration) -> None:
+def test_chunks_cover_text_without_gaps(text: str, configuration: ChunkConfiguration) -> None:
     """Every character is in a chunk before stripping, in order and without a gap; white space alone gives no chunk."""
     chunks = unstripped(text, configuration)
     if not text.strip():
@@ -96,7 +96,7 @@ def test_the_chunks_cover_the_text(text: str, configuration: ChunkConfiguration)
 
 
 @given(TEXTS, configurations())
-def test_no_chunk_is_larger_than_allowed(text: str, configuration: ChunkConfiguration) -> None:
+def test_chunk_is_within_size_limit(text: str, configuration: ChunkConfiguration) -> None:
     """The size holds in the unit of the strategy, a repeated header included, but for a wide code point."""
     unit = STRATEGIES[configuration.strategy].unit
     for chunk in split(text, configuration):
@@ -125,7 +125,7 @@ def test_overlaps_in_bytes_end_between_code_points(text: str, configuration: Chu
 
 
 @given(TEXTS, configurations())
-def test_a_chunk_is_its_part_of_the_text(text: str, configuration: ChunkConfiguration) -> None:
+def test_chunk_offsets_name_its_text(text: str, configuration: ChunkConfiguration) -> None:
     """The offsets name the text of the chunk; only a table puts its header before it."""
     for chunk in split(text, configuration):
         part = text[chunk.start : chunk.end]
@@ -173,13 +173,13 @@ def test_markdown_ends_at_a_heading_before_a_paragraph_before_a_line() -> None:
     assert split(text, markdown(24))[1].text == "# Two\n\ndelta"
 
 
-def test_a_hash_inside_a_fence_is_no_heading() -> None:
+def test_hash_in_fenced_block_is_no_heading() -> None:
     """A shell comment in a fenced block does not part the block from its first lines."""
     text = "# Run\n\n```sh\nmake all\n# then\nmake run\n```\n\nThe end of it.\n"
     assert split(text, markdown(46))[0].text == text[: text.index("\n\nThe end")]
 
 
-def test_a_shorter_mark_does_not_end_a_fence() -> None:
+def test_shorter_fence_does_not_close_block() -> None:
     """A fence of four marks holds a fence of three (CommonMark), and a heading counts again after it."""
     text = "````\n```\nsome code\n````\n\n# yes\n\n````\n```\n# no\n````\nand more of it\n"
     assert split(text, markdown(48))[0].text == text[: text.index("\n\n# yes")]
@@ -192,7 +192,7 @@ def test_code_ends_before_a_definition() -> None:
     assert [chunk.text.splitlines()[0] for chunk in chunks] == ["import os", "def second():"]
 
 
-def test_a_closing_line_stays_with_its_block() -> None:
+def test_closing_brace_stays_with_code_block() -> None:
     """A brace after a blank line begins no definition."""
     text = "void a() {\n  x();\n}\n\nvoid b() {\n  y();\n\n}\nint z;\n"
     chunks = split(text, ChunkConfiguration(Strategy.CODE_CHARS, 40, 0))
@@ -203,7 +203,7 @@ def table(size: int) -> ChunkConfiguration:
     return ChunkConfiguration(Strategy.TABLE, size, 0, "o200k_base")
 
 
-def test_a_cut_table_repeats_its_header() -> None:
+def test_table_chunks_repeat_header() -> None:
     """Every chunk of a table says what its columns are, and rows stay whole."""
     rows = [f"name{n},{n}\n" for n in range(20)]
     chunks = split("name,size\n" + "".join(rows), table(24))
@@ -212,7 +212,7 @@ def test_a_cut_table_repeats_its_header() -> None:
     assert [row for chunk in chunks for row in chunk.text.splitlines()[1:]] == [row.strip() for row in rows]
 
 
-def test_a_markdown_table_repeats_its_rule_too() -> None:
+def test_markdown_table_chunks_repeat_delimiter_row() -> None:
     """The header of a Markdown table is two rows."""
     header = "| a | b |\n|---|---|\n"
     chunks = split(header + "| 1 | 2 |\n" * 12, table(48))
@@ -223,7 +223,7 @@ def test_a_markdown_table_repeats_its_rule_too() -> None:
         assert all(chunk.text.count("|---|---|") <= 1 for chunk in chunks)
 
 
-def test_a_quoted_cell_keeps_its_line_breaks() -> None:
+def test_csv_row_is_not_cut_in_quoted_cell() -> None:
     """A row of a CSV file ends where the record ends, not at a line break inside quotes."""
     text = 'id,note\n1,"one\ntwo ""2"" three"\n' + '2,"four\nfive"\n' * 6
     chunks = split(text, table(28))
@@ -231,7 +231,7 @@ def test_a_quoted_cell_keeps_its_line_breaks() -> None:
     assert all(chunk.text.count('"') % 2 == 0 for chunk in chunks)
 
 
-def test_each_table_has_its_own_header() -> None:
+def test_second_table_has_own_header() -> None:
     """A blank line ends a table: the rows after it stand under the header that follows."""
     first, second = "a,b\n" + "1,2\n" * 12, "c;d\n" + "3;4\n" * 12
     for chunk in split(f"{first}\n{second}", table(20)):
@@ -240,7 +240,7 @@ def test_each_table_has_its_own_header() -> None:
         assert ("3;4" in chunk.text) == ("c;d" in chunk.text)
 
 
-def test_a_header_that_is_too_long_is_not_repeated() -> None:
+def test_table_header_over_half_of_chunk_is_not_repeated() -> None:
     """A header stays with the first rows when it would take more than half of every chunk."""
     text = ",".join(["column"] * 20) + "\n" + "1,2\n" * 20
     assert "".join(chunk.text + "\n" for chunk in split(text, table(60))) == text
@@ -275,7 +275,7 @@ def test_time_is_linear_for_awkward_texts(text: str) -> None:
         ("encoding_name", ChunkConfiguration(Strategy.CODE_CHARS, 10, 1, "gpt2")),
     ],
 )
-def test_a_configuration_that_cannot_be_used_names_its_field(field: str, configuration: ChunkConfiguration) -> None:
+def test_chunk_configuration_error_names_field(field: str, configuration: ChunkConfiguration) -> None:
     """The refusal carries the wire name of the value at fault, and a sentence that says it too."""
     with pytest.raises(ConfigurationError) as refusal:
         check(configuration)
@@ -283,7 +283,7 @@ def test_a_configuration_that_cannot_be_used_names_its_field(field: str, configu
     assert field in refusal.value.sentence
 
 
-def test_the_default_is_what_the_live_service_gives() -> None:
+def test_default_chunk_configuration_is_observed_one() -> None:
     """Bytes 4000/800, stripped, without the name (observed live, 2026-04)."""
     default = ChunkConfiguration()
     check(default)
@@ -298,7 +298,7 @@ def test_the_default_is_what_the_live_service_gives() -> None:
     assert (default.strip_whitespace, default.inject_name_into_chunks) == (True, False)
 
 
-def test_the_wire_fields_are_those_of_the_reference() -> None:
+def test_chunk_configuration_fields_are_documented_ones() -> None:
     """Each documented configuration has the documented fields (Collections reference: chunk_configuration)."""
     chars, tokens = ("max_chunk_size_chars", "chunk_overlap_chars"), ("max_chunk_size_tokens", "chunk_overlap_tokens")
     encoded, whole = (*tokens, "encoding_name"), ("max_chunk_size_tokens", "encoding_name")
@@ -316,7 +316,7 @@ def test_the_wire_fields_are_those_of_the_reference() -> None:
     assert {wire_key(strategy): row.fields for strategy, row in STRATEGIES.items()} == documented
 
 
-def test_a_tokenizer_that_leaves_text_out_is_refused() -> None:
+def test_tokenizer_that_skips_text_is_refused() -> None:
     """A plugged-in tokenizer cannot lose text silently."""
     for starts in ([], [1, 2], [0, 9]):
         with pytest.raises(ValueError, match="do not cover the text"):

@@ -35,7 +35,7 @@ def test_counts_of_parts_add_up(text: str, data: st.DataObject) -> None:
 
 
 @given(TEXTS)
-def test_no_piece_reaches_into_the_next_line(text: str) -> None:
+def test_token_does_not_cross_line_break(text: str) -> None:
     """Every line starts a piece, so that rows and headings can be kept whole."""
     starts = list(approximate_token_offsets(text, ""))
     for line in (offset + 1 for offset, character in enumerate(text[:-1]) if character == "\n"):
@@ -49,7 +49,7 @@ def test_english_prose_has_about_four_characters_to_a_token() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), st.integers(1, 20))
-def test_a_real_encoding_can_be_plugged_in(text: str, size: int) -> None:
+def test_custom_tokenizer_sets_chunk_boundaries(text: str, size: int) -> None:
     """`split` takes offsets as tiktoken gives them: a code point made of several tokens repeats its own."""
     asked: list[str] = []
 

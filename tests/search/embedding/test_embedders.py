@@ -91,7 +91,7 @@ def best(emulator: Emulator, collection: str, query: str) -> str:
     return str(search(emulator, collection, query).json()["matches"][0]["chunk_content"])
 
 
-def test_a_function_replaces_the_stand_in() -> None:
+def test_custom_embedder_function_is_used_for_search() -> None:
     """With one that knows synonyms, semantic search does."""
     with Emulator(embedder=colours) as emulator:
         collection, statuses = collection_of(emulator, "blue sky", "red rose", "green leaf")
@@ -100,7 +100,7 @@ def test_a_function_replaces_the_stand_in() -> None:
         assert best(emulator, collection, "emerald") == "green leaf"
 
 
-def test_a_function_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embedder_function_is_imported_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MODULE:FUNCTION, where the module may lie in the working directory."""
     (tmp_path / "my_embedder.py").write_text("def embed(texts):\n    return [[len(text), 1] for text in texts]\n")
     monkeypatch.chdir(tmp_path)
@@ -108,7 +108,7 @@ def test_a_function_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert embed("my_embedder:embed", ["a", "bcd"]).tolist() == [[1, 1], [3, 1]]
 
 
-def test_a_server_is_asked_as_openai_is() -> None:
+def test_embedding_server_receives_openai_requests() -> None:
     """In pieces, with the key and the model of the URL; the answer may come in any order."""
     with server(as_openai) as (authority, asked):
         url = f"http://s3cret@{authority}/v1/embeddings?model=nomic"
@@ -130,7 +130,7 @@ def test_a_server_is_asked_as_openai_is() -> None:
         ((200, {"data": []}), "an array of shape (0,) for 1 texts"),
     ],
 )
-def test_a_server_that_fails_is_quoted(answer: tuple[int, Any], sentence: str) -> None:
+def test_embedding_server_error_is_quoted_without_key(answer: tuple[int, Any], sentence: str) -> None:
     """One sentence, without the key."""
     with server(lambda body: answer) as (authority, _):
         with pytest.raises(EmbedderError) as failure:
@@ -139,7 +139,7 @@ def test_a_server_that_fails_is_quoted(answer: tuple[int, Any], sentence: str) -
         assert "s3cret" not in str(failure.value)
 
 
-def test_a_server_that_is_not_there() -> None:
+def test_unreachable_embedding_server_is_named_in_error() -> None:
     """Says so."""
     with pytest.raises(EmbedderError, match=r"^http://127\.0\.0\.1:9/embeddings: "):
         embed("http://127.0.0.1:9/embeddings", ["red"])
@@ -170,12 +170,12 @@ def test_vectors_of_different_calls_have_one_length() -> None:
         embed(lambda texts: numpy.ones((len(texts), next(lengths))), ["a"] * 200)
 
 
-def test_no_texts_are_no_vectors() -> None:
+def test_embedding_no_texts_calls_no_embedder() -> None:
     """No request is sent."""
     assert embed(lambda texts: 1 / 0, []).shape == (0, 0)
 
 
-def test_a_failing_embedder_fails_the_document_and_the_search() -> None:
+def test_embedder_error_fails_document_and_returns_503_for_search() -> None:
     """The document says why; the search is UNAVAILABLE, for the next one may succeed. Keyword search needs none."""
     broken = False
 
@@ -208,7 +208,7 @@ def test_a_failing_embedder_fails_the_document_and_the_search() -> None:
         "m:",
     ],
 )
-def test_an_embedder_that_cannot_be_used_refuses_to_start(spec: str) -> None:
+def test_invalid_embedder_setting_refuses_to_start(spec: str) -> None:
     """One clear sentence."""
     if spec:
         with pytest.raises(ValueError, match=r"."):

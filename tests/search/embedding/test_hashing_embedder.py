@@ -34,7 +34,7 @@ def test_vectors_are_of_length_one_or_zero(texts: list[str]) -> None:
 
 
 @given(TEXTS, st.text(max_size=30))
-def test_a_vector_does_not_depend_on_its_neighbours(texts: list[str], text: str) -> None:
+def test_vector_does_not_depend_on_batch(texts: list[str], text: str) -> None:
     """A text has the same vector alone and in a batch, so a query finds what was indexed together with others."""
     assert (embed([*texts, text])[-1] == embed([text])[0]).all()
 
@@ -54,7 +54,7 @@ def digest(vectors: numpy.ndarray) -> str:
     return hashlib.sha256(vectors.astype("<f4").tobytes()).hexdigest()
 
 
-def test_the_same_text_has_the_same_vector_everywhere() -> None:
+def test_vectors_are_equal_in_another_process() -> None:
     """Another process, with another hash seed, computes the bytes that were computed when this was written."""
     script = "import sys; from emulator.search.embedding.hashing_embedder import embed; "
     script += f"sys.stdout.buffer.write(embed({SAMPLE}).astype('<f4'))"
@@ -68,7 +68,7 @@ def test_case_and_punctuation_do_not_count() -> None:
     assert (embed(["Hello, World"])[0] == embed(["hello\n -- world!"])[0]).all()
 
 
-def test_how_often_a_word_is_there_does_not_count() -> None:
+def test_repeated_word_has_no_extra_weight() -> None:
     """A word that fills a text weighs no more in it than the one that tells it from others."""
     assert (embed(["the the the the cat the"])[0] == embed(["cat the"])[0]).all()
 

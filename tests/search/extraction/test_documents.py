@@ -173,13 +173,13 @@ def test_pdf_pages_are_known() -> None:
     assert extracted.page_number(where, where + 5) == 3
 
 
-def test_a_pdf_without_text_fails() -> None:
+def test_pdf_without_text_is_extraction_error() -> None:
     """A scanned PDF is told from an empty one: its text cannot be found, and the user learns why."""
     with pytest.raises(ExtractionError, match="has no text"):
         read(pdf(""), ExtractionMethod.PDF)
 
 
-def test_a_pdf_with_a_password_fails() -> None:
+def test_pdf_with_password_is_extraction_error() -> None:
     """An encrypted PDF that opens without a password is read; one that does not says so."""
     for password, protected in (("", False), ("secret", True)):
         writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf("Hidden")))
@@ -249,7 +249,7 @@ def test_xlsx_rows_are_lines() -> None:
     ]
 
 
-def test_the_dimensions_a_sheet_claims_do_not_matter() -> None:
+def test_xlsx_with_huge_declared_dimensions_is_read() -> None:
     """A sheet that claims a million rows of sixteen thousand cells has the text that is in it."""
     source, target = zipfile.ZipFile(io.BytesIO(xlsx())), io.BytesIO()
     with zipfile.ZipFile(target, "w") as written:
@@ -281,7 +281,7 @@ FILES: dict[ExtractionMethod, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("how", FILES)
-def test_a_damaged_file_says_so(how: ExtractionMethod) -> None:
+def test_damaged_file_is_text_or_extraction_error(how: ExtractionMethod) -> None:
     """Half a file, or a file with a byte flipped, is an ExtractionError or some text, never another exception."""
     data = FILES[how]()
     middle = len(data) // 2
@@ -317,14 +317,14 @@ def test_empty_document_is_refused_in_words(how: ExtractionMethod, tmp_path: Pat
     "how",
     [ExtractionMethod.DOCX, ExtractionMethod.PPTX, ExtractionMethod.ODT, ExtractionMethod.EPUB, ExtractionMethod.XLSX],
 )
-def test_an_archive_without_its_parts_says_so(how: ExtractionMethod) -> None:
+def test_archive_without_document_parts_is_extraction_error(how: ExtractionMethod) -> None:
     """An archive of something else is told from a document."""
     with pytest.raises(ExtractionError, match=r"damaged|could not be read"):
         read(archive({"readme": "hello"}), how)
 
 
 @pytest.mark.parametrize("how", [ExtractionMethod.DOCX, ExtractionMethod.PPTX])
-def test_an_office_file_that_names_no_document_says_so(how: ExtractionMethod) -> None:
+def test_office_file_without_main_document_is_extraction_error(how: ExtractionMethod) -> None:
     """Relationships to other things than a document are not enough."""
     with pytest.raises(ExtractionError, match="name no document"):
         read(archive({"_rels/.rels": relationships(r1_thumbnail="a.png")}), how)
@@ -334,7 +334,7 @@ def test_an_office_file_that_names_no_document_says_so(how: ExtractionMethod) ->
     "how",
     [ExtractionMethod.DOCX, ExtractionMethod.PPTX, ExtractionMethod.ODT, ExtractionMethod.EPUB, ExtractionMethod.XLSX],
 )
-def test_a_zip_bomb_is_refused_by_what_it_says_of_itself(how: ExtractionMethod) -> None:
+def test_zip_bomb_is_refused_by_declared_size(how: ExtractionMethod) -> None:
     """An archive that unpacks to more than the bound is not unpacked."""
     data = archive({"word/document.xml": " " * 3 * MIB})
     assert len(data) < MIB // 50
@@ -363,7 +363,7 @@ def test_entities_are_not_expanded() -> None:
             read(docx("", **{"word/document2.xml": document}), ExtractionMethod.DOCX)
 
 
-def test_a_deeply_nested_document_is_read() -> None:
+def test_deeply_nested_docx_is_read() -> None:
     """Deep nesting does not overflow the stack."""
     body = "<w:sdt>" * 50_000 + run("deep") + "</w:sdt>" * 50_000
     assert read(docx(body), ExtractionMethod.DOCX).text == "deep"
@@ -393,7 +393,7 @@ def test_another_process_gives_the_same_text(tmp_path: Path) -> None:
     assert extract(big, "text/html", "a.html") == read(big, ExtractionMethod.HTML)
 
 
-def test_an_error_in_the_other_process_is_an_error_here() -> None:
+def test_extraction_error_crosses_process_boundary() -> None:
     """What is wrong with a file is said, wherever it was found out."""
     with pytest.raises(ExtractionError, match="not the ZIP archive"):
         extract(b"nothing", "application/epub+zip", "a.epub")
@@ -421,7 +421,7 @@ def test_reader_that_waits_for_the_processor_is_not_given_up(monkeypatch: pytest
     assert waits == [200]
 
 
-def test_a_page_of_open_markup_is_given_up() -> None:
+def test_unclosed_markup_ends_within_time_limit() -> None:
     """Markup that is never closed keeps some parsers of the standard library for minutes; here it costs its bound."""
     page = b"<a " * 40_000
     try:
@@ -437,7 +437,7 @@ def test_memory_is_bounded() -> None:
         extract_isolated(cells, ExtractionMethod.NOTEBOOK, Bounds(memory_bytes_max=100 * MIB), Processes())
 
 
-def test_a_reader_that_dies_is_an_error() -> None:
+def test_crashed_reader_process_is_extraction_error() -> None:
     """Whatever ends the process, the document fails with a sentence."""
     with pytest.raises(ExtractionError, match="its reader ended with"):
         extract_isolated(b"", ExtractionMethod.PDF, Bounds(memory_bytes_max=1 * MIB), Processes())

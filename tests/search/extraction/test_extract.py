@@ -27,14 +27,14 @@ def test_text_comes_out_as_it_went_in(text: str, content_type: str) -> None:
 
 
 @given(TEXTS, st.sampled_from(["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]))
-def test_a_byte_order_mark_says_the_encoding(text: str, encoding: str) -> None:
+def test_byte_order_mark_selects_encoding(text: str, encoding: str) -> None:
     """Text in UTF-16 or UTF-32 is read when it begins with its mark, and the mark is no part of the text."""
     mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE, "utf-8-sig": b""}
     mark |= {"utf-32-le": codecs.BOM_UTF32_LE, "utf-32-be": codecs.BOM_UTF32_BE}
     assert extract(mark[encoding] + text.encode(encoding), "text/plain", "notes.txt").text == text
 
 
-def test_a_file_on_disk_is_read_like_its_bytes(tmp_path: Path) -> None:
+def test_extract_accepts_path_or_bytes(tmp_path: Path) -> None:
     """A path stands for what it holds."""
     path = tmp_path / "blob"
     path.write_bytes("Größe\r\n".encode())
@@ -57,7 +57,7 @@ def test_a_file_on_disk_is_read_like_its_bytes(tmp_path: Path) -> None:
         (b"[" * 60_000, "application/vnd.jupyter", "a.ipynb", "nested too deeply"),
     ],
 )
-def test_a_file_without_text_says_why(data: bytes, content_type: str, filename: str, words: str) -> None:
+def test_file_without_text_is_refused_with_reason(data: bytes, content_type: str, filename: str, words: str) -> None:
     """Whoever reads the error message of the document knows what to do about it."""
     with pytest.raises(ExtractionError) as error:
         extract(data, content_type, filename)
@@ -91,7 +91,7 @@ def test_text_has_a_bound_too() -> None:
         ("application/vnd.ms-excel", "old.xls", None),
     ],
 )
-def test_the_content_type_decides_and_the_name_helps(
+def test_extraction_method_follows_content_type_before_extension(
     content_type: str, filename: str, how: ExtractionMethod | None
 ) -> None:
     """What the upload declares comes first; the extension is asked where that cannot be read."""
@@ -126,13 +126,13 @@ DOCUMENTED = """
 
 
 @pytest.mark.parametrize("content_type", [*DOCUMENTED.split(), *sorted(set(content_types.BY_EXTENSION.values()))])
-def test_every_documented_type_is_read_or_refused_with_a_reason(content_type: str) -> None:
+def test_documented_content_types_are_read_or_refused(content_type: str) -> None:
     """No content type of the guides, nor of our own table of extensions, is left to chance."""
     known = row(content_type)
     assert (known.how is None) == (known.refusal is not None)
 
 
-def test_no_row_is_both_read_and_refused() -> None:
+def test_format_rows_have_method_or_refusal() -> None:
     """The table names each way at least once, and each way has a row that says what it is."""
     assert {known.how for known in FORMATS.values()} - {None} == set(ExtractionMethod) == set(EXTRACTION_METHODS)
     assert not [name for name, known in FORMATS.items() if known.how and known.refusal]
@@ -174,12 +174,12 @@ def test_escaped_text_survives_html(text: str) -> None:
 
 @given(st.lists(st.sampled_from(["<", ">", "<p", "</p>", "<![", "<!", "<?", "&#", "--", "<script>", '"', "x", "]]>"])))
 @example(["<![", "x", "["])
-def test_no_html_is_too_broken(pieces: list[str]) -> None:
+def test_broken_html_is_read(pieces: list[str]) -> None:
     """Markup that is not even wrong gives some text, never an exception."""
     assert isinstance(html_text("".join(pieces)), str)
 
 
-def test_a_notebook_gives_its_cells_and_what_they_print() -> None:
+def test_notebook_text_has_sources_and_outputs() -> None:
     """Sources and printed results are text; pictures and metadata are not."""
     cells = [
         {"cell_type": "markdown", "source": ["# Title\n", "Words."], "metadata": {"tags": ["no"]}},
@@ -215,7 +215,7 @@ def test_readable_text_can_be_stored_and_sent(text: str) -> None:
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.data())
-def test_a_slice_is_on_the_page_that_holds_most_of_it(lengths: list[int], data: st.DataObject) -> None:
+def test_page_number_is_that_of_dominant_page(lengths: list[int], data: st.DataObject) -> None:
     """The dominant page, counted from 1; 0 in a document of one page, nothing where pages are not known."""
     text = "".join(chr(ord("a") + page) * length for page, length in enumerate(lengths))
     starts = tuple(sum(lengths[:page]) for page in range(len(lengths)))

@@ -105,7 +105,7 @@ def test_files_that_need_a_process_or_much_memory_are_large(size: int, name: str
     assert is_large(size, "", name) is large
 
 
-def test_all_teams_share_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reader_slots_are_shared_by_all_teams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents and texts of files of many teams are read at most so many at once."""
     gate = Gate()
 

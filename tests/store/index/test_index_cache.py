@@ -67,7 +67,7 @@ changes = st.one_of(
 
 @settings(max_examples=60)
 @given(st.lists(changes, max_size=10))
-def test_a_search_sees_what_is_there_now(history: list[tuple[object, ...]]) -> None:
+def test_search_sees_current_chunks(history: list[tuple[object, ...]]) -> None:
     """After any history of changes, searches and changes taken back: the same ranking as from an index built now."""
 
     async def live() -> None:
@@ -108,7 +108,7 @@ async def test_documents_are_found_when_they_are_published(store: Store) -> None
     assert len((await store.indexes.search(TEAM, COLLECTION, ALL)).vector) == 1
 
 
-async def test_what_is_injected_is_looked_at_and_not_shown(store: Store) -> None:
+async def test_injected_text_is_searched_but_not_returned(store: Store) -> None:
     """The indexed text finds the chunk, its content is returned."""
     chunk = IndexedChunk("id", 0, "the content", "ash\n\nthe content", 3)
     store.chunks.replace(TEAM, COLLECTION, "file", [chunk], numpy.ones((1, 4), numpy.float32))
@@ -118,7 +118,7 @@ async def test_what_is_injected_is_looked_at_and_not_shown(store: Store) -> None
     assert (shown.id, shown.content, shown.page_number) == ("id", "the content", 3)
 
 
-async def test_a_chunk_of_an_older_edition_is_not_shown(store: Store) -> None:
+async def test_chunk_of_older_document_version_is_not_returned(store: Store) -> None:
     """What was ranked before a document was indexed anew cannot show the new text under the old rank."""
     put(store, "file", "ash")
     [found] = (await store.indexes.search(TEAM, COLLECTION, ALL)).keyword
@@ -142,7 +142,7 @@ async def test_other_collections_and_teams_move_no_score(store: Store) -> None:
 
 @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1).map(" ".join), max_size=6), st.sets(st.integers(0, 5)))
 @settings(max_examples=30)
-def test_a_filter_leaves_out_and_moves_nothing(documents: list[str], accepted: set[int]) -> None:
+def test_filter_keeps_order_and_scores_of_hits(documents: list[str], accepted: set[int]) -> None:
     """What is accepted keeps its rank, its score and its place."""
 
     async def live() -> None:
@@ -181,7 +181,7 @@ async def test_searches_and_changes_at_the_same_time(store: Store) -> None:
     assert await ranked(store) == await built_anew(store)
 
 
-async def test_a_search_that_is_given_up_harms_nobody(store: Store) -> None:
+async def test_cancelled_search_does_not_break_index(store: Store) -> None:
     """The index goes on being built, and the next search has it."""
     for number in range(200):
         put(store, str(number), "ash", "birch")
@@ -195,7 +195,7 @@ async def test_a_search_that_is_given_up_harms_nobody(store: Store) -> None:
     assert await ranked(store) == await built_anew(store)
 
 
-async def test_a_collection_may_go_while_it_is_searched(store: Store) -> None:
+async def test_collection_can_be_removed_during_search(store: Store) -> None:
     """The search ends with what it found, the next one with nothing."""
     for number in range(100):
         put(store, str(number), "ash", "birch")
@@ -206,7 +206,7 @@ async def test_a_collection_may_go_while_it_is_searched(store: Store) -> None:
     assert await ranked(store) == ([], [])
 
 
-async def test_only_some_indexes_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_least_recently_used_index_is_evicted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was not searched for the longest time goes, and comes back when it is searched."""
     monkeypatch.setattr(index_cache, "LOADED_MAX", 2)
     for number in range(5):
@@ -215,7 +215,7 @@ async def test_only_some_indexes_are_kept(store: Store, monkeypatch: pytest.Monk
     assert [await ranked(store, collection=str(number)) for number in range(5)] == first
 
 
-async def test_an_error_while_building_does_not_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_index_is_rebuilt_after_build_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search that met it fails, the next one builds anew."""
     put(store, "file", "ash")
     with monkeypatch.context() as broken:
@@ -225,7 +225,7 @@ async def test_an_error_while_building_does_not_last(store: Store, monkeypatch: 
     assert len((await store.indexes.search(TEAM, COLLECTION, ALL)).keyword) == 1
 
 
-async def test_a_team_that_is_cleared_finds_nothing(store: Store) -> None:
+async def test_search_of_cleared_team_finds_nothing(store: Store) -> None:
     """Also what had been ranked before."""
     put(store, "file", "ash")
     await ranked(store)
@@ -233,7 +233,7 @@ async def test_a_team_that_is_cleared_finds_nothing(store: Store) -> None:
     assert await ranked(store) == ([], [])
 
 
-async def test_a_store_can_be_closed_while_it_builds() -> None:
+async def test_store_can_be_closed_during_index_build() -> None:
     """The work ends with it, and nothing is left open."""
     store = Store(None)
     for number in range(300):
@@ -246,7 +246,7 @@ async def test_a_store_can_be_closed_while_it_builds() -> None:
 
 
 @pytest.mark.measure
-async def test_the_loop_is_never_held_up(store: Store) -> None:
+async def test_indexing_and_search_do_not_block_event_loop(store: Store) -> None:
     """Neither indexing in pieces nor building, ranking and removing takes it 50 ms of its own time at once."""
     steps = [0.0]
 

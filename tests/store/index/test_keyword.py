@@ -66,7 +66,7 @@ def test_scores_are_bm25(texts: list[str], query: list[str]) -> None:
 
 
 @given(st.lists(st.text(max_size=30), max_size=4), st.text(max_size=30))
-def test_no_text_is_syntax(texts: list[str], query: str) -> None:
+def test_any_query_returns_finite_scores(texts: list[str], query: str) -> None:
     """Whatever is indexed and whatever is asked, an answer with finite scores comes back."""
     assert all(math.isfinite(score) and score > 0 for _, score in found(texts, query))
 
@@ -86,7 +86,7 @@ def test_no_text_is_syntax(texts: list[str], query: str) -> None:
         "\ufdd0",
     ],
 )
-def test_what_other_query_languages_call_syntax_is_text(query: str) -> None:
+def test_query_operators_are_plain_text(query: str) -> None:
     """Operators of FTS5, of SQL and of search engines find the words in them, or nothing."""
     assert set(numbers(["a b c d near drop table", "nothing"], query)) <= {0}
 
@@ -129,7 +129,7 @@ def test_chinese_and_japanese_are_found_inside_a_sentence(query: str, expected: 
 
 
 @given(texts_of_words, st.sets(st.integers(0, 7)), st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))
-def test_what_was_removed_leaves_no_trace(texts: list[str], removed: set[int], query: list[str]) -> None:
+def test_removed_entries_do_not_change_scores(texts: list[str], removed: set[int], query: list[str]) -> None:
     """Numbers and scores are those of an index that never held it."""
     kept = [(number, text) for number, text in enumerate(texts) if number not in removed]
     index, fresh = KeywordIndex(), KeywordIndex()
@@ -158,9 +158,7 @@ def test_rare_words_decide_where_frequent_ones_would_cost_too_much(
 
 
 @given(texts_of_words, st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.integers(1, 9), st.integers(1, 9))
-def test_what_a_query_may_touch_changes_the_order_alone(
-    texts: list[str], query: list[str], most: int, depth: int
-) -> None:
+def test_postings_limit_changes_order_only(texts: list[str], query: list[str], most: int, depth: int) -> None:
     """The same texts are found, each once, best first, and a shorter ranking is the beginning of the whole."""
     asked = keyword_query(" ".join(query))
     index = KeywordIndex()
@@ -176,7 +174,7 @@ def test_what_a_query_may_touch_changes_the_order_alone(
     assert [score for _, score in ranking] == sorted((score for _, score in ranking), reverse=True)
 
 
-def test_a_very_long_query_is_answered(index: KeywordIndex) -> None:
+def test_very_long_query_is_answered(index: KeywordIndex) -> None:
     """More terms than are looked for, and terms longer than any word."""
     index.add([(1, "needle"), (2, "hay")])
     assert [number for number, _ in index.ranking(keyword_query("needle " + "straw " * 30_000), None)] == [1]
@@ -185,7 +183,7 @@ def test_a_very_long_query_is_answered(index: KeywordIndex) -> None:
 
 
 @given(texts_of_words, st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), st.integers(1, 9))
-def test_a_shorter_ranking_is_the_beginning_of_the_whole(texts: list[str], query: list[str], depth: int) -> None:
+def test_ranking_with_depth_is_prefix_of_full_ranking(texts: list[str], query: list[str], depth: int) -> None:
     """Also where the cut goes through texts that are equal."""
     index = KeywordIndex()
     index.add(list(enumerate(texts)))
@@ -194,7 +192,7 @@ def test_a_shorter_ranking_is_the_beginning_of_the_whole(texts: list[str], query
     index.close()
 
 
-def test_nothing_asked_is_nothing_found(index: KeywordIndex) -> None:
+def test_empty_query_finds_nothing(index: KeywordIndex) -> None:
     """A query without a term finds nothing rather than everything."""
     index.add([(1, "word")])
     assert list(index.ranking(KeywordQuery((), ()), None)) == []

@@ -64,7 +64,7 @@ def test_zeros_in_a_query_change_no_score(rows: list[list[float]], data: st.Data
 
 
 @given(vectors, st.tuples(numbers, numbers, numbers), st.integers(1, 25))
-def test_a_shorter_ranking_is_the_beginning_of_the_whole(
+def test_ranking_with_depth_is_prefix_of_full_ranking(
     rows: list[tuple[float, ...]], query: tuple[float, ...], depth: int
 ) -> None:
     """Also where the cut goes through rows that are equal."""
@@ -74,7 +74,7 @@ def test_a_shorter_ranking_is_the_beginning_of_the_whole(
 
 
 @given(vectors, st.sets(st.integers(0, 20)), st.tuples(numbers, numbers, numbers))
-def test_what_was_removed_leaves_no_trace(
+def test_removed_entries_do_not_change_scores(
     rows: list[tuple[float, ...]], removed: set[int], query: tuple[float, ...]
 ) -> None:
     """Scores are, to the last bit, those of an index that never held it; and it goes on growing."""
