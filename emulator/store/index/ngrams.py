@@ -1,0 +1,72 @@
+"""The stand-in for an embedding model: a text as the set of its character n-grams.
+
+Texts that are spelt alike share n-grams, so a search forgives typing errors and inflected words; nothing without
+trained weights knows a synonym or a paraphrase. The same text has the same n-grams in every process and on
+every machine.
+
+A chunk's vector has a one for each of its n-grams and is scaled to length 1. It does not depend on other chunks, so it
+can be stored. A query's vector has `weights(...)`, made from the counts of the moment, and is scaled to length 1 too.
+Their product is the cosine; Euclidean distances follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy import bool_, float64, int64, uint32
+    from numpy.typing import NDArray
+
+BITS = 24  # of the number of an n-gram
+_SIZES = (3, 4)  # characters in an n-gram, the space at either end of a word included
+_SPACE = 0x20
+_STEP, _FINAL = 0x9E3779B1, 0x85EBCA77  # the odd constants of xxHash; multiplication wraps around on purpose
+
+
+def ngrams_of(texts: Sequence[str]) -> tuple[NDArray[uint32], NDArray[uint32]]:
+    """The n-grams of texts: for each one the place of its text and its number, below 2**BITS. Some come repeatedly."""
+    import numpy
+
+    padded = [f" {text.lower()} " for text in texts]
+    characters = _letters("".join(padded))
+    places = numpy.repeat(numpy.arange(len(padded), dtype=numpy.uint32), [len(text) for text in padded])
+    found = []
+    for size in _SIZES:
+        hashes, whole = _hashes(characters, size)
+        found.append((places[: len(hashes)][whole], (hashes >> numpy.uint32(32 - BITS))[whole]))
+    return numpy.concatenate([place for place, _ in found]), numpy.concatenate([number for _, number in found])
+
+
+def weights(counts: NDArray[int64], total: int) -> NDArray[float64]:
+    """How much each n-gram of a query counts: `counts` of `total` chunks have it."""
+    import numpy
+
+    return numpy.ones(len(counts))
+
+
+def _letters(text: str) -> NDArray[uint32]:
+    """The code points of a text, with a space for whatever is neither a letter nor a digit."""
+    import numpy
+
+    characters = numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(numpy.uint32)
+    separators = [ord(character) for character in set(text) if not character.isalnum()]
+    characters[numpy.isin(characters, separators)] = _SPACE
+    return characters
+
+
+def _hashes(characters: NDArray[uint32], size: int) -> tuple[NDArray[uint32], NDArray[bool_]]:
+    """The hash of the n-gram at each position, and whether it lies within one word (and so within one text)."""
+    import numpy
+
+    count = max(len(characters) - size + 1, 0)
+    hashes = numpy.full(count, size, numpy.uint32)
+    whole = numpy.ones(count, numpy.bool_)
+    for place in range(size):
+        character = characters[place : place + count]
+        hashes = (hashes ^ character) * numpy.uint32(_STEP)
+        hashes ^= hashes >> numpy.uint32(15)
+        if 0 < place < size - 1:
+            whole &= character != _SPACE
+    hashes *= numpy.uint32(_FINAL)
+    return hashes ^ (hashes >> numpy.uint32(13)), whole
