@@ -12,6 +12,7 @@ from emulator.domain.batches.batch import RequestKind
 from emulator.domain.chat.evidence import Passage, Search
 from emulator.domain.chat.requests import Endpoint, ModelRequest
 from emulator.operations.chat.answering import prepare
+from emulator.operations.chat.conversations import continue_conversation
 
 _KINDS = {"chat": RequestKind.CHAT, "responses": RequestKind.RESPONSES}
 
@@ -62,8 +63,9 @@ async def searches(asked: Asked) -> SearchesShown:
         endpoint=Endpoint(given.endpoint),
     )
     try:
-        responder = services.responders.of(team)
-        prepared = await prepare(services, team, team.clock.now(), request, responder)
+        responder, at = services.responders.of(team), team.clock.now()
+        whole = continue_conversation(services, team, at, request)
+        prepared = await prepare(services, team, at, whole, responder)
     except ApiError as error:
         raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None
     except ValueError as error:  # a file of rules that is gone since the last start

@@ -237,6 +237,8 @@ def _responses(rule: CannedRule) -> Iterator[tuple[str, Any]]:
 
 def _check_response(place: str, response: Any) -> None:
     """Refuse what is no answer to any request, and members of a message that are not known."""
+    if isinstance(response, dict) and response.get("choices") == []:
+        raise BadRule(f"{place}: a chat completion has at least one choice")
     if isinstance(response, str) or is_whole(response):
         return
     if not isinstance(response, dict) or not response:

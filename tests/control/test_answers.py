@@ -149,6 +149,22 @@ def test_searches_of_a_collection_are_those_of_the_responses_tool(emulator: Emul
     assert (search["tool"], search["limit"], search["passages"]) == ("collections_search", 3, [])
 
 
+def test_searches_include_files_of_the_response_that_a_request_continues(
+    emulator: Emulator, control: httpx.Client
+) -> None:
+    headers = {"authorization": f"Bearer {emulator.api_key}"}
+    files = {"file": ("stove.md", b"The stove burns birch wood.")}
+    file = httpx.post(f"{emulator.base_url}/files", files=files, headers=headers).json()["id"]
+    content = [{"type": "input_text", "text": "read it"}, {"type": "input_file", "file_id": file}]
+    first = {"model": "grok-4.3", "input": [{"role": "user", "content": content}]}
+    id = httpx.post(f"{emulator.base_url}/responses", json=first, headers=headers).json()["id"]
+    body = {"model": "grok-4.3", "input": "birch wood", "previous_response_id": id}
+    [search] = control.post("/chat/searches", json={"endpoint": "responses", "body": body}).json()["searches"]
+    assert (search["query"], [each["file_id"] for each in search["passages"]]) == ("birch wood", [file])
+    unknown = {**body, "previous_response_id": "nothing"}
+    assert control.post("/chat/searches", json={"endpoint": "responses", "body": unknown}).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [

@@ -377,6 +377,7 @@ def test_cut_ends_a_stream_over_grpc_with_unavailable(emulator: Emulator, tmp_pa
     [
         ('{"times": 0, "response": "x"}', r"line 2: Expected `int` >= 1 - at `\$.times`"),
         ('{"responses": []}', "line 2: Expected `array` of length >= 1"),
+        ('{"response": {"choices": []}}', "line 2: response: a chat completion has at least one choice"),
         (
             '{"responses": ["a", 1]}',
             r"line 2: responses\[1\]: a response is a text, a message or a whole result, not 1",

@@ -675,7 +675,7 @@ def test_pictures_are_forwarded_and_films_are_made_here(batches: Batches, upstre
         ((200, b"no JSON"), "Expecting value"),
         ((200, b" " * (REPLY_BYTES_MAX + 1)), f"the reply has more than {REPLY_BYTES_MAX} bytes"),
         ((200, b"[]"), "invalid responder result"),
-        ((200, b'{"choices": []}'), ""),
+        ((200, b'{"choices": []}'), "a chat completion has at least one choice"),
     ],
 )
 def test_upstream_error_is_request_error(

@@ -191,15 +191,18 @@ def test_unknown_model_is_refused_before_key(emulator: Emulator) -> None:
         assert rpc.refusal(f"{CHAT}/GetCompletion", asked()).code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+CITED = {"choices": [{"message": {"content": "x"}}], "citations": ["\ud800"]}
+
+
 @pytest.mark.parametrize(
     "said",
-    ["\ud800", {"content": "", "reasoning_content": "\ud800"}, {"choices": [], "citations": ["\ud800"]}],
-    ids=["text", "reasoning", "citations"],
+    ["\ud800", {"content": "", "reasoning_content": "\ud800"}, CITED, {"choices": []}],
+    ids=["text", "reasoning", "citations", "no choice"],
 )
 def test_answer_that_is_no_text_is_internal_error(
     emulator: Emulator, rpc: Rpc, rest: httpx.Client, monkeypatch: pytest.MonkeyPatch, said: Any
 ) -> None:
-    """A responder may say what no transport can send: half of a surrogate pair."""
+    """A responder may say what no transport can send: half of a surrogate pair, or no choice at all."""
 
     class Broken:
         requests_max = 1

@@ -135,6 +135,8 @@ def tokens_of(characters: int) -> int:
 def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Answer:
     """Return the whole answer of what a responder said; `created` is in Unix seconds. Raises BadAnswer."""
     whole = said if isinstance(said, dict) and isinstance(said.get("choices"), list) else {}
+    if whole and not whole["choices"]:
+        raise BadAnswer("a chat completion has at least one choice")
     searches = request.evidence
     first_call = len(searches)
     given = [_given_choice(choice) for choice in whole["choices"]] if whole else [({}, _message(said))] * request.count

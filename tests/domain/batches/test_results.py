@@ -17,6 +17,7 @@ from emulator.domain.chat.responses_body import from_responses
 # Prices in ticks of 1e-10 US dollar; those of text are of grok-4.3, where grok-4 leads to.
 PROMPT, COMPLETION, PICTURE, SECOND = 12_500, 25_000, 200_000_000, 500_000_000
 COUNTS = st.integers(0, 1000)
+EMPTY = {"message": {"content": ""}}
 
 
 def asked(kind: RequestKind = RequestKind.CHAT, model: str = "grok-4", **body: Any) -> ModelRequest:
@@ -95,14 +96,14 @@ def test_usage_adds_up(prompt: int | None, completion: int | None, reasoning: in
 def test_unknown_usage_members_are_kept() -> None:
     """Its own cost too; what is null is filled in."""
     given = {"cost_in_usd_ticks": 7, "num_sources_used": 3, "total_tokens": None, "more": 1}
-    usage = answered(asked(), {"choices": [], "usage": given})["usage"]
+    usage = answered(asked(), {"choices": [EMPTY], "usage": given})["usage"]
     assert {name: usage[name] for name in given} == {**given, "total_tokens": 0}
 
 
 def test_text_tokens_are_not_negative_beside_image_tokens() -> None:
     """Where a prompt is said to be smaller than its pictures, no text is left, not less than none."""
     picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}
-    said = {"choices": [], "usage": {"prompt_tokens": 5}}
+    said = {"choices": [EMPTY], "usage": {"prompt_tokens": 5}}
     details = answered(asked(messages=[picture]), said)["usage"]["prompt_tokens_details"]
     assert (details["text_tokens"], details["image_tokens"]) == (0, 256)
 
@@ -143,7 +144,7 @@ def test_arguments_of_calls_are_written_too() -> None:
 
 def test_completion_members_are_kept_unless_null() -> None:
     """Members that are null are filled in all the same; what it has beyond them stays."""
-    said = {"choices": [], "id": "theirs", "model": None, "service_tier": None, "citations": ["u"], "usage": None}
+    said = {"choices": [EMPTY], "id": "theirs", "model": None, "service_tier": None, "citations": ["u"], "usage": None}
     result = answered(asked(), said)
     assert (result["id"], result["model"], result["service_tier"]) == ("theirs", "grok-4.3", "default")
     assert result["citations"] == ["u"]
@@ -157,6 +158,7 @@ def test_completion_members_are_kept_unless_null() -> None:
         (RequestKind.CHAT, 5, "a chat answer is a text, a message or a chat completion, not 5"),
         (RequestKind.CHAT, {"text": "x"}, "a chat answer is"),
         (RequestKind.CHAT, ["x" * 200], r"not \['x{78}$"),
+        (RequestKind.CHAT, {"choices": []}, "a chat completion has at least one choice"),
         (RequestKind.CHAT, {"choices": [5]}, "a choice has a message, unlike 5"),
         (RequestKind.CHAT, {"choices": [{"message": "x"}]}, "a choice has a message, unlike"),
         (RequestKind.CHAT, {"tool_calls": ["f"]}, "a tool call is an object, not 'f'"),
