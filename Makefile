@@ -26,7 +26,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest evidence recordings conformance-filters lint docs lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest frameworks evidence recordings conformance-filters lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -86,6 +86,10 @@ CLIENTS_moto := "moto[s3,server]>=5.2"
 CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2"
 CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
 CLIENTS_litellm := "litellm>=1.100"
+# What programs reach the model endpoints with; LiteLLM calls functions only where mcp is installed.
+FRAMEWORKS := "litellm>=1.100" "mcp>=1" "langchain-xai>=1.3" "pydantic-ai-slim[openai,xai]>=2.31" "pytest-asyncio>=1.3"
+FRAMEWORKS_LOCK := tests/frameworks/requirements.lock
+CLIENTS_frameworks := $(FRAMEWORKS) --constraint $(FRAMEWORKS_LOCK)
 
 contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Run the contract tests with the newest clients, mutants and fuzzing (minutes)
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
@@ -100,6 +104,11 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 
 evidence: contract-newest $(OLDER:%=contract-%)  ## Regenerate docs/evidence.md from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
+
+# -P: the packages of the emulator are not in this environment, so they are not to be found in the working directory.
+frameworks: $(STAMPS)/run $(VENV)-frameworks/.stamps/clients  ## Run programs with LiteLLM, LangChain and pydantic-ai against the model endpoints
+	$(BIN)/python -m emulator exec -- $(VENV)-frameworks/bin/python -P -m pytest -c tests/frameworks/pytest.ini \
+	  --rootdir tests/frameworks --confcutdir tests/frameworks $(ARGS) tests/frameworks
 
 recordings: $(STAMPS)/test  ## Compare the recordings of the real service with the emulator (RECORDINGS=DIR for further ones)
 	$(BIN)/python -m tools.recordings contract_tests/recordings $(RECORDINGS)
@@ -127,7 +136,9 @@ lock:  ## Regenerate requirements-ci.lock: the newest version of everything, res
 	rm -rf $(VENV)-lock
 	$(MAKE) VENV=$(VENV)-lock PYTHON="$(or $(PYTHON),python3.11)" $(VENV)-lock/.stamps/test
 	$(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable > requirements-ci.lock
-	rm -rf $(VENV)-lock
+	$(MAKE) VENV=$(VENV)-lock CLIENTS_frameworks='$(FRAMEWORKS)' $(VENV)-lock-frameworks/.stamps/clients
+	$(VENV)-lock-frameworks/bin/python -m pip freeze --all --exclude pip > $(FRAMEWORKS_LOCK)
+	rm -rf $(VENV)-lock $(VENV)-lock-frameworks
 
 clean:  ## Remove the virtual environments, caches and build products
 	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/node/node_modules
@@ -177,9 +188,11 @@ $(STAMPS)/mutation: $(STAMPS)/test
 $(VENV)-%/.stamps/clients: $(STAMPS)/venv Makefile
 	@echo "Installing $(subst ",,$(CLIENTS_$*)) into $(VENV)-$* ..." >&2
 	@[ -x $(VENV)-$*/bin/python ] || $(BIN)/python -m venv $(VENV)-$*
-	@env -u PIP_CONSTRAINT $(VENV)-$*/bin/python -m pip install -qq --disable-pip-version-check \
+	@env -u PIP_CONSTRAINT $(VENV)-$*/bin/python -m pip install -qq --disable-pip-version-check --no-compile \
 	  $(CLIENTS_$*) "httpx>=0.28" "jsonschema-rs>=0.30" "pytest>=9.0"
 	@mkdir -p $(@D) && touch $@
+
+$(VENV)-frameworks/.stamps/clients: $(FRAMEWORKS_LOCK)
 
 $(UVICORN_PATH)/.installed: $(STAMPS)/venv
 	@env -u PIP_CONSTRAINT $(PIP_INSTALL) --no-deps --upgrade --target $(@D) "uvicorn==$(UVICORN_OLDEST)"
