@@ -64,7 +64,7 @@ def test_rows(client: Client, target: Target, name: str) -> None:
 
 
 @case("batches.one-result", "batches.get_request", evidence="documented", source="batch.proto", destructive=True)
-def test_one_result(client: Client, target: Target, name: str) -> None:
+def test_result_of_one_request_is_returned(client: Client, target: Target, name: str) -> None:
     """The result of one request can be asked for alone."""
     made = client.create_batch(f"{name}capitals")
     client.add_chats(made.id, PROMPTS)

@@ -109,7 +109,7 @@ def test_rpc(client: Client, name: str, request_of: Callable[[Ids], dict[str, An
 @pytest.mark.over_grpc
 @pytest.mark.one_client_per_protocol
 @pytest.mark.own_team
-def test_of_another_team(client: Client, rest: RestClient, target: Target, name: str) -> None:
+def test_keys_of_another_team_find_nothing(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """Over gRPC the keys of another team find nothing of this one, by id or in lists, and change nothing."""
     ids = {
         "file": rest.upload_file(b"x", f"{name}a.txt").id,

@@ -82,7 +82,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("pieces", pages_with(lambda block: block.note != "pytest", "python"))
-def test_each_python_block_runs_alone_as_printed(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
+def test_python_blocks_run_as_printed(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
     """Each block of Python on a page runs in a new namespace, but for what needs a library that is not installed."""
     for block in pieces:
         if block.needs is not None and find_spec(block.needs) is None:
@@ -178,7 +178,7 @@ def test_faults_that_the_page_names_can_be_planned(emulator: Emulator) -> None:
     httpx.delete(f"{emulator.url}/_emulator/faults").raise_for_status()
 
 
-def test_every_field_of_faults_and_seeds_is_described() -> None:
+def test_fault_and_seed_fields_are_described() -> None:
     """A field without a description would be an empty cell of the table."""
     cells = [line.split(" | ") for page in GENERATED for line in page.read_text("utf-8").splitlines()]
     assert not [row for row in cells if row[0].startswith("| `") and row[-1].strip(" |") == ""]
@@ -208,7 +208,7 @@ def test_files_that_are_shown_are_there(pieces: list[Block]) -> None:
         assert {"jobs", "services"} & set(yaml.safe_load(block.code)), block.place
 
 
-def test_the_image_is_as_the_documents_say() -> None:
+def test_docker_image_is_as_documented() -> None:
     """The container listens on the default port for others, does not run as root, and its commands exist."""
     instructions = re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     last = dict(instructions)  # the later one counts
@@ -221,26 +221,26 @@ def test_the_image_is_as_the_documents_say() -> None:
         assert build_parser().parse_args(arguments).verb == arguments[0]
 
 
-def test_the_image_gets_what_the_package_needs() -> None:
+def test_docker_image_has_all_package_files() -> None:
     """What the Dockerfile copies has every folder and file that the package is built from."""
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
     assert {"emulator", "filter_grammar", "fixtures", "contract_tests", "pyproject.toml", "setup.py", "LICENSE"} <= kept
     assert "python:3.12" in (ROOT / "Dockerfile").read_text("utf-8")
 
 
-def test_the_reference_is_up_to_date() -> None:
+def test_reference_is_up_to_date() -> None:
     """docs/reference.md says what the tables of the running code say; `make docs` writes it anew."""
     assert FILE.read_text("utf-8") == render(), "run `make docs`"
 
 
-def test_the_tables_of_the_readme_are_up_to_date() -> None:
+def test_readme_tables_are_up_to_date() -> None:
     """README.md shows the limits and profiles of the running code, in at most 200 lines; `make docs` writes it anew."""
     text = README.read_text("utf-8")
     assert text == render_readme(text), "run `make docs`"
     assert text.count("\n") <= 200
 
 
-def test_the_table_of_commands_is_up_to_date() -> None:
+def test_command_table_is_up_to_date() -> None:
     """CONTRIBUTING.md lists what `make help` lists; `make docs` writes it anew."""
     text = CONTRIBUTING.read_text("utf-8")
     assert text == render_contributing(text), "run `make docs`"
@@ -249,7 +249,7 @@ def test_the_table_of_commands_is_up_to_date() -> None:
     assert re.findall(r"^\| `make (.+)` \|", text, re.MULTILINE) == names
 
 
-def test_the_reference_has_every_setting() -> None:
+def test_reference_has_every_setting() -> None:
     """Each setting stands there with its flag and its twin in the environment."""
     text = FILE.read_text("utf-8")
     for name in ROWS:

@@ -23,7 +23,7 @@ STEPS = (
 )
 
 
-def test_the_demo_walks_through_everything_once() -> None:
+def test_demo_runs_all_steps() -> None:
     """Upload, collection, fields, search, batch, time and faults, with both SDKs; each step says what came of it."""
     ran = subprocess.run([sys.executable, "-m", "emulator", "demo", "--once"], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
@@ -44,14 +44,16 @@ def test_the_demo_walks_through_everything_once() -> None:
     assert ran.stderr == ""
 
 
-def test_the_demo_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_without_sdk_names_install_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without an SDK the demo names the command that installs it."""
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
     assert main(["demo", "--once"]) == 2
     assert "pip install openai xai-sdk" in capsys.readouterr().err
 
 
-def test_the_demo_tells_of_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_on_taken_port_exits_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """A port in use is named, with what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -89,25 +89,25 @@ def run(command: list[str | Path], place: Path) -> str:
     return done.stdout
 
 
-def test_the_demo_runs(installed: Path, tmp_path: Path) -> None:
+def test_installed_demo_runs(installed: Path, tmp_path: Path) -> None:
     """The first hour works from the wheel alone: the documents it shows are in it."""
     said = run([installed / "xai-emulator", "demo", "--once"], tmp_path)
     assert "12 documents, 12 chunks" in said
     assert "3 of 3 requests are done" in said
 
 
-def test_the_plugin_is_there(installed: Path, tmp_path: Path) -> None:
+def test_installed_plugin_is_found(installed: Path, tmp_path: Path) -> None:
     """pytest finds the plugin by itself, and each test has a team of its own."""
     (tmp_path / "test_first.py").write_text(FIRST_TEST)
     assert "2 passed" in run([installed / "python", "-m", "pytest", "-q", tmp_path], tmp_path)
 
 
-def test_the_page_is_there(installed: Path, tmp_path: Path) -> None:
+def test_installed_console_is_served(installed: Path, tmp_path: Path) -> None:
     """The console is served out of the installed package."""
     run([installed / "python", "-I", "-c", LOOK], tmp_path)
 
 
-def test_the_command_knows_its_version(installed: Path, tmp_path: Path) -> None:
+def test_installed_command_prints_version(installed: Path, tmp_path: Path) -> None:
     """The command and `python -m emulator` are the same program."""
     from emulator.core.version import VERSION
 

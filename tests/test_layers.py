@@ -144,7 +144,7 @@ def test_stand_alone_package_does_not_import_emulator(package: str) -> None:
             assert module.split(".")[0] != "emulator", f"{path}:{line}"
 
 
-def test_no_module_is_too_long() -> None:
+def test_modules_are_short() -> None:
     """A module of much more than 400 lines is to be split."""
     sizes = {path.relative_to(ROOT).as_posix(): path.read_text().count("\n") for path in SOURCES}
     assert {name: lines for name, lines in sizes.items() if lines > 480} == {}
@@ -158,7 +158,7 @@ def test_sources_have_no_todo_and_no_stub() -> None:
         assert "NotImplementedError" not in text, path
 
 
-def test_every_module_has_a_docstring() -> None:
+def test_modules_have_docstrings() -> None:
     """Its first line says what the module is for."""
     missing = []
     for path in SOURCES:

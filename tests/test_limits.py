@@ -64,19 +64,19 @@ MIB = 1024 * 1024
         ("input_items_page_default", 20),
     ],
 )
-def test_the_default_is_the_documented_value(name: str, value: int) -> None:
+def test_default_limit_is_documented_value(name: str, value: int) -> None:
     """What the documents say, written down a second time on purpose."""
     assert getattr(DOCUMENTED, name) == value
     assert ROWS[name].confidence is Confidence.DOCUMENTED
 
 
-def test_every_row_names_its_source() -> None:
+def test_limit_rows_name_their_source() -> None:
     """A limit without a source is a rumour; a guess says that it is one."""
     assert all(row.source for row in ROWS.values())
     assert set(ROWS) == set(DEFAULTS)
 
 
-def test_the_relaxed_profile_keeps_only_what_protects_the_emulator() -> None:
+def test_relaxed_profile_keeps_only_safety_limits() -> None:
     """Everything that can be switched off is off, but for the safety rows."""
     for name, row in ROWS.items():
         if row.safety:
@@ -89,19 +89,19 @@ def test_the_relaxed_profile_keeps_only_what_protects_the_emulator() -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("10", 10), ("512MiB", 512 * MIB), ("1kb", 1000), ("2 GiB", 2 * 1024**3), ("none", None)]
 )
-def test_a_value_can_be_written_with_its_unit(text: str, value: int | None) -> None:
+def test_limit_value_may_have_unit(text: str, value: int | None) -> None:
     """Whole numbers, binary and decimal sizes, or none."""
     assert parse_value("file_bytes_max", text) == value
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "1 parsec", "9" * 30, "9" * 5000, "１２"])
-def test_a_value_that_is_no_number_is_refused(text: str) -> None:
+def test_limit_value_that_is_no_number_is_refused(text: str) -> None:
     """One clear sentence, with the name."""
     with pytest.raises(ValueError, match="file_bytes_max"):
         parse_value("file_bytes_max", text)
 
 
-def test_a_default_cannot_be_switched_off() -> None:
+def test_default_limit_cannot_be_none() -> None:
     """Only bounds can be none."""
     with pytest.raises(ValueError, match="page_items_default"):
         parse_value("page_items_default", "none")
@@ -152,7 +152,7 @@ def send(client: httpx.Client, name: str = "a", size: int = 1, **fields: str) ->
     ("name", "row"),
     [("a.txt", "file_bytes_max"), ("a.jsonl", "jsonl_file_bytes_max"), ("A.JSONL", "jsonl_file_bytes_max")],
 )
-def test_the_size_of_a_file(client: httpx.Client, name: str, row: str, off: int) -> None:
+def test_file_over_size_limit_returns_413(client: httpx.Client, name: str, row: str, off: int) -> None:
     """413 above the limit, naming the rule; batch input files have their own."""
     reply = send(client, name, SMALL[row] + off)
     assert reply.status_code == (413 if off > 0 else 200)
@@ -161,7 +161,7 @@ def test_the_size_of_a_file(client: httpx.Client, name: str, row: str, off: int)
         assert client.get("/files").json()["data"] == []
 
 
-def test_a_file_that_is_too_large_is_refused_before_its_end(small: Emulator, client: httpx.Client) -> None:
+def test_file_over_size_limit_is_refused_before_its_end(small: Emulator, client: httpx.Client) -> None:
     """As soon as that is known: the client has not sent half of it, and nothing of it stays on disk."""
     head = (
         f"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {small.api_key}\r\n"
@@ -176,7 +176,7 @@ def test_a_file_that_is_too_large_is_refused_before_its_end(small: Emulator, cli
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_the_length_of_a_filename(client: httpx.Client, off: int) -> None:
+def test_filename_over_length_limit_returns_400(client: httpx.Client, off: int) -> None:
     """Counted in characters, not bytes."""
     assert send(client, "é" * (10 + off)).status_code == (400 if off > 0 else 200)
 
@@ -185,18 +185,18 @@ def test_the_length_of_a_filename(client: httpx.Client, off: int) -> None:
     ("seconds", "status"), [(49, 400), (50, 200), (51, 200), (59, 200), (60, 200), (61, 400), (0, 400)]
 )
 @pytest.mark.parametrize("field", ["expires_after", "expires_after[seconds]"])
-def test_the_life_of_a_file(client: httpx.Client, field: str, seconds: int, status: int) -> None:
+def test_expires_after_outside_limits_returns_400(client: httpx.Client, field: str, seconds: int, status: int) -> None:
     """Both bounds are inclusive."""
     assert send(client, **{field: str(seconds)}).status_code == status
 
 
 @pytest.mark.parametrize(("limit", "status"), [(2, 200), (3, 200), (4, 400)])
-def test_the_size_of_a_page_in_the_strict_profile(client: httpx.Client, limit: int, status: int) -> None:
+def test_page_over_size_limit_returns_400_under_strict(client: httpx.Client, limit: int, status: int) -> None:
     """Above the maximum is refused there."""
     assert client.get(f"/files?limit={limit}").status_code == status
 
 
-def test_the_size_of_a_page_in_the_documented_profile() -> None:
+def test_page_size_is_clamped_with_warning_under_documented() -> None:
     """There it is clamped, with a warning."""
     with Emulator(limits={"page_items_max": 3}) as emulator:
         client = httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {emulator.api_key}"})
@@ -246,7 +246,7 @@ def two_of_everything() -> Iterator[tuple[EmulatedTeam, dict[str, str]]]:
 
 
 @pytest.mark.parametrize("operation", LISTS)
-def test_the_size_of_a_page_that_nobody_asks_for(
+def test_default_page_size_is_used_by_every_list(
     two_of_everything: tuple[EmulatedTeam, dict[str, str]], operation: str
 ) -> None:
     """It is the default, and never above the maximum: in every list, over both transports."""
@@ -267,7 +267,7 @@ def test_the_size_of_a_page_that_nobody_asks_for(
     assert [len(value) for field, value in page.ListFields() if field.is_repeated] == [1]
 
 
-def test_the_number_and_the_total_size_of_files(client: httpx.Client) -> None:
+def test_files_over_quota_return_429(client: httpx.Client) -> None:
     """429 for one more; a deleted file makes room again."""
     ids = [send(client).json()["id"] for _ in range(5)]
     assert send(client).status_code == 429
@@ -279,13 +279,13 @@ def test_the_number_and_the_total_size_of_files(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("size", "status"), [(99, 200), (100, 200), (101, 400)])
-def test_the_size_of_a_public_file(client: httpx.Client, size: int, status: int) -> None:
+def test_public_url_of_file_over_size_limit_returns_400(client: httpx.Client, size: int, status: int) -> None:
     """A public URL has a size limit of its own."""
     id = send(client, "a.png", size).json()["id"]
     assert client.post(f"/files/{id}/public-url").status_code == status
 
 
-def test_the_number_of_public_urls(client: httpx.Client) -> None:
+def test_public_urls_over_quota_return_429(client: httpx.Client) -> None:
     """429 for one more than the team may have; a revoked one makes room."""
     ids = [send(client, "a.png").json()["id"] for _ in range(3)]
     assert [client.post(f"/files/{id}/public-url").status_code for id in ids] == [200, 200, 429]
@@ -294,7 +294,7 @@ def test_the_number_of_public_urls(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_the_files_of_a_batch_upload(client: httpx.Client, off: int) -> None:
+def test_batch_upload_over_file_limit_returns_400(client: httpx.Client, off: int) -> None:
     """A batch upload names no more than so many."""
     files = [{"name": f"{number}", "content_type": "text/plain"} for number in range(2 + off)]
     reply = client.post("/files/batch_upload", json={"files": files})
@@ -304,7 +304,7 @@ def test_the_files_of_a_batch_upload(client: httpx.Client, off: int) -> None:
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_the_length_of_a_field_of_a_form(client: httpx.Client, off: int) -> None:
+def test_form_field_over_length_limit_is_refused(client: httpx.Client, off: int) -> None:
     """Counted in bytes."""
     reply = send(client, purpose="x" * (20 + off))
     assert (reply.status_code == 200) == (off <= 0)
@@ -312,14 +312,14 @@ def test_the_length_of_a_field_of_a_form(client: httpx.Client, off: int) -> None
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_the_length_of_a_query_string(client: httpx.Client, off: int) -> None:
+def test_query_string_over_length_limit_is_refused(client: httpx.Client, off: int) -> None:
     """Counted in bytes as they are sent."""
     reply = client.get(f"/files?{'x' * (40 + off)}")
     assert (reply.status_code == 200) == (off <= 0)
     assert reply.headers.get("x-emulator-rule") == ("query_string_bytes_max" if off > 0 else None)
 
 
-def test_the_number_of_matches_that_nobody_asks_for(
+def test_default_search_limit_is_used(
     two_of_everything: tuple[EmulatedTeam, dict[str, str]],
 ) -> None:
     """It is a row of the table, as the size of a page is."""
@@ -330,7 +330,7 @@ def test_the_number_of_matches_that_nobody_asks_for(
         assert len(team.call("POST", "/v1/documents/search", asked)["matches"]) == found
 
 
-def test_how_long_a_batch_and_its_pictures_live() -> None:
+def test_batch_and_its_media_urls_expire() -> None:
     """Both end at the second, and neither before."""
     with Emulator(limits={"batch_expiry_seconds": 100, "media_url_seconds": 50}) as emulator:
         team = EmulatedTeam(emulator, "default")

@@ -76,7 +76,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 
 @pytest.mark.parametrize("typed", COMMANDS, ids=lambda typed: typed or "nothing")
-def test_a_command_that_cannot_be_carried_out(
+def test_failing_command_says_what_to_do(
     typed: str, places: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One message on stderr names what was wrong and tells what to do; the exit code is not 0, and stdout is empty."""
@@ -88,7 +88,7 @@ def test_a_command_that_cannot_be_carried_out(
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT, ids=lambda variable: variable[0])
-def test_an_environment_that_cannot_be_used(
+def test_invalid_environment_setting_is_refused(
     variable: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A setting of the environment is refused as a flag is, under its own name."""
@@ -246,7 +246,7 @@ def sender() -> Iterator[Sender]:
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_call_that_is_refused(sender: Sender, case: str) -> None:
+def test_refused_call_names_rule_with_hint(sender: Sender, case: str) -> None:
     """The answer is the API's, the header names the rule, and for each rule there is something to do."""
     send, rule, named = REFUSALS[case]
     reply = send(sender)
@@ -275,7 +275,7 @@ def literal_rules() -> Iterator[str]:
             yield from (each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str))
 
 
-def test_there_is_something_to_do_about_every_rule() -> None:
+def test_rules_have_hints() -> None:
     """Each rule that can refuse is a limit with a source, or a row that says what to do; and no row is left over."""
     named = set(literal_rules())
     assert named - set(ROWS) - set(RULES) == set()
@@ -283,7 +283,7 @@ def test_there_is_something_to_do_about_every_rule() -> None:
     assert not set(RULES) & set(ROWS)
 
 
-def test_the_control_plane_tells_what_to_do(control: httpx.Client) -> None:
+def test_control_plane_serves_hints(control: httpx.Client) -> None:
     """The table is served, so that the console can show it beside a refusal."""
     rules = control.get("/rules").json()["rules"]
     assert set(rules) == {*ROWS, *RULES}

@@ -78,14 +78,14 @@ def test_document_is_valid_openapi_3_1() -> None:
     assert schemathesis.openapi.from_dict(described()).validate() is None
 
 
-def test_the_document_is_served(emulator: Emulator) -> None:
+def test_document_is_served_at_both_addresses(emulator: Emulator) -> None:
     """At the emulator's own address, and at the one where the live service has its own; to every web page."""
     own, live = (httpx.get(f"{emulator.url}/{path}/openapi.json") for path in ("_emulator", "api-docs"))
     assert own.json() == {**described(), "servers": [{"url": emulator.url}]}
     assert live.json() == own.json()
 
 
-def test_every_route_is_in_the_document_and_nothing_else() -> None:
+def test_document_describes_exactly_the_routes() -> None:
     """A path that is served is described once, under a name of its own, with its evidence and its key."""
     paths = described()["paths"]
     operations = {(method.upper(), path): each for path, item in paths.items() for method, each in item.items()}
@@ -98,7 +98,7 @@ def test_every_route_is_in_the_document_and_nothing_else() -> None:
         assert ("security" in each) == (operation.plane is not Plane.PUBLIC)
 
 
-def test_nothing_is_declared_that_nobody_refers_to() -> None:
+def test_declared_schemas_are_all_referenced() -> None:
     """Every component has a reader, and every reference leads somewhere."""
     referred = set(re.findall(r"'#/components/schemas/([^']+)'", str(described())))
     assert referred == set(described()["components"]["schemas"])
@@ -114,7 +114,7 @@ def test_nothing_is_declared_that_nobody_refers_to() -> None:
         ("ChunkConfigurationJson", {"strip_whitespace"}, {"chars_configuration", "bytes_configuration"}),
     ],
 )
-def test_an_answer_is_described_as_whole(shape: str, always: set[str], sometimes: set[str]) -> None:
+def test_response_schema_requires_members_always_sent(shape: str, always: set[str], sometimes: set[str]) -> None:
     """What is always there is required, as in xAI's own document, whether or not it has a default here."""
     schema = described()["components"]["schemas"][shape]
     assert always <= set(schema["required"])
@@ -131,14 +131,14 @@ def test_content_of_one_type_is_described_as_such() -> None:
         assert list(paths[path]["get"]["responses"]["200"]["content"]) == [type]
 
 
-def test_a_member_of_a_body_that_may_be_left_out_is_not_required() -> None:
+def test_request_schema_does_not_require_optional_members() -> None:
     """Requests have defaults, which is what a client may leave to them."""
     schemas = described()["components"]["schemas"]
     assert schemas["CreateBatchBody"]["required"] == ["name"]
     assert schemas["CreateCollectionBody"].get("required", []) == []
 
 
-def test_no_id_is_the_word_of_another_path() -> None:
+def test_id_schema_excludes_words_of_other_paths() -> None:
     """Where a path has a word in the place of an id, the schema says that the id is not that, and what happens if."""
     paths = described()["paths"]
     for path in ("/v1/files/{file_id}", "/v1/collections/{collection_id}", "/v1/batches/{batch_id}"):
@@ -235,7 +235,7 @@ def test_bounds_are_stated_where_the_profile_refuses(
     assert bounds(filename) == name
 
 
-def test_an_overridden_limit_is_stated() -> None:
+def test_document_states_overridden_limits() -> None:
     """The document tells the limits in force, not the documented ones."""
     given = described(limits={"expires_after_seconds_max": 7200, "filename_chars_max": None})
     assert {bounds(each)["maximum"] for each in schemas_of(given, "expires_after")} == {7200}
@@ -243,7 +243,7 @@ def test_an_overridden_limit_is_stated() -> None:
 
 
 @hypothesis.given(name=st.text(alphabet='ab./";\\\n\x85\u2028é\x00\x7f', max_size=8))
-def test_the_stated_pattern_of_names_is_the_rule(name: str) -> None:
+def test_filename_pattern_equals_filename_check(name: str) -> None:
     """What the pattern lets through is what an upload takes."""
     try:
         check_filename(name)
@@ -264,7 +264,7 @@ def test_the_stated_pattern_of_names_is_the_rule(name: str) -> None:
         ({"min_k": {"keys": [], "k": 1}, "max_k": {"keys": [], "k": 1}}, False),
     ],
 )
-def test_the_stated_choice_of_an_aggregate_is_the_rule(aggregate: Any, fits: bool) -> None:
+def test_aggregate_schema_equals_aggregate_check(aggregate: Any, fits: bool) -> None:
     """What the schema lets through is what a search takes: one of two members, or nothing."""
     given = described()
     whole = {"$ref": "#/components/schemas/GroupBy", "components": given["components"]}

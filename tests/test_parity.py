@@ -98,7 +98,7 @@ GET /v1/responses/{response_id}/input_items
 OWN = {"GET /_files-cdn/{token}/{name}", "GET /_media/{token}/{name}"}
 
 
-def test_every_rpc_is_bound_or_listed() -> None:
+def test_rpcs_are_bound_or_listed() -> None:
     """Bind it in a table of METHODS, or list it with a reason in NOT_EMULATED of rpc/methods.py, but not both.
 
     A whole service may be listed too: then none of it is declared.
@@ -116,7 +116,7 @@ def test_every_rpc_is_bound_or_listed() -> None:
     assert set(bound) <= declared, "bound, but no such RPC is declared"
 
 
-def test_every_documented_path_is_bound_or_listed() -> None:
+def test_documented_paths_are_bound_or_listed() -> None:
     """Bind it in a table of ROUTES, or list its prefix with a reason in NOT_EMULATED of rest/routes.py."""
     bound = {f"{route.method} {route.path}" for route in ROUTES}
     missing = set(DOCUMENTED.split("\n")) - {""} - bound
@@ -129,19 +129,19 @@ def covered(path: str) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PATHS_NOT_EMULATED)
 
 
-def test_what_is_listed_is_not_bound_as_well() -> None:
+def test_paths_listed_as_not_emulated_are_not_bound() -> None:
     """A path that is served must not be said to be missing; each reason is a sentence's worth."""
     assert [route.path for route in ROUTES if covered(route.path)] == []
     assert all(len(reason.split()) > 2 for reason in [*PATHS_NOT_EMULATED.values(), *METHODS_NOT_EMULATED.values()])
 
 
-def test_every_operation_can_be_reached() -> None:
+def test_operations_have_a_transport() -> None:
     """Every operation has at least one transport, and no transport names an unknown operation."""
     led_to = {route.operation for route in ROUTES} | {method.operation for method in METHODS}
     assert led_to == set(OPERATIONS)
 
 
-def test_an_operation_belongs_to_the_plane_of_its_path_and_service() -> None:
+def test_operation_plane_matches_path_and_service() -> None:
     """Whose keys it takes, and in whose words it refuses."""
     for route in ROUTES:
         if route.path.startswith("/v1"):

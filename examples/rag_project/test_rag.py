@@ -19,7 +19,7 @@ def notebook(xai_client):
     return notebook
 
 
-def test_the_best_passage_comes_first(notebook):
+def test_best_passage_comes_first(notebook):
     assert "birch wood" in notebook.passages("what does the stove burn")[0]
 
 
@@ -38,20 +38,20 @@ def test_questions_are_answered_in_a_batch(notebook, xai_emulator):
 
 
 @pytest.mark.xai_emulator(responder=lambda request: "On Mondays.")
-def test_what_the_model_says_is_handed_on(notebook, xai_emulator):
+def test_answer_of_the_model_is_returned(notebook, xai_emulator):
     batch = notebook.ask({"ferns": "When are the ferns watered?"})
     xai_emulator.advance_until(batch_done=batch)
     assert notebook.answers(batch) == {"ferns": "On Mondays."}
 
 
 @pytest.mark.xai_emulator(faults=[{"operation": "documents.search", "error": "unavailable", "times": 2}])
-def test_a_short_outage_is_not_noticed(notebook):
+def test_short_outage_is_retried(notebook):
     """xai-sdk tries again where the service is unavailable."""
     assert notebook.passages("roses")
 
 
 @pytest.mark.xai_emulator(limits={"file_bytes_max": 20})
-def test_a_note_that_is_too_large(xai_client):
+def test_note_over_size_limit_is_refused(xai_client):
     with pytest.raises(grpc.RpcError) as refused:
         Notebook(xai_client, "notes").add(NOTES)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

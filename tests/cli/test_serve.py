@@ -34,7 +34,7 @@ def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_one_line_on_stdout_and_the_rest_on_stderr(log_format: str) -> None:
+def test_serve_prints_one_line_on_stdout_and_logs_to_stderr(log_format: str) -> None:
     """Each entry of the log is a line of JSON if that is asked for; a real-looking key draws one, and is not in it."""
     key = "xai-" + "a1" * 40
     with serving("--log-format", log_format) as (process, url):
@@ -53,7 +53,7 @@ def test_one_line_on_stdout_and_the_rest_on_stderr(log_format: str) -> None:
     assert f"console: {url}/_emulator/" in err
 
 
-def test_a_bad_seed_ends_with_code_2(tmp_path: object) -> None:
+def test_bad_seed_exits_with_code_2(tmp_path: object) -> None:
     """One line, and the port stays free."""
     path = f"{tmp_path}/none.yaml"
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", path]

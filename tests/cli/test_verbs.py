@@ -40,7 +40,7 @@ def _no_url(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_every_verb_is_in_the_room_that_the_table_says() -> None:
+def test_verbs_are_in_modules_of_the_table() -> None:
     """The table spares the import of what is not wanted, so it must not be wrong; the help lists all, in its order."""
     for verb, room in VERBS.items():
         module = importlib.import_module(f"emulator.cli.{room}")
@@ -53,7 +53,7 @@ def verbs_of(parser: argparse.ArgumentParser) -> dict[str, Any]:
     return next(dict(each.choices) for each in parser._actions if isinstance(each, argparse._SubParsersAction))
 
 
-def test_the_help_of_each_verb_says_what_it_does(run: Any) -> None:
+def test_help_of_verb_describes_it(run: Any) -> None:
     """In the words of the list of verbs; so does the help of each action of a verb."""
     for verb, parser in verbs_of(build_parser()).items():
         code, out, _ = run(verb, "--help")
@@ -77,14 +77,14 @@ def test_the_help_of_each_verb_says_what_it_does(run: Any) -> None:
         (("limits", "--hosts"), "--hosts (see `xai-emulator limits --help`)"),  # --host belongs to other verbs
     ],
 )
-def test_a_word_that_is_nearly_right_is_guessed(run: Any, wrong: tuple[str, ...], says: str) -> None:
+def test_misspelt_argument_gets_suggestion(run: Any, wrong: tuple[str, ...], says: str) -> None:
     """From what would have been right in its place, and the help of that place is named."""
     code, _, err = run(*wrong)
     assert code == 2
     assert err.endswith(f"{says}\n")
 
 
-def test_the_words_of_a_fault_are_those_of_the_emulator(run: Any) -> None:
+def test_faults_add_accepts_every_behaviour(run: Any) -> None:
     """A fault can be planned with each behaviour there is."""
     (behaviour,) = (
         each for each in verbs_of(verbs_of(build_parser())["faults"])["add"]._actions if each.dest == "behaviour"
@@ -128,7 +128,7 @@ def test_wrong_use_is_one_line(run: Any, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("verb", [("faults", "list"), ("snapshot", "list"), ("wait", "--timeout", "0")])
-def test_where_nobody_listens_the_sentence_says_what_to_do(run: Any, verb: tuple[str, ...]) -> None:
+def test_unreachable_emulator_error_says_what_to_do(run: Any, verb: tuple[str, ...]) -> None:
     """Code 1, the address, and the command that would help."""
     code, out, err = run(*verb, "--url", NO_EMULATOR)
     assert (code, out) == (1, "")
@@ -157,14 +157,14 @@ def test_env_tells_on_stderr_when_nobody_listens(run: Any) -> None:
     assert err.startswith("# no emulator answers")
 
 
-def test_what_clients_are_told_keeps_no_emulator_from_starting() -> None:
+def test_env_variables_do_not_configure_the_server() -> None:
     """`eval "$(xai-emulator env)"` and `xai-emulator serve` work in one shell."""
     variables = environment(NO_EMULATOR, "k", "m")
     assert {name for name in variables if name.startswith("XAI_EMULATOR_")} == set(CLIENT_NAMES)
     assert from_environment(variables) == {}
 
 
-def test_the_url_comes_from_the_environment(run: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_is_read_from_environment(run: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verb finds the emulator that `env` named, also where a proxy is set."""
     monkeypatch.setenv("XAI_EMULATOR_URL", emulator.url)
     monkeypatch.setenv("HTTP_PROXY", NO_EMULATOR)
@@ -189,7 +189,7 @@ def test_faults_are_planned_listed_and_forgotten(run: Any, emulator: Emulator) -
     assert all(name in words for name in ("files.upload", "out_of_credits", "uploads", "downloads"))
 
 
-def test_a_script_is_planned_from_the_command_line(run: Any, emulator: Emulator) -> None:
+def test_faults_script_plans_steps(run: Any, emulator: Emulator) -> None:
     """Statuses, errors and ok, one for each call; the list says how far it has come."""
     flags = ("--url", emulator.url, "--team", "script")
     assert run("faults", "script", "files.list", "503", "internal", "ok", *flags)[:2] == (0, "script-1: 3 steps\n")
@@ -200,7 +200,7 @@ def test_a_script_is_planned_from_the_command_line(run: Any, emulator: Emulator)
     assert run("faults", "script", "files.list", "nope", *flags)[0] == 1
 
 
-def test_a_snapshot_goes_round(run: Any, emulator: Emulator, tmp_path: Path) -> None:
+def test_snapshot_is_saved_fetched_sent_and_restored(run: Any, emulator: Emulator, tmp_path: Path) -> None:
     """Saved, fetched into a file, sent to another team under another name, restored there."""
     headers = {"authorization": f"Bearer {emulator.api_key}@from"}
     httpx.post(f"{emulator.base_url}/files", headers=headers, files={"file": ("a.txt", b"a")})
@@ -237,7 +237,7 @@ def test_fetched_snapshot_leaves_files_beside_it_alone(run: Any, emulator: Emula
     assert run("snapshot", "remove", "one", *flags)[0] == 0
 
 
-def test_a_snapshot_that_breaks_off_is_no_file(run: Any, tmp_path: Path) -> None:
+def test_interrupted_snapshot_fetch_leaves_no_file(run: Any, tmp_path: Path) -> None:
     """What was fetched is whole, or not there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -302,7 +302,9 @@ def test_limits_and_evidence_name_every_row(run: Any) -> None:
     assert f"{len(ROWS)} limits: " in text
 
 
-def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_reports_problems_and_exits_with_code_1(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """An unknown setting, a proxy in the way, a directory in use: each is bad, and makes the code 1."""
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -320,7 +322,7 @@ def test_the_doctor_finds_what_will_not_work(run: Any, monkeypatch: pytest.Monke
     assert [line.split()[1] for line in bad] == ["settings:", "proxy:", "lock:"], out
 
 
-def test_the_doctor_leaves_nothing_behind(run: Any, tmp_path: Path) -> None:
+def test_doctor_creates_no_files(run: Any, tmp_path: Path) -> None:
     """A directory that is not there is not made by the question, nor a lock in one that is."""
     _, out, _ = run("doctor", "--data-dir", str(tmp_path / "new" / "er"))
     assert f"ok    data directory: {tmp_path / 'new' / 'er'} is not there, can be made," in out

@@ -57,7 +57,7 @@ INSTRUCTION = (
 )
 
 
-def test_the_complete_example(client: xai_sdk.Client, emulator: Emulator, time: SimpleNamespace) -> None:
+def test_complete_batch_example_of_guide(client: xai_sdk.Client, emulator: Emulator, time: SimpleNamespace) -> None:
     """Create, add, wait, read results and cost; here with answers that were written down before."""
     services = emulator._running().services
     services.teams.set_responder(services.teams.get("default"), f"canned:{SAMPLES / 'canned.jsonl'}")
@@ -90,7 +90,9 @@ def test_the_complete_example(client: xai_sdk.Client, emulator: Emulator, time: 
     )
 
 
-async def test_the_complete_example_asynchronously(async_client: xai_sdk.AsyncClient, time: SimpleNamespace) -> None:
+async def test_complete_batch_example_with_async_client(
+    async_client: xai_sdk.AsyncClient, time: SimpleNamespace
+) -> None:
     """The same with the other client, answered by an echo."""
     client = async_client
     batch = await client.batch.create(batch_name="feedback_sentiment_analysis")
@@ -113,7 +115,7 @@ async def test_the_complete_example_asynchronously(async_client: xai_sdk.AsyncCl
     assert {request.state for request in listed.batch_request_metadata} == {2}
 
 
-def test_every_kind_of_request(client: xai_sdk.Client, time: SimpleNamespace) -> None:
+def test_batch_example_with_every_kind_of_request(client: xai_sdk.Client, time: SimpleNamespace) -> None:
     """Step 2 of the guide, and step 4 with its pagination: chats with tools, pictures, films, edits and MCP."""
     batch = client.batch.create(batch_name="customer_feedback_analysis")
     batch_requests = []
@@ -290,7 +292,7 @@ def test_client_side_tools_over_two_batches(client: xai_sdk.Client, time: Simple
     assert result.response.content == "Thanks!"
 
 
-def test_a_batch_from_a_file(client: xai_sdk.Client, emulator: Emulator, time: SimpleNamespace) -> None:
+def test_batch_file_example_of_guide(client: xai_sdk.Client, emulator: Emulator, time: SimpleNamespace) -> None:
     """The example of the guide: upload, create, monitor; and what a bad line leads to."""
     with open(SAMPLES / "all_urls.jsonl", "rb") as lines:
         uploaded = client.files.upload(lines)
@@ -333,7 +335,7 @@ def test_lists_of_batches_and_requests(client: xai_sdk.Client, time: SimpleNames
     assert {each.state for each in metadata} == {batch_pb2.BatchRequestMetadata.STATE_SUCCEEDED}
 
 
-def test_a_large_call(client: xai_sdk.Client, time: SimpleNamespace) -> None:
+def test_large_add_requests_call_succeeds(client: xai_sdk.Client, time: SimpleNamespace) -> None:
     """xai-sdk sends everything in one message of up to 20 MiB."""
     batch = client.batch.create(batch_name="large")
     chats = [

@@ -54,7 +54,7 @@ async def aio(emulator: Emulator) -> AsyncIterator[xai_sdk.AsyncClient]:
     await client.close()
 
 
-def test_every_call_of_the_client(client: xai_sdk.Client) -> None:
+def test_collections_calls_of_xai_client(client: xai_sdk.Client) -> None:
     """Create, get, list, update, add, upload, list and batch documents, update, re-index, describe, remove, delete."""
     collections = client.collections
     definitions = [{"key": "title", "required": True, "inject_into_chunk": True, "unique": False, "description": "t"}]
@@ -95,7 +95,7 @@ def test_every_call_of_the_client(client: xai_sdk.Client) -> None:
         assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.NOT_FOUND, "Collection not found")
 
 
-async def test_every_call_of_the_asynchronous_client(aio: xai_sdk.AsyncClient) -> None:
+async def test_collections_calls_of_async_xai_client(aio: xai_sdk.AsyncClient) -> None:
     """The asynchronous client does the same."""
     collections = aio.collections
     id = (await collections.create("notes")).collection_id
@@ -121,7 +121,7 @@ async def test_every_call_of_the_asynchronous_client(aio: xai_sdk.AsyncClient) -
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_collection_is_updated_with_every_strategy(client: xai_sdk.Client, strategy: str) -> None:
+def test_collection_accepts_every_chunk_strategy(client: xai_sdk.Client, strategy: str) -> None:
     """Each chunk strategy of the client is kept, and cuts what is indexed after the change."""
     id = client.collections.create("a").collection_id
     text = "\n".join(f"Sentence number {number} of a longer text." for number in range(60)).encode()
@@ -170,7 +170,7 @@ def test_documents_are_filtered(client: xai_sdk.Client) -> None:
     assert "size_bytes > big\n               ^" in caught.value.details()
 
 
-def test_a_failed_document_says_why(client: xai_sdk.Client) -> None:
+def test_failed_document_has_error_message(client: xai_sdk.Client) -> None:
     """Waiting for a document that cannot be indexed ends at once, with the reason; new data can make it good."""
     id = client.collections.create("a").collection_id
     with pytest.raises(ValueError, match=r"Document indexing failed: .+"):
@@ -230,7 +230,7 @@ GUIDE = {
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_commands_of_the_guides(emulator: Emulator, tmp_path: Path) -> None:
+def test_curl_commands_of_collections_guides(emulator: Emulator, tmp_path: Path) -> None:
     """Every curl command of the guides does what the guides say."""
     emulator.reset()
     (tmp_path / "tesla-20241231.html").write_text("<html><body><h1>Revenue</h1></body></html>")

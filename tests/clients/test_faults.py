@@ -131,7 +131,7 @@ def test_xai_sdk_survives_a_dropped_connection(control: httpx.Client, xai: xai_s
     assert [attempt["outcome"] for attempt in report(control, path)["attempts"]] == ["DROPPED", "ok"]
 
 
-def test_a_download_is_cut_at_a_megabyte(control: httpx.Client, xai: xai_sdk.Client, emulator: Emulator) -> None:
+def test_download_is_cut_after_planned_bytes(control: httpx.Client, xai: xai_sdk.Client, emulator: Emulator) -> None:
     """Over both transports exactly as many bytes arrive as the rule says, then the download breaks off."""
     file = xai.files.upload(b"x" * (3 * MIB), filename="long.txt")
     rule(control, operation="files.content", cut_download_after_bytes=MIB, times=2)
@@ -156,7 +156,7 @@ def test_a_download_is_cut_at_a_megabyte(control: httpx.Client, xai: xai_sdk.Cli
     assert outcomes == ["CUT", "CUT", "ok"]
 
 
-def test_an_upload_cut_at_two_chunks_leaves_nothing_behind(
+def test_cut_upload_leaves_nothing_behind(
     control: httpx.Client, xai: xai_sdk.Client, oai: openai.OpenAI, emulator: Emulator
 ) -> None:
     """xai-sdk sends 3 MiB at a time; cut after two such chunks no file, no bytes and no open upload remain."""
@@ -171,7 +171,7 @@ def test_an_upload_cut_at_two_chunks_leaves_nothing_behind(
     assert bytes_on_disk(emulator) == []
 
 
-def test_a_drip_slows_both_ways(control: httpx.Client, oai: openai.OpenAI) -> None:
+def test_drip_slows_upload_and_download(control: httpx.Client, oai: openai.OpenAI) -> None:
     """An upload and a download that drip arrive whole, only later."""
     rule(control, operation="files.*", drip_bytes_per_second=200_000, times=None)
     file = oai.files.create(file=("a.txt", b"x" * 20_000), purpose="assistants")
@@ -180,7 +180,7 @@ def test_a_drip_slows_both_ways(control: httpx.Client, oai: openai.OpenAI) -> No
     assert slow["files.upload"]["ms"] >= 100
 
 
-def test_a_fault_belongs_to_its_team(control: httpx.Client, emulator: Emulator) -> None:
+def test_fault_of_one_team_does_not_affect_another(control: httpx.Client, emulator: Emulator) -> None:
     """A rule of one team does not touch another."""
     control.post("/faults", params={"team": "mine"}, json={"operation": "*", "error": "internal", "times": None})
     for team, status in (("mine", 500), ("other", 200)):
@@ -188,7 +188,7 @@ def test_a_fault_belongs_to_its_team(control: httpx.Client, emulator: Emulator) 
         assert reply.status_code == status
 
 
-async def test_a_call_within_the_process_sees_its_connection_drop(control: httpx.Client, emulator: Emulator) -> None:
+async def test_asgi_client_gets_connection_reset(control: httpx.Client, emulator: Emulator) -> None:
     """Without a socket there is nothing to reset: the transport raises what a reset socket would."""
     transport = httpx.ASGITransport(emulator.app)
     headers = {"authorization": f"Bearer {emulator.api_key}"}

@@ -39,7 +39,7 @@ def xai_client(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[x
     client.close()
 
 
-def test_each_client_sees_the_files_of_the_others(
+def test_clients_share_files_across_transports(
     rest: httpx.Client, openai_client: openai.OpenAI, xai_client: xai_sdk.Client
 ) -> None:
     """One store serves both transports."""
@@ -137,7 +137,7 @@ def test_xai_sdk_makes_and_revokes_a_public_url(rest: httpx.Client, xai_client: 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_asynchronous_client(emulator: Emulator, rest: httpx.Client, target: str) -> None:
+def test_files_calls_of_async_xai_client(emulator: Emulator, rest: httpx.Client, target: str) -> None:
     """xai_sdk.AsyncClient uploads, lists, reads and deletes."""
 
     async def run() -> None:
@@ -151,7 +151,7 @@ def test_the_asynchronous_client(emulator: Emulator, rest: httpx.Client, target:
     asyncio.run(run())
 
 
-def test_a_keyless_upload_goes_to_the_team_of_its_connection(emulator: Emulator) -> None:
+def test_keyless_upload_goes_to_team_of_connection(emulator: Emulator) -> None:
     """On an insecure channel xai-sdk sends UploadFile without a key; the connection's other calls tell the team."""
     client = xai_sdk.Client(
         api_key=f"{emulator.api_key}@keyless", api_host=emulator.grpc_target, use_insecure_channel=True
@@ -162,7 +162,7 @@ def test_a_keyless_upload_goes_to_the_team_of_its_connection(emulator: Emulator)
     client.close()
 
 
-def test_a_keyless_upload_follows_a_call_to_the_other_plane(emulator: Emulator) -> None:
+def test_keyless_upload_after_management_call_goes_to_its_team(emulator: Emulator) -> None:
     """Both channels share a connection; a management key seen last on it still tells the team, and no more."""
     client = xai_sdk.Client(
         api_key=f"{emulator.api_key}@planes",

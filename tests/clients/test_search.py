@@ -67,7 +67,7 @@ def collection(client: xai_sdk.Client) -> str:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=repr)
-def test_the_sdk_searches_in_every_mode(client: xai_sdk.Client, collection: str, mode: Any) -> None:
+def test_xai_client_searches_in_every_mode(client: xai_sdk.Client, collection: str, mode: Any) -> None:
     """Named by a word or by a message; the best match first, with its text."""
     response = client.collections.search("quick brown fox", [collection], retrieval_mode=mode)
     best = response.matches[0]
@@ -77,13 +77,13 @@ def test_the_sdk_searches_in_every_mode(client: xai_sdk.Client, collection: str,
     assert [match.score for match in response.matches] == sorted((m.score for m in response.matches), reverse=True)
 
 
-def test_the_sdk_limits_and_instructs(client: xai_sdk.Client, collection: str) -> None:
+def test_search_accepts_limit_and_instructions(client: xai_sdk.Client, collection: str) -> None:
     """A limit counts chunks; instructions are accepted."""
     response = client.collections.search("revenue", [collection], limit=1, instructions="Only the newest")
     assert [match.chunk_content.encode() for match in response.matches] == [TEXTS["10q.txt"]]
 
 
-def test_a_typing_error_is_forgiven(client: xai_sdk.Client, collection: str) -> None:
+def test_hybrid_and_semantic_search_find_misspelt_words(client: xai_sdk.Client, collection: str) -> None:
     """By hybrid and semantic search; a keyword search finds what is spelt alike, and nothing else."""
     for mode in ("hybrid", "semantic"):
         best = client.collections.search("caffeterria ours", [collection], retrieval_mode=mode).matches[0]
@@ -91,13 +91,13 @@ def test_a_typing_error_is_forgiven(client: xai_sdk.Client, collection: str) -> 
     assert not client.collections.search("caffeterria", [collection], retrieval_mode="keyword").matches
 
 
-def test_the_sdk_sees_an_unknown_collection(client: xai_sdk.Client) -> None:
+def test_search_in_unknown_collection_is_not_found(client: xai_sdk.Client) -> None:
     """NOT_FOUND, in the words of the service."""
     with pytest.raises(grpc.RpcError, match="Collection not found"):
         client.collections.search("x", ["collection_nope"])
 
 
-async def test_the_asynchronous_sdk_searches(emulator: Emulator, collection: str) -> None:
+async def test_async_xai_client_searches(emulator: Emulator, collection: str) -> None:
     """The same answers."""
     client = xai_sdk.AsyncClient(**arguments(emulator))
     try:
@@ -111,7 +111,7 @@ async def test_the_asynchronous_sdk_searches(emulator: Emulator, collection: str
 @pytest.mark.parametrize(
     "mode", ["", ', "retrieval_mode": {"type": "hybrid"}', ', "retrieval_mode": {"type": "keyword"}']
 )
-def test_the_curl_commands_of_the_guide(emulator: Emulator, collection: str, mode: str) -> None:
+def test_curl_search_commands_of_guide(emulator: Emulator, collection: str, mode: str) -> None:
     """Verbatim, but for the host, the key and the collection."""
     command = (GUIDE % mode).replace("https://api.x.ai", emulator.url)
     command = command.replace("collection_dbc087b1-6c99-493d-86c6-b401fee34a9d", collection)

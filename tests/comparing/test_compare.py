@@ -266,7 +266,7 @@ def test_answer_of_the_recorder_and_of_a_failing_service_is_not_compared(
     assert {first.number, second.number, third.number} <= skipped
 
 
-def test_only_what_is_asked_for_is_judged_though_all_is_sent(recording: Recording, compared: Compared) -> None:
+def test_only_limits_judged_operations_but_sends_all(recording: Recording, compared: Compared) -> None:
     change(find(recording, "files.get"), lambda file: file.update(bytes=1))
     comparison = compared(recording, only="documents.*")
     assert differing(comparison) == []
@@ -274,7 +274,7 @@ def test_only_what_is_asked_for_is_judged_though_all_is_sent(recording: Recordin
     assert {name.partition(".")[0] for name in judged} == {"documents"}
 
 
-def test_no_host_that_a_file_names_is_called(recording: Recording, compared: Compared) -> None:
+def test_hosts_named_in_recording_are_not_called(recording: Recording, compared: Compared) -> None:
     """Every URL and header of the file leads to a listener, which must hear nothing."""
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.setblocking(False)

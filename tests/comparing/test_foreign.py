@@ -88,7 +88,7 @@ def test_file_without_times_is_compared_by_the_form_of_its_times(compared: Compa
     assert (outcome.outcome, outcome.differences) == (ALIKE, [])
 
 
-def test_what_was_there_before_the_recording_is_not_compared(compared: Compare) -> None:
+def test_objects_older_than_recording_are_not_compared(compared: Compare) -> None:
     older, made_up, missing = (
         f"/v1/files/file_{uuid}"
         for uuid in (

@@ -123,7 +123,7 @@ def test_markup_in_names_is_shown_as_text(furnished: Console) -> None:
         assert page.evaluate("window.hits") == 0, address
 
 
-def test_every_control_has_an_accessible_name(furnished: Console) -> None:
+def test_controls_have_accessible_names(furnished: Console) -> None:
     """A screen reader can say what each control is, and each panel has one heading of the first order at most."""
     for address in addresses(furnished):
         page = visit(furnished, address)

@@ -121,7 +121,7 @@ def test_tab_of_the_panel_on_a_phone_is_in_view(crowded: Console) -> None:
 @pytest.mark.parametrize(
     "panel", ["files", "collections", "collections/{collection}", "batches", "snapshots", "limits"]
 )
-def test_every_action_on_a_phone_is_on_the_screen(crowded: Console, panel: str) -> None:
+def test_actions_are_on_screen_of_a_phone(crowded: Console, panel: str) -> None:
     """No button or link of a panel is cut off at the edge, nor hidden in a table that has to be moved sideways."""
     crowded.control("POST", "/snapshots", json={"name": "before-the-import"})
     crowded.page.set_viewport_size(PHONE)

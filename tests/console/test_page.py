@@ -21,7 +21,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(each for each in FOLDER.rglob("*.*")), ids=name)
-def test_every_console_file_is_served(control: httpx.Client, path: Path) -> None:
+def test_console_files_are_served(control: httpx.Client, path: Path) -> None:
     """What lies in the folder of the page is what a browser gets, with its type and under the policy of the page."""
     reply = control.get("/" if path.name == "index.html" else f"/console/{name(path)}")
     assert reply.status_code == 200

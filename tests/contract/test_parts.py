@@ -100,7 +100,7 @@ def test_schemas_are_valid_and_have_sources(path: Any) -> None:
     assert [name for name, each in objects.items() if not each.get("$comment")] == []
 
 
-def test_every_json_route_has_response_schema() -> None:
+def test_json_routes_have_response_schema() -> None:
     """Each route that answers JSON is held against an official shape, where there is one."""
     routes = {
         (route.method, route.path)

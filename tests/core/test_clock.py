@@ -23,7 +23,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @given(INSTANTS)
-def test_every_instant_is_written_exactly(instant: int) -> None:
+def test_instants_are_formatted_exactly(instant: int) -> None:
     """RFC 3339 with six digits, whole seconds, the day: all as Python's own arithmetic has it."""
     moment = clock.to_datetime(instant)
     assert clock.from_datetime(moment) == instant
@@ -33,13 +33,13 @@ def test_every_instant_is_written_exactly(instant: int) -> None:
     assert clock.seconds(instant) == int(moment.replace(microsecond=0).timestamp())
 
 
-def test_the_wall_clock_is_the_one_of_the_machine() -> None:
+def test_wall_clock_is_system_time() -> None:
     """Microseconds since the epoch."""
     before = datetime.now(UTC)
     assert before <= clock.to_datetime(clock.wall() + 1)
 
 
-def test_a_new_clock_shows_the_wall_clock(wall: list[int]) -> None:
+def test_new_clock_follows_wall_clock(wall: list[int]) -> None:
     """And goes with it."""
     team = Clock()
     assert team.now() == wall[0]
@@ -53,7 +53,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_a_clock_never_runs_backwards(steps: list[tuple[str, int]]) -> None:
+def test_clock_never_runs_backwards(steps: list[tuple[str, int]]) -> None:
     """Whatever is done with it but a reset; frozen it shows one instant, and it resumes from there without a jump."""
     now = [1_700_000_000 * MICROSECONDS]
     with pytest.MonkeyPatch.context() as patch:
@@ -74,7 +74,7 @@ def test_a_clock_never_runs_backwards(steps: list[tuple[str, int]]) -> None:
         assert (team.now(), team.frozen) == (now[0], False)
 
 
-def test_a_clock_does_not_leave_the_calendar(wall: list[int]) -> None:
+def test_clock_stops_at_end_of_year_9999(wall: list[int]) -> None:
     """It stops at the end of the year 9999, which is as far as RFC 3339 goes, and goes forward only."""
     team = Clock()
     team.advance(LATEST - wall[0])
@@ -91,6 +91,6 @@ def test_a_clock_does_not_leave_the_calendar(wall: list[int]) -> None:
 
 
 @given(INSTANTS, st.integers(-(2**80), 2**80))
-def test_what_is_planned_does_not_leave_the_calendar_either(instant: int, microseconds: int) -> None:
+def test_later_is_bounded_by_calendar(instant: int, microseconds: int) -> None:
     """Beyond its ends is at its ends."""
     assert clock.later(instant, microseconds) == sorted((0, instant + microseconds, LATEST))[1]

@@ -17,7 +17,7 @@ NAMES = st.text(max_size=10)
 
 
 @given(NAMES, NAMES, st.integers(0, 2**40))
-def test_an_id_is_a_uuid_of_version_4(seed: str, team: str, counter: int) -> None:
+def test_id_is_uuid_of_version_4(seed: str, team: str, counter: int) -> None:
     """As those of the live service are; and a token has 22 characters that need no escaping."""
     made = uuid.UUID(ids.uuid4(seed, team, counter))
     assert (made.version, made.variant) == (4, uuid.RFC_4122)
@@ -49,7 +49,7 @@ def conversation(emulator: Emulator) -> list[dict[str, Any]]:
     return [file, url, key]
 
 
-def test_the_same_seed_and_requests_give_the_same_answers() -> None:
+def test_same_seed_and_requests_give_same_responses() -> None:
     """From one emulator to the next, and again after a reset; emulators without a seed differ."""
     said: list[list[dict[str, Any]]] = []
     for settings in ({"random_seed": "7"}, {"random_seed": "7"}, {"random_seed": "8"}, {}, {}):

@@ -25,7 +25,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_temporary_directory_is_private_and_goes_when_it_is_removed(elsewhere: Path) -> None:
+def test_temporary_directory_is_private_and_removable(elsewhere: Path) -> None:
     """Only this user can enter; removed, it is gone with all that is in it."""
     directory = TemporaryDirectory()
     assert directory.path.parent == elsewhere
@@ -35,7 +35,7 @@ def test_a_temporary_directory_is_private_and_goes_when_it_is_removed(elsewhere:
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_long_name_is_avoided_where_a_socket_has_to_fit(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_directory_avoids_path_too_long_for_socket(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where temporary files live under a name that leaves no room for a socket, the socket lives elsewhere."""
     long = elsewhere / ("x" * 100)
     long.mkdir()
@@ -49,7 +49,7 @@ def test_a_long_name_is_avoided_where_a_socket_has_to_fit(elsewhere: Path, monke
         directory.remove()
 
 
-def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+def test_taken_lock_is_refused(tmp_path: Path) -> None:
     """The second one is refused, and told of what; a lock that was released can be taken, and be released again."""
     lock = DirectoryLock(tmp_path)
     with pytest.raises(LockTaken, match=f"{tmp_path} is in use"):

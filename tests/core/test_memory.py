@@ -76,7 +76,7 @@ def over_grpc(served: Served, size: int) -> None:
         (over_grpc, LARGE),
     ],
 )
-def test_a_large_file_does_not_lie_in_memory(
+def test_large_transfer_does_not_grow_memory(
     tmp_path: Path, transfer: Callable[[Served, int], None], warm_up: int
 ) -> None:
     """48 MiB up and down again grow a process that has been used before by less than 16 MB."""

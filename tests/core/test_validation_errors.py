@@ -57,7 +57,7 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(Shape.__struct_fields__), _JSON) | _JSON)
-def test_no_value_is_explained_in_terms_of_the_validator(value: Any) -> None:
+def test_validation_errors_have_no_words_of_validator(value: Any) -> None:
     try:
         msgspec.convert(value, Shape)
     except msgspec.ValidationError as error:

@@ -140,13 +140,13 @@ NO = [
 
 
 @pytest.mark.parametrize("text", YES)
-def test_these_match(text):
+def test_matching_filters_match(text):
     """Every filter of the list fits the fields and matches their values."""
     assert check(parse(text), FIELDS).matches(VALUES) is True
 
 
 @pytest.mark.parametrize("text", NO)
-def test_these_do_not_match(text):
+def test_other_filters_do_not_match(text):
     """Every filter of this list fits the fields, and does not match."""
     assert check(parse(text), FIELDS).matches(VALUES) is False
 

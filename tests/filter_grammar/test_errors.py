@@ -241,7 +241,7 @@ def test_hint_quotes_words_of_the_filter(text, shown):
 
 
 @pytest.mark.parametrize("row", range(len(HINTS)), ids=lambda row: HINTS[row].pattern)
-def test_every_hint_row_is_reached(row, monkeypatch):
+def test_hint_rows_are_all_reachable(row, monkeypatch):
     """Without its row of the table, the example of a hint gets other advice: no row is shadowed or spare."""
     hint = HINTS[row]
     error = error_of(hint.example)

@@ -116,14 +116,14 @@ NO = {
 
 
 @pytest.mark.parametrize("case", YES)
-def test_these_match(case):
+def test_matching_filters_match(case):
     """Every filter of the table matches the metadata beside it."""
     text, fields = YES[case]
     assert matches(parse(text), fields) is True
 
 
 @pytest.mark.parametrize("case", NO)
-def test_these_do_not_match(case):
+def test_other_filters_do_not_match(case):
     """No filter of the table matches the metadata beside it."""
     text, fields = NO[case]
     assert matches(parse(text), fields) is False

@@ -87,12 +87,12 @@ def test_verbs_and_names_are_told_apart(path: str, template: str, values: dict[s
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "v1/files", "/v1/files/", "//v1/files", "/v1/files//content"])
-def test_a_path_without_its_parts_leads_nowhere(path: str) -> None:
+def test_path_with_empty_segment_matches_no_route(path: str) -> None:
     """No part is empty."""
     assert ALL.find(path) is None
 
 
-def test_a_table_with_a_contradiction_is_refused() -> None:
+def test_conflicting_routes_are_refused() -> None:
     """Two routes for one method of a path, or two names for one parameter."""
     routes = dispatch()
     with pytest.raises(AssertionError, match="twice"):

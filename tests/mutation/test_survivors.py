@@ -15,7 +15,7 @@ tables = cache(lambda file: {mutant.where for mutant in mutants(file)})
 
 
 @pytest.mark.parametrize("file", sorted({file for file, _ in (*EXPLAINED, *UNTRIED)}))
-def test_what_is_explained_exists(file: str) -> None:
+def test_explained_mutants_exist(file: str) -> None:
     """An explanation is stale where the code says something else by now: then the mutant has to be looked at anew."""
     assert {name for module, name in EXPLAINED if module == file} <= names(file)
     assert {table for module, table in UNTRIED if module == file} <= tables(file)
@@ -24,7 +24,7 @@ def test_what_is_explained_exists(file: str) -> None:
 @pytest.mark.parametrize(
     "file", ["emulator/operations/filters.py", "emulator/operations/pagination.py", "filter_grammar/ast.py"]
 )
-def test_every_mutant_is_another_module(file: str) -> None:
+def test_mutants_differ_from_module_and_restore_it(file: str) -> None:
     """Each has a name of its own and says something else, and after its turn the module is as it was."""
     found = mutants(file)
     assert len(found) > 20

@@ -110,7 +110,7 @@ def test_har_of_another_program_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"log": 1}', b"\x00\xff", b"[" * 100_000])
-def test_what_is_no_har_file_is_refused_with_one_line(tmp_path: Path, data: bytes) -> None:
+def test_invalid_har_file_is_refused_with_one_line(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(BadRecording) as caught:
         parse(data, tmp_path / "bad.har")
     assert "\n" not in str(caught.value)

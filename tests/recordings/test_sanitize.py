@@ -108,7 +108,7 @@ def entry_with(text: str, operation: str) -> Entry:
 @pytest.mark.parametrize("operation", ["files.upload", "auth.me", "batches.get_request", "documents.search", ""])
 @pytest.mark.parametrize("spelling", list(spellings("x")))
 @pytest.mark.parametrize("canary", list(CANARIES))
-def test_nothing_secret_is_left_anywhere(canary: str, spelling: str, operation: str) -> None:
+def test_sanitized_entry_has_no_secret(canary: str, spelling: str, operation: str) -> None:
     secret = CANARIES[canary]
     line = sanitizer().encode(entry_with(spellings(secret)[spelling], operation)).decode()
     json.loads(line)
@@ -144,7 +144,7 @@ def test_value_split_over_two_pieces_of_a_body_is_found() -> None:
     assert "canary" not in line
 
 
-def test_one_value_has_one_placeholder_wherever_it_stands() -> None:
+def test_value_has_same_placeholder_everywhere() -> None:
     clean = sanitizer()
     secret = CANARIES["id"]
     first = clean.json_text(json.dumps({"id": secret}))

@@ -151,7 +151,7 @@ def test_depth_is_counted_without_recursion() -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+def test_folder_or_pipe_as_recording_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.har"
     path.mkdir() if kind == "folder" else os.mkfifo(path)
     with pytest.raises(BadRecording, match="no file"):

@@ -285,7 +285,7 @@ def test_key_in_a_trailer_does_not_authenticate(served: Served) -> None:
 
 
 @pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
-def test_a_broken_request_is_refused_and_the_next_is_served(served: Served, sent: bytes) -> None:
+def test_broken_request_is_refused_and_next_is_served(served: Served, sent: bytes) -> None:
     """Broken chunks, lengths, heads and targets, the shapes of request smuggling, noise, and HTTP/2 that is none.
 
     One answer at the most, below 500, and the connection ends; nothing hides in a body as a request of its own.
@@ -342,7 +342,7 @@ def test_any_mutation_of_a_form_is_answered_below_500(clients: Any, form: bytes)
     assert reply.is_success or "x-emulator-rule" in reply.headers, (form, reply.text)
 
 
-def test_a_request_that_ends_with_half_a_connection_is_answered(served: Served) -> None:
+def test_half_closed_connection_is_answered(served: Served) -> None:
     """A client may close its half once it has said all, and read the answer."""
     said = exchange(served, b"GET /v1/files HTTP/1.1\r\n" + HEAD + b"\r\n")
     assert statuses(said) in ([200], [])
@@ -380,7 +380,7 @@ WRITING = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_a_broken_body_is_refused_everywhere(clients: Any, body: bytes) -> None:
+def test_broken_body_is_refused_by_every_operation(clients: Any, body: bytes) -> None:
     """Depth, size, numbers, duplicate keys and bytes that are no text, to every operation that takes a body, or a form.
 
     Below 500, in the dialect of its plane.
@@ -401,7 +401,7 @@ def test_a_broken_body_is_refused_everywhere(clients: Any, body: bytes) -> None:
                 assert "x-emulator-rule" in reply.headers, (route, reply.text)
 
 
-def test_a_broken_form_is_refused(served: Served, clients: Any) -> None:
+def test_broken_form_is_refused(served: Served, clients: Any) -> None:
     """Forms with heads without end, parts without names, boundaries within, or bytes that are no text are refused."""
     http, _ = clients["INFERENCE"]
     name = b'Content-Disposition: form-data; name="file"; filename="'
@@ -438,7 +438,7 @@ def refusals() -> list[str]:
     return found
 
 
-def test_every_refusal_names_its_rule() -> None:
+def test_refusals_name_their_rule() -> None:
     """No refusal is made without the name of its rule, for which the reference says what to do."""
     assert refusals() == []
 
@@ -472,7 +472,7 @@ TRAVERSALS = (
 
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.transport == "rest" and each.names()], ids=str)
-def test_no_id_is_a_path(served: Served, clients: Any, attempt: Attempt) -> None:
+def test_id_with_path_traversal_finds_nothing(served: Served, clients: Any, attempt: Attempt) -> None:
     """Ids in paths that climb directories, end strings or lines, or speak SQL name nothing."""
     http, _ = clients["MANAGEMENT" if attempt.is_management else "INFERENCE"]
     for bad in TRAVERSALS:
@@ -484,7 +484,7 @@ def test_no_id_is_a_path(served: Served, clients: Any, attempt: Attempt) -> None
         assert "set-cookie" not in reply.headers
 
 
-def test_no_filename_is_a_path(served: Served, clients: Any) -> None:
+def test_filename_with_path_traversal_writes_nothing(served: Served, clients: Any) -> None:
     """A filename that is a path is kept as it is or refused; no file appears anywhere under it."""
     http, _ = clients["INFERENCE"]
     for bad in (*TRAVERSALS, "a/../b", "con", "a\tb"):
@@ -532,7 +532,7 @@ def test_any_bytes_instead_of_a_message(clients: Any, method: Method, raw: bytes
 
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.transport == "grpc" and each.names()], ids=str)
-def test_no_id_in_a_message_is_a_path(clients: Any, attempt: Attempt) -> None:
+def test_grpc_id_with_path_traversal_finds_nothing(clients: Any, attempt: Attempt) -> None:
     """Nor do such ids in messages."""
     http, rpc = clients["MANAGEMENT" if attempt.is_management else "INFERENCE"]
     for bad in map(unquote, TRAVERSALS):
@@ -594,7 +594,7 @@ JSON = st.recursive(
 
 
 @given(key=JSON, seq=JSON)
-def test_a_forged_token_is_refused_unless_it_is_a_position(key: Any, seq: Any) -> None:
+def test_forged_page_token_is_valid_position_or_refused(key: Any, seq: Any) -> None:
     """A forged page token whose checksum is right is refused, unless it is a position that can have been given."""
     token = encode_token(Cursor(key, seq), ("query",))
     with suppress(ApiError):

@@ -352,7 +352,7 @@ def test_clients_at_once_see_what_clients_in_turn_would(emulator: Emulator, prog
 # --- the search itself
 
 
-def test_a_server_that_answers_too_early_is_found_out(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_premature_response_is_detected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test can fail: the same harness detects a deletion that is answered before it is done."""
     delete = OPERATIONS["files.delete"]
 
@@ -425,13 +425,13 @@ NOT_LINEARIZABLE = {
 
 
 @pytest.mark.parametrize("history", NOT_LINEARIZABLE.values(), ids=NOT_LINEARIZABLE)
-def test_the_search_finds_no_order_where_there_is_none(history: list[Event]) -> None:
+def test_non_linearizable_history_is_detected(history: list[Event]) -> None:
     """Histories that no order explains, such as stale reads and lost updates, are detected."""
     assert linearize(history, Model(), apply) is None
 
 
 @given(order=st.permutations(range(8)), stretch=st.lists(st.integers(0, 40), min_size=16, max_size=16))
-def test_the_search_finds_an_order_where_there_is_one(order: list[int], stretch: list[int]) -> None:
+def test_linearizable_history_is_accepted(order: list[int], stretch: list[int]) -> None:
     """Sequential calls, recorded as if they had overlapped and in any order: a valid order is found."""
     calls = [
         (Call("upload"), "a"),

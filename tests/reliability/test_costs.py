@@ -142,7 +142,7 @@ def tried(examples: int) -> hypothesis.settings:
     )
 
 
-def test_every_operation_is_tried() -> None:
+def test_operations_are_all_tried() -> None:
     """No operation is left out."""
     assert {target.operation for target in TARGETS.values()} == OPERATIONS.keys()
 

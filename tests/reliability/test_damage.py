@@ -160,7 +160,7 @@ def noise_for(page: bytes, kind: str, chance: random.Random) -> bytes:
     )
 
 
-def test_a_broken_page_is_a_broken_disk(used: Used, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_broken_database_page_is_disk_error(used: Used, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whichever page of the database becomes noise, wholly or by half, or nothing: a refusal, or an answer.
 
     Writes meanwhile make it no worse: with the page put back, all that was acknowledged is there.
@@ -198,7 +198,7 @@ def roots(database: Path, of: str = "%") -> list[int]:
         return [number for (number,) in rows]
 
 
-def test_a_process_goes_on_when_its_database_breaks(used: Used, tmp_path: Path) -> None:
+def test_server_keeps_answering_with_broken_database(used: Used, tmp_path: Path) -> None:
     """A process whose database breaks keeps answering over both; after a repair, a restart finds all data."""
     copy = used.copied(tmp_path / "copy")
     pages = dict.fromkeys(roots(copy.database), bytes(PAGE_BYTES))
@@ -275,7 +275,7 @@ def test_lost_bytes_are_a_broken_disk(
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-def test_a_directory_that_is_taken_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_blob_directory_returns_503(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What needs the directory of the files is refused while that is away, as a cleaner of /tmp may see to."""
     with Emulator(data_dir=tmp_path) as emulator, httpx.Client(base_url=emulator.url, headers=KEY) as http:
         kept = http.post("/v1/files", files={"file": ("a.txt", b"kept")}).json()["id"]
@@ -294,7 +294,7 @@ def test_a_directory_that_is_taken_away(tmp_path: Path, caplog: pytest.LogCaptur
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-def test_a_batch_waits_for_its_input_file(tmp_path: Path) -> None:
+def test_batch_waits_for_missing_input_file(tmp_path: Path) -> None:
     """A batch whose input was lost is not dropped: it is read once the bytes are there again."""
     with Emulator(data_dir=tmp_path, batches="manual") as emulator:
         http = httpx.Client(base_url=emulator.url, headers=KEY, timeout=PATIENCE_SECONDS)

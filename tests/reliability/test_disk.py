@@ -63,7 +63,7 @@ def fill(directory: Path) -> Path:
     return ballast
 
 
-def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
+def test_full_disk_returns_503_for_writes(small_disk: Path) -> None:
     """A full disk refuses what it cannot keep: HTTP 503 or `UNAVAILABLE` of the rule `disk`.
 
     Reads go on, and once there is free space again, so does everything else.
@@ -107,7 +107,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep(small_disk: Path) -> None:
         assert [file["id"] for file in served.files()] == [kept]
 
 
-def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> None:
+def test_full_disk_leaves_no_partial_snapshot_or_setting(small_disk: Path) -> None:
     """A snapshot without enough disk space leaves nothing behind, and neither does a copy that is fetched or sent.
 
     A change of a team that is refused for lack of space does not take effect, and a team that cannot be written is
@@ -159,7 +159,7 @@ def test_a_full_disk_keeps_snapshots_and_settings_whole(small_disk: Path) -> Non
     assert "Traceback" not in "".join(served.said)
 
 
-def test_a_limit_of_the_process_is_a_full_disk(tmp_path: Path) -> None:
+def test_file_size_limit_of_process_is_disk_error(tmp_path: Path) -> None:
     """A limit on the size of files is the same refusal, and a refused upload leaves no bytes."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); "
     code = f"{limit}from emulator.__main__ import main; raise SystemExit(main())"
@@ -321,7 +321,7 @@ def of_another_version(path: Path) -> None:
     ],
     ids=["a stub", "half", "noise", "noise within", "empty", "gone", "another version"],
 )
-def test_a_broken_database_is_refused_in_one_line(copy: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_broken_database_exits_with_one_line(copy: Path, damage: Callable[[Path], None], words: str) -> None:
     """A database that is cut short, overwritten, empty, gone or of another version is refused at the start in one line.
 
     Neither it nor any file is touched, however often one tries.
@@ -337,7 +337,7 @@ def test_a_broken_database_is_refused_in_one_line(copy: Path, damage: Callable[[
     assert after == before
 
 
-def test_a_directory_that_cannot_be_written_is_refused_in_one_line(used: Path, tmp_path: Path) -> None:
+def test_read_only_directory_exits_with_one_line(used: Path, tmp_path: Path) -> None:
     """So is a directory that cannot be written."""
     there = tmp_path / "ro"
     there.mkdir()
@@ -354,7 +354,7 @@ def test_a_directory_that_cannot_be_written_is_refused_in_one_line(used: Path, t
             subprocess.run(["umount", "--lazy", str(there)], check=True)
 
 
-def test_two_processes_do_not_share_a_directory(copy: Path) -> None:
+def test_second_process_on_data_directory_is_refused(copy: Path) -> None:
     """Two processes never share a directory: the second is refused in one line, and the first goes on."""
     with Served("--data-dir", copy) as served:
         before = served.files()

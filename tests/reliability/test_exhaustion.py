@@ -167,7 +167,7 @@ LIMITS = {
 }
 
 
-def test_a_team_at_its_limits_keeps_no_other_team() -> None:
+def test_team_at_its_limits_does_not_affect_other_teams() -> None:
     """A team that has used up what it may have is refused, and another team of the same server is not."""
     with Emulator(profile="strict") as emulator:
         full, other = Team(emulator, "full"), Team(emulator, "other")

@@ -121,7 +121,7 @@ def teams(emulator: Emulator) -> Iterator[tuple[Team, Team]]:
         yield furnish(emulator, "owner", stack), furnish(emulator, "outsider", stack)
 
 
-def test_every_operation_is_tried() -> None:
+def test_operations_are_all_tried() -> None:
     """No operation is left out of the attempts."""
     assert {attempt.operation for attempt in ATTEMPTS} == set(OPERATIONS)
 
@@ -151,7 +151,7 @@ def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
-def test_the_things_of_another_team_are_missing(teams: tuple[Team, Team], attempt: Attempt) -> None:
+def test_objects_of_another_team_are_not_found(teams: tuple[Team, Team], attempt: Attempt) -> None:
     """Every operation, over every transport, with another team's key and each mixture of both teams' ids.
 
     It fails with the same message as for unknown ids, and the owner's objects are unchanged. Only public content can be
@@ -267,7 +267,7 @@ def test_images_of_batches_belong_to_the_team(teams: tuple[Team, Team]) -> None:
     assert http.get(picture["file_output"]["public_url"]).is_success, "that is for everybody"
 
 
-def test_a_batch_reads_no_file_of_another_team(teams: tuple[Team, Team]) -> None:
+def test_batch_request_with_file_of_another_team_fails(teams: tuple[Team, Team]) -> None:
     """A request that names a file of another team fails as one that names an unknown file."""
     owner, outsider = teams
     said = [
@@ -306,7 +306,7 @@ def use_everything(url: str, target: str, text: str) -> None:
         assert len(rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest")).data) >= 1
 
 
-def test_no_logger_has_a_key_or_content(caplog: pytest.LogCaptureFixture) -> None:
+def test_library_loggers_have_no_key_or_content(caplog: pytest.LogCaptureFixture) -> None:
     """Library loggers print no key and no content, at DEBUG level too."""
     caplog.set_level(logging.DEBUG)
     with Emulator(auth="open") as emulator:
@@ -318,7 +318,7 @@ def test_no_logger_has_a_key_or_content(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_no_log_has_a_key_or_content(tmp_path: Path, log_format: str) -> None:
+def test_logs_have_no_key_or_content(tmp_path: Path, log_format: str) -> None:
     """No key is in the log with every warning on, the journal, a snapshot or the database; no content is in the log."""
     text = "canary-content-91aa " * 50
     flags = ("--data-dir", tmp_path, "--log-format", log_format, "--auth", "open")

@@ -201,7 +201,7 @@ def check(served: Served, record: Record, collection: str, directory: Path) -> N
             assert all(f"{id} {key}" in answer for key, answer in answers.items())
 
 
-def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_kill(tmp_path: Path) -> None:
     """SIGKILL at any moment, under uploads over both transports, deletions, documents and batches, again and again.
 
     After the next start every acknowledged thing is there byte for byte, nothing half-written can be seen or is left,

@@ -10,7 +10,7 @@ from tools.promises import PAGE, render, sentences
 HERE = Path(__file__).parent
 
 
-def test_the_page_has_every_test_and_says_what_it_says() -> None:
+def test_page_lists_tests_with_their_docstrings() -> None:
     """Every test of the folder `reliability` is on the page, each with its docstring, and every name is a test."""
     text = PAGE.read_text("utf-8")
     assert render(text) == text, "make docs writes it anew"

@@ -108,7 +108,7 @@ def test_stalled_streams_hold_up_no_other_calls(served: Served, tmp_path: Path) 
     until(lambda: blobs(tmp_path) == 2)
 
 
-def test_a_request_may_come_one_byte_at_a_time(served: Served) -> None:
+def test_request_sent_byte_by_byte_is_answered(served: Served) -> None:
     """A request may come one byte at a time, with other calls between them: the file is what was sent."""
     with ExitStack() as stack:
         client = connected(served, stack)

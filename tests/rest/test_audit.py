@@ -100,7 +100,7 @@ def make_every_change(emulator: Emulator, team: Team) -> None:
     team.call("DELETE", f"/auth/api-keys/{key}")
 
 
-def test_every_change_is_an_event(emulator: Emulator, team: Team) -> None:
+def test_changes_are_audit_events(emulator: Emulator, team: Team) -> None:
     make_every_change(emulator, team)
     found = events(team)
     assert {event["action"] for event in found} == CHANGES.keys()

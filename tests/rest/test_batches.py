@@ -404,7 +404,7 @@ def test_second_cancel_changes_nothing(batches: Batches) -> None:
     assert sorted(batches.contents(id).values()) == ["error: Batch cancelled"] * 4 + ["hi"] * 4
 
 
-def test_an_empty_batch_can_be_cancelled(batches: Batches) -> None:
+def test_empty_batch_can_be_cancelled(batches: Batches) -> None:
     """As observed; with a body or without."""
     id = batches.create()
     reply = batches.http.post(f"/v1/batches/{id}:cancel", json={})

@@ -66,7 +66,7 @@ def a_batch(rpc: Rpc, *requests: Message) -> str:
     return id
 
 
-def test_every_batch_method_is_served() -> None:
+def test_batch_methods_are_all_served() -> None:
     """The table has what the contract declares."""
     assert {method.name for method in METHODS} == {method.name for method in load().service(SERVICE).methods}
 
@@ -317,7 +317,7 @@ def test_request_message_converts_to_valid_rest_body(name: str, data: st.DataObj
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_request_field_is_in_its_table(name: str) -> None:
+def test_request_fields_are_all_in_tables(name: str) -> None:
     """None is forgotten, none is invented."""
     table, _ = TABLES[name]
     assert {field.name for field in table.fields} == {field.name for field in load().message(name).DESCRIPTOR.fields}

@@ -51,7 +51,7 @@ def upload(emulator: Emulator, name: str = "a.txt", content: bytes = b"text") ->
     return id
 
 
-def test_every_collections_method_is_served(call: Stub) -> None:
+def test_collections_methods_are_all_served(call: Stub) -> None:
     """All RPCs of the service answer, none of them with UNIMPLEMENTED."""
     for method in load().service(SERVICE).methods:
         if method.name == "ListCollections":

@@ -62,7 +62,7 @@ def test_both_transports_accept_calls_when_start_returns() -> None:
         assert list(rpc.call("xai_api.Files/ListFiles", message("xai_api.ListFilesRequest")).data) == []
 
 
-async def test_an_asynchronous_test_can_use_it() -> None:
+async def test_emulator_works_in_async_test() -> None:
     """It has an event loop of its own, which this one does not hold up."""
     with Emulator() as emulator:
         async with httpx.AsyncClient(base_url=emulator.base_url) as rest:
@@ -83,7 +83,7 @@ async def pieces(count: int) -> AsyncIterator[bytes]:
     yield b"\r\n--b--\r\n"
 
 
-async def test_the_application_serves_from_another_loop() -> None:
+async def test_application_serves_from_another_loop() -> None:
     """Uploads and downloads are streamed through it, refusals come out of it."""
     with Emulator() as emulator:
         headers = {"authorization": f"Bearer {emulator.api_key}"}
@@ -98,7 +98,7 @@ async def test_the_application_serves_from_another_loop() -> None:
             assert (await rest.get("/files/nope")).status_code == 404
 
 
-async def test_an_upload_through_the_application_can_be_given_up() -> None:
+async def test_cancelled_asgi_upload_leaves_nothing() -> None:
     """Its task is cancelled on the emulator's loop as well, and nothing is left."""
     with Emulator() as emulator:
         begun = asyncio.Event()
@@ -153,19 +153,19 @@ async def test_an_upload_through_the_application_can_be_given_up() -> None:
         ({"public_url": "localhost"}, "public_url"),
     ],
 )
-def test_a_bad_setting_is_refused_as_on_the_command_line(settings: dict[str, Any], words: str) -> None:
+def test_invalid_setting_refuses_to_construct_emulator(settings: dict[str, Any], words: str) -> None:
     """Before anything runs, with the name of the keyword."""
     with pytest.raises(BadSetting) as refused:
         Emulator(**settings)
     assert words in str(refused.value)
 
 
-def test_a_setting_of_none_is_the_default() -> None:
+def test_setting_of_none_is_default() -> None:
     """As a fixture passes it that does not care."""
     assert from_keywords(dict.fromkeys(ROWS)) == from_keywords({}) == Settings()
 
 
-def test_a_taken_port_leaves_nothing_running() -> None:
+def test_taken_port_leaves_nothing_running() -> None:
     """The start raises, and its thread has ended."""
     before = threading.active_count()
     with socket.socket() as taken:
@@ -178,7 +178,7 @@ def test_a_taken_port_leaves_nothing_running() -> None:
     emulator.stop()
 
 
-def test_the_clock_and_the_state_of_a_team_are_its_own() -> None:
+def test_advance_and_reset_affect_one_team() -> None:
     """`advance` and `reset` touch the team they name, and no other."""
     with Emulator() as emulator, client(emulator) as default, client(emulator, "@other") as other:
         for rest in (default, other):
@@ -192,7 +192,7 @@ def test_the_clock_and_the_state_of_a_team_are_its_own() -> None:
             emulator.advance(-1)
 
 
-def test_it_can_be_started_again() -> None:
+def test_emulator_can_be_restarted() -> None:
     """With the same settings, on a port of its own again, and without what it had; twice at once it cannot."""
     emulator = Emulator(limits={"file_bytes_max": 5})
     for _ in range(2):
@@ -206,7 +206,7 @@ def test_it_can_be_started_again() -> None:
             emulator.url  # noqa: B018
 
 
-def test_the_keys_are_those_that_were_given() -> None:
+def test_emulator_keys_are_configured_or_default() -> None:
     """Else the well-known ones."""
     with Emulator() as emulator:
         assert (emulator.api_key, emulator.management_key) == ("xai-emulator", "xai-token-emulator")
@@ -260,7 +260,9 @@ def test_warm_start_and_stop_take_milliseconds() -> None:
     assert min(stops) < 0.03
 
 
-def test_a_defect_is_reported(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_error_is_logged_and_returns_500(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """The caller sees an internal error and no more; the traceback is in the log."""
     with Emulator() as emulator, client(emulator) as rest:
 

@@ -94,7 +94,7 @@ def test_new_teams_begin_with_it_and_a_reset_goes_back_to_it(seed: Path) -> None
         assert seen(emulator) == at_first
 
 
-def test_a_snapshot_is_a_seed_too(seed: Path, tmp_path: Path) -> None:
+def test_snapshot_can_be_used_as_seed(seed: Path, tmp_path: Path) -> None:
     """What one emulator saved, another begins with."""
     snapshot = tmp_path / "one.xai-snapshot"
     with Emulator(seed=seed) as emulator:
@@ -109,7 +109,7 @@ def test_a_snapshot_is_a_seed_too(seed: Path, tmp_path: Path) -> None:
     assert [file["id"] for file in again["files"]] == [file["id"] for file in at_first["files"]]
 
 
-def test_a_restart_keeps_what_there_is(seed: Path, tmp_path: Path) -> None:
+def test_existing_team_is_not_seeded_again(seed: Path, tmp_path: Path) -> None:
     """A team that exists already is not seeded again."""
     state = tmp_path / "state"
     with Emulator(seed=seed, data_dir=state) as emulator:
@@ -156,7 +156,7 @@ def test_reading_the_seed_touches_no_team_of_a_client(seed: Path, tmp_path: Path
         assert list(seen(emulator, "new")["contents"]) == ["a.txt", "b.png", "c.md"]
 
 
-def test_a_seed_may_name_a_responder_and_a_snapshot_may_not(tmp_path: Path) -> None:
+def test_responder_is_taken_from_seed_but_not_from_snapshot(tmp_path: Path) -> None:
     """Who writes a seed file is here; a snapshot may come from anywhere, and brings no code along."""
     answers = tmp_path / "answers.jsonl"
     answers.write_text(json.dumps({"response": "from a file"}) + "\n")
@@ -221,7 +221,7 @@ def test_keys_of_the_seed_are_the_only_ones(tmp_path: Path) -> None:
         ("xai_emulator_seed: 1\nteams: {t: {files: [{filename: a}]}}", r"teams\.t\.files\[0\]: give exactly one"),
     ],
 )
-def test_a_bad_seed_refuses_to_start(tmp_path: Path, text: str, why: str) -> None:
+def test_bad_seed_refuses_to_start(tmp_path: Path, text: str, why: str) -> None:
     """The sentence names the file, the part of it and the reason, in the API's words where that refuses."""
     path = tmp_path / "seed.yaml"
     path.write_text(text)
@@ -230,13 +230,13 @@ def test_a_bad_seed_refuses_to_start(tmp_path: Path, text: str, why: str) -> Non
     assert str(refused.value).startswith(f"{path}: ")
 
 
-def test_a_missing_seed_refuses_to_start(tmp_path: Path) -> None:
+def test_missing_seed_refuses_to_start(tmp_path: Path) -> None:
     """A file that is not there is not an empty one."""
     with pytest.raises(BadSeed, match="No such file"), Emulator(seed=tmp_path / "none.yaml"):
         pass
 
 
-def test_a_large_file_tells_how_far_it_is(
+def test_large_seed_reports_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever waits for a large seed file reads on stderr how far it is; a small one is silent."""

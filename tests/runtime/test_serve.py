@@ -64,7 +64,7 @@ def test_stdout_is_one_line() -> None:
     assert f"OpenAI(base_url='{served.url}/v1', api_key='xai-emulator')" in "".join(served.said)
 
 
-def test_the_command_is_the_module() -> None:
+def test_console_script_and_module_run_same_function() -> None:
     """`xai-emulator` and `python -m emulator` run the same function."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     module, _, name = project["scripts"]["xai-emulator"].partition(":")
@@ -99,19 +99,19 @@ def seconds_to_stop(number: signal.Signals) -> float:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_with_clients_connected(number: signal.Signals) -> None:
+def test_signal_stops_server_with_connected_clients(number: signal.Signals) -> None:
     """Exit code 0 and no traceback with an idle client, half a request, half an upload and a running gRPC call."""
     seconds_to_stop(number)
 
 
 @pytest.mark.measure
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_within_a_second(number: signal.Signals) -> None:
+def test_signal_stops_server_within_a_second(number: signal.Signals) -> None:
     """Whoever is connected, and whatever goes on."""
     assert within(1, lambda: seconds_to_stop(number))
 
 
-def test_a_taken_port_is_one_line() -> None:
+def test_taken_port_exits_with_one_line() -> None:
     """Code 1, and it says which."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -151,14 +151,14 @@ def test_a_taken_port_is_one_line() -> None:
         ([], {"XAI_EMULATOR_PROT": "1"}, "XAI_EMULATOR_PROT: there is no such setting"),
     ],
 )
-def test_a_bad_setting_is_one_line(flags: list[str], variables: dict[str, str], words: str) -> None:
+def test_invalid_setting_exits_with_one_line(flags: list[str], variables: dict[str, str], words: str) -> None:
     """Code 2, and it names the flag or the variable and what it may be."""
     code, line = refused(*flags, **variables)
     assert code == 2
     assert words in line
 
 
-def test_a_flag_beats_the_environment() -> None:
+def test_flag_overrides_environment() -> None:
     """And the environment beats the default."""
     variables = {"XAI_EMULATOR_PORT": "99999999", "XAI_EMULATOR_LIMIT": "file_bytes_max=1 page_items_max=7"}
     with pytest.raises(AssertionError):
@@ -172,7 +172,7 @@ def test_a_flag_beats_the_environment() -> None:
 
 
 @pytest.mark.measure
-def test_the_first_answer_comes_within_half_a_second() -> None:
+def test_first_response_comes_within_half_a_second() -> None:
     """From the start of the process to the first answer over REST."""
 
     def seconds() -> float:
@@ -195,7 +195,7 @@ def loaded(served: Served) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in served.said if line.startswith("import time:")}
 
 
-def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
+def test_heavy_modules_are_imported_lazily() -> None:
     """Files over REST need none of it; gRPC comes with the first gRPC client, and xai-sdk never."""
     with Served(python=("-X", "importtime")) as served:
         id = served.upload("a.txt", b"x")["id"]
@@ -268,7 +268,7 @@ def test_importing_the_package_takes_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_a_data_directory_survives_a_restart(tmp_path: Path, end: signal.Signals) -> None:
+def test_data_directory_survives_restart(tmp_path: Path, end: signal.Signals) -> None:
     """Files byte for byte, their public URLs, what is deleted, the clock and the id of the team: also after a kill."""
     content = os.urandom(300_000)
     with Served("--data-dir", tmp_path / "state") as served:
@@ -299,7 +299,7 @@ def test_a_data_directory_survives_a_restart(tmp_path: Path, end: signal.Signals
         assert [file["filename"] for file in again.files()] == ["a.png"], "the planned expiry has survived as well"
 
 
-def test_two_processes_do_not_share_a_data_directory(tmp_path: Path) -> None:
+def test_data_directory_in_use_exits_with_one_line(tmp_path: Path) -> None:
     """The second one says why, in one line; after the first has died, even by a kill, another one may."""
     with Served("--data-dir", tmp_path):
         code, line = refused("--port", "0", "--data-dir", tmp_path)
@@ -309,7 +309,7 @@ def test_two_processes_do_not_share_a_data_directory(tmp_path: Path) -> None:
         pass
 
 
-def test_a_kill_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) -> None:
+def test_killed_upload_leaves_nothing(tmp_path: Path) -> None:
     """What was on disk without a row is swept at the next start."""
     with Served("--data-dir", tmp_path) as served, socket.create_connection(("localhost", served.port)) as client:
         kept = served.upload("kept.txt", b"kept")
@@ -355,7 +355,7 @@ def unusable(path: Path, kind: str) -> Path:
         pytest.param("read-only", marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")),
     ],
 )
-def test_a_data_directory_that_cannot_be_used_is_one_line(tmp_path: Path, kind: str) -> None:
+def test_unusable_data_directory_exits_with_one_line(tmp_path: Path, kind: str) -> None:
     """Code 1, and it names the path."""
     path = unusable(tmp_path / "state", kind)
     code, line = refused("--port", "0", "--data-dir", path)
@@ -382,7 +382,7 @@ def test_state_in_memory_leaves_nothing_behind(temporary: Path) -> None:
         assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_process_has_left_is_swept(temporary: Path) -> None:
+def test_leftovers_of_killed_process_are_removed(temporary: Path) -> None:
     """At the next start of any other, while those that live keep theirs."""
     with Served(TMPDIR=str(temporary)) as living:
         of_the_living = set(temporary.iterdir())

@@ -51,7 +51,7 @@ async def test_batch_that_ends_meanwhile_accepts_no_request(services: Services) 
     assert await counted(services, id) == 0
 
 
-async def test_that_a_batch_has_ended_is_told_before_what_is_wrong_with_requests(services: Services) -> None:
+async def test_closed_batch_is_refused_before_invalid_requests(services: Services) -> None:
     """Requests need not be valid for a batch that accepts none."""
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
     await run(services, "batches.cancel", lifecycle.BatchId(id))

@@ -221,7 +221,7 @@ def test_ids_are_given_or_made_and_never_twice() -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_error_name_makes_a_complete_refusal(
+def test_fault_error_names_make_complete_refusals(
     services: Services, make_call: Callable[..., Call], name: str
 ) -> None:
     """Of a kind that both transports know, with a sentence that has no gap left, and no word of the key."""
@@ -235,7 +235,7 @@ def test_every_error_name_makes_a_complete_refusal(
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_every_status_makes_a_refusal_on_both_transports(make_call: Callable[..., Call], status: int) -> None:
+def test_fault_statuses_make_refusals_on_both_transports(make_call: Callable[..., Call], status: int) -> None:
     """Over REST as it was named, over gRPC as the code that is nearest."""
     error = by_status(status, make_call())
     assert error.status == status

@@ -12,7 +12,7 @@ from tests.rpc.client import Rpc, message
 from tests.serving import KEY, Served, until
 
 
-def test_each_call_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_call_is_logged_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Emulator(log="requests") as emulator, httpx.Client(base_url=emulator.url, headers=KEY) as rest:
         rest.get("/v1/files?limit=2")
         rest.get("/v1/files/file_1", headers={"authorization": "Bearer xai-emulator@ada"})
