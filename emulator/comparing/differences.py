@@ -25,7 +25,9 @@ CLASSES: dict[str, str] = {
 FAIL_ON = ("status", "shape", "format", "words", "value")
 MARKS = {"extra there": "+", "missing there": "-", "status": "!", "words": '"'}
 _INDEX = re.compile(r"\[\d+\]")
-_VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{8,}|\d{2,}")
+_VARYING = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<!\w)\w{2}\*{3}\w{2}(?!\w)|[0-9a-f]{8,}|\d{2,}"
+)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -53,5 +55,5 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def masked(text: str) -> str:
-    """A text without what is different every time: ids, hashes and long numbers."""
+    """A text without what is different every time: ids, the ends of keys, hashes and long numbers."""
     return _VARYING.sub("#", text)

@@ -44,6 +44,7 @@ class Judge:
         self,
         operation: str,
         binding: Binding,
+        number: int = 0,
         *,
         over_grpc: bool,
         left_out: bool,
@@ -51,12 +52,14 @@ class Judge:
         shifts: tuple[float, float] | None = None,
         times_known: bool = True,
     ) -> None:
-        """`left_out` tells that the recording lacks contents and free texts, `lists_others` that others have made
-        things which this operation lists: then its pages begin and end elsewhere. `shifts` are the least and the
-        greatest number of seconds by which another recording is later than this one; either may be further on.
-        Without `times_known` the times of the recording are compared by their form alone.
+        """Compare exchange `number` of an operation.
+
+        `left_out` tells that the recording lacks contents and free texts, `lists_others` that others have made things
+        which this operation lists: then its pages begin and end elsewhere. `shifts` are the least and the greatest
+        number of seconds by which another recording is later than this one; either may be further on. Without
+        `times_known` the times of the recording are compared by their form alone.
         """
-        self._operation, self._binding = operation, binding
+        self._operation, self._binding, self._number = operation, binding, number
         self._over_grpc, self._left_out, self.lists_others = over_grpc, left_out, lists_others
         self._shifts, self._times_known = shifts, times_known
         self.in_progress = False
@@ -86,8 +89,7 @@ class Judge:
             self._bind_new(there, here)
             return
         if _kind(there) != _kind(here):
-            if not (self.in_progress and (there is None or here is None)):
-                yield Difference("kind", path, there, here)
+            yield Difference("kind", path, there, here)
         elif isinstance(there, dict):
             yield from self._object(there, here, path, ordered=treat != MAP and not self._over_grpc)
         elif isinstance(there, list):
@@ -206,8 +208,8 @@ class Judge:
         return bool(_own_ids(item)) and not self._is_bound(item)
 
     def _lacks_maker(self, item: Any) -> bool:
-        """Whether an item was made by an exchange that was not compared."""
-        return any(self._binding.waits_for(name) is not None for name in _own_ids(item))
+        """Whether an item was made by another exchange, which was not compared."""
+        return any(self._binding.waits_for(name) not in (None, self._number) for name in _own_ids(item))
 
     # --- texts
 
@@ -241,7 +243,7 @@ class Judge:
         elif form == "url":
             if self._binding.bind(there, here) is not None:
                 yield from self._plain(there, here, path)
-        elif form != "hash":
+        elif not form.startswith("hash"):
             yield from self._plain(there, here, path)
 
     def _are_near(self, there: float, here: float, tolerance: float = TIME_SECONDS) -> bool:
@@ -287,7 +289,7 @@ def _form(text: str) -> str:
     if _DATE.fullmatch(text):
         return "date"
     if _HASH.fullmatch(text):
-        return "hash"
+        return f"hash {len(text)}"
     return "url" if _URL.fullmatch(text) else "text"
 
 

@@ -187,6 +187,7 @@ class _Run:
         judge = Judge(
             entry.operation or "",
             self._binding,
+            entry.number or 0,
             over_grpc=isinstance(call, Grpc),
             left_out=self.left_out,
             lists_others=entry.operation in self.lists_others,
