@@ -87,7 +87,7 @@ def in_process() -> list[Figure]:
 
 def list_pages() -> list[Figure]:
     """A page of 100 of 100,000 files in every sort and at three positions, to the same page of 1,000."""
-    worst, told = 0.0, ""
+    worst, note = 0.0, ""
     small, large = ListedFiles(1000), ListedFiles(100_000)
     for sort_by in ("created_at", "filename", "size"):
         for position in (0.0, 0.5, 1.0):
@@ -96,10 +96,10 @@ def list_pages() -> list[Figure]:
                 lambda s=sort_by, p=position: small.page_seconds(s, p),  # type: ignore[misc]
             )
             if value > worst:
-                worst, told = value, f"{sort_by} at {position:.0%}: {ours * 1e6:.0f} against {theirs * 1e6:.0f} µs"
+                worst, note = value, f"{sort_by} at {position:.0%}: {ours * 1e6:.0f} against {theirs * 1e6:.0f} µs"
     return [
         Figure(
-            "a page of 100 at 100,000 files, worst of any sort and position, to 1,000 files", worst, "x", 2, note=told
+            "a page of 100 at 100,000 files, worst of any sort and position, to 1,000 files", worst, "x", 2, note=note
         )
     ]
 

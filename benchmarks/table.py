@@ -1,4 +1,4 @@
-"""What a measurement is: figures held against goals, each a ratio where the machine's own speed would show."""
+"""Measured figures and their goals; a figure is a ratio where the speed of the machine would show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROUNDS = 5  # interleaved with the reference; the median counts
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number and the goal it is held against; a goal of None is told for its own sake."""
+    """One measured number and its goal; without a goal (None) it is printed for information."""
 
     job: str
     value: float

@@ -1,4 +1,4 @@
-"""Runs a case that is data: its HTTP requests one after the other, each response held against what is expected.
+"""Runs a case that is data: its HTTP requests one after the other, each response compared with what is expected.
 
 A step is a table:
 - `request`: method and path (or a whole URL, which is asked without a key), with a query if need be. Values in braces

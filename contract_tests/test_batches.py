@@ -115,7 +115,7 @@ def test_file(client: Client, target: Target, name: str) -> None:
     destructive=True,
 )
 def test_bad_file(client: Client, target: Target, name: str) -> None:
-    """A bad line cancels the batch, and the client can tell why."""
+    """A bad line cancels the batch, and the client can see why."""
     file = client.upload_file(batch_input(PROMPTS) + b"not JSON\n", f"{name}in.jsonl")
     made = client.create_batch(f"{name}bad", input_file_id=file.id)
 

@@ -253,7 +253,7 @@ def test_default_page(client: Client, name: str) -> None:
 )
 @pytest.mark.one_client_per_protocol
 def test_largest_page(client: Client, name: str) -> None:
-    """A page has 100 files at most, however many are asked for, and then goes on."""
+    """A page has 100 files at most, however many are asked for, and then continues."""
     for number in range(101):
         client.upload_file(b"x", f"{name}{number}.txt")
     page = client.list_files(limit=1000, filter=f'name:"{name}"')

@@ -56,7 +56,7 @@ def test_uploaded(client: Client, rest: RestClient, name: str) -> None:
 
 @case("files.messages.order", "files.list", evidence="documented", source="files.proto: ListFilesRequest")
 def test_order(client: Client, rest: RestClient, name: str) -> None:
-    """Over gRPC a list is ascending unless asked otherwise, in each of its columns, and its pages go on."""
+    """Over gRPC a list is ascending unless asked otherwise, in each of its columns, and its pages continue."""
     made = [rest.upload_file(b"x" * size, f"{name}{word}.txt").id for word, size in (("b", 3), ("c", 1), ("a", 2))]
     filter = f'name:"{name}"'
     for fields, order in (

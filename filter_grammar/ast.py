@@ -73,7 +73,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison(Node):
-    """One field held against one argument. `path` is the field name, cut at its dots; `:` is the has operator."""
+    """One field compared with one argument. `path` is the field name, cut at its dots; `:` is the has operator."""
 
     path: tuple[str, ...]
     operator: Operator

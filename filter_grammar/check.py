@@ -1,4 +1,4 @@
-"""A filter held against declared fields: what passes here cannot fail when it is evaluated."""
+"""Check a filter against declared fields: a filter that passes cannot fail when it is evaluated."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Why a text is not a filter: from the place where the parser stopped to an error that teaches.
 
-The parser stops where the first token cannot go on. Often the mistake is a little before or after that: at the field
+The parser stops at the first token that does not fit. Often the mistake is a little before or after that: at the field
 name that no operator follows, behind a dot, at the backslash inside a string.
 """
 

@@ -1,4 +1,4 @@
-"""Parse a text that may have several mistakes: go on after each, and report all of them, as an editor wants to.
+"""Parse a text that may have several mistakes: continue after each, and report all of them, as an editor wants to.
 
 After an error parsing resumes behind the next AND, OR, `&&` or `||` that is not deeper in parentheses than the mistake.
 What is before that becomes blanks, except for the parentheses that are still open there. So positions stay those of
@@ -44,7 +44,7 @@ def parse_with_errors(text: str, limits: Limits = DEFAULT) -> tuple[Expr | None,
 
 @dataclass(frozen=True, slots=True)
 class _Resumption:
-    """A place to go on: behind a word that joins two terms, with the parentheses that are open there."""
+    """A place to continue: behind a word that joins two terms, with the parentheses that are open there."""
 
     word: str
     start: int  # of the word
@@ -76,7 +76,7 @@ def _more_errors(text: str, error: FilterError, limits: Limits) -> Iterator[Filt
 
 
 def _next_term(body: str, position: int) -> _Resumption | None:
-    """Where to go on after a mistake: at the first fitting word from the position on."""
+    """Where to continue after a mistake: at the first fitting word from the position on."""
     opened: list[int] = []
     depth: int | None = None  # of the mistake
     for match in _TOKEN.finditer(body):

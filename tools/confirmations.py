@@ -47,7 +47,7 @@ class Row(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """What came of the verdicts: the new table, and the lines to print."""
+    """The result of the verdicts: the new table, and the lines to print."""
 
     table: dict[str, Confirmation]
     contradicted: list[str] = []
@@ -64,7 +64,7 @@ def read_verdicts(path: Path) -> list[Row]:
     for row in rows:
         if not row.service or not SERVICE.issuperset(row.service):
             raise BadVerdicts(
-                f"{path}: recorded from {', '.join(row.service) or 'nowhere'}, which is not xAI's service"
+                f"{path}: recorded from {', '.join(row.service) or 'an unknown host'}, which is not xAI's service"
             )
         try:
             date.fromisoformat(row.recorded)

@@ -3,8 +3,8 @@
     python -m tools.evidence RECORD …
 
 merges the records into contract_tests/evidence.json and writes docs/evidence.md from it (`make evidence`). Without a
-record the page alone is written anew, as after a change of the tables of the code (`make docs`). With --check before
-the records nothing is written: what is published is held against them.
+record only the page is written, as after a change of the tables of the code (`make docs`). With --check before
+the records nothing is written: what is published is compared with them.
 
     python -m tools.evidence --confirm VERDICTS …
 
@@ -178,7 +178,7 @@ def confirm(paths: list[Path]) -> int:
     for line in outcome.contradicted:
         print(line)
     for name in sorted(_settled(cases) - _settled(published["cases"])):
-        print(f"{name} is called assumed, and none of its cases is any more: state its confidence anew")
+        print(f"{name} is called assumed, and none of its cases is any more: state its confidence again")
     counts = len(outcome.confirmed), len(outcome.contradicted), outcome.unchanged
     print("{} confirmed, {} contradicted, {} unchanged".format(*counts))
     return 1 if outcome.contradicted else 0

@@ -21,7 +21,7 @@ _MARKED = re.compile(r"<!-- (?P<file>[\w/]+\.py)(?P<names>: [\w ]+)? -->\n.*?<!-
 
 
 def render(text: str) -> str:
-    """The page with its tables written anew."""
+    """The page with its tables generated again."""
     return _MARKED.sub(lambda found: "\n".join((found[0].partition("\n")[0], *_table(found), "<!-- / -->")), text)
 
 

@@ -72,12 +72,12 @@ def render() -> str:
 
 
 def render_readme(text: str) -> str:
-    """README.md with its two tables written anew, each between its markers."""
+    """README.md with its two tables generated again, each between its markers."""
     return _filled(_filled(text, "limits", _limits_table(safety=False)), "profiles", _profiles_table())
 
 
 def render_contributing(text: str) -> str:
-    """CONTRIBUTING.md with its table of commands written anew: the targets of the Makefile that say what they do."""
+    """CONTRIBUTING.md with its table of commands generated again: the targets of the Makefile that say what they do."""
     targets = re.findall(r"^([a-z-]+):.*?## (.+)$", MAKEFILE.read_text("utf-8"), re.MULTILINE)
     return _filled(
         text, "make", table(("Command", "What it does"), ((f"`make {name}`", does) for name, does in targets))

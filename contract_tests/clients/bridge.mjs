@@ -135,7 +135,7 @@ const calls = {
   },
 };
 
-// Some servers have lists that never end: an item that comes twice tells.
+// Some servers have lists that never end: an item that comes twice shows it.
 async function collected(items) {
   const found = new Map();
   for await (const item of items) {

@@ -1,4 +1,4 @@
-"""The REST API itself as a client, over whichever transport; every answer is held against its official schema."""
+"""The REST API itself as a client, over either transport; every response is validated against its schema."""
 
 from __future__ import annotations
 

@@ -54,9 +54,9 @@ class Judge:
     ) -> None:
         """Compare exchange `number` of an operation.
 
-        `left_out` tells that the recording lacks contents and free texts, `lists_others` that others have made things
-        which this operation lists: then its pages begin and end elsewhere. `shifts` are the least and the greatest
-        number of seconds by which another recording is later than this one; either may be further on. Without
+        `left_out` says that the recording lacks contents and free texts, `lists_others` that other clients created
+        objects which this operation lists: then its pages begin and end at other items. `shifts` are the least and the
+        greatest number of seconds by which another recording is later than this one; either may be further on. Without
         `times_known` the times of the recording are compared by their form alone.
         """
         self._operation, self._binding, self._number = operation, binding, number
@@ -313,7 +313,7 @@ def _are_unix_times(path: str, there: Any, here: Any) -> bool:
 
 
 def _own_ids(item: Any) -> list[str]:
-    """The ids that tell an item from others, but not those of what it belongs to."""
+    """The ids of an item itself, but not those of what it belongs to."""
     if not isinstance(item, dict):
         return []
     found = [value for name, value in item.items() if name in _OWN_IDS and isinstance(value, str)]

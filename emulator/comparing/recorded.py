@@ -35,7 +35,7 @@ _MICROSECONDS = 1_000_000
 class RecordedAnswers:
     """Answers the requests of one recording with what another one has."""
 
-    needs_makers = False  # an answer is there whatever came of the exchanges before
+    needs_makers = False  # a recorded answer does not depend on the exchanges before
 
     def __init__(self, recording: Recording, other: Recording, binding: Binding) -> None:
         """Pair the exchanges of `recording` with those of `other`."""

@@ -36,7 +36,7 @@ _INPUT_FILE = re.compile(r'"input_?file_?id"', re.IGNORECASE)
 
 
 class Outcome(msgspec.Struct):
-    """What came of one exchange. `waits_for` is the number of the one that made what this one needs."""
+    """The result of one exchange. `waits_for` is the number of the one that made what this one needs."""
 
     number: int
     operation: str

@@ -30,7 +30,7 @@ CONTROL = "/_emulator"
 CONTENT_BYTES_MAX = 512 * 1024 * 1024  # of a content that is made up, or kept beside the file
 BOUNDARY = "xai-emulator-compare-7f3c2a91"
 INFERENCE, MANAGEMENT, OTHER = "[inference key]", "[management key]", "[other key]"
-# What is of the connection, of the client library, or made anew.
+# What is of the connection, of the client library, or made for each request.
 _NOT_SENT = re.compile(
     r"host|content-length|transfer-encoding|connection|keep-alive|expect|accept-encoding|authorization|user-agent|cookie|"
     r"origin|referer|upgrade|proxy-.*|sec-.*|:.*|grpc-.*|te|content-encoding|x-emulator-.*"
@@ -81,14 +81,14 @@ class Sender:
     shifts: tuple[float, float] | None = None
 
     def __init__(self, target: Target, binding: Binding, recorded: Path, *, foreign: bool) -> None:
-        """`recorded` is the HAR file; `foreign` tells that another program wrote it, which may have removed keys."""
+        """`recorded` is the HAR file; `foreign` says that another program wrote it, which may have removed keys."""
         self._target, self._binding, self._foreign = target, binding, foreign
         self._contents = recorded.with_suffix(".files")
         self._connection = self._connect()
         self._rpc: RpcAsker | None = None
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._connection.close()
         if self._rpc is not None:
             self._rpc.close()
@@ -214,7 +214,7 @@ class Sender:
     # --- bodies
 
     def _body(self, body: PostData | msgspec.UnsetType) -> tuple[bytes | None, str | None]:
-        """The bytes of a body, and its Content-Type where that is made anew."""
+        """The bytes of a body, and its Content-Type where that is a new one."""
         if isinstance(body, msgspec.UnsetType):
             return None, None
         if body.params is not UNSET and body.mime_type.lower().startswith("multipart/"):
@@ -249,7 +249,7 @@ class Sender:
         return fill(size)
 
     def _kept(self, name: str) -> bytes:
-        """A content that was kept: a file in the folder beside the HAR file, and nowhere else."""
+        """A content that was kept: a file in the folder beside the HAR file, and at no other place."""
         folder, _, base = name.partition("/")
         if folder != self._contents.name or not _FILE_NAME.fullmatch(base):
             raise LacksContent(f"{name} is no file of {self._contents.name}")

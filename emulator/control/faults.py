@@ -18,7 +18,7 @@ from emulator.pipeline.faults.plan import Attempt, PlannedRule, PlannedScript, R
 
 
 class RuleShown(Struct):
-    """A rule and what came of it: the calls it counted, the calls it met, whether it will meet no more."""
+    """A rule and its state: the calls it counted, the calls it affected, and whether it is used up."""
 
     id: str
     rule: Rule

@@ -13,7 +13,7 @@ RULES: dict[str, str] = {
     "`xai-token-emulator` for collections. With --auth strict only the keys given with --key are known.",
     "permission": "Give the key the permission: --key KEY=PLANE:PERMISSION,…; a key without a list has them all.",
     "acls": "Add the entry to the key's ACLs with PUT /auth/api-keys/ID and the fieldMask acls; "
-    "GET /auth/teams/TEAM/endpoints and …/models list what there is.",
+    "GET /auth/teams/TEAM/endpoints and …/models list the available ones.",
     "key_disabled": "Enable the key: PUT /auth/api-keys/ID with disabled false and the fieldMask disabled.",
     "key_rates": "Give a number of at least 1, or null for no limit.",
     "qps": "Wait as long as Retry-After says, or move the clock; or raise the rate of the key.",

@@ -19,7 +19,7 @@ class Inherited(Protocol):
     """Something that belongs to the process that made it."""
 
     def leave_to_parent(self) -> None:
-        """Called in a forked child: give up what the parent goes on to use."""
+        """Called in a forked child: release what the parent still uses."""
 
 
 _inherited: WeakSet[Inherited] = WeakSet()  # process-wide, for the hook below cannot be taken back

@@ -7,7 +7,7 @@ memory itself; and other C libraries have no such calls.
 
 Trimming gives back what lies between used blocks, but never the free end of an arena other than the first. So both the
 number of arenas and the free end that each may keep are bounded. That end must fit some messages, or the
-pages of each message are mapped anew, which doubles the processor time of an upload. glibc's own bound is 128 KiB; by
+pages of each message are mapped again, which doubles the processor time of an upload. glibc's own bound is 128 KiB; by
 default it raises that to twice the largest block it has freed, but not once a threshold has been set.
 """
 

@@ -1,6 +1,6 @@
 """Servers that the emulator itself calls, with a bearer key in their URL: those of `--responder` and `--embedder`.
 
-The key goes to the host that the URL names and nowhere else: redirects are refused, since urllib would send the key
+The key is sent only to the host that the URL names: redirects are refused, since urllib would send the key
 along to whichever host they name. It is struck out of everything that is shown or raised.
 """
 

@@ -16,7 +16,7 @@ from emulator.core.errors import ApiError, Kind, invalid
 from emulator.domain.chat.models import find_language
 from emulator.domain.keys import DEFAULT_TEAM, Plane, incorrect_key, team_of
 
-# A made key is told from any other one by its beginning, so that calls with other keys cost no look-up.
+# Created keys have a prefix of their own, so that calls with other keys cost no look-up.
 MADE_PREFIX = "xai-emulator-"
 ENDPOINT_ACL = "api-key:endpoint:"
 MODEL_ACL = "api-key:model:"

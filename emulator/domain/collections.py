@@ -143,7 +143,7 @@ def updated_definitions(
 
 
 def deleted_keys(updates: Sequence[FieldDefinitionUpdate]) -> set[str]:
-    """The fields that lose their values, even if they are defined anew."""
+    """The fields that lose their values, even if they are defined again."""
     return {each.definition.key for each in updates if each.operation is FieldDefinitionOperation.DELETE}
 
 

@@ -15,7 +15,7 @@ async def complete_deferred(services: Services, job: Job) -> None:
 
 
 async def expire_deferred(services: Services, job: Job) -> None:
-    """Delete the answer that was not fetched in time. For as long again a client is told that it has expired."""
+    """Delete an answer that was not fetched in time. For as long again, a request for it says that it has expired."""
     team = services.teams.get(job.team)
     with services.store.transaction():
         services.store.jobs.done(job)

@@ -152,7 +152,7 @@ class Runner:
         # One at a time of those that never ended: if the process ends again, only the one that runs is to blame.
         async with self._suspected if job.attempts else nullcontext():
             if job.attempts >= ATTEMPTS_MAX:
-                self._services.log(f"The job {job.kind} of {job.subject} is given up: it never ended.")
+                self._services.log(f"The job {job.kind} of {job.subject} is dropped: it never ended.")
                 await self._run_handler(GIVE_UP[job.kind], job)
                 return
             if job.kind in GIVE_UP:

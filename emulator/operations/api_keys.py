@@ -106,7 +106,7 @@ class TeamView(msgspec.Struct, frozen=True):
 
 
 class ManagementKeyView(msgspec.Struct, frozen=True):
-    """What a management key tells of itself."""
+    """The description of a management key."""
 
     id: str
     team_id: str
@@ -216,7 +216,7 @@ async def delete(services: Services, call: Call, request: KeyId) -> None:
 
 
 async def get_propagation(services: Services, call: Call, request: KeyId) -> Propagation:
-    """Tell whether a key has reached the servers: at once, unless chaos delays it."""
+    """Return whether a key has reached the servers: at once, unless chaos delays it."""
     key = _get(services, call, request.api_key_id)
     return Propagation(call.chaos is None or key.id not in call.chaos.new_keys)
 

@@ -140,7 +140,7 @@ def _react_to_undefined(call: Call, keys: list[str]) -> None:
 
 
 async def add(services: Services, call: Call, request: AddDocument) -> None:
-    """Make a file a document. One that is there already gets the new fields, and is indexed anew."""
+    """Make a file a document. An existing one gets the new fields, and is indexed again."""
     call.principal.require(ADD_PERMISSION)
     collection = get_collection(services, call, request)
     file = get_file(services, call, request.file_id)
@@ -215,7 +215,7 @@ async def batch_get(services: Services, call: Call, request: BatchGetDocuments) 
 
 
 async def update(services: Services, call: Call, request: UpdateDocument) -> Document:
-    """Change a document's fields, and name, type or content of its file; then index what that changes anew."""
+    """Change a document's fields, and name, type or content of its file; then index again what that changes."""
     document = get_document(services, call, get_collection(services, call, request), request.file_id)
     data = request.data
     if data is None:
@@ -247,7 +247,7 @@ def _update(services: Services, call: Call, request: UpdateDocument, blob: BlobW
 
 
 async def reindex(services: Services, call: Call, request: DocumentId) -> None:
-    """Index a document anew, with what the collection's configuration and its fields are now."""
+    """Index a document again, with the present configuration and fields of the collection."""
     document = get_document(services, call, get_collection(services, call, request), request.file_id)
     with services.store.transaction():
         indexing.begin(services, call, document.collection_id, document.file.id)

@@ -77,7 +77,7 @@ def errors(text: str, limits: Limits, items: str | None) -> list[FilterError]:
 
 
 def _counted(test: Callable[[T], bool], expr: Expr, limits: Limits) -> Callable[[T], bool]:
-    """The test, which refuses to go on when a call has compared too much: so many items times so many terms."""
+    """The test; it raises ApiError when a call has made too many comparisons: items times terms."""
     terms, most = max(1, sum(1 for _ in comparisons(expr))), limits.filter_comparisons_max
     if most is None:
         return test

@@ -10,7 +10,7 @@ from emulator.state.services import Services
 
 
 def begin(services: Services, call: Call, collection_id: str, file_id: str) -> None:
-    """Index a document, or index it anew: until that is done it is not found."""
+    """Index a document, or index it again: until that is done it is not found."""
     store, team = services.store, call.team.name
     document = store.documents.get(team, collection_id, file_id, call.at)
     assert document is not None, file_id
@@ -24,7 +24,7 @@ def begin(services: Services, call: Call, collection_id: str, file_id: str) -> N
 
 
 def begin_all(services: Services, call: Call, file_id: str) -> None:
-    """Index every document anew that a file is: none where its end has come with this very change."""
+    """Index again every document of a file: none where the file ends with this very change."""
     documents, team = services.store.documents, call.team.name
     for collection_id in documents.collections_of(team, file_id):
         if documents.get(team, collection_id, file_id, call.at) is not None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 READ_BYTES = 256 * 1024  # at once: fewer, larger steps for a large body; a small request is one step anyway
-# Of a body that the app has not asked for; more is left in the socket. Less than one read, or libuv would go on to read
+# Of a body that the app has not asked for; more is left in the socket. Less than one read, or libuv would keep reading
 # the same connection, and others would wait for twice as long.
 WAITING_BYTES_MAX = READ_BYTES // 4
 

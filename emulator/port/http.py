@@ -25,7 +25,7 @@ BODY = "xai_emulator.body"  # likewise of its Body, which the app does not get t
 # Long enough for a filter of 8192 characters, the longest documented query, percent-encoded from four bytes each.
 HEAD_BYTES_MAX = 128 * 1024
 KEEP_ALIVE_SECONDS = 75
-REFUSAL_SECONDS = 1.0  # how long a refused client may go on sending before its connection is closed
+REFUSAL_SECONDS = 1.0  # how long a refused client may continue to send before its connection is closed
 _CHECKED_HEADERS = frozenset({b"host", b"transfer-encoding", b"expect"})
 _VERSIONS = frozenset({"1.1", "1.0"})
 NOT_HTTP, HEAD_TOO_LARGE, NO_TUNNEL, TWO_HOSTS, OTHER_CODING, OTHER_VERSION = (

@@ -42,7 +42,7 @@ its last call has ended, clients close in return, and what is still open after t
 
 The server is loaded by the first client that needs it, in a thread, because importing grpcio takes long. A load and a
 stop may run at the same time. Both decide under `_lock`: the one that comes second ends the server, so none is left
-behind, and the directory of the socket is removed by whoever ends it.
+behind, and the one that ends it removes the directory of the socket.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ KEYLESS = "/xai_api.Files/UploadFile"  # which xai-sdk sends without a key on in
 
 
 class GrpcCalls:
-    """What the forwarding gRPC server asks, and tells."""
+    """Where the forwarding gRPC server sends calls, and how it records them."""
 
     def __init__(
         self,

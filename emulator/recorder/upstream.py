@@ -236,7 +236,7 @@ def _ends_with_connection(headers: Headers) -> bool:
 
 
 async def _send(writer: asyncio.StreamWriter, body: AsyncIterator[bytes], chunked: bool) -> None:
-    """Pass a body on. A service may stop reading: the client goes on sending, and what it sends is still read."""
+    """Pass a body on. A service may stop reading: the client continues to send, and what it sends is still read."""
     async for piece in body:
         await _write(writer, b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
     if chunked:

@@ -58,7 +58,7 @@ class BodyCapture:
     """A body that passes. A text is kept whole or, where it is too long or no text, not at all."""
 
     def __init__(self, content_type: str, *, is_text: bool, encoding: str = "", folder: Folder | None = None) -> None:
-        """`is_text` tells that the body may be kept; else it is the content of a file."""
+        """`is_text` says that the body may be kept; else it is the content of a file."""
         self._content_type, self._encoding = content_type, encoding.strip().lower()
         self._text: bytearray | None = bytearray() if is_text else None
         self._form = _form(content_type, folder) if is_text else None

@@ -23,12 +23,12 @@ LISTS = ("interactions", "http_interactions")
 
 
 def exchanges_of_yaml(data: bytes) -> list[ForeignExchange | None] | None:
-    """Return what a YAML cassette tells; None for YAML that is none. Raises BadYaml."""
+    """Return the exchanges of a YAML cassette; None if the YAML is no cassette. Raises BadYaml."""
     return exchanges_of(load(data))
 
 
 def exchanges_of(cassette: Any) -> list[ForeignExchange | None] | None:
-    """Return what a decoded cassette tells, None in it for what is no exchange; None for what is no cassette."""
+    """Return the exchanges of a decoded cassette, None for an item that is no exchange; None if it is no cassette."""
     for name in LISTS:
         found = cassette.get(name) if isinstance(cassette, dict) else None
         if isinstance(found, list):
@@ -37,7 +37,7 @@ def exchanges_of(cassette: Any) -> list[ForeignExchange | None] | None:
 
 
 def exchanges_of_ndjson(data: bytes) -> list[ForeignExchange | None]:
-    """Return what the events of schemathesis tell; None for a line that is no JSON."""
+    """Return the exchanges in the events of schemathesis; None for a line that is no JSON."""
     found: list[ForeignExchange | None] = []
     for line in data.splitlines():
         if line.startswith(b'{"ScenarioFinished"'):

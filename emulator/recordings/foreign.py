@@ -38,14 +38,14 @@ from emulator.recordings.planes import complete, keeps_response
 SERVICE_DOMAIN = "x.ai"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _GZIP = b"\x1f\x8b"
-# What belongs to a connection or is made anew for each call, and is no metadata.
+# What belongs to a connection or is made for each call, and is no metadata.
 _NO_METADATA = frozenset(
     {"content-type", "content-length", "accept-encoding", "te", "host", "connection", "user-agent"}
 )
 
 
 class ForeignExchange(msgspec.Struct):
-    """One exchange as another program tells it. A body is None where the file does not have it."""
+    """One exchange as another program recorded it. A body is None where the file does not have it."""
 
     method: str
     url: str
@@ -203,20 +203,20 @@ def _fill_upload(entry: Entry) -> bool:
     for param in body.params:
         if param.filename is UNSET or param.value:
             continue
-        told = _told_length(entry.response.body.text)
+        size = _response_length(entry.response.body.text)
         if param.size is UNSET or not param.size:
-            param.size = told
+            param.size = size
         param.value = UNSET
         lacks = lacks or param.size > 0
     return lacks
 
 
-def _told_length(text: Any) -> int:
+def _response_length(text: Any) -> int:
     try:
-        told = msgspec.json.decode(text).get("bytes", 0)
+        size = msgspec.json.decode(text).get("bytes", 0)
     except (*BAD_JSON, TypeError, AttributeError):
         return 0
-    return told if isinstance(told, int) and told > 0 else 0
+    return size if isinstance(size, int) and size > 0 else 0
 
 
 # --- gRPC

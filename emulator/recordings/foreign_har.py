@@ -20,7 +20,7 @@ from emulator.recordings.foreign import ForeignExchange
 
 
 def exchange_of(raw: bytes) -> ForeignExchange | None:
-    """Return the exchange that an entry tells of; None for what is no entry."""
+    """Return the exchange of an entry; None for what is no entry."""
     try:
         entry = msgspec.json.decode(raw)
     except BAD_JSON:

@@ -33,7 +33,7 @@ class BadRecording(ValueError):
 class Recording(msgspec.Struct):
     """A file that was read.
 
-    `unreadable` counts the entries that are no exchanges, `elsewhere` the calls to other hosts. `lacks_contents` tells
+    `unreadable` counts the entries that are no exchanges, `elsewhere` the calls to other hosts. `lacks_contents` says
     that another program wrote it, without the contents of files.
     """
 
@@ -93,7 +93,7 @@ class HarWriter:
             written += os.pwrite(self._file, content[written:], position + written)
 
     def close(self) -> None:
-        """Let go of the file, which has been whole all the time."""
+        """Close the file, which is complete after every entry."""
         os.close(self._file)
 
 
@@ -142,7 +142,7 @@ def _log(head: _ReadLog, path: Path) -> Log:
 
 
 def _own(raw: bytes) -> Entry | None:
-    """One of our own entries. Somebody may have changed it: what it is about is told from its URL."""
+    """One of our own entries. It may have been edited: its host and path are read from its URL."""
     try:
         entry = msgspec.json.decode(raw, type=Entry, strict=False)
         target = urlsplit(entry.request.url)

@@ -86,7 +86,7 @@ class Placeholders:
 
 
 def _filler(number: int, length: int) -> str:
-    """So many characters that tell a text's number and nothing else."""
+    """A filler of `length` characters that shows the number of a text and nothing else."""
     if length < _NUMBERED_CHARS_MIN:
         return f"{number}".zfill(length)[-length:]
     head = f"text {number} "

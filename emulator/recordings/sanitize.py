@@ -239,7 +239,7 @@ class Sanitizer:
         return self.url(value) if name in ("location", "referer", "origin") else self.text(value)
 
     def _credentials(self, value: str) -> str:
-        """A key as its label, behind the scheme; which key it was tells compare which to send."""
+        """A key as its label, behind the scheme; from the label, compare knows which key to send."""
         scheme, space, secret = value.partition(" ")
         if not space:
             scheme, secret = "", value

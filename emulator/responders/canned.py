@@ -63,7 +63,7 @@ class Canned:
             return self._of_teams.setdefault(team, RuleSet(self._rules))
 
     def forget(self, team: str) -> None:
-        """Begin to count anew for a team."""
+        """Reset the counters of a team."""
         with self._lock:
             self._of_teams.pop(team, None)
 

@@ -34,7 +34,7 @@ WHOLE_BYTES_MAX = 1024 * 1024  # of a body that is decoded at once where a reque
 
 
 class RequestsFromJson(FromJson, frozen=True):
-    """A body that is held against its shape, and then handed on as it was sent, with what the shape does not know.
+    """A body that is validated against its schema and then passed on as sent, with what the schema does not know.
 
     It may hold thousands of requests, so they are decoded one by one. Where one does not fit, the whole is decoded at
     once, to report the line; of a large body only that request is, and the line is that within the request.

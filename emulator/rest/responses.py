@@ -57,7 +57,7 @@ REQUESTS_LIMIT, TOKENS_LIMIT = 600, 2_000_000  # per minute; the names are recor
 def _model_headers(answer: Answer, *, is_stream: bool) -> Headers:
     """The headers of an answer: rates that are never used up, and times as the responder sets its pace.
 
-    No recording says what a stream tells of the times, which are not over when its headers are sent: nothing.
+    A stream has no times: they are not over when its headers are sent, and no recording has any.
     """
     used = min(TOKENS_LIMIT, answer.usage.total_tokens)
     headers = [

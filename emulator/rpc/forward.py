@@ -180,7 +180,7 @@ class _Notes:
     def requests(self, raws: Iterator[bytes]) -> Iterator[bytes]:
         """Pass the client's messages on.
 
-        Of a call that is cancelled grpcio may first tell that its messages have ended; asked once more, it knows
+        For a cancelled call grpcio may first report that its messages have ended; asked once more, it knows
         better. Without that, half of a cancelled upload would reach the service as a whole file.
         """
         try:

@@ -1,6 +1,6 @@
 """Messages as JSON values and back, by the names of their fields, for recordings.
 
-Bytes are shown by their number and hash, since base64 would hide the content of a file from whoever looks for it.
+Bytes are shown by their number and hash, since base64 would hide the content of a file from a search for it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _handler(version: str, threads: CallThreads) -> grpc.RpcMethodHandler:
 
 
 def answer(version: str, request: Message) -> Message:
-    """Answer one question. What is not there is an error in the answer, and the stream goes on."""
+    """Answer one question. What is not there is an error in the answer, and the stream continues."""
     kind = request.WhichOneof("message_request")
     questions: dict[str | None, Callable[[], Message]] = {
         "file_by_filename": lambda: _files(version, _file_named(request.file_by_filename)),

@@ -220,7 +220,7 @@ class Emulator:
 
     Keywords are the settings of `xai-emulator serve`; the port defaults to a free one. Any thread may call any method.
 
-    In a process that is forked while it runs, the emulator goes on in the parent: there its addresses can still be
+    In a process that is forked while it runs, the emulator stays in the parent: its addresses can still be
     read, `stop()` does nothing, and everything else raises RuntimeError.
     """
 

@@ -46,7 +46,7 @@ class Tour(msgspec.Struct, frozen=True):
         self._write(f"  >>> {line}", FAINT)
 
     def show(self, line: str) -> None:
-        """What came of it."""
+        """Print the result."""
         self._write(f"  {line}", "")
 
     def _write(self, line: str, look: str) -> None:

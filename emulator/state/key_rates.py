@@ -38,7 +38,7 @@ class KeyRates:
         usage.calls.append((at, 1))
 
     def count_tokens(self, key: ApiKey, at: Instant, tokens: int) -> None:
-        """Count what a model used. Calls under way go on whatever they use (Management API guide)."""
+        """Count what a model used. Running calls continue whatever they use (Management API guide)."""
         if key.tpm is not None:
             self._usage[key.id].tokens.append((at, tokens))
 

@@ -48,7 +48,7 @@ def _check_own(directory: Path) -> None:
 
 
 def _check_whole(directory: Path) -> None:
-    """Refuse to begin anew beside blobs whose database is gone: they would be swept, for no row owns them."""
+    """Refuse a new database next to existing blobs: they would be removed, for no row owns them."""
     database, blobs = directory / DATABASE, directory / BLOBS
     is_new = not database.exists() or database.stat().st_size == 0
     if is_new and blobs.is_dir() and any(blobs.iterdir()):

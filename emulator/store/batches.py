@@ -60,7 +60,7 @@ class Batches:
         return Cursor(batch.created_at, batch.seq)
 
     def set_phase(self, team: str, id: str, phase: Phase) -> None:
-        """Let a batch go on to a phase in which it lives."""
+        """Move a batch to its next open phase."""
         self._db.write(f"UPDATE batches SET phase = ? WHERE {_ONE}", (phase.value, team, id))
 
     def close(

@@ -134,7 +134,7 @@ class Documents:
         return [(file_id, _FIELDS.decode(fields)) for file_id, fields in rows]
 
     def begin(self, team: str, collection_id: str, file_id: str, revision: int) -> None:
-        """Let the indexing of a document begin anew."""
+        """Start the indexing of a document again."""
         self._db.write(
             f"UPDATE documents SET status = ?, error_message = NULL, chunks = 0, revision = ? WHERE {_ONE}",
             (DocumentStatus.PROCESSING.value, revision, team, collection_id, file_id),

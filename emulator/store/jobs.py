@@ -9,7 +9,7 @@ import msgspec
 from emulator.core.clock import LATEST, Instant
 from emulator.store.database import Database
 
-ATTEMPTS_MAX = 3  # begun and never ended: then a job is given up, for it may be what ends the process
+ATTEMPTS_MAX = 3  # begun and never ended: then a job is dropped, for it may be what ends the process
 HELD = LATEST + 1  # when a job is due that waits to be released: no clock comes there
 
 
@@ -56,7 +56,7 @@ class Jobs:
         )
 
     def interrupt(self, job: Job) -> None:
-        """Note that a job was stopped in good order and is to be begun anew: none of its attempts counts."""
+        """Note that a job was stopped in good order and will be started again: none of its attempts counts."""
         self._db.write("UPDATE job_attempts SET attempts = 0 WHERE job = ?", (job.seq,))
 
     def is_planned(self, team: str, kind: str, subject: str, by: Instant) -> bool:

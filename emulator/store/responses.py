@@ -61,5 +61,5 @@ class StoredResponses:
         return [row[0] for row in rows]
 
     def delete(self, team: str, id: str) -> bool:
-        """Delete one, and tell whether it was there."""
+        """Delete one; return whether it existed."""
         return bool(self._db.write("DELETE FROM stored_responses WHERE team = ? AND id = ?", (team, id)))

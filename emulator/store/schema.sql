@@ -54,7 +54,7 @@ CREATE TRIGGER files_deleted AFTER DELETE ON files BEGIN
         WHERE team = OLD.team AND number <= (SELECT files_deleted - 10000 FROM teams WHERE name = OLD.team);
 END;
 
--- Where the last 10,000 deleted files of a team stood in each order. `after=ID` goes on from there: whoever deletes what
+-- Where the last 10,000 deleted files of a team stood in each order. `after=ID` continues from there: a client that deletes what
 -- a page lists, and then asks for the next page, names a file that is gone.
 CREATE TABLE deleted_files (
     team       TEXT NOT NULL,

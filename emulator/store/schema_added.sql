@@ -1,6 +1,6 @@
 -- Changes after version 2 of the schema. Databases of that version get them when they are opened.
 
--- What is known of a job beside its row: only of one that was begun, or goes on with what another one began.
+-- What is known of a job besides its row: only of one that was started, or continues what another one started.
 CREATE TABLE IF NOT EXISTS job_attempts (
     job      INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,
     attempts INTEGER NOT NULL DEFAULT 0,  -- begun, and not ended by the process that began them

@@ -44,7 +44,7 @@ export function theme() {
   return THEMES.includes(kept) ? kept : THEMES[0];
 }
 
-/** Goes on to the next colours. */
+/** Switches to the next colour scheme. */
 export function nextTheme() {
   const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
   localStorage.setItem("theme", next);

@@ -112,7 +112,7 @@ class Batch(msgspec.Struct, frozen=True):
     phase: Phase
     closed_at: Instant | None = None
     cancelled_because: str | None = None  # set when it was not the user who cancelled
-    cancel_reverts: bool = False  # the requests go on although the batch is cancelled
+    cancel_reverts: bool = False  # the requests are processed although the batch is cancelled
     num_requests: int = 0
     num_success: int = 0
     num_error: int = 0

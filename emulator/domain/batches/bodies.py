@@ -1,4 +1,4 @@
-"""The bodies of batch requests: what the REST endpoints of each kind document, held against what was sent.
+"""The bodies of batch requests: the documented schema of each kind, and the check of a body against it.
 
 Only what is documented is checked, and only its type (OpenAPI: ChatRequest, ModelRequest, GenerateImageRequest,
 EditImageRequest, GenerateVideoRequest, EditVideoRequest, ExtendVideoRequest; and what xai-sdk's messages have beyond

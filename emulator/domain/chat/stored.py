@@ -70,7 +70,7 @@ def _part_of(part: Json, message: Json) -> Json:
 
 
 def conversation(request: ModelRequest, answer: Answer) -> tuple[Json, ...]:
-    """Return the messages with which a request goes on that continues this answer.
+    """Return the messages that precede those of a request which continues this answer.
 
     Instructions are not inherited (recorded, 2026-09). Of several choices the first one is continued.
     """

@@ -96,7 +96,7 @@ def _added(services: Services, call: Call, batch_id: str, rows: list[NewRow]) ->
             raise _Present
         services.store.batches.count(call.team.name, batch_id, requests=len(rows))
         due_at = due(call.team.batches, call.at)
-        # A job that comes no later goes on to these requests; with one for each call, thousands would look at them all.
+        # A job that is due no later processes these requests too; with one per call, thousands would read them all.
         if rows and (due_at is None or not services.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
             services.jobs.add(call.team, PROCESS, batch_id, due_at)
         return True

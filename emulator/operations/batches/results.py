@@ -1,4 +1,4 @@
-"""What came of a batch: its results, each request by itself, and the media behind their URLs."""
+"""The results of a batch, the result of one request, and the media behind their URLs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReadMedium(msgspec.Struct, frozen=True):
 
 
 class ResultView(msgspec.Struct, frozen=True):
-    """What came of a request: the JSON of its result, or why there is none."""
+    """The outcome of a request: the JSON of its result, or why there is none."""
 
     request: Request
     state: State

@@ -40,7 +40,7 @@ async def answer(services: Services, call: Call, request: ModelRequest, *, wait:
     """Answer a request that was checked. Raises ApiError for what is not found, and for a responder that fails.
 
     The answer comes as late as the responder says by the team's clock; one that is streamed, when its stream begins.
-    With `wait` off it comes at once, and its `pace` tells when it would have.
+    With `wait` off it comes at once, and its `pace` says when it would have.
     """
     responder = responder_of(services, call.team)
     asked = await prepare(services, call.team, call.at, request, responder)

@@ -136,7 +136,7 @@ def _keep(services: Services, call: Call, response: StoredResponse) -> None:
 
 
 def remove_response(services: Services, team: str, id: str) -> bool:
-    """Delete a stored response with its planned expiry, and tell whether it was there."""
+    """Delete a stored response with its planned expiry; return whether it existed."""
     with services.store.transaction():
         services.store.jobs.cancel(team, "expire_response", id)
         return services.store.responses.delete(team, id)

@@ -157,7 +157,7 @@ def get_file(services: Services, call: Call, id: str) -> File:
 
 
 def check_unchanged(services: Services, call: Call, file: File) -> None:
-    """Refuse to go on with what was read of a file before its new bytes arrived, if it has others by now."""
+    """Refuse to continue with what was read of a file before its new bytes arrived, if it has others by now."""
     now = get_file(services, call, file.id)
     if (now.blob, now.size) != (file.blob, file.size):  # a blob that grew in place is longer
         raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")

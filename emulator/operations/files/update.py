@@ -84,7 +84,7 @@ def change_file(
 ) -> bool:
     """Rename a file, say what it is, move its expiry (counted from now), give it new bytes; what is None stays.
 
-    A new name or new bytes may change what can be found of its documents: they are indexed anew, and whether that is
+    A new name or new bytes may change what can be found of its documents: they are indexed again, and whether that is
     so is returned. In a transaction.
     """
     team, name = call.team.name, file.filename if filename is None else filename
@@ -109,7 +109,7 @@ def change_file(
 
 
 def set_content(services: Services, call: Call, file: File, blob: BlobWriter) -> None:
-    """Let a blob be the bytes of a file, and index its documents anew. In a transaction."""
+    """Let a blob be the bytes of a file, and index its documents again. In a transaction."""
     files, team = services.store.files, call.team.name
     count, total = files.usage(team)
     check_quota(count - 1, total - file.size, blob.size, call.team.limits)

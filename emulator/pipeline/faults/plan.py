@@ -1,4 +1,4 @@
-"""Planned faults: the rules and scripts of each team, which of them a call matches, and what came of it."""
+"""Planned faults: the rules and scripts of each team, which of them a call matches, and their hits."""
 
 from __future__ import annotations
 

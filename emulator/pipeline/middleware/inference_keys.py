@@ -1,6 +1,6 @@
 """Accept an inference key for collections where the body has what the real service then demands.
 
-Observed live on api.x.ai by three clients, 2026-03 to 2026-10, and documented nowhere: collections take a plain
+Observed live on api.x.ai by three clients, 2026-03 to 2026-10, and not documented: collections take a plain
 inference key, but under a stricter contract. The management host refuses the same key. One port stands for both hosts
 here, so only a body that satisfies the stricter contract shows that the inference host was meant; calls without such a
 body need the management key.

@@ -79,7 +79,7 @@ class ResponseJson(Struct):
 
 
 class BatchResultJson(Struct):
-    """What came of a request: a response, or an error, which is a bare string (observed live, 2026-08).
+    """The outcome of a request: a response, or an error, which is a bare string (observed live, 2026-08).
 
     LiteLLM's model of it wants an object there, and so fails on the real service as it does here.
     """

@@ -24,7 +24,7 @@ Path = Mapping[str, str]
 
 
 class ReasoningConfiguration(Struct):
-    """How much a model reasons, and how that is told."""
+    """How much a model reasons, and how that is reported."""
 
     effort: str | None = None
     summary: str | None = None
@@ -171,7 +171,7 @@ OutputItem = ReasoningItemJson | FileSearchItemJson | MessageItemJson | Function
 
 
 class ReasoningJson(Struct):
-    """How much the model reasoned, and how that is told."""
+    """How much the model reasoned, and how that is reported."""
 
     effort: str | None
     summary: str

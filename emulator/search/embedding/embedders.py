@@ -4,7 +4,7 @@
 - `MODULE:FUNCTION` is called with a list of texts and returns as many vectors. In Python also the function itself.
 - A URL such as `http://KEY@localhost:11434/v1/embeddings?model=nomic-embed-text` is asked as OpenAI's /embeddings is.
 
-Documents keep the vectors they were indexed with. After a change of the embedder they have to be indexed anew.
+Documents keep the vectors they were indexed with. After a change of the embedder they have to be indexed again.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ function takeEvent(answer, event) {
     case "error":
       answer.error = event.message;
       break;
-    default: // an event that tells nothing that is shown
+    default: // an event that changes nothing that is shown
   }
 }
 

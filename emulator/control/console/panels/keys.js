@@ -50,7 +50,7 @@ function mount(outlet, { api, live, signal, team }) {
   draw().catch(complain);
 }
 
-/** Asks what a new key may use, and makes it; null where nobody wants it. */
+/** Asks what a new key may use, and creates it; null if the dialog is cancelled. */
 async function askForKey(api, base) {
   const [{ acls }, { models }] = await Promise.all(["endpoints", "models"].map((list) => api.administration("GET", `${base}/${list}`)));
   const rate = ([name, label]) => field(label, h("input", { type: "number", name, min: "1", placeholder: "no limit" }));
