@@ -20,7 +20,9 @@ from typing import Any
 import httpx
 
 PATIENCE_SECONDS = 600  # a bound for hangs, far above what a loaded machine needs; it judges no speed
-READY = re.compile(r"xai-emulator ready (http://localhost:(\d+)) grpc=localhost:(\d+) pid=(\d+)\n")
+READY = re.compile(
+    r"xai-emulator ready (http://localhost:(\d+)) grpc=localhost:(\d+) pid=(\d+)(?: tls=(https://localhost:\d+))?\n"
+)
 KEY = {"authorization": "Bearer xai-emulator"}
 
 

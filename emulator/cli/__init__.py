@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "teams": "teams",
     "reset": "teams",
     "keys": "keys",
+    "trust": "trust",
     "filter": "filter",
     "search": "search",
     "limits": "reports",

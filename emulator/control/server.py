@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.control.route import Answer, Asked, ControlError, ControlRoute
 from emulator.core.clock import rfc3339
 from emulator.core.version import VERSION
+from emulator.http.responses import FileDownload
 from emulator.operations import OPERATIONS
 from emulator.pipeline.faults.effects import downloads, uploads
+from emulator.state.settings import flag
 from emulator.store.jobs import HELD, Job
 
 JOBS_SHOWN = 1_000
@@ -23,6 +26,7 @@ class Health(Answer):
     version: str
     url: str
     grpc: str
+    tls: str | None
 
 
 class Cleared(Answer):
@@ -81,7 +85,22 @@ def job_shown(job: Job) -> JobShown:
 async def health(asked: Asked) -> Health:
     """Report that REST and gRPC accept calls: the port opens for both at once."""
     url = asked.services.address.origin
-    return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2])
+    tls = asked.services.address.tls_origin
+    return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2], tls=tls)
+
+
+async def authority(asked: Asked) -> FileDownload:
+    """Download the certificate that clients have to trust, in PEM, where the emulator has made its own for TLS."""
+    content = asked.services.address.authority
+    if content is None:
+        raise ControlError(404, f"the emulator has no certificate authority; start it with {flag('tls')} self-signed")
+
+    pem = content.encode()
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield pem
+
+    return FileDownload(whole(), "ca.pem", len(pem), lambda: None)
 
 
 async def reset(asked: Asked) -> Cleared:
@@ -134,6 +153,7 @@ async def openapi(asked: Asked) -> dict[str, Any]:
 ROUTES = (
     ControlRoute("GET", "/health", health, Health, query=NoQuery, public=True),
     ControlRoute("GET", "/ready", health, Health, query=NoQuery, public=True),
+    ControlRoute("GET", "/ca.pem", authority, FileDownload, query=NoQuery, public=True, refusals=(404,)),
     ControlRoute("POST", "/reset", reset, Cleared),
     ControlRoute("GET", "/jobs", jobs, PlannedJobs),
     ControlRoute("POST", "/jobs/run", run_jobs, Jobs),

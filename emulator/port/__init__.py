@@ -1,5 +1,8 @@
 """Listen on one port for HTTP/1.1 and gRPC: the first bytes of a connection decide which of the two it speaks.
 
+With TLS there is a second port, for the same two: there ALPN decides, and the first bytes follow it. Clients that offer
+HTTP/1.1 get that, since REST is served over nothing else; gRPC clients offer h2 alone (RFC 7301, section 3.2).
+
 HTTP/1.1 is served in place by uvicorn's protocol class. HTTP/2, which only gRPC speaks here, is piped to a gRPC server
 on a private unix socket, loaded when the first such connection arrives. `uvicorn.Server` is not used: its stop costs
 200 ms, and from Python 3.12 on `asyncio.Server.wait_closed()` waits for every open transport, piped ones included.
@@ -10,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from emulator.core.forks import on_fork, replace_by_null
 from emulator.port.body import BufferedReads, Message, Receive
@@ -44,6 +49,7 @@ __all__ = [
     "PortTaken",
     "Receive",
     "Send",
+    "Tls",
 ]
 
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
@@ -52,10 +58,41 @@ TLS_HANDSHAKE = 0x16  # the first byte of a ClientHello, RFC 8446 §5.1
 # its threads may have to wait for the processor.
 BACKEND_SECONDS = 2.0
 UNWIND_SECONDS = 0.1  # how long aborted connections and cancelled requests may take to end
+ALPN_PROTOCOLS = ("http/1.1", "h2")  # in the order of preference
+TLS_HANDSHAKE_SECONDS = 10.0  # after which a client that has not finished its handshake is disconnected
 TLS_HINT = (
     "A client spoke TLS to this plain-text port, and its connection was closed. Connect without TLS: xai-sdk does so "
     'if api_host starts with "localhost:" or if use_insecure_channel=True, openai if base_url starts with "http://".'
 )
+
+
+class Tls(NamedTuple):
+    """How a port speaks TLS, and the number that is for it; 0 picks a free one."""
+
+    context: ssl.SSLContext
+    number: int
+
+
+class AlertedHandshake(ssl.SSLObject):
+    """A handshake whose failure reaches the client as a TLS alert, such as that a certificate is required.
+
+    The event loops close a connection when its handshake fails, and with it goes the alert that has not been sent. So
+    the failure is reported as a wait first, for which they send what there is, and as itself at the next turn: with
+    what the client sends next, or when its time for the handshake is over.
+    """
+
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self._failure = error
+            raise ssl.SSLWantReadError() from error
 
 
 class Port:
@@ -68,11 +105,13 @@ class Port:
         *,
         host: str = "localhost",
         number: int = 0,
+        tls: Tls | None = None,
         log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
         grace_seconds: float = 0.5,
         backend_seconds: float = BACKEND_SECONDS,
     ) -> None:
         self.host, self.number = host, number
+        self._tls, self.tls_number = tls, None if tls is None else tls.number
         self.grace_seconds, self._backend_seconds = grace_seconds, backend_seconds
         self._log = log
         self._backend = GrpcBackend(load_grpc, log)
@@ -90,20 +129,36 @@ class Port:
         return len(self._open)
 
     async def start(self) -> None:
-        """Listen, and learn the number if any would do; raise PortTaken or CannotListen if that cannot be."""
+        """Listen, and learn the numbers if any would do; raise PortTaken or CannotListen if that cannot be."""
         check_uvicorn()
         self._http.config.load()
         sockets = listening_sockets(self.host, self.number)
+        try:
+            tls_sockets = [] if self._tls is None else listening_sockets(self.host, self._tls.number)
+        except CannotListen:
+            for listener in sockets:
+                listener.close()
+            raise
         self.number = sockets[0].getsockname()[1]
-        loop = asyncio.get_running_loop()
         for listener in sockets:
-            server = await loop.create_server(lambda: FirstBytes(self), sock=listener, backlog=BACKLOG)
-            self._listeners.append(server)
+            await self._listen(listener)
+        if self._tls is not None:
+            self.tls_number = tls_sockets[0].getsockname()[1]
+            self._tls.context.set_alpn_protocols(ALPN_PROTOCOLS)
+            self._tls.context.sslobject_class = AlertedHandshake
+            for listener in tls_sockets:
+                await self._listen(listener, ssl=self._tls.context, ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS)
         on_fork(self)
+
+    async def _listen(self, listener: socket.socket, **tls: Any) -> None:
+        loop = asyncio.get_running_loop()
+        self._listeners.append(
+            await loop.create_server(lambda: FirstBytes(self), sock=listener, backlog=BACKLOG, **tls)
+        )
 
     def leave_to_parent(self) -> None:
         """Neither listen nor hold connections open in a forked child."""
-        replace_by_null(socket.fileno() for listener in self._listeners for socket in listener.sockets)
+        replace_by_null(each.fileno() for listener in self._listeners for each in listener.sockets)
         replace_by_null(descriptor(connection) for connection in self._open)
 
     async def stop(self) -> None:

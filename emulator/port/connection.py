@@ -37,6 +37,14 @@ def descriptor(connection: Connection) -> int:
     return number
 
 
+def end_output(transport: asyncio.Transport) -> None:
+    """Send an end and go on reading. TLS as asyncio has it knows no half of a close: there the connection is closed."""
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()
+
+
 def reset(transport: asyncio.Transport) -> None:
     """Close with an RST instead of an orderly end."""
     with suppress(OSError):

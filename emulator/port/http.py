@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from emulator.port.body import READ_BYTES, Body, Message, Receive
-from emulator.port.connection import Register, reset
+from emulator.port.connection import Register, end_output, reset
 
 Send = Callable[[Message], Awaitable[None]]
 ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -271,7 +271,7 @@ class HttpConnection(HttpToolsProtocol):
             _disconnect(request)
         self.transport.write(answer)
         # To close with bytes unread would reset the connection, and the client might never see the answer.
-        self.transport.write_eof()
+        end_output(self.transport)
         self.timeout_keep_alive_task = self.loop.call_later(REFUSAL_SECONDS, self.timeout_keep_alive_handler)
 
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:

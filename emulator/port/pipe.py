@@ -58,7 +58,7 @@ from typing import Protocol, cast
 
 from emulator.core.locks import TemporaryDirectory
 from emulator.core.threads import in_thread
-from emulator.port.connection import Register, reset
+from emulator.port.connection import Register, end_output, reset
 
 READ_BYTES = 256 * 1024
 SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has at most 104 bytes on macOS, 108 on Linux
@@ -95,8 +95,8 @@ class PipeEnd(asyncio.Protocol):
                 self.other.transport.close()
                 self.transport.close()
             elif not self.other.transport.is_closing():
-                self.other.transport.write_eof()
-        return True  # this end may still be written to
+                end_output(self.other.transport)
+        return self.transport.can_write_eof()  # whether this end may still be written to
 
     def pause_writing(self) -> None:
         if self.other is not None and not self.other.ended:
@@ -143,7 +143,7 @@ class ClientEnd(PipeEnd):
             self.transport.close()
         else:
             with suppress(OSError):  # the client has reset the connection, which its transport is about to notice
-                self.transport.write_eof()
+                end_output(self.transport)
             self.transport.resume_reading()
 
     def hang_up(self) -> None:

@@ -278,11 +278,15 @@ class RpcServer:
             OPERATIONS[method.operation],
             "grpc",
             credentials=credentials,
-            origin=_origin(context) or self._services.address.origin,
+            origin=self._origin(context),
             read=read,
             envelope=envelope,
             fallback_credentials=self._fallback(peer, credentials, method),
         )
+
+    def _origin(self, context: grpc.ServicerContext) -> str:
+        authority = _authority(context)
+        return self._services.address.origin if authority is None else self._services.address.origin_at(authority)
 
     def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
         """Remember the team last seen on a connection, for the one RPC that may come without a key.
@@ -405,8 +409,8 @@ async def _read(method: Method, codec: MessageCodec, raw: bytes) -> Any:
     return await asyncio.to_thread(lambda: method.read(parse(codec.request_type, raw)))
 
 
-def _origin(context: grpc.ServicerContext) -> str | None:
-    """The authority the client dialled; grpcio keeps it where only its own code looks."""
+def _authority(context: grpc.ServicerContext) -> str | None:
+    """The authority the client called; grpcio keeps it where only its own code looks."""
     details = getattr(getattr(context, "_rpc_event", None), "call_details", None)
     host = getattr(details, "host", None)
-    return f"http://{host.decode()}" if isinstance(host, bytes) and host else None
+    return host.decode() if isinstance(host, bytes) and host else None

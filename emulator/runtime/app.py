@@ -22,7 +22,7 @@ from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
 from emulator.pipeline.journal.journal import Entry, Journal
 from emulator.pipeline.origin_check import is_loopback
-from emulator.port import Port
+from emulator.port import Port, Tls
 from emulator.responders import make_responder
 from emulator.responders.planned import PlannedAnswers
 from emulator.rest.routes import ROUTES
@@ -109,7 +109,14 @@ class Server:
         self.runner = Runner(self.services)
         self._rest = Rest(self.services)
         self.app = self._application()
-        self.port = Port(self.app.respond_on_port, self._load_grpc, host=settings.host, number=settings.port, log=log)
+        self.port = Port(
+            self.app.respond_on_port,
+            self._load_grpc,
+            host=settings.host,
+            number=settings.port,
+            tls=self._tls(settings),
+            log=log,
+        )
         self._jobs: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -126,7 +133,7 @@ class Server:
             self.services.readers.close()
             self.services.store.close()
             raise
-        self.services.address.listening(self.port.number)
+        self.services.address.listening(self.port.number, self.port.tls_number)
         if self.services.control_token != self.services.settings.control_token:
             self.services.log(
                 f"control token: {self.services.control_token} (made for this start; the control API and the console "
@@ -147,6 +154,20 @@ class Server:
     def leave_to_parent(self) -> None:
         """Let nothing that happens to the loop's objects in a forked child change what the parent's loop waits for."""
         replace_by_null([_waiting_descriptor(self._loop)])
+
+    def _tls(self, settings: Settings) -> Tls | None:
+        """TLS where the settings ask for some, with the certificate that its clients have to trust noted."""
+        if (settings.tls or settings.tls_cert or settings.tls_key or settings.client_ca) is None:
+            return None
+        from emulator.runtime.tls import server_identity
+
+        try:
+            identity = server_identity(settings)
+        except BaseException:
+            self.services.store.close()
+            raise
+        self.services.address.authority = identity.authority
+        return Tls(identity.context, settings.tls_port)
 
     def _application(self) -> Application:
         """The whole HTTP surface."""
@@ -208,6 +229,8 @@ class _Addresses(NamedTuple):
 
     port: int
     url: str
+    tls_url: str | None
+    authority: str | None
     api_key: str
     management_key: str
     control_token: str | None
@@ -225,7 +248,7 @@ class Emulator:
     """
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = from_keywords({"port": 0, **settings})
+        self._settings = from_keywords({"port": 0, "tls_port": 0, **settings})
         self._lifecycle = threading.RLock()  # held while it starts or stops
         self._server: Server | None = None
         self._addresses: _Addresses | None = None
@@ -308,6 +331,16 @@ class Emulator:
     def grpc_target(self) -> str:
         """`localhost:PORT`, for xai-sdk: both its `api_host` and its `management_api_host`."""
         return self.url.removeprefix("http://")
+
+    @property
+    def tls_url(self) -> str | None:
+        """`https://localhost:PORT`, of the port for TLS; None without TLS."""
+        return self._known().tls_url
+
+    @property
+    def authority(self) -> str | None:
+        """The certificate, in PEM, that clients of `tls_url` have to trust; None unless the emulator made it."""
+        return self._known().authority
 
     @property
     def api_key(self) -> str:
@@ -401,6 +434,8 @@ def _addresses(server: Server) -> _Addresses:
     return _Addresses(
         server.port.number,
         server.services.address.origin,
+        server.services.address.tls_origin,
+        server.services.address.authority,
         key(Plane.INFERENCE, INFERENCE_KEY),
         key(Plane.MANAGEMENT, MANAGEMENT_KEY),
         server.services.control_token,

@@ -18,6 +18,7 @@ from emulator.runtime.app import Server
 from emulator.runtime.event_loop import new_event_loop
 from emulator.runtime.start_errors import START_ERRORS, explain_start_error
 from emulator.runtime.terminal import printable_json, printable_lines
+from emulator.state.address import ListenAddress
 from emulator.state.settings import Settings
 
 DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
@@ -67,10 +68,14 @@ async def _serve(settings: Settings) -> int:
     gc.enable()  # which the command has disabled for the start
     url = server.services.address.origin
     if settings.log != "quiet":
-        log(_hints(settings, url))
+        log(_hints(settings, server.services.address))
+    tls = server.services.address.tls_origin
+    # The only line on stdout: programs wait for it.
     print(
-        f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}", flush=True
-    )  # the only line on stdout: programs wait for it
+        f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}"
+        + ("" if tls is None else f" tls={tls}"),
+        flush=True,
+    )
     asyncio.get_running_loop().call_later(OWN_MEMORY_SECONDS, memory.own_process)
     await stop.wait()
     stopped = _exit_after(STOP_SECONDS, log)
@@ -96,14 +101,16 @@ def _exit_after(seconds: float, log: Callable[[str], None]) -> threading.Event:
     return stopped
 
 
-def _hints(settings: Settings, url: str) -> str:
+def _hints(settings: Settings, address: ListenAddress) -> str:
+    url, trusted = address.origin, " (`xai-emulator trust` says how clients trust it)" if address.authority else ""
+    tls = "" if address.tls_origin is None else f"\ntls:     {address.tls_origin}{trusted}"
     where, target = settings.data_dir or "in memory", url.removeprefix("http://")
     return (
         f"keys: {INFERENCE_KEY} (inference), {MANAGEMENT_KEY} (management); state: {where}\n"
         f"openai:  OpenAI(base_url='{url}/v1', api_key='{INFERENCE_KEY}')\n"
         f"xai-sdk: Client(api_host='{target}', management_api_host='{target}', "
         f"api_key='{INFERENCE_KEY}', management_api_key='{MANAGEMENT_KEY}')\n"
-        f"console: {url}/_emulator/"
+        f"console: {url}/_emulator/{tls}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.port import CannotListen, PortTaken
-from emulator.state.settings import Settings
+from emulator.state.settings import Settings, flag
 from emulator.store import DatabaseUnusable, LockTaken
 
 
@@ -15,7 +15,7 @@ START_ERRORS = (BadSeed, CannotListen, LockTaken, DatabaseUnusable, OSError)
 
 # What to do, where the error itself does not say.
 _HINTS: dict[type[BaseException], str] = {
-    PortTaken: " Stop that, or choose another with --port: 0 picks a free one.",
+    PortTaken: " Stop that, or choose another with {port}: 0 picks a free one.",
     CannotListen: " Give --host an address of this machine: localhost, or 0.0.0.0 for all.",
     LockTaken: ": stop that, or choose another --data-dir",
 }
@@ -26,6 +26,8 @@ def explain_start_error(error: BaseException, settings: Settings) -> tuple[int, 
     if isinstance(error, BadSeed):
         return 2, f"xai-emulator: --seed: {error}"
     if isinstance(error, CannotListen | LockTaken | DatabaseUnusable):
-        return 1, f"xai-emulator: {error}{_HINTS.get(type(error), '')}"
+        tls = isinstance(error, CannotListen) and error.number == settings.tls_port != settings.port
+        hint = _HINTS.get(type(error), "").format(port=flag("tls_port" if tls else "port"))
+        return 1, f"xai-emulator: {error}{hint}"
     assert isinstance(error, OSError)
     return 1, f"xai-emulator: --data-dir: {error.filename or settings.data_dir}: {error.strerror}"

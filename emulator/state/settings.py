@@ -165,6 +165,21 @@ class Settings(msgspec.Struct, frozen=True):
 
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
     port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
+    tls: str | None = _setting(
+        None,
+        _one_of("self-signed"),
+        "KIND",
+        "speak TLS too, on a port of its own: self-signed makes a certificate authority, which is kept in the data "
+        "directory (see `xai-emulator trust`)",
+    )
+    tls_port: int = _setting(7879, _port, "PORT", "port for REST and gRPC over TLS; 0 picks a free one")
+    tls_cert: Path | None = _setting(
+        None, _path, "FILE", "certificate for TLS, in PEM, followed by those between it and its authority"
+    )
+    tls_key: Path | None = _setting(None, _path, "FILE", "key of that certificate, where the file does not hold it")
+    client_ca: Path | None = _setting(
+        None, _path, "FILE", "certificate authorities, in PEM: clients on the TLS port must have a certificate of one"
+    )
     data_dir: Path | None = _setting(None, _path, "DIR", "keep state in DIR; without it state is in memory")
     seed: Path | None = _setting(None, _path, "FILE", "initial state of new teams: YAML, JSON or a snapshot")
     limits: Mapping[str, int | None] = _setting(
