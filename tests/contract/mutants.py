@@ -1,4 +1,4 @@
-"""Wrong emulators: copies of this one each wrong in one way, as mutants.toml says."""
+"""Wrong emulators: copies of this one each wrong in one way, as the files of mutants say."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("emulator", "filter_grammar")
+FILES = ("mutants.toml", "model_mutants.toml")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Mutant:
 
 def read_mutants() -> list[Mutant]:
     """All mutants."""
-    entries = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text("utf-8"))["mutant"]
+    texts = [Path(__file__).with_name(name).read_text("utf-8") for name in FILES]
+    entries = [entry for text in texts for entry in tomllib.loads(text)["mutant"]]
     for entry in entries:
         entry["changes"] = tuple((change["file"], change["old"], change["new"]) for change in entry.pop("change"))
     return [Mutant(**entry) for entry in entries]
