@@ -47,7 +47,8 @@ def run(case: Case, target: Target, transport: Transport) -> None:
             step, variables, target, transport, f"step {number} ({step['request']})"
         )
         for name, path in step.get("save", {}).items():
-            variables[name] = _extract(body if body is not None else response, path)
+            of_headers = body is None or path.startswith("header.")
+            variables[name] = _extract(response if of_headers else body, path)
 
 
 def _request_until_expected(

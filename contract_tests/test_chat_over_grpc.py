@@ -175,6 +175,19 @@ def test_stream_of_search(client: Client, rest: RestClient, target: Target, name
     assert [each for chunk in chunks[:-1] for each in chunk["citations"]] == []
 
 
+@case("chat.over-grpc.stream-of-function", "chat.create", evidence="recorded", source=RECORDED, paid=True)
+def test_stream_of_function(client: Client) -> None:
+    """The call of a function is streamed whole, in one chunk, before the chunk with the finish_reason."""
+    choice = {"mode": "TOOL_MODE_REQUIRED"}
+    request = chat("The weather in Bern?", tools=[{"function": FUNCTION}], tool_choice=choice)
+    outputs = [output for chunk in client.stream_rpc("GetCompletionChunk", **request) for output in chunk["outputs"]]
+    [call] = [call for output in outputs for call in output["delta"]["tool_calls"]]
+    expected = {"type": "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL", "status": "TOOL_CALL_STATUS_COMPLETED"}
+    check_call(call, **expected, id="$text", function={"name": "weather"})
+    assert isinstance(json.loads(call["function"]["arguments"]), dict)
+    assert outputs[-1]["finish_reason"] == "REASON_TOOL_CALLS"
+
+
 @case("chat.over-grpc.deferred", "chat.create", "chat.get_deferred", evidence="documented", source=PROTO, paid=True)
 def test_deferred(client: Client, target: Target) -> None:
     """A deferred completion is fetched by its request id once it is done."""
