@@ -20,7 +20,7 @@ from emulator.http.openapi import (
     reference,
     schemas_of,
 )
-from emulator.http.responses import EventStream, FileDownload
+from emulator.http.responses import EventStream, FileDownload, TextResponse
 
 PREFIX = "/_emulator"
 _STATUSES = {
@@ -82,6 +82,8 @@ def _operation(route: ControlRoute) -> Schema:
 def _content(route: ControlRoute) -> Schema:
     if route.reply is EventStream:
         return {"text/event-stream": {"schema": {"type": "string"}}}
+    if route.reply is TextResponse:
+        return {"text/plain": {"schema": {"type": "string"}}}
     if route.reply is FileDownload:
         return {"application/octet-stream": BINARY}
     if issubclass(route.reply, Answer):

@@ -116,7 +116,7 @@ class ControlRoute(msgspec.Struct, frozen=True):
     method: str
     path: str  # below /_emulator; `{name}` is a parameter
     run: Callable[[Asked], Awaitable[Any]]
-    reply: type  # an Answer, or EventStream or FileDownload
+    reply: type  # an Answer, or EventStream, FileDownload or TextResponse
     body: type | None = None
     query: type = TeamQuery
     optional_body: bool = False

@@ -20,8 +20,10 @@ from emulator.control import (
     clock,
     faults,
     filters,
+    guide,
     journal,
     limits,
+    metrics,
     overview,
     rules,
     search,
@@ -63,6 +65,8 @@ MODULES = (
     snapshots,
     teams,
     overview,
+    metrics,
+    guide,
 )
 
 

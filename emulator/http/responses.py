@@ -93,6 +93,13 @@ class JsonResponse(Response):
         super().__init__(msgspec.json.encode(content), status_code, JSON, headers)
 
 
+class TextResponse(Response):
+    """A response that is no JSON, for people or for programs."""
+
+    def __init__(self, body: bytes, content_type: bytes = TEXT) -> None:
+        super().__init__(body, 200, content_type)
+
+
 class StreamingResponse(responses.StreamingResponse):
     """A response that is sent as it is made. Its pieces are closed when it ends, also because the client left."""
 

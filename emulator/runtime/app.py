@@ -177,6 +177,7 @@ class Server:
                 Prefix(prefix, control),
                 Alias("/_emulator", prefix, "", control),
                 Alias("/api-docs/openapi.json", prefix, "/openapi.json", control),  # where the live service has its own
+                Alias("/llms.txt", prefix, "/llms.txt", control),
                 Alias("/", prefix, "", control, _wants_page),
             ],
             not_found=self._rest.route.not_found,

@@ -108,6 +108,11 @@ class Store:
                 self.database.write("INSERT INTO emulator VALUES (?)", (seed,))
         return seed
 
+    def totals(self) -> dict[str, int]:
+        """How much all teams have, by kind; an upload that is not complete counts as a file."""
+        count = self.database.count
+        return {name: count(name) for name in ("teams", "files", "collections", "documents", "batches", "jobs")}
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit everything inside, or nothing. Blobs are removed after the commit, so a rollback keeps them."""

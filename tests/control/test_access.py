@@ -21,7 +21,7 @@ from tests.serving import PATIENCE_SECONDS, Served, environment
 
 TOKEN = "s3cret-token;with,odd=characters"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
-PUBLIC = {"/health", "/ready", "/openapi.json"}
+PUBLIC = {"/health": 200, "/ready": 200, "/openapi.json": 200, "/llms.txt": 200, "/ca.pem": 404}  # with their statuses
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def browser(guarded: Emulator) -> Iterator[httpx.Client]:
     ids=["none", "key", "basic", "cookie"],
 )
 def test_call_without_the_token_returns_401(guarded: Emulator, route: ControlRoute, headers: dict[str, str]) -> None:
-    """With a sentence that says what to send, on every path but health, readiness and the document of `/v1`."""
+    """With a sentence that says what to send, on every path but those that are about no team."""
     path = route.path.replace("{name}", "default").replace("{id}", "x")
     reply = httpx.request(route.method, f"{guarded.url}{PREFIX}{path}", headers=headers)
     assert route.public == (route.path in PUBLIC)
     if route.public:
-        assert reply.status_code == 200
+        assert reply.status_code == PUBLIC[route.path]
         return
     assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
     assert "Authorization: Bearer TOKEN" in reply.json()["error"]
@@ -75,7 +75,7 @@ def test_unknown_path_without_the_token_returns_401(guarded: Emulator) -> None:
 def test_health_reveals_no_secret(guarded: Emulator) -> None:
     """It says that the emulator answers, and where."""
     reply = httpx.get(f"{guarded.url}{PREFIX}/health")
-    assert reply.json().keys() == {"schema_version", "status", "version", "url", "grpc"}
+    assert reply.json().keys() == {"schema_version", "status", "version", "url", "grpc", "tls"}
     assert TOKEN not in reply.text
 
 

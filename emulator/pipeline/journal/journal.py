@@ -16,6 +16,7 @@ from emulator.core.clock import Instant, monotonic_ms, wall
 from emulator.core.errors import ApiError
 from emulator.core.redaction import REDACTED
 from emulator.operations.base import Call, Codec, Envelope, Transport
+from emulator.pipeline.journal.call_totals import Calls, CallTotals
 from emulator.pipeline.redact import presented, strike
 
 ENTRIES_MAX = 2_000  # of one team
@@ -35,6 +36,7 @@ HEADERS_KEPT = frozenset(
         *(b"user-agent", b"content-type", b"content-length", b"range", b"x-client-request-id"),
         *(b"x-stainless-lang", b"x-stainless-package-version", b"x-stainless-read-timeout", b"x-stainless-retry-count"),
         *(b"xai-sdk-version", b"xai-sdk-language"),
+        b"traceparent",  # W3C Trace Context: the trace that a call is part of
     )
 )
 
@@ -181,6 +183,7 @@ class Journal:
         self._rings: dict[str, Ring] = {}
         self._bytes = 0
         self._on_completed = on_completed
+        self.totals = CallTotals()
         self._entries_max, self._bytes_max, self._all_max = entries_max, bytes_max, all_max
 
     def ring(self, team: str) -> Ring:
@@ -317,6 +320,8 @@ class Journal:
             self._bytes -= max(self._rings.values(), key=lambda each: each.bytes).evict()
 
     def _publish(self, team: str, ring: Ring, entry: Entry) -> None:
+        calls = Calls(entry.operation or "", entry.transport, str(entry.status or ""), entry.outcome or "")
+        self.totals.add(calls, entry.ms, entry.faults)
         if self._on_completed is not None:
             self._on_completed(team, entry)
         for watcher in ring.watchers:

@@ -1,0 +1,49 @@
+"""What all calls since the start come to, by operation and outcome: the numbers behind `/_emulator/metrics`."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import NamedTuple
+
+# Upper bounds of the buckets of durations, in seconds; one more bucket is for what took longer.
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
+_MILLISECONDS = tuple(bound * 1000 for bound in SECONDS)
+
+
+class Calls(NamedTuple):
+    """What is counted together. A request that matches no route has no operation."""
+
+    operation: str
+    transport: str
+    status: str
+    outcome: str
+
+
+class Durations:
+    """How long the calls of one kind took."""
+
+    __slots__ = ("buckets", "count", "ms")
+
+    def __init__(self) -> None:
+        self.count, self.ms = 0, 0.0
+        self.buckets = [0] * (len(SECONDS) + 1)
+
+
+class CallTotals:
+    """The calls of all teams since the start. A reset of a team or of its journal leaves them as they are."""
+
+    def __init__(self) -> None:
+        self.calls: dict[Calls, Durations] = {}
+        self.faults: dict[str, int] = {}  # how often each kind of fault was planned and met
+
+    def add(self, calls: Calls, ms: float, faults: Iterable[str]) -> None:
+        """Count a completed call that took so long and met these faults."""
+        durations = self.calls.get(calls)
+        if durations is None:
+            durations = self.calls[calls] = Durations()
+        durations.count += 1
+        durations.ms += ms
+        durations.buckets[bisect_left(_MILLISECONDS, ms)] += 1
+        for fault in faults:
+            self.faults[fault] = self.faults.get(fault, 0) + 1
