@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,25 +59,34 @@ def module_of(path: Path) -> str:
     return path.relative_to(ROOT / "emulator").with_suffix("").as_posix()
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield every module that a file imports at run time, anywhere in it, with its line."""
-    tree = ast.parse(path.read_text())
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, which several tests read."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def imports(path: Path) -> list[tuple[str, int]]:
+    """Return every module that a file imports at run time, anywhere in it, with its line."""
+    nodes = list(ast.walk(tree_of(path)))
     typing_only = {
         id(child)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for child in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    found = []
+    for node in nodes:
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             if node.module == "emulator":
-                yield from ((f"emulator.{alias.name}", node.lineno) for alias in node.names)
+                found += [(f"emulator.{alias.name}", node.lineno) for alias in node.names]
             else:
-                yield node.module, node.lineno
+                found.append((node.module, node.lineno))
+    return found
 
 
 def layer_of(name: str) -> int:
@@ -88,52 +97,61 @@ def layer_of(name: str) -> int:
     raise AssertionError(f"emulator/{name} is in no layer of tests/test_layers.py")
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
-def test_imports_go_to_lower_layers_only(path: Path) -> None:
+# One test looks at all modules and names every line that breaks its rule: a test for each would take a second longer.
+
+
+def test_imports_go_to_lower_layers_only() -> None:
     """A package imports from the layers below it, and from itself."""
-    here = package_of(path)
-    for module, line in imports(path):
-        if not module.startswith("emulator."):
-            continue
-        there = module.split(".")[1]
-        if there == here or (here, there) in SIDEWAYS:
-            continue
-        assert layer_of(here) < layer_of(there), f"{path}:{line} imports {module}"
+    wrong = []
+    for path in EMULATOR:
+        here = package_of(path)
+        for module, line in imports(path):
+            if not module.startswith("emulator."):
+                continue
+            there = module.split(".")[1]
+            if there == here or (here, there) in SIDEWAYS:
+                continue
+            if layer_of(here) >= layer_of(there):
+                wrong.append(f"{path}:{line} imports {module}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
-def test_library_is_imported_by_its_packages_only(path: Path) -> None:
+def test_library_is_imported_by_its_packages_only() -> None:
     """A transport's library is imported by its transport only, sqlite3 by the store only."""
-    for module, line in imports(path):
-        packages = ONLY_IN.get(module.split(".")[0])
-        if packages is None:
-            continue
-        allowed = any(module_of(path) == each or module_of(path).startswith(f"{each}/") for each in packages)
-        assert allowed, f"{path}:{line} imports {module}, which belongs in {packages or 'no package of the emulator'}"
+    wrong = []
+    for path in EMULATOR:
+        for module, line in imports(path):
+            packages = ONLY_IN.get(module.split(".")[0])
+            if packages is None:
+                continue
+            if not any(module_of(path) == each or module_of(path).startswith(f"{each}/") for each in packages):
+                where = packages or "no package of the emulator"
+                wrong.append(f"{path}:{line} imports {module}, which belongs in {where}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
-def test_time_and_randomness_come_from_core_and_state_only(path: Path) -> None:
+def test_time_and_randomness_come_from_core_and_state_only() -> None:
     """The wall clock, sleep, random numbers and the environment are read by clock, ids, state and cli alone."""
-    if module_of(path).startswith(TIME_ALLOWED_IN):
-        return
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        code = line.partition("#")[0]
-        assert not TIME_AND_RANDOMNESS.search(code), f"{path}:{number} {line.strip()}"
+    assert [
+        f"{path}:{number} {line.strip()}"
+        for path in EMULATOR
+        if not module_of(path).startswith(TIME_ALLOWED_IN)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if TIME_AND_RANDOMNESS.search(line.partition("#")[0])
+    ] == []
 
 
-@pytest.mark.parametrize("path", EMULATOR, ids=module_of)
-def test_core_does_not_depend_on_transport(path: Path) -> None:
+def test_core_does_not_depend_on_transport() -> None:
     """Below the pipeline no code asks over which transport a call came, or speaks of a status code."""
-    if (
-        layer_of(package_of(path)) <= layer_of("pipeline")
-        or package_of(path) == "port"
-        or module_of(path) in STATUS_CODES_ALLOWED_IN
-    ):
-        return
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            assert node.attr not in ("transport", "status_code"), f"{path}:{node.lineno}"
+    assert [
+        f"{path}:{node.lineno}"
+        for path in EMULATOR
+        if layer_of(package_of(path)) > layer_of("pipeline")
+        and package_of(path) != "port"
+        and module_of(path) not in STATUS_CODES_ALLOWED_IN
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr in ("transport", "status_code")
+    ] == []
 
 
 @pytest.mark.parametrize("package", ["filter_grammar", "contract_tests"])
@@ -162,7 +180,6 @@ def test_modules_have_docstrings() -> None:
     """Its first line says what the module is for."""
     missing = []
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
-        if path.read_text().strip() and not ast.get_docstring(tree):
+        if path.read_text().strip() and not ast.get_docstring(tree_of(path)):
             missing.append(str(path))
     assert missing == []

@@ -324,7 +324,7 @@ def test_pages_are_the_list_in_order(
     try:
         store.teams.insert("a")
         for number, (name, size, created_at) in enumerate(rows):
-            add(store, str(number), name=name, size=size, created_at=created_at)
+            insert(store, str(number), name=name, size=size, created_at=created_at, blob=str(number))
         keys = {SortBy.FILENAME: 0, SortBy.SIZE: 1, SortBy.CREATED_AT: 2}
         order = sorted(range(len(rows)), key=lambda n: (rows[n][keys[sort_by]], n), reverse=descending)
         seen: list[int] = []
