@@ -19,6 +19,8 @@ from typing import Any
 
 import httpx
 
+from tests.fork_server import ForkedProcess, can_fork
+
 PATIENCE_SECONDS = 600  # a bound for hangs, far above what a loaded machine needs; it judges no speed
 READY = re.compile(
     r"xai-emulator ready (http://localhost:(\d+)) grpc=localhost:(\d+) pid=(\d+)(?: tls=(https://localhost:\d+))?\n"
@@ -45,14 +47,39 @@ def free_port() -> int:
     raise AssertionError("there is no free port")
 
 
+def start_serve(
+    *flags: str | Path, python: tuple[str, ...] | None = None, **variables: str
+) -> ForkedProcess | subprocess.Popen[str]:
+    """Start `xai-emulator serve`, with pipes for its output: as a fork, or with `python` as a new interpreter.
+
+    `python` is the options of the interpreter, perhaps none.
+    """
+    arguments, chosen = ["serve", *map(str, flags)], environment(**variables)
+    if python is None and can_fork(chosen):
+        return ForkedProcess(arguments, chosen)
+    command = [sys.executable, *(python or ()), "-m", "emulator", *arguments]
+    return subprocess.Popen(command, env=chosen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run_serve(*flags: str | Path, **variables: str) -> tuple[int, str, str]:
+    """Run `xai-emulator serve` until it ends by itself: its exit code, stdout and stderr, of a few lines each."""
+    process = start_serve(*flags, **variables)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        with process.stdout, process.stderr:
+            said = process.stdout.read(), process.stderr.read()
+        return process.wait(PATIENCE_SECONDS), *said
+    finally:
+        process.kill()
+
+
 class Served:
     """A process that serves, until the end of the `with`."""
 
-    def __init__(self, *flags: str | Path, python: tuple[str, ...] = (), **variables: str) -> None:
-        command = [sys.executable, *python, "-m", "emulator", "serve", "--port", "0", *map(str, flags)]
-        self.process = subprocess.Popen(
-            command, env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+    def __init__(self, *flags: str | Path, python: tuple[str, ...] | None = None, **variables: str) -> None:
+        """Start it as `start_serve` does, on a free port."""
+        self.process = start_serve("--port", "0", *flags, python=python, **variables)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.stdout = self.process.stdout

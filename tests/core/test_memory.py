@@ -80,7 +80,7 @@ def test_large_transfer_does_not_grow_memory(
     tmp_path: Path, transfer: Callable[[Served, int], None], warm_up: int
 ) -> None:
     """48 MiB up and down again grow a process that has been used before by less than 16 MB."""
-    with Served("--data-dir", tmp_path) as served:
+    with Served("--data-dir", tmp_path, python=()) as served:
         transfer(served, warm_up)
         assert growth(served, lambda: transfer(served, LARGE)) < GROWTH_MAX
 
@@ -95,7 +95,7 @@ def test_grpc_uploads_use_the_same_memory_again(tmp_path: Path) -> None:
         """The pages that the process has mapped so far."""
         return int(Path(f"/proc/{served.pid}/stat").read_text().rpartition(")")[2].split()[7])
 
-    with Served("--data-dir", tmp_path) as served:
+    with Served("--data-dir", tmp_path, python=()) as served:
         over_grpc(served, LARGE)
         before = mapped(served)
         for _ in range(UPLOADS):
@@ -121,7 +121,10 @@ def test_stalled_uploads_of_large_compressed_messages_give_their_memory_back(tmp
     def received() -> bool:
         return [path.stat().st_size for path in (tmp_path / "blobs").iterdir()] == [MESSAGE_BYTES] * STALLED
 
-    with Served("--data-dir", tmp_path) as served, Rpc(f"localhost:{served.port}", "xai-emulator", compressed) as rpc:
+    with (
+        Served("--data-dir", tmp_path, python=()) as served,
+        Rpc(f"localhost:{served.port}", "xai-emulator", compressed) as rpc,
+    ):
         rpc.call("xai_api.Auth/get_api_key_info", b"")
         before = memory(served, "VmRSS")
         calls = [rpc.start("xai_api.Files/UploadFile", stalled()) for _ in range(STALLED)]

@@ -20,7 +20,7 @@ from emulator import Emulator
 from emulator.core.clock import MICROSECONDS, Clock
 from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, data, init, trailers
-from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, until
+from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, run_serve, until
 
 MIB = 1024 * 1024
 FULL = "The emulator's disk is full."
@@ -272,11 +272,10 @@ def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
 
 def refused(directory: Path) -> str:
     """The one line with which a start fails."""
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data-dir", str(directory)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    assert re.fullmatch(r"xai-emulator: [^\n]+\n", done.stderr), done.stderr
-    return done.stderr
+    code, out, err = run_serve("--port", "0", "--data-dir", directory)
+    assert (code, out) == (1, ""), (out, err)
+    assert re.fullmatch(r"xai-emulator: [^\n]+\n", err), err
+    return err
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def test_mixed_load_leaves_no_trace(tmp_path: Path) -> None:
     Neither memory, descriptors, blobs nor tables grow, and the slowest hundredth of the small calls takes less than ten
     times as long as the middle one.
     """
-    with Served("--data-dir", tmp_path) as served:
+    with Served("--data-dir", tmp_path, python=()) as served:
         idle = descriptors(served)
         with Traffic(served.port) as traffic:
             traffic.each("prepare")

@@ -43,7 +43,7 @@ def test_process_with_open_connections_of_every_kind_ends() -> None:
 
     Twenty of each; the event streams are unread, and some listeners have left with events still to come.
     """
-    with Served() as served, ExitStack() as stack, ExitStack() as leaving:
+    with Served(python=()) as served, ExitStack() as stack, ExitStack() as leaving:
         for _ in range(EACH):
             connect(served, leaving, WATCH, b": watching")
             connect(served, stack, WATCH, b": watching")

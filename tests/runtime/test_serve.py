@@ -23,7 +23,7 @@ import pytest
 
 from emulator.core.version import VERSION
 from tests.rpc.client import Rpc, data, init, message
-from tests.serving import KEY, PATIENCE_SECONDS, READY, Served, environment, until
+from tests.serving import KEY, PATIENCE_SECONDS, READY, Served, run_serve, until
 
 HALF_AN_UPLOAD = (
     b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-emulator\r\nContent-Length: 100000\r\n"
@@ -34,13 +34,10 @@ HALF_AN_UPLOAD = (
 
 def refused(*flags: str | Path, **variables: str) -> tuple[int, str]:
     """A start that fails: its code and what it says, in one line on stderr."""
-    command = [sys.executable, "-m", "emulator", "serve", *map(str, flags)]
-    done = subprocess.run(
-        command, env=environment(**variables), capture_output=True, text=True, timeout=PATIENCE_SECONDS
-    )
-    assert done.stdout == ""
-    assert re.fullmatch(r"xai-emulator: [^\n]+\n", done.stderr), done.stderr
-    return done.returncode, done.stderr
+    code, out, err = run_serve(*flags, **variables)
+    assert out == ""
+    assert re.fullmatch(r"xai-emulator: [^\n]+\n", err), err
+    return code, err
 
 
 def within(limit: float, measure: Callable[[], float]) -> bool:
@@ -53,7 +50,7 @@ def within(limit: float, measure: Callable[[], float]) -> bool:
 
 def test_stdout_is_one_line() -> None:
     """It says where both transports are, when they are open; what people may want to know is on stderr."""
-    with Served() as served:
+    with Served(python=()) as served:
         assert served.pid == served.process.pid
         assert READY.fullmatch(served.line)[3] == str(served.port)  # type: ignore[index]
         assert httpx.get(f"{served.url}/_emulator/health").json()["version"] == VERSION
@@ -73,7 +70,7 @@ def test_console_script_and_module_run_same_function() -> None:
 
 def seconds_to_stop(number: signal.Signals) -> float:
     """How long a stop takes with an idle client, half a request, half an upload and a gRPC call that goes on."""
-    with Served() as served, Rpc(f"localhost:{served.port}", "xai-emulator") as rpc, httpx.Client() as idle:
+    with Served(python=()) as served, Rpc(f"localhost:{served.port}", "xai-emulator") as rpc, httpx.Client() as idle:
         idle.get(f"{served.url}/_emulator/health")
         halves = [socket.create_connection(("localhost", served.port)) for _ in range(3)]
         for client, sent in zip(halves, (b"GET /v1/fi", HALF_AN_UPLOAD, b"PRI * HTTP/2.0"), strict=True):
@@ -177,7 +174,7 @@ def test_first_response_comes_within_half_a_second() -> None:
 
     def seconds() -> float:
         before = time.perf_counter()
-        with Served() as served:
+        with Served(python=()) as served:
             assert httpx.get(f"{served.url}/v1/files", headers=KEY).status_code == 200
             return time.perf_counter() - before
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,26 +13,20 @@ import httpx
 import pytest
 
 from tests.rest.batch_helpers import COUNTERS, chat_body, line, request
-from tests.serving import PATIENCE_SECONDS, until
+from tests.serving import KEY, PATIENCE_SECONDS, Served, until
 
 LINES = 6_000
 ATTEMPTS_MAX = 20
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+def served(directory: Path) -> Iterator[tuple[httpx.Client, Served]]:
     """An emulator of its own process on a data directory; it is killed at the end if it lives."""
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data-dir", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found is not None
-            headers = {"authorization": "Bearer xai-emulator"}
-            with httpx.Client(base_url=found[0], headers=headers, timeout=PATIENCE_SECONDS) as client:
-                yield client, process
-        finally:
-            process.kill()
+    with (
+        Served("--data-dir", directory) as process,
+        httpx.Client(base_url=process.url, headers=KEY, timeout=PATIENCE_SECONDS) as client,
+    ):
+        yield client, process
 
 
 def state(client: httpx.Client, id: str) -> dict[str, int]:
@@ -86,7 +77,7 @@ def test_batch_from_file_continues_after_kill(tmp_path: Path, moment: str) -> No
                 before = results(client, id, pages_max=1)
                 assert before
             os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+            process.process.wait()
         with served(directory) as (client, _):
             was_done = is_done(client, id)
             until(lambda client=client, id=id: is_done(client, id))
@@ -136,7 +127,7 @@ def test_acknowledged_calls_are_kept(tmp_path: Path) -> None:
         assert enough.wait(PATIENCE_SECONDS)
         os.kill(process.pid, signal.SIGKILL)
         thread.join()
-        process.wait()
+        process.process.wait()
     with served(tmp_path) as (client, _):
         assert len(acknowledged) > 20
         for id, ids in acknowledged.items():
