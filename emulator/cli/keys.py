@@ -70,9 +70,10 @@ def _line(key: dict[str, Any]) -> str:
 
 
 def _create(options: argparse.Namespace) -> int:
-    acls = options.acl or ["api-key:endpoint:*", "api-key:model:*"]
+    from emulator.domain.api_keys import ALL_ACLS
+
     rates = {name: getattr(options, name) for name in ("qps", "qpm", "tpm")}
-    body = {"name": options.name, "acls": acls, **rates, "expireTime": options.expires}
+    body = {"name": options.name, "acls": options.acl or ALL_ACLS, **rates, "expireTime": options.expires}
     key = manage(options, "POST", _keys(options), body)
     say_result(options, key, [_line(key), f"key: {key['apiKey']} (it is shown this once)"])
     return 0

@@ -21,6 +21,7 @@ MADE_PREFIX = "xai-emulator-"
 ENDPOINT_ACL = "api-key:endpoint:"
 MODEL_ACL = "api-key:model:"
 ALL = "*"
+ALL_ACLS = f"{MODEL_ACL}{ALL}", f"{ENDPOINT_ACL}{ALL}"  # of a key that may use everything
 MODEL_CHARS_MAX = 100
 ENDING_CHARS = 4
 

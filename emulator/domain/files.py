@@ -169,15 +169,6 @@ def check_public_url(file: File, limits: Limits) -> None:
         )
 
 
-def check_public_url_quota(active: int, limits: Limits) -> None:
-    """Refuse one more public URL than a team may have at a time."""
-    most = limits.public_urls_max
-    if most is not None and active >= most:
-        raise ApiError(
-            Kind.RESOURCE_EXHAUSTED, f"The team has {most} active public URLs already.", rule="public_urls_max"
-        )
-
-
 def public_name(file: File) -> str:
     """The last part of a file's public URL."""
     return f"{file.id}.{PUBLIC_URL_CONTENT_TYPES[file.content_type]}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from emulator.core.clock import Instant
-from emulator.core.errors import ApiError, Kind, invalid
+from emulator.core.errors import invalid
 from emulator.core.limits import Confidence, PageSize
 from emulator.domain.api_keys import (
     ENDPOINTS,
@@ -24,7 +24,8 @@ from emulator.domain.chat.models import MODELS
 from emulator.domain.collections import form_error
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Page
-from emulator.operations.base import Call, Operation
+from emulator.domain.quotas import check_team_quota
+from emulator.operations.base import Call, NoParameters, Operation
 from emulator.operations.collections import check_team_id
 from emulator.operations.pagination import page
 from emulator.state.services import Services
@@ -79,10 +80,6 @@ class TeamId(msgspec.Struct, frozen=True):
     team_id: str
 
 
-class Nothing(msgspec.Struct, frozen=True):
-    """No parameters."""
-
-
 class KeyView(msgspec.Struct, frozen=True):
     """A key as its team sees it; the secret is there when it was just made."""
 
@@ -119,10 +116,8 @@ async def create(services: Services, call: Call, request: CreateKey) -> KeyView:
     """Create a key. Its secret is in this answer and in no other."""
     check_team_id(services, call, request.team_id)
     _check(request)
-    most = call.team.limits.api_keys_per_team_max
-    if most is not None and services.store.api_keys.total(call.team.name) >= most:
-        sentence = f"The team has made {most} API keys already."
-        raise ApiError(Kind.RESOURCE_EXHAUSTED, sentence, rule="api_keys_per_team_max")
+    present = services.store.api_keys.total(call.team.name)
+    check_team_quota(present, call.team.limits, "api_keys_per_team_max", "API keys, including deleted ones")
     secret = _new_secret(services, call)
     key = ApiKey(
         id=services.ids.uuid(call.team),
@@ -221,7 +216,7 @@ async def get_propagation(services: Services, call: Call, request: KeyId) -> Pro
     return Propagation(call.chaos is None or key.id not in call.chaos.new_keys)
 
 
-async def list_teams(services: Services, call: Call, request: Nothing) -> list[TeamView]:
+async def list_teams(services: Services, call: Call, request: NoParameters) -> list[TeamView]:
     """Every team of the management key: one."""
     return [TeamView(services.ids.of_team(call.team), call.team.name)]
 
@@ -238,7 +233,7 @@ async def list_endpoints(services: Services, call: Call, request: TeamId) -> lis
     return sorted(set(ENDPOINTS.values()))
 
 
-async def validate_management_key(services: Services, call: Call, request: Nothing) -> ManagementKeyView:
+async def validate_management_key(services: Services, call: Call, request: NoParameters) -> ManagementKeyView:
     """Describe the calling management key. It needs no permission."""
     secret, permissions = call.principal.secret, call.principal.permissions
     return ManagementKeyView(
@@ -263,9 +258,9 @@ OPERATIONS = (
     ),
     Operation("keys.delete", Plane.MANAGEMENT, KeyId, delete, _GUIDE),
     Operation("keys.get_propagation", Plane.MANAGEMENT, KeyId, get_propagation, _GUIDE),
-    Operation("keys.validate_management", Plane.MANAGEMENT, Nothing, validate_management_key, _GUIDE),
+    Operation("keys.validate_management", Plane.MANAGEMENT, NoParameters, validate_management_key, _GUIDE),
     Operation(
-        *("teams.list", Plane.MANAGEMENT, Nothing, list_teams),
+        *("teams.list", Plane.MANAGEMENT, NoParameters, list_teams),
         "seen in clients of the live service; members assumed",
         Confidence.ASSUMED,
     ),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from emulator.domain.api_keys import ALL_ACLS
 from emulator.domain.keys import Plane
-from emulator.operations.base import Call, Operation
+from emulator.operations.base import Call, NoParameters, Operation
 from emulator.state.services import Services
-
-
-class DescribeKey(msgspec.Struct, frozen=True):
-    """No parameters: the key itself is the question."""
 
 
 class KeyDescription(msgspec.Struct, frozen=True):
@@ -24,7 +21,7 @@ class KeyDescription(msgspec.Struct, frozen=True):
     acls: tuple[str, ...]
 
 
-async def describe_key(services: Services, call: Call, request: DescribeKey) -> KeyDescription:
+async def describe_key(services: Services, call: Call, request: NoParameters) -> KeyDescription:
     """Describe the calling key. The ids of a key that was not made here derive from the seed, and stay the same."""
     secret, made = call.principal.secret, call.principal.api_key
     ending = secret[-4:] if made is None else made.ending
@@ -34,11 +31,11 @@ async def describe_key(services: Services, call: Call, request: DescribeKey) -> 
         team_id=services.ids.of_team(call.team),
         api_key_id=services.ids.of_key(call.team, secret) if made is None else made.id,
         name="emulator" if made is None else made.name,
-        acls=("api-key:model:*", "api-key:endpoint:*") if made is None else made.acls,
+        acls=ALL_ACLS if made is None else made.acls,
     )
 
 
 OPERATIONS = (
-    Operation("auth.api_key", Plane.INFERENCE, DescribeKey, describe_key, "OpenAPI: GET /v1/api-key"),
-    Operation("auth.me", Plane.INFERENCE, DescribeKey, describe_key, "OpenAPI: GET /v1/me"),
+    Operation("auth.api_key", Plane.INFERENCE, NoParameters, describe_key, "OpenAPI: GET /v1/api-key"),
+    Operation("auth.me", Plane.INFERENCE, NoParameters, describe_key, "OpenAPI: GET /v1/me"),
 )

@@ -123,6 +123,10 @@ class Call(msgspec.Struct):
         self.warnings.append(sentence)
 
 
+class NoParameters(msgspec.Struct, frozen=True):
+    """The request of an operation that has no parameters."""
+
+
 class Reader(Protocol):
     """Reads the bytes [start, stop) of some content in pieces; stop of None is the end."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.operations.auth import DescribeKey
+from emulator.operations.base import NoParameters
 from emulator.operations.files.chunked_upload import CompleteBatchUpload
 from emulator.operations.files.public_urls import ReadPublicUrl
 from emulator.operations.files.read import FileId
@@ -20,7 +20,7 @@ _UPLOADED = AsJson(shapes.FileJson, shapes.uploaded_json)
 _CONTENT = AsBytes("application/octet-stream")
 _FILES = AsJson(shapes.FilesJson, shapes.files_json)
 _BATCH_UPLOAD = AsJson(shapes.BatchUploadJson, shapes.batch_upload_json)
-_KEY = FromPath(lambda path: DescribeKey())
+_KEY = FromPath(lambda path: NoParameters())
 
 ROUTES: tuple[Route, ...] = (
     # Files

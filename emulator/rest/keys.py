@@ -28,11 +28,11 @@ ROUTES: tuple[Route, ...] = (
         AsJson(shapes.PropagationJson, shapes.propagation_json),
     ),
     Route(
-        *("GET", "/auth/management-keys/validation", "keys.validate_management", FromPath(shapes.nothing)),
+        *("GET", "/auth/management-keys/validation", "keys.validate_management", FromPath(shapes.no_parameters)),
         AsJson(shapes.ManagementKeyJson, shapes.management_key_json),
     ),
     Route(
-        *("GET", "/auth/teams", "teams.list", FromPath(shapes.nothing)),
+        *("GET", "/auth/teams", "teams.list", FromPath(shapes.no_parameters)),
         AsJson(shapes.TeamsJson, shapes.teams_json),
     ),
     Route(

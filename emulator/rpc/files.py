@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from emulator.core.errors import invalid
 from emulator.domain.files import ContentFormat, File, FileView, SortBy
 from emulator.domain.paging import Page
-from emulator.operations.auth import DescribeKey, KeyDescription
+from emulator.operations.auth import KeyDescription
+from emulator.operations.base import NoParameters
 from emulator.operations.files.public_urls import CreatePublicUrl, RevokedPublicUrl
 from emulator.operations.files.read import FileId, ListFiles, ReadFile
 from emulator.operations.files.upload import UploadFile
@@ -169,5 +170,5 @@ METHODS = (
         write_public_url,
     ),
     Method(_FILES, "RevokePublicUrl", "files.revoke_public_url", _file_id, write_revoked),
-    Method("xai_api.Auth", "get_api_key_info", "auth.api_key", lambda message: DescribeKey(), write_key),
+    Method("xai_api.Auth", "get_api_key_info", "auth.api_key", lambda message: NoParameters(), write_key),
 )

@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 
 from emulator.core.clock import Clock, from_datetime
 from emulator.core.validation_errors import explain
-from emulator.domain.api_keys import MADE_PREFIX, ending_of, hash_of
+from emulator.domain.api_keys import ALL_ACLS, MADE_PREFIX, ending_of, hash_of
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, AuthMode
 from emulator.runtime.start_errors import BadSeed
 from emulator.state.services import Services
@@ -67,10 +67,7 @@ class SeedKey(Struct, forbid_unknown_fields=True, rename="camel"):
         ),
     ]
     name: Annotated[str, Meta(description="By default the secret without its beginning.")] = ""
-    acls: Annotated[tuple[str, ...], Meta(description="What the key may use; by default everything.")] = (
-        "api-key:endpoint:*",
-        "api-key:model:*",
-    )
+    acls: Annotated[tuple[str, ...], Meta(description="What the key may use; by default everything.")] = ALL_ACLS
     qps: Annotated[int, Meta(description="Calls in a second.")] | None = None
     qpm: Annotated[int, Meta(description="Calls in a minute.")] | None = None
     tpm: Annotated[int, Meta(description="Tokens of models in a minute.")] | None = None

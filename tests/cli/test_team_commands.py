@@ -207,19 +207,19 @@ def test_completion_script_names_every_command(run: Run, shell: str) -> None:
 
 def test_keys_are_created_listed_and_deleted(run: Run, emulator: Emulator) -> None:
     made = parsed(
-        run("keys", "create", "ci", "--acl", "api-key:endpoint:files", "--qpm", "100", "--team", "ada", "--json")
+        run("keys", "create", "ci", "--acl", "api-key:endpoint:files", "--qpm", "100", "--team", "grace", "--json")
     )
     with httpx.Client(base_url=emulator.url, headers={"authorization": f"Bearer {made['apiKey']}"}) as http:
         assert http.get("/v1/files").status_code == 200
         assert http.get("/v1/batches").status_code == 403
-        code, out, _ = run("keys", "list", "--team", "ada")
+        code, out, _ = run("keys", "list", "--team", "grace")
         assert (code, out.split()) == (
             0,
             [made["apiKeyId"], made["redactedApiKey"], "ci", "api-key:endpoint:files", "qpm=100"],
         )
-        assert run("keys", "delete", made["apiKeyId"], "--team", "ada") == (0, f"{made['apiKeyId']} deleted\n", "")
+        assert run("keys", "delete", made["apiKeyId"], "--team", "grace") == (0, f"{made['apiKeyId']} deleted\n", "")
         assert http.get("/v1/files").status_code == 400
-    assert run("keys", "list", "--team", "ada") == (0, "there are no API keys yet\n", "")
+    assert run("keys", "list", "--team", "grace") == (0, "there are no API keys yet\n", "")
     assert run("keys", "delete", "some") == (1, "", "xai-emulator: Cannot find API key\n")
 
 

@@ -1,9 +1,10 @@
-"""The unmodified xai-sdk on an emulator that was reset; a module with another client has fixtures of its own."""
+"""Unmodified clients on an emulator that was reset: xai-sdk, synchronous and asynchronous, and openai."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import openai
 import pytest
 import xai_sdk
 
@@ -27,3 +28,11 @@ async def async_client(emulator: Emulator) -> AsyncIterator[xai_sdk.AsyncClient]
     client = xai_sdk.AsyncClient(api_key=emulator.api_key, api_host=emulator.grpc_target)
     yield client
     await client.close()
+
+
+@pytest.fixture
+def openai_client(emulator: Emulator) -> Iterator[openai.OpenAI]:
+    """The openai client, without retries."""
+    emulator.reset()
+    with openai.OpenAI(base_url=emulator.base_url, api_key=emulator.api_key, max_retries=0) as client:
+        yield client

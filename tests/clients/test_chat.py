@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -25,36 +24,30 @@ WEATHER: Any = {
 }
 
 
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[openai.OpenAI]:
-    """The real client, on an emulator that was reset."""
-    emulator.reset()
-    with openai.OpenAI(base_url=emulator.base_url, api_key=emulator.api_key, max_retries=0) as client:
-        yield client
-
-
 def user(content: Any) -> Any:
     """A user message."""
     return {"role": "user", "content": content}
 
 
-def test_openai_create_returns_text_and_usage(client: openai.OpenAI) -> None:
-    completion = client.chat.completions.create(model=MODEL, messages=[user("Hello")])
+def test_openai_create_returns_text_and_usage(openai_client: openai.OpenAI) -> None:
+    completion = openai_client.chat.completions.create(model=MODEL, messages=[user("Hello")])
     assert completion.choices[0].message.content == "Hello"
     assert completion.choices[0].finish_reason == "stop"
     assert completion.usage is not None
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
 
 
-def test_openai_create_with_file_quotes_it(client: openai.OpenAI) -> None:
-    file = client.files.create(file=("notes.md", b"# Garden\n\nThe ferns are watered on Monday."), purpose="user_data")
+def test_openai_create_with_file_quotes_it(openai_client: openai.OpenAI) -> None:
+    file = openai_client.files.create(
+        file=("notes.md", b"# Garden\n\nThe ferns are watered on Monday."), purpose="user_data"
+    )
     parts = [{"type": "text", "text": "When are the ferns watered?"}, {"type": "file", "file": {"file_id": file.id}}]
-    completion = client.chat.completions.create(model=MODEL, messages=[user(parts)])
+    completion = openai_client.chat.completions.create(model=MODEL, messages=[user(parts)])
     assert completion.choices[0].message.content == ('From notes.md: "# Garden The ferns are watered on Monday."')
 
 
-def test_openai_stream_helper_accumulates_completion(client: openai.OpenAI) -> None:
-    with client.chat.completions.stream(
+def test_openai_stream_helper_accumulates_completion(openai_client: openai.OpenAI) -> None:
+    with openai_client.chat.completions.stream(
         model=MODEL, messages=[user("one two three")], stream_options={"include_usage": True}
     ) as stream:
         deltas = [event.delta for event in stream if event.type == "content.delta"]
@@ -72,42 +65,44 @@ class Mood(pydantic.BaseModel):
     score: int
 
 
-def test_openai_parse_returns_instance_of_schema(client: openai.OpenAI) -> None:
-    completion = client.chat.completions.parse(model=MODEL, messages=[user("How?")], response_format=Mood)
+def test_openai_parse_returns_instance_of_schema(openai_client: openai.OpenAI) -> None:
+    completion = openai_client.chat.completions.parse(model=MODEL, messages=[user("How?")], response_format=Mood)
     assert completion.choices[0].message.parsed == Mood(mood="", score=0)
 
 
-def test_openai_tool_loop_ends_with_result(client: openai.OpenAI) -> None:
+def test_openai_tool_loop_ends_with_result(openai_client: openai.OpenAI) -> None:
     messages = [user("Rain in Bern?")]
-    asked = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER], tool_choice="required")
+    asked = openai_client.chat.completions.create(
+        model=MODEL, messages=messages, tools=[WEATHER], tool_choice="required"
+    )
     message = asked.choices[0].message
     assert asked.choices[0].finish_reason == "tool_calls"
     assert message.tool_calls is not None
     [call] = message.tool_calls
     assert json.loads(call.function.arguments) == {"city": ""}  # type: ignore[union-attr]  # it is a function
     messages += [message.to_dict(), {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
-    answered = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER])
+    answered = openai_client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER])
     assert answered.choices[0].message.content == "weather: rain"
 
 
-def test_openai_tool_call_is_streamed_whole(client: openai.OpenAI) -> None:
-    stream = client.chat.completions.create(
+def test_openai_tool_call_is_streamed_whole(openai_client: openai.OpenAI) -> None:
+    stream = openai_client.chat.completions.create(
         model=MODEL, messages=[user("Rain?")], tools=[WEATHER], tool_choice="required", stream=True
     )
     calls = [call for chunk in stream for call in chunk.choices[0].delta.tool_calls or ()]
     assert [(call.index, call.function.name) for call in calls if call.function] == [(0, "weather")]
 
 
-def test_openai_sees_refusals_as_its_errors(client: openai.OpenAI) -> None:
+def test_openai_sees_refusals_as_its_errors(openai_client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(model="grok-2", messages=[user("x")])
+        openai_client.chat.completions.create(model="grok-2", messages=[user("x")])
     assert refused.value.response.json()["error"] == "Model not found: grok-2"
     with pytest.raises(openai.NotFoundError):
-        client.chat.completions.create(
+        openai_client.chat.completions.create(
             model=MODEL, messages=[user([{"type": "file", "file": {"file_id": "file_nope"}}])]
         )
     with pytest.raises(openai.UnprocessableEntityError):
-        client.chat.completions.create(model=MODEL, messages=[user("x")], tools=[{"type": "file_search"}])  # type: ignore[list-item]
+        openai_client.chat.completions.create(model=MODEL, messages=[user("x")], tools=[{"type": "file_search"}])  # type: ignore[list-item]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")

@@ -20,12 +20,6 @@ from emulator import Emulator
 TARGETS = {"local": {}, "insecure": {"use_insecure_channel": True}}
 
 
-@pytest.fixture
-def openai_client(emulator: Emulator) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=emulator.base_url, api_key=emulator.api_key, max_retries=0) as client:
-        yield client
-
-
 @pytest.fixture(params=TARGETS)
 def xai_client(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[xai_sdk.Client]:
     client = xai_sdk.Client(

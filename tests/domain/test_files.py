@@ -25,7 +25,6 @@ from emulator.domain.files import (
     bytes_max,
     check_filename,
     check_public_url,
-    check_public_url_quota,
     check_quota,
     expiry,
     live_public_url,
@@ -34,6 +33,7 @@ from emulator.domain.files import (
     public_url_expiry,
     too_large,
 )
+from emulator.domain.quotas import check_team_quota
 from emulator.domain.transitions import step
 
 NOW = 1_700_000_000 * MICROSECONDS
@@ -164,10 +164,10 @@ def test_public_url_path_has_id_and_extension(content_type: str, ending: str) ->
 def test_public_url_over_quota_is_refused() -> None:
     """One more is refused at the limit, and never where there is none."""
     limits = override(DOCUMENTED, {"public_urls_max": 3})
-    check_public_url_quota(2, limits)
-    check_public_url_quota(10**6, RELAXED)
+    check_team_quota(2, limits, "public_urls_max", "active public URLs")
+    check_team_quota(10**6, RELAXED, "public_urls_max", "active public URLs")
     with pytest.raises(ApiError, match="has 3 active") as refused:
-        check_public_url_quota(3, limits)
+        check_team_quota(3, limits, "public_urls_max", "active public URLs")
     assert (refused.value.kind, refused.value.rule) == (Kind.RESOURCE_EXHAUSTED, "public_urls_max")
 
 

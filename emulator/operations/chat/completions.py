@@ -15,6 +15,7 @@ from emulator.domain.chat.answers import Answer
 from emulator.domain.chat.deltas import deltas_of
 from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.keys import Plane
+from emulator.domain.quotas import check_team_quota
 from emulator.domain.speeds import first_due
 from emulator.operations.base import Call, Operation, Stream
 from emulator.operations.chat.answering import answer, duration_of
@@ -86,13 +87,8 @@ def stream_of(answer: Answer, *, include_usage: bool = False, finish: Callable[[
 
 async def start_deferred(services: Services, call: Call, request: ModelRequest) -> Started:
     """Answer a conversation and keep the answer until it is fetched; it is ready at the speed of batches."""
-    most = call.team.limits.deferred_completions_max
-    if most is not None and services.store.deferred.total(call.team.name) >= most:
-        raise ApiError(
-            Kind.RESOURCE_EXHAUSTED,
-            f"The team has {most} deferred completions already.",
-            rule="deferred_completions_max",
-        )
+    present = services.store.deferred.total(call.team.name)
+    check_team_quota(present, call.team.limits, "deferred_completions_max", "deferred completions")
     found = await answer(services, call, request, wait=False)
     keep = keeper(services, call, request, found)
     id = services.ids.uuid(call.team)

@@ -11,12 +11,12 @@ from emulator.domain.files import (
     FileView,
     PublicUrl,
     check_public_url,
-    check_public_url_quota,
     live_public_url,
     public_name,
     public_url_expiry,
 )
 from emulator.domain.keys import Plane
+from emulator.domain.quotas import check_team_quota
 from emulator.operations.base import Call, Content, Operation
 from emulator.operations.files.read import FileId, address, blob_content, get_file
 from emulator.operations.files.upload import ExpiresAfter
@@ -58,7 +58,8 @@ def publish(services: Services, team: Team, at: Instant, file: File, expires_aft
     present = live_public_url(file, at)
     expires_at = public_url_expiry(file, present, at, expires_after)
     if present is None:
-        check_public_url_quota(services.store.files.active_public_urls(team.name, at), team.limits)
+        active = services.store.files.active_public_urls(team.name, at)
+        check_team_quota(active, team.limits, "public_urls_max", "active public URLs")
     url = PublicUrl(services.ids.url_token(team) if present is None else present.token, expires_at)
     services.store.files.set_public_url(team.name, file.id, url)
     return url

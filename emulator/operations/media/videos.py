@@ -13,6 +13,7 @@ from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.media import failed_video
 from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.keys import Plane
+from emulator.domain.quotas import check_team_quota
 from emulator.domain.speeds import STAGE, first_due
 from emulator.operations.base import Call, Operation
 from emulator.operations.chat.completions import DeferredId, Started
@@ -59,9 +60,8 @@ async def extend_video(services: Services, call: Call, request: CreateMedia) -> 
 async def _start(services: Services, call: Call, request: ModelRequest) -> Started:
     """Ask the responder at once, and show its answer at the speed of batches."""
     check(services, call, request)
-    most = call.team.limits.deferred_videos_max
-    if most is not None and services.store.videos.total(call.team.name) >= most:
-        raise ApiError(Kind.RESOURCE_EXHAUSTED, f"The team has {most} videos already.", rule="deferred_videos_max")
+    present = services.store.videos.total(call.team.name)
+    check_team_quota(present, call.team.limits, "deferred_videos_max", "videos")
     try:
         result, delay = await answer(services, call, request)
     except ApiError as error:

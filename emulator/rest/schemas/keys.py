@@ -21,7 +21,6 @@ from emulator.operations.api_keys import (
     KeyView,
     ListKeys,
     ManagementKeyView,
-    Nothing,
     Propagation,
     RotateKey,
     TeamId,
@@ -29,6 +28,7 @@ from emulator.operations.api_keys import (
     UpdateKey,
 )
 from emulator.operations.audit import EventView, ListEvents
+from emulator.operations.base import NoParameters
 from emulator.rest.protojson import camel_case
 
 Path = Mapping[str, str]
@@ -321,9 +321,9 @@ def team_id(path: Path) -> TeamId:
     return TeamId(path["team_id"])
 
 
-def nothing(path: Path) -> Nothing:
+def no_parameters(path: Path) -> NoParameters:
     """No parameters."""
-    return Nothing()
+    return NoParameters()
 
 
 def list_events(path: Path, query: EventsQuery) -> ListEvents:
