@@ -77,7 +77,7 @@ class AlertedHandshake(ssl.SSLObject):
     """A handshake whose failure reaches the client as a TLS alert, such as that a certificate is required.
 
     The event loops close a connection when its handshake fails, and with it goes the alert that has not been sent. So
-    the failure is reported as a wait first, for which they send what there is, and as itself at the next turn: with
+    the failure is reported as a wait first, for which they send what they have, and as itself at the next turn: with
     what the client sends next, or when its time for the handshake is over.
     """
 

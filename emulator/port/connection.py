@@ -38,7 +38,7 @@ def descriptor(connection: Connection) -> int:
 
 
 def end_output(transport: asyncio.Transport) -> None:
-    """Send an end and go on reading. TLS as asyncio has it knows no half of a close: there the connection is closed."""
+    """Send an end and continue to read. asyncio has no half-close for TLS: there the connection is closed."""
     if transport.can_write_eof():
         transport.write_eof()
     else:

@@ -118,7 +118,7 @@ class RestForwarder:
 
 
 class _ClientGone(Exception):
-    """The client hung up while it was sending."""
+    """The client disconnected while it was sending."""
 
 
 class _Exchange:

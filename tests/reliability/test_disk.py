@@ -66,7 +66,7 @@ def fill(directory: Path) -> Path:
 def test_full_disk_returns_503_for_writes(small_disk: Path) -> None:
     """A full disk refuses what it cannot keep: HTTP 503 or `UNAVAILABLE` of the rule `disk`.
 
-    Reads go on, and once there is free space again, so does everything else.
+    Reads continue, and once there is free space again, so does everything else.
     """
     with (
         Served("--data-dir", small_disk) as served,
@@ -216,7 +216,7 @@ def locking(directory: Path) -> Iterator[None]:
 def test_locked_database_refuses_writes_through_both_transports(tmp_path: Path) -> None:
     """A database that another program has locked refuses writes: HTTP 503 or `UNAVAILABLE` of the rule `disk`.
 
-    Reads go on, and after the lock so does everything else.
+    Reads continue, and after the lock so does everything else.
     """
     with Served("--data-dir", tmp_path) as served, httpx.Client(base_url=served.url, headers=KEY) as http:
         kept = served.upload("a.txt", b"kept")["id"]
@@ -354,7 +354,7 @@ def test_read_only_directory_exits_with_one_line(used: Path, tmp_path: Path) -> 
 
 
 def test_second_process_on_data_directory_is_refused(copy: Path) -> None:
-    """Two processes never share a directory: the second is refused in one line, and the first goes on."""
+    """Two processes never share a directory: the second is refused in one line, and the first continues."""
     with Served("--data-dir", copy) as served:
         before = served.files()
         assert "in use by another xai-emulator" in refused(copy)

@@ -190,7 +190,7 @@ def test_idle_connections_delay_no_other_call(served: Served, many_descriptors: 
 def test_without_descriptors_calls_are_refused(served: Served, tmp_path: Path) -> None:
     """A process that may not open any more files refuses what needs one: HTTP 503 of the rule `descriptors`.
 
-    The rest goes on, and with some closed again so does all.
+    The rest continues, and with some closed again so does all.
     """
     import resource
 

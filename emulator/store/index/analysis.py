@@ -10,7 +10,7 @@
 
 How terms are stored and scored is the business of `segments` and `scoring`; they look at none of the texts.
 `ANALYSIS_VERSION` goes up with every change of the terms or n-grams of a text: indexes that were saved with another
-one are built anew. A change of `terms_of`, `idf`, `K1`, `B` and the weights needs no new version.
+one are built again. A change of `terms_of`, `idf`, `K1`, `B` and the weights needs no new version.
 """
 
 from __future__ import annotations

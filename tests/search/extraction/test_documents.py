@@ -400,7 +400,7 @@ def test_extraction_error_crosses_process_boundary() -> None:
 
 
 def test_time_is_bounded() -> None:
-    """A file that keeps its reader busy is given up when its seconds are over."""
+    """A file that keeps its reader busy is stopped when its seconds are over."""
     endless = epub(spine="<itemref idref='b'/>" * 100_000, chapter="<i></i>" * 10_000)
     with pytest.raises(ExtractionError, match=r"more than 1 seconds"):
         extract_isolated(endless, ExtractionMethod.EPUB, Bounds(seconds_max=1), Processes())
