@@ -29,6 +29,7 @@ from emulator.search.extraction.result import NOT_SUPPORTED, ExtractionError
 from emulator.state.embedding import embed_texts
 from emulator.state.services import Services
 from emulator.state.teams import Team
+from emulator.store.chunks import index_rows
 from emulator.store.jobs import Job
 
 # Embedded and written between two yields to other calls; the stand-in embedder takes some 50 bytes per character.
@@ -80,6 +81,7 @@ class _Work:
             self.document()
             with self._services.store.transaction():
                 self._services.store.chunks.add(*place, batch, vectors)
+            await self._services.store.indexes.stage(*place, index_rows(batch, vectors))
 
     def take(self, target: DocumentStatus) -> None:
         """Set the status of the document. In a transaction."""

@@ -103,7 +103,7 @@ async def find(services: Services, team: Team, at: Instant, request: SearchDocum
     collections = await _collections(services, team, at, request.collection_ids)
     asked = request.limit or 0
     limit = asked if asked > 0 else team.limits.search_limit_default
-    vector = None if request.mode is Mode.KEYWORD else await _embed(services, team, request.query)
+    vector = None if request.mode is Mode.KEYWORD else await _embed(team, request.query)
     ranker = Ranker(request.mode, request.fusion, request.group_by, by_rank=len(collections) > 1)
     candidates: list[Candidate] = []
     for position, collection in enumerate(collections):
@@ -111,6 +111,7 @@ async def find(services: Services, team: Team, at: Instant, request: SearchDocum
         query = IndexQuery(
             keywords=None if request.mode is Mode.SEMANTIC else keyword_query(request.query),
             vector=vector,
+            spelling=request.query if vector is None and request.mode is not Mode.KEYWORD else None,
             metric=collection.metric_space,
             depth=_depth(request, limit),
             accepts=accepts,
@@ -149,11 +150,14 @@ async def _collections(services: Services, team: Team, at: Instant, ids: Sequenc
     return found
 
 
-async def _embed(services: Services, team: Team, query: str) -> NDArray[float32]:
+async def _embed(team: Team, query: str) -> NDArray[float32] | None:
+    """The vector of a query; None where the stand-in compares it."""
     try:
         vectors = await embed_texts(team, [query])
     except EmbedderError as error:
         raise ApiError(Kind.UNAVAILABLE, str(error), rule="embedder") from None
+    if vectors is None:
+        return None
     vector: NDArray[float32] = vectors[0]
     return vector
 

@@ -28,9 +28,8 @@ class DocumentVersion(msgspec.Struct, frozen=True, gc=False):
 
 
 class IndexRow(msgspec.Struct, frozen=True):
-    """A chunk as it is indexed; the vector is in float32, little-endian."""
+    """A chunk as it is indexed. The vector is in float32, little-endian; it is empty where the stand-in compares it."""
 
-    version: DocumentVersion
     ordinal: int
     text: str
     vector: bytes
@@ -44,10 +43,18 @@ class StoredChunk(msgspec.Struct, frozen=True):
     page_number: int | None
 
 
+def index_rows(chunks: Sequence[IndexedChunk], vectors: NDArray[float32] | None) -> list[IndexRow]:
+    """Chunks as they are indexed; `vectors` has one row for each, or is None."""
+    found = [b""] * len(chunks) if vectors is None else [each.tobytes() for each in vectors.astype("<f4", copy=False)]
+    pairs = zip(chunks, found, strict=True)
+    return [IndexRow(chunk.ordinal, chunk.indexed_text, vector) for chunk, vector in pairs]
+
+
 class Listener(Protocol):
     """Notified of every change, even of one that is rolled back later."""
 
-    def on_change(self, team: str, collection_id: str, file_id: str) -> None: ...
+    def on_publish(self, team: str, collection_id: str, file_id: str) -> None: ...
+    def on_remove(self, team: str, collection_id: str, file_id: str) -> None: ...
     def on_drop(self, team: str, collection_id: str) -> None: ...
 
 
@@ -68,9 +75,9 @@ class Chunks:
         collection_id: str,
         file_id: str,
         chunks: Sequence[IndexedChunk],
-        vectors: NDArray[float32],
+        vectors: NDArray[float32] | None,
     ) -> None:
-        """Let these be the chunks of a document, all at once; `vectors` has one row for each."""
+        """Let these be the chunks of a document, all at once; see `add`."""
         with self._db.transaction():
             self.remove(team, collection_id, file_id)
             self.add(team, collection_id, file_id, chunks, vectors)
@@ -82,10 +89,13 @@ class Chunks:
         collection_id: str,
         file_id: str,
         chunks: Sequence[IndexedChunk],
-        vectors: NDArray[float32],
+        vectors: NDArray[float32] | None,
     ) -> None:
-        """Store some chunks of a document; they are not found before `publish`. For documents too large to replace."""
-        assert len(chunks) == len(vectors), (len(chunks), len(vectors))
+        """Store some chunks of a document; they are not found before `publish`. For documents too large to replace.
+
+        `vectors` has one row for each; None leaves the comparison to the stand-in, which needs nothing but the text.
+        """
+        rows = index_rows(chunks, vectors)
         self._db.write_many(
             "INSERT INTO chunks (team, collection_id, file_id, ordinal, id, content, indexed_text, page_number, "
             "vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -93,9 +103,9 @@ class Chunks:
                 (
                     *(team, collection_id, file_id, chunk.ordinal, chunk.chunk_id, chunk.content),
                     None if chunk.indexed_text == chunk.content else chunk.indexed_text,
-                    *(chunk.page_number, vector.tobytes()),
+                    *(chunk.page_number, row.vector),
                 )
-                for chunk, vector in zip(chunks, vectors.astype("<f4", copy=False), strict=True)
+                for chunk, row in zip(chunks, rows, strict=True)
             ),
         )
 
@@ -106,13 +116,13 @@ class Chunks:
             (team, collection_id, file_id),
         )
         for listener in self._listeners:
-            listener.on_change(team, collection_id, file_id)
+            listener.on_publish(team, collection_id, file_id)
 
     def remove(self, team: str, collection_id: str, file_id: str) -> None:
         """Let a document be found no more. It need not be indexed."""
         self._remove(_ONE, (team, collection_id, file_id))
         for listener in self._listeners:
-            listener.on_change(team, collection_id, file_id)
+            listener.on_remove(team, collection_id, file_id)
 
     def remove_collection(self, team: str, collection_id: str) -> None:
         """Let no document of a collection be found any more."""
@@ -155,7 +165,7 @@ class Chunks:
             f"WHERE {_ONE} AND ordinal > ? ORDER BY ordinal LIMIT ?",
             (team, collection_id, version.file_id, after, limit),
         )
-        return [IndexRow(version, *row) for row in rows]
+        return [IndexRow(*row) for row in rows]
 
     def of_document(self, team: str, collection_id: str, file_id: str, after: int, limit: int) -> list[IndexedChunk]:
         """The chunks of a document that can be found, after an ordinal."""

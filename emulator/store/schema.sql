@@ -169,7 +169,7 @@ CREATE TABLE chunks (
     content       TEXT NOT NULL,
     indexed_text  TEXT,  -- where it is not the content
     page_number   INTEGER,
-    vector        BLOB NOT NULL,  -- float32, little-endian
+    vector        BLOB NOT NULL,  -- float32, little-endian; empty where the stand-in compares the text itself
     UNIQUE (team, collection_id, file_id, ordinal)
 );
 

@@ -218,14 +218,7 @@ def _cut(services: Services, attachment: _Attachment) -> Iterator[str]:
 
 def _ranked(passages: Sequence[Passage], query: str, limit: int) -> tuple[Passage, ...]:
     """The passages that hold words of the query, best first."""
-    from emulator.store.index.keyword import KeywordIndex
+    from emulator.store.index.live_index import rank_texts
 
-    index = KeywordIndex()
-    try:
-        index.add([(number, passage.text) for number, passage in enumerate(passages, 1)])
-        ranking = list(index.ranking(keyword_query(query), limit))
-    finally:
-        index.close()
-    return tuple(
-        msgspec.structs.replace(passages[number - 1], score=float(f"{score:.7g}")) for number, score in ranking[:limit]
-    )
+    ranking = rank_texts([passage.text for passage in passages], keyword_query(query), limit)
+    return tuple(msgspec.structs.replace(passages[place], score=float(f"{score:.7g}")) for place, score in ranking)

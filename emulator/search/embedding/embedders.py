@@ -1,6 +1,7 @@
 """What turns texts into vectors: the stand-in, a Python function, or a server that speaks OpenAI's API.
 
-- `stand-in` compares spellings, not meanings: it forgives typing errors and inflection, it knows no synonyms.
+- `stand-in` compares spellings, not meanings: it forgives typing errors and inflection, it knows no synonyms. It makes
+  no vectors here: the index compares n-grams of texts.
 - `MODULE:FUNCTION` is called with a list of texts and returns as many vectors. In Python also the function itself.
 - A URL such as `http://KEY@localhost:11434/v1/embeddings?model=nomic-embed-text` is asked as OpenAI's /embeddings is.
 
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from emulator.core import import_callable
 from emulator.core.redaction import redact_url
-from emulator.search.embedding import hashing_embedder as stand_in
 from emulator.search.embedding.error import EmbedderError
 
 if TYPE_CHECKING:
@@ -43,14 +43,13 @@ def embed(embedder: str | Function, texts: Sequence[str]) -> NDArray[float32]:
 
 def check_embedder(embedder: str | Function) -> None:
     """Raise ValueError with one clear sentence for an embedder that cannot be used."""
-    _function(embedder)
+    if embedder != STAND_IN:
+        _function(embedder)
 
 
 def _function(embedder: str | Function) -> Function:
     if not isinstance(embedder, str):
         return embedder
-    if embedder == STAND_IN:
-        return stand_in.embed
     if embedder.startswith(("http://", "https://")):
         from emulator.search.embedding.server import EmbeddingServer  # and with it urllib
 

@@ -208,7 +208,7 @@ async def test_collection_can_be_removed_during_search(store: Store) -> None:
 
 async def test_least_recently_used_index_is_evicted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was not searched for the longest time goes, and comes back when it is searched."""
-    monkeypatch.setattr(index_cache, "LOADED_MAX", 2)
+    monkeypatch.setattr(index_cache, "LOADED_BYTES_MAX", 1)
     for number in range(5):
         put(store, "file", "ash", collection=str(number))
     first = [await ranked(store, collection=str(number)) for number in range(5)]

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.domain.collections import MetricSpace
 from emulator.domain.search import KeywordQuery, keyword_query
-from emulator.store.index import keyword
-from emulator.store.index.keyword import KeywordIndex
+from emulator.store.index.collection_index import IndexQuery
+from emulator.store.index.live_index import answer
+from tests.store.index.building import index_of
 
 WORDS = ["ash", "birch", "cedar", "elm", "fir"]
+_LISTS = st.lists(st.sampled_from(WORDS), max_size=12)
 texts_of_words = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join), max_size=8)
 
 
-@pytest.fixture
-def index() -> Iterator[KeywordIndex]:
-    """An empty index."""
-    index = KeywordIndex()
-    yield index
-    index.close()
-
-
-def found(texts: list[str], query: str) -> list[tuple[int, float]]:
+def found(texts: list[str], query: str | KeywordQuery, depth: int | None = None) -> list[tuple[int, float]]:
     """The ranking of a query over texts, numbered from 0."""
-    index = KeywordIndex()
-    try:
-        index.add(list(enumerate(texts)))
-        return list(index.ranking(keyword_query(query), None))
-    finally:
-        index.close()
+    asked = query if isinstance(query, KeywordQuery) else keyword_query(query)
+    hits = answer(index_of(texts).view, IndexQuery(asked, None, MetricSpace.COSINE, depth)).keyword
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    return [(int(hit.version.file_id), hit.score) for hit in hits]
 
 
 def numbers(texts: list[str], query: str) -> list[int]:
@@ -128,71 +120,34 @@ def test_chinese_and_japanese_are_found_inside_a_sentence(query: str, expected: 
     assert sorted(numbers(["更换滤芯时,错误代码E42。手册", "相机はカメラです", "filter"], query)) == expected
 
 
-@given(texts_of_words, st.sets(st.integers(0, 7)), st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))
-def test_removed_entries_do_not_change_scores(texts: list[str], removed: set[int], query: list[str]) -> None:
-    """Numbers and scores are those of an index that never held it."""
-    kept = [(number, text) for number, text in enumerate(texts) if number not in removed]
-    index, fresh = KeywordIndex(), KeywordIndex()
-    index.add(list(enumerate(texts)))
-    index.remove(removed)
-    fresh.add(kept)
-    asked = keyword_query(" ".join(query))
-    assert list(index.ranking(asked, None)) == list(fresh.ranking(asked, None))
-    index.close()
-    fresh.close()
-
-
-def test_rare_words_decide_where_frequent_ones_would_cost_too_much(
-    index: KeywordIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The rarest words are ranked by, as many as may be touched; what holds the others only comes after that."""
-    monkeypatch.setattr(keyword, "POSTINGS_MAX", 30)
-    index.add(
-        [(n, "common " * (100 - n) + "rare " * (n > 94) + "often " * (n % 5 == 0)) for n in range(100)],
-    )
-    ranking = list(index.ranking(keyword_query("common rare often"), None))
-    assert {number for number, _ in ranking[:24]} == {n for n in range(100) if n > 94 or n % 5 == 0}
-    assert [number for number, _ in index.ranking(keyword_query("common rare"), None)][:5] == [99, 98, 97, 96, 95]
-    assert len(list(index.ranking(keyword_query("common"), None))) == 100
-    assert not list(index.ranking(keyword_query("absent"), None))
-
-
-@given(texts_of_words, st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.integers(1, 9), st.integers(1, 9))
-def test_postings_limit_changes_order_only(texts: list[str], query: list[str], most: int, depth: int) -> None:
-    """The same texts are found, each once, best first, and a shorter ranking is the beginning of the whole."""
-    asked = keyword_query(" ".join(query))
-    index = KeywordIndex()
-    index.add(list(enumerate(texts)))
-    everything = {number for number, _ in index.ranking(asked, None)}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keyword, "POSTINGS_MAX", most)
-        ranking = list(index.ranking(asked, None))
-        assert list(index.ranking(asked, depth)) == ranking[:depth]
-    index.close()
-    assert {number for number, _ in ranking} == everything
-    assert len(ranking) == len(everything)
-    assert [score for _, score in ranking] == sorted((score for _, score in ranking), reverse=True)
-
-
-def test_very_long_query_is_answered(index: KeywordIndex) -> None:
-    """More terms than are looked for, and terms longer than any word."""
-    index.add([(1, "needle"), (2, "hay")])
-    assert [number for number, _ in index.ranking(keyword_query("needle " + "straw " * 30_000), None)] == [1]
-    assert list(index.ranking(keyword_query(" ".join(f"w{number}" for number in range(5000))), None)) == []
-    assert list(index.ranking(keyword_query("-".join("x" * 30_000)), None)) == []
-
-
 @given(texts_of_words, st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), st.integers(1, 9))
-def test_ranking_with_depth_is_prefix_of_full_ranking(texts: list[str], query: list[str], depth: int) -> None:
+def test_a_shorter_ranking_is_the_beginning_of_the_whole(texts: list[str], query: list[str], depth: int) -> None:
     """Also where the cut goes through texts that are equal."""
-    index = KeywordIndex()
-    index.add(list(enumerate(texts)))
-    asked = keyword_query(" ".join(query))
-    assert list(index.ranking(asked, depth)) == list(index.ranking(asked, None))[:depth]
-    index.close()
+    asked = " ".join(query)
+    assert found(texts, asked, depth) == found(texts, asked)[:depth]
 
 
-def test_empty_query_finds_nothing(index: KeywordIndex) -> None:
+def test_a_very_long_query_is_answered() -> None:
+    """More terms than are looked for, and terms longer than any word."""
+    texts = ["needle", "hay"]
+    assert numbers(texts, "needle " + "straw " * 30_000) == [0]
+    assert numbers(texts, " ".join(f"w{number}" for number in range(5000))) == []
+    assert numbers(texts, "-".join("x" * 30_000)) == []
+
+
+def test_nothing_asked_is_nothing_found() -> None:
     """A query without a term finds nothing rather than everything."""
-    index.add([(1, "word")])
-    assert list(index.ranking(KeywordQuery((), ()), None)) == []
+    assert found(["word"], KeywordQuery((), ())) == []
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(WORDS), max_size=12), max_size=8), st.lists(st.sampled_from(WORDS), max_size=3)
+)
+def test_phrase_counts_as_often_as_its_words_are_adjacent(texts: list[list[str]], phrase: list[str]) -> None:
+    """A phrase is scored like a word that stands where the phrase does."""
+    joined = [" ".join(words) for words in texts]
+    expected = Counter[int]()
+    for number, words in enumerate(texts):
+        for start in range(len(words) - len(phrase) + 1):
+            expected[number] += bool(phrase) and words[start : start + len(phrase)] == phrase
+    assert set(numbers(joined, f'"{" ".join(phrase)}"')) == {number for number, count in expected.items() if count}

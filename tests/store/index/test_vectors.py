@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emulator.domain.collections import MetricSpace
-from emulator.store.index.vectors import VectorIndex
+from emulator.store.index.collection_index import IndexQuery
+from emulator.store.index.live_index import LiveIndex, answer
+from tests.store.index.building import index_of_vectors as index_of
 
 Floats = NDArray[numpy.float32]
 numbers = st.floats(-4, 4, width=16)
@@ -23,11 +25,10 @@ def array(values: object) -> Floats:
     return numpy.asarray(values, "<f4")
 
 
-def index_of(rows: dict[int, Floats]) -> VectorIndex:
-    """An index that holds these rows and never held others."""
-    index = VectorIndex()
-    index.add([(number, row.tobytes()) for number, row in rows.items()])
-    return index
+def ranked(index: LiveIndex, query: Floats, metric: MetricSpace, depth: int | None = None) -> list[tuple[int, float]]:
+    """The numbers and scores of a ranking."""
+    hits = answer(index.view, IndexQuery(None, query, metric, depth)).vector
+    return [(int(hit.version.file_id), hit.score) for hit in hits]
 
 
 def similarity(a: Floats, b: Floats, metric: MetricSpace) -> float:
@@ -46,7 +47,7 @@ def test_scores_are_those_of_the_metric(
 ) -> None:
     """Each row has the similarity of its definition; the best come first, and an unknown metric is the cosine."""
     index = index_of({number: array(row) for number, row in enumerate(rows)})
-    ranking = list(index.ranking(array(query), metric, None))
+    ranking = ranked(index, array(query), metric)
     expected = {number: similarity(array(row), array(query), metric) for number, row in enumerate(rows)}
     assert dict(ranking) == pytest.approx(expected, abs=2e-3)
     assert ranking == sorted(ranking, key=lambda item: (-item[1], item[0]))
@@ -60,7 +61,7 @@ def test_zeros_in_a_query_change_no_score(rows: list[list[float]], data: st.Data
     index = index_of({number: array(row) for number, row in enumerate(rows)})
     for metric in MetricSpace:
         expected = {number: similarity(array(row), query, metric) for number, row in enumerate(rows)}
-        assert dict(index.ranking(query, metric, None)) == pytest.approx(expected, abs=2e-3)
+        assert dict(ranked(index, query, metric)) == pytest.approx(expected, abs=2e-3)
 
 
 @given(vectors, st.tuples(numbers, numbers, numbers), st.integers(1, 25))
@@ -69,22 +70,8 @@ def test_ranking_with_depth_is_prefix_of_full_ranking(
 ) -> None:
     """Also where the cut goes through rows that are equal."""
     index = index_of({number: array(row) for number, row in enumerate(rows)})
-    whole = list(index.ranking(array(query), MetricSpace.COSINE, None))
-    assert list(index.ranking(array(query), MetricSpace.COSINE, depth)) == whole[:depth]
-
-
-@given(vectors, st.sets(st.integers(0, 20)), st.tuples(numbers, numbers, numbers))
-def test_removed_entries_do_not_change_scores(
-    rows: list[tuple[float, ...]], removed: set[int], query: tuple[float, ...]
-) -> None:
-    """Scores are, to the last bit, those of an index that never held it; and it goes on growing."""
-    index = index_of({number: array(row) for number, row in enumerate(rows)})
-    index.remove(removed)
-    fresh = index_of({number: array(row) for number, row in enumerate(rows) if number not in removed})
-    for metric in MetricSpace:
-        assert list(index.ranking(array(query), metric, None)) == list(fresh.ranking(array(query), metric, None))
-    index.add([(99, array([1, 2, 3]).tobytes())])
-    assert 99 in dict(index.ranking(array(query), MetricSpace.COSINE, None))
+    whole = ranked(index, array(query), MetricSpace.COSINE)
+    assert ranked(index, array(query), MetricSpace.COSINE, depth) == whole[:depth]
 
 
 @pytest.mark.parametrize("metric", MetricSpace)
@@ -93,15 +80,14 @@ def test_scores_are_finite(metric: MetricSpace) -> None:
     huge = float(numpy.finfo(numpy.float32).max)
     index = index_of({1: array([0, 0]), 2: array([huge, huge]), 3: array([-huge, huge]), 4: array([1, 1])})
     for query in ([0, 0], [huge, huge], [1, 0]):
-        ranking = list(index.ranking(array(query), metric, None))
+        ranking = ranked(index, array(query), metric)
         assert len(ranking) == 4
         assert all(math.isfinite(score) for _, score in ranking)
 
 
-def test_another_embedder_starts_anew() -> None:
-    """Vectors of another length replace those before; a query of the former length finds nothing."""
+def test_query_is_compared_with_vectors_of_its_length_only() -> None:
+    """Those of another embedder are not found, however many there are."""
     index = index_of({1: array([1, 0]), 2: array([1, 0, 0])})
-    assert dict(index.ranking(array([1, 0, 0]), MetricSpace.COSINE, None)) == {2: 1.0}
-    assert list(index.ranking(array([1, 0]), MetricSpace.COSINE, None)) == []
-    index.remove([1, 2])
-    assert list(index.ranking(array([1, 0, 0]), MetricSpace.COSINE, None)) == []
+    assert ranked(index, array([1, 0, 0]), MetricSpace.COSINE) == [(2, 1.0)]
+    assert ranked(index, array([1, 0]), MetricSpace.COSINE) == [(1, 1.0)]
+    assert ranked(index, array([1]), MetricSpace.COSINE) == []

@@ -1,0 +1,184 @@
+"""The index of one collection: segments that grow, and the view of them that searches rank.
+
+Everything but `view` and `answer` is for one thread, that of the changes. `answer` may run in another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy
+
+from emulator.domain.collections import MetricSpace
+from emulator.domain.search import KeywordQuery
+from emulator.store.chunks import DocumentVersion, IndexRow
+from emulator.store.index import scoring, segments
+from emulator.store.index.analysis import terms_of
+from emulator.store.index.collection_index import Accepts, Hit, IndexQuery, IndexResult
+from emulator.store.index.postings import CHUNKS_MAX
+from emulator.store.index.segments import Segment
+from emulator.store.index.selection import best
+from emulator.store.index.view import View
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+BUILT_AT_ONCE = 256  # chunks
+_FAN = 8  # segments of about one size are merged when there are so many
+_LEVEL_BITS = 3  # of such a size: each is 8 times the one below
+_LEVELS = 5  # of sizes whose segments are merged at once; larger ones wait for a pause
+_GONE_MAX = 0.25  # of a segment that is left as it is
+_UNDECIDED, _GONE = 0, -1  # instead of the number of a version: written and not published, or removed
+
+
+class LiveIndex:
+    """Segments, and which documents are to be found in them."""
+
+    def __init__(self, found: Sequence[Segment] = (), file_ids: Sequence[str] = ()) -> None:
+        """An index of segments that were read, whose slots are those of these documents; none is found yet."""
+        self._segments = list(found)
+        self._file_ids = list(file_ids)
+        self._numbers = numpy.full(max(len(file_ids), 64), _UNDECIDED, numpy.int64)
+        self.view = View((), self._numbers, self._file_ids)
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the segments take."""
+        return sum(segment.bytes for segment in self._segments)
+
+    def add_slots(self, file_ids: Sequence[str]) -> None:
+        """Give the next slots to documents. They are not found before they have a version."""
+        self._file_ids += file_ids
+        if len(self._file_ids) > len(self._numbers):
+            grown = numpy.full(len(self._file_ids) * 3 // 2, _UNDECIDED, numpy.int64)
+            grown[: len(self._numbers)] = self._numbers
+            self._numbers = grown
+
+    def add(self, rows: Sequence[tuple[int, IndexRow]]) -> None:
+        """Append chunks, each with the slot of its document."""
+        for start in range(0, len(rows), BUILT_AT_ONCE):
+            self._segments.append(segments.built(rows[start : start + BUILT_AT_ONCE]))
+            self._merge_equals()
+
+    def set_versions(self, numbers: Mapping[int, int], gone: Iterable[int]) -> None:
+        """Let documents be found as these versions, and others no more, by their slots. Searches see it all at once."""
+        for slot in gone:
+            self._numbers[slot], self._file_ids[slot] = _GONE, ""
+        for slot, number in numbers.items():
+            self._numbers[slot] = number
+        self._show()
+
+    def _show(self) -> None:
+        count = len(self._file_ids)
+        self.view = View(tuple(self._segments), self._numbers[:count].copy(), self._file_ids)
+
+    def _merge_equals(self) -> None:
+        """Merge the smallest segments while enough of them are of about one size, or smaller."""
+        self._segments.sort(key=len, reverse=True)
+        for level in range(_LEVELS):
+            small = [each for each in self._segments if _level(len(each)) <= level]
+            if len(small) >= _FAN:
+                self._segments[-len(small) :] = self._merged(small)
+
+    def plan(self) -> list[list[Segment]]:
+        """Which segments to merge, so that few are left, without what was removed where that is much of one."""
+        groups: list[list[Segment]] = [[]]
+        for segment in sorted(self._segments, key=len, reverse=True):
+            if sum(map(len, groups[-1])) + len(segment) > CHUNKS_MAX:
+                groups.append([])
+            groups[-1].append(segment)
+        return [each for each in groups if len(each) > 1 or any(self._gone_share(part) > _GONE_MAX for part in each)]
+
+    def merge(self, parts: Sequence[Segment]) -> list[Segment]:
+        """Merge segments into one, or none, in any thread; `replace` makes use of it."""
+        return self._merged(parts)
+
+    def replace(self, parts: Sequence[Segment], merged: Sequence[Segment]) -> None:
+        """Let segments take the place of those they were made of, if these are still there."""
+        gone = {id(part) for part in parts}
+        kept = [each for each in self._segments if id(each) not in gone]
+        if len(kept) + len(gone) == len(self._segments):
+            self._segments = [*kept, *merged]
+            self._show()
+
+    def _gone_share(self, segment: Segment) -> float:
+        return float((self._numbers[segment.slots] == _GONE).mean())
+
+    def _merged(self, parts: Sequence[Segment]) -> list[Segment]:
+        """One segment of several, or none, without what was removed."""
+        masks = [self._numbers[part.slots] != _GONE for part in parts]
+        kept = [
+            part if mask.all() else part.without(mask) for part, mask in zip(parts, masks, strict=True) if mask.any()
+        ]
+        return [segments.merged(kept)] if len(kept) > 1 else kept
+
+    def unsaved(self) -> list[tuple[Segment, dict[int, DocumentVersion]]]:
+        """The segments without a file, with the versions of their documents; none with an undecided document."""
+        found = []
+        for segment in self._segments:
+            slots = numpy.unique(segment.slots)
+            numbers = self._numbers[slots]
+            if segment.name is None and not (numbers == _UNDECIDED).any():
+                pairs = zip(slots.tolist(), numbers.tolist(), strict=True)
+                found.append((segment, {s: DocumentVersion(number, self._file_ids[s]) for s, number in pairs}))
+        return found
+
+    def set_names(self, names: Mapping[int, str]) -> set[str]:
+        """Note the files of segments, by their identity; return the files of all segments there are."""
+        self._segments = [
+            msgspec.structs.replace(each, name=names[id(each)]) if id(each) in names else each
+            for each in self._segments
+        ]
+        return {each.name for each in self._segments if each.name is not None}
+
+
+def _level(chunks: int) -> int:
+    """Segments of a level have about the same size."""
+    return (chunks - 1).bit_length() // _LEVEL_BITS
+
+
+def rank_texts(texts: Sequence[str], query: KeywordQuery, depth: int) -> list[tuple[int, float]]:
+    """The places and scores of the texts that match a query, best first: those of an index that holds them alone."""
+    rows = [(0, IndexRow(place, text, b"")) for place, text in enumerate(texts)]
+    index = LiveIndex((), [""])
+    index.add(rows)
+    index.set_versions({0: 1}, ())
+    hits = answer(index.view, IndexQuery(query, None, MetricSpace.COSINE, depth)).keyword
+    return [(hit.ordinal, hit.score) for hit in hits]
+
+
+def answer(view: View, query: IndexQuery) -> IndexResult:
+    """Rank the chunks of a view."""
+    accepted = None if query.accepts is None else _accepted(view, query.accepts)
+    keyword: list[Hit] = []
+    vector: list[Hit] = []
+    if query.keywords is not None:
+        keyword = _hits(view, scoring.by_terms(view, terms_of(query.keywords)), 0, query.depth, accepted)
+    if query.vector is not None or query.spelling is not None:
+        if query.vector is not None:
+            scores = scoring.by_vector(view, query.vector, query.metric)
+        else:
+            scores = scoring.by_spelling(view, query.spelling or "", query.metric)
+        vector = _hits(view, scores, -numpy.inf, query.depth, accepted)
+    return IndexResult(keyword, vector)
+
+
+def _accepted(view: View, accepts: Accepts) -> Array:
+    """The chunks of the documents that a filter accepts, as a mask."""
+    numbers = view.numbers.tolist()
+    documents = [number > 0 and accepts(view.file_ids[slot]) for slot, number in enumerate(numbers)]
+    mask: Array = numpy.array(documents, numpy.bool_)[view.slots]
+    return mask
+
+
+def _hits(view: View, scores: Array, above: float, depth: int | None, accepted: Array | None) -> list[Hit]:
+    chosen, ranks = best(scores, view.order, above, depth, accepted)
+    slots = view.slots[chosen].tolist()
+    versions = {slot: DocumentVersion(int(view.numbers[slot]), view.file_ids[slot]) for slot in set(slots)}
+    ordinals = (view.order[chosen] & 0x7FFF_FFFF).tolist()
+    columns = zip(slots, ordinals, ranks.tolist(), scores[chosen].tolist(), strict=True)
+    return [Hit(versions[slot], ordinal, rank, score) for slot, ordinal, rank, score in columns]

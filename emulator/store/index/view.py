@@ -1,0 +1,72 @@
+"""An index as one search sees it: segments, which of their chunks are alive, and the counts that scores need.
+
+It does not change while it is searched; the next change of the collection makes another one of the same segments.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from emulator.store.index.analysis import FIELDS, K1, B
+from emulator.store.index.segments import Segment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class View:
+    """Segments side by side: their chunks are numbered through, and so are their documents' slots."""
+
+    def __init__(self, segments: tuple[Segment, ...], numbers: Array, file_ids: list[str]) -> None:
+        """`numbers` has for each slot that of the document's version: at most 0 for one that is not to be found."""
+        self.segments = segments
+        self.numbers = numbers
+        self.file_ids = file_ids
+        self.alive: list[Array | None] = []  # of each segment, as a mask; None where all are
+        for segment in segments:
+            alive = numbers[segment.slots] > 0
+            self.alive.append(None if alive.all() else alive)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.segments))
+
+    @cached_property
+    def count(self) -> int:
+        """How many chunks are alive."""
+        pairs = zip(self.segments, self.alive, strict=True)
+        return sum(len(segment) if alive is None else int(alive.sum()) for segment, alive in pairs)
+
+    @cached_property
+    def slots(self) -> Array:
+        """The slot of each chunk's document."""
+        return _joined([segment.slots for segment in self.segments])
+
+    @cached_property
+    def order(self) -> Array:
+        """What orders chunks of equal score: their document's version, then their ordinal."""
+        ordinals = _joined([segment.ordinals for segment in self.segments])
+        order: Array = self.numbers[self.slots] << 31 | ordinals
+        return order
+
+    @cached_property
+    def normalisers(self) -> list[list[Array]]:
+        """BM25's part for the length of a chunk, for each field and segment."""
+        return [self._normalisers_of(field) for field in range(len(FIELDS))]
+
+    def _normalisers_of(self, field: int) -> list[Array]:
+        lengths = [segment.fields[field].lengths for segment in self.segments]
+        total = sum(
+            int(each.sum() if alive is None else each[alive].sum())
+            for each, alive in zip(lengths, self.alive, strict=True)
+        )
+        average = total / max(self.count, 1)
+        return [K1 * (1 - B + B * each / average) if average else numpy.full(len(each), K1) for each in lengths]
+
+
+def _joined(arrays: list[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else numpy.concatenate([numpy.zeros(0, numpy.uint32), *arrays])
