@@ -38,9 +38,9 @@ from emulator.control.route import Api, Asked, ControlError, ControlRoute, Expor
 from emulator.core.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
 from emulator.core.validation_errors import explain
 from emulator.http.application import Application
-from emulator.http.middleware import CheckMiddleware, LabelMiddleware
+from emulator.http.middleware import StepsMiddleware, label
 from emulator.http.requests import Request, header, query_pairs
-from emulator.http.responses import JsonResponse, Response
+from emulator.http.responses import Headers, JsonResponse, Response
 from emulator.http.routing import MATCH, Match, TableRoute, raw_path
 from emulator.jobs.runner import Runner
 from emulator.pipeline.faults.plan import Faults
@@ -93,7 +93,7 @@ class Control:
         self._token = None if services.control_token is None else ControlToken(services.control_token)
         self._console = Console()
         pages = (Page("", to_console), Page("/", self._page))
-        table = TableRoute(ROUTES, self._call, [Middleware(CheckMiddleware, self._refuse_without_token)])
+        table = TableRoute(ROUTES, self._call, [Middleware(StepsMiddleware, self._refuse_without_token)])
         self.app = Application(
             routes=[PageRoute(pages, _open), table, Mount("/console", self._console)],
             not_found=table.not_found,
@@ -104,14 +104,14 @@ class Control:
                 OSError: _disk_unusable,
                 CallerGone: _gone,
             },
-            middleware=[Middleware(LabelMiddleware), Middleware(CheckMiddleware, self._refuse_foreign)],
+            middleware=[Middleware(StepsMiddleware, label(), self._refuse_foreign)],
         )
 
-    def _refuse_foreign(self, scope: Scope) -> Response | None:
+    def _refuse_foreign(self, scope: Scope, headers: Headers) -> Response | None:
         refused = self._origin_check.control_refusal(header(scope, b"host"), header(scope, b"origin"))
         return None if refused is None else _refusal(ControlError(403, refused))
 
-    def _refuse_without_token(self, scope: Scope) -> Response | None:
+    def _refuse_without_token(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse what has no token, also where nothing is to be found; what is public needs none."""
         match: Any = scope.get(MATCH)
         route: ControlRoute | None = match.row(scope["method"]) if isinstance(match, Match) else None

@@ -15,10 +15,10 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.http.routing import TableRoute
+from emulator.http.routing import MATCH, TableRoute
 
 
 class Application(Starlette):
@@ -63,12 +63,13 @@ class Application(Starlette):
 
     async def respond_on_port(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request of the emulator's own port, which is on the loop of the state."""
-        if self._table is not None and not self.user_middleware:  # which a user may add to an application
-            match, found = self._table.matches(scope)
-            if match is Match.FULL:
-                scope.update(found)
+        table = self._table
+        if table is not None and not self.user_middleware:  # which a user may add to an application
+            match = table.find(scope)
+            if match is not None and match.row(scope["method"]) is not None:
+                scope[MATCH], scope["path_params"] = match, match.parameters
                 try:
-                    await self._table.app(scope, receive, send)
+                    await table.app(scope, receive, send)
                 except Exception as error:
                     await self._handle(error, scope, receive, send)
                 return

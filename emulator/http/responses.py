@@ -71,13 +71,19 @@ class Response(responses.Response):
             self.raw_headers.append((b"content-type", content_type))
         self.raw_headers.append((b"content-length", str(len(body)).encode()))
 
+    def begin_with(self, headers: Headers) -> Headers:
+        """Let these headers, of which none is left, come first; return all headers."""
+        self.raw_headers[:0] = headers
+        headers.clear()
+        return self.raw_headers
+
     def replace_body(self, body: bytes) -> None:
         """Send another body of the same type."""
         self.body = body
         self.headers["content-length"] = str(len(body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [*response_headers(scope), *self.raw_headers]
+        headers = self.begin_with(response_headers(scope))
         body = b"" if scope["method"] == "HEAD" else self.body
         connection = connection_of(scope)
         if connection is not None and connection.respond(self.status_code, headers, body):
@@ -138,7 +144,7 @@ class SseResponse(Response):
         self.raw_headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [*response_headers(scope), *self.raw_headers]
+        headers = self.begin_with(response_headers(scope))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         try:
             if scope["method"] != "HEAD":
@@ -238,7 +244,7 @@ class ContentResponse(Response):
         return self._stop - self._start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [*response_headers(scope), *self.raw_headers]
+        headers = self.begin_with(response_headers(scope))
         start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
         try:
             if scope["method"] == "HEAD":

@@ -56,6 +56,7 @@ class _Node(msgspec.Struct, Generic[T]):
 class Match(msgspec.Struct, Generic[T], frozen=True):
     """What a path leads to: the rows by method, and the decoded parameters."""
 
+    raw_path: str
     methods: dict[str, T]
     parameters: dict[str, str]
 
@@ -104,7 +105,7 @@ class RouteTree(Generic[T]):
                 return None
             name, node = found
             parameters[name] = _decoded(value) if "%" in value else value
-        return Match(node.methods, parameters) if node.methods else None
+        return Match(raw_path, node.methods, parameters) if node.methods else None
 
 
 class TableRoute(BaseRoute, Generic[R]):
@@ -127,6 +128,13 @@ class TableRoute(BaseRoute, Generic[R]):
         self._endpoint = endpoint
         self.app = _wrapped(self._respond, middleware)
         self.not_found = _wrapped(_raise_not_found, middleware)
+
+    def find(self, scope: Scope) -> Match[R] | None:
+        """What the path of an HTTP request leads to; None also for one that cannot be decoded."""
+        try:
+            return self._tree.find(raw_path(scope))
+        except ApiError:
+            return None
 
     def matches(self, scope: Scope) -> tuple[Fit, Scope]:
         if scope["type"] != "http":

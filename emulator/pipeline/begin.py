@@ -27,16 +27,16 @@ def begin(
     A call without a key takes that of its connection where the transport offers one: on insecure channels xai-sdk sends
     no key with UploadFile.
     """
-    warnings = []
+    warning = None
     if credentials is None and fallback_credentials is not None and services.auth_mode is not AuthMode.STRICT:
         credentials = fallback_credentials
-        warnings.append(f"the call carried no key; it was taken as one of team {team_of(credentials)}")
+        warning = f"the call carried no key; it was taken as one of team {team_of(credentials)}"
     principal = keys.identify(credentials, operation.plane, services.auth_mode, services.keys)
     team = services.teams.get(principal.team)
     at = team.clock.now()
     secret = None if envelope.is_internal else presented(credentials)
     entry = services.journal.begin(team.name, at, transport, operation.name, envelope, secret)
-    return Call(
-        *(operation, transport, credentials, secret, principal, team, at, origin, read, envelope, entry),
-        warnings=warnings,
-    )
+    call = Call(operation, transport, credentials, secret, principal, team, at, origin, read, envelope, entry)
+    if warning is not None:
+        call.warn(warning)
+    return call

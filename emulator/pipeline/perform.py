@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from functools import reduce
+from collections.abc import Awaitable, Container, Sequence
+from functools import cache, reduce
 from typing import Any
 
 from emulator.operations.base import Call
 from emulator.pipeline.middleware import Middleware, Next
-from emulator.pipeline.middleware.audit import audit
+from emulator.pipeline.middleware.audit import CHANGES, audit
 from emulator.pipeline.middleware.authentication import authenticate
 from emulator.pipeline.middleware.chaos import apply_chaos, hide_new_objects
 from emulator.pipeline.middleware.decoding import decode
 from emulator.pipeline.middleware.faults import apply_planned_faults
-from emulator.pipeline.middleware.inference_keys import check_contract
+from emulator.pipeline.middleware.inference_keys import CONTRACTS, check_contract
 from emulator.pipeline.middleware.journal import record
 from emulator.pipeline.middleware.key_limits import check_key_limits
 from emulator.pipeline.middleware.real_keys import warn_of_real_key
@@ -34,6 +34,8 @@ MIDDLEWARES: tuple[Middleware, ...] = (
     hide_new_objects,
     audit,
 )
+# The operations that a middleware is for, where it is not for all.
+OF_OPERATIONS: dict[Middleware, Container[str]] = {check_contract: CONTRACTS, audit: CHANGES}
 
 
 def decode_before_authentication(middlewares: Sequence[Middleware]) -> list[Middleware]:
@@ -51,8 +53,12 @@ def _wrap(call_next: Next, middleware: Middleware) -> Next:
     return lambda services, call: middleware(services, call, call_next)
 
 
-_perform = chain(MIDDLEWARES, run_operation)
-_perform_decode_first = chain(decode_before_authentication(MIDDLEWARES), run_operation)
+@cache
+def _chain_of(operation: str, decode_first: bool) -> Next:
+    """Return the chain of an operation, without the middlewares that do nothing for it."""
+    idle = {middleware for middleware, operations in OF_OPERATIONS.items() if operation not in operations}
+    middlewares = [middleware for middleware in MIDDLEWARES if middleware not in idle]
+    return chain(decode_before_authentication(middlewares) if decode_first else middlewares, run_operation)
 
 
 def perform(services: Services, call: Call) -> Awaitable[Any]:
@@ -61,4 +67,4 @@ def perform(services: Services, call: Call) -> Awaitable[Any]:
     Raises ApiError for a refusal or a defect, CallerGone if the client is gone, and asyncio.CancelledError. The
     transport reports a response to the journal; without one, the pipeline has done that.
     """
-    return _perform_decode_first(services, call) if call.operation.decode_first else _perform(services, call)
+    return _chain_of(call.operation.name, call.operation.decode_first)(services, call)

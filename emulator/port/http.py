@@ -139,10 +139,14 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         self._progressed = False
         try:
-            self._parse(data)
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                self._decline_upgrade(data[upgrade.args[0] :])
         except HttpParserError:
             self._refuse(self._refusal)
             return
@@ -152,22 +156,23 @@ class HttpConnection(HttpToolsProtocol):
         if self._unreported_bytes > HEAD_BYTES_MAX:
             self._refuse(HEAD_TOO_LARGE)
 
-    def _parse(self, data: bytes) -> None:
-        """Feed the parser, and decline every offer to change the protocol (RFC 9110 section 7.8: it may be ignored).
+    def _decline_upgrade(self, data: bytes) -> None:
+        """Decline the offer to change the protocol in the head just read, and every one in the data after it.
 
-        After a head with `Upgrade` the parser takes the body, or what follows, for the other protocol's. That head is
-        therefore parsed again without the offer, which makes it an ordinary request with an ordinary body.
+        It may be ignored (RFC 9110 section 7.8). After a head with `Upgrade` the parser takes the body, or what
+        follows, for the other protocol's. That head is therefore parsed again without the offer, which makes it an
+        ordinary request with an ordinary body.
         """
         while True:
+            head = self._head_without_upgrade()
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does for its own
+            self.parser.feed_data(head)
             try:
                 self.parser.feed_data(data)
                 return
             except HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
-            head = self._head_without_upgrade()
-            self.parser = HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does for its own
-            self.parser.feed_data(head)
 
     def _head_without_upgrade(self) -> bytes:
         parser = self.parser
@@ -203,14 +208,14 @@ class HttpConnection(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def _check_header(self, name: bytes, value: bytes) -> None:
-        value = value.strip().lower()
-        again = any(other == name for other, _ in self.headers)
         if name == b"expect":
-            self.expect_100_continue = self.expect_100_continue or value == b"100-continue"
-        elif name == b"host" and again:
-            self._give_up(TWO_HOSTS)
-        elif name == b"transfer-encoding" and (again or value != b"chunked"):
+            self.expect_100_continue = self.expect_100_continue or value.strip().lower() == b"100-continue"
+            return
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
             self._give_up(OTHER_CODING)
+        for other, _ in self.headers:
+            if other == name:
+                self._give_up(TWO_HOSTS if name == b"host" else OTHER_CODING)
 
     def _give_up(self, answer: bytes) -> NoReturn:
         self._refusal = answer
@@ -276,7 +281,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         # One write where uvicorn's `send` takes two, and one look at the head where that looks at each header twice.
-        unanswered = self._unanswered()
+        unanswered = self._requests
+        if not unanswered or unanswered[0].response_complete:
+            unanswered = self._unanswered()
         if self.flow.write_paused or not unanswered:
             return False
         request = unanswered[0]
@@ -288,6 +295,7 @@ class HttpConnection(HttpToolsProtocol):
         if head.count(b"\n") != len(headers) - 1 or head.count(b"\r") != len(headers) - 1:
             raise RuntimeError("A header has more than one line.")
         request.response_started = request.response_complete = True
+        unanswered.popleft()
         request.waiting_for_100_continue = False
         request.message_event.set()
         end = b"\r\n\r\n" if request.keep_alive else b"\r\nconnection: close\r\n\r\n"

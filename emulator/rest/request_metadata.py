@@ -10,7 +10,6 @@ import msgspec
 
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.http.requests import connection_of, headers_of
-from emulator.http.routing import raw_path
 from emulator.operations.base import Envelope
 
 Scope = MutableMapping[str, Any]
@@ -60,9 +59,9 @@ class HttpEnvelope(Envelope):
         return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def envelope_of(scope: Scope, headers: Mapping[bytes, bytes]) -> HttpEnvelope:
-    """The envelope of a request."""
-    target, query = raw_path(scope), scope["query_string"]
+def envelope_of(scope: Scope, headers: Mapping[bytes, bytes], raw_path: str) -> HttpEnvelope:
+    """The envelope of a request, whose path is as it was sent."""
+    target, query = raw_path, scope["query_string"]
     if query:
         target = f"{target}?{query.decode('latin-1')}"
     return HttpEnvelope(

@@ -15,11 +15,11 @@ from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.core.profiles import Reaction
 from emulator.domain.keys import bearer, team_of
 from emulator.http.disconnect import CancelOnDisconnect
-from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
+from emulator.http.middleware import StepsMiddleware, allow_origins, answer_preflight, label
 from emulator.http.near_misses import near_misses
 from emulator.http.requests import Request, connection_of, header, headers_of
 from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
-from emulator.http.routing import TableRoute, raw_path
+from emulator.http.routing import MATCH, TableRoute, raw_path
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.begin import begin
@@ -54,15 +54,18 @@ class Rest:
         self._services = services
         self._origin_check = OriginCheck.of(services.settings)
         self._requests = itertools.count(1)
-        self._request_prefix = ids.fixed_uuid(services.ids.seed, "", "requests")[:24]
+        self._request_prefix = ids.fixed_uuid(services.ids.seed, "", "requests")[:24].encode()
         self.route = TableRoute(
             ROUTES,
             self._call,
             [
-                Middleware(CorsMiddleware, self._origin_check),
-                Middleware(LabelMiddleware, self._request_id),
-                Middleware(CheckMiddleware, self._refuse_host),
-                Middleware(PreflightMiddleware),
+                Middleware(
+                    StepsMiddleware,
+                    allow_origins(self._origin_check),
+                    label(self._request_id),
+                    self._refuse_host,
+                    answer_preflight,
+                )
             ],
         )
         self.exception_handlers: dict[Any, Callable[..., Awaitable[Response | None]]] = {
@@ -72,11 +75,11 @@ class Rest:
             CallerGone: self._gone,
         }
 
-    def _request_id(self) -> str:
+    def _request_id(self) -> bytes:
         """A UUID's shape at the price of a counter."""
-        return f"{self._request_prefix}{next(self._requests):012x}"
+        return b"%b%012x" % (self._request_prefix, next(self._requests))
 
-    def _refuse_host(self, scope: Scope) -> Response | None:
+    def _refuse_host(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse a call to a name that may be rebound. A call within the process, to `Emulator.app`, has no browser."""
         refused = self._origin_check.api_refusal(header(scope, b"host"))
         if refused is None or connection_of(scope) is None:
@@ -112,7 +115,7 @@ class Rest:
             credentials=_credentials(headers),
             origin=_origin(scope, headers),
             read=lambda call: route.read(request, call),
-            envelope=envelope_of(scope, headers),
+            envelope=envelope_of(scope, headers, scope[MATCH].raw_path),
         )
         try:
             if isinstance(route.read, FromStream):  # which sees the disconnect where it reads the body
@@ -138,25 +141,24 @@ class Rest:
         ignored = _ignored(call, route, request)
         if ignored:
             call.unread = list(ignored)
-        if ignored and call.team.profile.unread_fields is not Reaction.ACCEPT:
-            call.warn(f"unknown fields ignored: {_listed(route.operation, ignored)}")
+            if call.team.profile.unread_fields is not Reaction.ACCEPT:
+                call.warn(f"unknown fields ignored: {_listed(route.operation, ignored)}")
         if call.faults or call.warnings:
             response.raw_headers += encoded(call.labels)
         size = response.content_bytes if isinstance(response, ContentResponse) else None
-        self._services.journal.replied(
-            call, response.status_code, response.body, size, _headers(request.scope, response)
-        )
+        headers = response.begin_with(response_headers(request.scope))
+        self._services.journal.replied(call, response.status_code, response.body, size, headers)
 
     def _unmatched(self, scope: Scope, error: ApiError, *more: tuple[bytes, bytes]) -> Response:
         """Refuse what fits no route, and let the journal know; `more` are headers of this refusal."""
         response = refusal(error, plane_of(raw_path(scope)))
         response.raw_headers += more
         headers = headers_of(scope)
-        credentials, envelope = _credentials(headers), envelope_of(scope, headers)
+        credentials, envelope = _credentials(headers), envelope_of(scope, headers, raw_path(scope))
         team = self._services.teams.get(team_of(credentials))
         self._services.journal.unmatched(
             *(team.name, team.clock.now(), "rest", envelope, credentials, error, response.status_code),
-            headers=_headers(scope, response),
+            headers=response.begin_with(response_headers(scope)),
         )
         return response
 
@@ -203,7 +205,3 @@ def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
     """The URL under which the caller reaches the emulator, which may be mounted in another application."""
     host = (headers.get(b"host") or b"localhost").decode("latin-1")
     return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
-
-
-def _headers(scope: Scope, response: Response) -> Headers:
-    return [*response_headers(scope), *response.raw_headers]

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from emulator.core.errors import ApiError
-from emulator.http.middleware import CheckMiddleware, CorsMiddleware, LabelMiddleware, PreflightMiddleware
+from emulator.http.middleware import StepsMiddleware, allow_origins, answer_preflight, label
 from emulator.http.requests import Request, query_pairs
 from emulator.http.responses import EventStream, FileDownload, JsonResponse, Response
 from emulator.http.routing import TableRoute, raw_path
@@ -66,7 +66,7 @@ def test_table_route_refuses_in_the_way_of_starlette() -> None:
 
 def test_middleware_of_a_table_sees_every_refusal() -> None:
     """Its check comes before 404, 405 and the decoding of the path."""
-    middleware = [Middleware(CheckMiddleware, lambda scope: Response(status_code=418))]
+    middleware = [Middleware(StepsMiddleware, lambda scope, headers: Response(status_code=418))]
     client = client_of(Row("GET", "/things/{id}"), middleware=middleware)
     assert [client.request(*each).status_code for each in (("GET", "/nope"), ("PUT", "/things/a"))] == [418, 418]
     assert client.get("/things/%ff").status_code == 418
@@ -75,11 +75,7 @@ def test_middleware_of_a_table_sees_every_refusal() -> None:
 def test_middlewares_add_to_the_head_of_a_response() -> None:
     """CORS headers, the label and an id; a preflight is answered on any path."""
     check = OriginCheck.of(from_keywords({"cors": "any"}))
-    middleware = [
-        Middleware(CorsMiddleware, check),
-        Middleware(LabelMiddleware, lambda: "id-1"),
-        Middleware(PreflightMiddleware),
-    ]
+    middleware = [Middleware(StepsMiddleware, allow_origins(check), label(lambda: b"id-1"), answer_preflight)]
     client = client_of(Row("GET", "/things"), middleware=middleware)
     reply = client.get("/things")
     assert (reply.headers["access-control-allow-origin"], reply.headers["x-request-id"]) == ("*", "id-1")

@@ -44,10 +44,15 @@ HEADERS_KEPT = frozenset(
 class Body:
     """The kept bytes of a request or response, maybe truncated. `hash` is the BLAKE3 of all bytes."""
 
+    truncated = False
+    hash: str | None = None  # computed here only if the kept bytes will differ from the received ones
+
     def __init__(self, body: bytes, secret: str | None) -> None:
         self.size = len(body)
+        if secret is None and self.size <= BODY_BYTES_MAX:
+            self.kept = body
+            return
         self.truncated = self.size > BODY_BYTES_MAX
-        self.hash: str | None = None  # computed here only if the kept bytes will differ from the received ones
         key = b"" if secret is None else secret.encode("utf-8", "surrogateescape")
         if self.truncated or (key and key in body):
             self.hash = blake3_of(body)

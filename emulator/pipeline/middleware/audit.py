@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from operator import attrgetter
 from typing import Any
 
@@ -53,13 +52,9 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def audit(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
-    """Append an event after a call that changed something."""
-    change = CHANGES.get(call.operation.name)
-    return call_next(services, call) if change is None else _audit(services, call, call_next, change)
-
-
-async def _audit(services: Services, call: Call, call_next: Next, change: Change) -> Any:
+async def audit(services: Services, call: Call, call_next: Next) -> Any:
+    """Append an event after a call that changed something. For the operations of `CHANGES`."""
+    change = CHANGES[call.operation.name]
     result = await call_next(services, call)
     subject = _value(change.subject, call.request, result)
     name = _value(change.name, call.request, result)[:NAME_CHARS_MAX] if change.name else ""
