@@ -114,7 +114,7 @@ class Control:
     def _refuse_without_token(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse what has no token, also where nothing is to be found; what is public needs none."""
         match: Any = scope.get(MATCH)
-        route: ControlRoute | None = match.row(scope["method"]) if isinstance(match, Match) else None
+        route: ControlRoute | None = match.row if isinstance(match, Match) else None
         if self._token is None or (route is not None and route.public) or self._token.admits(scope["headers"]):
             return None
         return _refusal(ControlError(401, NEEDED, [(b"www-authenticate", b"Bearer")]))

@@ -66,7 +66,7 @@ class Application(Starlette):
         table = self._table
         if table is not None and not self.user_middleware:  # which a user may add to an application
             match = table.find(scope)
-            if match is not None and match.row(scope["method"]) is not None:
+            if match is not None and match.row is not None:
                 scope[MATCH], scope["path_params"] = match, match.parameters
                 try:
                     await table.app(scope, receive, send)

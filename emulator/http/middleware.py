@@ -49,6 +49,8 @@ def allow_origins(check: OriginCheck) -> Step:
 
     def step(scope: Scope, headers: Headers) -> None:
         sent = headers_of(scope).get(b"origin")
+        if sent is None and not check.any_origin:
+            return
         origin = check.cors_origin(None if sent is None else str(sent, "latin-1"))
         if origin is not None:
             headers += cors(origin, preflight=scope["method"] == "OPTIONS")

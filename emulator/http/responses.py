@@ -66,10 +66,10 @@ class Response(responses.Response):
     ) -> None:
         # Starlette's would encode and decode every header; this is for bytes.
         self.body, self.status_code, self.background = body, status_code, None
-        self.raw_headers = [*headers]
-        if content_type is not None:
-            self.raw_headers.append((b"content-type", content_type))
-        self.raw_headers.append((b"content-length", str(len(body)).encode()))
+        length = (b"content-length", b"%d" % len(body))
+        self.raw_headers = (
+            [*headers, length] if content_type is None else [*headers, (b"content-type", content_type), length]
+        )
 
     def begin_with(self, headers: Headers) -> Headers:
         """Let these headers, of which none is left, come first; return all headers."""

@@ -54,15 +54,12 @@ class _Node(msgspec.Struct, Generic[T]):
 
 
 class Match(msgspec.Struct, Generic[T], frozen=True):
-    """What a path leads to: the rows by method, and the decoded parameters."""
+    """What a path leads to: the rows by method, that of the request's method if any, and the decoded parameters."""
 
     raw_path: str
     methods: dict[str, T]
+    row: T | None
     parameters: dict[str, str]
-
-    def row(self, method: str) -> T | None:
-        """The row of a method; HEAD is answered as GET without its body."""
-        return self.methods.get("GET" if method == "HEAD" else method)
 
 
 class RouteTree(Generic[T]):
@@ -88,8 +85,11 @@ class RouteTree(Generic[T]):
         assert method not in node.methods, f"{method} {path} stands twice in the table"
         node.methods[method] = row
 
-    def find(self, raw_path: str) -> Match[T] | None:
-        """The rows of a raw (still percent-encoded) path. Raises ApiError where a parameter is not valid UTF-8."""
+    def find(self, raw_path: str, method: str) -> Match[T] | None:
+        """The rows of a raw (still percent-encoded) path. Raises ApiError where a parameter is not valid UTF-8.
+
+        HEAD is answered as GET without its body.
+        """
         node, parameters = self._root, {}
         for segment in raw_path.split("/")[1:]:
             literal = node.literals.get(segment)
@@ -105,7 +105,8 @@ class RouteTree(Generic[T]):
                 return None
             name, node = found
             parameters[name] = _decoded(value) if "%" in value else value
-        return Match(raw_path, node.methods, parameters) if node.methods else None
+        row = node.methods.get("GET" if method == "HEAD" else method)
+        return Match(raw_path, node.methods, row, parameters) if node.methods else None
 
 
 class TableRoute(BaseRoute, Generic[R]):
@@ -132,7 +133,7 @@ class TableRoute(BaseRoute, Generic[R]):
     def find(self, scope: Scope) -> Match[R] | None:
         """What the path of an HTTP request leads to; None also for one that cannot be decoded."""
         try:
-            return self._tree.find(raw_path(scope))
+            return self._tree.find(raw_path(scope), scope["method"])
         except ApiError:
             return None
 
@@ -140,12 +141,12 @@ class TableRoute(BaseRoute, Generic[R]):
         if scope["type"] != "http":
             return Fit.NONE, {}
         try:
-            match = self._tree.find(raw_path(scope))
+            match = self._tree.find(raw_path(scope), scope["method"])
         except ApiError as error:
             return Fit.FULL, {MATCH: error}
         if match is None:
             return Fit.NONE, {}
-        fit = Fit.PARTIAL if match.row(scope["method"]) is None else Fit.FULL
+        fit = Fit.PARTIAL if match.row is None else Fit.FULL
         return fit, {MATCH: match, "endpoint": self._endpoint, "path_params": match.parameters}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,10 +160,9 @@ class TableRoute(BaseRoute, Generic[R]):
         match: Match[R] | ApiError = scope[MATCH]
         if isinstance(match, ApiError):
             raise match
-        row = match.row(scope["method"])
-        if row is None:
+        if match.row is None:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(_allowed(match.methods)))})
-        response = await self._endpoint(row, Request(scope, receive, send))
+        response = await self._endpoint(match.row, Request(scope, receive, send))
         await response(scope, receive, send)
 
 
@@ -199,7 +199,8 @@ def raw_path(scope: Scope) -> str:
     """The path of a request as it was sent, without its query and without the path its application is mounted at."""
     raw: bytes | None = scope.get("raw_path")  # which ASGI servers may leave out
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
-    root_path: str = scope.get("root_path", "").rstrip("/")
+    mounted: str | None = scope.get("root_path")
+    root_path = mounted.rstrip("/") if mounted else ""
     if root_path and f"{scope['path']}/".startswith(f"{root_path}/"):
         # Mounts are matched by the decoded path: as many segments belong to them, however they were encoded.
         segments = path.split("/")[1 + root_path.count("/") :]
@@ -230,8 +231,14 @@ async def _raise_not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Prefix(Mount):
-    """A Mount that also takes paths with a line break (`%0A`), which Starlette's pattern `.*` does not match."""
+    """A Mount for HTTP requests alone, whose paths may hold a line break: Starlette's pattern `.*` does not match one.
+
+    A WebSocket, which comes on the loop of its server, must not be what loads the application of the state's loop.
+    """
 
     def __init__(self, path: str, app: ASGIApp) -> None:
         super().__init__(path, app)
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+    def matches(self, scope: Scope) -> tuple[Fit, Scope]:
+        return super().matches(scope) if scope["type"] == "http" else (Fit.NONE, {})

@@ -56,9 +56,14 @@ class OriginCheck(msgspec.Struct, frozen=True):
             return None
         return f"This emulator does not answer to the name {_shown(host)}; {_ADVICE}."
 
+    @property
+    def any_origin(self) -> bool:
+        """Whether every call gets CORS headers, also one without an Origin."""
+        return self.cors == "any"
+
     def cors_origin(self, origin: str | None) -> str | None:
         """The value of Access-Control-Allow-Origin for a call with this Origin; None for no CORS headers."""
-        if self.cors == "any":
+        if self.any_origin:
             return "*"
         return origin if self.cors == "loopback" and origin is not None and _is_loopback_page(origin) else None
 

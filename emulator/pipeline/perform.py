@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Container, Sequence
 from functools import cache, reduce
+from types import MethodType
 from typing import Any
 
 from emulator.operations.base import Call
@@ -46,11 +47,12 @@ def decode_before_authentication(middlewares: Sequence[Middleware]) -> list[Midd
 
 def chain(middlewares: Sequence[Middleware], handler: Next) -> Next:
     """Return a function that passes a call through the middlewares, the first one outermost, to the handler."""
-    return reduce(_wrap, reversed(middlewares), handler)
+    return reduce(_bind, reversed(middlewares), handler)
 
 
-def _wrap(call_next: Next, middleware: Middleware) -> Next:
-    return lambda services, call: middleware(services, call, call_next)
+def _bind(call_next: Next, middleware: Middleware) -> Next:
+    # As functools.partial(middleware, call_next); a method of what comes next is called without a frame of its own.
+    return MethodType(middleware, call_next)
 
 
 @cache

@@ -26,7 +26,7 @@ class Body:
     # Defaults of the class, because most requests have no body.
     _pieces: deque[bytes] | None = None
     _waiting = 0
-    _more = True  # whether uvicorn's own `receive` has more messages
+    _more = True  # whether more pieces may come, as far as is known
 
     @property
     def full(self) -> bool:
@@ -38,6 +38,10 @@ class Body:
             self._pieces = deque()
         self._pieces.append(piece)
         self._waiting += len(piece)
+
+    def end(self) -> None:
+        """Let the piece that was added last be the last one."""
+        self._more = False
 
     def receiver(self, receive: Receive) -> Receive:
         """The app's `receive`: the pieces, then the messages of uvicorn's own `receive`."""

@@ -241,6 +241,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._upgrading:
             return
         super().on_message_complete()
+        self._body.end()
         if not self.parser.should_keep_alive():  # a trailer may say so too, and the parser ignores what follows
             self.cycle.keep_alive = False
             if self.cycle.response_complete:

@@ -33,10 +33,10 @@ def _tree() -> RouteTree[str]:
 def rest_operation(method: str, target: str) -> str | None:
     """Return the operation of a request, by its method and its raw path with or without a query."""
     try:
-        match = _tree().find(urlsplit(target).path)
+        match = _tree().find(urlsplit(target).path, method)
     except (ApiError, ValueError):
         return None
-    return None if match is None else match.row(method)
+    return None if match is None else match.row
 
 
 def rest_plane(target: str) -> Plane:

@@ -52,6 +52,12 @@ class AsBytes(msgspec.Struct, frozen=True):
 
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false")]  # recorded, 2026-04
 REQUESTS_LIMIT, TOKENS_LIMIT = 600, 2_000_000  # per minute; the names are recorded, 2026-04 to 2026-09, not the values
+_RATES: Headers = [
+    *_RETENTION,
+    (b"x-ratelimit-limit-requests", b"%d" % REQUESTS_LIMIT),
+    (b"x-ratelimit-limit-tokens", b"%d" % TOKENS_LIMIT),
+    (b"x-ratelimit-remaining-requests", b"%d" % (REQUESTS_LIMIT - 1)),
+]
 
 
 def _model_headers(answer: Answer, *, is_stream: bool) -> Headers:
@@ -59,14 +65,8 @@ def _model_headers(answer: Answer, *, is_stream: bool) -> Headers:
 
     A stream has no times: they are not over when its headers are sent, and no recording has any.
     """
-    used = min(TOKENS_LIMIT, answer.usage.total_tokens)
-    headers = [
-        *_RETENTION,
-        (b"x-ratelimit-limit-requests", b"%d" % REQUESTS_LIMIT),
-        (b"x-ratelimit-limit-tokens", b"%d" % TOKENS_LIMIT),
-        (b"x-ratelimit-remaining-requests", b"%d" % (REQUESTS_LIMIT - 1)),
-        (b"x-ratelimit-remaining-tokens", b"%d" % (TOKENS_LIMIT - used)),
-    ]
+    left = max(0, TOKENS_LIMIT - answer.usage.total_tokens)
+    headers = [*_RATES, (b"x-ratelimit-remaining-tokens", b"%d" % left)]
     return headers if is_stream else headers + _metrics(answer)
 
 

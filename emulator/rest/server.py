@@ -134,10 +134,10 @@ class Rest:
 
     def _note(self, call: Call, route: Route, request: Request, response: Response) -> None:
         """Record the request and response in the journal, and warn the client of unknown fields."""
-        envelope = call.envelope
-        envelope.body_bytes = request.received_bytes
-        if request.received and not isinstance(route.read, FromStream):
-            envelope.body = request.received
+        if request.received_bytes:
+            call.envelope.body_bytes = request.received_bytes
+            if request.received and not isinstance(route.read, FromStream):
+                call.envelope.body = request.received
         ignored = _ignored(call, route, request)
         if ignored:
             call.unread = list(ignored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ NAME_CHARS_MAX = 100  # of an ignored field; the rest of a longer name is cut of
 
 # The paths of the ignored fields, each with the names that are declared beside it.
 Ignored = dict[str, Collection[str]]
+_CONTAINERS = frozenset({dict, list})
 
 
 def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> Ignored:
@@ -28,7 +29,9 @@ def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> Ignored:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    return dict(_unread(value, shape, "", camel_case))
+    found: Ignored = {}
+    _add_unread(found, value, shape, "", camel_case)
+    return found
 
 
 def unread_parameters(names: Iterable[str], shape: type, *, camel_case: bool) -> Ignored:
@@ -37,18 +40,19 @@ def unread_parameters(names: Iterable[str], shape: type, *, camel_case: bool) ->
     return {name[:NAME_CHARS_MAX]: known for name in names if name not in known}
 
 
-def _unread(value: Any, shape: Any, prefix: str, camel_case: bool) -> Iterator[tuple[str, Collection[str]]]:
+def _add_unread(found: Ignored, value: Any, shape: Any, prefix: str, camel_case: bool) -> None:
     struct, item = _declared(shape)
     if struct is not None and isinstance(value, dict):
         known = _fields(struct, camel_case)
         for name, member in value.items():
-            if name in known:
-                yield from _unread(member, known[name], f"{prefix}{name}.", camel_case)
-            else:
-                yield f"{prefix}{name[:NAME_CHARS_MAX]}", known
+            if name not in known:
+                found[f"{prefix}{name[:NAME_CHARS_MAX]}"] = known
+            elif type(member) in _CONTAINERS:
+                _add_unread(found, member, known[name], f"{prefix}{name}.", camel_case)
     elif item is not None and isinstance(value, list):
         for member in value:
-            yield from _unread(member, item, prefix, camel_case)
+            if type(member) in _CONTAINERS:
+                _add_unread(found, member, item, prefix, camel_case)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from emulator import Emulator
 from emulator.rest.server import UNKNOWN_ROUTE
@@ -62,6 +63,15 @@ def test_websocket_to_the_app_is_closed(client: TestClient) -> None:
         with pytest.raises(Exception) as closed, client.websocket_connect(path):  # noqa: PT011 - its type is Starlette's
             pass
         assert type(closed.value).__name__ == "WebSocketDisconnect"
+
+
+def test_websocket_before_the_first_control_call_leaves_control_working() -> None:
+    """The control application is made by the first call, which has to be one on the loop of the state."""
+    with Emulator() as emulator:
+        with TestClient(emulator.app) as client, pytest.raises(WebSocketDisconnect):
+            client.websocket_connect("/_emulator/health").__enter__()
+        with TestClient(emulator.app, base_url="http://localhost") as client:
+            assert client.get("/_emulator/health").status_code == 200
 
 
 def test_mounted_app_serves_below_its_path(mounted: TestClient) -> None:

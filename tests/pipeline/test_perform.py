@@ -43,7 +43,7 @@ def test_chain_runs_first_middleware_outermost(services: Services, make_call: Ca
     seen: list[str] = []
 
     def named(name: str) -> Middleware:
-        async def middleware(services: Services, call: Call, call_next: Next) -> Any:
+        async def middleware(call_next: Next, services: Services, call: Call) -> Any:
             seen.append(name)
             return f"{name}({await call_next(services, call)})"
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from emulator.core.cached import cached
 from emulator.domain.batches.batch import KINDS, RequestKind, ResultKind
@@ -41,8 +42,7 @@ class Endpoint(enum.Enum):
     MEDIA = "media"  # images and videos over REST
 
 
-@dataclass(frozen=True)
-class ModelRequest:
+class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what is cached
     """A request as a responder gets it. `kind` is its key in `batch_request`, `body` the JSON of its REST endpoint.
 
     `evidence` is what the emulator's search found for it. Outside of batches the two ids are empty. `search` replaces
@@ -55,19 +55,23 @@ class ModelRequest:
     batch_request_id: str
     kind: str
     model: str
-    body: Json = field(repr=False)
+    body: Json
     endpoint: Endpoint = Endpoint.BATCH
     evidence: tuple[Search, ...] = ()
     team: str = ""
     search: str | Literal[False] | None = None
-    history: tuple[Json, ...] = field(default=(), repr=False)
-    restored: Mapping[str, Sequence[Json]] = field(default_factory=dict, repr=False)
+    history: tuple[Json, ...] = ()
+    restored: Mapping[str, Sequence[Json]] = msgspec.field(default_factory=dict)
 
     def changed(self, **members: Any) -> ModelRequest:
         """Return this request with other `team`, `search` or `evidence`, and with what was read of its body so far."""
-        copy = object.__new__(ModelRequest)
-        vars(copy).update(vars(self), **members)
+        copy = msgspec.structs.replace(self, **members)
+        vars(copy).update(vars(self))
         return copy
+
+    def __repr__(self) -> str:
+        """Name the request without its content, which may be long."""
+        return f"ModelRequest({self.kind!r}, {self.model!r}, {self.endpoint.value!r})"
 
     @cached
     def prompt(self) -> str:

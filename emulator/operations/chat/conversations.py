@@ -6,7 +6,6 @@ response that a request names and the encrypted content that it holds. `stored_r
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -47,7 +46,7 @@ def continue_conversation(services: Services, team: Team, at: Instant, request: 
         history = stored.messages
     if not history and not restored:
         return request
-    return dataclasses.replace(request, history=tuple(history), restored=restored)
+    return msgspec.structs.replace(request, history=tuple(history), restored=restored)
 
 
 def _encrypted(request: ModelRequest) -> Iterator[str]:

@@ -85,7 +85,8 @@ class Entry:
     response_headers: Sequence[tuple[bytes, bytes]] = ()  # over gRPC the metadata
     unread: Iterable[str] = ()
     warnings: Iterable[str] = ()
-    size: int = _ENTRY_BYTES
+    size = 0  # in bytes, once the call has ended
+    is_removed = False  # from the ring, maybe before the call ended
     ring: Ring  # kept here because a new team of the same name may have another ring by the end of the call
 
     def __init__(
@@ -168,9 +169,10 @@ class Ring:
 
     def evict(self) -> int:
         """Remove the oldest entry; return the bytes freed."""
-        size = self.entries.popleft().size
-        self.bytes -= size
-        return size
+        entry = self.entries.popleft()
+        entry.is_removed = True
+        self.bytes -= entry.size
+        return entry.size
 
 
 class Journal:
@@ -231,6 +233,7 @@ class Journal:
         entry.reason = reason[:REASON_CHARS_MAX]
         entry.status, entry.response_headers = status, _struck(headers, secret)
         entry.end()
+        self._count(entry.ring, entry)
         self._publish(team, entry.ring, entry)
 
     def replied(
@@ -258,7 +261,7 @@ class Journal:
             entry.response = Body(reply, secret)
         elif size is not None:
             entry.response = Length(size)
-        self._add_bodies(ring, entry)
+        self._count(ring, entry)
         self._publish(call.team.name, ring, entry)
 
     def clear(self, team: str) -> int:
@@ -266,6 +269,8 @@ class Journal:
         ring = self.ring(team)
         count = len(ring.entries)
         self._bytes -= ring.bytes
+        for entry in ring.entries:
+            entry.is_removed = True
         ring.entries.clear()
         ring.bytes, ring.cleared = 0, ring.last
         return count
@@ -301,24 +306,23 @@ class Journal:
         entry = Entry(ring.last, at, transport, operation, envelope)
         entry.ring = ring
         ring.entries.append(entry)
-        ring.bytes += entry.size
-        self._bytes += entry.size
         if len(ring.entries) > self._entries_max:
             self._bytes -= ring.evict()
         return entry
 
-    def _add_bodies(self, ring: Ring, entry: Entry) -> None:
-        """Add the size of the bodies of an entry, and evict entries if that exceeds a bound."""
-        if not ring.entries or entry.number < ring.entries[0].number:
-            return  # evicted before the call ended
-        bodies = 0
-        if entry.request is not None:
-            bodies += len(entry.request.kept)
-        if entry.response is not None:
-            bodies += len(entry.response.kept)
-        entry.size += bodies
-        ring.bytes += bodies
-        self._bytes += bodies
+    def _count(self, ring: Ring, entry: Entry) -> None:
+        """Count the size of an entry that is complete, and evict entries if that exceeds a bound."""
+        if entry.is_removed:
+            return
+        request, response = entry.request, entry.response
+        size = _ENTRY_BYTES
+        if request is not None:
+            size += len(request.kept)
+        if response is not None:
+            size += len(response.kept)
+        entry.size = size
+        ring.bytes += size
+        self._bytes += size
         while ring.bytes > self._bytes_max:
             self._bytes -= ring.evict()
         while self._bytes > self._all_max:

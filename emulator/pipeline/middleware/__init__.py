@@ -12,4 +12,4 @@ from emulator.operations.base import Call
 from emulator.state.services import Services
 
 Next = Callable[[Services, Call], Awaitable[Any]]
-Middleware = Callable[[Services, Call, Next], Awaitable[Any]]
+Middleware = Callable[[Next, Services, Call], Awaitable[Any]]

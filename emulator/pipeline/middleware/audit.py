@@ -52,7 +52,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
-async def audit(services: Services, call: Call, call_next: Next) -> Any:
+async def audit(call_next: Next, services: Services, call: Call) -> Any:
     """Append an event after a call that changed something. For the operations of `CHANGES`."""
     change = CHANGES[call.operation.name]
     result = await call_next(services, call)

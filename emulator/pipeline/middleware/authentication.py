@@ -13,7 +13,7 @@ from emulator.pipeline.middleware.inference_keys import accept_for_now, may_sati
 from emulator.state.services import Services
 
 
-def authenticate(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def authenticate(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Check the key of a call. Raises ApiError for a missing or wrong key, and beyond the rates of a key."""
     try:
         check_key(services, call, call.operation.plane)

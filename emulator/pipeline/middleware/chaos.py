@@ -13,18 +13,18 @@ from emulator.pipeline.middleware import Next
 from emulator.state.services import Services
 
 
-def apply_chaos(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def apply_chaos(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Reject a call at random, or alter its result."""
     state = call.chaos
-    return call_next(services, call) if state is None else _apply(services, call, call_next, state)
+    return call_next(services, call) if state is None else _apply(call_next, services, call, state)
 
 
-async def _apply(services: Services, call: Call, call_next: Next, state: ChaosState) -> Any:
+async def _apply(call_next: Next, services: Services, call: Call, state: ChaosState) -> Any:
     reject_at_random(services, call, state)
     return alter_result(call, state, await call_next(services, call))
 
 
-def hide_new_objects(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def hide_new_objects(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Refuse the first read of a new object, or alter the request. This needs the decoded request."""
     state = call.chaos
     if state is not None:

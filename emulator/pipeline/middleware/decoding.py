@@ -9,7 +9,7 @@ from emulator.pipeline.middleware import Next
 from emulator.state.services import Services
 
 
-async def decode(services: Services, call: Call, call_next: Next) -> Any:
+async def decode(call_next: Next, services: Services, call: Call) -> Any:
     """Set the request of a call, which waits for its body unless that is a stream of the operation's own."""
     call.request = await call.read(call)
     if call.operation.screen is not None:

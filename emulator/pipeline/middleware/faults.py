@@ -19,19 +19,19 @@ from emulator.state.services import Services
 CUT = "The connection was cut, as planned."
 
 
-def apply_planned_faults(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def apply_planned_faults(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Match a call with the planned faults of its team, and apply the first effect. Internal calls match none."""
     matches = [] if call.envelope.is_internal else services.faults.take(call)
-    return _count(services, call, call_next, matches) if matches else call_next(services, call)
+    return _count(call_next, services, call, matches) if matches else call_next(services, call)
 
 
-async def _count(services: Services, call: Call, call_next: Next, matches: list[FaultMatch]) -> Any:
+async def _count(call_next: Next, services: Services, call: Call, matches: list[FaultMatch]) -> Any:
     """Apply the first effect, if any, and record the outcome in every match."""
     outcome = "ok"
     try:
         for match in matches:
             if match.effect is not None:
-                return await _apply(services, call, call_next, match, match.effect)
+                return await _apply(call_next, services, call, match, match.effect)
         return await call_next(services, call)
     except BaseException as error:
         outcome = outcome_of(error)
@@ -41,7 +41,7 @@ async def _count(services: Services, call: Call, call_next: Next, matches: list[
             match.end(outcome)
 
 
-async def _apply(services: Services, call: Call, call_next: Next, match: FaultMatch, effect: Effect) -> Any:
+async def _apply(call_next: Next, services: Services, call: Call, match: FaultMatch, effect: Effect) -> Any:
     """Run a call with an effect: before the operation, on its upload, after it, or on its download."""
     call.faults.append(match.label)
     call.behaviour = effect.behaviour

@@ -53,7 +53,7 @@ def accept_for_now(services: Services, call: Call) -> None:
     call.has_undocumented_key = True
 
 
-def check_contract(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def check_contract(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Refuse an inference key whose body does not satisfy the stricter contract. Raises ApiError."""
     if call.has_undocumented_key:
         if not _satisfies(call):

@@ -12,7 +12,7 @@ from emulator.pipeline.outcomes import outcome_of, refusal_of
 from emulator.state.services import Services
 
 
-async def record(services: Services, call: Call, call_next: Next) -> Any:
+async def record(call_next: Next, services: Services, call: Call) -> Any:
     """End the entry of a call with its outcome; complete it if there will be no response.
 
     Raises ApiError in place of any other error, so that an entry and its response agree.

@@ -11,13 +11,13 @@ from emulator.pipeline.middleware import Next
 from emulator.state.services import Services
 
 
-def check_key_limits(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def check_key_limits(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Refuse a model that the access list of the key lacks. This needs the decoded request."""
     key = call.principal.api_key
-    return call_next(services, call) if key is None else _check(services, call, call_next, key)
+    return call_next(services, call) if key is None else _check(call_next, services, call, key)
 
 
-async def _check(services: Services, call: Call, call_next: Next, key: ApiKey) -> Any:
+async def _check(call_next: Next, services: Services, call: Call, key: ApiKey) -> Any:
     request = getattr(call.request, "request", call.request)  # the request of a model may be a member
     model = getattr(request, "model", None)
     if isinstance(model, str):

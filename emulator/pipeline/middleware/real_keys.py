@@ -16,7 +16,7 @@ REAL_KEY_HINT = (
 )
 
 
-def warn_of_real_key(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def warn_of_real_key(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Log a warning for the first key that looks real."""
     if call.secret is not None and not services.real_key_seen and looks_real(call.secret):
         services.real_key_seen = True

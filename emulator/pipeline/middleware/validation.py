@@ -11,7 +11,7 @@ from emulator.pipeline.validation import apply_limits
 from emulator.state.services import Services
 
 
-def check_limits(services: Services, call: Call, call_next: Next) -> Awaitable[Any]:
+def check_limits(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
     """Refuse a value beyond its limit, and settle the page size."""
     call.request = apply_limits(call, call.request)
     return call_next(services, call)
