@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +76,9 @@ class _Work:
         """Write every chunk with its vector; searches do not find them yet."""
         document, chunks = self.document(), await self.chunks()
         place = (self.team.name, document.collection_id, document.file.id)
-        self._services.store.chunks.remove(*place)  # what an earlier process may have left
+        while self._services.store.chunks.discard(*place):  # what was left of its last indexing
+            await asyncio.sleep(0)
+            self.document()
         for batch in _batches(chunks):
             vectors = await embed_texts(self.team, [chunk.indexed_text for chunk in batch])
             self.document()

@@ -29,6 +29,7 @@ from emulator.core.errors import disk_unusable, is_of_disk
 from emulator.jobs.batches.input_files import read_batch_file, reject_batch_file
 from emulator.jobs.batches.process import expire_batch, fail_request, process_batch
 from emulator.jobs.chat import complete_deferred, expire_deferred, expire_response, forget_deferred
+from emulator.jobs.chunks import remove_chunks
 from emulator.jobs.expiry import expire_file
 from emulator.jobs.indexing import fail_indexing, index_document
 from emulator.jobs.videos import complete_video, delete_video
@@ -43,6 +44,7 @@ Handler = Callable[[Services, Job], Awaitable[None]]
 LANES: dict[str, dict[str, Handler]] = {
     "files": {"expire_file": expire_file},
     "documents": {"index_document": index_document},
+    "chunks": {"remove_chunks": remove_chunks},
     "batches": {
         "read_batch_file": read_batch_file,
         "process_batch": process_batch,

@@ -27,6 +27,7 @@ class JobQueue:
         self._store, self._teams = store, teams
         self._runner: JobRunner | None = None
         teams.subscribe(self.changed)
+        store.chunks.on_rest(self._remove_chunks)
 
     def attach(self, runner: JobRunner) -> None:
         """Let a runner run the jobs from now on."""
@@ -39,6 +40,11 @@ class JobQueue:
         self._store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)
         self.changed(team.name)
 
+    def _remove_chunks(self, team: str, collection_id: str, file_id: str | None) -> None:
+        """Plan, for now, to delete the rest of the chunks that were removed."""
+        known = self._teams.get(team)
+        self.add(known, "remove_chunks", removed_place(collection_id, file_id), known.clock.now())
+
     def changed(self, team: str) -> None:
         """Notify the runner that the jobs or the clock of a team changed."""
         if self._runner is not None:
@@ -48,3 +54,8 @@ class JobQueue:
         """Run what is due by then of a team's files, documents or batches."""
         assert self._runner is not None, "no runner is attached"
         await self._runner.run_lane(team, lane, until)
+
+
+def removed_place(collection_id: str, file_id: str | None) -> str:
+    """Return the subject of a job that deletes chunks: those of a document, or of a whole collection."""
+    return collection_id if file_id is None else f"{collection_id}/{file_id}"

@@ -62,6 +62,11 @@ class Documents:
         row = self._db.row(f"{_SELECT} WHERE documents.{_ONE} AND {_ALIVE}", (team, collection_id, file_id, now))
         return None if row is None else DOCUMENTS.read(row)
 
+    def status(self, team: str, collection_id: str, file_id: str) -> DocumentStatus | None:
+        """The status of a document, expired or not; None where there is none."""
+        row = self._db.row(f"SELECT status FROM documents WHERE {_ONE}", (team, collection_id, file_id))
+        return None if row is None else DocumentStatus(row[0])
+
     def total(self, team: str) -> int:
         """How many documents a team has, in all its collections."""
         return self._db.count("documents WHERE team = ?", (team,))
