@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from emulator.comparing.differences import masked
 from emulator.comparing.rules import KIND, LISTS_OF_THE_TEAM, PAGE_TOKENS, SKIP, TIME_NAMES, treatment
-from emulator.comparing.run import DIFFERS, NOT_COMPARED, Comparison, Outcome
+from emulator.comparing.run import DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
 from emulator.comparing.send import INFERENCE, MANAGEMENT
 from emulator.recordings.bounded_json import loads
 from emulator.recordings.chains import ID, UUID, Chain, Chains, Link, answer_of, asked_text, is_wait, succeeded
@@ -71,6 +71,7 @@ def draft_cases(comparison: Comparison) -> Drafts:
     about = comparison.recording.log.about
     recorded = getattr(about, "recorded", "") or "on an unknown day"
     lacking = {outcome.number for outcome in comparison.outcomes if outcome.why.startswith("lacks")}
+    unfinished = {outcome.number for outcome in comparison.outcomes if outcome.outcome == IN_PROGRESS}
     pieces, seen, left_out = [HEAD.format(file=comparison.recording.path.name)], set(), Counter[str]()
     for outcome in sorted(comparison.outcomes, key=lambda each: each.outcome != DIFFERS):
         entry = by_number[outcome.number]
@@ -81,7 +82,7 @@ def draft_cases(comparison: Comparison) -> Drafts:
             chain = chains.of(entry)
             if any(link.entry.number in lacking for link in chain.links):
                 raise CannotDraft("after a call that lacks its content")
-            draft = _Draft(chain, comparison.recording.contents_left_out)
+            draft = _Draft(chain, unfinished, comparison.recording.contents_left_out)
             pieces.append("\n".join(draft.lines(outcome, source, len(pieces))))
             seen.add(kind)
         except CannotDraft as error:
@@ -93,6 +94,8 @@ def _kind(outcome: Outcome, entry: Entry) -> tuple[Any, ...]:
     """What makes an exchange the same as another one, as far as a reader cares."""
     if outcome.outcome == NOT_COMPARED and not outcome.why.startswith("needs"):
         raise CannotDraft(outcome.why)
+    if outcome.outcome == IN_PROGRESS:
+        raise CannotDraft("in progress when recorded, which a case cannot wait for")
     _check(entry)
     answer = answer_of(entry)
     shape = masked(json.dumps(answer)) if not succeeded(entry) else list(answer) if isinstance(answer, dict) else ""
@@ -113,8 +116,9 @@ def _check(entry: Entry) -> None:
 class _Draft:
     """One case."""
 
-    def __init__(self, chain: Chain, left_out: bool) -> None:
-        self._chain, self._left_out = chain, left_out
+    def __init__(self, chain: Chain, unfinished: Collection[int], left_out: bool) -> None:
+        """`unfinished` are the numbers of the exchanges that were answered while the service still worked."""
+        self._chain, self._unfinished, self._left_out = chain, unfinished, left_out
         for link in chain.links:
             _check(link.entry)
         self._asked = {name for link in chain.links for name in ID.findall(asked_text(link.entry))}
@@ -137,7 +141,7 @@ class _Draft:
         *before, last = self._chain.links
         for link in before:
             yield from self._step(link)
-            if is_wait(link.entry):
+            if is_wait(link.entry) and link.entry.number not in self._unfinished:
                 yield from self._expectation(link.entry)
                 continue
             yield f"expect.status = {link.entry.response.status}"

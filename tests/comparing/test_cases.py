@@ -85,6 +85,26 @@ def test_draft_expects_kinds_of_what_differs_each_time_and_else_values(drafted: 
     assert (expected["filename"], expected["object"]) == ("{run}notes-0.txt", "file")
 
 
+def test_unfinished_answer_is_left_out_and_not_waited_for(recording: Recording, compared: Compared) -> None:
+    """A client may look once before the batch is done: no emulator would ever answer that again."""
+    for entry in recording.entries:
+        if entry.operation in ("batches.get", "documents.get"):
+            change(entry, unfinished)
+    drafts = draft_cases(compared(recording))
+    cases = tomllib.loads(drafts.text)["case"]
+    assert drafts.left_out["in progress when recorded, which a case cannot wait for"] >= 2
+    assert not {"batches.get", "documents.get"} & {operation for case in cases for operation in case["operations"]}
+    (search,) = (case for case in cases if case["source"].endswith("#17"))
+    assert search["step"][3]["expect"] == {"status": 200}
+
+
+def unfinished(answer: dict[str, Any]) -> None:
+    if "status" in answer:
+        answer["status"] = "DOCUMENT_STATUS_PROCESSING"
+    else:
+        answer["state"].update(num_pending=1, num_success=0)
+
+
 def test_exchange_that_differs_comes_first_and_says_how(recording: Recording, compared: Compared) -> None:
     change(find(recording, "files.get", 404), lambda error: error.update(error="No such file."))
     text = draft_cases(compared(recording)).text

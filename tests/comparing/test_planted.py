@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from emulator import Emulator
 from emulator.comparing import run as comparing_run
@@ -208,14 +209,16 @@ class Planter:
         answer = json.loads(self._raw[place.exchange])
         plant = list(self._plants(place.exchange, answer))[place.number]
         plant.work()
-        self._put(place.exchange, answer)
+        entry = self._entries[place.exchange]
+        self._put(entry, answer)
         try:
             yield plant
         finally:
-            self._put(place.exchange, json.loads(self._raw[place.exchange]))
+            self._put(entry, json.loads(self._raw[place.exchange]))
+            if entry.grpc is UNSET:
+                entry.response.body.text = self._raw[place.exchange]
 
-    def _put(self, number: int, answer: Any) -> None:
-        entry = self._entries[number]
+    def _put(self, entry: Entry, answer: Any) -> None:
         if isinstance(entry.grpc, Grpc):
             entry.grpc.response[0] = answer
         else:
