@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emulator.comparing.send import Target
     from emulator.recordings.har import Recording
 
-OF_ONE_FILE = ("json", "junit", "evidence", "cases", "url", "other")
+OF_ONE_FILE = ("json", "junit", "evidence", "cases", "url", "other", "noise")
 
 
 def add_verbs(verbs: Any) -> None:
@@ -41,6 +41,12 @@ def add_verbs(verbs: Any) -> None:
     option("--url", metavar="URL", help="ask this emulator, and not one of its own; needs --team")
     option("--team", type=team, metavar="NAME", help="which team of it, a new one")
     option("--with", dest="other", type=Path, metavar="OTHER", help="compare with this recording, and ask no emulator")
+    option(
+        "--noise",
+        type=Path,
+        metavar="SECOND",
+        help="another recording of the same script: accept differences where the two differ as well",
+    )
     option("--only", default="*", metavar="PATTERN", help="report these operations alone, for example files.*")
     option("--ignore", type=Path, metavar="FILE", help="differences to accept; default compare.toml, if it is there")
     option("--fail-on", metavar="KINDS", help="which make exit code 1; default status,shape,format,words,value")
@@ -67,23 +73,28 @@ def _compare(options: argparse.Namespace) -> int:
     if (options.url is None) != (options.team is None):
         raise BadSetting("--url and --team belong together")
     if len(options.file) > 1 and any(getattr(options, name) for name in OF_ONE_FILE):
-        raise BadSetting("--json, --junit, --evidence, --cases, --url and --with are for one file")
+        raise BadSetting("--json, --junit, --evidence, --cases, --url, --with and --noise are for one file")
     if options.other is not None and (options.url or options.evidence):
         raise BadSetting("--with asks no emulator, so --url and --evidence do not go with it")
     with usable_files():
         recordings = [read(path) for path in options.file]
         other = None if options.other is None else read(options.other)
+        second = None if options.noise is None else read(options.noise)
         path = options.ignore or DEFAULT_FILE
         ignores = read_ignores(path) if options.ignore or path.exists() else []
     from emulator.comparing.report import report_of
-    from emulator.comparing.run import compare_with
+    from emulator.comparing.run import NothingInCommon, compare_with, noise_between
     from emulator.core.clock import wall
 
+    try:
+        noise = frozenset() if second is None else noise_between(recordings[0], second)
+    except NothingInCommon as error:
+        raise BadSetting(f"--noise: {error}") from None
     codes = []
     for recording in recordings:
         fresh = [msgspec.structs.replace(each, matches=0) for each in ignores]
         compared = _compared(options, recording) if other is None else compare_with(recording, other, options.only)
-        report = report_of(compared, fresh, kinds, wall())
+        report = report_of(compared, fresh, kinds, wall(), noise)
         _print(options, report, len(recordings) > 1)
         codes.append(report.exit_code)
     return max(codes)

@@ -54,6 +54,14 @@ class Difference(msgspec.Struct, frozen=True):
         return list(CLASSES).index(self.what)
 
 
+class Noise(msgspec.Struct, frozen=True):
+    """A place at which the answers of the service differ from one recording of a script to the next."""
+
+    operation: str
+    what: str
+    place: str
+
+
 def masked(text: str) -> str:
     """A text without what is different every time: ids, the ends of keys, hashes and long numbers."""
     return _VARYING.sub("#", text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from emulator.comparing.differences import FAIL_ON, MARKS, Difference, masked
+from emulator.comparing.differences import FAIL_ON, MARKS, Difference, Noise, masked
 from emulator.comparing.evidence import evidence_of
 from emulator.comparing.ignore import Ignore, entry_for, is_ignored
 from emulator.comparing.run import ALIKE, DIFFERS, IN_PROGRESS, NOT_COMPARED, Comparison, Outcome
@@ -46,6 +46,7 @@ class Report(msgspec.Struct):
     unused: list[Ignore]
     fail_on: tuple[str, ...]
     age_days: int | None
+    noise: int = 0  # differences where the service's own answers differ from time to time
 
     @property
     def failing(self) -> list[Group]:
@@ -68,14 +69,17 @@ def report_of(
     ignores: Sequence[Ignore] = (),
     fail_on: Iterable[str] = FAIL_ON,
     now: Instant | None = None,
+    noise: Collection[Noise] = (),
 ) -> Report:
-    """Group the differences of a comparison, without those that are ignored."""
+    """Group the differences of a comparison, without those that are ignored or noise."""
     groups: dict[Any, Group] = {}
     counts: Counter[str] = Counter()
-    ignored = 0
+    ignored = noisy = 0
     for outcome in comparison.outcomes:
-        kept = [each for each in outcome.differences if not is_ignored(ignores, outcome.operation, each)]
-        ignored += len(outcome.differences) - len(kept)
+        steady = [each for each in outcome.differences if Noise(outcome.operation, each.what, each.place) not in noise]
+        kept = [each for each in steady if not is_ignored(ignores, outcome.operation, each)]
+        noisy += len(outcome.differences) - len(steady)
+        ignored += len(steady) - len(kept)
         counts[ALIKE if outcome.outcome == DIFFERS and not kept else outcome.outcome] += 1
         for difference in kept:
             group = groups.setdefault(_key(outcome, difference), _group(outcome, difference))
@@ -85,7 +89,7 @@ def report_of(
                 group.pages.append(outcome.page)
     ordered = sorted(groups.values(), key=lambda group: (group.difference.weight, group.exchanges[0]))
     unused = [each for each in ignores if not each.matches]
-    return Report(comparison, ordered, counts, ignored, unused, tuple(fail_on), _age_days(comparison, now))
+    return Report(comparison, ordered, counts, ignored, unused, tuple(fail_on), _age_days(comparison, now), noisy)
 
 
 def _key(outcome: Outcome, difference: Difference) -> tuple[Any, ...]:
@@ -163,6 +167,8 @@ def _summary(report: Report) -> Iterator[str]:
             yield f"{comparison.unpaired} exchanges of {here} have no counterpart"
     if counts[IN_PROGRESS]:
         yield f"in progress when recorded, so not judged: {counts[IN_PROGRESS]}"
+    if report.noise:
+        yield f"noise, at places where two recordings differ as well: {report.noise} differences"
     if report.ignored:
         yield f"ignored: {report.ignored} differences"
     for each in report.unused:
@@ -216,6 +222,7 @@ def json_of(report: Report) -> dict[str, Any]:
         "alike": report.counts[ALIKE],
         "in_progress": report.counts[IN_PROGRESS],
         "ignored": report.ignored,
+        "noise": report.noise,
         "unused_ignores": [msgspec.structs.asdict(each) for each in report.unused],
         "differences": [
             {

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import UNSET
 
 from emulator.comparing.binding import Binding
-from emulator.comparing.differences import Difference
+from emulator.comparing.differences import Difference, Noise
 from emulator.comparing.judge import Judge
 from emulator.comparing.recorded import RecordedAnswers
 from emulator.comparing.rules import HEADERS, HEADERS_OF_TRANSPORT, LISTS_OF_THE_TEAM
-from emulator.comparing.send import NotComparable, RestAnswer, Sender, Target
+from emulator.comparing.send import OTHER, NotComparable, RestAnswer, Sender, Target
 from emulator.core.clock import MICROSECONDS, Instant, rfc3339
 from emulator.recordings.bounded_json import loads
 from emulator.recordings.chains import ID, answered_text, asked_text, succeeded
@@ -28,6 +28,7 @@ from emulator.rpc.ask import RpcAnswer
 
 ALIKE, DIFFERS, NOT_COMPARED, IN_PROGRESS = "alike", "differs", "not compared", "in progress"
 SHOWN_CHARS_MAX = 160
+KEY_MAKERS = ("keys.create", "keys.rotate")
 SECONDS_BETWEEN = 1  # the requests of a file without times
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _SEPARATOR = re.compile(r"[:,]\s*")
@@ -90,12 +91,32 @@ def compare_with(recording: Recording, other: Recording, only: str = "*") -> Com
     return found
 
 
+class NothingInCommon(ValueError):
+    """Two recordings of which no exchange can be compared; the message is one clear line."""
+
+
+def noise_between(recording: Recording, other: Recording) -> frozenset[Noise]:
+    """Return where two recordings of one script differ: the service answers otherwise there each time.
+
+    Raises NothingInCommon for recordings of different scripts.
+    """
+    outcomes = compare_with(recording, other).outcomes
+    if not any(outcome.outcome in (ALIKE, DIFFERS) for outcome in outcomes):
+        raise NothingInCommon(f"{other.path}: it has no exchange in common with {recording.path}")
+    return frozenset(
+        Noise(outcome.operation, difference.what, difference.place)
+        for outcome in outcomes
+        for difference in outcome.differences
+    )
+
+
 class _Run:
     def __init__(self, recording: Recording, binding: Binding, sender: Sender | RecordedAnswers, only: str) -> None:
         self._recording, self._binding, self._sender, self._only = recording, binding, sender, only
         self.left_out = recording.contents_left_out
         self.lists_others = _lists_of_others(recording.entries)
         self._foreign = is_foreign(recording)
+        self._keys_made = False  # by calls of the recording, which has none of them
         self._times_known = any(moment(entry.started) is not None for entry in recording.entries)
         self.headers_there: set[str] = set()
         self.headers_here: set[str] = set()
@@ -129,6 +150,7 @@ class _Run:
         self._binding.asked(asked)
         self._binding.answered(answered, entry.number)
         why = self._reason_not_to(entry, asked)
+        self._keys_made = self._keys_made or (entry.operation in KEY_MAKERS and succeeded(entry))
         if why is None and maker is not None and self._sender.needs_makers:
             why, outcome.waits_for = "needs what another exchange made", maker
         if why is not None:
@@ -163,6 +185,8 @@ class _Run:
             return "without an answer"
         elif entry.response.status >= 500 or entry.response.status == 429:
             return "which the service could not answer (429 or 5xx)"
+        if self._keys_made and self._sender.needs_makers and _is_of_another_key(entry):
+            return "with a key that the file does not have"
         if entry.request.method == "OPTIONS":
             return "of browsers (OPTIONS)"
         if not keeps_request(entry.operation or None):
@@ -258,6 +282,13 @@ class _Run:
         for name in call.unknown:
             if name.startswith("response.") and name not in answer.unknown:
                 yield Difference("extra there", f"$.<field {name.removeprefix('response.')}>", "a field", None)
+
+
+def _is_of_another_key(entry: Entry) -> bool:
+    """Whether a call was made with a key that is known to the service, and not of the run."""
+    status = entry.grpc.status if isinstance(entry.grpc, Grpc) else entry.response.status
+    is_unknown = status in (400, 401, "UNAUTHENTICATED", "INVALID_ARGUMENT")
+    return not is_unknown and OTHER in (header(entry.request.headers, "authorization") or "")
 
 
 def _lists_of_others(entries: list[Entry]) -> set[str]:

@@ -133,7 +133,7 @@ class _Exchange:
         self._connection: ClientConnection = scope["extensions"][CONNECTION]
         self._began = clock.monotonic_ms()
         self._entry = Entry(
-            Request(scope["method"], forwarder.url(self._plane, self._target)),
+            Request(scope["method"], forwarder.url(self._plane, _text(self._target.encode("latin-1")))),
             started=clock.rfc3339(clock.wall()),
             number=forwarder.journal.number(),
             operation=self._operation,
@@ -275,7 +275,7 @@ class _Exchange:
         if self._request_body.size or "content-type" in self._headers:
             request.body = self._request_body.post_data()
         if head is not None:
-            entry.response = Response(head.status, head.reason.decode("latin-1"), headers=_pairs(head.headers))
+            entry.response = Response(head.status, _text(head.reason), headers=_pairs(head.headers))
             if self._response_body is not None:
                 entry.response.body = self._response_body.content()
                 entry.response.body_size = self._response_body.size
@@ -288,7 +288,15 @@ def _is_own(name: str) -> bool:
 
 
 def _pairs(headers: list[tuple[bytes, bytes]]) -> list[Pair]:
-    return [Pair(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return [Pair(_text(name), _text(value)) for name, value in headers]
+
+
+def _text(raw: bytes) -> str:
+    """Bytes of a head as they were meant: a name in UTF-8 that is read as Latin-1 would escape the sanitizer."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _raw_path(scope: Message) -> str:

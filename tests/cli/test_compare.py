@@ -88,6 +88,7 @@ def test_emulator_that_runs_is_asked_in_a_team_of_its_own(run: Run, tmp_path: Pa
         (["--json", "x.json", "live.har", "live.har"], "one file"),
         (["--with", "missing.har", "live.har"], "No such file"),
         (["--with", "live.har", "live.har", "live.har"], "one file"),
+        (["--noise", "live.har", "live.har", "live.har"], "one file"),
         (["--with", "live.har", "--evidence", "e.json", "live.har"], "--evidence"),
         (["--json", "missing/x.json", "live.har"], "missing/x.json: No such file"),
     ],
@@ -107,6 +108,26 @@ def test_two_recordings_are_compared_without_an_emulator(run: Run, tmp_path: Pat
     code, out, _ = run("compare", str(first), "--with", str(changed))
     assert (code, "$.tier" in out) == (1, True)
     assert "there is first.har (2026-11-21), here is changed.har (2026-11-21)" in out
+
+
+def test_difference_at_a_place_where_two_recordings_differ_is_noise(run: Run, tmp_path: Path) -> None:
+    """The service says another name each time; a member that it always adds is a difference all the same."""
+    further = CREATED.replace('"cancel_time"', '"new":1,"cancel_time"')
+    first, second = (write(tmp_path / f"{name}.har", further.replace("evals", name)) for name in ("first", "second"))
+    report = tmp_path / "report.json"
+    code, out, _ = run("compare", str(first), "--noise", str(second), "--json", str(report))
+    assert (code, "noise, at places where two recordings differ as well: 1 differences" in out) == (1, True)
+    assert [each["path"] for each in json.loads(report.read_text())["differences"]] == ["$.new"]
+    other = write(tmp_path / "other.har", CREATED.replace("evals", "other"))
+    code, out, _ = run("compare", str(first), "--noise", str(second), "--with", str(other))
+    assert (code, "$.new" in out, "$.name" in out) == (1, True, False)
+
+
+def test_noise_of_another_script_is_refused(run: Run, tmp_path: Path) -> None:
+    live, empty = write(tmp_path / "live.har"), tmp_path / "empty.har"
+    HarWriter(empty, About(to=["https://api.x.ai"])).close()
+    code, _, err = run("compare", str(live), "--noise", str(empty))
+    assert (code, "no exchange in common" in err) == (2, True)
 
 
 def test_drafts_of_cases_are_written(run: Run, tmp_path: Path) -> None:

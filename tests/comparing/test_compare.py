@@ -343,6 +343,21 @@ def test_answer_of_the_recorder_and_of_a_failing_service_is_not_compared(
     assert {first.number, second.number, third.number} <= skipped
 
 
+def test_call_with_a_key_that_the_recording_made_is_not_compared(recording: Recording, compared: Compared) -> None:
+    """The file has neither the key nor its rights; one that the service does not know is refused here, too."""
+    create, get = copy.deepcopy(find(recording, "files.get")), find(recording, "files.get")
+    create.request.method, create.request.url = "POST", "https://management-api.x.ai/auth/teams/team_1/api-keys"
+    create.started, create.operation = recording.entries[0].started, "keys.create"
+    recording.entries.insert(0, create)
+    refused = find(recording, "files.list", 400)
+    for entry, status in ((get, 403), (refused, 400)):
+        entry.response.status = status
+        entry.request.headers = [Pair("authorization", "Bearer [other key]")]
+    outcomes = [each for each in compared(recording).outcomes if each.operation.startswith("files.")]
+    assert [each.number for each in outcomes if each.why == "with a key that the file does not have"] == [get.number]
+    assert next(each for each in outcomes if each.number == refused.number).outcome != NOT_COMPARED
+
+
 def test_only_limits_judged_operations_but_sends_all(recording: Recording, compared: Compared) -> None:
     change(find(recording, "files.get"), lambda file: file.update(bytes=1))
     comparison = compared(recording, only="documents.*")

@@ -31,6 +31,15 @@ class RawConnection:
         found, self._buffer = self._buffer[:end], self._buffer[end:]
         return found
 
+    def exactly(self, count: int) -> bytes:
+        """Read so many bytes."""
+        while len(self._buffer) < count:
+            data = self.socket.recv(65536)
+            assert data, f"the connection ended after {len(self._buffer)} of {count} bytes"
+            self._buffer += data
+        found, self._buffer = self._buffer[:count], self._buffer[count:]
+        return found
+
     def rest(self) -> bytes:
         """Read to the end, be it an orderly one or a reset."""
         try:
