@@ -20,7 +20,7 @@ from emulator.rpc.status import within_a_header
 
 THREADS = 256  # a call keeps one, and its channel another
 STOP_SECONDS = 0.2
-MESSAGES_MAX = 10_000  # of one call and direction that are noted
+MESSAGES_MAX = 20_000  # of one call and direction that are noted: 48 MiB in pieces of 4 KiB are 12,288
 METADATA_BYTES_MAX = 256 * 1024
 _FAR_AWAY_SECONDS = 10 * 365 * 86_400  # grpc's word for no deadline
 _METADATA = (
@@ -204,7 +204,10 @@ class _Notes:
         call = self._call
         call.counts[direction] += 1
         call.sizes[direction] += len(raw)
-        if self._types is None or call.counts[direction] > MESSAGES_MAX:
+        if self._types is None:
+            return
+        if call.counts[direction] > MESSAGES_MAX:
+            call.understood = False  # what is left of it would be sent again as if it were whole
             return
         call.at_ms.append(round(monotonic_ms() - self._began, 1))
         try:

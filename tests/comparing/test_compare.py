@@ -343,6 +343,14 @@ def test_answer_of_the_recorder_and_of_a_failing_service_is_not_compared(
     assert {first.number, second.number, third.number} <= skipped
 
 
+def test_calls_that_overlapped_are_sent_in_the_order_in_which_they_began(
+    recording: Recording, compared: Compared
+) -> None:
+    """Entries are written when they end: a slow one that makes an id may stand behind the calls that use it."""
+    recording.entries.append(recording.entries.pop(recording.entries.index(find(recording, "collections.create"))))
+    assert differing(compared(recording)) == []
+
+
 def test_call_with_a_key_that_the_recording_made_is_not_compared(recording: Recording, compared: Compared) -> None:
     """The file has neither the key nor its rights; one that the service does not know is refused here, too."""
     create, get = copy.deepcopy(find(recording, "files.get")), find(recording, "files.get")

@@ -178,10 +178,14 @@ def test_grpcurl_has_the_messages_as_json(service: Emulator, http: httpx.Client)
 
 @pytest.mark.skipif(shutil.which("grpcurl") is None, reason="there is no grpcurl")
 def test_grpcurl_does_what_the_call_did(service: Emulator, http: httpx.Client) -> None:
+    """Unary calls, an upload in several messages, and a refusal, whose status is grpcurl's exit code less 64."""
     flow(service, http)
-    number = journal(http, operation="collections.get", transport="grpc")[0]["number"]
-    ran = subprocess.run(["bash", "-c", code(http, number)["curl"]], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    calls = journal(http, transport="grpc")
+    assert {call["operation"] for call in calls} == {"files.upload", "files.get", "collections.get"}
+    for call in calls:
+        ran = subprocess.run(["bash", "-c", code(http, call["number"])["curl"]], capture_output=True, text=True)
+        expected = 0 if call["status"] == "OK" else 64 + grpc.StatusCode[call["status"]].value[0]
+        assert ran.returncode == expected, ran.stderr
 
 
 # --- tests

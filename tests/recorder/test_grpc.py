@@ -15,6 +15,7 @@ from emulator.domain.keys import Plane
 from emulator.recorder.server import Recorder
 from emulator.recordings.entries import Entry, Grpc
 from emulator.recordings.reading import read
+from emulator.rpc import forward
 from emulator.rpc.messages import load
 from tests.recorder.conftest import REAL_KEYS
 from tests.serving import PATIENCE_SECONDS, until
@@ -78,7 +79,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
 @pytest.fixture
 def upstream() -> Iterator[tuple[Service, str]]:
     service = Service()
-    server = grpc.server(ThreadPoolExecutor(8))
+    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers((service,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -147,6 +148,64 @@ def test_unknown_method_passes_and_only_its_lengths_are_kept(through: tuple[Serv
     assert grpc_of(entry).messages == {"request": 1, "response": 1}
     assert (grpc_of(entry).request, entry.request.body_size) == ([], 15)
     assert "secret prompt" not in recorder._options.out.read_text()
+
+
+def test_call_of_too_many_messages_passes_and_is_only_counted(
+    through: tuple[Service, Recorder, grpc.Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of an upload would be compared as if it were whole."""
+    monkeypatch.setattr(forward, "MESSAGES_MAX", 3)
+    service, recorder, channel = through
+    chunk = load().message("xai_api.UploadFileChunk")
+    pieces = [chunk(data=b"x").SerializeToString()] * 5
+    assert len(list(channel.stream_stream(UPLOAD)(iter(pieces), metadata=key(recorder)))) == 5
+    assert service.received == [*pieces, b"whole"]
+    call = grpc_of(entries(recorder, 1)[0])
+    assert (call.messages, call.request, call.status) == ({"request": 5, "response": 5}, [], "OK")
+
+
+def test_messages_above_the_default_limit_of_grpc_pass(through: tuple[Service, Recorder, grpc.Channel]) -> None:
+    """grpcio refuses messages of more than 4 MiB unless both sides of the recorder say otherwise."""
+    _, recorder, _ = through
+    large = bytes(5 << 20)
+    with grpc.insecure_channel(
+        f"localhost:{recorder.port.number}", options=[("grpc.max_receive_message_length", -1)]
+    ) as wide:
+        assert list(wide.stream_stream("/a.B/Echo")(iter([large]), metadata=key(recorder))) == [large]
+
+
+def test_large_metadata_passes(through: tuple[Service, Recorder, grpc.Channel]) -> None:
+    service, recorder, channel = through
+    metadata = (*key(recorder), ("x-large", "m" * 6_000))
+    list(channel.stream_stream("/a.B/Echo")(iter([b"q"]), metadata=metadata))
+    assert service.metadata["x-large"] == "m" * 6_000
+    assert not any(name.startswith((":", "grpc-encoding")) for name in service.metadata)
+
+
+def test_refused_call_is_not_retried_by_the_recorder(record: Callable[..., Recorder]) -> None:
+    """A retry that grpcio made by itself would be missing in the recording."""
+    streams: list[bytes] = []
+
+    class Refusing(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            def handle(request: bytes, context: Any) -> bytes:
+                streams.append(request)
+                context.abort(grpc.StatusCode.UNAVAILABLE, "later")
+                return b""
+
+            return grpc.unary_unary_rpc_method_handler(handle)
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Refusing(),))
+    url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        recorder = record(url)
+        with grpc.insecure_channel(f"localhost:{recorder.port.number}") as channel:
+            error = channel.unary_unary("/a.B/C").future(b"q", metadata=key(recorder)).exception()
+        assert (error.code().name, error.details(), streams) == ("UNAVAILABLE", "later", [b"q"])
+    finally:
+        server.stop(0).wait()
 
 
 def test_deadline_of_the_client_reaches_the_service(through: tuple[Service, Recorder, grpc.Channel]) -> None:

@@ -407,6 +407,38 @@ def test_chunked_and_empty_requests_keep_their_framing(record: Callable[..., Rec
     assert b"transfer-encoding" not in bare
 
 
+def test_redirect_is_passed_on_with_the_reason_phrase_and_not_followed(record: Callable[..., Recorder]) -> None:
+    asked: list[bytes] = []
+
+    def script(connection: RawConnection) -> None:
+        asked.append(connection.until(b"\r\n\r\n"))
+        connection.send(b"HTTP/1.1 307 Go There\r\nlocation: /v1/elsewhere\r\ncontent-length: 0\r\n\r\n")
+
+    with RawServer(script) as server:
+        recorder = record(server.url)
+        with client(recorder) as http:
+            reply = http.get("/v1/files", follow_redirects=False)
+    assert (reply.status_code, reply.headers["location"], len(asked)) == (307, "/v1/elsewhere", 1)
+    response = entries(recorder, 1)[0].response
+    assert (response.status_text, response.redirect_url) == ("Go There", "/v1/elsewhere")
+
+
+def test_expectation_is_answered_here_and_not_passed_on(record: Callable[..., Recorder]) -> None:
+    seen: list[bytes] = []
+
+    def script(connection: RawConnection) -> None:
+        seen.append(connection.until(b"\r\n\r\n").lower() + connection.exactly(2))
+        connection.send(OK)
+
+    with RawServer(script) as server, closing(connect(record(server.url).port.number)) as raw:
+        raw.send(b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        assert raw.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100")
+        raw.send(b"{}")
+        raw.until(b"\r\n\r\nok")
+    assert b"expect" not in seen[0]
+    assert seen[0].endswith(b"{}")
+
+
 @pytest.mark.parametrize(
     ("method", "answer"),
     [
