@@ -16,12 +16,13 @@ from .case import Case, case_of
 from .cleanup import clean_up
 from .clients import TRANSPORTS, Clients
 from .clients.client import Client, Step, instrumented
-from .clients.http import Transport
+from .clients.http import ObservedTransport, Transport
 from .clients.models import Unsupported
 from .clients.rest import RestClient
 from .coverage import OperationCoverage
 from .deadline import DeadlineExceeded, deadline
 from .known_failures import KnownFailures
+from .observed_objects import ObservedObjects
 from .options import add_options, clients_of, known_failures_of, packages_of, record_of, target_of
 from .recording import Recorder
 from .report import CaseResult, Report
@@ -250,7 +251,7 @@ def _client_of(item: pytest.Item) -> str:
 def target(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Target:
     """The server, with names of this test's own, and a team of its own where the test changes what a team has."""
     target = pytestconfig.stash[TARGET]
-    target = replace(target, run_prefix=f"{target.run_prefix}{next(_numbers)}-")
+    target = replace(target, run_prefix=f"{target.run_prefix}{next(_numbers)}-", observed=ObservedObjects())
     alone = "transport" in request.fixturenames or request.node.get_closest_marker("own_team")
     is_own_team = _case(request.node).control and alone  # other clients have the keys of the run's team
     return as_team(target, target.run_prefix.rstrip("-")) if is_own_team else target
@@ -275,7 +276,8 @@ def rest(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: Ta
     clients = pytestconfig.stash[CLIENTS]
     is_own = "transport" in request.fixturenames
     transport = request.getfixturevalue("transport") if is_own else clients.transport("httpx")
-    return cast(RestClient, instrumented(RestClient(target, transport), target.budget, request.node.stash[STEPS]))
+    steps = request.node.stash[STEPS]
+    return cast(RestClient, instrumented(RestClient(target, transport), target.budget, steps, target.observed))
 
 
 @pytest.fixture
@@ -291,19 +293,19 @@ def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: 
     is_own = target.api_key != pytestconfig.stash[TARGET].api_key
     if is_own:
         found = found.with_keys(target.api_key, target.management_key or "")
-    yield instrumented(found, target.budget, request.node.stash[STEPS])
+    yield instrumented(found, target.budget, request.node.stash[STEPS], target.observed)
     if is_own:
         found.close()
 
 
 @pytest.fixture
-def others(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> list[Client]:
+def others(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: Target) -> list[Client]:
     """All client libraries."""
-    clients, budget = pytestconfig.stash[CLIENTS], pytestconfig.stash[TARGET].budget
-    return [instrumented(clients.get(name), budget, request.node.stash[STEPS]) for name in clients.versions()]
+    clients, steps = pytestconfig.stash[CLIENTS], request.node.stash[STEPS]
+    return [instrumented(clients.get(name), target.budget, steps, target.observed) for name in clients.versions()]
 
 
 @pytest.fixture
-def transport(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Transport:
+def transport(request: pytest.FixtureRequest, pytestconfig: pytest.Config, target: Target) -> Transport:
     """One way to send HTTP requests."""
-    return pytestconfig.stash[CLIENTS].transport(request.param)
+    return ObservedTransport(pytestconfig.stash[CLIENTS].transport(request.param), target.observed)

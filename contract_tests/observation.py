@@ -7,9 +7,9 @@ from typing import Any
 
 from . import matchers
 from .clients.client import Client
-from .clients.messages import disagreement
 from .clients.models import ApiError
 from .clients.rest import RestClient
+from .messages import disagreement
 
 State = dict[str, Any]  # an object as its JSON members by dotted path, such as state.num_pending
 

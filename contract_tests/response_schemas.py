@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import relations
 from .target import MANAGEMENT_PATHS
 
 if TYPE_CHECKING:
@@ -89,13 +90,15 @@ def violation(method: str, path: str, answer: Response) -> str | None:
     """Why an answer is not of its official shape, or None; paths without one are of any shape."""
     if answer.status >= 400:
         return _error_violation(path, answer)
-    if answer.status == PENDING or (answer.headers.get("content-type") or "").startswith("text/event-stream"):
+    if answer.status == PENDING:
         return None
+    if (answer.headers.get("content-type") or "").startswith("text/event-stream"):
+        return relations.stream_error(answer.body.decode("utf-8", "replace"))
     for verb, template, shape in SCHEMA_BY_ROUTE:
         if verb == method and _pattern(template).fullmatch(path):
             if not answer.is_json:
                 return f"{method} {path} answers {answer.headers.get('content-type')!r}, not JSON"
-            return schema_error(answer.json(), shape)
+            return schema_error(answer.json(), shape) or relations.error(answer.json())
     return None
 
 
@@ -108,7 +111,44 @@ def _error_violation(path: str, answer: Response) -> str | None:
     shape = "Management" if path.startswith(MANAGEMENT_PATHS) else "Inference"
     if answer.status == MISSHAPEN and path.startswith("/v1/responses"):
         shape = "Misshapen"
-    return schema_error(answer.json(), f"errors/{shape}")
+    return schema_error(answer.json(), f"errors/{shape}") or _code_error(shape, answer)
+
+
+# The codes that go with each status: of the inference plane, and numbers of google.rpc.Code of the management plane.
+CODES: dict[str, dict[int, tuple[str | int, ...]]] = {
+    "Inference": {
+        400: ("invalid-argument", "400"),  # the number was recorded for some, 2026-04
+        401: ("unauthenticated:no-credentials",),
+        403: ("permission-denied",),
+        404: ("not-found", "Some requested entity was not found"),
+        409: ("aborted",),
+        410: ("invalid-argument",),
+        412: ("failed-precondition",),
+        413: ("invalid-argument",),
+        416: ("out-of-range",),
+        429: ("resource-exhausted",),
+        501: ("unimplemented",),
+    },
+    "Management": {
+        400: (3, 9),
+        401: (16,),
+        403: (7,),
+        404: (5,),
+        409: (6, 10),
+        413: (3, 8),
+        429: (8,),
+        501: (12,),
+    },
+}
+
+
+def _code_error(shape: str, answer: Response) -> str | None:
+    """Why the code of a refusal does not go with its status, or None. A planned fault has whatever code was planned."""
+    codes = CODES.get(shape, {}).get(answer.status)
+    if codes is None or "x-emulator-fault" in answer.headers:
+        return None
+    code = answer.json()["code"]
+    return None if code in codes else f"{answer.status} has the code {code!r}, not {codes[0]!r}"
 
 
 MISSHAPEN = 422

@@ -61,9 +61,14 @@ def _request_until_expected(
         nonlocal found
         target.budget.spend()
         request = build_request(step, variables, target)
+        observed, path = target.observed, _api_path(request)
+        version = observed.version + (request.method not in ("GET", "HEAD"))
         response = transport.send(request)
         found = (response, response.json() if response.is_json else None)
-        return _mismatch(request, response, _substitute(step.get("expect", {}), variables))
+        reason = _mismatch(request, response, _substitute(step.get("expect", {}), variables))
+        if reason is None and path is not None and response.status < 400 and found[1] is not None:
+            reason = observed.rest_mismatch(version, request.method, path, found[1])
+        return reason
 
     seconds = step.get("within_seconds")
     if seconds is None:
@@ -195,10 +200,16 @@ def _mismatch(request: Request, response: Response, expected: Mapping[str, Any])
         reason = check(expected[name]) if name in expected else None
         if reason is not None:
             return reason
-    path = _API_PATH.search(urlsplit(request.url).path)  # a host may have a path of its own before it
+    path = _api_path(request)
     if path is not None and request.method != "HEAD":
-        return response_schemas.violation(request.method, path[0], response)
+        return response_schemas.violation(request.method, path, response)
     return None
+
+
+def _api_path(request: Request) -> str | None:
+    """The path of a call of the API, after what the host may have before it."""
+    found = _API_PATH.search(urlsplit(request.url).path)
+    return None if found is None else found[0]
 
 
 def _format_response(response: Response) -> str:

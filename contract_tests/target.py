@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from .case import EVIDENCE, FEATURES, Case
+from .observed_objects import ObservedObjects
 
 API_KEY = "XAI_API_KEY"
 MANAGEMENT_KEY = "XAI_MANAGEMENT_KEY"
@@ -91,6 +92,7 @@ class Target:
     case_seconds: float = CASE_SECONDS
     control_token: str | None = None  # what that control plane asks for, where it asks for one
     budget: Budget = field(default_factory=Budget)
+    observed: ObservedObjects = field(default_factory=lambda: ObservedObjects(is_active=False))  # by one case
 
     @property
     def wait_seconds_max(self) -> float:
@@ -118,6 +120,8 @@ class Target:
 
     def control(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Call the control plane of an emulator, about the run's team unless `team` is None."""
+        if method != "GET":
+            self.observed.write()
         query = {name: value for name, value in {"team": self.team, **query}.items() if value is not None}
         data = None if body is None else json.dumps(body).encode()
         request = _request(method, f"{self.base_url}/_emulator{path}?{urlencode(query)}", data)

@@ -9,9 +9,9 @@ import pytest
 from . import matchers
 from .case import case
 from .clients.client import MODEL, Client, batch_input
-from .clients.messages import disagreement
 from .clients.models import ApiError
 from .clients.rest import RestClient
+from .messages import disagreement
 from .observation import Observer, State
 from .target import Target
 

@@ -10,9 +10,9 @@ import pytest
 from . import matchers
 from .case import case
 from .clients.client import MODEL, Client
-from .clients.messages import disagreement
 from .clients.models import ApiError
 from .clients.rest import RestClient
+from .messages import disagreement
 from .steps import INVALID_KEYS
 from .target import Target
 

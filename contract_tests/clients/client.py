@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
+from .. import relations
+from ..observed_objects import READS, ObservedObjects
 from ..target import Budget
 from .models import (
     Batch,
@@ -22,6 +24,7 @@ from .models import (
     Unsupported,
 )
 
+_READING = ("get_", "list_", "walk_", "read_", "batch_get_", "search", "describe_key", "team_of_key", "stream_rpc")
 MODEL = "grok-4.3"  # which batches accept (observed live, 2026-08)
 
 
@@ -45,6 +48,7 @@ class Client:
     name: str
     version: str
     protocol = "rest"
+    observes = False  # whether it compares by itself what it is shown, as `observed_objects` does
 
     def close(self) -> None:
         """Close the connections."""
@@ -253,14 +257,19 @@ class Step:
     outcome: str = "it did not end"
 
 
-def instrumented(client: Client, budget: Budget, steps: list[Step] | None = None) -> Client:
-    """The same client, its calls counted, and recorded in `steps`."""
-    return cast(Client, _InstrumentedClient(client, budget, [] if steps is None else steps))
+def instrumented(
+    client: Client, budget: Budget, steps: list[Step] | None = None, observed: ObservedObjects | None = None
+) -> Client:
+    """The same client, its calls counted, and recorded in `steps`; what they show is compared in `observed`."""
+    observed = None if client.observes else observed
+    return cast(Client, _InstrumentedClient(client, budget, [] if steps is None else steps, observed))
 
 
 class _InstrumentedClient:
-    def __init__(self, client: Client, budget: Budget, steps: list[Step]) -> None:
-        self._client, self._budget, self._steps = client, budget, steps
+    def __init__(
+        self, client: Client, budget: Budget, steps: list[Step], observed: ObservedObjects | None = None
+    ) -> None:
+        self._client, self._budget, self._steps, self._observed = client, budget, steps, observed
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
@@ -272,15 +281,29 @@ class _InstrumentedClient:
             self._budget.spend()
             step = Step(_format_call(name, values, options))
             self._steps.append(step)
+            observed = self._observed
+            if observed is not None and not _reads(name, values):
+                observed.write()
+            version = 0 if observed is None else observed.version
             try:
                 answer = found(*values, **options)
             except Exception as error:
                 step.outcome = f"{type(error).__name__}: {error}"
                 raise
             step.outcome = repr(answer)
+            if name in ("call_rpc", "stream_rpc"):
+                reason = relations.error(answer) if name == "call_rpc" else relations.messages_error(answer)
+                assert reason is None, f"{values[0]}: {reason}"
+            if observed is not None and name == "call_rpc":
+                observed.rpc(version, values[0], options, answer)
             return answer
 
         return call
+
+
+def _reads(name: str, values: tuple[Any, ...]) -> bool:
+    """Whether a call changes nothing."""
+    return str(values[0]).startswith(READS) if name == "call_rpc" else name.startswith(_READING)
 
 
 def _format_call(name: str, values: tuple[Any, ...], options: Mapping[str, Any]) -> str:

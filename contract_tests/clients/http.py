@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from ..observed_objects import ObservedObjects
 from .node import Node
 
 
@@ -86,6 +87,29 @@ class RetryingTransport:
             time.sleep(min(int(seconds), WAIT_SECONDS_MAX))
             response = self._transport.send(request)
         return response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+
+class ObservedTransport:
+    """Lets the case know that something was written by what it sends."""
+
+    def __init__(self, transport: Transport, observed: ObservedObjects) -> None:
+        self._transport, self._observed = transport, observed
+        self.name, self.version = transport.name, transport.version
+
+    @staticmethod
+    def of(transport: Transport, observed: ObservedObjects) -> Transport:
+        """Return a transport that does so."""
+        return transport if isinstance(transport, ObservedTransport) else ObservedTransport(transport, observed)
+
+    def send(self, request: Request) -> Response:
+        """Send a request."""
+        if request.method not in ("GET", "HEAD"):
+            self._observed.write()
+        return self._transport.send(request)
 
     def close(self) -> None:
         """Close the connections."""

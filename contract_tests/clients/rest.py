@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from .. import pages, response_schemas
 from ..target import MANAGEMENT_PATHS, Target
 from .client import Client, chat_request
-from .http import FilePart, Form, Request, Response, Transport
+from .http import FilePart, Form, ObservedTransport, Request, Response, Transport
 from .models import (
     Batch,
     BatchResult,
@@ -29,10 +29,12 @@ from .models import (
 class RestClient(Client):
     """Calls the REST API as its reference writes it."""
 
+    observes = True
+
     def __init__(self, target: Target, transport: Transport, *, shares_transport: bool = False) -> None:
         self._shares_transport = shares_transport
         self.name, self.version = transport.name, transport.version
-        self._target, self._transport = target, transport
+        self._target, self._transport = target, ObservedTransport.of(transport, target.observed)
 
     def close(self) -> None:
         """Close the connections."""
@@ -71,11 +73,15 @@ class RestClient(Client):
             body = self.encode(json_body)
         pairs = query.items() if isinstance(query, Mapping) else query
         text = urlencode([(name, str(value)) for name, value in pairs if value is not None])
+        observed = self._target.observed
+        version = observed.version + (method != "GET")
         answer = self._transport.send(Request(method, f"{base}{path}{'?' if text else ''}{text}", headers, body, form))
         reason = response_schemas.violation(method, path, answer)
         assert reason is None, reason
         if answer.status >= 400:
             raise api_error_from_http(answer.status, response_schemas.error_message(answer))
+        if answer.is_json:
+            observed.rest(version, method, path, answer.json())
         return answer
 
     def json(self, method: str, path: str, **more: Any) -> Any:

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import pages
+from ..messages import plain
 from ..target import Target
 from .client import MODEL, Client
-from .messages import plain
 from .models import (
     Batch,
     BatchResult,
@@ -97,6 +97,8 @@ class XaiPython(Client):
         """The message that a method is asked with."""
         stub, module, request = RPCS[rpc]
         self._find(f"{stub}.{rpc}")
+        if request == "Empty":
+            return import_module("google.protobuf.empty_pb2").Empty()
         asked = getattr(getattr(import_module("xai_sdk.proto"), module), request)
         unknown = set(fields) - set(asked.DESCRIPTOR.fields_by_name)
         if unknown:
@@ -339,6 +341,7 @@ _FILES, _COLLECTIONS, _DOCUMENTS, _BATCH = (
     ("batch._stub", "batch_pb2"),
 )
 _CHAT = ("chat._stub", "chat_pb2")
+_MODELS = ("models._stub", "models_pb2")
 # The methods that are asked without a function of the SDK: its stub, and the request.
 RPCS = {
     "RetrieveFile": (*_FILES, "RetrieveFileRequest"),
@@ -380,6 +383,10 @@ RPCS = {
     "GenerateVideo": ("video._stub", "video_pb2", "GenerateVideoRequest"),
     "ExtendVideo": ("video._stub", "video_pb2", "ExtendVideoRequest"),
     "GetDeferredVideo": ("video._stub", "video_pb2", "GetDeferredVideoRequest"),
+    "ListLanguageModels": (*_MODELS, "Empty"),
+    "ListImageGenerationModels": (*_MODELS, "Empty"),
+    "GetLanguageModel": (*_MODELS, "GetModelRequest"),
+    "GetImageGenerationModel": (*_MODELS, "GetModelRequest"),
     "TokenizeText": ("tokenize._stub", "tokenize_pb2", "TokenizeTextRequest"),
 }
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract_tests import matchers, response_schemas, steps
+from contract_tests import matchers, messages, response_schemas, steps
 from contract_tests.case import Case, read_cases
-from contract_tests.clients import http, messages
+from contract_tests.clients import http
 from contract_tests.clients.client import batch_input
 from contract_tests.target import Budget, BudgetExhausted, Target, as_team
 from emulator.operations import OPERATIONS

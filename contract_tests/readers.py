@@ -1,0 +1,105 @@
+"""Reads everything of a team through every call; what the calls show is compared by `observed_objects`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import matchers
+from .clients.client import Client
+from .clients.rest import RestClient
+from .messages import disagreement
+from .target import Target
+
+IMAGE, VIDEO = (
+    {"model": "grok-imagine-image", "prompt": "A kettle."},
+    {"model": "grok-imagine-video", "prompt": "Fern."},
+)
+
+
+@dataclass
+class Readers:
+    """Reads everything of a team through every call."""
+
+    rest: RestClient
+    client: Client
+    target: Target
+
+    def rpc(self, rpc: str, **fields: Any) -> Any:
+        """The answer of a method, if the client of the case speaks gRPC."""
+        return self.client.call_rpc(rpc, **fields) if self.client.protocol == "grpc" else None
+
+    def pause(self) -> None:
+        """Let an hour and some microseconds pass, so that nothing has the time of anything else."""
+        self.target.control("POST", "/clock/advance", {"seconds": 3600.001007})
+
+    def files(self, ids: Sequence[str]) -> None:
+        """Read files."""
+        self.rest.json("GET", "/v1/files")
+        self.rpc("ListFiles")
+        for id in ids:
+            self.rest.json("GET", f"/v1/files/{id}")
+            self.rpc("RetrieveFile", file_id=id)
+
+    def collections(self, ids: Sequence[str]) -> None:
+        """Read collections."""
+        self.rest.json("GET", "/v1/collections")
+        self.rpc("ListCollections")
+        for id in ids:
+            self.rest.json("GET", f"/v1/collections/{id}")
+            self.rpc("GetCollectionMetadata", collection_id=id)
+
+    def documents(self, collection: str, files: Sequence[str]) -> None:
+        """Read documents, and what a search finds in them."""
+        path = f"/v1/collections/{collection}/documents"
+        self.rest.json("GET", path)
+        self.rest.json("GET", f"{path}:batchGet", query=[("file_ids", file) for file in files])
+        self.rpc("ListDocuments", collection_id=collection)
+        self.rpc("BatchGetDocuments", collection_id=collection, file_ids=list(files))
+        for file in files:
+            self.rest.json("GET", f"{path}/{file}")
+            self.rpc("GetDocumentMetadata", collection_id=collection, file_id=file)
+        source = {"collection_ids": [collection]}
+        for mode in ("keyword", "semantic", "hybrid"):
+            body = {"query": "kettle ferns", "source": source, "retrieval_mode": {"type": mode}}
+            self.rest.json("POST", "/v1/documents/search", json_body=body)
+            self.rpc("Search", query="kettle ferns", source=source, **{f"{mode}_retrieval": {}})
+
+    def batches(self, ids: Sequence[str]) -> None:
+        """Read batches, their requests and their results."""
+        self.target.control("POST", "/jobs/run")
+        self.rest.json("GET", "/v1/batches")
+        self.rpc("ListBatches")
+        for id in ids:
+            self.rest.json("GET", f"/v1/batches/{id}")
+            self.rpc("GetBatch", batch_id=id)
+            self.rest.json("GET", f"/v1/batches/{id}/requests")
+            self.rpc("ListBatchRequestMetadata", batch_id=id)
+            results = self.rest.json("GET", f"/v1/batches/{id}/results")["results"]
+            listed = self.rpc("ListBatchResults", batch_id=id)
+            for number, result in enumerate(results if listed else ()):
+                one = self.rpc("GetBatchRequestResult", batch_id=id, batch_request_id=result["batch_request_id"])
+                assert one["result"] == listed["results"][number]
+                assert one["request"]["batch_request_id"] == result["batch_request_id"]
+                check_media(result["batch_result"].get("response", {}), one)
+
+
+def check_media(shown: Any, message: Any) -> None:
+    """Fail where images and videos of a batch differ between REST and gRPC, or their request is not repeated."""
+    response, request = message["result"]["response"], message["request"]
+    for name, word, body in (("image_generation", "image", IMAGE), ("video_generation", "video", VIDEO)):
+        if name not in shown:
+            continue
+        matchers.check(request[f"{word}_request"], body)
+        found = response[f"{word}_response"]
+        assert found["model"] == shown[name]["model"]
+        assert found["usage"]["cost_in_usd_ticks"] == shown[name]["usage"]["cost_in_usd_ticks"]
+        assert {found["usage"][f"{each}_tokens"] for each in ("total", "prompt", "completion")} == {0}
+        if word == "image":
+            assert [each["url"] for each in found["images"]] == [each["url"] for each in shown[name]["data"]]
+            matchers.check(shown[name]["data"], {"$each": {"mime_type": "image/png", "storage_error": "$absent"}})
+        else:
+            disagrees = disagreement(found["video"], shown[name]["video"])
+            assert disagrees is None, disagrees
+            assert (found["progress"], shown[name]["progress"], shown[name]["status"]) == (100, 100, "done")

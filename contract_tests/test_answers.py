@@ -1,0 +1,402 @@
+"""An answer of a model is the same through every call: whole, streamed, deferred and stored, over REST and gRPC.
+
+An emulator answers equal requests equally, so that whole answers can be compared. Of other servers nothing is asked
+here; what holds for each of their answers is in `relations`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from . import matchers
+from .case import EMULATOR, case
+from .clients.client import MODEL, Client
+from .clients.http import Response
+from .clients.rest import RestClient
+from .target import Target
+
+pytestmark = pytest.mark.own_team
+Json = Any
+SOURCE = "the responder of the emulator answers equal requests equally; the formula of costs is recorded, 2026-04"
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "n": {"type": "integer"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+FUNCTION = {"name": "weather", "description": "The weather of a city.", "parameters": SCHEMA}
+# Requests, as chat completions, as responses and as messages of gRPC.
+REQUESTS: dict[str, tuple[Json, Json, Json]] = {
+    "text": ({}, {}, {}),
+    "settings": (
+        {"temperature": 0.25, "top_p": 0.5, "max_tokens": 400, "user": "u", "seed": 3},
+        {"temperature": 0.25, "top_p": 0.5, "max_output_tokens": 400, "user": "u", "instructions": "Be brief."},
+        {"temperature": 0.25, "top_p": 0.5, "max_tokens": 400, "user": "u", "seed": 3},
+    ),
+    "cut": ({"max_tokens": 3}, {"max_output_tokens": 3}, {"max_tokens": 3}),
+    "function": (
+        {"tools": [{"type": "function", "function": FUNCTION}], "tool_choice": "required"},
+        {"tools": [{"type": "function", **FUNCTION}], "tool_choice": "required"},
+        {
+            "tools": [{"function": {**FUNCTION, "parameters": json.dumps(SCHEMA)}}],
+            "tool_choice": {"mode": "TOOL_MODE_REQUIRED"},
+        },
+    ),
+    "schema": (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "city", "schema": SCHEMA}}},
+        {"text": {"format": {"type": "json_schema", "name": "city", "schema": SCHEMA}}},
+        {"response_format": {"format_type": "FORMAT_TYPE_JSON_SCHEMA", "schema": json.dumps(SCHEMA)}},
+    ),
+}
+TEXT = "Say wörd and kettle, and a text that is longer than twenty characters."
+SEARCH_TICKS = 25_000_000  # of one search (recorded by pydantic-ai, 2026-08)
+_UUID = re.compile(matchers.UUID)
+
+
+def without_ids(value: Json, *names: str) -> Json:
+    """The same without what differs from call to call: ids, times and the members of these names."""
+    if isinstance(value, dict):
+        dropped = ("created", "created_at", "completed_at", "sequence_number", *names)
+        return {key: without_ids(each, *names) for key, each in value.items() if key not in dropped}
+    if isinstance(value, list):
+        return [without_ids(each, *names) for each in value]
+    return _UUID.sub("ID", value) if isinstance(value, str) else value
+
+
+def events(rest: RestClient, path: str, body: Json) -> list[Json]:
+    """The data of the server-sent events of a streamed answer."""
+    text = rest.call("POST", path, json_body={**body, "stream": True}).body.decode()
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+
+def joined(chunks: list[Json]) -> Json:
+    """The completion that chunks make up."""
+    whole = {**chunks[0], "object": "chat.completion", "choices": []}
+    for chunk in chunks:
+        whole |= {key: chunk[key] for key in ("usage", "service_tier", "citations") if chunk.get(key) is not None}
+        for choice in chunk["choices"]:
+            if choice["index"] == len(whole["choices"]):
+                whole["choices"].append({"index": choice["index"], "message": {"content": ""}})
+            made = whole["choices"][choice["index"]]
+            delta = dict(choice["delta"])
+            made["message"]["content"] += delta.pop("content", None) or ""
+            made["message"] |= delta
+            if choice.get("finish_reason"):
+                made["finish_reason"] = choice["finish_reason"]
+    return whole
+
+
+def cost(rest: RestClient, usage: Json) -> int:
+    """What a usage of chat completions costs by the prices of its model, which has used no tools."""
+    prices = rest.json("GET", f"/v1/language-models/{MODEL}")
+    prompt, completion = usage["prompt_tokens_details"], usage["completion_tokens_details"]
+    text = usage["prompt_tokens"] - prompt["image_tokens"] - prompt["cached_tokens"]
+    made = usage["completion_tokens"] + completion["reasoning_tokens"]
+    return int(
+        text * prices["prompt_text_token_price"]
+        + prompt["cached_tokens"] * prices["cached_prompt_text_token_price"]
+        + prompt["image_tokens"] * prices["prompt_image_token_price"]
+        + made * prices["completion_text_token_price"]
+    )
+
+
+def deferred(rest: RestClient, target: Target, body: Json) -> Json:
+    """The answer to a deferred request, once it is there."""
+    id = rest.json("POST", "/v1/chat/completions", json_body={**body, "deferred": True})["request_id"]
+    path = f"/v1/chat/deferred-completion/{id}"
+    answers: list[Response] = []
+
+    def status() -> int:
+        answers.append(rest.call("GET", path))
+        return answers[-1].status
+
+    matchers.wait_until(status, 200, within_seconds=target.wait_seconds_max)
+    return answers[-1].json()
+
+
+def agree(found: Json, expected: Json, what: object) -> None:
+    """Fail where two values differ, and say at which member."""
+    matchers.check(found, expected, str(what))
+    matchers.check(expected, found, str(what))
+
+
+def asked(word: str, place: int) -> Json:
+    """A request in one of its three forms."""
+    base: Json = (
+        {"model": MODEL, "messages": [{"role": "user", "content": TEXT}]},
+        {"model": MODEL, "input": TEXT},
+        {"model": MODEL, "messages": [{"role": "ROLE_USER", "content": [{"text": TEXT}]}]},
+    )[place]
+    return {**base, **REQUESTS[word][place]}
+
+
+@case(
+    "chat.same-everywhere",
+    *("chat.create", "chat.get_deferred"),
+    evidence=EMULATOR,
+    source=SOURCE,
+    control=True,
+    paid=True,
+)
+@pytest.mark.usefixtures("transport")
+def test_completions(rest: RestClient, target: Target) -> None:
+    """A completion is the same whole, streamed and deferred, and costs what the prices of its model say."""
+    for word in REQUESTS:
+        body = asked(word, 0)
+        whole = rest.json("POST", "/v1/chat/completions", json_body=body)
+        streamed = joined(events(rest, "/v1/chat/completions", {**body, "stream_options": {"include_usage": True}}))
+        expected = without_ids(whole, "refusal")
+        streamed.setdefault("service_tier", whole["service_tier"])  # chunks have none
+        for other in (streamed, deferred(rest, target, body)):
+            found = without_ids(other, "refusal")
+            for call in (call for each in found["choices"] for call in each["message"].get("tool_calls") or ()):
+                call.pop("index", None)  # of the call among those of a delta
+            agree(found, expected, word)
+        assert whole["usage"]["cost_in_usd_ticks"] == cost(rest, whole["usage"]), word
+        matchers.check(whole["usage"], {"completion_tokens_details": _NOTHING, "num_sources_used": 0}, word)
+        matchers.check(whole["choices"], [{"finish_reason": _ENDS.get(word, "stop")}], word)
+
+
+_NOTHING = {f"{each}_tokens": 0 for each in ("reasoning", "audio", "accepted_prediction", "rejected_prediction")}
+_ENDS = {"cut": "length", "function": "tool_calls"}
+
+
+@case(
+    "responses.same-everywhere",
+    *("responses.create", "responses.get", "responses.list_input_items", "responses.compact"),
+    *("chat.create", "models.get_language", "documents.search"),
+    evidence=EMULATOR,
+    source=SOURCE,
+    control=True,
+    paid=True,
+)
+@pytest.mark.usefixtures("transport")
+def test_responses(rest: RestClient, name: str) -> None:
+    """A response is the same whole, streamed and stored, repeats its request, and has the usage of a completion."""
+    bodies = {word: asked(word, 1) for word in REQUESTS} | {"search": searching(rest, name)}
+    earlier = rest.json("POST", "/v1/responses", json_body={"model": MODEL, "input": "Say one.", "store": True})["id"]
+    for word, body in bodies.items():
+        whole = rest.json("POST", "/v1/responses", json_body={**body, "store": True})
+        stored = rest.json("GET", f"/v1/responses/{whole['id']}")
+        agree(stored, {**whole, "instructions": None}, word)
+        matchers.check(whole, {key: each for key, each in body.items() if key not in ("input", "include")}, word)
+        items = rest.json("GET", f"/v1/responses/{whole['id']}/input_items")
+        matchers.check(items, {"data": [{"role": "user", "type": "message", "id": "$text"}], "has_more": False}, word)
+        assert TEXT in json.dumps(items, ensure_ascii=False), word
+        streamed = events(rest, "/v1/responses", {**body, "store": True})[-1]["response"]
+        agree(without_ids(streamed), without_ids(whole), word)
+        agree(rest.json("GET", f"/v1/responses/{streamed['id']}"), {**streamed, "instructions": None}, word)
+        usage, tokens = whole["usage"], ("input_tokens", "output_tokens")
+        if word == "search":
+            check_search(rest, whole, body["tools"][0]["vector_store_ids"])
+            continue
+        matchers.check(usage, {"context_details": {each: usage[each] for each in tokens}}, word)
+        if word not in ("settings", "function"):  # which have instructions, and tools of another form
+            chat = rest.json("POST", "/v1/chat/completions", json_body=asked(word, 0))["usage"]
+            assert usage["cost_in_usd_ticks"] == chat["cost_in_usd_ticks"] == cost(rest, chat), word
+            assert [usage[each] for each in tokens] == [chat["prompt_tokens"], chat["completion_tokens"]], word
+    body = {**asked("text", 1), "previous_response_id": earlier, "store": False}
+    whole = rest.json("POST", "/v1/responses", json_body=body)
+    streamed = events(rest, "/v1/responses", body)[-1]["response"]
+    assert streamed["previous_response_id"] == whole["previous_response_id"] == earlier
+    inputs = [{"role": role, "content": text} for role, text in (("user", "a"), ("assistant", "b"), ("user", "c"))]
+    many = rest.json("POST", "/v1/responses", json_body={"model": MODEL, "input": inputs, "store": True})["id"]
+    path = f"/v1/responses/{many}/input_items"
+    for order, expected in (("asc", "abc"), ("desc", "cba")):
+        listed = rest.json("GET", path, query={"order": order})["data"]
+        page = rest.json("GET", path, query={"order": order, "limit": 2})
+        assert (page["data"], page["has_more"]) == (listed[:2], True)
+        last = rest.json("GET", path, query={"order": order, "limit": 2, "after": page["last_id"]})
+        assert (last["data"], last["has_more"]) == (listed[2:], False)
+        assert "".join(_said(each) for each in listed) == expected
+    compacted = rest.json("POST", "/v1/responses/compact", json_body={"model": MODEL, "input": inputs})
+    matchers.check(compacted, {"object": "response.compaction", "usage": {"dropped_message_count": 3}})
+
+
+def searching(rest: RestClient, name: str) -> Json:
+    """A request that searches a collection of two documents, and shows what it found."""
+    collection = rest.create_collection(f"{name}garden").id
+    for word in "ab":
+        file = rest.upload_file(f"The kettle is longer, wörd {word}.".encode(), f"{name}{word}.txt").id
+        rest.add_document(collection, file)
+    tools = [{"type": "file_search", "vector_store_ids": [collection]}]
+    return {"model": MODEL, "input": TEXT, "tools": tools, "include": ["file_search_call.results"]}
+
+
+def check_search(rest: RestClient, whole: Json, collections: list[str]) -> None:
+    """Fail where the results of a search are not those of a search in documents, or it is not paid for."""
+    call, message = whole["output"]
+    body = {"query": call["queries"][0], "source": {"collection_ids": collections}}
+    matches = rest.json("POST", "/v1/documents/search", json_body=body)["matches"]
+    found = [(each["file_id"], each["text"], each["score"]) for each in call["results"]]
+    assert found == [(each["file_id"], each["chunk_content"], each["score"]) for each in matches]
+    assert call["queries"] == [TEXT]
+    for note in message["content"][0]["annotations"]:
+        assert note["url"] in [f"collections://{collections[0]}/files/{file}" for file, _, _ in found]
+    usage = whole["usage"]
+    assert usage["server_side_tool_usage_details"]["file_search_calls"] == usage["num_server_side_tools_used"] == 1
+    prices = rest.json("GET", f"/v1/language-models/{MODEL}")
+    tokens = usage["input_tokens"] * prices["prompt_text_token_price"]
+    tokens += usage["output_tokens"] * prices["completion_text_token_price"]
+    assert usage["cost_in_usd_ticks"] == tokens + SEARCH_TICKS
+
+
+def _said(item: Json) -> str:
+    content = item["content"]
+    return str(content if isinstance(content, str) else content[0]["text"])
+
+
+def over_grpc(client: Client, target: Target, message: Json) -> Iterator[tuple[str, Json]]:
+    """The answers to a request through every call of the Chat service."""
+    stored = client.call_rpc("GetCompletion", **message, store_messages=True)
+    yield "GetStoredCompletion", client.call_rpc("GetStoredCompletion", response_id=stored["id"])
+    id = client.call_rpc("StartDeferredCompletion", **message, store_messages=True)["request_id"]
+    done = matchers.wait_until(
+        lambda: client.call_rpc("GetDeferredCompletion", request_id=id),
+        {"status": "DONE"},
+        within_seconds=target.wait_seconds_max,
+    )
+    yield "GetDeferredCompletion", done["response"]
+    chunks = client.stream_rpc("GetCompletionChunk", **message, store_messages=True)
+    outputs: list[Json] = []
+    for output in (output for chunk in chunks for output in chunk["outputs"]):
+        if output["index"] == len(outputs):
+            outputs.append({"index": output["index"], "message": {"content": "", "tool_calls": []}})
+        made = outputs[output["index"]]
+        delta = dict(output["delta"])
+        made["message"]["content"] += delta.pop("content")
+        made["message"]["tool_calls"] += delta.pop("tool_calls")
+        made |= {"message": {**made["message"], **delta}, "finish_reason": output["finish_reason"]}
+    whole = without_ids(stored)
+    for number, shown in enumerate(whole["outputs"]):
+        message = {key: outputs[number]["message"].get(key) for key in shown["message"]}
+        outputs[number] = {**dict.fromkeys(shown), **outputs[number], "message": message}
+    yield "GetCompletionChunk", {**stored, **chunks[-1], "outputs": outputs, "settings": stored["settings"]}
+    yield "GetCompletion", stored
+
+
+@case(
+    "chat.over-grpc.same-everywhere",
+    *("chat.create", "chat.get_deferred", "responses.get"),
+    evidence=EMULATOR,
+    source=SOURCE,
+    control=True,
+    paid=True,
+)
+@pytest.mark.over_grpc
+@pytest.mark.one_client_per_protocol
+def test_over_grpc(client: Client, rest: RestClient, target: Target) -> None:
+    """Over gRPC a completion is the same whole, in chunks, deferred and stored, and is that of REST."""
+    for word in REQUESTS:
+        message = asked(word, 2)
+        answers = dict(over_grpc(client, target, message))
+        expected = without_ids(answers["GetCompletion"])
+        for rpc, answer in answers.items():
+            found = without_ids(answer)
+            agree(found, expected, (word, rpc))
+        settings = {key: each for key, each in message.items() if key in answers["GetCompletion"]["settings"]}
+        matchers.check(answers["GetCompletion"]["settings"], _shown(settings), word)
+        whole = rest.json("POST", "/v1/chat/completions", json_body=asked(word, 0))
+        for one, other in (("content", "content"), ("tool_calls", "tool_calls")):
+            shown = whole["choices"][0]["message"].get(other) or []
+            found = answers["GetCompletion"]["outputs"][0]["message"][one] or []
+            if other == "content":
+                assert found == shown, word
+            else:
+                called = [call["function"] for call in without_ids(found)]
+                assert called == [call["function"] for call in without_ids(shown)], word
+        usage = answers["GetCompletion"]["usage"]
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cost_in_usd_ticks", "num_sources_used"):
+            assert usage.get(name, whole["usage"][name]) == whole["usage"][name], (word, name)
+        assert answers["GetCompletion"]["system_fingerprint"] == whole["system_fingerprint"]
+
+
+def _shown(settings: Json) -> Json:
+    """Settings as an answer repeats them: floats have 32 bits."""
+    return {
+        key: {"$above": each - 1e-6} if isinstance(each, float) else each
+        for key, each in settings.items()
+        if key not in ("tools", "response_format", "seed")
+    }
+
+
+@case(
+    "models.same-everywhere",
+    *("models.list", "models.get", "models.list_language", "models.get_language", "models.list_image_generation"),
+    *("models.get_image_generation", "models.list_video_generation", "models.get_video_generation"),
+    *("teams.list", "teams.list_models"),
+    evidence="documented",
+    source="OpenAPI: the paths of models; the prices of long prompts and context lengths are recorded live, 2026-09",
+)
+@pytest.mark.over_both_protocols
+def test_models(rest: RestClient, client: Client) -> None:
+    """A model is the same in each list, alone and under each of its aliases, and the list of all models has it."""
+    every = {each["id"]: each for each in rest.json("GET", "/v1/models")["data"]}
+    named: list[str] = []
+    for word in ("language-models", "image-generation-models", "video-generation-models"):
+        models = rest.json("GET", f"/v1/{word}")["models"]
+        named += [each["id"] for each in models]
+        for model in models:
+            for name in (model["id"], *model["aliases"]):
+                assert rest.json("GET", f"/v1/{word}/{name}") == model, name
+            one = every[model["id"]]
+            assert {key: one[key] for key in ("created", "object", "owned_by")} == {
+                key: model[key] for key in ("created", "object", "owned_by")
+            }, one
+            assert rest.json("GET", f"/v1/models/{model['id']}") == one
+            matchers.check(model, _MODELS.get(model["id"], {}), model["id"])
+            for price in ("prompt_text", "cached_prompt_text", "completion_text"):
+                long = model.get(f"{price}_token_price_long_context")
+                assert long in (None, 2 * model.get(f"{price}_token_price", 0)), (model["id"], price)
+        assert len({each["fingerprint"] for each in models}) == len(models)
+        aliases = [alias for each in models for alias in each["aliases"]]
+        assert len({*aliases}) == len(aliases)
+    assert named == list(every)
+    assert every["grok-4.3"].get("context_length") in (None, 1_000_000)
+    team = rest.json("GET", "/auth/teams")["teams"][0]["teamId"]
+    assert [each["name"] for each in rest.json("GET", f"/auth/teams/{team}/models")["models"]] == named
+    if client.protocol == "grpc":
+        for rpc, path in (
+            ("ListLanguageModels", "/v1/language-models"),
+            ("ListImageGenerationModels", "/v1/image-generation-models"),
+        ):
+            shown = rest.json("GET", path)["models"]
+            for message, model in zip(client.call_rpc(rpc)["models"], shown, strict=True):
+                one = rpc.removeprefix("List").removesuffix("s")
+                assert client.call_rpc(f"Get{one}", name=model["id"]) == message
+                _check_model(message, model)
+
+
+_MODELS: dict[str, Json] = {
+    "grok-4.3": {
+        "prompt_text_token_price": 12_500,
+        "cached_prompt_text_token_price": 2_000,
+        "completion_text_token_price": 25_000,
+        "prompt_image_token_price": 12_500,
+        "input_modalities": ["text", "image"],
+        "output_modalities": ["text"],
+    },
+    "grok-imagine-image": {"image_price": 200_000_000, "max_prompt_length": 8000, "output_modalities": ["image"]},
+    "grok-imagine-video": {"output_modalities": ["video"]},
+}
+
+
+def _check_model(message: Json, model: Json) -> None:
+    renamed = {
+        "name": "id",
+        "system_fingerprint": "fingerprint",
+        "cached_prompt_token_price": "cached_prompt_text_token_price",
+    }
+    for name, value in message.items():
+        shown = model.get(renamed.get(name, name))
+        if name in ("input_modalities", "output_modalities"):
+            assert [str(each).lower().removeprefix("modality_") for each in value] == shown, (name, model["id"])
+        elif name == "created":
+            assert str(value).startswith("20"), value
+        elif name != "max_prompt_length" or shown is not None:
+            assert value == shown, (name, model["id"])
