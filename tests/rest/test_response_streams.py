@@ -270,17 +270,6 @@ def send(emulator: Emulator, body: Json) -> socket.socket:
     return client
 
 
-def test_client_that_leaves_stream_stores_nothing(emulator: Emulator, team: EmulatedTeam, rest: httpx.Client) -> None:
-    plan(emulator, stall_stream_after_deltas=1)
-    received = b""
-    with send(emulator, BODY) as client:
-        while b'"delta":"one"' not in received:
-            received += client.recv(65536)
-    id = received.partition(b'"id":"')[2].partition(b'"')[0].decode()
-    assert stored(rest, id) == 404
-    assert emulator._running().services.store.responses.total("default") == 0
-
-
 def test_client_that_leaves_before_answer_stores_nothing(
     emulator: Emulator, team: EmulatedTeam, control: httpx.Client
 ) -> None:
