@@ -21,6 +21,7 @@ from emulator.store.deferred import DeferredCompletions
 from emulator.store.documents import Documents
 from emulator.store.files import Files
 from emulator.store.index.index_cache import Indexes
+from emulator.store.index.segment_files import SegmentFiles
 from emulator.store.jobs import Jobs
 from emulator.store.media import Media
 from emulator.store.responses import StoredResponses
@@ -77,7 +78,7 @@ class Store:
             self.collections = Collections(self.database)
             self.documents = Documents(self.database)
             self.chunks = Chunks(self.database)
-            self.indexes = Indexes(self.chunks)
+            self.indexes = Indexes(self.chunks, SegmentFiles(self.database, directory))
             opened.callback(self.indexes.close)
             self.batches = Batches(self.database)
             self.media = Media(self.database)

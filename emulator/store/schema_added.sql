@@ -94,3 +94,12 @@ CREATE TABLE IF NOT EXISTS audit_events (
     description TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS audit_events_by_time ON audit_events (team, at, seq);
+
+-- Files with pieces of search indexes, below the data directory. `owner` is a team; a column of that name would bring the
+-- rows into snapshots, which do not hold the files.
+CREATE TABLE IF NOT EXISTS index_segments (
+    name          TEXT PRIMARY KEY,
+    owner         TEXT NOT NULL,
+    collection_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS index_segments_by_collection ON index_segments (owner, collection_id);

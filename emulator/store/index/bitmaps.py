@@ -46,7 +46,7 @@ class NGrams(msgspec.Struct, frozen=True, eq=False):
         return numpy.unpackbits(self.bits[row], count=len(self.lengths))
 
     def without(self, kept: Array) -> NGrams:
-        """The n-grams of some chunks only, as a mask tells."""
+        """The n-grams of some chunks only, as a mask says."""
         return packed(_unpacked(self).without(kept))
 
 

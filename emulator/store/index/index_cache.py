@@ -14,7 +14,7 @@ An entry, which belongs to one collection, goes through these states, each enter
   take the work away from the others.
 - Three threads: one changes indexes, one ranks, one merges large segments. Between them stand segments and the `View`,
   which never change.
-- After a pause in the changes an index is tidied.
+- After a pause in the changes an index is tidied, and saved if the store has a data directory. `close` saves it too.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
 from emulator.core.time_slices import TimeSlices
 from emulator.store.chunks import Chunks, DocumentVersion, IndexRow
+from emulator.store.index.segment_files import SegmentFiles
 
 if TYPE_CHECKING:
     from emulator.store.index.collection_index import IndexQuery, IndexResult
@@ -79,11 +80,15 @@ class _Entry(msgspec.Struct, eq=False):
         return self.slots - 1
 
 
+Work: TypeAlias = Callable[[_Entry], Awaitable[None]]
+
+
 class Indexes:
     """Ranks the chunks of collections. Called on the event loop."""
 
-    def __init__(self, chunks: Chunks) -> None:
+    def __init__(self, chunks: Chunks, files: SegmentFiles) -> None:
         self._chunks = chunks
+        self._files = files
         chunks.subscribe(self)
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._changing = ThreadPoolExecutor(1, thread_name_prefix="index")
@@ -101,6 +106,8 @@ class Indexes:
     async def stage(self, team: str, collection_id: str, file_id: str, rows: Sequence[IndexRow]) -> None:
         """Take chunks of a document that were just written: all that it has, from the first one, in order."""
         entry = self._entry((team, collection_id))
+        if entry.index is None and self._files.names(team, collection_id):
+            await self._have(entry, self._open, lambda: entry.index is not None)  # its files take the first slots
         staged = entry.staged.get(file_id)
         if staged is None:
             if rows and rows[0].ordinal:
@@ -109,10 +116,14 @@ class Indexes:
         entry.buffer += [(staged.slot, row) for row in rows]
         staged.next += len(rows)
         self._plan(entry)
-        while len(entry.buffer) >= BUFFERED_MAX and self._entries.get(entry.key) is entry:
+        await self._have(entry, self._flush, lambda: len(entry.buffer) < BUFFERED_MAX)
+
+    async def _have(self, entry: _Entry, work: Work, is_done: Callable[[], bool]) -> None:
+        """Do work on an entry until it is done. If it fails the entry goes, and the next search meets the error."""
+        while not is_done() and self._entries.get(entry.key) is entry:
             if entry.work is None:
-                entry.work = asyncio.create_task(self._working(entry, self._flush))
-            with suppress(Exception):  # it drops the entry, and the next search meets it again
+                entry.work = asyncio.create_task(self._working(entry, work))
+            with suppress(Exception):
                 await asyncio.shield(entry.work)
 
     def on_publish(self, team: str, collection_id: str, file_id: str) -> None:
@@ -120,7 +131,7 @@ class Indexes:
         self._note(team, collection_id, file_id)
 
     def on_remove(self, team: str, collection_id: str, file_id: str) -> None:
-        """Note that a document is not to be found any more, and that its chunks will be written anew."""
+        """Note that a document is not to be found any more, and that its chunks will be written again."""
         entry = self._note(team, collection_id, file_id)
         staged = None if entry is None else entry.staged.pop(file_id, None)
         if entry is not None and staged is not None:
@@ -135,27 +146,39 @@ class Indexes:
         return entry
 
     def on_drop(self, team: str, collection_id: str) -> None:
-        """Drop the index of a collection, if there is one."""
-        entry = self._entries.pop((team, collection_id), None)
-        if entry is not None and entry.timer is not None:
-            entry.timer.cancel()
+        """Drop the index of a collection, with its files."""
+        self._evict((team, collection_id))
+        names = self._files.forget(team, collection_id)
+        if names:
+            with suppress(RuntimeError):  # no loop is running; the next start removes them
+                asyncio.get_running_loop().call_soon(self._files.remove_unknown, names)
 
     def drop_team(self, team: str) -> None:
         """Drop the indexes of a team: needed where its rows are changed by other means than `Chunks`."""
-        for key in [key for key in self._entries if key[0] == team]:
-            self.on_drop(*key)
+        loaded = [collection_id for owner, collection_id in self._entries if owner == team]
+        for collection_id in {*loaded, *self._files.collections(team)}:
+            self.on_drop(team, collection_id)
+
+    def _evict(self, key: Key) -> None:
+        """Keep an index no longer in memory. Who uses it keeps it until then."""
+        entry = self._entries.pop(key, None)
+        if entry is not None and entry.timer is not None:
+            entry.timer.cancel()
 
     def close(self) -> None:
-        """End all work and the threads."""
-        for entry in self._entries.values():
+        """End all work and the threads, and save what is not saved."""
+        entries = list(self._entries.values())
+        for entry in entries:
             for task in (entry.work, entry.tidying):
                 if task is not None:
                     task.cancel()
-            if entry.timer is not None:
-                entry.timer.cancel()
-        self._entries.clear()
+            self._evict(entry.key)
         for thread in (self._changing, self._merging, self._ranking):
             thread.shutdown()
+        for entry in entries if self._files.are_kept else ():
+            if entry.work is None:  # else it was cut off, and the next start reads the rest from the rows
+                with suppress(OSError):
+                    self._finish(entry)
 
     def _entry(self, key: Key) -> _Entry:
         """The entry of a collection, which is the last to go from now on."""
@@ -169,7 +192,7 @@ class Indexes:
         while used > LOADED_BYTES_MAX and len(self._entries) > 1:
             oldest = next(iter(self._entries.values()))
             used -= oldest.bytes
-            self.on_drop(*oldest.key)
+            self._evict(oldest.key)
 
     # --- bringing an entry up to date
 
@@ -182,13 +205,13 @@ class Indexes:
             await asyncio.shield(entry.work)
         return entry.index
 
-    async def _working(self, entry: _Entry, work: Callable[[_Entry], Awaitable[None]]) -> None:
-        """Do a piece of work on an entry. If that fails, the next search begins anew."""
+    async def _working(self, entry: _Entry, work: Work) -> None:
+        """Do a piece of work on an entry. If that fails, the next search starts from the rows."""
         try:
             await work(entry)
         except BaseException:
             if self._entries.get(entry.key) is entry:
-                self.on_drop(*entry.key)
+                self._evict(entry.key)
             raise
         finally:
             entry.work = None
@@ -218,8 +241,13 @@ class Indexes:
 
     async def _opened(self, entry: _Entry) -> LiveIndex:
         if entry.index is None:
-            entry.index = await _run(self._changing, _new_index)
+            names = self._files.names(*entry.key)
+            index, entry.versions = await _run(self._changing, partial(_read_index, self._files, names))
+            entry.index, entry.slots = index, entry.slots + index.slots  # none were given before if there are files
         return entry.index
+
+    async def _open(self, entry: _Entry) -> None:
+        await self._opened(entry)
 
     async def _compared(self, entry: _Entry, last: int) -> tuple[list[str], list[DocumentVersion]]:
         """Compare all documents: the files whose versions are stale, and the versions that are new, in order."""
@@ -294,14 +322,49 @@ class Indexes:
                 merged = await _run(self._merging, partial(index.merge, parts))
                 await _run(self._changing, partial(index.replace, parts, merged))
             entry.bytes = index.bytes
+            if self._files.are_kept:
+                await self._save(entry, index)
         finally:
             entry.tidying = None
 
+    async def _save(self, entry: _Entry, index: LiveIndex) -> None:
+        """Write what has no file. A full disk costs the next start some time, and nothing else."""
+        found = await _run(self._changing, index.unsaved)
+        names: dict[int, str] = {}
+        with suppress(OSError):
+            for each in found:
+                names[id(each.segment)] = await _run(self._merging, partial(each.write, self._files))
+        kept = await _run(self._changing, partial(index.set_names, names))
+        gone = set(names.values()) - kept  # merged meanwhile
+        if self._entries.get(entry.key) is entry:
+            gone |= self._files.set_names(*entry.key, kept)
+        else:
+            gone |= set(names.values())
+        await _run(self._merging, partial(self._files.remove, gone))
 
-def _new_index() -> LiveIndex:
+    def _finish(self, entry: _Entry) -> None:
+        """Save at the end, without a loop or a thread."""
+        index = entry.index
+        if index is None:
+            return  # what little there is will be read from the rows
+        _add(index, entry.new_files, entry.buffer)
+        numbers, gone = dict[int, int](), list(entry.gone)
+        for file_id in entry.changed_files:
+            version, staged = self._chunks.version(*entry.key, file_id), entry.staged.get(file_id)
+            slot = entry.versions.get(file_id)
+            if slot is not None and (version is None or version.number != index.view.numbers[slot]):
+                gone.append(slot)
+            if version and staged and not self._chunks.rows(*entry.key, version, staged.next - 1, 1):
+                numbers[staged.slot] = version.number
+        index.set_versions(numbers, gone)
+        names = {id(each.segment): each.write(self._files) for each in index.unsaved()}
+        self._files.remove(self._files.set_names(*entry.key, index.set_names(names)))
+
+
+def _read_index(files: SegmentFiles, names: Sequence[str]) -> tuple[LiveIndex, dict[str, int]]:
     from emulator.store.index.live_index import LiveIndex  # and with it numpy, in this thread
 
-    return LiveIndex()
+    return LiveIndex.read(files, names)
 
 
 def _add(index: LiveIndex, files: Sequence[str], rows: Sequence[tuple[int, IndexRow]]) -> None:

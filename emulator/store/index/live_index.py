@@ -5,6 +5,7 @@ Everything but `view` and `answer` is for one thread, that of the changes. `answ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from emulator.domain.collections import MetricSpace
 from emulator.domain.search import KeywordQuery
 from emulator.store.chunks import DocumentVersion, IndexRow
 from emulator.store.index import scoring, segments
-from emulator.store.index.analysis import terms_of
+from emulator.store.index.analysis import ANALYSIS_VERSION, terms_of
 from emulator.store.index.collection_index import Accepts, Hit, IndexQuery, IndexResult
 from emulator.store.index.postings import CHUNKS_MAX
+from emulator.store.index.segment_files import SavedDocument, SegmentFiles
 from emulator.store.index.segments import Segment
 from emulator.store.index.selection import best
 from emulator.store.index.view import View
@@ -116,24 +118,73 @@ class LiveIndex:
         ]
         return [segments.merged(kept)] if len(kept) > 1 else kept
 
-    def unsaved(self) -> list[tuple[Segment, dict[int, DocumentVersion]]]:
-        """The segments without a file, with the versions of their documents; none with an undecided document."""
+    # --- files
+
+    @property
+    def slots(self) -> int:
+        """How many were given."""
+        return len(self._file_ids)
+
+    @classmethod
+    def read(cls, files: SegmentFiles, names: Iterable[str]) -> tuple[LiveIndex, dict[str, int]]:
+        """An index of files, and the slots of the documents that are whole in it, as some version."""
+        slots: dict[SavedDocument, int] = {}
+        chunks: Counter[int] = Counter()
+        found: list[Segment] = []
+        for name in names:
+            read = files.read(name, ANALYSIS_VERSION)
+            if read is not None:
+                segment, documents = read
+                mine = numpy.array([slots.setdefault(each, len(slots)) for each in documents], numpy.uint32)
+                segment = msgspec.structs.replace(segment, slots=mine[segment.slots])
+                chunks.update(dict(enumerate(numpy.bincount(segment.slots).tolist())))
+                found.append(segment)
+        index = cls(found, [each.file_id for each in slots])
+        whole: dict[str, int] = {}
+        for document, slot in sorted(slots.items(), key=lambda item: item[0].number):
+            if chunks[slot] == document.chunks:  # a file that holds others of its chunks may be gone
+                whole[document.file_id] = slot
+        numbers = {slot: document.number for document, slot in slots.items() if whole.get(document.file_id) == slot}
+        index.set_versions(numbers, [slot for slot in range(len(slots)) if slot not in numbers])
+        return index, whole
+
+    def unsaved(self) -> list[Unsaved]:
+        """The segments without a file, ready to be written; none with a document that is undecided."""
+        counts = numpy.zeros(len(self._file_ids), numpy.int64)
+        for segment in self._segments:
+            counts += numpy.bincount(segment.slots, minlength=len(counts))
         found = []
         for segment in self._segments:
-            slots = numpy.unique(segment.slots)
+            slots, local = numpy.unique(segment.slots, return_inverse=True)
             numbers = self._numbers[slots]
-            if segment.name is None and not (numbers == _UNDECIDED).any():
-                pairs = zip(slots.tolist(), numbers.tolist(), strict=True)
-                found.append((segment, {s: DocumentVersion(number, self._file_ids[s]) for s, number in pairs}))
+            if segment.name is None and (numbers != _UNDECIDED).all():
+                documents = [
+                    SavedDocument(int(self._numbers[slot]), self._file_ids[slot], int(counts[slot]))
+                    for slot in slots.tolist()
+                ]
+                saved = msgspec.structs.replace(segment, slots=local.astype(numpy.uint32))
+                found.append(Unsaved(segment, saved, documents))
         return found
 
     def set_names(self, names: Mapping[int, str]) -> set[str]:
-        """Note the files of segments, by their identity; return the files of all segments there are."""
+        """Note the files of segments by their identity; return the files of all segments there are."""
         self._segments = [
             msgspec.structs.replace(each, name=names[id(each)]) if id(each) in names else each
             for each in self._segments
         ]
         return {each.name for each in self._segments if each.name is not None}
+
+
+class Unsaved(msgspec.Struct, frozen=True):
+    """A segment without a file, and what to write into one: the same with slots that are places in `documents`."""
+
+    segment: Segment
+    saved: Segment
+    documents: list[SavedDocument]
+
+    def write(self, files: SegmentFiles) -> str:
+        """Write it, in any thread, and return its name. Raises OSError."""
+        return files.write(self.saved, self.documents, ANALYSIS_VERSION)
 
 
 def _level(chunks: int) -> int:

@@ -56,8 +56,38 @@ class Segment(msgspec.Struct, frozen=True, eq=False):
             lists + self.slots.nbytes + self.ordinals.nbytes + sum(each.rows.nbytes for each in self.vectors.values())
         )
 
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Every array by its name, from which `of_arrays` makes the segment again."""
+        named = {"slots": self.slots, "ordinals": self.ordinals}
+        for number, field in enumerate(self.fields):
+            named |= {f"{number}.{name}": array for name, array in field.arrays.items()}
+        named |= {f"ngrams.{name}": array for name, array in self.ngrams.lists.arrays.items()}
+        named |= {"frequent": self.ngrams.frequent, "bits": self.ngrams.bits}
+        for dimensions, each in self.vectors.items():
+            named |= {f"places.{dimensions}": each.places, f"rows.{dimensions}": each.rows}
+        return named
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Array], name: str) -> Segment:
+        """The segment of a file. Raises KeyError where an array is missing."""
+
+        def lists(prefix: str) -> Postings:
+            found = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+            return Postings(**found)
+
+        dimensions = [int(key.removeprefix("rows.")) for key in arrays if key.startswith("rows.")]
+        return cls(
+            arrays["slots"],
+            arrays["ordinals"],
+            tuple(lists(f"{number}.") for number in range(len(FIELDS))),
+            NGrams(lists("ngrams."), arrays["frequent"], arrays["bits"]),
+            {each: Vectors(arrays[f"places.{each}"], arrays[f"rows.{each}"]) for each in dimensions},
+            name,
+        )
+
     def without(self, kept: Array) -> Segment:
-        """Some of its chunks only, as a mask tells."""
+        """Some of its chunks only, as a mask says."""
         moved = numpy.cumsum(kept) - 1
         vectors = {}
         for dimensions, each in self.vectors.items():

@@ -1,0 +1,206 @@
+"""Segments in files below the data directory, so that an index is there again after a restart.
+
+    index/xai-index-HEX        a segment: never written again, removed when another takes its place
+    index/xai-index-HEX.part   one that is being written
+
+The table `index_segments` says which files belong to which collection. It changes in the transaction that changes the
+collection, so what a process that dies leaves is a file that the table does not name; the next start removes it. A file
+says what it was made of: the versions of its documents and how many chunks each has. Where these are not the ones of
+the rows, where a checksum is wrong, or where another version of the emulator cut the texts in another way, documents
+are indexed from their rows. So no file is ever needed, and none can make a search wrong.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from emulator.core import ids
+from emulator.core.locks import PRIVATE_DIRECTORY, PRIVATE_FILE
+from emulator.store.database import Database
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from emulator.store.index.segments import Segment
+
+    Array = NDArray[Any]
+
+INDEX = "index"  # the directory
+FORMAT_VERSION = 1
+_NAME = re.compile(r"xai-index-[0-9a-f]{32}(\.part)?")
+_MAGIC = b"xai-index\n"
+_HEAD = struct.Struct("<10sIII")  # magic, format version, bytes of the header, its checksum
+_ALIGNED = 64  # arrays begin at multiples of so many bytes
+
+
+class SavedDocument(msgspec.Struct, frozen=True, array_like=True):
+    """A document of a segment: its version, and how many chunks it has in all segments."""
+
+    number: int
+    file_id: str
+    chunks: int
+
+
+class _SavedArray(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int  # from the end of the header
+    checksum: int
+
+
+class _Header(msgspec.Struct, frozen=True):
+    analysis: int
+    documents: list[SavedDocument]
+    arrays: list[_SavedArray]
+
+
+class SegmentFiles:
+    """The files of all collections. Without a directory nothing is kept."""
+
+    def __init__(self, database: Database, directory: Path | None) -> None:
+        """Take a data directory, and remove what a process that died has left in it."""
+        self._db = database
+        self._directory = None if directory is None else directory / INDEX
+        if self._directory is not None:
+            known = {row[0] for row in database.rows("SELECT name FROM index_segments")}
+            self.remove({path.name for path in _made(self._directory)} - known)
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether there is a directory for them."""
+        return self._directory is not None
+
+    def names(self, owner: str, collection_id: str) -> list[str]:
+        """The files of a collection of a team."""
+        rows = self._db.rows(
+            "SELECT name FROM index_segments WHERE owner = ? AND collection_id = ? ORDER BY name",
+            (owner, collection_id),
+        )
+        return [row[0] for row in rows]
+
+    def set_names(self, owner: str, collection_id: str, names: Iterable[str]) -> set[str]:
+        """Let these be the files of a collection; return those that are not any more."""
+        before, after = set(self.names(owner, collection_id)), set(names)
+        with self._db.transaction():
+            self._db.write_many("DELETE FROM index_segments WHERE name = ?", ((name,) for name in before - after))
+            self._db.write_many(
+                "INSERT INTO index_segments (name, owner, collection_id) VALUES (?, ?, ?)",
+                ((name, owner, collection_id) for name in after - before),
+            )
+        return before - after
+
+    def forget(self, owner: str, collection_id: str) -> list[str]:
+        """Let a collection have no files; return those it had, which are to be removed after the transaction."""
+        names = self.names(owner, collection_id)
+        if names:
+            self._db.write("DELETE FROM index_segments WHERE owner = ? AND collection_id = ?", (owner, collection_id))
+        return names
+
+    def collections(self, owner: str) -> list[str]:
+        """The ids of a team's collections that have files."""
+        rows = self._db.rows("SELECT DISTINCT collection_id FROM index_segments WHERE owner = ?", (owner,))
+        return [row[0] for row in rows]
+
+    def remove_unknown(self, names: Iterable[str]) -> None:
+        """Remove those files that the table does not name: a transaction that was rolled back keeps its own."""
+        self.remove(
+            name for name in names if self._db.row("SELECT 1 FROM index_segments WHERE name = ?", (name,)) is None
+        )
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files, in any thread. One that cannot be removed now goes at the next start."""
+        for name in names if self._directory is not None else ():
+            with suppress(OSError):
+                (self._path(name)).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        assert self._directory is not None
+        return self._directory / name
+
+    def write(self, segment: Segment, documents: list[SavedDocument], analysis: int) -> str:
+        """Write a segment, whose slots are places in `documents`, and return its name. Raises OSError."""
+        assert self._directory is not None
+        self._directory.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
+        name = f"xai-index-{ids.fresh_name()}"
+        part = self._path(f"{name}.part")
+        arrays, saved, at = segment.arrays, list[_SavedArray](), 0
+        for key, array in arrays.items():
+            saved.append(_SavedArray(key, array.dtype.str, array.shape, at, zlib.crc32(array.tobytes())))
+            at = _aligned(at + array.nbytes)
+        header = msgspec.json.encode(_Header(analysis, documents, saved))
+        try:
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb") as file:
+                file.write(_HEAD.pack(_MAGIC, FORMAT_VERSION, len(header), zlib.crc32(header)))
+                file.write(header)
+                begin = _aligned(_HEAD.size + len(header))
+                for each in saved:
+                    file.seek(begin + each.offset)
+                    file.write(arrays[each.name].tobytes())
+            os.replace(part, self._path(name))
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return name
+
+    def read(self, name: str, analysis: int) -> tuple[Segment, list[SavedDocument]] | None:
+        """Map a segment into memory; None for one that is missing, damaged, or was cut in another way."""
+        try:
+            with open(self._path(name), "rb") as file:
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            magic, version, size, checksum = _HEAD.unpack_from(content)
+            raw = content[_HEAD.size : _HEAD.size + size]
+            if (magic, version) != (_MAGIC, FORMAT_VERSION) or zlib.crc32(raw) != checksum:
+                return None
+            header = msgspec.json.decode(raw, type=_Header)
+            if header.analysis != analysis:
+                return None
+            return _segment(name, dict(_arrays(content, _aligned(_HEAD.size + size), header))), header.documents
+        except (OSError, ValueError, KeyError, TypeError, struct.error, msgspec.DecodeError):
+            return None
+
+
+def _arrays(content: mmap.mmap, begin: int, header: _Header) -> Iterator[tuple[str, Array]]:
+    """Every array of a file. Raises ValueError for one that is damaged."""
+    import numpy
+
+    for each in header.arrays:
+        dtype = numpy.dtype(each.dtype)
+        count = 1
+        for length in each.shape:
+            count *= length
+        if not count:
+            yield each.name, numpy.zeros(each.shape, dtype)
+            continue
+        array = numpy.frombuffer(content, dtype, count, begin + each.offset)
+        if zlib.crc32(memoryview(content)[begin + each.offset :][: array.nbytes]) != each.checksum:
+            raise ValueError(f"{each.name} is damaged")
+        yield each.name, array.reshape(each.shape)
+
+
+def _segment(name: str, arrays: dict[str, Array]) -> Segment:
+    from emulator.store.index.segments import Segment
+
+    return Segment.of_arrays(arrays, name)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // _ALIGNED) * _ALIGNED
+
+
+def _made(directory: Path) -> Iterator[Path]:
+    """What has a name of ours in the directory, which may be missing."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
