@@ -54,7 +54,12 @@ def add_verbs(verbs: Any) -> None:
     option("--json", type=Path, metavar="FILE", help="write the report there as JSON")
     option("--junit", type=Path, metavar="FILE", help="write the report there as JUnit XML")
     option("--evidence", type=Path, metavar="FILE", help="write there which cases of the kit are confirmed")
-    option("--cases", type=Path, metavar="FILE", help="write drafts of contract cases there, as TOML")
+    option(
+        "--cases",
+        type=Path,
+        metavar="FILE",
+        help="write drafts of contract cases there, as TOML; beside it, those over gRPC as Python",
+    )
     group = parser.add_argument_group("settings of the emulator that answers")
     add_settings(group, without=("port", "host"))
     parser.set_defaults(run=_compare, port=None, host=None)
@@ -145,10 +150,14 @@ def _print(options: argparse.Namespace, report: Report, is_one_of_several: bool)
 
 
 def _draft(path: Path, report: Report) -> None:
-    from emulator.comparing.cases import draft_cases
+    from emulator.comparing.drafts import draft_cases
 
     drafts = draft_cases(report.comparison)
     path.write_text(drafts.text, "utf-8")
     say(f"{path}: drafts of {drafts.count} cases; read_cases refuses them until each has a sentence")
+    if drafts.code:
+        code = path.with_suffix(".py")
+        code.write_text(drafts.code, "utf-8")
+        say(f"{code}: drafts of {drafts.code_count} cases over gRPC, for the folder of the kit")
     for why, count in drafts.left_out.items():
         say(f"no draft for {count} exchanges: {why}")

@@ -12,14 +12,18 @@ import pytest
 from contract_tests import steps
 from contract_tests.case import Case, read_cases
 from contract_tests.clients.http import HttpxTransport, Transport
+from contract_tests.clients.rest import RestClient
+from contract_tests.clients.xai_python import XaiPython
 from contract_tests.target import Target, find_target
 from emulator import Emulator
-from emulator.comparing.cases import draft_cases
+from emulator.comparing.drafts import draft_cases
 from emulator.comparing.run import Comparison
+from emulator.recordings.entries import Grpc
 from emulator.recordings.har import Recording
 from tests.comparing.test_compare import change, find
 
 Compared = Callable[..., Comparison]
+Functions = Callable[[str], dict[str, Callable[..., None]]]
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def drafted(recording: Recording, compared: Compared, tmp_path: Path) -> Path:
 def target() -> Iterator[Target]:
     with Emulator() as emulator:
         keys = {"XAI_API_KEY": emulator.api_key, "XAI_MANAGEMENT_KEY": emulator.management_key}
-        yield find_target(emulator.url, keys)
+        yield find_target(emulator.url, keys, grpc=emulator.grpc_target)
 
 
 @pytest.fixture
@@ -114,8 +118,65 @@ def test_exchange_that_differs_comes_first_and_says_how(recording: Recording, co
     assert first["step"][-1]["expect"]["json"]["error"] == "No such file."
 
 
-def test_grpc_and_unknown_exchanges_are_counted_and_left_out(recording: Recording, compared: Compared) -> None:
+def test_exchanges_that_are_not_emulated_are_counted_and_left_out(recording: Recording, compared: Compared) -> None:
     find(recording, "auth.me").operation = None
     left_out = draft_cases(compared(recording)).left_out
-    assert left_out["over gRPC, which a case as data cannot call"] == 3
     assert left_out["of operations that are not emulated"] == 1
+
+
+# --- over gRPC
+
+
+@pytest.fixture
+def functions(monkeypatch: pytest.MonkeyPatch) -> Functions:
+    """Read the tests of a module of the kit, whose marks are declared in a configuration of its own."""
+    monkeypatch.setattr(pytest.mark, "_config", None)
+    return functions_of
+
+
+def functions_of(code: str) -> dict[str, Callable[..., None]]:
+    module: dict[str, Any] = {"__name__": "contract_tests.test_drafts", "__package__": "contract_tests"}
+    exec(compile(code, "test_drafts.py", "exec"), module)
+    return {name: each for name, each in module.items() if name.startswith("test_")}
+
+
+def test_draft_over_grpc_is_refused_until_it_has_a_sentence(
+    recording: Recording, compared: Compared, functions: Functions
+) -> None:
+    with pytest.raises(ValueError, match="a case has a sentence"):
+        functions(draft_cases(compared(recording)).code)
+
+
+def test_drafts_over_grpc_hold_on_an_emulator(
+    recording: Recording, compared: Compared, target: Target, functions: Functions
+) -> None:
+    """An upload in messages, a file that was uploaded over REST, and a refusal, with the kit's client."""
+    drafts = draft_cases(compared(recording))
+    found = functions(drafts.code.replace('""""""', '"""Somebody read it."""'))
+    assert len(found) == drafts.code_count == 3
+    client, rest = XaiPython(target), RestClient(target, HttpxTransport())
+    try:
+        for test in found.values():
+            test(client, rest, target.run_prefix)
+    finally:
+        client.close()
+        rest.close()
+
+
+def test_draft_over_grpc_names_what_it_makes_and_expects_what_was_answered(
+    recording: Recording, compared: Compared
+) -> None:
+    code = draft_cases(compared(recording)).code
+    assert """client.upload_rpc([{'init': {'name': f'{run}grpc.txt'}}, {'data': b'""" in code
+    assert """client.call_rpc('RetrieveFile', file_id=f'{file}')""" in code
+    assert """rest.json('POST', '/v1/files', form=[('file', FilePart(f'{run}notes-0.txt', b'""" in code
+    assert """{'status': 'NOT_FOUND', 'message': 'File not found'}""" in code
+
+
+def test_draft_over_grpc_that_differs_comes_first_and_says_how(recording: Recording, compared: Compared) -> None:
+    call = next(entry.grpc for entry in recording.entries if isinstance(entry.grpc, Grpc) and entry.grpc.response)
+    call.response[0]["size"] = 5
+    code = draft_cases(compared(recording)).code
+    first = code[code.index("# differs") :].splitlines()[:2]
+    assert first[0].startswith("# differs: value $.size: 5 there, ")
+    assert first[1].startswith("@case(\"files.draft-grpc-1\", 'files.upload'")
