@@ -32,8 +32,9 @@ class Run:
 
 
 def run_kit(*options: str, record: Path, tree: Path = ROOT, python: str = sys.executable) -> Run:
-    """Start the emulator of a tree, judge it, stop it."""
-    emulator = [sys.executable, "-m", "emulator", "exec", "--"]
+    """Start the emulator of a tree, judge it, stop it; with `--base-url` judge the one that runs there."""
+    is_running = any(option.startswith("--base-url") for option in options)
+    emulator = [] if is_running else [sys.executable, "-m", "emulator", "exec", "--"]
     pytest = [python, "-m", "pytest", "-c", KIT / "pytest.ini", "--rootdir", KIT]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment.pop("PYTEST_ADDOPTS", None)

@@ -39,9 +39,13 @@ class Mutant:
     def grow(self, folder: Path) -> Path:
         """Put a changed copy of the emulator into a folder."""
         for package in PACKAGES:
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            # With the bytecode, or each mutant would compile all that it imports.
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns(".*"))
         for file, text in self.changed().items():
-            (folder / file).write_text(text, "utf-8")
+            path = folder / file
+            path.write_text(text, "utf-8")
+            for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+                compiled.unlink()
         # The command line reads the options of the kit from beside the package.
         (folder / "contract_tests").symlink_to(ROOT / "contract_tests")
         return folder
