@@ -1,7 +1,8 @@
-"""Write the generated tables of docs/: answers.md, faults.md, seed-file.md and python.md. `python -m tools.pages`.
+"""Write the generated tables of the pages in docs/ that have some. `python -m tools.pages`.
 
 The rest of these pages is written by hand. A line `<!-- fields: NAME -->` begins the table of a struct's fields,
-`<!-- members: NAME -->` that of a class's public members, and `<!-- / -->` ends either.
+`<!-- members: NAME -->` that of a class's public members, `<!-- tools: mcp -->` that of the tools of
+`xai-emulator mcp`, and `<!-- / -->` ends each of them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from emulator import Emulator
+from emulator.cli.mcp_tools import Tool, tools
 from emulator.pipeline.faults.effects import Effect
 from emulator.pipeline.faults.plan import Rule, Script
 from emulator.responders.rules import CannedError, CannedRule, Message
@@ -24,8 +26,8 @@ from fixtures.team import EmulatedTeam
 from tools.reference import table
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = tuple(DOCS / f"{name}.md" for name in ("answers", "faults", "seed-file", "python"))
-SUBJECTS: dict[str, Any] = {
+PAGES = tuple(DOCS / f"{name}.md" for name in ("agents", "answers", "faults", "seed-file", "python"))
+SUBJECTS: dict[str, Any] = {"mcp": tools()} | {
     each.__name__: each
     for each in (
         Effect,
@@ -43,7 +45,7 @@ SUBJECTS: dict[str, Any] = {
         CannedError,
     )
 }
-_TABLE = re.compile(r"(<!-- (fields|members): (\w+) -->\n).*?(<!-- / -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- (fields|members|tools): (\w+) -->\n).*?(<!-- / -->)", re.DOTALL)
 
 
 def render(text: str) -> str:
@@ -146,7 +148,13 @@ def _signature(function: Callable[..., Any]) -> str:
     return f"({', '.join(shown)})"
 
 
-_KINDS: dict[str, Callable[[Any], Iterator[str]]] = {"fields": _fields, "members": _members}
+def _tools(described: dict[str, Tool]) -> Iterator[str]:
+    """A row for each tool, with the control call that it makes."""
+    rows = ((f"`{tool.name}`", f"`{tool.method} {tool.path}`", tool.description) for tool in described.values())
+    yield from table(("Tool", "Control call", "What it does"), rows)
+
+
+_KINDS: dict[str, Callable[[Any], Iterator[str]]] = {"fields": _fields, "members": _members, "tools": _tools}
 
 if __name__ == "__main__":
     for page in PAGES:

@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "reset": "teams",
     "keys": "keys",
     "trust": "trust",
+    "mcp": "mcp",
     "filter": "filter",
     "search": "search",
     "limits": "reports",
