@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 REDACTED = "[redacted]"
-_SCHEME = re.compile(r"(?:[a-z]+=)?(?:(?:https?:)*[a-z]*:?//|(?:https?:)+)", re.IGNORECASE)
-_PARTS = re.compile(r"([^?#]*)([?#]?)(.*)", re.DOTALL)
+# Compiled, and kept by `re`, when a setting is shown.
+_SCHEME = r"(?i:(?:[a-z]+=)?(?:(?:https?:)*[a-z]*:?//|(?:https?:)+))"
+_PARTS = r"(?s)([^?#]*)([?#]?)(.*)"
 
 
 def redact_url(text: str) -> str:
@@ -15,11 +16,11 @@ def redact_url(text: str) -> str:
     What does not begin with a scheme, or with `NAME=` and a scheme, stays as it is. A mistyped URL holds its key all
     the same, so everything before the last `@` goes.
     """
-    start = _SCHEME.match(text)
+    start = re.match(_SCHEME, text)
     if start is None:
         return text
     scheme, rest = start[0], text[start.end() :]
-    address, mark, query = _PARTS.fullmatch(rest).groups()  # type: ignore[union-attr]  # it matches any text
+    address, mark, query = re.fullmatch(_PARTS, rest).groups()  # type: ignore[union-attr]  # it matches any text
     if "@" in query and "@" not in address:  # the key itself may hold a ? or #
         return f"{scheme}{REDACTED}"
     _, at, host = address.rpartition("@")

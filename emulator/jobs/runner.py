@@ -22,49 +22,64 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from functools import partial
+from importlib import import_module
 from typing import Any
+
+import msgspec
 
 from emulator.core.clock import MICROSECONDS, Clock, Instant
 from emulator.core.errors import disk_unusable, is_of_disk
-from emulator.jobs.batches.input_files import read_batch_file, reject_batch_file
-from emulator.jobs.batches.process import expire_batch, fail_request, process_batch
-from emulator.jobs.chat import complete_deferred, expire_deferred, expire_response, forget_deferred
-from emulator.jobs.chunks import remove_chunks
-from emulator.jobs.expiry import expire_file
-from emulator.jobs.indexing import fail_indexing, index_document
-from emulator.jobs.videos import complete_video, delete_video
 from emulator.state.services import Services
 from emulator.state.teams import Team
 from emulator.store.jobs import ATTEMPTS_MAX, Job, JobCancelled
 
 Handler = Callable[[Services, Job], Awaitable[None]]
 
+
+class LazyHandler(msgspec.Struct, frozen=True):
+    """A handler whose module, below `emulator.jobs`, is imported with its first job: a start needs none."""
+
+    module: str
+    name: str
+
+    def load(self) -> Handler:
+        """Return the function itself."""
+        handler: Handler = getattr(import_module(f"emulator.jobs.{self.module}"), self.name)
+        return handler
+
+    async def __call__(self, services: Services, job: Job) -> None:
+        await self.load()(services, job)
+
+
 # Every kind of job. Those of one lane run one after the other, so a slow one (an embedder or a responder that is called
 # over the network) delays only jobs of its own lane.
 LANES: dict[str, dict[str, Handler]] = {
-    "files": {"expire_file": expire_file},
-    "documents": {"index_document": index_document},
-    "chunks": {"remove_chunks": remove_chunks},
+    "files": {"expire_file": LazyHandler("expiry", "expire_file")},
+    "documents": {"index_document": LazyHandler("indexing", "index_document")},
+    "chunks": {"remove_chunks": LazyHandler("chunks", "remove_chunks")},
     "batches": {
-        "read_batch_file": read_batch_file,
-        "process_batch": process_batch,
-        "expire_batch": expire_batch,
+        "read_batch_file": LazyHandler("batches.input_files", "read_batch_file"),
+        "process_batch": LazyHandler("batches.process", "process_batch"),
+        "expire_batch": LazyHandler("batches.process", "expire_batch"),
     },
     "chat": {
-        "complete_deferred": complete_deferred,
-        "expire_deferred": expire_deferred,
-        "forget_deferred": forget_deferred,
-        "expire_response": expire_response,
+        "complete_deferred": LazyHandler("chat", "complete_deferred"),
+        "expire_deferred": LazyHandler("chat", "expire_deferred"),
+        "forget_deferred": LazyHandler("chat", "forget_deferred"),
+        "expire_response": LazyHandler("chat", "expire_response"),
     },
-    "videos": {"complete_video": complete_video, "delete_video": delete_video},
+    "videos": {
+        "complete_video": LazyHandler("videos", "complete_video"),
+        "delete_video": LazyHandler("videos", "delete_video"),
+    },
 }
 
 # What runs instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write rows:
 # nothing that a client sends can make them end the process.
 GIVE_UP: dict[str, Handler] = {
-    "index_document": fail_indexing,
-    "read_batch_file": reject_batch_file,
-    "process_batch": fail_request,
+    "index_document": LazyHandler("indexing", "fail_indexing"),
+    "read_batch_file": LazyHandler("batches.input_files", "reject_batch_file"),
+    "process_batch": LazyHandler("batches.process", "fail_request"),
 }
 
 _DISK_PAUSE = 1.0  # seconds until a job that the disk refused is tried again

@@ -13,16 +13,17 @@ from emulator.domain.keys import INFERENCE_KEY, KEYS_KNOWN, MANAGEMENT_KEY
 SECRET_CHARS_MIN = 6  # a shorter key is a word, which would be struck out everywhere
 
 _PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at every start
-_REAL = re.compile(r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?")  # as the console gives them out: a prefix and noise
+# The patterns are compiled, and kept by `re`, when they are first used: that takes longer than a start should.
+_REAL = r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?"  # as the console gives them out: a prefix and noise
 # Half a key is a secret too, so much less than a whole one is struck out of texts, and up to the end of the word.
-_IN_TEXT = re.compile(
+_IN_TEXT = (
     r"(?:xai-(?:token-|emulator-)?[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*"
     r"|(?i:\bbearer(?:\s|%20|\+)+)[^\s\"'&,;]+"
 )
 # Names and their values where JSON cannot be decoded, and in forms; a value may be cut off.
-_IN_JSON = re.compile(r'("([^"\\]{1,40})"\s*:\s*")(?:[^"\\]|\\.)+')
-_IN_FORM = re.compile(r'(\b([\w-]{1,40})=)[^&\s"]+')
-_SECRET_NAME = re.compile(
+_IN_JSON = r'("([^"\\]{1,40})"\s*:\s*")(?:[^"\\]|\\.)+'
+_IN_FORM = r'(\b([\w-]{1,40})=)[^&\s"]+'
+_SECRET_NAME = (
     r"(?i)(?:x[-_])?(?:authorization|(?:\w+[-_]?)?api[-_]?key|(?:client|app)?[-_]?secret|password|passwd|"
     r"(?:access|auth|bearer|refresh|id|session)[-_]?token|management[-_]?key|credentials?|cookie)"
 )
@@ -39,7 +40,7 @@ def presented(credentials: str | None) -> str | None:
 
 def looks_real(credentials: str) -> bool:
     """Whether a key looks like one that xAI gave out."""
-    return len(credentials) >= 44 and _REAL.fullmatch(credentials) is not None
+    return len(credentials) >= 44 and re.fullmatch(_REAL, credentials) is not None
 
 
 def strike(text: str, secret: str) -> str:
@@ -49,12 +50,12 @@ def strike(text: str, secret: str) -> str:
 
 def redact_text(text: str) -> str:
     """A text without anything that looks like a key."""
-    return _IN_TEXT.sub(REDACTED, text)
+    return re.sub(_IN_TEXT, REDACTED, text)
 
 
 def redact_raw(text: str) -> str:
     """What cannot be decoded, or only begins a body, without anything that looks like a key or is called one."""
-    return redact_text(_IN_FORM.sub(_without_value, _IN_JSON.sub(_without_value, text)))
+    return redact_text(re.sub(_IN_FORM, _without_value, re.sub(_IN_JSON, _without_value, text)))
 
 
 def _without_value(pair: re.Match[str]) -> str:
@@ -78,7 +79,7 @@ def redact(value: Any) -> Any:
 
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret."""
-    return _SECRET_NAME.fullmatch(name) is not None
+    return re.fullmatch(_SECRET_NAME, name) is not None
 
 
 def _is_secret(name: str, value: Any) -> bool:

@@ -20,10 +20,9 @@ from emulator.core.limits import Limits
 
 _HEADER_BYTES_MAX = 16 * 1024  # of all headers of one part
 # Quoted values keep their backslashes: whether they are allowed is for the filename rules to say.
-_PARAMETER = re.compile(rb';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]*))\s*', re.DOTALL)
-_BOUNDARY = re.compile(
-    r'(?i)multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;",]{1,200}))\s*(?:;.*)?'
-)
+# Compiled, and kept by `re`, with the first upload.
+_PARAMETER = rb'(?s);\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]*))\s*'
+_BOUNDARY = r'(?i)multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;",]{1,200}))\s*(?:;.*)?'
 _SILENT = logging.Logger("emulator.rest.multipart", logging.CRITICAL)
 
 
@@ -37,7 +36,7 @@ class Part(msgspec.Struct, frozen=True):
 
 def boundary_of(content_type: str) -> bytes:
     """The boundary of a Content-Type header, or the refusal of a body that is no form."""
-    found = _BOUNDARY.fullmatch(content_type)
+    found = re.fullmatch(_BOUNDARY, content_type)
     if found is None:
         raise invalid("Invalid `boundary` for `multipart/form-data` request", rule="content_type")
     return (found[1] or found[2]).encode("latin-1", "replace")
@@ -170,7 +169,7 @@ def _parameters(disposition: bytes) -> dict[str, bytes]:
         raise _malformed("a part has no Content-Disposition: form-data")
     rest, found = disposition[len(kind) :].rstrip().rstrip(b";"), {}
     while rest:
-        match = _PARAMETER.match(rest)
+        match = re.match(_PARAMETER, rest)
         if match is None:
             raise _malformed("a Content-Disposition cannot be read")
         name = match[1].decode("latin-1").lower()

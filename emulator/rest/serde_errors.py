@@ -22,11 +22,12 @@ T = TypeVar("T")
 _SYNTAX = "Failed to parse the request body as JSON: "
 _SHAPE = "Failed to deserialize the JSON body into the target type: "
 # An unclosed string runs to the end, so that no input is scanned twice.
-_TOKEN = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+)', re.DOTALL)
-_BYTE = re.compile(r" ?\(byte (\d+)\)")
-_PATH = re.compile(r" - at `\$(.*)`$")
+# Compiled, and kept by `re`, with the first body that is refused.
+_TOKEN = rb'(?s)[ \t\r\n]*("(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+)'
+_BYTE = r" ?\(byte (\d+)\)"
+_PATH = r" - at `\$(.*)`$"
 DEPTH_SCAN_BYTES = 64 * 1024
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
+_STEP = r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]"
 
 
 def decode(body: bytes, shape: type[T], limits: Limits) -> T:
@@ -95,7 +96,7 @@ def _deeper_than(body: bytes, most: int | None) -> int | None:
     if most is None or not is_deeper(body, most):
         return None
     depth = 0
-    for token in _TOKEN.finditer(body):
+    for token in re.finditer(_TOKEN, body):
         if token[1] in (b"{", b"["):
             depth += 1
             if depth > most:
@@ -106,7 +107,7 @@ def _deeper_than(body: bytes, most: int | None) -> int | None:
 
 
 def _syntax(message: str, body: bytes) -> str:
-    found = _BYTE.search(message)
+    found = re.search(_BYTE, message)
     at = int(found[1]) if found else len(body)
     if "truncated" in message or not body:
         return f"EOF while parsing a value at {_position(body, len(body))}"
@@ -123,7 +124,7 @@ def _position(body: bytes, end: int) -> str:
 
 def _describe(message: str, body: bytes, value: Any, shape: Any) -> str:
     """serde's sentence for msgspec's."""
-    found = _PATH.search(message)
+    found = re.search(_PATH, message)
     sentence = message[: found.start()] if found else message
     offender, steps = _resolve(value, _steps(found[1]) if found else [])
     where = _position(body, _end_of(body, steps))
@@ -140,7 +141,7 @@ def _describe(message: str, body: bytes, value: Any, shape: Any) -> str:
 
 
 def _steps(path: str) -> list[str | int | None]:
-    return [m[1] if m[1] is not None else int(m[2]) if m[2] else None for m in _STEP.finditer(path)]
+    return [m[1] if m[1] is not None else int(m[2]) if m[2] else None for m in re.finditer(_STEP, path)]
 
 
 def _resolve(value: Any, steps: list[str | int | None]) -> tuple[Any, list[str | int]]:
@@ -182,7 +183,7 @@ def _unexpected(value: Any) -> str:
 
 def _end_of(body: bytes, steps: list[str | int]) -> int:
     """The offset just after the value at a path: one pass over the tokens."""
-    tokens = _TOKEN.finditer(body)
+    tokens = re.finditer(_TOKEN, body)
     try:
         token = next(tokens)
         for each in steps:

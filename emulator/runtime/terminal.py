@@ -11,24 +11,25 @@ import re
 from typing import Any
 
 # C0 and C1 controls, line separators, marks of direction, and halves of characters, which cannot be encoded.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+# Compiled, and kept by `re`, when one is first met: that takes longer than a start should.
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+_UNSAFE_IN_LINES = _UNSAFE.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f")
 
 
 def printable(text: str) -> str:
     """One line, with control characters as Python would write them: `\\x1b`, `\\n`."""
-    return text if text.isprintable() else _UNSAFE.sub(_escaped, text)
+    return text if text.isprintable() else re.sub(_UNSAFE, _escaped, text)
 
 
 def printable_lines(text: str) -> str:
     """Several lines: line breaks and tabs stay."""
-    return _UNSAFE_IN_LINES.sub(_escaped, text)
+    return re.sub(_UNSAFE_IN_LINES, _escaped, text)
 
 
 def printable_json(value: Any, default: Any = None, indent: int | None = 2) -> str:
     """JSON for people and programs: with control characters as JSON escapes."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=default)
-    return _UNSAFE_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(_UNSAFE_IN_LINES, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 from collections.abc import AsyncIterator
 from typing import Any
@@ -99,6 +100,12 @@ def test_job_kinds_are_in_one_lane_each() -> None:
     """No kind of job stands in two lanes, where it could run twice at once."""
     kinds = [kind for lane in runner.LANES.values() for kind in lane]
     assert len(kinds) == len(set(kinds))
+
+
+def test_handlers_are_found_where_their_rows_say() -> None:
+    """They are imported with the first job of a kind, which must not be what finds a name wrong."""
+    rows = [*(row for lane in runner.LANES.values() for row in lane.values()), *runner.GIVE_UP.values()]
+    assert all(isinstance(row, runner.LazyHandler) and inspect.iscoroutinefunction(row.load()) for row in rows)
 
 
 async def test_concurrent_callers_run_job_once(services: Services, probe: Probe) -> None:
