@@ -83,7 +83,7 @@ comma := ,
 # Clients beside the newest ones of $(VENV). What an old one cannot do is skipped with the reason.
 OLDER := oldest middle litellm
 CLIENTS_moto := "moto[s3,server]>=5.2"
-CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2"
+CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2" "pytest-asyncio>=1.3"
 CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
 CLIENTS_litellm := "litellm>=1.100"
 # What programs reach the model endpoints with; LiteLLM calls functions only where mcp is installed.
@@ -105,10 +105,13 @@ contract-%: $(STAMPS)/test $(VENV)-%/.stamps/clients
 evidence: contract-newest $(OLDER:%=contract-%)  ## Regenerate docs/evidence.md from runs with every client
 	$(BIN)/python -m tools.evidence $(STAMPS)/newest.json $(OLDER:%=$(STAMPS)/%.json)
 
-# -P: the packages of the emulator are not in this environment, so they are not to be found in the working directory.
-frameworks: $(STAMPS)/run $(VENV)-frameworks/.stamps/clients  ## Run programs with LiteLLM, LangChain and pydantic-ai against the model endpoints
-	$(BIN)/python -m emulator exec -- $(VENV)-frameworks/bin/python -P -m pytest -c tests/frameworks/pytest.ini \
-	  --rootdir tests/frameworks --confcutdir tests/frameworks $(ARGS) tests/frameworks
+# -P: the packages of the emulator are not in these environments, so they are not to be found in the working directory.
+PROGRAMS = $(BIN)/python -m emulator exec -- $(1)/bin/python -P -m pytest -c tests/frameworks/pytest.ini \
+  --rootdir tests/frameworks --confcutdir tests/frameworks $(ARGS) tests/frameworks$(2)
+
+frameworks: $(STAMPS)/run $(VENV)-frameworks/.stamps/clients $(VENV)-oldest/.stamps/clients  ## Run programs with xai-sdk (newest and oldest), LiteLLM, LangChain and pydantic-ai against the model endpoints
+	$(call PROGRAMS,$(VENV)-frameworks)
+	$(call PROGRAMS,$(VENV)-oldest,/check_xai_sdk.py)
 
 recordings: $(STAMPS)/test  ## Compare the recordings of the real service with the emulator (RECORDINGS=DIR for further ones)
 	$(BIN)/python -m tools.recordings contract_tests/recordings $(RECORDINGS)
