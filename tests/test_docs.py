@@ -143,7 +143,12 @@ def test_commands_run(emulator: Emulator, workshop: Path, pieces: list[Block]) -
 
 
 @pytest.mark.parametrize(
-    ("language", "file", "command"), [("java", "Upload.java", ["java"]), ("go", "main.go", ["go", "run"])]
+    ("language", "file", "command"),
+    [
+        ("java", "Upload.java", ["java"]),
+        ("go", "main.go", ["go", "run"]),
+        ("ruby", "upload.rb", ["ruby"]),
+    ],
 )
 def test_programs_of_other_languages_run(
     emulator: Emulator, tmp_path: Path, language: str, file: str, command: list[str]
