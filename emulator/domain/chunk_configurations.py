@@ -22,7 +22,7 @@ class Unit(enum.StrEnum):
 class Boundaries(enum.StrEnum):
     """Where a chunk prefers to end."""
 
-    ANYWHERE = "anywhere"
+    TEXT = "text"  # of no kind that the configuration names
     MARKDOWN = "markdown"
     CODE = "code"
     ROWS = "rows"
@@ -75,9 +75,9 @@ class StrategyRow(msgspec.Struct, frozen=True):
 # Collections reference: chunk_configuration of POST /v1/collections. `ast` is deprecated there and has the fields of
 # `table`; it cuts like `code_tokens`, the nearest thing that is left of it.
 STRATEGIES: dict[Strategy, StrategyRow] = {
-    Strategy.CHARS: StrategyRow(Unit.CHARS, Boundaries.ANYWHERE),
-    Strategy.TOKENS: StrategyRow(Unit.TOKENS, Boundaries.ANYWHERE),
-    Strategy.BYTES: StrategyRow(Unit.BYTES, Boundaries.ANYWHERE),
+    Strategy.CHARS: StrategyRow(Unit.CHARS, Boundaries.TEXT),
+    Strategy.TOKENS: StrategyRow(Unit.TOKENS, Boundaries.TEXT),
+    Strategy.BYTES: StrategyRow(Unit.BYTES, Boundaries.TEXT),
     Strategy.MARKDOWN_TOKENS: StrategyRow(Unit.TOKENS, Boundaries.MARKDOWN),
     Strategy.MARKDOWN_CHARS: StrategyRow(Unit.CHARS, Boundaries.MARKDOWN),
     Strategy.CODE_TOKENS: StrategyRow(Unit.TOKENS, Boundaries.CODE),

@@ -102,7 +102,6 @@ def _has_columns(first: str, second: str) -> bool:
 
 
 BOUNDARIES: dict[Boundaries, Callable[[str], list[Sequence[int]]]] = {
-    Boundaries.ANYWHERE: lambda text: [],
     Boundaries.MARKDOWN: _markdown,
     Boundaries.CODE: _code,
     Boundaries.ROWS: _rows,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from emulator.domain.chunk_configurations import STRATEGIES, Boundaries, ChunkConfiguration, Unit
 from emulator.search.chunking.boundaries import BOUNDARIES, Headers
+from emulator.search.chunking.breaks import Breaks
 from emulator.search.chunking.measures import BytesRuler, CharsRuler, Ruler, TokensRuler
 from emulator.search.chunking.tokens import Tokenizer, approximate_token_offsets
 from emulator.search.extraction.result import ExtractionError
@@ -33,6 +34,9 @@ def split(
     """Generate the chunks of `text`, in order. Each is as large as is allowed and repeats the overlap from the last.
 
     - No chunk is larger than `max_size`, but for a single code point that is. No code point is ever split.
+    - Text of no named kind ends at the last heading within the second half of that size, so that a section of Markdown
+      about as large as a chunk is one (observed live with 500 characters, 2026-10); else at a paragraph, a line or a
+      word within its last tenth.
     - Markdown and code end at the last of the strongest boundaries within the second half of that size: a heading or a
       top-level definition, else a blank line, else a line, else a word.
     - `table` keeps rows whole and repeats the header of a table that is cut, if that leaves half the size to the rows.
@@ -83,18 +87,26 @@ def _windows(text: str, configuration: ChunkConfiguration, ruler: Ruler) -> Iter
     size, overlap = configuration.max_size, configuration.overlap
     # Beyond the overlap, else the next chunk would not start after this one; beyond half, else chunks would be small.
     fill = max(size // 2, overlap)
-    boundaries = _boundaries(text, configuration, ruler)
+    last_break = _last_break(text, configuration, ruler)
     start = 0
     while True:
         stop = ruler.after(start, size)
         if stop == len(text):
             yield start, stop, ""
             return
-        stop = _last_boundary(boundaries, ruler.after(start, fill), stop)
+        stop = last_break(start, ruler.after(start, fill), stop)
         yield start, stop, ""
         start = ruler.before(stop, overlap)
         if ruler.after(start, size) <= stop:  # a wide code point comes next, and does not fit with the overlap
             start = stop
+
+
+def _last_break(text: str, configuration: ChunkConfiguration, ruler: Ruler) -> Callable[[int, int, int], int]:
+    """Return what finds the end of a chunk, from its start and the least and greatest offset of its end."""
+    if STRATEGIES[configuration.strategy].boundaries is Boundaries.TEXT:
+        return Breaks(text, ruler.is_cut).last
+    boundaries = _boundaries(text, configuration, ruler)
+    return lambda _start, low, high: _last_boundary(boundaries, low, high)
 
 
 def _table_windows(text: str, configuration: ChunkConfiguration, ruler: TokensRuler) -> Iterator[tuple[int, int, str]]:

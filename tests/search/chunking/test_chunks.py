@@ -149,14 +149,48 @@ def test_stripping_takes_white_space_only(text: str, configuration: ChunkConfigu
     assert all(character.isspace() for offset, character in enumerate(text) if offset not in kept)
 
 
-@given(st.text(CHARACTERS, min_size=1, max_size=100), st.integers(1, 30), st.integers(0, 29))
-def test_chars_are_cut_by_arithmetic(text: str, size: int, overlap: int) -> None:
-    """Without boundaries, each chunk starts size - overlap characters after the one before it."""
-    if overlap >= size or not text.strip():
+@given(st.text("abé漢😀-", min_size=1, max_size=100), st.integers(1, 30), st.integers(0, 29))
+def test_text_without_breaks_is_cut_by_arithmetic(text: str, size: int, overlap: int) -> None:
+    """Without headings, lines and words, each chunk starts size - overlap characters after the one before it."""
+    if overlap >= size:
         return
     chunks = split(text, ChunkConfiguration(Strategy.CHARS, size, overlap, strip_whitespace=False))
     starts = [0, *range(size - overlap, len(text) - overlap, size - overlap)]
     assert [chunk.start for chunk in chunks] == starts
+
+
+SECTIONS = "".join(f"# Section {number}\n\n" + f"word{number} " * (42 + number % 5) + "\n\n" for number in range(9))
+
+
+def of_text(strategy: Strategy, size: int, overlap: int = 0) -> ChunkConfiguration:
+    return ChunkConfiguration(strategy, size, overlap, "o200k_base" if strategy is Strategy.TOKENS else None)
+
+
+@pytest.mark.parametrize("overlap", [0, 20])
+@pytest.mark.parametrize(("strategy", "size"), [(Strategy.CHARS, 500), (Strategy.BYTES, 500), (Strategy.TOKENS, 150)])
+def test_markdown_in_chunks_of_text_has_one_section_in_each(strategy: Strategy, size: int, overlap: int) -> None:
+    """Observed live with 500 characters: about one section of a Markdown policy is a chunk (2026-10)."""
+    chunks = split(SECTIONS, of_text(strategy, size, overlap))
+    assert [chunk.text.rpartition("# ")[2][:9] for chunk in chunks] == [f"Section {number}" for number in range(9)]
+    assert overlap or all(chunk.text.startswith("# Section") for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sizes"),
+    [(Strategy.CHARS, range(481, 505)), (Strategy.BYTES, range(481, 505)), (Strategy.TOKENS, range(98, 101))],
+)
+def test_chunk_of_text_ends_at_paragraph_before_line_before_word(strategy: Strategy, sizes: range) -> None:
+    """But only in the last tenth of its size: a chunk is as large as allowed, or nearly so."""
+    for separator, weaker in (("\n\n", "\n"), ("\n", " "), (" ", "")):
+        text = "abcd " * 94 + "abcd" + separator + "abcd" + weaker + "abcd" * 100
+        for size in sizes:
+            assert split(text, of_text(strategy, size))[0].text == text[:474]
+
+
+def test_word_before_last_tenth_ends_no_chunk_of_text() -> None:
+    """It is cut at its full size."""
+    text = "x" * 80 + " " + "x" * 80
+    assert [len(chunk.text) for chunk in split(text, of_text(Strategy.CHARS, 100))] == [100, 61]
 
 
 def markdown(size: int, overlap: int = 0) -> ChunkConfiguration:
@@ -176,13 +210,15 @@ def test_markdown_ends_at_a_heading_before_a_paragraph_before_a_line() -> None:
 def test_hash_in_fenced_block_is_no_heading() -> None:
     """A shell comment in a fenced block does not part the block from its first lines."""
     text = "# Run\n\n```sh\nmake all\n# then\nmake run\n```\n\nThe end of it.\n"
-    assert split(text, markdown(46))[0].text == text[: text.index("\n\nThe end")]
+    for configuration in (markdown(46), of_text(Strategy.CHARS, 46)):
+        assert split(text, configuration)[0].text == text[: text.index("\n\nThe end")]
 
 
 def test_shorter_fence_does_not_close_block() -> None:
     """A fence of four marks holds a fence of three (CommonMark), and a heading counts again after it."""
     text = "````\n```\nsome code\n````\n\n# yes\n\n````\n```\n# no\n````\nand more of it\n"
-    assert split(text, markdown(48))[0].text == text[: text.index("\n\n# yes")]
+    for configuration in (markdown(48), of_text(Strategy.CHARS, 48)):
+        assert split(text, configuration)[0].text == text[: text.index("\n\n# yes")]
 
 
 def test_code_ends_before_a_definition() -> None:
@@ -257,7 +293,7 @@ def test_prose_has_no_header() -> None:
 )
 def test_time_is_linear_for_awkward_texts(text: str) -> None:
     """No text makes an expression go back over what it has read (a quadratic one would take minutes here)."""
-    for strategy in (Strategy.MARKDOWN_CHARS, Strategy.CODE_CHARS):
+    for strategy in (Strategy.CHARS, Strategy.MARKDOWN_CHARS, Strategy.CODE_CHARS):
         assert split(text * 5, ChunkConfiguration(strategy, 4000, 800))
     assert split(text * 5, table(1024))
 
