@@ -5,14 +5,16 @@ trained weights knows a synonym or a paraphrase. The same text has the same n-gr
 every machine.
 
 A chunk's vector has a one for each of its n-grams and is scaled to length 1. It does not depend on other chunks, so it
-can be stored. A query's vector has `weights(...)`, made from the counts of the moment, and is scaled to length 1 too.
-Their product is the cosine; Euclidean distances follow from it.
+can be stored. A query's vector has `weights(...)` for `ngrams_of_query(...)`, made from the counts of the moment, and
+is scaled to length 1 too. Their product is the cosine; Euclidean distances follow from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from emulator.store.index.analysis import content_of, folded
 
 if TYPE_CHECKING:
     from numpy import bool_, float64, int64, uint32
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 BITS = 24  # of the number of an n-gram
 _SIZES = (3, 4)  # characters in an n-gram, the space at either end of a word included
 _SPACE = 0x20
+_KATAKANA_FIRST, _KATAKANA_LAST = 0x30A1, 0x30FF
+_IDEOGRAPHS_FIRST, _IDEOGRAPHS_LAST = 0x3400, 0x9FFF
 _STEP, _FINAL = 0x9E3779B1, 0x85EBCA77  # the odd constants of xxHash; multiplication wraps around on purpose
 
 
@@ -28,21 +32,40 @@ def ngrams_of(texts: Sequence[str]) -> tuple[NDArray[uint32], NDArray[uint32]]:
     """The n-grams of texts: for each one the place of its text and its number, below 2**BITS. Some come repeatedly."""
     import numpy
 
-    padded = [f" {text.lower()} " for text in texts]
+    padded = [f" {folded(text)} " for text in texts]
     characters = _letters("".join(padded))
     places = numpy.repeat(numpy.arange(len(padded), dtype=numpy.uint32), [len(text) for text in padded])
     found = []
     for size in _SIZES:
         hashes, whole = _hashes(characters, size)
         found.append((places[: len(hashes)][whole], (hashes >> numpy.uint32(32 - BITS))[whole]))
+    if characters.max(initial=0) >= _KATAKANA_FIRST:
+        # Chinese and Japanese words mostly have two characters, and no space at their ends.
+        hashes, _ = _hashes(characters, 2)
+        unspaced = _is_unspaced(characters)
+        both = unspaced[:-1] & unspaced[1:]
+        found.append((places[: len(hashes)][both], (hashes >> numpy.uint32(32 - BITS))[both]))
     return numpy.concatenate([place for place, _ in found]), numpy.concatenate([number for _, number in found])
 
 
+def ngrams_of_query(query: str) -> NDArray[uint32]:
+    """The n-grams of a query, without those of its function words."""
+    return ngrams_of([" ".join(content_of(query.split()))])[1]
+
+
 def weights(counts: NDArray[int64], total: int) -> NDArray[float64]:
-    """How much each n-gram of a query counts: `counts` of `total` chunks have it."""
+    """How much each n-gram of a query counts, its idf: `counts` of `total` chunks have it."""
     import numpy
 
-    return numpy.ones(len(counts))
+    rarity: NDArray[float64] = numpy.log1p((total - counts + 0.5) / (counts + 0.5))
+    return rarity
+
+
+def _is_unspaced(characters: NDArray[uint32]) -> NDArray[bool_]:
+    """Which characters are of Chinese or Japanese, but for Hiragana, which are mostly endings and particles."""
+    kana = (characters >= _KATAKANA_FIRST) & (characters <= _KATAKANA_LAST)
+    ideographs = (characters >= _IDEOGRAPHS_FIRST) & (characters <= _IDEOGRAPHS_LAST)
+    return kana | ideographs
 
 
 def _letters(text: str) -> NDArray[uint32]:
