@@ -26,7 +26,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick contract contract-all contract-newest frameworks evidence recordings conformance-filters lint docs lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick ranking contract contract-all contract-newest frameworks evidence recordings conformance-filters lint docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ bench: $(STAMPS)/test $(VENV)-moto/.stamps/clients  ## Measure against the refer
 
 bench-quick: $(STAMPS)/test  ## Measure the same in a minute, with generous slack
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+ranking: $(STAMPS)/test  ## Measure how often a search finds the right passage, by kind of question and by language
+	$(BIN)/python -m benchmarks.ranking
 
 soak: $(STAMPS)/test  ## Search for lost data, costly requests and broken properties, for hours (KILLS=200 CYCLES=50000 COSTS=300 EXAMPLES=1000)
 	XAI_KILLS=$(KILLS) XAI_CYCLES=$(CYCLES) XAI_COSTS=$(COSTS) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
