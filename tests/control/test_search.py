@@ -38,7 +38,7 @@ def test_hybrid_search_report_has_scores_and_ranks(control: httpx.Client, rest: 
     assert first["filename"] == "ash.txt"
     assert first["fields"] == answered[0]["fields"]
     assert first["fields"]["tree"] == "ash.txt"
-    assert (first["keyword"]["rank"], second["keyword"], third["keyword"]) == (1, None, None)
+    assert (first["keyword"]["rank"], second["keyword"]["rank"], third["keyword"]) == (1, 2, None)
     assert third["vector"]["score"] == 0
     for match in report["matches"]:
         ranks = [place["rank"] for place in (match["keyword"], match["vector"]) if place]
@@ -89,13 +89,13 @@ def test_another_team_is_named(control: httpx.Client, collection: str) -> None:
 def test_search_command_prints_table(emulator: Emulator, collection: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each match, best first, with both scores and ranks."""
     assert main(["search", "--url", emulator.url, "--collection", collection, "ash"]) == 0
-    head, first, second, _ = capsys.readouterr().out.splitlines()
+    head, first, second, third = capsys.readouterr().out.splitlines()
     assert head.split() == ["rank", "score", "keyword", "vector", "file", "chunk"]
     assert first.split()[0] == "1"
     assert first.endswith("ash.txt                   ash and elm")
     assert " #1 " in first
-    assert second.split()[2] == "-"
     assert second.endswith("ashes, ashen")
+    assert third.split()[2] == "-"
 
 
 def test_search_command_prints_json(emulator: Emulator, collection: str, capsys: pytest.CaptureFixture[str]) -> None:

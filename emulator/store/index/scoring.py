@@ -14,7 +14,7 @@ import numpy
 from emulator.domain.collections import MetricSpace
 from emulator.store.index.analysis import K1, Term, idf
 from emulator.store.index.bitmaps import NGrams
-from emulator.store.index.ngrams import ngrams_of, weights
+from emulator.store.index.ngrams import ngrams_of_query, weights
 from emulator.store.index.postings import Postings, unique
 from emulator.store.index.postings import key_of as _key_of
 from emulator.store.index.segments import compared_by_ngrams
@@ -89,7 +89,7 @@ def _phrase(field: Postings, lists: Sequence[int]) -> tuple[Array, Array]:
 @_QUIETLY
 def by_spelling(view: View, text: str, metric: MetricSpace) -> Array:
     """The similarity of each chunk's n-grams to those of a text; -inf where it is not compared by them."""
-    numbers = unique(ngrams_of([text])[1])
+    numbers = unique(ngrams_of_query(text))
     found = [_Shared(segment.ngrams, numbers, alive) for segment, alive in zip(view.segments, view.alive, strict=True)]
     counts = numpy.zeros(len(numbers), numpy.int64)
     for each in found:
