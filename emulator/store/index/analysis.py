@@ -113,8 +113,8 @@ def terms_of(query: KeywordQuery) -> list[Term]:
 def content_of(words: Sequence[str], *, others: bool = False) -> list[str]:
     """Leave function words out, where other words remain or `others` are looked for.
 
-    Those of a language count from two of them on, so that a name is not lost for a language that nobody speaks here;
-    those of English always do, but for what is in capitals: US, IT, WHO.
+    Those of English always count, apart from words in capitals: US, IT, WHO. Those of another language count where a
+    query has two of them, because one may be a word of English, as in `die casting`.
     """
     plain = {word: folded(word.strip(_PUNCTUATION)) for word in words}
     shouted = all(word.isupper() for word in words)
