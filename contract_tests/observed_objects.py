@@ -196,7 +196,7 @@ class ObservedObjects:
             return
         path = path.partition("?")[0]
         if method == "DELETE":
-            self._delete(path)
+            self._delete(path, value)
             return
         if method == "POST" and (found := _pattern(_DOCUMENT).fullmatch(path)):
             self._deleted.pop(("document", f"{found['scope']}/{found['id']}"), None)
@@ -254,9 +254,11 @@ class ObservedObjects:
         if sighting.version == self._version:
             self._seen[protocol, key] = sighting
 
-    def _delete(self, path: str) -> None:
+    def _delete(self, path: str, value: Json) -> None:
         for template, kind in DELETED:
             if found := _pattern(template).fullmatch(path):
+                named = value.get("id", found["id"]) if isinstance(value, dict) else found["id"]
+                assert named == found["id"], f"DELETE {template} of {found['id']} answers that {named} is deleted"
                 scope = found.groupdict().get("scope")
                 self._deleted[kind, f"{scope}/{found['id']}" if scope else found["id"]] = f"DELETE {template}"
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .clients.http import Response
 
 SCHEMAS = Path(__file__).parent / "schemas"
+_UUID = re.compile("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 PENDING = 202  # a deferred answer that is not there yet has no body
 
 # Method, path, and the shape of a success: a file of schemas/ and a definition in it.
@@ -88,6 +89,9 @@ SCHEMA_BY_ROUTE: tuple[tuple[str, str, str], ...] = (
 
 def violation(method: str, path: str, answer: Response) -> str | None:
     """Why an answer is not of its official shape, or None; paths without one are of any shape."""
+    request_id = answer.headers.get("x-request-id")
+    if request_id is not None and _UUID.fullmatch(request_id) is None:  # recorded live, 2026-04, on both planes
+        return f"x-request-id is {request_id!r}, not a UUID"
     if answer.status >= 400:
         return _error_violation(path, answer)
     if answer.status == PENDING:
@@ -98,7 +102,26 @@ def violation(method: str, path: str, answer: Response) -> str | None:
         if verb == method and _pattern(template).fullmatch(path):
             if not answer.is_json:
                 return f"{method} {path} answers {answer.headers.get('content-type')!r}, not JSON"
-            return schema_error(answer.json(), shape) or relations.error(answer.json())
+            value = answer.json()
+            return schema_error(value, shape) or _results_error(value) or relations.error(value)
+    return None
+
+
+# What a result of a batch has for each kind of request: the answer of that call.
+_SHAPE_BY_KIND = {
+    "chat_get_completion": "chat/Completion",
+    "image_generation": "media/Images",
+    "video_generation": "media/Video",
+}
+
+
+def _results_error(value: Any) -> str | None:
+    """Why a response of a batch is not of the shape of its call, or None."""
+    for result in value.get("results", ()) if isinstance(value, dict) else ():
+        for kind, response in result["batch_result"].get("response", {}).items():
+            reason = schema_error(response, _SHAPE_BY_KIND[kind]) if kind in _SHAPE_BY_KIND else None
+            if reason is not None:
+                return f"{kind} of {result['batch_request_id']}: {reason}"
     return None
 
 

@@ -155,7 +155,7 @@ def test_completions(rest: RestClient, target: Target) -> None:
         for other in (streamed, deferred(rest, target, body)):
             found = without_ids(other, "refusal")
             for call in (call for each in found["choices"] for call in each["message"].get("tool_calls") or ()):
-                call.pop("index", None)  # of the call among those of a delta
+                assert call.pop("index", 0) == 0, word  # of the call among those of a delta
             agree(found, expected, word)
         assert whole["usage"]["cost_in_usd_ticks"] == cost(rest, whole["usage"]), word
         matchers.check(whole["usage"], {"completion_tokens_details": _NOTHING, "num_sources_used": 0}, word)
@@ -194,6 +194,7 @@ def test_responses(rest: RestClient, name: str) -> None:
         usage, tokens = whole["usage"], ("input_tokens", "output_tokens")
         if word == "search":
             check_search(rest, whole, body["tools"][0]["vector_store_ids"])
+            check_limited_search(rest, body)
             continue
         matchers.check(usage, {"context_details": {each: usage[each] for each in tokens}}, word)
         if word not in ("settings", "function"):  # which have instructions, and tools of another form
@@ -244,6 +245,12 @@ def check_search(rest: RestClient, whole: Json, collections: list[str]) -> None:
     tokens = usage["input_tokens"] * prices["prompt_text_token_price"]
     tokens += usage["output_tokens"] * prices["completion_text_token_price"]
     assert usage["cost_in_usd_ticks"] == tokens + SEARCH_TICKS
+
+
+def check_limited_search(rest: RestClient, body: Json) -> None:
+    """Fail where a tool finds more than it may."""
+    limited = {**body, "tools": [{**body["tools"][0], "max_num_results": 1}]}
+    assert len(rest.json("POST", "/v1/responses", json_body=limited)["output"][0]["results"]) == 1
 
 
 def _said(item: Json) -> str:

@@ -107,7 +107,12 @@ def test_collections(client: Client, rest: RestClient, target: Target, name: str
     expected = {"type": "TOOL_CALL_TYPE_COLLECTIONS_SEARCH_TOOL", "status": "TOOL_CALL_STATUS_COMPLETED"}
     check_call(call["message"]["tool_calls"][0], **expected, function={"name": "collections_search"})
     assert json.loads(found["message"]["content"])["search_matches"][0]["chunk_content"]
-    assert found["message"]["citations"][0]["collections_citation"]["file_id"] == uri.rpartition("/")[2]
+    cited = found["message"]["citations"][0]["collections_citation"]
+    source = {"collection_ids": [uri.split("/")[2]]}
+    [match] = client.call_rpc("Search", query="ferns", source=source)["matches"]
+    expected = {name: match[name] for name in ("file_id", "chunk_id", "chunk_content", "collection_ids")}
+    matchers.check(cited, {**expected, "score": {"$above": 0}})
+    assert match["file_id"] == uri.rpartition("/")[2]
     assert answer["outputs"][-1]["finish_reason"] == "REASON_STOP"
     assert uri in answer["citations"]
     assert "SERVER_SIDE_TOOL_COLLECTIONS_SEARCH" in used_tools(answer)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from . import matchers
 from .case import Case, case
 from .clients.client import Client, chat_request
 from .clients.http import Request, Response, Transport
@@ -245,3 +246,63 @@ def test_content_types(transport: Transport, target: Target, name: str) -> None:
             assert status(content_type) == 415, (path, content_type)
         for content_type in ("application/json", "application/json; charset=utf-8", "Application/JSON"):
             assert status(content_type) in (200, 404), (path, content_type)
+
+
+# Calls over gRPC without a key: the method, and what it is asked with.
+KEYLESS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("RetrieveFile", {"file_id": f"file_{UUID}"}),
+    ("ListFiles", {}),
+    ("DeleteFile", {"file_id": f"file_{UUID}"}),
+    ("ListCollections", {}),
+    ("CreateCollection", {"collection_name": "a"}),
+    ("GetDocumentMetadata", {"collection_id": f"collection_{UUID}", "file_id": f"file_{UUID}"}),
+    ("Search", {"query": "x", "source": {"collection_ids": [f"collection_{UUID}"]}}),
+    ("ListBatches", {}),
+    ("CreateBatch", {"name": "a"}),
+    ("GetCompletion", {"model": "grok-4.3", "messages": [{"role": "ROLE_USER", "content": [{"text": "a"}]}]}),
+)
+
+
+@case(
+    "files.errors.keyless-messages",
+    *("files.get", "files.list", "files.delete", "collections.list", "collections.create", "documents.get"),
+    *("documents.search", "batches.list", "batches.create", "chat.create"),
+    evidence="assumed",
+    source="as over REST; grpc.StatusCode: UNAUTHENTICATED is for requests without credentials",
+    refusal="no credentials",
+)
+@pytest.mark.over_grpc
+@pytest.mark.one_client_per_protocol
+def test_keyless_messages(client: Client) -> None:
+    """Over gRPC a call without a key is refused as unauthenticated, and says so."""
+    for rpc, fields in KEYLESS:
+        refused = client.refusal_without_key(rpc, **fields)
+        assert refused.kind == "unauthenticated", rpc
+        assert refused.message, rpc
+
+
+@case(
+    "batches.headers",
+    *("batches.create", "batches.list", "batches.get", "batches.cancel", "batches.list_requests"),
+    *("batches.list_results", "batches.add_requests"),
+    evidence="recorded",
+    source="recorded live, 2026-04 and 2026-08",
+    destructive=True,
+)
+@pytest.mark.usefixtures("transport")
+def test_batch_headers(rest: RestClient, name: str) -> None:
+    """Every response of the Batch API says how its data is kept, and has a request id of its own."""
+    made = rest.call("POST", "/v1/batches", json_body={"name": f"{name}a"})
+    path = f"/v1/batches/{made.json()['batch_id']}"
+    requests = [{"batch_request_id": "a", "batch_request": {"chat_get_completion": chat_request("a")}}]
+    responses = [
+        made,
+        rest.call("POST", f"{path}/requests", json_body={"batch_requests": requests}),
+        *(rest.call("GET", each) for each in ("/v1/batches", path, f"{path}/requests", f"{path}/results")),
+        rest.call("POST", f"{path}:cancel"),
+    ]
+    for response in responses:
+        expected = {"x-zero-data-retention": "false", "x-data-retention": "general", "x-request-id": "$uuid"}
+        matchers.check(dict(response.headers), expected)
+        assert response.headers["content-type"] == "application/json"
+    assert len({each.headers["x-request-id"] for each in responses}) == len(responses)

@@ -312,7 +312,9 @@ def test_keys(readers: Readers, rest: RestClient, client: Client, name: str) -> 
         assert shown
         assert all(value is True for value in shown.values())
     first = made[0]["apiKeyId"]
-    for mask, value in (("name", f"{name}b"), ("disabled", True), ("qpm", 7), ("acls", ["api-key:endpoint:chat"])):
+    assert "expireTime" not in made[0]
+    changes: dict[str, Any] = {"name": f"{name}b", "disabled": True, "qpm": 7, "acls": ["api-key:endpoint:chat"]}
+    for mask, value in {**changes, "expireTime": "2032-01-02T03:04:05.000000Z"}.items():
         body = {"apiKey": {mask: value}, "fieldMask": mask}
         matchers.check(change("keys.update", "PUT", f"/auth/api-keys/{first}", body), {mask: value})
     rotated = change("keys.rotate", "POST", f"/auth/api-keys/{first}/rotate")
@@ -386,3 +388,4 @@ def test_uploads(readers: Readers, rest: RestClient, name: str) -> None:
 
 _KEPT = ("file_id", "name", "content_type", "created_at", "expires_at")
 _BEGUN = {"size_bytes": "0", "upload_status": "Initializing", "processing_status": "pending", "file_path": ""}
+_BEGUN["hash"] = "$blake3"

@@ -12,6 +12,7 @@ from .. import relations
 from ..observed_objects import READS, ObservedObjects
 from ..target import Budget
 from .models import (
+    ApiError,
     Batch,
     BatchResult,
     BatchRow,
@@ -56,6 +57,10 @@ class Client:
     def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
         """The answer of a method of the gRPC services, with all its fields; `fields` are those of the request."""
         self._cannot("gRPC")
+
+    def refusal_without_key(self, rpc: str, **fields: Any) -> ApiError:
+        """The refusal of a method that is called without a key; `fields` are those of the request."""
+        self._cannot("calls without a key")
 
     def stream_rpc(self, rpc: str, **fields: Any) -> list[dict[str, Any]]:
         """The messages that a method of the gRPC services streams, each with all its fields."""
@@ -296,6 +301,8 @@ class _InstrumentedClient:
                 assert reason is None, f"{values[0]}: {reason}"
             if observed is not None and name == "call_rpc":
                 observed.rpc(version, values[0], options, answer)
+            if observed is not None and name == "upload_rpc":
+                observed.rpc(version, "UploadFile", {}, answer)
             return answer
 
         return call

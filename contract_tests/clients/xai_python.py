@@ -15,6 +15,7 @@ from ..messages import plain
 from ..target import Target
 from .client import MODEL, Client
 from .models import (
+    ApiError,
     Batch,
     BatchResult,
     BatchRow,
@@ -72,6 +73,23 @@ class XaiPython(Client):
 
     def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
         return plain(self._do(f"{RPCS[rpc][0]}.{rpc}", self._request(rpc, fields)))
+
+    def refusal_without_key(self, rpc: str, **fields: Any) -> ApiError:
+        grpc = import_module("grpc")
+        is_management = RPCS[rpc][0].startswith("collections._collections")
+        host = str(self._target.management_grpc if is_management else self._target.grpc)
+        is_local = host.startswith(("localhost:", "127.0.0.1:"))
+        declared = getattr(import_module("xai_sdk.proto"), RPCS[rpc][1]).DESCRIPTOR
+        services = declared.services_by_name.values()
+        service = next(each.full_name for each in services if rpc in each.methods_by_name)
+        channel = grpc.insecure_channel(host) if is_local else grpc.secure_channel(host, grpc.ssl_channel_credentials())
+        with channel:
+            call = channel.unary_unary(f"/{service}/{rpc}", lambda request: request.SerializeToString())
+            try:
+                call(self._request(rpc, fields))
+            except self._rpc_error as error:
+                return api_error_from_grpc(error.code().name, error.details() or "")
+        raise AssertionError(f"{rpc} is answered without a key")
 
     def stream_rpc(self, rpc: str, **fields: Any) -> list[dict[str, Any]]:
         request = self._request(rpc, fields)
