@@ -49,10 +49,14 @@ class Client:
     name: str
     version: str
     protocol = "rest"
-    observes = False  # whether it compares by itself what it is shown, as `observed_objects` does
+    observes = False  # whether it compares by itself what it is shown
 
     def close(self) -> None:
         """Close the connections."""
+
+    def in_case(self, observed: ObservedObjects) -> Client:
+        """The same client, which compares what it is shown with what the other clients of a case are shown."""
+        return self
 
     def call_rpc(self, rpc: str, **fields: Any) -> dict[str, Any]:
         """The answer of a method of the gRPC services, with all its fields; `fields` are those of the request."""
@@ -266,6 +270,7 @@ def instrumented(
     client: Client, budget: Budget, steps: list[Step] | None = None, observed: ObservedObjects | None = None
 ) -> Client:
     """The same client, its calls counted, and recorded in `steps`; what they show is compared in `observed`."""
+    client = client if observed is None else client.in_case(observed)
     observed = None if client.observes else observed
     return cast(Client, _InstrumentedClient(client, budget, [] if steps is None else steps, observed))
 

@@ -103,7 +103,9 @@ class ObservedTransport:
     @staticmethod
     def of(transport: Transport, observed: ObservedObjects) -> Transport:
         """Return a transport that does so."""
-        return transport if isinstance(transport, ObservedTransport) else ObservedTransport(transport, observed)
+        if isinstance(transport, ObservedTransport) and transport._observed is observed:
+            return transport
+        return ObservedTransport(transport, observed)
 
     def send(self, request: Request) -> Response:
         """Send a request."""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .. import pages, response_schemas
+from ..observed_objects import ObservedObjects
 from ..target import MANAGEMENT_PATHS, Target
 from .client import Client, chat_request
 from .http import FilePart, Form, ObservedTransport, Request, Response, Transport
@@ -47,6 +48,9 @@ class RestClient(Client):
             self._transport,
             shares_transport=True,
         )
+
+    def in_case(self, observed: ObservedObjects) -> RestClient:
+        return RestClient(replace(self._target, observed=observed), self._transport, shares_transport=True)
 
     @staticmethod
     def encode(body: Any) -> bytes:
