@@ -26,7 +26,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick ranking contract contract-all contract-newest frameworks evidence recordings conformance-filters lint docs lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick ranking contract contract-all contract-newest frameworks evidence recordings conformance-filters lint docs site lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -81,6 +81,7 @@ KIT := -m pytest -c contract_tests/pytest.ini --rootdir contract_tests --slow --
 JUDGE = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m emulator exec -- $(1)/bin/python $(KIT) \
   --record=$(STAMPS)/$(2).json $(3) $(ARGS) contract_tests
 
+SITE := "mkdocs>=1.6,<2" "mkdocs-material>=9.6"
 comma := ,
 
 # Clients beside the newest ones of $(VENV). What an old one cannot do is skipped with the reason.
@@ -137,6 +138,9 @@ docs: $(STAMPS)/test  ## Regenerate the reference, the evidence page and the tab
 	$(BIN)/python -m tools.pages
 	$(BIN)/python -m tools.evidence
 	$(BIN)/python -m tools.promises
+
+site: $(VENV)-site/.stamps/site  ## Build the site of the documentation into build/site, and check its links
+	$(VENV)-site/bin/mkdocs build --quiet --clean
 
 lock:  ## Regenerate requirements-ci.lock: the newest version of everything, resolved on the oldest Python
 	rm -rf $(VENV)-lock
@@ -203,6 +207,12 @@ $(VENV)-frameworks/.stamps/clients: $(FRAMEWORKS_LOCK)
 $(UVICORN_PATH)/.installed: $(STAMPS)/venv
 	@env -u PIP_CONSTRAINT $(PIP_INSTALL) --no-deps --upgrade --target $(@D) "uvicorn==$(UVICORN_OLDEST)"
 	@touch $@
+
+$(VENV)-site/.stamps/site: $(STAMPS)/venv Makefile
+	@echo "Installing MkDocs into $(VENV)-site ..." >&2
+	@[ -x $(VENV)-site/bin/python ] || $(BIN)/python -m venv $(VENV)-site
+	@env -u PIP_CONSTRAINT $(VENV)-site/bin/python -m pip install -qq --disable-pip-version-check --no-compile $(SITE)
+	@mkdir -p $(@D) && touch $@
 
 # The tests with the Node client are skipped, and say so, where there is no npm.
 $(STAMPS)/node: $(STAMPS)/venv $(wildcard tests/node/package.json tests/node/package-lock.json)
