@@ -7,10 +7,10 @@ collects errors are imported when they are first used.
 import importlib
 from typing import TYPE_CHECKING
 
-from filter_grammar.ast import And, Comparison, Expr, Not, Null, Number, Or, Present, Text, comparisons, to_sexpr
+from filter_grammar.ast import And, Comparison, Expr, Not, Null, Number, Or, Present, Text, comparisons, fold, to_sexpr
 from filter_grammar.check import Checked, Field, Fields, Matching, Type, Value, check, check_all
 from filter_grammar.errors import FilterError
-from filter_grammar.evaluate import matches, predicate
+from filter_grammar.evaluate import matches, metadata_test, numeral, predicate
 from filter_grammar.parse import DEFAULT, DEPTH_CEILING, Limits, parse
 from filter_grammar.render import render
 
@@ -44,7 +44,10 @@ __all__ = [
     "check",
     "check_all",
     "comparisons",
+    "fold",
     "matches",
+    "metadata_test",
+    "numeral",
     "parse",
     "parse_with_errors",
     "predicate",

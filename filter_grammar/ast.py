@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from filter_grammar.lexis import SEGMENT, Operator
 
+T = TypeVar("T")
 Predicate: TypeAlias = Callable[[Mapping[str, str]], bool]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -131,6 +132,28 @@ def _flat(kind: type[And] | type[Or], operands: tuple[Expr, ...]) -> tuple[Expr,
         else:
             flat.append(operand)
     return tuple(flat)
+
+
+def fold(
+    expr: Expr,
+    of_comparison: Callable[[Comparison], T],
+    of_not: Callable[[T], T],
+    of_and: Callable[[Sequence[T]], T],
+    of_or: Callable[[Sequence[T]], T],
+) -> T:
+    """A value for the whole tree, from one for each comparison and what the connectives make of values."""
+    values: list[T] = []
+    for node in reversed(list(_preorder(expr))):  # operands come before their node, the first one last
+        if isinstance(node, Comparison):
+            values.append(of_comparison(node))
+        elif isinstance(node, Not):
+            values.append(of_not(values.pop()))
+        elif isinstance(node, And | Or):
+            at = len(values) - len(node.operands)
+            operands, values = values[at:], values[:at]
+            values.append((of_and if isinstance(node, And) else of_or)(operands))
+    [value] = values
+    return value
 
 
 def comparisons(expr: Expr) -> Iterator[Comparison]:

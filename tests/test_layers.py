@@ -40,7 +40,7 @@ ONLY_IN = {
     "uvicorn": ("port",),
     "lark": (),
     "xai_sdk": ("runtime/demo",),  # which is a client; the emulator works with any version of it installed
-    "filter_grammar": ("operations/filters", "cli"),
+    "filter_grammar": ("operations/filters", "operations/field_filters", "cli"),
 }
 STATUS_CODES_ALLOWED_IN = ("core/errors", "core/version", "state/settings")
 TIME_AND_RANDOMNESS = re.compile(

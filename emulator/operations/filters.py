@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +12,7 @@ from emulator.core.limits import Limits
 from emulator.domain.collections import Collection
 from emulator.domain.documents import Document, DocumentStatus
 from emulator.domain.files import FileView
+from emulator.store.field_columns import FieldColumns
 from filter_grammar import (
     Expr,
     Field,
@@ -22,6 +24,7 @@ from filter_grammar import (
     check,
     check_all,
     comparisons,
+    numeral,
     parse,
     parse_with_errors,
     predicate,
@@ -59,13 +62,31 @@ class Columns(Generic[T]):
         return field.name if field is not None else self.fields.free or key
 
 
-def metadata(text: str, limits: Limits) -> Callable[[Mapping[str, str]], bool]:
-    """The test of a search filter, whose names are keys of documents' fields: one that no document has matches none."""
-    try:
-        expr = parse(text, _filter_limits(limits))
-    except FilterError as error:
-        raise refusal(error) from None
-    return _counted(predicate(expr), expr, limits)
+class MetadataFilter:
+    """A search filter, whose names are keys of documents' fields: one that no document has matches none."""
+
+    def __init__(self, text: str, limits: Limits) -> None:
+        """Parse a filter. Raises ApiError."""
+        try:
+            self._expr = parse(text, _filter_limits(limits))
+        except FilterError as error:
+            raise refusal(error) from None
+        self._limits = limits
+        self._test = _counted(predicate(self._expr), self._expr, limits)
+
+    def __call__(self, fields: Mapping[str, str]) -> bool:
+        """Whether a document with these fields is accepted."""
+        return self._test(fields)
+
+    async def select(self, columns: FieldColumns, team: str, collection_id: str) -> set[str]:
+        """The documents of a collection that are accepted, by their file ids."""
+        from emulator.operations.field_filters import mask_of
+
+        terms, most = sum(1 for _ in comparisons(self._expr)), self._limits.filter_comparisons_max
+        async with columns.of(team, collection_id, numeral) as found:
+            if most is not None and terms * len(found) > most:
+                raise _too_many(terms, most)
+            return await asyncio.to_thread(lambda: found.chosen(mask_of(self._expr, found)))
 
 
 def errors(text: str, limits: Limits, items: str | None) -> list[FilterError]:
@@ -87,15 +108,19 @@ def _counted(test: Callable[[T], bool], expr: Expr, limits: Limits) -> Callable[
         nonlocal left
         left -= terms
         if left < 0:
-            raise invalid(
-                f"The filter needs more than {most} comparisons: {terms} for each item that it looks at. "
-                "Use fewer terms, or keep fewer items in one list.",
-                rule="filter_comparisons_max",
-                param="filter",
-            )
+            raise _too_many(terms, most)
         return test(item)
 
     return counting
+
+
+def _too_many(terms: int, most: int) -> ApiError:
+    return invalid(
+        f"The filter needs more than {most} comparisons: {terms} for each item that it looks at. "
+        "Use fewer terms, or keep fewer items in one list.",
+        rule="filter_comparisons_max",
+        param="filter",
+    )
 
 
 def refusal(error: FilterError) -> ApiError:

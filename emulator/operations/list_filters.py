@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from emulator.core.limits import Limits
+
+if TYPE_CHECKING:
+    from emulator.operations.filters import MetadataFilter
 
 ListName: TypeAlias = Literal["files", "collections", "documents"]
 
@@ -27,13 +30,13 @@ def list_filter(items: ListName, text: str | None, limits: Limits) -> Callable[[
     return filters.LISTS[items].accepts(text, limits)
 
 
-def metadata_filter(text: str | None, limits: Limits) -> Callable[[Mapping[str, str]], bool] | None:
-    """Return the test of a search filter; None without a filter. Raises ApiError for a bad one."""
+def metadata_filter(text: str | None, limits: Limits) -> MetadataFilter | None:
+    """Return a search filter; None without one. Raises ApiError for a bad one."""
     if not text or not text.strip():
         return None
     from emulator.operations import filters
 
-    return filters.metadata(text, limits)
+    return filters.MetadataFilter(text, limits)
 
 
 def filter_mistakes(items: ListName | None, text: str, limits: Limits) -> list[FilterMistake]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -31,6 +31,8 @@ from emulator.store.index.collection_index import IndexQuery
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
+
+    from emulator.operations.filters import MetadataFilter
 
 _DEPTH_MAX = 2**31  # of a ranking where the limits are off: more than there are
 _KEPT = 2  # candidates for each match, so that others take the places of those that are removed meanwhile
@@ -175,7 +177,7 @@ async def _accepted(
     at: Instant,
     collection: Collection,
     request: SearchDocuments,
-    passes: Callable[[Fields], bool] | None,
+    passes: MetadataFilter | None,
 ) -> tuple[Metadata, Accepts | None]:
     """The fields of documents, as far as they are needed, and which documents may answer; None where all may."""
     wanted = frozenset(request.file_ids)
@@ -184,6 +186,9 @@ async def _accepted(
         if wanted:
             return {}, (wanted - expired).__contains__
         return {}, (lambda file_id: file_id not in expired) if expired else None
+    if passes is not None and request.group_by is None and not wanted:
+        accepted = await passes.select(services.store.fields, team.name, collection.id)
+        return {}, accepted.difference(services.store.documents.expired(team.name, collection.id, at)).__contains__
     found: dict[str, Fields] = {}
     after = ""
     slices = TimeSlices()

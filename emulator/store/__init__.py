@@ -19,6 +19,7 @@ from emulator.store.collections import Collections
 from emulator.store.database import Database, DatabaseUnusable
 from emulator.store.deferred import DeferredCompletions
 from emulator.store.documents import Documents
+from emulator.store.field_columns import FieldColumns
 from emulator.store.files import Files
 from emulator.store.index.index_cache import Indexes
 from emulator.store.index.segment_files import SegmentFiles
@@ -77,6 +78,7 @@ class Store:
             self.files = Files(self.database)
             self.collections = Collections(self.database)
             self.documents = Documents(self.database)
+            self.fields = FieldColumns(self.database)
             self.chunks = Chunks(self.database)
             self.indexes = Indexes(self.chunks, SegmentFiles(self.database, directory))
             opened.callback(self.indexes.close)

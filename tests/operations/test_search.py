@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from emulator.domain.search import Fusion, Mode, RankingMetric
+from emulator.domain.search import Fusion, GroupBy, Mode, RankingMetric
 from emulator.jobs.runner import Runner
 from emulator.operations import search as searching
 from emulator.operations.collections import CreateCollection
 from emulator.operations.documents import AddDocument, DocumentId
 from emulator.operations.files.read import FileId
+from emulator.operations.filters import MetadataFilter
 from emulator.operations.search import Match, SearchDocuments
 from emulator.runtime.app import build_services
 from emulator.search.embedding.error import EmbedderError
@@ -149,10 +150,11 @@ async def test_others_have_their_turn_while_fields_are_read(
     at = team.clock.now()
     collection = services.store.collections.get("default", library[0], at)
     assert collection is not None
+    grouped = SearchDocuments(QUERY, library, group_by=GroupBy(("parity",)))  # looks at the fields themselves
     calls = counted(services.store.documents, "fields", monkeypatch)
     with turns(lambda: len(calls)) as had:
         found, accepts = await searching._accepted(
-            services, team, at, collection, SearchDocuments(QUERY, library), lambda fields: fields["parity"] == "1"
+            services, team, at, collection, grouped, MetadataFilter("parity = 1", team.limits)
         )
     assert had == [1, 1, 2, 2, 2, 3]
     assert accepts is not None
