@@ -86,7 +86,7 @@ comma := ,
 
 # Clients beside the newest ones of $(VENV). What an old one cannot do is skipped with the reason.
 OLDER := oldest middle litellm
-CLIENTS_moto := "moto[s3,server]>=5.2"
+CLIENTS_moto := "moto[s3,server]>=5.2" tantivy
 CLIENTS_oldest := "xai-sdk==1.4.0" "openai>=1.101,<2" "pytest-asyncio>=1.3"
 CLIENTS_middle := "xai-sdk==1.12.2" "openai>=2,<3"
 CLIENTS_litellm := "litellm>=1.100"

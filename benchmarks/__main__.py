@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import batches, chat, filters, lifecycle, search, transports
+from benchmarks import batches, chat, filters, lifecycle, search, search_index, transports
 from benchmarks.servers import ROOT
 from benchmarks.table import Figure, Job, rows
 
@@ -28,6 +28,7 @@ JOBS = (
     Job("in-process", lifecycle.in_process, quick=True),
     Job("lists", lifecycle.list_pages, quick=True),
     Job("filters", filters.measure, quick=True),
+    Job("search-index", search_index.measure, quick=True),
     Job("search", search.measure, quick=False),
     Job("batches", batches.measure, quick=False),
 )

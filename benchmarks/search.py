@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import search_index
 from benchmarks.interference import Waits
 from benchmarks.servers import AUTH, ROOT, running, upload, use_load_cpu
 from benchmarks.table import Figure, percentile, ratio
@@ -88,7 +89,7 @@ def index(url: str, collection: str, ids: Sequence[str]) -> float:
 
 
 def search_times(url: str, collection: str, asked: Sequence[str], mode: str) -> list[float]:
-    """Milliseconds of each search; the first, which builds the index, is not counted."""
+    """Milliseconds of each search; the first one is not counted."""
     times = []
     for query in (asked[0], *asked):
         body = {"query": query, "source": {"collection_ids": [collection]}, "retrieval_mode": {"type": mode}}
@@ -123,17 +124,18 @@ def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterato
         yield waits.figure("indexing")
         started = time.perf_counter()
         search_times(emulator.url, collection, asked[:1], "hybrid")
-        yield Figure("first search, which builds the index", time.perf_counter() - started, "s")
+        yield Figure(f"first search in {len(chunks):,} chunks", (time.perf_counter() - started) * 1000, "ms", 300)
         for start in range(0, len(asked), 20):
             waits.during(partial(search_times, emulator.url, collection, asked[start : start + 20], "hybrid"))
         yield waits.figure("searches")
         plain = statistics.median(reference_times(chunks, asked))
-        for mode, goal in (("keyword", 10), ("semantic", None), ("hybrid", 25)):
+        for mode, goal, worst in (("keyword", 2, 20), ("semantic", None, None), ("hybrid", 5, 30)):
             times = search_times(emulator.url, collection, asked, mode)
             median = statistics.median(times)
-            note = f"p99 {percentile(times, 0.99):.0f} ms, {plain / median:.1f}x as fast as plain FTS5"
+            note = f"{plain / median:.1f}x as fast as plain FTS5"
             yield Figure(f"{mode} search in {len(chunks):,} chunks, p50", median, "ms", goal, note=note)
-        yield Figure("memory held", emulator.resident_bytes() / 2**20, "MiB")
+            yield Figure(f"{mode} search in {len(chunks):,} chunks, p99", percentile(times, 0.99), "ms", worst)
+        yield Figure(f"memory held with {len(chunks):,} chunks", emulator.resident_bytes() / 2**20, "MiB", 250)
 
 
 def one_of_many_collections(chunks: Sequence[str], asked: Sequence[str]) -> Iterator[Figure]:
@@ -167,7 +169,8 @@ def measure() -> list[Figure]:
     use_load_cpu()
     chunks = texts(CHUNKS)
     asked = queries(chunks)
-    return [*one_large_collection(chunks, asked), *one_of_many_collections(chunks, asked)]
+    index = search_index.measure(CHUNKS)
+    return [*index, *one_large_collection(chunks, asked), *one_of_many_collections(chunks, asked)]
 
 
 # --- recall

@@ -1,4 +1,8 @@
-"""Indexes of chunks in memory: `index_cache` keeps them, `collection_index` is one, of `keyword` and `vectors`.
+"""Indexes of chunks in memory: `index_cache` keeps them, `live_index` is one, made of `segments`.
+
+- `analysis` and `ngrams`: what of a text is indexed. `postings` and `bitmaps`: how it is stored, in flat arrays.
+- `view`: an index as one search sees it. `scoring` gives every chunk its score, `selection` finds the best.
+- `segment_files`: segments below the data directory. `collection_index`: what a search asks and is answered.
 
 Guarantees:
 
@@ -10,16 +14,15 @@ Guarantees:
 Invariants:
 
 - The rows of the tables `chunks` and `indexed_documents` are the truth. An index is derived from them and is never
-  saved, committed or rolled back: it is built when its collection is first searched, and discarded when it is not
-  certain to be right.
+  committed or rolled back: it is discarded when it is not certain to be right, and so is a file of it.
 - A `DocumentVersion` has a new number with every indexing of its document, and numbers only increase. So the index
   knows by comparing numbers whether what it holds of a document is stale.
-- Chunks are added in the order of the numbers of their versions. Equal scores are ordered by this, so an index that was
-  updated many times ranks like one that was built at once.
-- All indexes are touched by one thread only, apart from the event loop, which does the bookkeeping in `_Entry`.
+- Equal scores are ordered by the numbers of versions and then by ordinals, so an index that was updated many times
+  ranks like one that was built at once.
+- Segments and views never change. Indexes are changed by one thread only, apart from the event loop, which does the
+  bookkeeping in `_Entry`.
 
-Why so: ranking a hundred thousand chunks takes tens of milliseconds, which the loop cannot spare; and an index in the
-database of the rows would make every commit slower and would have to be repaired after a crash. Changes only mark
-documents (`Indexes.on_change`), so an upload pays nothing for an index that is not used again. A change that is rolled
-back marks them too: the next search compares versions, and finds nothing to do.
+Why so: ranking a hundred thousand chunks takes milliseconds, which the loop cannot spare; and an index in the database
+of the rows would make every commit slower. Changes only mark documents (`Indexes.on_publish` and `on_remove`). A change
+that is rolled back marks them too: the next search compares versions, and finds nothing to do.
 """

@@ -165,6 +165,11 @@ class Indexes:
         if entry is not None and entry.timer is not None:
             entry.timer.cancel()
 
+    def loaded_bytes(self, team: str, collection_id: str) -> int:
+        """The memory that the index of a collection takes now."""
+        entry = self._entries.get((team, collection_id))
+        return 0 if entry is None else entry.bytes
+
     def close(self) -> None:
         """End all work and the threads, and save what is not saved."""
         entries = list(self._entries.values())
@@ -225,19 +230,19 @@ class Indexes:
         compare = self._changed(entry, changed_files, last) if entry.is_complete else self._compared(entry, last)
         stale, new = await compare
         slots = {version.file_id: await self._read(entry, version) for version in new}
-        await self._flush(entry)
+        await self._flush(entry, is_waited_for=True)
         gone, entry.gone = [*entry.gone, *(entry.versions.pop(file_id) for file_id in stale)], []
         numbers = {slots[version.file_id]: version.number for version in new}
         await _run(self._changing, partial(index.set_versions, numbers, gone))
         entry.versions.update(slots)
         entry.is_complete, entry.changes_held, entry.bytes = True, changes, index.bytes
 
-    async def _flush(self, entry: _Entry) -> None:
-        """Index the chunks that wait for it."""
+    async def _flush(self, entry: _Entry, *, is_waited_for: bool = False) -> None:
+        """Index the chunks that wait for it; where a search waits too, leave most merges to a later call."""
         index = await self._opened(entry)
         files, entry.new_files = entry.new_files, []
         rows, entry.buffer = entry.buffer, []
-        await _run(self._changing, partial(_add, index, files, rows))
+        await _run(self._changing, partial(_add, index, files, rows, is_waited_for=is_waited_for))
 
     async def _opened(self, entry: _Entry) -> LiveIndex:
         if entry.index is None:
@@ -367,9 +372,16 @@ def _read_index(files: SegmentFiles, names: Sequence[str]) -> tuple[LiveIndex, d
     return LiveIndex.read(files, names)
 
 
-def _add(index: LiveIndex, files: Sequence[str], rows: Sequence[tuple[int, IndexRow]]) -> None:
+def _add(
+    index: LiveIndex, files: Sequence[str], rows: Sequence[tuple[int, IndexRow]], *, is_waited_for: bool = False
+) -> None:
+    from emulator.store.index.live_index import LEVELS_OF_SEARCH
+
     index.add_slots(files)
-    index.add(rows)
+    if is_waited_for:
+        index.add(rows, LEVELS_OF_SEARCH)
+    else:
+        index.add(rows)
 
 
 async def _run(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:

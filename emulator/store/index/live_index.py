@@ -33,6 +33,7 @@ BUILT_AT_ONCE = 256  # chunks
 _FAN = 8  # segments of about one size are merged when there are so many
 _LEVEL_BITS = 3  # of such a size: each is 8 times the one below
 _LEVELS = 5  # of sizes whose segments are merged at once; larger ones wait for a pause
+LEVELS_OF_SEARCH = 2  # while a search waits
 _GONE_MAX = 0.25  # of a segment that is left as it is
 _UNDECIDED, _GONE = 0, -1  # instead of the number of a version: written and not published, or removed
 
@@ -60,11 +61,11 @@ class LiveIndex:
             grown[: len(self._numbers)] = self._numbers
             self._numbers = grown
 
-    def add(self, rows: Sequence[tuple[int, IndexRow]]) -> None:
-        """Append chunks, each with the slot of its document."""
+    def add(self, rows: Sequence[tuple[int, IndexRow]], levels: int = _LEVELS) -> None:
+        """Append chunks, each with the slot of its document. Segments of so many levels are merged at once."""
         for start in range(0, len(rows), BUILT_AT_ONCE):
             self._segments.append(segments.built(rows[start : start + BUILT_AT_ONCE]))
-            self._merge_equals()
+            self._merge_equals(levels)
 
     def set_versions(self, numbers: Mapping[int, int], gone: Iterable[int]) -> None:
         """Let documents be found as these versions, and others no more, by their slots. Searches see it all at once."""
@@ -78,10 +79,10 @@ class LiveIndex:
         count = len(self._file_ids)
         self.view = View(tuple(self._segments), self._numbers[:count].copy(), self._file_ids)
 
-    def _merge_equals(self) -> None:
+    def _merge_equals(self, levels: int) -> None:
         """Merge the smallest segments while enough of them are of about one size, or smaller."""
         self._segments.sort(key=len, reverse=True)
-        for level in range(_LEVELS):
+        for level in range(levels):
             small = [each for each in self._segments if _level(len(each)) <= level]
             if len(small) >= _FAN:
                 self._segments[-len(small) :] = self._merged(small)
