@@ -12,17 +12,35 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
+_PART = 64  # scores whose highest one is looked at
+
+
 def best(scores: Array, order: Array, above: float, depth: int | None, accepted: Array | None) -> tuple[Array, Array]:
     """The numbers of the best chunks with a score above a bound, best first, and their ranks.
 
     Equal scores stand as `order` says. `accepted` is a mask: what it leaves out is not returned, but keeps its rank.
     """
-    found = numpy.flatnonzero(scores > above)
     if accepted is None:
-        chosen = _first(scores, order, found, depth)
+        chosen = _first(scores, order, _high(scores, above, depth), depth)
         return chosen, numpy.arange(1, len(chosen) + 1)
+    found = numpy.flatnonzero(scores > above)
     chosen = _first(scores, order, found[accepted[found]], depth)
     return chosen, _ranks(scores, order, found, chosen)
+
+
+def _high(scores: Array, above: float, depth: int | None) -> Array:
+    """The chunks with a score above a bound; where the first ones are wanted only, without most that are not of them.
+
+    Among as many parts of the scores as are wanted, each has a highest one: so the lowest of these is not higher than
+    the last score that is wanted.
+    """
+    parts = len(scores) // _PART
+    if depth is not None and parts > depth:
+        highest = scores[: parts * _PART].reshape(_PART, parts).max(axis=0)
+        lowest = numpy.partition(highest, parts - depth)[parts - depth]
+        if lowest > above:
+            return numpy.flatnonzero(scores >= lowest)
+    return numpy.flatnonzero(scores > above)
 
 
 def _first(scores: Array, order: Array, among: Array, depth: int | None) -> Array:
