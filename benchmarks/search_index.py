@@ -123,7 +123,7 @@ async def figures(chunks: Sequence[str], asked: Sequence[str], directory: Path) 
         Figure(f"index: {count} indexed", len(chunks) / indexing * 1000, "chunks/s", 2000, "higher"),
         Figure(f"index: first search in {count}", first, "ms", 300 if is_large else 50),
         Figure(f"index: first search in {count} after a restart", again, "ms", 300 if is_large else 50),
-        Figure(f"index: memory of each of {count}", store.indexes.loaded_bytes(*PLACE) / len(chunks), "bytes", 1000),
+        Figure(f"index: memory of each of {count}", store.indexes.loaded_bytes(*PLACE) / len(chunks), "bytes", 1200),
     ]
     for mode, median, most in (("keyword", 2, 20), ("semantic", None, None), ("hybrid", 5, 30)):
         times = [
