@@ -109,6 +109,7 @@ async def spent(work: Callable[[], Awaitable[object]]) -> float:
 async def figures(chunks: Sequence[str], asked: Sequence[str], directory: Path) -> list[Figure]:
     """Every figure of an index of these chunks."""
     from emulator.store import Store
+    from emulator.store.index import index_cache
 
     count = f"{len(chunks):,} chunks"
     is_large = len(chunks) > QUICK_CHUNKS
@@ -118,6 +119,7 @@ async def figures(chunks: Sequence[str], asked: Sequence[str], directory: Path) 
     store.close()
     store = Store(directory)
     again = await spent(lambda: store.indexes.search(*PLACE, query(asked[0], "hybrid")))
+    await asyncio.sleep(index_cache.PAUSE_SECONDS * 3)  # in which it is tidied
     plain, other = fts5_times(chunks, asked), tantivy_times(chunks, asked)
     found = [
         Figure(f"index: {count} indexed", len(chunks) / indexing * 1000, "chunks/s", 2000, "higher"),

@@ -249,6 +249,7 @@ class Indexes:
             names = self._files.names(*entry.key)
             index, entry.versions = await _run(self._changing, partial(_read_index, self._files, names))
             entry.index, entry.slots = index, entry.slots + index.slots  # none were given before if there are files
+            self._plan(entry)  # they may be many
         return entry.index
 
     async def _open(self, entry: _Entry) -> None:
