@@ -14,10 +14,10 @@ from tests.console.harness import BROWSERS, FLAGS, Console, found_browser, new_c
 _teams = itertools.count(1)
 
 
-# Not for the whole run: while Playwright runs, its event loop is in the way of asynchronous tests.
-@pytest.fixture(scope="package")
+# Not for more than a module: while Playwright runs, its event loop is in the way of asynchronous tests.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser for the tests of the console, one after the other."""
+    """A browser for the tests of one module."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright is not installed (pip install playwright)"
     )
@@ -30,9 +30,9 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def page(browser: Any) -> Any:
-    """A page for these tests, one after the other: a new one takes a second of processor time to start."""
+    """A page for the tests of one module, one after the other: a new one takes a second of processor time to start."""
     return new_page(browser)
 
 
