@@ -47,7 +47,7 @@ def test_rest_and_grpc_return_the_same(rpc: Rpc, rest: httpx.Client, collection:
         body["retrieval_mode"] = {"type": mode}
     by_rest = rest.post("/v1/documents/search", json=body).json()["matches"]
     by_rpc = rpc.call(SEARCH, request(collection, **retrieval)).matches
-    assert len(by_rpc) == (1 if mode == "keyword" else 3)
+    assert len(by_rpc) == (2 if mode == "keyword" else 3)
     for one, other in zip(by_rpc, by_rest, strict=True):
         assert (one.file_id, one.chunk_id, one.chunk_content) == (
             other["file_id"],
