@@ -4,11 +4,11 @@
 FROM python:3.12-slim AS wheels
 WORKDIR /source
 COPY . .
-RUN pip wheel --no-cache-dir --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[tls]"
 
 FROM python:3.12-slim
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels xai-emulator \
+    pip install --no-cache-dir --no-index --find-links /wheels "xai-emulator[tls]" \
     && useradd --system --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin emulator
 USER emulator
 WORKDIR /data
@@ -16,6 +16,7 @@ VOLUME /data
 # A container is reached from outside of it, so it listens on every address. Its control API and console then ask for a
 # token: give it with -e XAI_EMULATOR_CONTROL_TOKEN=…, or read the one that is printed at the start in the logs.
 ENV XAI_EMULATOR_HOST=0.0.0.0
-EXPOSE 7878
+# The second is for `--tls self-signed`; nothing listens there without it.
+EXPOSE 7878 7879
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["xai-emulator", "wait", "--timeout", "2"]
 ENTRYPOINT ["xai-emulator", "serve"]

@@ -219,7 +219,7 @@ def test_docker_image_is_as_documented() -> None:
     instructions = re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     last = dict(instructions)  # the later one counts
     assert last["USER"] not in ("root", "0")
-    assert last["EXPOSE"] == str(ROWS["port"].default)
+    assert last["EXPOSE"] == f"{ROWS['port'].default} {ROWS['tls_port'].default}"
     assert last["ENV"] == f"{environment_name('host')}=0.0.0.0"
     for command in (last["ENTRYPOINT"], last["HEALTHCHECK"].partition("CMD ")[2]):
         program, *arguments = json.loads(command)

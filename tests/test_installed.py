@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
+from emulator.cli import build_parser
+from emulator.cli.environment import environment
+from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
+from tests.serving import PATIENCE_SECONDS, READY
+
 ROOT = Path(__file__).parent.parent
-SOURCES = (
-    "pyproject.toml",
-    "setup.py",
-    "LICENSE",
-    "README.md",
-    "emulator",
-    "filter_grammar",
-    "fixtures",
-    "contract_tests",
-)
+# What the Dockerfile copies, so that the wheel is built from no more than that.
+SOURCES = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+FEATURE = ROOT / "examples" / "devcontainer" / "xai-emulator"
+UNPRIVILEGED = 10_001  # the user of the image
 # A first program by someone who has read three lines of the documentation.
 FIRST_TEST = """
 def test_both_clients_see_one_team(xai_emulator, xai_client, openai_client):
@@ -79,12 +82,15 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-def run(command: list[str | Path], place: Path) -> str:
+def outside(**variables: str) -> dict[str, str]:
+    """An environment without anything of the tree, and these variables."""
+    dropped = ("PYTHON", "PYTEST", "COV", "XAI_EMULATOR_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | variables
+
+
+def run(command: list[str | Path], place: Path, **variables: str) -> str:
     """Run a program far from the tree; what it prints."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "COV"))
-    }
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=place, env=outside(**variables), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -113,3 +119,82 @@ def test_installed_command_prints_version(installed: Path, tmp_path: Path) -> No
 
     assert run([installed / "xai-emulator", "version"], tmp_path).strip() == VERSION
     assert VERSION in run([installed / "python", "-m", "emulator", "--version"], tmp_path)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """A directory of the unprivileged user, in one of root."""
+    place = tmp_path / "data"
+    place.mkdir(mode=0o700)
+    os.chown(place, UNPRIVILEGED, UNPRIVILEGED)
+    return place
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="another user needs root and setpriv")
+def test_installed_server_runs_as_in_the_container(installed: Path, tmp_path: Path, volume: Path) -> None:
+    """Without an engine: as the user of the image, in a directory it cannot write to, with the state in its volume.
+
+    It is allowed to read everything, because the interpreter of a test may lie in the home of root.
+    """
+    user = ["--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups", "--no-new-privs"]
+    reading = ["--bounding-set=-all,+dac_read_search", "--inh-caps=-all,+dac_read_search"]
+    as_user = ["setpriv", *user, *reading, "--ambient-caps=-all,+dac_read_search"]
+    if subprocess.run([*as_user, "true"], capture_output=True).returncode != 0:
+        pytest.skip("root cannot hand on the capability to read every file here")
+    instructions = (ROOT / "Dockerfile").read_text()
+    program, *serve = json.loads(instructions.partition("ENTRYPOINT ")[2])
+    variables = dict([instructions.partition("\nENV ")[2].partition("\n")[0].split("=")])
+    server = subprocess.Popen(
+        [*as_user, installed / program, *serve, "--port", "0", "--data-dir", volume],
+        cwd=tmp_path,
+        env=outside(**variables, HOME="/nonexistent"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        ready = READY.fullmatch(server.stdout.readline())
+        assert ready is not None
+        check = json.loads(instructions.partition("HEALTHCHECK ")[2].partition("CMD ")[2].partition("\n")[0])
+        check[0], check[-1] = installed / check[0], str(PATIENCE_SECONDS)  # its 2 s would judge the load of the machine
+        run([*as_user, *check], tmp_path, XAI_EMULATOR_URL=ready[1])
+        status = Path(f"/proc/{ready[4]}/status").read_text()
+        assert re.search(rf"^Uid:\t{UNPRIVILEGED}\t{UNPRIVILEGED}\t", status, re.MULTILINE)
+        with pytest.raises(HTTPError, match="401"):  # others can reach it, so its control API asks for a token
+            urlopen(f"{ready[1]}/_emulator/teams", timeout=PATIENCE_SECONDS)
+    finally:
+        server.terminate()
+        assert server.wait(PATIENCE_SECONDS) == 0
+        server.stdout.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert {path.stat().st_uid for path in volume.iterdir()} == {UNPRIVILEGED}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is a shell script")
+def test_devcontainer_feature_installs_the_command(installed: Path, tmp_path: Path) -> None:
+    (wheel,) = (installed.parents[1] / "dist").glob("*.whl")
+    pip = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    run(["sh", FEATURE / "install.sh"], tmp_path, PREFIX=str(tmp_path), PACKAGE=str(wheel), PATH=path, **pip)
+    command = tmp_path / "bin" / "xai-emulator"
+    assert command.is_symlink()
+    assert os.access(command, os.X_OK)
+
+
+def test_devcontainer_feature_is_as_its_parts_need_it() -> None:
+    """Its option is the variable of the script, its variables are those of `env`, and its commands exist."""
+    feature = json.loads((FEATURE / "devcontainer-feature.json").read_text())
+    assert [name.upper() for name in feature["options"]] == re.findall(r"\$\{([A-Z]+):-xai-emulator\}", _script())
+    known = environment("http://localhost:7878", INFERENCE_KEY, MANAGEMENT_KEY)
+    assert feature["containerEnv"].items() <= known.items()
+    for words in re.findall(r"xai-emulator (serve|wait(?: --timeout \d+)?)", feature["postStartCommand"]):
+        build_parser().parse_args(words.split())
+    text = (FEATURE.parent / "devcontainer.json").read_text()
+    assert text in (ROOT / "docs" / "containers.md").read_text()
+    config = json.loads(text)
+    assert config["features"].keys() == {f"./{feature['id']}"}
+    assert config["features"][f"./{feature['id']}"].keys() <= feature["options"].keys()
+
+
+def _script() -> str:
+    return (FEATURE / "install.sh").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -41,6 +42,17 @@ def test_commands_of_a_workflow_have_flags_that_exist(workflow: Path) -> None:
             options = build_parser().parse_args(words[1:])
             inner = getattr(options, "command", [])
             words = inner if inner[:1] == ["xai-emulator"] else []
+
+
+def test_release_publishes_wheel_and_image_without_a_stored_token() -> None:
+    """Trusted publishing needs the permission `id-token` and no secret but the one that each run is given."""
+    text = (FOLDER / "release.yml").read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    assert {name: job.get("needs") for name, job in jobs.items()} == {"build": None, "pypi": "build", "image": "build"}
+    assert jobs["pypi"]["permissions"] == {"id-token": "write"}
+    assert set(re.findall(r"secrets\.(\w+)", text)) == {"GITHUB_TOKEN"}
+    image = jobs["image"]["steps"][-1]["with"]
+    assert (image["push"], image["sbom"], image["provenance"]) == (True, True, True)
 
 
 def test_nightly_comparison_records_compares_and_reports(tmp_path: Path) -> None:
