@@ -26,7 +26,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick ranking contract contract-all contract-newest frameworks evidence recordings conformance-filters lint docs site lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick ranking contract contract-all contract-newest contract-recorded frameworks evidence recordings conformance-filters lint docs site lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -98,7 +98,12 @@ CLIENTS_frameworks := $(FRAMEWORKS) --constraint $(FRAMEWORKS_LOCK)
 contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Run the contract tests with the newest clients, mutants and fuzzing (minutes)
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
 
-contract-all: contract $(OLDER:%=contract-%)  ## Run the contract tests with older clients too
+contract-all: contract $(OLDER:%=contract-%) contract-recorded  ## Run the contract tests with older clients too, and through the recorder
+
+contract-recorded: $(STAMPS)/test  ## Run the contract tests through the recorder, and compare the recording with another emulator (minutes)
+	$(BIN)/python -m emulator exec -- sh -c '$(BIN)/python -m emulator record --overwrite --out $(STAMPS)/recorded.har \
+	  --to "$$XAI_EMULATOR_URL" -- $(BIN)/python -m emulator verify --clients httpx,xai-sdk --slow --destructive --paid $(ARGS)'
+	$(BIN)/python -m emulator compare $(STAMPS)/recorded.har
 
 contract-newest: $(STAMPS)/test $(STAMPS)/node
 	$(call JUDGE,$(VENV),newest)

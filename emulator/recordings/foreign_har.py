@@ -1,21 +1,22 @@
 """HAR entries as other programs write them: browsers, Charles, Proxyman, HTTP Toolkit, mitmproxy, Playwright, Polly.
 
 HAR has no place for the bytes of a binary request, so each program has its own: an `encoding` in postData, `_content`
-beside it (HTTP Toolkit), or a character for each byte (mitmproxy, ProxyPin). Polly writes compressed answers as a JSON
-list of chunks, in base64 or in hexadecimal digits. Some write null for what is not there, headers as lists of two, or
-an object of headers.
+beside it (HTTP Toolkit), or a character for each byte (mitmproxy, ProxyPin), which the length of the body tells. Polly
+writes compressed answers as a JSON list of chunks, in base64 or in hexadecimal digits. Some write null for what is not
+there, headers as lists of two, or an object of headers.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from emulator.recordings.bounded_json import BAD_JSON
-from emulator.recordings.entries import Pair, Param
+from emulator.recordings.entries import Pair, Param, header
 from emulator.recordings.foreign import ForeignExchange
 
 
@@ -34,14 +35,14 @@ def exchange_of(raw: bytes) -> ForeignExchange | None:
         method,
         url,
         _pairs(request.get("headers")),
-        _body(_object(request, "_content")) or _body(post),
+        _body(_object(request, "_content")) or _body(post, _request_size(request), is_text=_is_text(post)),
         _params(post.get("params")),
         _string(post, "mimeType"),
         _number(response.get("status")),
         _string(response, "statusText"),
         _pairs(response.get("headers")),
         _pairs(response.get("_trailers")),
-        _body(content),
+        _body(content, _number(content.get("size")), is_text=_is_text(content)),
         _string(content, "mimeType"),
         max(0, _number(content.get("size"))),
         _string(entry, "startedDateTime"),
@@ -95,7 +96,19 @@ def _params(value: Any) -> list[Param]:
     return found
 
 
-def _body(value: dict[str, Any]) -> bytes | None:
+def _request_size(request: dict[str, Any]) -> int:
+    """How many bytes the body of a request has, as the file says; 0 where it does not."""
+    told = header(_pairs(request.get("headers")), "content-length")
+    return max(0, _number(request.get("bodySize"))) or max(0, _number(told))
+
+
+def _is_text(body: dict[str, Any]) -> bool:
+    kind = _string(body, "mimeType").lower()
+    return "json" in kind or kind.startswith("text/")
+
+
+def _body(value: dict[str, Any], size: int = 0, *, is_text: bool = False) -> bytes | None:
+    """The bytes of a body. A text of as many characters as the body has bytes has a character for each byte."""
     text = value.get("text")
     if not isinstance(text, str):
         return None
@@ -103,7 +116,14 @@ def _body(value: dict[str, Any]) -> bytes | None:
         return _chunks(text)
     if value.get("encoding") == "base64":
         return _base64(text)
-    return text.encode()
+    plain = text.encode("utf-8", "replace")
+    if size == len(text) != len(plain):
+        with suppress(UnicodeError):
+            found = text.encode("latin-1")
+            if is_text:  # of which a program may tell the characters, and not the bytes
+                found.decode()
+            return found
+    return plain
 
 
 def _chunks(text: str) -> bytes | None:

@@ -72,6 +72,7 @@ RULES: dict[str, str] = {
     "paths": "home directories",
 }
 OTHER_KEY = "[other key]"
+CONTENT_HASH = "_blake3"  # of bytes in a message, as emulator.rpc.plain has them
 _IS_LABEL = re.compile(r"\[[a-z ]+\]|")  # or no key at all
 DEPTH_MAX = 2  # of encodings within encodings
 REGISTERED_CHARS_MIN = 8  # a shorter text is a word, which would be replaced everywhere
@@ -304,6 +305,8 @@ class Sanitizer:
     def _named(self, name: str, value: str) -> str:
         """The value of a field."""
         word = name.lower()
+        if word == CONTENT_HASH and HEX.fullmatch(value):  # of which the content of a small file can be guessed
+            return self._placeholders.hex(value)
         if "keys" in self._rules and is_secret_name(name):
             self.struck["keys"] += 1
             return REDACTED

@@ -188,6 +188,56 @@ def test_frames_that_decompress_to_more_than_a_call_may_have_are_not_read(monkey
         frames.split_frames(b"\1" + len(packed).to_bytes(4, "big") + packed, "gzip")
 
 
+@pytest.mark.parametrize("told", ["bodySize", "content-length"])
+@pytest.mark.parametrize("name", ["notes ü.txt", "notes ☃.txt", "notes.txt"])
+def test_form_with_a_character_for_each_byte_is_read_by_its_length(name: str, told: str) -> None:
+    """As mitmproxy 11 writes it: the name is in UTF-8, and the file has every byte."""
+    content = bytes(range(256)) if "ü" in name else "Some words. ☃".encode()
+    raw = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\n\r\n%b\r\n--b--\r\n'
+    raw %= (name.encode(), content)
+    request: dict[str, Any] = {
+        "method": "POST",
+        "url": "https://api.x.ai/v1/files",
+        "headers": [{"name": "content-type", "value": "multipart/form-data; boundary=b"}],
+        "postData": {"mimeType": "multipart/form-data; boundary=b", "text": raw.decode("latin-1")},
+    }
+    if told == "bodySize":
+        request["bodySize"] = len(raw)
+    else:
+        request["headers"].append({"name": "content-length", "value": str(len(raw))})
+    body = har(request, {"status": 200}).entries[0].request.body
+    assert isinstance(body, PostData)
+    assert isinstance(body.params, list)
+    assert (body.params[0].filename, body.params[0].size) == (name, len(content))
+
+
+def test_text_in_utf8_is_not_taken_for_bytes() -> None:
+    text = json.dumps({"name": "ü"}, ensure_ascii=False)
+    post = {"mimeType": "application/json", "text": text}
+    for size in (len(text.encode()), 0, 1):
+        request = {"method": "POST", "url": "https://api.x.ai/v1/batches", "headers": [], "postData": post}
+        body = har({**request, "bodySize": size}, {"status": 200}).entries[0].request.body
+        assert isinstance(body, PostData)
+        assert body.text == text
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "text", "size", "length"),
+    [
+        ("application/octet-stream", bytes(range(256)).decode("latin-1"), 256, 256),
+        ("application/octet-stream", "Öl", 3, 3),
+        ("text/plain", "Öl", 2, 3),  # of a program that counts characters
+        ("text/plain", "Öl".encode().decode("latin-1"), 3, 3),
+    ],
+)
+def test_answer_with_a_character_for_each_byte_has_the_length_of_its_bytes(
+    mime_type: str, text: str, size: int, length: int
+) -> None:
+    content = {"mimeType": mime_type, "text": text, "size": size}
+    request = {"method": "GET", "url": "https://api.x.ai/v1/files/file_1/content"}
+    assert har(request, {"content": content}).entries[0].response.body.size == length
+
+
 def test_form_without_its_bytes_is_read_from_its_params() -> None:
     params = [{"name": "purpose", "value": "assistants"}, {"name": "file", "fileName": "a.txt", "value": None}]
     request = {"url": "https://api.x.ai/v1/files", "postData": {"mimeType": "multipart/form-data", "params": params}}

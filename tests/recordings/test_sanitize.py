@@ -154,6 +154,18 @@ def test_value_has_same_placeholder_everywhere() -> None:
     assert clean.text("file_ca4a41e5-1111-4222-8333-c0ffee15bad2") == "file_00000000-0000-4000-8001-000000000002"
 
 
+def test_hash_of_a_content_is_replaced_even_if_ids_are_kept() -> None:
+    """The content of a small file can be guessed, and then its hash tells that the guess is right."""
+    digest = "ca4a41e5" * 8
+    form = PostData("multipart/form-data", params=[Param("file", filename="a.txt", size=3, digest=digest)])
+    entry = Entry(Request("POST", "https://api.x.ai/v1/files", body=form), operation="files.upload")
+    entry.response.body = Content(3, "text/plain", digest=digest)
+    entry.grpc = Grpc([{"data": {"_bytes": 3, "_blake3": digest}}])
+    line = sanitizer(keep=["ids"]).encode(entry).decode()
+    assert digest not in line
+    assert json.loads(line)["_grpc"]["request"][0]["data"]["_blake3"].startswith("0" * 60)
+
+
 def test_page_token_is_replaced_by_value_from_then_on() -> None:
     clean = sanitizer()
     page = json.loads(clean.json_text('{"pagination_token": "eyJvZmZzZXQiOjF9"}'))
