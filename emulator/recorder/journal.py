@@ -18,6 +18,8 @@ from emulator.recordings.entries import RECORDER, Entry, Page, Param, PostData
 from emulator.recordings.har import HarWriter
 from emulator.recordings.sanitize import Sanitizer
 
+DIGITS = 6  # of the number that a content has as its name
+
 
 class RecordingJournal:
     """The exchanges of one run. `add` and `number` may be called by any thread."""
@@ -98,10 +100,12 @@ class ContentFolder:
     def __init__(self, path: Path) -> None:
         self._path, self._numbers = path, itertools.count(1)
         path.mkdir(mode=0o700, exist_ok=True)
+        for old in path.glob("[0-9]" * DIGITS + ".bin"):  # of a recording that is overwritten
+            old.unlink()
 
     def new(self) -> Sink:
         """Begin a content."""
-        return _File(self._path, f"{next(self._numbers):06d}.bin")
+        return _File(self._path, f"{next(self._numbers):0{DIGITS}d}.bin")
 
 
 class _File:

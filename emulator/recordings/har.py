@@ -58,6 +58,7 @@ class HarWriter:
         """Begin the file. Raises FileExistsError unless it may be overwritten, and OSError."""
         flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
         self._file = os.open(path, flags, 0o600)
+        os.fchmod(self._file, 0o600)  # of a file that is overwritten, too
         self.pages: list[Page] = []
         self.entries = 0
         log = msgspec.json.encode(Log(about=about))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.recorder.journal import ContentFolder
 from emulator.recordings.entries import About, Entry, Page, Pair, Request
 from emulator.recordings.har import BadRecording, HarWriter, parse
 from emulator.recordings.reading import read
@@ -81,6 +82,26 @@ def test_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "live.har"
     HarWriter(path, About()).close()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_overwritten_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "live.har"
+    path.write_text("{}")
+    path.chmod(0o644)
+    HarWriter(path, About(), overwrite=True).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_contents_of_the_recording_before_are_removed_from_the_folder(tmp_path: Path) -> None:
+    """Else a folder that is shared would have files of which its recording says nothing; others are kept."""
+    folder = tmp_path / "live.files"
+    folder.mkdir()
+    for name in ("000001.bin", "000002.bin", "notes.bin"):
+        (folder / name).write_bytes(b"old")
+    sink = ContentFolder(folder).new()
+    sink.write(b"new")
+    sink.finish()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"000001.bin": b"new", "notes.bin": b"old"}
 
 
 def test_har_of_another_program_is_read(tmp_path: Path) -> None:
