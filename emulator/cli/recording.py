@@ -73,7 +73,7 @@ def keys_of(variables: Mapping[str, str]) -> dict[Plane, str]:
 
 def _record(options: argparse.Namespace) -> int:
     from emulator.pipeline.origin_check import is_loopback
-    from emulator.recordings.sanitize import RULES
+    from emulator.recordings.sanitizer_rules import RULES
 
     for rule in options.keep:
         if rule not in RULES:

@@ -30,7 +30,8 @@ from emulator.comparing.run import (
 from emulator.domain.documents import STATUS_TRANSITIONS, DocumentStatus
 from emulator.recordings.entries import Entry, Grpc, Pair, PostData
 from emulator.recordings.har import Recording
-from emulator.recordings.sanitize import RULES, Sanitizer
+from emulator.recordings.sanitize import Sanitizer
+from emulator.recordings.sanitizer_rules import RULES
 from tests.comparing.conftest import record_flow
 
 Compared = Callable[..., Comparison]

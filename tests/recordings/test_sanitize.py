@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.recordings.entries import Content, Entry, Grpc, Page, Pair, Param, PostData, Request, Response
-from emulator.recordings.sanitize import RULES, Sanitizer
+from emulator.recordings.sanitize import Sanitizer
+from emulator.recordings.sanitizer_rules import RULES
 
 KEY = "xai-" + "C4naryInferenceKey" * 4
 MANAGEMENT = "xai-token-" + "C4naryManagementKey" * 4
