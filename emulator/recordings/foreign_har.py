@@ -1,7 +1,7 @@
 """HAR entries as other programs write them: browsers, Charles, Proxyman, HTTP Toolkit, mitmproxy, Playwright, Polly.
 
 HAR has no place for the bytes of a binary request, so each program has its own: an `encoding` in postData, `_content`
-beside it (HTTP Toolkit), or a character for each byte (mitmproxy, ProxyPin), which the length of the body tells. Polly
+beside it (HTTP Toolkit), or a character for each byte (mitmproxy, ProxyPin), as the length of the body shows. Polly
 writes compressed answers as a JSON list of chunks, in base64 or in hexadecimal digits. Some write null for what is not
 there, headers as lists of two, or an object of headers.
 """
@@ -98,8 +98,8 @@ def _params(value: Any) -> list[Param]:
 
 def _request_size(request: dict[str, Any]) -> int:
     """How many bytes the body of a request has, as the file says; 0 where it does not."""
-    told = header(_pairs(request.get("headers")), "content-length")
-    return max(0, _number(request.get("bodySize"))) or max(0, _number(told))
+    length = header(_pairs(request.get("headers")), "content-length")
+    return max(0, _number(request.get("bodySize"))) or max(0, _number(length))
 
 
 def _is_text(body: dict[str, Any]) -> bool:
@@ -120,7 +120,7 @@ def _body(value: dict[str, Any], size: int = 0, *, is_text: bool = False) -> byt
     if size == len(text) != len(plain):
         with suppress(UnicodeError):
             found = text.encode("latin-1")
-            if is_text:  # of which a program may tell the characters, and not the bytes
+            if is_text:  # whose characters a program may count, and not the bytes
                 found.decode()
             return found
     return plain
