@@ -42,7 +42,9 @@ def test_vitest_has_fixtures_for_the_emulator_and_a_team(tmp_path: Path) -> None
     shutil.copytree(PACKAGE, package)
     (package / "node_modules").symlink_to(NODE_PACKAGES)
     vitest = os.path.realpath(NODE_PACKAGES / "vitest" / "vitest.mjs")
-    output = run(["node", vitest, "run", "--root", str(package), "test/vitest.test.mjs"], package)
+    # By default a test has 5 s, in which a busy machine may not start an emulator.
+    patience = [f"--{of}-timeout={PATIENCE_SECONDS * 1000}" for of in ("test", "hook")]
+    output = run(["node", vitest, "run", *patience, "--root", str(package), "test/vitest.test.mjs"], package)
     assert "3 passed" in output
 
 
