@@ -96,7 +96,11 @@ class Indexes:
         self._ranking = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     async def search(self, team: str, collection_id: str, query: IndexQuery) -> IndexResult:
-        """Rank the chunks of a collection as it is now."""
+        """Rank the chunks of a collection as it is now. One without indexed documents needs no index, and no numpy."""
+        if not self._chunks.versions(team, collection_id, 0, self._chunks.last_version(), 1):
+            from emulator.store.index.collection_index import IndexResult
+
+            return IndexResult([], [])
         entry = self._entry((team, collection_id))
         index = await self._up_to_date(entry)
         from emulator.store.index.live_index import answer
