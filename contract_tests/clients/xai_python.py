@@ -75,6 +75,7 @@ class XaiPython(Client):
         return plain(self._do(f"{RPCS[rpc][0]}.{rpc}", self._request(rpc, fields)))
 
     def refusal_without_key(self, rpc: str, **fields: Any) -> ApiError:
+        self._find(f"{RPCS[rpc][0]}.{rpc}")  # raises Unsupported where an older library does not know the method
         grpc = import_module("grpc")
         is_management = RPCS[rpc][0].startswith("collections._collections")
         host = str(self._target.management_grpc if is_management else self._target.grpc)
