@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy
@@ -22,13 +23,15 @@ DOCUMENT = ("default", "collection_1", "file_1")
 
 
 @pytest.fixture
-def services() -> Services:
+def services() -> Iterator[Services]:
     """The services of an emulator that runs no jobs, with a document of 25 chunks."""
     services = build_services(Settings())
     services.teams.keep(services.teams.get("default"))
     texts = [IndexedChunk(str(number), number, "ash", "ash", None) for number in range(ROWS)]
     services.store.chunks.replace(*DOCUMENT, texts, numpy.ones((ROWS, 4), numpy.float32))
-    return services
+    yield services
+    services.readers.close()
+    services.store.close()
 
 
 def rows(services: Services) -> int:
