@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import sqlite3
 import statistics
 import sysconfig
 import time
@@ -99,21 +98,6 @@ def search_times(url: str, collection: str, asked: Sequence[str], mode: str) -> 
     return times[1:]
 
 
-def reference_times(chunks: Sequence[str], asked: Sequence[str]) -> list[float]:
-    """Milliseconds of the same queries on a plain FTS5 table with every word in an OR, without any emulator."""
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")
-    database.executemany("INSERT INTO words VALUES (?)", ((chunk,) for chunk in chunks))
-    times = []
-    for query in asked:
-        expression = " OR ".join(f'"{word}"' for word in query.split())
-        started = time.perf_counter()
-        database.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank LIMIT 10", (expression,)).fetchall()
-        times.append((time.perf_counter() - started) * 1000)
-    database.close()
-    return times
-
-
 def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterator[Figure]:
     """All chunks in one collection."""
     with running("emulator") as emulator:
@@ -128,7 +112,7 @@ def one_large_collection(chunks: Sequence[str], asked: Sequence[str]) -> Iterato
         for start in range(0, len(asked), 20):
             waits.during(partial(search_times, emulator.url, collection, asked[start : start + 20], "hybrid"))
         yield waits.figure("searches")
-        plain = statistics.median(reference_times(chunks, asked))
+        plain = statistics.median(search_index.fts5_times(chunks, asked, time.perf_counter))
         for mode, goal, worst in (("keyword", 2, 20), ("semantic", None, None), ("hybrid", 5, 30)):
             times = search_times(emulator.url, collection, asked, mode)
             median = statistics.median(times)
