@@ -119,11 +119,7 @@ async def export(asked: Asked) -> FileDownload:
     wanted = _wanted(asked.query)
     calls = _shown(asked, find(_ring(asked), wanted)[-asked.query.limit :])
     content = await asyncio.to_thread(asked.parts.exports.har, calls, asked.services.address.origin)
-
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield content
-
-    return FileDownload(whole(), f"{asked.team.name}.har", len(content), lambda: None)
+    return FileDownload.of(content, f"{asked.team.name}.har")
 
 
 async def code(asked: Asked) -> Code:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from msgspec import Struct
@@ -94,13 +93,7 @@ async def authority(asked: Asked) -> FileDownload:
     content = asked.services.address.authority
     if content is None:
         raise ControlError(404, f"the emulator has no certificate authority; start it with {flag('tls')} self-signed")
-
-    pem = content.encode()
-
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield pem
-
-    return FileDownload(whole(), "ca.pem", len(pem), lambda: None)
+    return FileDownload.of(content.encode(), "ca.pem")
 
 
 async def reset(asked: Asked) -> Cleared:

@@ -183,6 +183,15 @@ class FileDownload(StreamingResponse):
         super().__init__(self._until_finished(pieces), headers)
         self._finished: Callable[[], object] | None = finished
 
+    @classmethod
+    def of(cls, content: bytes, name: str) -> FileDownload:
+        """A file that is in memory."""
+
+        async def whole() -> AsyncGenerator[bytes, None]:
+            yield content
+
+        return cls(whole(), name, len(content), lambda: None)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
