@@ -47,8 +47,9 @@ class _State:
 
         yield InfoMetricFamily(f"{PREFIX}build", "The version of the emulator.", {"version": VERSION})
         calls = HistogramMetricFamily(f"{PREFIX}call_seconds", "Durations of calls.", labels=Calls._fields)
-        for labels, durations in sorted(self._calls.calls.items()):
-            bounds = [*map(str, SECONDS), "+Inf"]
+        bounds = [*map(str, SECONDS), "+Inf"]
+        counted = [([str(each or "") for each in kind], durations) for kind, durations in self._calls.calls.items()]
+        for labels, durations in sorted(counted, key=lambda each: each[0]):
             buckets = list(zip(bounds, accumulate(durations.buckets), strict=True))
             calls.add_metric(labels, buckets, durations.ms / 1000)
         yield calls

@@ -14,10 +14,10 @@ _MILLISECONDS = tuple(bound * 1000 for bound in SECONDS)
 class Calls(NamedTuple):
     """What is counted together. A request that matches no route has no operation."""
 
-    operation: str
+    operation: str | None
     transport: str
-    status: str
-    outcome: str
+    status: int | str | None  # of HTTP, or the name of a gRPC code; None if there was no response
+    outcome: str | None
 
 
 class Durations:

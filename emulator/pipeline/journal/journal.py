@@ -329,7 +329,7 @@ class Journal:
             self._bytes -= max(self._rings.values(), key=lambda each: each.bytes).evict()
 
     def _publish(self, team: str, ring: Ring, entry: Entry) -> None:
-        calls = Calls(entry.operation or "", entry.transport, str(entry.status or ""), entry.outcome or "")
+        calls = Calls(entry.operation, entry.transport, entry.status, entry.outcome)
         self.totals.add(calls, entry.ms, entry.faults)
         if self._on_completed is not None:
             self._on_completed(team, entry)
