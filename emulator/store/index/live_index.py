@@ -85,7 +85,7 @@ class LiveIndex:
         for level in range(levels):
             small = [each for each in self._segments if _level(len(each)) <= level]
             if len(small) >= _FAN:
-                self._segments[-len(small) :] = self._merged(small)
+                self._segments[-len(small) :] = self.merge(small)
 
     def plan(self) -> list[list[Segment]]:
         """Which segments to merge, so that few are left, without what was removed where that is much of one."""
@@ -95,10 +95,6 @@ class LiveIndex:
                 groups.append([])
             groups[-1].append(segment)
         return [each for each in groups if len(each) > 1 or any(self._gone_share(part) > _GONE_MAX for part in each)]
-
-    def merge(self, parts: Sequence[Segment]) -> list[Segment]:
-        """Merge segments into one, or none, in any thread; `replace` makes use of it."""
-        return self._merged(parts)
 
     def replace(self, parts: Sequence[Segment], merged: Sequence[Segment]) -> None:
         """Let segments take the place of those they were made of, if these are still there."""
@@ -111,8 +107,8 @@ class LiveIndex:
     def _gone_share(self, segment: Segment) -> float:
         return float((self._numbers[segment.slots] == _GONE).mean())
 
-    def _merged(self, parts: Sequence[Segment]) -> list[Segment]:
-        """One segment of several, or none, without what was removed."""
+    def merge(self, parts: Sequence[Segment]) -> list[Segment]:
+        """Merge segments into one, or none, without what was removed; in any thread. `replace` puts it in place."""
         masks = [self._numbers[part.slots] != _GONE for part in parts]
         kept = [
             part if mask.all() else part.without(mask) for part, mask in zip(parts, masks, strict=True) if mask.any()

@@ -12,6 +12,7 @@ are indexed from their rows. So no file is ever needed, and none can make a sear
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import re
@@ -134,9 +135,9 @@ class SegmentFiles:
         self._directory.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
         name = f"xai-index-{ids.fresh_name()}"
         part = self._path(f"{name}.part")
-        arrays, saved, at = segment.arrays, list[_SavedArray](), 0
+        arrays, saved, at = {key: _contiguous(each) for key, each in segment.arrays.items()}, list[_SavedArray](), 0
         for key, array in arrays.items():
-            saved.append(_SavedArray(key, array.dtype.str, array.shape, at, zlib.crc32(array.tobytes())))
+            saved.append(_SavedArray(key, array.dtype.str, array.shape, at, zlib.crc32(array.data)))
             at = _aligned(at + array.nbytes)
         header = msgspec.json.encode(_Header(analysis, documents, saved))
         try:
@@ -146,7 +147,7 @@ class SegmentFiles:
                 begin = _aligned(_HEAD.size + len(header))
                 for each in saved:
                     file.seek(begin + each.offset)
-                    file.write(arrays[each.name].tobytes())
+                    file.write(arrays[each.name].data)
             os.replace(part, self._path(name))
         except BaseException:
             part.unlink(missing_ok=True)
@@ -170,15 +171,19 @@ class SegmentFiles:
             return None
 
 
+def _contiguous(array: Array) -> Array:
+    import numpy
+
+    return numpy.ascontiguousarray(array)
+
+
 def _arrays(content: mmap.mmap, begin: int, header: _Header) -> Iterator[tuple[str, Array]]:
     """Every array of a file. Raises ValueError for one that is damaged."""
     import numpy
 
     for each in header.arrays:
         dtype = numpy.dtype(each.dtype)
-        count = 1
-        for length in each.shape:
-            count *= length
+        count = math.prod(each.shape)
         if not count:
             yield each.name, numpy.zeros(each.shape, dtype)
             continue
