@@ -40,7 +40,7 @@ class Waits:
             watcher.join()
 
     def figure(self, work: str, goal: float | None = 50) -> Figure:
-        """The median of the worst ones of each round, beside the work of that name; what follows counts anew."""
+        """Return the median of the worst times of each round while `work` runs, and reset the measurements."""
         worst, self._worst = self._worst, []
         clock, self._seconds = max(self._seconds), []
         note = f"{len(worst)} rounds; of all the worst {max(worst) * 1000:.0f} ms, {clock * 1000:.0f} ms on the clock"

@@ -128,7 +128,7 @@ def _next_order(descriptor: int) -> dict[str, Any] | None:
                 if key.fd in running:
                     selector.unregister(key.fd)
                     pid, to_status = running.pop(key.fd)
-                    with suppress(BrokenPipeError):  # nobody waits for it
+                    with suppress(BrokenPipeError):  # the client that asked has ended
                         os.write(to_status, _PID.pack(os.waitpid(pid, 0)[1]))
                     os.close(key.fd)
                     os.close(to_status)

@@ -39,7 +39,7 @@ _ports = itertools.count(10_240 + os.getpid() * 16 % 20_000)
 
 
 def free_port() -> int:
-    """Return the number of a port that stays free: it is below those that systems give to whoever asks for any port."""
+    """Return the number of a port that stays free: it is below the range of ephemeral ports."""
     for number in _ports:
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", number))

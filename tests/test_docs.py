@@ -235,19 +235,19 @@ def test_docker_image_has_all_package_files() -> None:
 
 
 def test_reference_is_up_to_date() -> None:
-    """docs/reference.md says what the tables of the running code say; `make docs` writes it anew."""
+    """docs/reference.md matches the tables of the code; `make docs` regenerates it."""
     assert FILE.read_text("utf-8") == render(), "run `make docs`"
 
 
 def test_readme_tables_are_up_to_date() -> None:
-    """README.md shows the limits and profiles of the running code, in at most 200 lines; `make docs` writes it anew."""
+    """README.md matches the limits and profiles of the code, and has at most 200 lines; `make docs` regenerates it."""
     text = README.read_text("utf-8")
     assert text == render_readme(text), "run `make docs`"
     assert text.count("\n") <= 200
 
 
 def test_command_table_is_up_to_date() -> None:
-    """CONTRIBUTING.md lists what `make help` lists; `make docs` writes it anew."""
+    """CONTRIBUTING.md lists the targets of `make help`; `make docs` regenerates it."""
     text = CONTRIBUTING.read_text("utf-8")
     assert text == render_contributing(text), "run `make docs`"
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -24,7 +24,7 @@ STEPS = (
 
 
 def test_demo_runs_all_steps() -> None:
-    """Upload, collection, fields, search, batch, time and faults, with both SDKs; each step says what came of it."""
+    """Upload, collection, fields, search, batch, time and faults, with both SDKs; each step prints its result."""
     ran = subprocess.run([sys.executable, "-m", "emulator", "demo", "--once"], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     places = [ran.stdout.index(step) for step in STEPS]

@@ -49,7 +49,7 @@ def batch_result(team: EmulatedTeam, kind: str, body: Json) -> Json:
 
 
 def what_counts(result: Json) -> Json:
-    """A result without the token in each URL, and without the model, which only some of the ways tell."""
+    """A result without the token in each URL, and without the model, which only some responses contain."""
     text = json.dumps({name: value for name, value in result.items() if name != "model"}, sort_keys=True)
     for item in (*result.get("data", ()), result.get("video", {})):
         if "url" in item:

@@ -23,7 +23,7 @@ from tests.serving import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent
 
-# --- on the command line: what is typed, what the message names, what it tells to do
+# --- command line: the arguments, what the message names, and the advice that it gives
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve --prot 1": ("--prot", "did you mean --port?"),
@@ -79,12 +79,12 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 def test_failing_command_says_what_to_do(
     typed: str, places: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One message on stderr names what was wrong and tells what to do; the exit code is not 0, and stdout is empty."""
-    named, told = (text.format(**places) for text in COMMANDS[typed])
+    """One message on stderr names what was wrong and what to do; the exit code is not 0, and stdout is empty."""
+    named, advice = (text.format(**places) for text in COMMANDS[typed])
     code, said = run(typed.format(**places), capsys)
     assert code in (1, 2, 127)
     assert named in said
-    assert told in said
+    assert advice in said
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT, ids=lambda variable: variable[0])

@@ -119,7 +119,7 @@ def test_grpc_and_rest_have_the_same_answer(
         assert (mine.message, mine.finish_reason) == (theirs.message, theirs.finish_reason)
     usage = type(whole.usage)()
     usage.CopyFrom(whole.usage)
-    usage.ClearField("server_side_tools_used")  # over REST a chat completion does not tell them
+    usage.ClearField("server_side_tools_used")  # a chat completion over REST does not contain them
     assert usage == found.usage
     check_chunks(whole, chunks)
 

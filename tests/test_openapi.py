@@ -236,7 +236,7 @@ def test_bounds_are_stated_where_the_profile_refuses(
 
 
 def test_document_states_overridden_limits() -> None:
-    """The document tells the limits in force, not the documented ones."""
+    """The document has the limits in force, not the documented ones."""
     given = described(limits={"expires_after_seconds_max": 7200, "filename_chars_max": None})
     assert {bounds(each)["maximum"] for each in schemas_of(given, "expires_after")} == {7200}
     assert "maxLength" not in str(given["components"]["schemas"]["InitializeBody"])

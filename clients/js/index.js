@@ -52,7 +52,7 @@ export class Emulator {
     return JSON.parse(text);
   }
 
-  /** Stop the process that `startEmulator` has started; a running emulator that it found goes on. */
+  /** Stop the process that `startEmulator` has started; an emulator that was already running is left alone. */
   async stop() {
     const child = this.#child;
     this.#child = undefined;

@@ -205,7 +205,7 @@ class _Exchange:
 
     def _why(self, error: BaseException) -> str:
         if isinstance(error, HungUp) and not self._client_left:
-            return f"the service hung up {error}"
+            return f"the service closed the connection {error}"
         return "the client left"
 
     def _upstream_headers(self, authorization: str | None) -> list[tuple[bytes, bytes]]:

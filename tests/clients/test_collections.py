@@ -182,7 +182,7 @@ def test_failed_document_has_error_message(client: xai_sdk.Client) -> None:
 
 
 def test_new_data_is_indexed_in_every_collection(client: xai_sdk.Client) -> None:
-    """A file belongs to many collections: changing its data in one of them indexes it anew in all."""
+    """A file that is in several collections is reindexed in all of them when its content changes."""
     ids = [client.collections.create(name).collection_id for name in "ab"]
     file = client.files.upload(b"one", filename="a.txt")
     for id in ids:

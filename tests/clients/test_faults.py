@@ -88,7 +88,7 @@ def test_xai_sdk_does_not_try_again_after_a_final_refusal(control: httpx.Client,
 
 
 def test_openai_honours_retry_after(control: httpx.Client, oai: openai.OpenAI) -> None:
-    """429 with Retry-After: openai waits as long as it was told, and says so in its next attempt."""
+    """openai waits for the time in Retry-After, and counts the retry in a header of the next attempt."""
     path = script(control, "files.list", {"error": "rate_limited", "retry_after_seconds": 1}, "ok")
     assert list(oai.files.list()) == []
     first, second = report(control, path)["attempts"]
@@ -99,7 +99,7 @@ def test_openai_honours_retry_after(control: httpx.Client, oai: openai.OpenAI) -
 
 
 def test_openai_gives_up_with_the_recorded_words(control: httpx.Client, oai: openai.OpenAI) -> None:
-    """A refusal that goes on reaches the caller with its code, its sentence, its Retry-After and the rule's name."""
+    """A fault without an end reaches the caller with its code, message, Retry-After and the id of its rule."""
     id = rule(control, operation="files.*", error="out_of_credits", retry_after_seconds=0, times=None)
     with pytest.raises(openai.RateLimitError) as refused:
         oai.files.list()

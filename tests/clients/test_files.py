@@ -96,7 +96,7 @@ def test_xai_sdk_lists_in_every_order(rest: httpx.Client, xai_client: xai_sdk.Cl
 
 
 def test_xai_sdk_uploads_in_chunks(rest: httpx.Client, xai_client: xai_sdk.Client, tmp_path: Path) -> None:
-    """A file of several 3 MiB chunks arrives byte for byte, with its progress told."""
+    """A file of several 3 MiB chunks is uploaded byte for byte, and the progress callback is called."""
     content = bytes(range(256)) * 4 * 1024 * 7
     path = tmp_path / "large.bin"
     path.write_bytes(content)
@@ -146,7 +146,7 @@ def test_files_calls_of_async_xai_client(emulator: Emulator, rest: httpx.Client,
 
 
 def test_keyless_upload_goes_to_team_of_connection(emulator: Emulator) -> None:
-    """On an insecure channel xai-sdk sends UploadFile without a key; the connection's other calls tell the team."""
+    """On an insecure channel xai-sdk sends UploadFile without a key: earlier calls on the connection give the team."""
     client = xai_sdk.Client(
         api_key=f"{emulator.api_key}@keyless", api_host=emulator.grpc_target, use_insecure_channel=True
     )
@@ -157,7 +157,7 @@ def test_keyless_upload_goes_to_team_of_connection(emulator: Emulator) -> None:
 
 
 def test_keyless_upload_after_management_call_goes_to_its_team(emulator: Emulator) -> None:
-    """Both channels share a connection; a management key seen last on it still tells the team, and no more."""
+    """Both channels share a connection: the management key that it sent last gives the team, and no permissions."""
     client = xai_sdk.Client(
         api_key=f"{emulator.api_key}@planes",
         management_api_key=f"{emulator.management_key}@planes",

@@ -1,4 +1,4 @@
-"""Drafts of cases: they hold on the emulator that was recorded, once somebody has given each a sentence."""
+"""Drafts of cases pass on the emulator that was recorded, after each got a description by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Functions = Callable[[str], dict[str, Callable[..., None]]]
 def drafted(recording: Recording, compared: Compared, tmp_path: Path) -> Path:
     """A folder with the drafts of the whole recording, each with a sentence."""
     drafts = draft_cases(compared(recording))
-    (tmp_path / "drafts.toml").write_text(drafts.text.replace('sentence = ""', 'sentence = "Somebody read it"'))
+    (tmp_path / "drafts.toml").write_text(drafts.text.replace('sentence = ""', 'sentence = "A reviewed sentence"'))
     return tmp_path
 
 
@@ -152,7 +152,7 @@ def test_drafts_over_grpc_hold_on_an_emulator(
 ) -> None:
     """An upload in messages, a file that was uploaded over REST, and a refusal, with the kit's client."""
     drafts = draft_cases(compared(recording))
-    found = functions(drafts.code.replace('""""""', '"""Somebody read it."""'))
+    found = functions(drafts.code.replace('""""""', '"""A reviewed sentence."""'))
     assert len(found) == drafts.code_count == 3
     client, rest = XaiPython(target), RestClient(target, HttpxTransport())
     try:

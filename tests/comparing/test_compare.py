@@ -139,7 +139,7 @@ def test_planted_words_of_a_refusal_are_found(recording: Recording, compared: Co
 
 
 def test_planted_status_is_found_and_its_dependents_wait(recording: Recording, compared: Compared) -> None:
-    """What the service refused and the emulator accepts has no id to go on with."""
+    """A call that the service refused and the emulator accepts gives later calls no id."""
     entry = find(recording, "collections.create")
     entry.response.status = 418
     comparison = compared(recording)

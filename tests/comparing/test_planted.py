@@ -74,7 +74,7 @@ def again(recorded: Recording) -> Iterator[Again]:
 # --- what can be planted
 
 PROGRESS_COUNTS = ("num_pending", "num_cancelled")  # more of these: the service is not done
-MAKERS = ("create", "upload")  # whose new ids nobody can tell from others
+MAKERS = ("create", "upload")  # a new id cannot be distinguished from another new id
 
 
 class Plant(msgspec.Struct):

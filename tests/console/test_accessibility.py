@@ -198,7 +198,7 @@ def test_console_works_with_keyboard_alone(console: Console) -> None:
             break
     page.keyboard.press("Enter")
     expect(page.get_by_role("complementary", name="File")).to_be_visible()
-    console.upload("two.txt")  # the list is drawn anew
+    console.upload("two.txt")  # renders the list again
     expect(page.get_by_role("link", name="two.txt")).to_be_visible()
     expect(link).to_be_focused()
     remove = page.get_by_role("button", name="Delete")

@@ -81,7 +81,7 @@ def test_ticked_rows_are_deleted_together_after_a_question(console: Console, pan
 
 
 def test_refusal_amid_a_bulk_delete_is_shown_and_the_rest_stays_ticked(console: Console) -> None:
-    """What was deleted before it is gone; the same button goes on with the rest."""
+    """The files before the refusal are deleted; the same button deletes the rest."""
     for name in ("a.txt", "b.txt", "c.txt"):
         console.upload(name)
     console.control("POST", "/faults", json={"operation": "files.delete", "error": "unavailable", "nth": 2, "times": 1})

@@ -84,7 +84,7 @@ def test_texts_never_become_markup(path: Path) -> None:
 
 
 def test_browser_at_root_is_redirected_to_page(rest: httpx.Client) -> None:
-    """Who opens http://localhost:PORT in a browser sees the console; a client that asks for / is told it is lost."""
+    """A browser that opens / is redirected to the console; an API client gets 404 there."""
     browser = rest.get("/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (browser.status_code, browser.headers["location"]) == (307, "/_emulator/")
     assert rest.get("/_emulator").headers["location"] == "/_emulator/"

@@ -37,7 +37,7 @@ def test_choose_files_and_see_them_listed(console: Console, tmp_path: Path) -> N
 
 
 def test_drop_a_file_and_watch_it_go_up(console: Console) -> None:
-    """A dropped file has a bar that tells how far it is, and a refused one says which rule refused it."""
+    """A dropped file has a progress bar, and a refused one shows which rule refused it."""
     console.control("PUT", "/limits", json={"file_bytes_max": 1_000})
     page = console.open("files")
     expect(page.get_by_text("This team has no files yet.")).to_be_visible()
@@ -100,7 +100,7 @@ def test_sizes_of_chunks_are_asked_where_they_count(console: Console) -> None:
 
 
 def test_empty_panel_has_one_hint(console: Console) -> None:
-    """A panel without rows has one box that tells how to get some."""
+    """A panel without rows shows one box that says how to create some."""
     for panel in ("files", "collections", "batches", "snapshots", "journal", "clock"):
         expect(console.open(panel).locator(".emptiness")).to_have_count(1)
 
@@ -344,7 +344,7 @@ def test_fault_is_planned_from_bar_in_two_clicks(console: Console) -> None:
 
 
 def test_plan_a_rule_and_see_what_it_met(console: Console) -> None:
-    """The form plans any rule; what can never happen is refused with the reason; the table tells of the hits."""
+    """The form creates any rule, a rule that can never match is refused with a reason, the table counts matches."""
     page = console.open("faults")
     form = page.locator("form")
     form.get_by_label("A call of").select_option("files.list")
@@ -382,7 +382,7 @@ def test_clock_is_moved_from_bar_in_two_clicks(console: Console) -> None:
 
 
 def test_freeze_the_clock_and_move_on_to_a_planned_job(console: Console) -> None:
-    """The clock panel stands still when told, and goes to the moment of what is planned."""
+    """The clock panel freezes the clock and advances it to the due time of a job."""
     file_id = console.upload("short.txt", expires_after="7200")
     page = console.open("clock")
     page.get_by_role("button", name="Freeze").click()

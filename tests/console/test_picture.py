@@ -1,4 +1,4 @@
-"""The picture in the README, made of the sample documents; with PICTURE=docs/console.png this writes it anew."""
+"""The picture in the README, taken of the sample documents; PICTURE=docs/console.png writes it again."""
 
 from __future__ import annotations
 

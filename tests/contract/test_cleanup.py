@@ -11,7 +11,7 @@ from tests.serving import PATIENCE_SECONDS
 
 
 def test_cleanup_deletes_the_api_keys_of_the_run() -> None:
-    """A case that failed leaves its key behind, which would go on working."""
+    """A key that a failed case left behind would otherwise stay valid."""
     with Emulator() as emulator, httpx.Client(base_url=emulator.url, timeout=PATIENCE_SECONDS) as http:
         http.headers["authorization"] = f"Bearer {emulator.management_key}"
         keys = f"/auth/teams/{http.get('/auth/teams').json()['teams'][0]['teamId']}/api-keys"

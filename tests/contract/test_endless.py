@@ -100,7 +100,7 @@ def test_ai_sdk_endless_results_fail_and_run_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("client", ["httpx", "xai-sdk"])
 def test_call_without_response_is_interrupted(tmp_path: Path, client: str) -> None:
-    """A case whose call is never answered fails after its time, and the run goes on.
+    """A case whose call is never answered fails at its timeout, and the run continues.
 
     On a busy machine the time may be over before the call begins, so where the case is interrupted is not judged.
     """

@@ -19,7 +19,7 @@ PUBLISHED = json.loads(evidence.EVIDENCE.read_text("utf-8"))
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
-    """Every case there is, as a run tells of it that calls nothing."""
+    """All cases, as recorded by a run with a budget of 0 seconds, which calls nothing."""
     record = tmp_path_factory.mktemp("record") / "record.json"
     run_kit("--clients=httpx,xai-sdk", "--budget=0", record=record)
     return evidence.merge([json.loads(record.read_text("utf-8"))])["cases"]
@@ -65,7 +65,7 @@ def test_operation_has_successful_and_refused_case() -> None:
     ("passed_with", "version", "outcome", "stale"),
     [
         ({"httpx": ["1", "2"]}, "2", "passed", 0),
-        ({"httpx": ["1"]}, "2", "passed", 0),  # a newer client is no reason to publish anew
+        ({"httpx": ["1"]}, "2", "passed", 0),  # a newer client is no reason to publish again
         ({"httpx": ["1"]}, "2", "failed", 0),  # it has not passed with that one; the run itself fails
         ({"httpx": ["1", "2"]}, "2", "failed", 1),
         ({"httpx": ["1", "2"]}, "2", None, 1),

@@ -138,7 +138,7 @@ def test_known_failures_decide_exit_code(judged: Emulator, tmp_path: Path, liste
 
 
 def test_known_failure_that_fails_is_reported_and_passes_run(tmp_path: Path) -> None:
-    """A known failure that fails is told as such, and does not fail the run."""
+    """A known failure that fails is reported as such, and does not fail the run."""
     known = tmp_path / "known.toml"
     known.write_text('[[case]]\nid = "files.upload.expiry-after-file"\nreason = "to be fixed"\n')
     mutant = next(each for each in read_mutants() if each.found_by == "files.upload.expiry-after-file")
@@ -222,7 +222,7 @@ def test_verify_with_bad_url_is_usage_error() -> None:
 
 @pytest.mark.parametrize("option", ["--record", "--known-failing", "--node-packages"])
 def test_verify_with_missing_path_is_usage_error_before_run(judged: Emulator, tmp_path: Path, option: str) -> None:
-    """A run may be long: the option that names what is not there is told in one line before it, as wrong use."""
+    """An option that names a missing path ends the command with one line and the usage exit code, before any call."""
     nowhere = tmp_path / "nowhere" / "file"
     done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", option, str(nowhere))
     assert done.returncode == 2, done.stdout + done.stderr

@@ -48,7 +48,7 @@ def test_mismatch_of_other_value_has_reason(value: Any, expected: Any) -> None:
 
 @given(st.dictionaries(TEXTS, JSON, min_size=1, max_size=4))
 def test_mismatch_ignores_additional_members(value: dict[str, Any]) -> None:
-    """An object matches one with fewer members; `$absent` and `$keys` tell what must not be there."""
+    """An object matches one with fewer members; `$absent` and `$keys` forbid members."""
     name = sorted(value)[0]
     assert matchers.mismatch(value, {name: value[name]}) is None
     assert matchers.mismatch(value, {name: "$absent"}) is not None
@@ -101,7 +101,7 @@ def test_schemas_are_valid_and_have_sources(path: Any) -> None:
 
 
 def test_json_routes_have_response_schema() -> None:
-    """Each route that answers JSON is held against an official shape, where there is one."""
+    """Each route that returns JSON has a response schema, if the official documentation has one."""
     routes = {
         (route.method, route.path)
         for route in ROUTES
@@ -227,9 +227,9 @@ def test_step_with_unknown_key_raises() -> None:
 )
 def test_case_with_unknown_word_raises(word: str, value: Any) -> None:
     """A case without operations, or known in an unknown way, is refused."""
-    told = {"evidence": "assumed", "feature": "auth", "operations": ("auth.me",), word: value}
+    members = {"evidence": "assumed", "feature": "auth", "operations": ("auth.me",), word: value}
     with pytest.raises(ValueError, match=r"auth\.x: "):
-        Case("auth.x", "x", source="nowhere", **told)
+        Case("auth.x", "x", source="nowhere", **members)
 
 
 def test_batch_input_matches_guide() -> None:

@@ -88,7 +88,7 @@ def test_control_plane_chooses_what_was_given_at_the_start(tmp_path: Path) -> No
 
 
 def test_value_of_a_stored_team_stays_in_force_after_a_restart(tmp_path: Path) -> None:
-    """The team may go on with it and other teams may not choose it, unless it is given again."""
+    """The team keeps using it; other teams cannot choose it unless the new process allows it again."""
     with Emulator(data_dir=tmp_path) as emulator:
         emulator.configure("kept", responder="http://localhost:1/v1")
     with Emulator(data_dir=tmp_path) as emulator, control_of(emulator) as control:

@@ -37,7 +37,7 @@ def test_frozen_clock_moves_only_when_advanced(control: httpx.Client, rest: http
 
 
 def test_clock_of_one_team_does_not_move_another(control: httpx.Client) -> None:
-    """Another team's time goes on."""
+    """Each team has its own clock."""
     control.post("/clock/advance", params={"team": "later"}, json={"seconds": 1000 * DAY})
     here, there = (control.get("/clock", params={"team": team}).json() for team in ("default", "later"))
     assert here["now"] < there["now"]
@@ -45,7 +45,7 @@ def test_clock_of_one_team_does_not_move_another(control: httpx.Client) -> None:
 
 
 def test_advance_until_file_expired(control: httpx.Client, rest: httpx.Client) -> None:
-    """The clock stops at the second of the expiry, and the jobs on the way are told, those of other files too."""
+    """The clock stops at the second of the expiry; all jobs up to it are returned, those of other files too."""
     control.post("/clock/freeze", json={"at": "2026-01-01T00:00:00Z"})
     early, late = upload(rest, expires_after=3600), upload(rest, expires_after=7200)
     moved = control.post("/clock/advance", json={"until": {"file_expired": late}}).json()
@@ -61,7 +61,7 @@ def test_advance_until_file_expired(control: httpx.Client, rest: httpx.Client) -
 
 
 def test_running_clock_advances_until_file_expired(control: httpx.Client, rest: httpx.Client) -> None:
-    """Time goes on afterwards."""
+    """A running clock continues from there."""
     id = upload(rest, expires_after=3600)
     moved = control.post("/clock/advance", json={"until": {"file_expired": id}}).json()
     assert not moved["frozen"]

@@ -10,9 +10,9 @@ import pytest
     ("body", "positions"),
     [
         ({"filter": "a == 1 AND b =! 2 OR c = 3"}, [3, 14]),
-        ({"filter": "nobody = 1"}, []),
+        ({"filter": "missing = 1"}, []),
         ({"filter": " "}, []),
-        ({"filter": "size_bytes > big AND nobody = 1 AND name = x", "list": "files"}, [13, 21]),
+        ({"filter": "size_bytes > big AND missing = 1 AND name = x", "list": "files"}, [13, 21]),
         ({"filter": "collection_name = x AND name = x", "list": "collections"}, [24]),
         ({"filter": "fields.any = x AND status = DONE", "list": "documents"}, [28]),
     ],

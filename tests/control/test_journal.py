@@ -1,4 +1,4 @@
-"""The journal as it is read: what is told of a call, questions about calls, and that no secret is in it."""
+"""The journal over the control API: entries, queries, and that entries contain no secret."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def last(control: httpx.Client) -> dict[str, Any]:
 
 
 def test_journal_entry_has_request_and_response(control: httpx.Client, rest: httpx.Client) -> None:
-    """What was asked, over which transport, what came of it, how long that took."""
+    """An entry has the request, the transport, the response and the duration."""
     body = {"name": "a.txt", "content_type": "text/plain"}
     reply = rest.post("/v1/files:initialize?x=1", json=body, headers={"x-stainless-retry-count": "2"})
     call = last(control)
@@ -157,9 +157,9 @@ def test_journal_shows_deeply_nested_body(control: httpx.Client, rest: httpx.Cli
     body = b'{"name":' + b"[" * depth + b"]" * depth + b"}"
     refused = rest.post("/v1/batches", content=body, headers={"content-type": "application/json"})
     assert refused.status_code in (400, 422)
-    told = last(control)["request"]
-    assert told["bytes"] == len(body)
-    assert ("json" if depth < WALKED_MAX else "text") in told
+    entry = last(control)["request"]
+    assert entry["bytes"] == len(body)
+    assert ("json" if depth < WALKED_MAX else "text") in entry
     assert control.post("/requests/count", json={"body": {"name": []}}).json()["count"] == 0
 
 
@@ -230,7 +230,7 @@ def test_edit_distance_stops_at_bound(one: str, other: str, most: int) -> None:
 
 @pytest.mark.measure
 def test_near_misses_of_long_path_take_milliseconds() -> None:
-    """Five hundred of them kept the server for two minutes when every letter was held against every other."""
+    """Comparing every letter with every other took two minutes for 500 such paths."""
     before = time.process_time()
     near_misses("GET", f"/v1/collectionz/{'a' * 120}/documents/{'b' * 150}", ROUTES)
     assert time.process_time() - before < 0.1

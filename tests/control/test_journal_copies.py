@@ -153,10 +153,10 @@ def test_curl_does_what_the_call_did(service: Emulator, http: httpx.Client) -> N
     calls = [call for call in journal(http) if call["transport"] == "rest"]
     printed = [code(http, call["number"])["curl"] for call in calls]
     with Emulator(port=0) as other:
-        told = {}
+        ids = {}
         for call, command in zip(calls, printed, strict=True):
             text = command.replace(service.url, other.url)
-            for there, here in told.items():
+            for there, here in ids.items():
                 text = text.replace(there, here)
             ran = subprocess.run(["bash", "-c", f"{text} -s -w '\\n%{{http_code}}'"], capture_output=True, text=True)
             answer, _, status = ran.stdout.rpartition("\n")
@@ -164,7 +164,7 @@ def test_curl_does_what_the_call_did(service: Emulator, http: httpx.Client) -> N
             made = call["response"] and call["response"].get("json")
             if isinstance(made, dict) and call["status"] == 200 and call["method"] == "POST":
                 here = json.loads(answer)
-                told |= {made[name]: here[name] for name in ("id", "collection_id", "batch_id") if name in made}
+                ids |= {made[name]: here[name] for name in ("id", "collection_id", "batch_id") if name in made}
 
 
 def test_grpcurl_has_the_messages_as_json(service: Emulator, http: httpx.Client) -> None:

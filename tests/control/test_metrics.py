@@ -17,7 +17,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @pytest.fixture
 def counted() -> Iterator[Emulator]:
-    """An emulator whose calls nobody else makes."""
+    """An emulator that no other test calls."""
     with Emulator() as emulator:
         yield emulator
 

@@ -16,7 +16,7 @@ from emulator.control.route import SCHEMA_VERSION, Answer
 from emulator.control.routes import ROUTES
 from tests.generated_calls import check_generated_calls, has_float
 
-ENDLESS = {f"{PREFIX}/requests/stream"}  # a reply that goes on until the client leaves
+ENDLESS = {f"{PREFIX}/requests/stream"}  # streams until the client disconnects
 
 
 def described() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_routes_are_described_once_each() -> None:
 
 
 def test_response_schemas_have_schema_version() -> None:
-    """A program can tell which version of the control API it speaks to."""
+    """A client can read the version of the control API from every response."""
     schemas = described()["components"]["schemas"]
     for shape in {route.reply for route in ROUTES if issubclass(route.reply, Answer)}:
         assert schemas[shape.__name__]["properties"]["schema_version"]["default"] == SCHEMA_VERSION, shape

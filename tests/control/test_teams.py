@@ -135,7 +135,7 @@ def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, 
 
 
 def test_team_that_only_read_has_an_id_and_a_journal(control: httpx.Client, emulator: Emulator) -> None:
-    """Its id is the one that it keeps; what it asked can be read, and goes on when it stores something."""
+    """A team that stores nothing has a stable id and a readable journal, and keeps both when it stores something."""
     with as_team(emulator, "reader") as rest:
         id = rest.get("/api-key").json()["team_id"]
         assert "reader" not in [team["name"] for team in control.get("/teams").json()["teams"]]
@@ -157,7 +157,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_change_of_team_that_has_nothing_makes_it_last(control: httpx.Client, emulator: Emulator, name: str) -> None:
-    """Whoever configures a team before its first call finds it so, however many unknown teams call in between."""
+    """A team that is configured before its first call keeps the configuration, however many unknown teams call."""
     method, path, body = CHANGES[name]
     team = f"changed-{name}"
     with as_team(emulator, team) as rest:

@@ -50,7 +50,7 @@ def test_temporary_directory_avoids_path_too_long_for_socket(elsewhere: Path, mo
 
 
 def test_taken_lock_is_refused(tmp_path: Path) -> None:
-    """The second one is refused, and told of what; a lock that was released can be taken, and be released again."""
+    """A second owner is refused with the reason; a released lock can be taken, and released again."""
     lock = DirectoryLock(tmp_path)
     with pytest.raises(LockTaken, match=f"{tmp_path} is in use"):
         DirectoryLock(tmp_path)

@@ -82,7 +82,7 @@ def test_undecodable_setting_is_quoted_without_its_key(name: str) -> None:
 
 
 def test_teams_are_listed_without_keys_of_servers(emulator: Emulator, control: httpx.Client, tmp_path: Path) -> None:
-    """In every reply about a team, while the team goes on using the key."""
+    """No response about a team contains the key, and the team still uses it."""
     url = f"http://{KEY}@localhost:1/v1"
     emulator.configure(responder=url)
     replies = [

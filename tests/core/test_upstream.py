@@ -17,7 +17,7 @@ KEY = "sk-0123456789abcdef"
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request as it is told, and remembers the path and the key of each."""
+    """Answers every request with a prepared response, and records the path and the key of each."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

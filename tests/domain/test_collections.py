@@ -170,7 +170,7 @@ def test_key_defined_twice_is_refused() -> None:
 
 @given(present, fields)
 def test_fields_are_checked_against_definitions(present: list[FieldDefinition], fields: dict[str, str]) -> None:
-    """Each value is unique or injected exactly if its definition says so, and the rest is told as undefined."""
+    """A value is unique or injected exactly if its definition says so; other keys are reported as undefined."""
     by_key = {definition.key: definition for definition in present}
     assert unique_values(present, fields) == {k: v for k, v in fields.items() if k in by_key and by_key[k].unique}
     assert injected_values(present, fields) == {

@@ -15,7 +15,7 @@ UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 
 
 def test_document_states_follow_documented_order() -> None:
-    """Beside failing and beginning anew, each state leads to one next, in the documented order, up to PROCESSED."""
+    """Apart from failing and restarting, each state has one successor, in the documented order, up to PROCESSED."""
     way, status = [DocumentStatus.PROCESSING], DocumentStatus.PROCESSING
     while forward := STATUS_TRANSITIONS[status] - {DocumentStatus.FAILED, DocumentStatus.PROCESSING}:
         [status] = forward

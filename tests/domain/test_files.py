@@ -211,7 +211,7 @@ def test_file_over_team_quota_is_refused(count: int, total: int, adding: int) ->
     [("a.jsonl", "jsonl_file_bytes_max"), ("A.JSONL", "jsonl_file_bytes_max"), ("jsonl", "file_bytes_max")],
 )
 def test_batch_input_files_may_be_larger(filename: str, row: str) -> None:
-    """The ending of the name tells."""
+    """The file name's extension decides which limit applies."""
     assert bytes_max(filename, DOCUMENTED) == (row, getattr(DOCUMENTED, row))
 
 

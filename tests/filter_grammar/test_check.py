@@ -1,4 +1,4 @@
-"""Filters held against declared fields: what fits, what it means there, and how the rest is refused."""
+"""Filters checked against declared fields: valid comparisons, their meaning, and the errors of the others."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal

@@ -53,7 +53,7 @@ def test_app_is_a_starlette_application(emulator: Emulator, client: TestClient) 
 
 
 def test_app_is_recognized_as_asgi_3(emulator: Emulator) -> None:
-    """Servers tell an application of ASGI 3 from one of ASGI 2 by this."""
+    """ASGI servers use this check to distinguish ASGI 3 from ASGI 2 applications."""
     assert inspect.iscoroutinefunction(emulator.app.__call__)
 
 

@@ -29,7 +29,7 @@ class Row(msgspec.Struct, frozen=True):
     path: str
 
 
-async def tell(row: Row, request: Request) -> Response:
+async def show_match(row: Row, request: Request) -> Response:
     """Which row was found, with which parameters."""
     return JsonResponse({"row": row.path, "parameters": request.path_params})
 
@@ -41,7 +41,7 @@ async def refuse(request: Any, error: ApiError) -> Response:
 
 def client_of(*rows: Row, middleware: list[Middleware] | None = None) -> TestClient:
     """A client of an application that has nothing but a table."""
-    table = TableRoute(rows, tell, middleware or [])
+    table = TableRoute(rows, show_match, middleware or [])
     handlers: dict[Any, Any] = {ApiError: refuse}
     app = Starlette(routes=[table], exception_handlers=handlers)
     app.router.default = table.not_found

@@ -107,7 +107,7 @@ def test_realistic_stages_take_five_seconds() -> None:
         assert here.document(id)["last_indexed_at"] == now
         here.management.patch(f"{here.collection}/documents/{id}")
         assert (here.progress(id), here.found(id)) == (("PROCESSING", 0, "0"), 0)
-        assert here.document(id)["last_indexed_at"] == now, "until it is indexed anew"
+        assert here.document(id)["last_indexed_at"] == now, "until it is reindexed"
         here.emulator.advance(5)
         assert here.progress(id)[0] == "PROCESSED"
 
@@ -220,7 +220,7 @@ OVERTAKEN: dict[str, Callable[[Place, str], httpx.Response]] = {
     "removed": lambda here, id: here.management.delete(f"{here.collection}/documents/{id}"),
     "file deleted": lambda here, id: here.rest.delete(f"/v1/files/{id}"),
     "collection deleted": lambda here, id: here.management.delete(here.collection),
-    "indexed anew": lambda here, id: here.management.patch(f"{here.collection}/documents/{id}"),
+    "reindexed": lambda here, id: here.management.patch(f"{here.collection}/documents/{id}"),
     "new content": lambda here, id: here.rest.put(f"/v1/files/{id}", files={"file": ("b.txt", b"new")}),
     "reset": lambda here, id: here.rest.post("/_emulator/reset"),
 }
@@ -229,33 +229,33 @@ OVERTAKEN: dict[str, Callable[[Place, str], httpx.Response]] = {
 def held_up(
     here: Place, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Future[Any], threading.Event]:
-    """The run of jobs, of which one has cut a document and waits; and what lets it go on."""
-    real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
+    """Run jobs until one has split a document into chunks; return the run, and the event that lets it continue."""
+    real, entered, resume = indexing.cut, threading.Event(), threading.Event()
 
     def slow(path: Path, *arguments: Any) -> Any:
         chunks = real(path, *arguments)
         entered.set()
-        assert go_on.wait(PATIENCE_SECONDS)
+        assert resume.wait(PATIENCE_SECONDS)
         return chunks
 
     monkeypatch.setattr(indexing, "cut", slow)
     running = pool.submit(here.emulator.run_jobs)
     assert entered.wait(PATIENCE_SECONDS)
     monkeypatch.setattr(indexing, "cut", real)
-    return running, go_on
+    return running, resume
 
 
 @pytest.mark.parametrize("overtaking", OVERTAKEN)
 def test_overtaken_work_is_dropped(overtaking: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found out of a document that is gone meanwhile, or was begun anew, changes nothing."""
+    """The result of indexing a document that was deleted or restarted meanwhile changes nothing."""
     with place(indexing="manual") as here, ThreadPoolExecutor() as pool:
         id = here.add()
-        running, go_on = held_up(here, pool, monkeypatch)
+        running, resume = held_up(here, pool, monkeypatch)
         assert OVERTAKEN[overtaking](here, id).status_code == 200
-        go_on.set()
+        resume.set()
         running.result(PATIENCE_SECONDS)
         assert here.found(id) == 0
-        if overtaking in ("indexed anew", "new content"):
+        if overtaking in ("reindexed", "new content"):
             assert here.progress(id) == ("PROCESSING", 0, "0")
             here.emulator.run_jobs()
             status, chunks, _ = here.progress(id)
@@ -270,7 +270,7 @@ def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: p
         control = f"{here.emulator.url}/_emulator"
         assert httpx.post(f"{control}/snapshots", json={"name": "before"}).status_code == 200
         first = here.add()
-        running, go_on = held_up(here, pool, monkeypatch)
+        running, resume = held_up(here, pool, monkeypatch)
         if how == "restore":
             assert httpx.post(f"{control}/snapshots/before/restore").status_code == 200
         else:
@@ -278,7 +278,7 @@ def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: p
             assert gone.status_code == 200
             here.management.post("/v1/collections", json={"collection_name": "a"})
         assert here.add(b"another text") == first
-        go_on.set()
+        resume.set()
         running.result(PATIENCE_SECONDS)
         assert here.progress(first) == ("PROCESSING", 0, "0")
         here.emulator.run_jobs()
@@ -287,11 +287,11 @@ def test_overtaken_work_does_not_reach_what_has_its_ids(how: str, monkeypatch: p
 
 def test_document_is_indexed_after_its_caller_disconnects(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document whose adder does not wait for the reply is indexed nonetheless."""
-    real, entered, go_on = indexing.cut, threading.Event(), threading.Event()
+    real, entered, resume = indexing.cut, threading.Event(), threading.Event()
 
     def slow(*arguments: Any) -> Any:
         entered.set()
-        assert go_on.wait(PATIENCE_SECONDS)
+        assert resume.wait(PATIENCE_SECONDS)
         return real(*arguments)
 
     monkeypatch.setattr(indexing, "cut", slow)
@@ -303,7 +303,7 @@ def test_document_is_indexed_after_its_caller_disconnects(monkeypatch: pytest.Mo
         assert entered.wait(PATIENCE_SECONDS)
         caller.close()
         assert here.progress(id)[0] == "PROCESSING"
-        go_on.set()
+        resume.set()
         here.add()  # its turn comes after the first one's
         assert here.progress(id)[0] == "PROCESSED"
 

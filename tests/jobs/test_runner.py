@@ -22,7 +22,7 @@ from tests.serving import PATIENCE_SECONDS
 
 
 class Probe:
-    """A handler that notes what runs, and waits where it is told to."""
+    """A handler that records which jobs run, and waits at the gates of the test."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, str]] = []
@@ -121,7 +121,7 @@ async def test_concurrent_callers_run_job_once(services: Services, probe: Probe)
 
 
 async def test_job_continues_after_caller_is_cancelled(services: Services, probe: Probe) -> None:
-    """A job goes on although the call that waited for it was cancelled."""
+    """A job continues although the call that waited for it was cancelled."""
     probe.gates["kept"] = asyncio.Event()
     team, jobs = services.teams.get("a"), Runner(services)
     services.jobs.add(team, "probe", "kept", team.clock.now())
@@ -136,7 +136,7 @@ async def test_job_continues_after_caller_is_cancelled(services: Services, probe
 
 
 async def test_failing_job_is_reported_and_not_retried(services: Services, probe: Probe) -> None:
-    """A job that raises is told to the loop and not tried again; the jobs after it run."""
+    """An exception of a job goes to the loop's exception handler; the job is not retried, and later jobs run."""
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
     team = services.teams.get("a")

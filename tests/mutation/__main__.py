@@ -32,7 +32,7 @@ TESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tests/rpc", "tests/jobs", "tests/control"),
     ),
 }
-# What of ours lies below a folder: it is imported once. The rest of ours is imported by every mutant anew.
+# Modules that do not import the mutated package: imported once. Every mutant imports the others again.
 BELOW = {
     "emulator/domain": ("emulator.core.limits", "filter_grammar.syntax"),
     "emulator/operations": ("emulator.state.services", "emulator.state.teams"),
@@ -41,7 +41,7 @@ OURS = ("emulator", "filter_grammar", "fixtures", "tests", "contract_tests", "te
 
 
 def main() -> int:
-    """Try the mutants, tell which survive, and say whether all of those are explained."""
+    """Run the mutants, print the survivors, and return 0 if all of them are explained."""
     parser = argparse.ArgumentParser(prog="make mutation ARGS=…", description=__doc__)
     parser.add_argument("paths", nargs="*", default=TESTS, help=f"modules, or folders of them ({', '.join(TESTS)})")
     parser.add_argument("--jobs", type=int, default=1, help="how many mutants run at a time (1)")

@@ -1,6 +1,6 @@
 """The mutants of a module: copies of its tree that are wrong in one place each.
 
-What is left alone: annotations, decorators, docstrings, assertions (they tell the type checker what is known already),
+What is left alone: annotations, decorators, docstrings, assertions (they inform the type checker only),
 names for types, and sentences. A text counts as a sentence when it holds a blank: people read those, and the ones that
 are part of the contract are held by the recorded refusals of tests/rest and contract_tests.
 """
@@ -103,7 +103,7 @@ def _put(parent: ast.AST, field: str, index: int | None, new: Any) -> Any:
 
 
 def _texts(way: tuple[ast.AST, ...], field: str, index: int | None, new: Any) -> tuple[str, str]:
-    """The place before and after, with enough around it to be told from others."""
+    """Return the code before and after, with enough context to be unique."""
     around = way[-1]
     for node in reversed(way):
         if not isinstance(node, ast.expr | ast.keyword | ast.comprehension | ast.pattern):

@@ -16,7 +16,7 @@ tables = cache(lambda file: {mutant.where for mutant in mutants(file)})
 
 @pytest.mark.parametrize("file", sorted({file for file, _ in (*EXPLAINED, *UNTRIED)}))
 def test_explained_mutants_exist(file: str) -> None:
-    """An explanation is stale where the code says something else by now: then the mutant has to be looked at anew."""
+    """An explanation of a mutant that does not exist any more is stale and must be reviewed."""
     assert {name for module, name in EXPLAINED if module == file} <= names(file)
     assert {table for module, table in UNTRIED if module == file} <= tables(file)
 

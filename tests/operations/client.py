@@ -90,13 +90,13 @@ def end_slices_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def turns(told: Callable[[], Any]) -> Iterator[list[Any]]:
-    """What is told each time that others have their turn."""
+def turns(sample: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Collect the value of `sample` each time that the event loop runs other tasks."""
     had: list[Any] = []
 
     async def other() -> None:
         while True:
-            had.append(told())
+            had.append(sample())
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())

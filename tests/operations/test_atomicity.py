@@ -118,7 +118,7 @@ CALLS: dict[str, Callable[[Team], httpx.Response]] = {
         f"{t.batch}/requests", json={"batch_requests": [request("one"), request("two"), request("there")]}
     ),
     "cancel a batch": lambda t: t.inference.post(f"{t.batch}:cancel", json={}),
-    "cancel a batch that goes on": lambda t: t.going_on().inference.post(f"{t.batch}:cancel", json={}),
+    "cancel a running batch": lambda t: t.going_on().inference.post(f"{t.batch}:cancel", json={}),
 }
 
 
@@ -132,7 +132,7 @@ def emulator() -> Iterator[Emulator]:
 def kept(services: Services, team: str) -> dict[str, Any]:
     """The rows of a team and all blobs; but not how often ids were drawn.
 
-    Other teams are left out: a batch of an earlier test that goes on although it was cancelled ends at any time.
+    Other teams are left out: a cancelled batch of an earlier test may still be running, and ends at any time.
     """
     database = services.store.database
     tables = [name for (name,) in database.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]

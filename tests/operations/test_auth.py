@@ -1,4 +1,4 @@
-"""What a key tells about itself."""
+"""The operation that describes the caller's API key."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
     ("documents", "fields.year > 2024", [PICTURE]),
     ("documents", "fields.year:*", [DATA, PICTURE]),
     ("documents", 'fields."a b" = c', [PICTURE]),
-    ("documents", "fields.nobody = 1", []),
+    ("documents", "fields.missing = 1", []),
     ("documents", "size_bytes:>50 AND content_type:text/csv", [DATA]),
     ("documents", "size_bytes:>5 AND content_type:image", [PICTURE]),
     ("documents", "created_at:>TIME(data.csv)", [PICTURE]),

@@ -96,7 +96,7 @@ NULLABLE = {"files.list": "expires_at", "documents.list": "name"}
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, all in NEVER_NULL.items() for field in all])
 async def test_null_comparison_of_required_field_is_refused(services: Services, name: str, field: str) -> None:
-    """A filter that can match nothing is a mistake, and is told."""
+    """A filter that can never match is refused."""
     things = await Things.made(services)
 
     def listing(filter: str) -> Any:
@@ -288,7 +288,7 @@ async def refused(services: Services, asked: Asked) -> ApiError:
 
 @pytest.mark.parametrize("case", REFUSED)
 async def test_refusal_has_rule_and_field(services: Services, case: str) -> None:
-    """The kind decides the status; the rule and the field are told in headers."""
+    """The error kind decides the status; headers have the rule and the field."""
     asked, *expected = REFUSED[case]
     error = await refused(services, asked)
     assert [error.kind, error.rule, error.param] == expected

@@ -127,7 +127,7 @@ def test_outcome_of_call_is_in_journal_and_script(
 def test_decode_first_decides_which_refusal_comes_first(
     services: Services, make_call: Callable[..., Call], decode_first: bool
 ) -> None:
-    """A bad body with a bad key: the refusal tells which one was checked first."""
+    """With a bad body and a bad key, the refusal shows which one was checked first."""
     call = failing_call(make_call, "default", None, decode_first=decode_first)
     call.credentials = None
 

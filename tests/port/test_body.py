@@ -13,7 +13,7 @@ from tests.serving import PATIENCE_SECONDS
 
 
 class Uvicorn:
-    """What uvicorn's `receive` does: it waits for an event, and then tells whether there is more, and no bytes."""
+    """Imitates uvicorn's `receive`: waits for an event, then reports whether there is more, without bytes."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
@@ -58,7 +58,7 @@ def test_body_arrives_in_order_and_ends(pieces: list[bytes], steps: list[int]) -
 
 
 def test_received_body_is_delivered_before_disconnect() -> None:
-    """A disconnect is told after the pieces that came before it."""
+    """A disconnect is reported after the pieces that were received before it."""
 
     async def run() -> None:
         uvicorn, body = Uvicorn(), Body()

@@ -39,14 +39,14 @@ async def test_request_head_over_limit_returns_431(count: int, in_one_piece: boo
             await delivered(port)
         if count <= HEAD_BYTES_MAX:
             assert await client.response() == b"/head"
-            assert await (await client.send(request)).response() == b"/head", "each request is counted anew"
+            assert await (await client.send(request)).response() == b"/head", "each request is counted separately"
         else:
             assert (await client.rest()).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
 @on_each_loop
 async def test_endless_header_returns_431() -> None:
-    """A client that goes on and on with one header is refused without waiting for its end."""
+    """A header that does not end is refused without waiting for its end."""
     async with running(App()) as port:
         client = await port.client(b"GET / HTTP/1.1\r\na: ")
         for _ in range(2 * HEAD_BYTES_MAX // 50_000):
@@ -66,7 +66,7 @@ async def test_body_may_be_longer_than_head_limit() -> None:
 
 @on_each_loop
 async def test_h2c_upgrade_offer_is_ignored() -> None:
-    """A client that offers to upgrade, as `curl --http2` does, is answered over HTTP/1.1 and may go on there."""
+    """An offer to upgrade, as `curl --http2` sends, is answered over HTTP/1.1, and the connection stays usable."""
     upgrade = b"GET /up HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n"
     async with running(App()) as port:
         client = await port.client(upgrade)
@@ -166,7 +166,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 
 @on_each_loop
 async def test_running_request_receives_disconnect() -> None:
-    """A request is told of the end of its connection, also when others wait behind it on that connection."""
+    """A request receives the disconnect of its connection, also when pipelined requests wait behind it."""
     for behind in (b"", b"GET /next HTTP/1.1\r\n\r\n"):
         app = App()
         async with running(app) as port:
@@ -221,7 +221,7 @@ async def test_reset_connection_is_freed() -> None:
 
 @on_each_loop
 async def test_forwarded_header_does_not_change_client_address() -> None:
-    """The app is told who connected, whatever a client says that it forwards."""
+    """The application sees the address that connected, whatever X-Forwarded-For says."""
     async with running(App()) as port:
         client = await port.client(b"GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
         assert await client.response() == b"%s:%d" % (b"127.0.0.1", client.writer.get_extra_info("sockname")[1])

@@ -1,4 +1,4 @@
-"""The gRPC server behind the port: loaded once, private, at the pace of whoever is slower."""
+"""The gRPC server behind the port: loaded once, private, with backpressure in both directions."""
 
 import asyncio
 import functools
@@ -53,7 +53,7 @@ async def test_many_first_grpc_clients_load_the_server_once_while_http_goes_on()
 
 @on_each_loop
 async def test_failed_load_of_grpc_server_is_logged_and_retried() -> None:
-    """The clients that wait for a failing load are hung up on, with one line for all; the next one loads anew."""
+    """When loading fails, waiting clients are disconnected and one line is logged; the next client loads again."""
     log: list[str] = []
     backend, let_load = Backend(), threading.Event()
 

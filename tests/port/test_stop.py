@@ -1,4 +1,4 @@
-"""The end: within a second, whoever is connected, with nothing left behind."""
+"""Stopping the port: within a second with any client connected, and nothing is left behind."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from tests.port.harness import (
     until,
 )
 
-# A stop that waits for a client to end by itself takes PATIENCE_SECONDS; half of that tells the two apart at any load.
+# A stop that waits for a client to end by itself takes PATIENCE_SECONDS; half of that is a clear bound at any load.
 BEFORE_GRACE_SECONDS = PATIENCE_SECONDS / 2
 
 
@@ -49,7 +49,7 @@ async def test_idle_port_stops_at_once_and_frees_its_number() -> None:
 
 @on_each_loop
 async def test_stop_may_be_called_early_twice_and_together() -> None:
-    """A port that never started stops, and a running one stops once however often it is told."""
+    """A port that never started can be stopped; a running one stops once, however often `stop` is called."""
     await Port(App(), no_grpc).stop()
     async with running(App()) as port:
         await asyncio.gather(port.stop(), port.stop())
@@ -78,7 +78,7 @@ async def test_running_request_is_answered_within_grace_period() -> None:
 
 @on_each_loop
 async def test_endless_request_is_cancelled_after_grace_period() -> None:
-    """A request that goes on and on is cancelled, its client sees the connection drop, and the log stays empty."""
+    """A request that does not end is cancelled, its client sees the connection drop, and the log stays empty."""
     app = App()
     async with running(app, grace_seconds=0.05) as port:
         client = await port.client(b"GET /hang HTTP/1.1\r\n\r\n")
@@ -176,7 +176,7 @@ async def test_grpc_call_ends_within_grace_period() -> None:
 
 @on_each_loop
 async def test_endless_grpc_call_is_cancelled_after_grace_period() -> None:
-    """A call that goes on and on ends with an error when the port stops."""
+    """A call that does not end fails when the port stops."""
     backend = Backend()
     async with running(App(), backend.load) as port:
         with channel(port) as opened:

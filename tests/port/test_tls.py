@@ -154,7 +154,7 @@ async def test_refusal_over_tls_arrives_before_connection_ends() -> None:
 
 @on_each_loop
 async def test_stop_ends_tls_connections_in_every_state() -> None:
-    """Connections in their handshake, idle, and with a gRPC call that goes on do not outlive the port."""
+    """Connections in their handshake, idle, and with a running gRPC call do not outlive the port."""
     backend = Backend(grace_seconds=0.1)
     async with running(App(), backend.load, tls=server_tls()) as port:
         reader, writer = await connected(port, client_tls())

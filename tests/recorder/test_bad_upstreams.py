@@ -1,4 +1,4 @@
-"""Services that break the rules of HTTP: the client sees what it would see without the recorder, which goes on."""
+"""Services that violate HTTP: the client sees what it would see without the recorder, which keeps running."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_broken_answer_ends_the_clients_connection(record: Callable[..., Recorde
         with client(recorder) as http, pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
             http.get("/v1/files")
     (entry,) = entries(recorder, 1)
-    assert "hung up" in str(entry.error)
+    assert "closed the connection" in str(entry.error)
     assert recorder.journal.lost == 0
 
 
@@ -77,7 +77,7 @@ def test_reset_of_the_service_ends_the_clients_connection(record: Callable[..., 
     with RawServer(script) as server:
         recorder = record(server.url)
         assert ask_raw(recorder) == b""
-    assert "hung up" in str(entries(recorder, 1)[0].error)
+    assert "closed the connection" in str(entries(recorder, 1)[0].error)
 
 
 def test_reset_in_an_upload_ends_the_clients_connection(record: Callable[..., Recorder]) -> None:
@@ -89,7 +89,7 @@ def test_reset_in_an_upload_ends_the_clients_connection(record: Callable[..., Re
         recorder = record(server.url)
         head = b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9999\r\n\r\nbegun"
         assert ask_raw(recorder, head) == b""
-    assert "hung up" in str(entries(recorder, 1)[0].error)
+    assert "closed the connection" in str(entries(recorder, 1)[0].error)
 
 
 def test_more_than_the_length_says_is_not_passed_on(record: Callable[..., Recorder]) -> None:
@@ -136,7 +136,7 @@ def test_headers_without_an_end_are_not_held(record: Callable[..., Recorder], en
     with RawServer(script) as server:
         recorder = record(server.url)
         assert ask_raw(recorder) == b""
-    assert "hung up" in str(entries(recorder, 1)[0].error)
+    assert "closed the connection" in str(entries(recorder, 1)[0].error)
     assert len(sent) * 1000 < 64 * upstream.HEAD_BYTES_MAX
 
 

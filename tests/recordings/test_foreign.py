@@ -188,9 +188,9 @@ def test_frames_that_decompress_to_more_than_a_call_may_have_are_not_read(monkey
         frames.split_frames(b"\1" + len(packed).to_bytes(4, "big") + packed, "gzip")
 
 
-@pytest.mark.parametrize("told", ["bodySize", "content-length"])
+@pytest.mark.parametrize("length", ["bodySize", "content-length"])
 @pytest.mark.parametrize("name", ["notes ü.txt", "notes ☃.txt", "notes.txt"])
-def test_form_with_a_character_for_each_byte_is_read_by_its_length(name: str, told: str) -> None:
+def test_form_with_a_character_for_each_byte_is_read_by_its_length(name: str, length: str) -> None:
     """As mitmproxy 11 writes it: the name is in UTF-8, and the file has every byte."""
     content = bytes(range(256)) if "ü" in name else "Some words. ☃".encode()
     raw = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\n\r\n%b\r\n--b--\r\n'
@@ -201,7 +201,7 @@ def test_form_with_a_character_for_each_byte_is_read_by_its_length(name: str, to
         "headers": [{"name": "content-type", "value": "multipart/form-data; boundary=b"}],
         "postData": {"mimeType": "multipart/form-data; boundary=b", "text": raw.decode("latin-1")},
     }
-    if told == "bodySize":
+    if length == "bodySize":
         request["bodySize"] = len(raw)
     else:
         request["headers"].append({"name": "content-length", "value": str(len(raw))})

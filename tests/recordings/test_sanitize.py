@@ -156,7 +156,7 @@ def test_value_has_same_placeholder_everywhere() -> None:
 
 
 def test_hash_of_a_content_is_replaced_even_if_ids_are_kept() -> None:
-    """The content of a small file can be guessed, and then its hash tells that the guess is right."""
+    """The content of a small file can be guessed, and then its hash would confirm the guess."""
     digest = "ca4a41e5" * 8
     form = PostData("multipart/form-data", params=[Param("file", filename="a.txt", size=3, digest=digest)])
     entry = Entry(Request("POST", "https://api.x.ai/v1/files", body=form), operation="files.upload")
@@ -252,7 +252,7 @@ def test_sanitizing_twice_is_sanitizing_once(around: str, canary: str) -> None:
     "run", ["a", "a_", "1", "%", "%41", ":", "@", "a@", ".", "1.", "/", "=", "-", "a-", '\\"', "xai-", "data:", "0:"]
 )
 def test_long_runs_of_anything_are_sanitized_in_time(run: str) -> None:
-    """A pattern that starts anew at each place of a run would take hours."""
+    """A pattern that restarts at each position of a run would take hours."""
     text = run * (50_000 // len(run))
     clean = sanitizer()
     clean.text(text)

@@ -55,15 +55,15 @@ KEPT_MAX = 8  # copies of temporary directories, and those into which a user put
 
 
 def content(name: str) -> bytes:
-    """The bytes of a file, told by its name."""
+    """The bytes of a file, derived from its name."""
     return name.encode() * 7
 
 
 class Work:
-    """What is done with one open store; `tell` is called before a file is deleted and after one was added."""
+    """Operations on one open store; `report` is called before a file is deleted and after one was added."""
 
-    def __init__(self, store: Store, rng: random.Random, ids: list[str], tell: Callable[[str], None]) -> None:
-        self._store, self._rng, self._ids, self._tell = store, rng, ids, tell
+    def __init__(self, store: Store, rng: random.Random, ids: list[str], report: Callable[[str], None]) -> None:
+        self._store, self._rng, self._ids, self._report = store, rng, ids, report
         store.teams.insert(TEAM)
 
     def some(self) -> None:
@@ -95,14 +95,14 @@ class Work:
                 ),
             )
         self._ids.append(id)
-        self._tell(f"+{id}")
+        self._report(f"+{id}")
         return None
 
     def delete(self) -> None:
         """Delete a file."""
         if self._ids:
             id = self._ids.pop(self._rng.randrange(len(self._ids)))
-            self._tell(f"-{id}")
+            self._report(f"-{id}")
             self._store.remove_file(TEAM, id)
 
     def snapshot(self) -> None:
@@ -228,9 +228,9 @@ class Machine:
     def kill_temporary(self) -> Path:
         """Start without a data directory, and be killed; the path of what is left."""
 
-        def child(tell: Callable[[str], None]) -> None:
+        def child(report: Callable[[str], None]) -> None:
             store = Store(None)
-            tell(str(store.blobs.directory))
+            report(str(store.blobs.directory))
             work = Work(store, self._rng, [], lambda line: None)
             work.some()
             work.leave_halves()
@@ -263,8 +263,8 @@ class Machine:
         given = self._rng.choice(self._given)
         halves = self._rng.random() < 0.5
 
-        def child(tell: Callable[[str], None]) -> None:
-            work = Work(Store(given.path), self._rng, list(given.ids), tell)
+        def child(report: Callable[[str], None]) -> None:
+            work = Work(Store(given.path), self._rng, list(given.ids), report)
             work.some()
             if halves:
                 work.leave_halves()
@@ -324,7 +324,7 @@ class Machine:
         self._kept.append(kept)
 
     def _killed(self, child: Callable[[Callable[[str], None]], None]) -> list[str]:
-        """What a forked process told before it was killed."""
+        """The lines that a forked process reported before it was killed."""
         reading, writing = os.pipe()
         process = os.fork()
         if process == 0:
@@ -335,8 +335,8 @@ class Machine:
                 sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
                 os._exit(1)
         os.close(writing)
-        with open(reading, encoding="utf-8") as told:
-            lines = told.read().splitlines()
+        with open(reading, encoding="utf-8") as reported:
+            lines = reported.read().splitlines()
         assert os.waitpid(process, 0)[1] == signal.SIGKILL
         self._rng.random()  # the child has drawn from a copy
         return lines

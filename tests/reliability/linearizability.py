@@ -7,8 +7,8 @@ linearizable if the calls can be put in an order that
 - respects the model: each answer is the one that the model gives in that place.
 
 The search tries, one place after the other, every call that may stand next: one that began before any of those that are
-left was answered. Two ways that used up the same calls and led to the same state go on alike, so each such pair is
-tried once (Lowe, 2017); without that, calls that commute would cost the factorial of their number.
+left was answered. Two orders of the same calls that led to the same state have the same continuations, so each such
+pair is tried once (Lowe, 2017); without that, calls that commute would cost the factorial of their number.
 """
 
 from __future__ import annotations

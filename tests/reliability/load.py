@@ -441,7 +441,7 @@ class Traffic:
         return [process.pid for process in self._processes if process.pid is not None]
 
     def each(self, name: str, *arguments: dict[str, Any] | float) -> dict[str, Any]:
-        """Let the clients of each transport do something at the same time; what came of it, by transport."""
+        """Run a command in the clients of each transport at the same time; return the results by transport."""
         for transport, pipe in self._pipes.items():
             pipe.send((name, [each[transport] if isinstance(each, dict) else each for each in arguments]))
         return {transport: pipe.recv() for transport, pipe in self._pipes.items()}

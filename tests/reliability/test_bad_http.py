@@ -430,7 +430,7 @@ def refusals() -> list[str]:
     root, found = Path(emulator.__file__).parent, []
     for path in root.rglob("*.py"):
         within = path.relative_to(root)
-        if within.parts[0] not in ("pipeline", "jobs"):  # planned faults have none, and jobs only tell the sentence
+        if within.parts[0] not in ("pipeline", "jobs"):  # planned faults have none, and jobs only use the message
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 is_refusal = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("invalid", "ApiError")
                 if is_refusal and "rule" not in [keyword.arg for keyword in node.keywords]:  # type: ignore[attr-defined]

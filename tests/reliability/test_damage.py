@@ -128,7 +128,7 @@ def assert_whole(used: Used) -> None:
 
 @contextmanager
 def damaged(database: Path, pages: dict[int, bytes]) -> Iterator[None]:
-    """Let some pages hold something else. In the end they are put back, unless they were written anew."""
+    """Overwrite some pages. At the end restore them, unless they were written again meanwhile."""
     kept = {number: page_of(database, number) for number in pages}
     for number, noise in pages.items():
         set_page(database, number, noise)
@@ -176,7 +176,7 @@ def test_broken_database_page_is_disk_error(used: Used, tmp_path: Path, caplog: 
             try:
                 emulator.start()
             except (DatabaseUnusable, OSError):
-                continue  # met by the start, which is refused: of that other tests tell
+                continue  # the damage prevents the start, which other tests cover
             with httpx.Client(base_url=emulator.url, headers=KEY) as http:
                 refused = [assert_refused_or_served(reply) for reply in reads(copy, http)]
                 if kind != "half":  # SQLite has no checksums: what looks sound enough to it, it writes to

@@ -136,7 +136,7 @@ def anonymous(said: str, *ids: Ids) -> str:
 def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids]]:
     """The ids of an attack, and those of a request for missing objects: each id is the owner's or the outsider's."""
     if {"token", "name"} & set(attempt.names()):
-        return  # of these the token is the key, and whoever has it may read
+        return  # here the token is the credential: any caller that has it may read
     if "model_id" in attempt.names():
         return  # models are the same for every team
     for file in owner.files:

@@ -26,11 +26,11 @@ KILLS = int(os.environ.get("XAI_KILLS", "8"))
 SEED = int(os.environ.get("XAI_KILLS_SEED", "1"))
 MANAGEMENT = {"authorization": "Bearer xai-token-emulator"}
 PIECE_BYTES = 20_000
-LIVES_BETWEEN_CHECKS = 1 if KILLS < 20 else 20  # what there is to check grows with every life
+LIVES_BETWEEN_CHECKS = 1 if KILLS < 20 else 20  # a check takes longer after each restart
 
 
 def content(name: str) -> bytes:
-    """The bytes of a file, told by its name: up to 500 kB."""
+    """The bytes of a file, derived from its name: up to 500 kB."""
     digest = hashlib.sha256(name.encode())
     words = f"{digest.hexdigest()} ".encode()
     return words * (5 if name.endswith(".txt") else digest.digest()[0] * 30) + name.encode()

@@ -1,6 +1,6 @@
 """Mixed traffic over both transports at 70 % of what the server can do: no error, no growth, and short waits.
 
-`make load` does the same for ten minutes: XAI_LOAD_SECONDS says how long. It tells what it measured with `-s`.
+`make load` does the same for ten minutes: XAI_LOAD_SECONDS says how long. With `-s` it prints what it measured.
 """
 
 from __future__ import annotations

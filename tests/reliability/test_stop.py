@@ -1,4 +1,4 @@
-"""The end of a process that is asked to stop, whoever is connected and whatever runs."""
+"""Stopping a process on a signal, with any client connected and any work running."""
 
 from __future__ import annotations
 

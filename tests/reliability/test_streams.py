@@ -121,7 +121,7 @@ def test_streams_at_once_do_not_grow_the_process() -> None:
         for _ in range(ROUNDS):
             assert asyncio.run(read_all(served.port)) == {MANY: STREAMS}
             until(lambda: descriptors(served) <= idle)
-            httpx.delete(f"{served.url}/_emulator/requests").raise_for_status()  # the journal keeps what it is told
+            httpx.delete(f"{served.url}/_emulator/requests").raise_for_status()  # the journal keeps its entries
             sizes.append(resident_bytes(served))
     print([round(size / 2**20, 1) for size in sizes])
     assert sizes[-1] - sizes[WARM_ROUNDS - 1] < GROWTH_MAX

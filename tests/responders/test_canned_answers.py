@@ -57,7 +57,7 @@ def said(client: httpx.Client, text: str = "hi", **members: Any) -> str:
 
 
 def counts(emulator: Emulator, team: str = "default") -> Json:
-    """What the control plane tells of the answers of a team."""
+    """The counts of a team's answers, as the control API returns them."""
     reply = httpx.get(f"{emulator.url}/_emulator/answers", params={"team": team})
     assert reply.status_code == 200, reply.text
     found: Json = reply.json()

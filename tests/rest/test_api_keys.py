@@ -99,7 +99,7 @@ def test_rates_hold_in_the_time_of_the_team(team: Team) -> None:
 def test_tokens_hold_in_the_time_of_the_team(team: Team) -> None:
     secret = team.create(tpm="5")["apiKey"]
     team.clock("freeze")
-    assert team.ask(secret).status_code == 200  # whatever it uses: calls under way go on
+    assert team.ask(secret).status_code == 200  # whatever it uses: running calls continue
     assert team.ask(secret).status_code == 429
     team.clock("advance", seconds=60)
     assert team.ask(secret).status_code == 200

@@ -145,7 +145,7 @@ def test_events_are_filtered_by_words_user_and_time(team: Team) -> None:
     assert found(**{"eventFilter.query": "nightly"}) == both[1:]
     assert found(**{"eventFilter.query": "weekly"}) == []
     assert found(**{"eventFilter.userId": first["userId"]}) == both
-    assert found(**{"eventFilter.userId": "somebody"}) == []
+    assert found(**{"eventFilter.userId": "other"}) == []
     assert found(eventTimeFrom="2026-11-21T00:00:01Z") == both[:1]
     assert found(eventTimeTo="2026-11-21T00:00:00Z") == both[1:]
     assert found(eventTimeFrom="2026-11-21T01:00:00+01:00", eventTimeTo="2026-11-21T01:01:00+01:00") == both

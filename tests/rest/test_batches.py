@@ -490,7 +490,7 @@ def test_media_url_expires_after_an_hour(batches: Batches, kind: str, content_ty
 
 
 def test_media_url_has_host_of_caller(batches: Batches) -> None:
-    """Results are kept without an address, so whoever asks sees the one under which it asks."""
+    """Results are stored without a host, so each caller gets URLs with the host that it called."""
     id = batches.filled(request("m", "image_generation", {"prompt": "a", "n": 2}))
     batches.advance(1)
     reply = batches.http.get(f"/v1/batches/{id}/results", headers={"host": "emulator.internal:99"})

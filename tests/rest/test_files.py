@@ -320,7 +320,7 @@ def test_batch_upload_completes_when_each_file_has_its_bytes(rest: httpx.Client)
 
 @pytest.mark.parametrize("bad", [{"name": "b;c"}, {"name": "b" * 256}, {"expires_after": 3599}])
 def test_batch_upload_with_bad_file_creates_nothing(rest: httpx.Client, bad: dict[str, Any]) -> None:
-    """Each file is held against the rules of an upload; all of them are made, or none."""
+    """Each file is validated like an upload; all of them are created, or none."""
     good = {"name": "a.txt", "content_type": "text/plain"}
     assert rest.post("/v1/files/batch_upload", json={"files": [good, {**good, **bad}]}).status_code == 400
     assert names(rest) == []

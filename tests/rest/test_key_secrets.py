@@ -13,7 +13,7 @@ from tests.rpc.client import Rpc, message
 
 
 def core_of(secret: str) -> str:
-    """The part of a secret that nobody else knows."""
+    """The secret part of a key, without prefix and team."""
     return secret.removeprefix("xai-emulator-").partition("@")[0]
 
 

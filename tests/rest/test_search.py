@@ -160,7 +160,7 @@ def test_same_seed_and_documents_return_same_bytes() -> None:
 
 
 def test_chunk_ids_are_stable(library: Library) -> None:
-    """Indexing the same content anew gives the same chunks."""
+    """Indexing the same content again gives the same chunks."""
     collection = library.collection(
         chunk_configuration={"chars_configuration": {"max_chunk_size_chars": 20, "chunk_overlap_chars": 0}}
     )
@@ -538,7 +538,7 @@ def test_value_at_bound_is_accepted(library: Library, body: dict[str, Any]) -> N
 
 
 def test_unlimited_search_returns_all_matches(library: Library, control: httpx.Client) -> None:
-    """Whoever switches the limits off, and gives a default that no ranking can have, gets what there is."""
+    """Without limits, and with a default limit above any number of matches, a search returns all of them."""
     collection = library.collection()
     library.document(collection, "a text with words")
     off = {"search_limit_max": None, "search_multiplier_max": None, "search_limit_default": 2**62}

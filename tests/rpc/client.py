@@ -49,7 +49,7 @@ class Rpc:
         self.channel.close()
 
     def start(self, name: str, request: Message | Iterable[Message]) -> Any:
-        """Begin a call of `Service/Method`, streaming as its descriptor tells; bytes go as they are."""
+        """Begin a call of `Service/Method`, streaming as its descriptor declares; bytes are sent unchanged."""
         described = _described(name)
         kinds = {(False, False): "unary_unary", (True, False): "stream_unary", (False, True): "unary_stream"}
         callable = getattr(self.channel, kinds[described.client_streaming, described.server_streaming])(

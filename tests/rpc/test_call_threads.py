@@ -100,7 +100,7 @@ def test_unary_call_is_served_while_all_stream_threads_stall(running: tuple[Emul
 def test_stalled_uploads_are_cancelled_when_others_queue(
     running: tuple[Emulator, Rpc], setting: Setting, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With all threads held longer than the patience, a new upload gets one; the journal and the log tell why."""
+    """When slow uploads occupy all threads for too long, a new upload gets one; journal and log say why."""
     setting(STREAM_THREADS=2, STREAM_PATIENCE_SECONDS=0, RECEIVE_SECONDS=0, CHECK_SECONDS=0.01)
     emulator, rpc = running
     with stalled(rpc, 2) as (calls, _):

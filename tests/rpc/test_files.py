@@ -119,7 +119,7 @@ def test_bytes_that_are_no_message_are_refused(rpc: Rpc, method: str) -> None:
 
 
 def test_upload_over_limit_is_refused_mid_stream() -> None:
-    """RESOURCE_EXHAUSTED as soon as it is known, while the client would go on for ever; nothing stays on disk."""
+    """RESOURCE_EXHAUSTED at the limit, although the client's stream does not end; nothing stays on disk."""
     with (
         Emulator(limits={"file_bytes_max": 2 * MIB}) as emulator,
         Rpc(emulator.grpc_target, emulator.api_key) as rpc,
@@ -208,7 +208,7 @@ def test_upload_cancelled_midway_stores_nothing(emulator: Emulator, rpc: Rpc) ->
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are seen in /proc")
 def test_download_cancelled_midway_closes_file(emulator: Emulator, rpc: Rpc) -> None:
-    """The file that was being read is closed, and no task goes on."""
+    """The file that was being read is closed, and no task keeps running."""
 
     def open_blobs() -> list[str]:
         links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))

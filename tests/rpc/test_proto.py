@@ -1,4 +1,4 @@
-"""The gRPC contract: our .proto files held against xai-sdk, and what the private pool keeps apart and keeps whole."""
+"""The gRPC contract: our .proto files compared with xai-sdk, and the isolation of our private descriptor pool."""
 
 import importlib.util
 import subprocess

@@ -57,7 +57,7 @@ def names(response: Any) -> list[str]:
 
 
 def test_reflection_client_without_protos_calls_method(emulator: Emulator, channel: grpc.Channel) -> None:
-    """The published reflection client finds every service, builds the messages from what it is told, and calls."""
+    """The published reflection client finds every service, builds messages from the descriptors, and calls a method."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == SERVICES
     pool = DescriptorPool(database)

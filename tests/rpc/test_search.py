@@ -40,7 +40,7 @@ def request(*collections: str, query: str = "ash", **fields: Any) -> Any:
 
 @pytest.mark.parametrize("mode", [None, "hybrid", "semantic", "keyword"])
 def test_rest_and_grpc_return_the_same(rpc: Rpc, rest: httpx.Client, collection: str, mode: str | None) -> None:
-    """The same matches, in the same order, with the same scores as far as 32 bits tell; no fields here."""
+    """The same matches, in the same order, with the same scores to 32-bit precision; no fields here."""
     retrieval = {} if mode is None else {f"{mode}_retrieval": message(f"xai_api.{mode.title()}Retrieval")}
     body = {"query": "ash", "source": {"collection_ids": [collection]}}
     if mode is not None:

@@ -65,7 +65,7 @@ def test_unknown_method_of_any_streaming_kind_is_unimplemented(
 
 
 def test_unknown_method_is_refused_before_first_message(emulator: Emulator) -> None:
-    """A client that streams its messages need not end them to be told."""
+    """A client that streams messages is refused before it ends the stream."""
 
     def endless() -> Iterator[bytes]:
         while True:

@@ -19,7 +19,7 @@ THREADS = 8
 
 
 def test_start_from_many_threads_starts_one_server() -> None:
-    """One thread starts it, the others are told that it runs; one stop ends it."""
+    """One thread starts the server, the others get an error that it is running; one stop ends it."""
     emulator, together = Emulator(), threading.Barrier(THREADS)
     before = threading.active_count()
 
@@ -60,7 +60,7 @@ def test_stop_from_many_threads_returns_when_it_is_stopped(tmp_path: Path) -> No
         assert httpx.get(f"{emulator.url}/_emulator/health").is_success
 
 
-# The parent's side is the main program. Pipes say who goes on: nothing waits for a time.
+# The parent's side is the main program. Pipes decide which process continues: nothing waits for a time.
 FORK = """
 import os, sys
 from urllib.request import urlopen

@@ -239,7 +239,7 @@ def test_missing_seed_refuses_to_start(tmp_path: Path) -> None:
 def test_large_seed_reports_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever waits for a large seed file reads on stderr how far it is; a small one is silent."""
+    """Loading a large seed file prints its progress on stderr; a small one prints nothing."""
     monkeypatch.setattr("emulator.runtime.seed.CALLS_PER_LINE", 2)
     seed = tmp_path / "seed.json"
     seed.write_text(

@@ -69,7 +69,7 @@ def test_console_script_and_module_run_same_function() -> None:
 
 
 def seconds_to_stop(number: signal.Signals) -> float:
-    """How long a stop takes with an idle client, half a request, half an upload and a gRPC call that goes on."""
+    """Return how long a stop takes with an idle client, half a request, half an upload and a running gRPC call."""
     with Served(python=()) as served, Rpc(f"localhost:{served.port}", "xai-emulator") as rpc, httpx.Client() as idle:
         idle.get(f"{served.url}/_emulator/health")
         halves = [socket.create_connection(("localhost", served.port)) for _ in range(3)]
@@ -104,7 +104,7 @@ def test_signal_stops_server_with_connected_clients(number: signal.Signals) -> N
 @pytest.mark.measure
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_stops_server_within_a_second(number: signal.Signals) -> None:
-    """Whoever is connected, and whatever goes on."""
+    """With any client connected and any call running."""
     assert within(1, lambda: seconds_to_stop(number))
 
 

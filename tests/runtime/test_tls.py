@@ -73,7 +73,7 @@ def test_openai_over_tls_has_urls_of_tls(secure: Emulator) -> None:
 
 
 def test_client_without_authority_refuses_certificate(secure: Emulator) -> None:
-    """A client that does not trust the authority says so, and the emulator goes on."""
+    """A client that does not trust the authority gets a certificate error, and the emulator keeps running."""
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"{tls_url(secure)}/v1/files", headers=KEY, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     assert httpx.get(f"{secure.url}/v1/files", headers=KEY).status_code == 200

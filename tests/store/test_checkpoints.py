@@ -22,7 +22,7 @@ def write(database: Database, rows: int) -> None:
 
 
 def test_checkpoints_bound_write_ahead_log(tmp_path: Path) -> None:
-    """Whoever writes on and on has a log that is bounded, and the rest in the database before the end."""
+    """Continuous writing keeps the log bounded: earlier pages reach the database before the connection closes."""
     path = tmp_path / "emulator.sqlite"
     with closing(Database(path)) as database:
         for _ in range(16):
@@ -38,7 +38,7 @@ def test_checkpoints_bound_write_ahead_log(tmp_path: Path) -> None:
 
 
 def test_blocked_checkpoint_is_made_later(tmp_path: Path) -> None:
-    """Another who holds the database keeps a checkpoint from being made; commits go on, and nothing is lost."""
+    """A reader that blocks a checkpoint does not block commits, and nothing is lost."""
     path = tmp_path / "emulator.sqlite"
     with closing(Database(path)) as database:
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:

@@ -131,7 +131,7 @@ def test_blob_is_removed_when_outermost_transaction_commits(store: Store) -> Non
 
 
 def test_blob_released_in_rolled_back_savepoint_stays(store: Store) -> None:
-    """Also when the transaction around it goes on."""
+    """The blob stays also when the outer transaction continues."""
     add(store, "1")
     add(store, "2")
     with store.transaction():

@@ -14,7 +14,7 @@ NAV = re.findall(r"([\w-]+\.md)", (ROOT / "mkdocs.yml").read_text("utf-8").parti
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
-    """A page that is not there would be found by nobody."""
+    """A page that is missing there could not be found."""
     assert sorted(NAV) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
 
 

@@ -251,7 +251,7 @@ def line(**changes: Any) -> bytes:
     ],
 )
 def test_bad_line_is_refused_with_its_number(raw: bytes, complaint: str) -> None:
-    """The complaint tells the line and what is wrong with it; a model's tells no line, as observed."""
+    """The message has the line number and the reason; for an unknown model it has no line number (observed live)."""
     with pytest.raises(BadFile) as refused:
         read_line(7, raw, DOCUMENTED)
     assert str(refused.value).startswith(f"JSONL file validation failed: {complaint}")

@@ -128,7 +128,7 @@ def test_text_tokens_are_not_negative_beside_image_tokens() -> None:
     ],
 )
 def test_missing_message_members_are_filled_in(said: dict[str, Any], message: dict[str, Any], reason: str) -> None:
-    """By whoever speaks, by what is not there, by the reason to stop; calls by an id and their form."""
+    """The role, absent members and the finish reason get defaults; tool calls get an id and a type."""
     for answer in (said, {"choices": [{"message": said}]}):
         [choice] = answered(asked(), answer)["choices"]
         expected = {"role": "assistant", "content": "", "refusal": None, **message}

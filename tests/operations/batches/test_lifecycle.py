@@ -110,7 +110,7 @@ async def test_add_of_existing_requests_plans_no_job(services: Services) -> None
 async def test_others_have_their_turn_while_requests_are_prepared(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever adds many lets others go on after each slice, once when they are read and once when they are compared."""
+    """Adding many requests yields after each slice, once while they are read and once while they are compared."""
     once = 20
     end_slices_after(once, monkeypatch)
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id

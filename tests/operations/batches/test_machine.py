@@ -1,4 +1,4 @@
-"""Batches under any order of calls, held against a model: counters add up, and no result is lost or doubled."""
+"""Batches under any order of calls, compared with a model: counters add up, and no result is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Model:
             }
 
     def results(self) -> dict[str, str]:
-        """What came of every request that has an end."""
+        """The outcome of every request that has ended."""
         rest = dict.fromkeys(self.asked, f"error: Batch {self.ended}") if self.ended else {}
         return rest | self.done
 

@@ -91,7 +91,7 @@ async def test_page_token_of_other_states_is_refused(services: Services, batch: 
 
 
 async def test_results_are_those_of_what_is_finished(services: Services, batch: str) -> None:
-    """Which is everything once the batch has ended; each alone tells the same as the list."""
+    """The list has finished requests only, all once the batch has ended; a single result equals its list entry."""
     for ended in (False, True):
         if ended:
             await run(services, "batches.cancel", BatchId(batch))

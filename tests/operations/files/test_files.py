@@ -99,7 +99,7 @@ async def test_bad_name_is_refused_before_body_is_read(services: Services) -> No
 
 @pytest.mark.parametrize("happens", ["files.update", "files.delete"])
 async def test_concurrent_change_of_file_refuses_later_call(services: Services, happens: str) -> None:
-    """The later call was sent for what was there, and its sender is told; nothing of it is left."""
+    """The later call was sent for the former content, so it is refused, and leaves nothing behind."""
     id = await uploaded(services)
 
     async def content() -> AsyncIterator[bytes]:
@@ -217,7 +217,7 @@ async def test_public_url_starts_with_configured_address() -> None:
 
 
 async def test_public_url_serves_file_under_its_name_only(services: Services) -> None:
-    """Not by another, and not a second time when it was revoked and made anew."""
+    """Another file's name does not work, and a revoked URL does not work after a new one is created."""
     id, other = await uploaded(services, "a.png", PNG), await uploaded(services, "b.png", b"other")
     url, theirs = await published(services, id), await published(services, other)
     assert (await published(services, id))[0] == url[0]

@@ -145,7 +145,7 @@ async def test_file_with_expiry_has_expiry_job(services: Services, made_by: str)
 
 @pytest.mark.parametrize("speed", ["manual", "instant"])
 async def test_document_is_reindexed_after_each_chunk_upload(services: Services, speed: str) -> None:
-    """It is indexed anew with each call that brings some; at the instant speed by the time of the answer."""
+    """Each call with bytes reindexes the document; at the instant speed before the call returns."""
     id = (await run(services, "files.initialize", NEW)).id
     await run(services, "files.upload_chunks", UploadChunks(chunks(id, b"one")))
     collection = (await run(services, "collections.create", CreateCollection("c"))).id

@@ -65,7 +65,7 @@ def test_noisy_team_evicts_its_own_entries_first(make_call: Callable[..., Call])
 def test_expectation_over_evicted_entries_is_never_wrong(
     make_call: Callable[..., Call], calls: list[str], after: int, low: int, high: int | None
 ) -> None:
-    """Held against a journal that forgot nothing: either the same answer, or none."""
+    """Compared with an unbounded journal, a bounded one returns the same answer or none."""
     small, large = Journal(entries_max=3), Journal()
     for operation in calls:
         note(small, make_call(operation))
@@ -165,7 +165,7 @@ def test_listener_that_is_cancelled_as_an_event_comes_ends(make_call: Callable[.
             listening = asyncio.create_task(listen())
             await asyncio.sleep(0)  # it waits
             note(journal, make_call())
-            await asyncio.sleep(0)  # it is about to go on
+            await asyncio.sleep(0)  # the listener is about to resume
             listening.cancel()
             await asyncio.wait([listening], timeout=PATIENCE_SECONDS)
             assert listening.cancelled()
@@ -190,7 +190,7 @@ def test_slow_listener_is_told_how_many_calls_it_missed(make_call: Callable[...,
         assert numbers(1) == [6]
         assert await read(watcher, 2) == [(0, 2), (3, 6)]
         assert numbers(3) == [7, 8, 9]
-        assert await read(watcher, 3) == [(0, 7), (0, 8), (1, None)], "told before it waits for more"
+        assert await read(watcher, 3) == [(0, 7), (0, 8), (1, None)], "returned before it waits for more"
         assert await watcher.next(0) == (0, None)
 
     asyncio.run(run())

@@ -158,7 +158,7 @@ def test_unreachable_embedding_server_is_named_in_error() -> None:
     ],
 )
 def test_vectors_are_checked(vectors: Callable[[list[str]], Any], sentence: str) -> None:
-    """As many as texts, of one length, finite; and what a function raises is told."""
+    """One vector for each text, all of one length and finite; an exception of the function is reported."""
     with pytest.raises(EmbedderError, match=sentence):
         embed(vectors, ["a", "b"])
 

@@ -1,4 +1,4 @@
-"""Text from uploads that only a parser understands, and what happens to files that are made to hurt one."""
+"""Text from files that need a parser, and files that are made to exhaust or crash one."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_pdf_pages_are_known() -> None:
 
 
 def test_pdf_without_text_is_extraction_error() -> None:
-    """A scanned PDF is told from an empty one: its text cannot be found, and the user learns why."""
+    """A PDF without text, such as a scan, fails with the reason."""
     with pytest.raises(ExtractionError, match="has no text"):
         read(pdf(""), ExtractionMethod.PDF)
 
@@ -318,7 +318,7 @@ def test_empty_document_is_refused_in_words(how: ExtractionMethod, tmp_path: Pat
     [ExtractionMethod.DOCX, ExtractionMethod.PPTX, ExtractionMethod.ODT, ExtractionMethod.EPUB, ExtractionMethod.XLSX],
 )
 def test_archive_without_document_parts_is_extraction_error(how: ExtractionMethod) -> None:
-    """An archive of something else is told from a document."""
+    """A ZIP archive that is no document is refused."""
     with pytest.raises(ExtractionError, match=r"damaged|could not be read"):
         read(archive({"readme": "hello"}), how)
 

@@ -58,7 +58,7 @@ def test_extract_accepts_path_or_bytes(tmp_path: Path) -> None:
     ],
 )
 def test_file_without_text_is_refused_with_reason(data: bytes, content_type: str, filename: str, words: str) -> None:
-    """Whoever reads the error message of the document knows what to do about it."""
+    """The document's error message says what the user can do."""
     with pytest.raises(ExtractionError) as error:
         extract(data, content_type, filename)
     assert words in str(error.value)

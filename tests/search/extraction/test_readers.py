@@ -55,7 +55,7 @@ async def entered(gate: Gate, count: int) -> None:
 
 
 async def test_large_readers_above_the_bound_wait() -> None:
-    """No more than so many are under way at any time, whoever asks; small ones do not wait for them."""
+    """At most the given number of large ones run at a time, over all callers; small ones do not wait for them."""
     readers, gate = Readers(at_once=2), Gate()
     large = [asyncio.create_task(readers.run(gate.work, large=True)) for _ in range(7)]
     await entered(gate, 2)
@@ -177,7 +177,7 @@ def test_stop_ends_a_reader_and_leaves_its_document_for_the_next_start(tmp_path:
         assert team.call("GET", document)["status"] == "DOCUMENT_STATUS_PROCESSING"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux notifies a process when its parent ends")
 def test_reader_ends_when_its_parent_is_killed() -> None:
     """The kernel ends it: a process that is killed cannot."""
     reader = (
@@ -195,7 +195,7 @@ def test_reader_ends_when_its_parent_is_killed() -> None:
         assert process.stdout.read() == b""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux notifies a process when its parent ends")
 def test_reader_whose_parent_ended_before_it_asks_ends() -> None:
     """Between its start and the request to the kernel the parent may be gone."""
     code = "from emulator.search.extraction import process; process._end_with(1 << 30); print('still there')"

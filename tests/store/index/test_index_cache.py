@@ -120,7 +120,7 @@ async def test_injected_text_is_searched_but_not_returned(store: Store) -> None:
 
 
 async def test_chunk_of_older_document_version_is_not_returned(store: Store) -> None:
-    """What was ranked before a document was indexed anew cannot show the new text under the old rank."""
+    """A match ranked before its document was reindexed does not return the new text with the old rank."""
     put(store, "file", "ash")
     [found] = (await store.indexes.search(TEAM, COLLECTION, ALL)).keyword
     put(store, "file", "ash")
@@ -183,7 +183,7 @@ async def test_searches_and_changes_at_the_same_time(store: Store) -> None:
 
 
 async def test_cancelled_search_does_not_break_index(store: Store) -> None:
-    """The index goes on being built, and the next search has it."""
+    """The build of the index continues, and the next search uses it."""
     for number in range(200):
         put(store, str(number), "ash", "birch")
     for pauses in range(8):
@@ -217,7 +217,7 @@ async def test_least_recently_used_index_is_evicted(store: Store, monkeypatch: p
 
 
 async def test_index_is_rebuilt_after_build_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search that met it fails, the next one builds anew."""
+    """The search during which a build fails raises the error; the next one builds again."""
     put(store, "file", "ash")
     with monkeypatch.context() as broken:
         broken.setattr(store.chunks, "rows", lambda *arguments: 1 / 0)

@@ -73,7 +73,7 @@ def files(directory: Path) -> list[Path]:
 
 
 async def test_index_is_read_from_files_after_restart(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No text is read again, and the rankings are the same; then it goes on growing."""
+    """No text is read again, the rankings are the same, and documents can be added."""
     expected = await built_from_rows(directory)
     store = Store(directory)
     read: list[object] = []
@@ -90,7 +90,7 @@ async def test_index_is_read_from_files_after_restart(directory: Path, monkeypat
 async def test_changes_since_the_save_are_found_after_a_kill(
     directory: Path, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was removed is not found, what was indexed anew is found as it is now, whatever the files hold."""
+    """A removed document is not found and a reindexed one is found with its new text, whatever the files contain."""
     monkeypatch.setattr(live_index, "BUILT_AT_ONCE", pieces)
     store = Store(directory)
     store.chunks.remove(TEAM, COLLECTION, "a")
