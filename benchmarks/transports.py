@@ -100,7 +100,7 @@ def seconds_to_send(port: int, method: str, path: str, body: bytes, headers: dic
 
 
 def delete(port: int, id: str) -> None:
-    """Delete an uploaded file: the reference servers keep none, and reusing the memory of a deleted file halves the cost."""
+    """Delete an uploaded file: the references keep none, and a reused page of memory costs half of a new one."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("DELETE", f"/v1/files/{id}", headers=AUTH)
     connection.getresponse().read()
