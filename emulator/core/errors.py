@@ -99,7 +99,8 @@ class ApiError(Exception):
     `rule` names the limit or rule that refused, `param` the request field it is about; `retry_after` is in seconds.
     `hint` says more than the message, where that has to be the recorded one.
     `status` and `code` replace those of the kind: planned faults name them. `as_json` makes JSON of a refusal
-    that is plain text elsewhere; it has no code then.
+    that is plain text elsewhere; it has no code then. `subject` is the id of what was not found, for the sentences of
+    gRPC that name it.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class ApiError(Exception):
         code: str | None = None,
         hint: str | None = None,
         as_json: bool = False,
+        subject: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -125,6 +127,7 @@ class ApiError(Exception):
         self.code = code
         self.hint = hint
         self.as_json = as_json
+        self.subject = subject
 
     @property
     def labels(self) -> list[tuple[str, str]]:
@@ -152,9 +155,9 @@ def invalid(message: str, *, rule: str | None = None, param: str | None = None) 
     return ApiError(Kind.INVALID_ARGUMENT, message, rule=rule, param=param)
 
 
-def not_found(what: str) -> ApiError:
+def not_found(what: str, id: str | None = None) -> ApiError:
     """Build the refusal for a thing that is missing, deleted, expired or of another team: all look the same."""
-    return ApiError(Kind.NOT_FOUND, f"{what} not found", rule="not_found")
+    return ApiError(Kind.NOT_FOUND, f"{what} not found", rule="not_found", subject=id)
 
 
 # What a disk says that is full, over its quota, read-only or broken, and what the system says to a process that has as

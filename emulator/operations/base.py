@@ -34,7 +34,8 @@ class Operation(msgspec.Struct, frozen=True):
     source: str
     confidence: Confidence = Confidence.DOCUMENTED
     decode_first: bool = False
-    screen: Callable[[Call], None] | None = None  # refuses a decoded request at once: before the key, if decoded first
+    # Refuses a decoded request at once: before the key, if decoded first.
+    screen: Callable[[Call, Any], None] | None = None
 
 
 class Codec(Protocol):
@@ -97,7 +98,6 @@ class Call(msgspec.Struct):
     read: Callable[[Call], Awaitable[Any]]
     envelope: Envelope
     entry: JournalEntry
-    request: Any = None  # as decoded
     warnings: list[str] = []
     unread: list[str] = []  # fields the client sent that the server ignores
     upload_hash: str | None = None  # BLAKE3 of what was uploaded

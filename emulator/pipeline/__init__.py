@@ -1,7 +1,8 @@
 """The pipeline between the transports and the operations.
 
-For each request REST and gRPC `begin` a `Call`, and `perform` passes it through one ordered list of middlewares to its
-operation. The list is `MIDDLEWARES` in `perform.py`; each middleware is a module of `middleware/`.
+For each request REST and gRPC `begin` a `Call`, and `perform` passes it through ordered middlewares to its operation:
+those `BEFORE_DECODING` know the call alone, those `AFTER_DECODING` get its request as well. Both lists are in
+`perform.py`; each middleware is a module of `middleware/`.
 
 Guarantees:
 
@@ -15,13 +16,14 @@ Guarantees:
 Invariants:
 
 - A `Call` is complete when it begins: it has its team, its time, its caller and its journal entry. The middlewares add
-  the decoded request, and notes about what the call met.
+  notes about what the call met.
+- The decoded request is an argument and no field of the call: what runs before `decode` cannot ask for it.
 - `Call.principal` is whom the key names. Nothing but the operation reads it, which runs after `authenticate`.
 - The request is decoded once, by `decode`, because the body may be a stream. So an unauthenticated upload is refused
   before its body is read; operations with `decode_first` are the exception that the real service makes.
 - Nothing between `check_limits` and the operation awaits, so an operation starts with the limits it was checked with.
 
-Why a list of functions: the order of the checks is part of the contract that is emulated, so it has to be readable in
+Why lists of functions: the order of the checks is part of the contract that is emulated, so it has to be readable in
 one place. A middleware that has nothing to do for a call returns what `call_next` returns without awaiting it, so that
 it costs a function call and no coroutine.
 """

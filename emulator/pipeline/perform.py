@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Container, Sequence
-from functools import cache, reduce
+from collections.abc import Awaitable, Callable, Container, Sequence
+from functools import cache
 from types import MethodType
-from typing import Any
+from typing import Any, TypeVarTuple, cast
 
 from emulator.operations.base import Call
-from emulator.pipeline.middleware import Middleware, Next
+from emulator.pipeline.middleware import DecodedMiddleware, Middleware, Next
 from emulator.pipeline.middleware.audit import CHANGES, audit
-from emulator.pipeline.middleware.authentication import authenticate
-from emulator.pipeline.middleware.chaos import apply_chaos, hide_new_objects
+from emulator.pipeline.middleware.authentication import authenticate, authenticate_decoded
+from emulator.pipeline.middleware.chaos import apply_chaos, apply_chaos_to_request
 from emulator.pipeline.middleware.decoding import decode
 from emulator.pipeline.middleware.faults import apply_planned_faults
 from emulator.pipeline.middleware.inference_keys import CONTRACTS, check_contract
@@ -22,45 +22,53 @@ from emulator.pipeline.middleware.run import run_operation
 from emulator.pipeline.middleware.validation import check_limits
 from emulator.state.services import Services
 
-MIDDLEWARES: tuple[Middleware, ...] = (
+Ts = TypeVarTuple("Ts")
+
+BEFORE_DECODING: tuple[Middleware, ...] = (
     record,
     warn_of_real_key,
     apply_planned_faults,
     apply_chaos,
     authenticate,
-    decode,
+)
+AFTER_DECODING: tuple[DecodedMiddleware, ...] = (
     check_contract,
     check_limits,
     check_key_limits,
-    hide_new_objects,
+    apply_chaos_to_request,
     audit,
 )
 # The operations that a middleware is for, where it is not for all.
-OF_OPERATIONS: dict[Middleware, Container[str]] = {check_contract: CONTRACTS, audit: CHANGES}
+OF_OPERATIONS: dict[DecodedMiddleware, Container[str]] = {check_contract: CONTRACTS, audit: CHANGES}
 
 
-def decode_before_authentication(middlewares: Sequence[Middleware]) -> list[Middleware]:
-    """Return the order for operations of which the real service reads the body before it checks the key."""
-    swapped: dict[Middleware, Middleware] = {authenticate: decode, decode: authenticate}
-    return [swapped.get(middleware, middleware) for middleware in middlewares]
+def order(operation: str, decode_first: bool) -> tuple[Sequence[Middleware], Sequence[DecodedMiddleware]]:
+    """Return the middlewares of an operation before and after its request is decoded, without those it is not for.
+
+    `decode_first` is for operations of which the real service reads the body before it checks the key.
+    """
+    after = [each for each in AFTER_DECODING if operation in OF_OPERATIONS.get(each, (operation,))]
+    if decode_first:
+        return [each for each in BEFORE_DECODING if each is not authenticate], [authenticate_decoded, *after]
+    return BEFORE_DECODING, after
 
 
-def chain(middlewares: Sequence[Middleware], handler: Next) -> Next:
+def chain(
+    middlewares: Sequence[Callable[[Callable[[*Ts], Awaitable[Any]], *Ts], Awaitable[Any]]],
+    handler: Callable[[*Ts], Awaitable[Any]],
+) -> Callable[[*Ts], Awaitable[Any]]:
     """Return a function that passes a call through the middlewares, the first one outermost, to the handler."""
-    return reduce(_bind, reversed(middlewares), handler)
-
-
-def _bind(call_next: Next, middleware: Middleware) -> Next:
-    # As functools.partial(middleware, call_next); a method of what comes next is called without a frame of its own.
-    return MethodType(middleware, call_next)
+    for middleware in reversed(middlewares):
+        # As functools.partial(middleware, handler); a method of the handler is called without a frame of its own.
+        handler = cast(Any, MethodType(middleware, handler))
+    return handler
 
 
 @cache
 def _chain_of(operation: str, decode_first: bool) -> Next:
-    """Return the chain of an operation, without the middlewares that do nothing for it."""
-    idle = {middleware for middleware, operations in OF_OPERATIONS.items() if operation not in operations}
-    middlewares = [middleware for middleware in MIDDLEWARES if middleware not in idle]
-    return chain(decode_before_authentication(middlewares) if decode_first else middlewares, run_operation)
+    """Return the chain of an operation."""
+    before, after = order(operation, decode_first)
+    return chain(before, MethodType(decode, chain(after, run_operation)))
 
 
 def perform(services: Services, call: Call) -> Awaitable[Any]:

@@ -326,7 +326,7 @@ class RpcServer:
         try:
             return await perform(self._services, call)
         except ApiError as error:
-            reword(error, call.request)
+            reword(error, call.operation)
             refusal = Refusal(error, metadata(call, error))
             self._services.journal.replied(call, WIRE[error.kind].grpc, None, headers=noted(refusal.trailers, error))
             raise refusal from error

@@ -6,22 +6,20 @@ sentences over gRPC from xAI's own test server for xai-sdk; both are client code
 
 from __future__ import annotations
 
-from typing import Any
-
-from emulator.core.errors import ApiError, Kind
+from emulator.core.errors import ApiError
+from emulator.operations.base import Operation
 from emulator.operations.chat.completions import DeferredId
 from emulator.operations.chat.responses import ResponseId
 
-NO_BATCH = "Cannot find batch with ID {batch_id}"
-NO_DEFERRED = "Invalid request ID"
-NO_RESPONSE = "Response not found"
+NO_BATCH = "Cannot find batch with ID {}"
+NOT_FOUND: dict[type, str] = {DeferredId: "Invalid request ID", ResponseId: "Response not found"}  # by request
 
 
-def reword(error: ApiError, request: Any) -> None:
-    """Give a refusal the sentence of the gRPC API; `request` is None where it was not decoded."""
-    if error.kind is Kind.NOT_FOUND and error.message == "Batch not found" and hasattr(request, "batch_id"):
-        error.message = NO_BATCH.format(batch_id=request.batch_id)
-    elif error.kind is Kind.NOT_FOUND and isinstance(request, DeferredId):
-        error.message = NO_DEFERRED
-    elif error.kind is Kind.NOT_FOUND and isinstance(request, ResponseId):
-        error.message = NO_RESPONSE
+def reword(error: ApiError, operation: Operation) -> None:
+    """Give a refusal the sentence of the gRPC API, unless a planned fault has worded it."""
+    if error.rule != "not_found":
+        return
+    if error.message == "Batch not found" and error.subject is not None:
+        error.message = NO_BATCH.format(error.subject)
+    else:
+        error.message = NOT_FOUND.get(operation.request, error.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,49 +14,53 @@ from emulator.core.errors import ApiError, CallerGone, Dropped, Kind
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.faults.plan import Rule, Script
-from emulator.pipeline.middleware import Middleware, Next
-from emulator.pipeline.perform import MIDDLEWARES, chain, decode_before_authentication, perform
+from emulator.pipeline.middleware import DecodedMiddleware, NextDecoded
+from emulator.pipeline.perform import chain, order, perform
 from emulator.state.services import Services
 
-ORDER = [
-    *("record", "warn_of_real_key", "apply_planned_faults", "apply_chaos"),
-    *("authenticate", "decode", "check_contract", "check_limits"),
-    *("check_key_limits", "hide_new_objects", "audit"),
-]
+BEFORE = ["record", "warn_of_real_key", "apply_planned_faults", "apply_chaos", "authenticate"]
+AFTER = ["check_contract", "check_limits", "check_key_limits", "apply_chaos_to_request", "audit"]
 NO_FAILURE = None
 
 
-def names(middlewares: tuple[Middleware, ...] | list[Middleware]) -> list[str]:
-    return [middleware.__name__ for middleware in middlewares]  # type: ignore[attr-defined]  # they are functions
+def names(middlewares: Sequence[Callable[..., Any]]) -> list[str]:
+    return [middleware.__name__ for middleware in middlewares]
 
 
-def test_middlewares_have_documented_order() -> None:
-    """An operation that decodes first swaps authentication and decoding, and nothing else."""
-    assert names(MIDDLEWARES) == ORDER
-    swapped = list(ORDER)
-    swapped[4:6] = ["decode", "authenticate"]
-    assert names(decode_before_authentication(MIDDLEWARES)) == swapped
+@pytest.mark.parametrize(
+    ("operation", "idle"),
+    [("collections.create", set()), ("files.delete", {"check_contract"}), ("files.get", {"check_contract", "audit"})],
+)
+def test_middlewares_have_documented_order(operation: str, idle: set[str]) -> None:
+    """An operation that decodes first is authenticated right after it is decoded; nothing else moves."""
+    before, after = order(operation, decode_first=False)
+    assert names(before) == BEFORE
+    assert names(after) == [name for name in AFTER if name not in idle]
+
+    decoded_before, decoded_after = order(operation, decode_first=True)
+    assert names(decoded_before) == BEFORE[:-1]
+    assert names(decoded_after) == ["authenticate_decoded", *names(after)]
 
 
 def test_chain_runs_first_middleware_outermost(services: Services, make_call: Callable[..., Call]) -> None:
-    """The handler runs last, and each middleware can change what the next one returned."""
+    """The handler runs last, and each middleware can change what the next one gets and returned."""
     seen: list[str] = []
 
-    def named(name: str) -> Middleware:
-        async def middleware(call_next: Next, services: Services, call: Call) -> Any:
+    def named(name: str) -> DecodedMiddleware:
+        async def middleware(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Any:
             seen.append(name)
-            return f"{name}({await call_next(services, call)})"
+            return f"{name}({await call_next(services, call, f'{request}{name}')})"
 
         return middleware
 
-    async def handler(services: Services, call: Call) -> Any:
+    async def handler(services: Services, call: Call, request: Any) -> Any:
         seen.append("handler")
-        return "result"
+        return request
 
     async def run() -> Any:
-        return await chain([named("a"), named("b")], handler)(services, make_call())
+        return await chain([named("a"), named("b")], handler)(services, make_call(), "request ")
 
-    assert asyncio.run(run()) == "a(b(result))"
+    assert asyncio.run(run()) == "a(b(request ab))"
     assert seen == ["a", "b", "handler"]
 
 

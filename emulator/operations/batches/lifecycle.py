@@ -66,7 +66,7 @@ def get_batch(services: Services, call: Call, id: str) -> Batch:
     """The batch of the calling team, or the refusal."""
     batch = services.store.batches.get(call.team.name, id)
     if batch is None:
-        raise not_found("Batch")
+        raise not_found("Batch", id)
     return batch
 
 

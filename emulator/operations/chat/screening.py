@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from emulator.domain.chat.rules import require_model
 from emulator.operations.base import Call
 
@@ -12,6 +14,6 @@ def screen_model(call: Call, name: str) -> None:
         require_model(name)
 
 
-def screen_request(call: Call) -> None:
+def screen_request(call: Call, request: Any) -> None:
     """Refuse a conversation for a model that is not there. Raises ApiError."""
-    screen_model(call, call.request.request.model)
+    screen_model(call, request.request.model)

@@ -58,6 +58,6 @@ OPERATIONS = (
         "OpenAPI: POST /v1/tokenize-text; the tokens are the emulator's own",
         Confidence.DOCUMENTED,
         decode_first=True,
-        screen=lambda call: screen_model(call, call.request.model),
+        screen=lambda call, request: screen_model(call, request.model),
     ),
 )

@@ -15,7 +15,6 @@ from emulator.domain.keys import Plane
 from emulator.operations.base import Call, Content, Reader, Stream
 from emulator.pipeline import error_catalog
 from emulator.pipeline.chaos import report
-from emulator.pipeline.chaos.observed import alter_matches
 from emulator.state.services import Services
 
 SMALL_PAGE_ITEMS = 3
@@ -47,16 +46,15 @@ def reject_at_random(services: Services, call: Call, state: ChaosState) -> None:
         raise error
 
 
-def hide_new_object(call: Call, state: ChaosState) -> None:
+def hide_new_object(call: Call, request: Any, state: ChaosState) -> None:
     """Refuse the first call that reads a new object with 404."""
     if not state.hidden or call.operation.name not in _OBJECT_BY_READER:
         return
-    id_field = call.request.__struct_fields__[0]  # in each of these requests
-    object_id = getattr(call.request, id_field)
+    object_id = getattr(request, request.__struct_fields__[0])  # in each of these requests
     if object_id in state.hidden:
         state.hidden.discard(object_id)
         report(call, ChaosFlag.LAG)
-        raise not_found(_OBJECT_BY_READER[call.operation.name])
+        raise not_found(_OBJECT_BY_READER[call.operation.name], object_id)
 
 
 def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
@@ -71,7 +69,7 @@ def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
     if state.has(ChaosFlag.DRIPS) and isinstance(result, Stream):
         report(call, ChaosFlag.DRIPS)
         return msgspec.structs.replace(result, read=_dripping_deltas(result.read))
-    return alter_matches(call, state, result) if call.operation.name == "documents.search" else result
+    return result
 
 
 def _dripping_deltas(read: Callable[[], AsyncIterator[Any]]) -> Callable[[], AsyncIterator[Any]]:

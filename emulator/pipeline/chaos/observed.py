@@ -10,28 +10,29 @@ from emulator.core.errors import ApiError, Kind
 from emulator.domain.chaos import ChaosFlag, ChaosState
 from emulator.domain.search import Mode
 from emulator.operations.base import Call
-from emulator.operations.search import Match
+from emulator.operations.search import Match, SearchDocuments
 from emulator.pipeline.chaos import report
 
 CANCELLED, UNKNOWN = 1, 2  # google.rpc.Code
 _PLAIN = "text/plain"
 
 
-def alter_request(call: Call, state: ChaosState) -> None:
-    """Replace the decoded request, or refuse the call. Raises ApiError."""
+def alter_request(call: Call, request: Any, state: ChaosState) -> Any:
+    """Return the request as the flags alter it, or refuse the call. Raises ApiError."""
     name = call.operation.name
-    if name == "files.list" and state.has(ChaosFlag.TOKEN_DOES_NOT_ADVANCE) and call.request.pagination_token:
+    if name == "files.list" and state.has(ChaosFlag.TOKEN_DOES_NOT_ADVANCE) and request.pagination_token:
         report(call, ChaosFlag.TOKEN_DOES_NOT_ADVANCE)
-        call.request = msgspec.structs.replace(call.request, pagination_token=None)
-    if name == "files.delete" and state.has(ChaosFlag.DELETE_FAILS) and call.request.file_id not in state.undeleted:
-        state.undeleted.add(call.request.file_id)
+        return msgspec.structs.replace(request, pagination_token=None)
+    if name == "files.delete" and state.has(ChaosFlag.DELETE_FAILS) and request.file_id not in state.undeleted:
+        state.undeleted.add(request.file_id)
         report(call, ChaosFlag.DELETE_FAILS)
         raise ApiError(Kind.INTERNAL, "Internal server error")
+    return request
 
 
-def alter_matches(call: Call, state: ChaosState, matches: list[Match]) -> list[Match]:
+def alter_matches(call: Call, request: SearchDocuments, state: ChaosState, matches: list[Match]) -> list[Match]:
     """Return the matches of a search as the flags alter them."""
-    if state.has(ChaosFlag.DUPLICATE_MATCHES) and matches and call.request.mode is Mode.HYBRID:
+    if state.has(ChaosFlag.DUPLICATE_MATCHES) and matches and request.mode is Mode.HYBRID:
         report(call, ChaosFlag.DUPLICATE_MATCHES)
         matches = [matches[0], *matches]
     if state.has(ChaosFlag.JSON_CHUNK_CONTENT):

@@ -9,7 +9,7 @@ import msgspec
 
 from emulator.domain.audit import AuditEvent
 from emulator.operations.base import Call
-from emulator.pipeline.middleware import Next
+from emulator.pipeline.middleware import NextDecoded
 from emulator.state.services import Services
 
 NAME_CHARS_MAX = 200  # of a name in a description
@@ -52,12 +52,12 @@ CHANGES: dict[str, Change] = {
 }
 
 
-async def audit(call_next: Next, services: Services, call: Call) -> Any:
+async def audit(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Any:
     """Append an event after a call that changed something. For the operations of `CHANGES`."""
     change = CHANGES[call.operation.name]
-    result = await call_next(services, call)
-    subject = _value(change.subject, call.request, result)
-    name = _value(change.name, call.request, result)[:NAME_CHARS_MAX] if change.name else ""
+    result = await call_next(services, call, request)
+    subject = _value(change.subject, request, result)
+    name = _value(change.name, request, result)[:NAME_CHARS_MAX] if change.name else ""
     key = call.principal.api_key
     event = AuditEvent(
         at=call.at,

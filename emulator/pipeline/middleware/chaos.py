@@ -8,8 +8,8 @@ from typing import Any
 from emulator.domain.chaos import ChaosState
 from emulator.operations.base import Call
 from emulator.pipeline.chaos.calls import alter_result, hide_new_object, reject_at_random
-from emulator.pipeline.chaos.observed import alter_request
-from emulator.pipeline.middleware import Next
+from emulator.pipeline.chaos.observed import alter_matches, alter_request
+from emulator.pipeline.middleware import Next, NextDecoded
 from emulator.state.services import Services
 
 
@@ -24,10 +24,18 @@ async def _apply(call_next: Next, services: Services, call: Call, state: ChaosSt
     return alter_result(call, state, await call_next(services, call))
 
 
-def hide_new_objects(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
-    """Refuse the first read of a new object, or alter the request. This needs the decoded request."""
+def apply_chaos_to_request(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Awaitable[Any]:
+    """Refuse the first read of a new object, or alter the request or the matches of a search."""
     state = call.chaos
-    if state is not None:
-        alter_request(call, state)
-        hide_new_object(call, state)
-    return call_next(services, call)
+    if state is None:
+        return call_next(services, call, request)
+    return _apply_to_request(call_next, services, call, request, state)
+
+
+async def _apply_to_request(
+    call_next: NextDecoded, services: Services, call: Call, request: Any, state: ChaosState
+) -> Any:
+    request = alter_request(call, request, state)
+    hide_new_object(call, request, state)
+    result = await call_next(services, call, request)
+    return alter_matches(call, request, state, result) if call.operation.name == "documents.search" else result

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.operations.base import Call
-from emulator.pipeline.middleware import Next
+from emulator.pipeline.middleware import NextDecoded
 from emulator.state.services import Services
 
 
-async def decode(call_next: Next, services: Services, call: Call) -> Any:
-    """Set the request of a call, which waits for its body unless that is a stream of the operation's own."""
-    call.request = await call.read(call)
+async def decode(call_next: NextDecoded, services: Services, call: Call) -> Any:
+    """Decode the request of a call for all that follows. Waits for its body, unless the operation streams that."""
+    request = await call.read(call)
     if call.operation.screen is not None:
-        call.operation.screen(call)
-    return await call_next(services, call)
+        call.operation.screen(call, request)
+    return await call_next(services, call, request)

@@ -18,7 +18,7 @@ from emulator.domain import keys
 from emulator.domain.keys import AuthMode, Plane
 from emulator.operations.base import Call
 from emulator.pipeline.api_keys import check_key
-from emulator.pipeline.middleware import Next
+from emulator.pipeline.middleware import NextDecoded
 from emulator.state.services import Services
 
 # By operation: the members that the body must have.
@@ -53,14 +53,14 @@ def accept_for_now(services: Services, call: Call) -> None:
     call.has_undocumented_key = True
 
 
-def check_contract(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
+def check_contract(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Awaitable[Any]:
     """Refuse an inference key whose body does not satisfy the stricter contract. Raises ApiError."""
     if call.has_undocumented_key:
         if not _satisfies(call):
             raise keys.incorrect_key(call.credentials or "", call.operation.plane)
         if call.team.profile.inference_key_for_collections is Reaction.WARN:
             call.warn(WARNING)
-    return call_next(services, call)
+    return call_next(services, call, request)
 
 
 def _satisfies(call: Call) -> bool:

@@ -7,22 +7,21 @@ from typing import Any
 
 from emulator.domain.api_keys import ApiKey, check_model
 from emulator.operations.base import Call
-from emulator.pipeline.middleware import Next
+from emulator.pipeline.middleware import NextDecoded
 from emulator.state.services import Services
 
 
-def check_key_limits(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
-    """Refuse a model that the access list of the key lacks. This needs the decoded request."""
+def check_key_limits(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Awaitable[Any]:
+    """Refuse a model that the access list of the key lacks."""
     key = call.principal.api_key
-    return call_next(services, call) if key is None else _check(call_next, services, call, key)
+    return call_next(services, call, request) if key is None else _check(call_next, services, call, request, key)
 
 
-async def _check(call_next: Next, services: Services, call: Call, key: ApiKey) -> Any:
-    request = getattr(call.request, "request", call.request)  # the request of a model may be a member
-    model = getattr(request, "model", None)
+async def _check(call_next: NextDecoded, services: Services, call: Call, request: Any, key: ApiKey) -> Any:
+    model = getattr(getattr(request, "request", request), "model", None)  # the request of a model may be a member
     if isinstance(model, str):
         check_model(key, model)
-    result = await call_next(services, call)
+    result = await call_next(services, call, request)
     usage = getattr(getattr(result, "answer", result), "usage", None)
     if usage is not None:
         call.team.key_rates.count_tokens(key, call.at, usage.total_tokens)

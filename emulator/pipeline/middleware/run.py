@@ -11,9 +11,9 @@ from emulator.pipeline.paced_streams import pace_stream
 from emulator.state.services import Services
 
 
-async def run_operation(services: Services, call: Call) -> Any:
+async def run_operation(services: Services, call: Call, request: Any) -> Any:
     """Run the operation of a call; note the hash of an uploaded file for the journal, which keeps no content."""
-    result = await call.operation.run(services, call, call.request)
+    result = await call.operation.run(services, call, request)
     if isinstance(result, Stream) and result.answer.pace is not None:
         return pace_stream(services, call, result, result.answer.pace)
     if uploads(call.operation.request):

@@ -6,12 +6,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 from emulator.operations.base import Call
-from emulator.pipeline.middleware import Next
+from emulator.pipeline.middleware import NextDecoded
 from emulator.pipeline.validation import apply_limits
 from emulator.state.services import Services
 
 
-def check_limits(call_next: Next, services: Services, call: Call) -> Awaitable[Any]:
+def check_limits(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Awaitable[Any]:
     """Refuse a value beyond its limit, and settle the page size."""
-    call.request = apply_limits(call, call.request)
-    return call_next(services, call)
+    return call_next(services, call, apply_limits(call, request))
