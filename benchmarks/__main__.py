@@ -31,6 +31,7 @@ JOBS = (
     Job("search-index", search_index.measure, quick=True),
     Job("search", search.measure, quick=False),
     Job("batches", batches.measure, quick=False),
+    Job("additions", batches.beside_addition, quick=True),
 )
 
 

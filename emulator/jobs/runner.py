@@ -56,7 +56,10 @@ class LazyHandler(msgspec.Struct, frozen=True):
 LANES: dict[str, dict[str, Handler]] = {
     "files": {"expire_file": LazyHandler("expiry", "expire_file")},
     "documents": {"index_document": LazyHandler("indexing", "index_document")},
-    "chunks": {"remove_chunks": LazyHandler("chunks", "remove_chunks")},
+    "removals": {
+        "remove_chunks": LazyHandler("chunks", "remove_chunks"),
+        "remove_addition": LazyHandler("batches.additions", "remove_addition"),
+    },
     "batches": {
         "read_batch_file": LazyHandler("batches.input_files", "read_batch_file"),
         "process_batch": LazyHandler("batches.process", "process_batch"),

@@ -45,9 +45,9 @@ class RequestsFromJson(FromJson, frozen=True):
         body = await read_json_body(request, limits)
         self.check_type(request)
         requests = await _requests(body, limits)
-        return self.make(request.path_params, self._whole(body, limits) if requests is None else requests)
+        return self.make(request.path_params, await self._whole(body, limits) if requests is None else requests)
 
-    def _whole(self, body: bytes, limits: Limits) -> list[bytes]:
+    async def _whole(self, body: bytes, limits: Limits) -> list[bytes]:
         try:
             serde_errors.decode(body, self.shape, limits)
         except ApiError as error:
@@ -55,7 +55,7 @@ class RequestsFromJson(FromJson, frozen=True):
                 _check_kinds(msgspec.json.decode(body))
             raise
         _check_kinds(msgspec.json.decode(body))
-        return _items(body)[1]
+        return (await _items(body))[1]
 
 
 async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
@@ -64,7 +64,7 @@ async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
     Raises the refusal where the body is too large for that.
     """
     try:
-        others, items = _items(body)
+        others, items = await _items(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
         return None
     whole = len(body) <= WHOLE_BYTES_MAX
@@ -115,10 +115,13 @@ def _misfit(number: int, item: bytes, limits: Limits) -> ApiError:
     return refused
 
 
-def _items(body: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]]:
+async def _items(body: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]]:
     """The members of a body beside its requests, and these."""
+    slices = TimeSlices()
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    await slices.pause()
     items = msgspec.json.decode(members.pop("batch_requests"), type=list[msgspec.Raw])
+    await slices.pause()
     return members, list(map(bytes, items))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from emulator.core.keyed_locks import KeyedLocks
 from emulator.domain.keys import AuthMode, Key
 from emulator.search.extraction.readers import Readers
 from emulator.state.address import ListenAddress
@@ -38,4 +39,5 @@ class Services:
     log: Callable[[str], None]  # writes a line to the terminal
     control_token: str | None = None  # what calls of the control plane must carry, if anything
     readers: Readers = field(default_factory=Readers)
+    locks: KeyedLocks = field(default_factory=KeyedLocks)
     real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was warned

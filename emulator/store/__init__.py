@@ -90,6 +90,7 @@ class Store:
             self.audit = AuditLog(self.database)
             self.responses = StoredResponses(self.database)
             self.batch_requests = BatchRequests(self.database, self.blobs)
+            self.batch_requests.take_back_all()
             self.jobs = Jobs(self.database)
             self.teams = Teams(self.database)
             self.snapshots = Snapshots(self.database, self.blobs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -21,7 +22,10 @@ _SELECT = (
     "FROM batch_requests"
 )
 _KINDS = {kind.value: kind for kind in RequestKind}
-_OF_BATCH = "team = ? AND batch_id = ?"
+_OF_BATCH = "team = ?1 AND batch_id = ?2"
+# Without what an addition has written that is not complete. The plus sign keeps the order of `seq` from being used.
+_FIRST = "SELECT first FROM batch_additions WHERE owner = ?1 AND batch_id = ?2"
+_ADMITTED = f"{_OF_BATCH} AND +seq < ifnull(({_FIRST}), {2**63 - 1})"
 
 
 def _request(row: tuple[Any, ...]) -> Request:
@@ -62,7 +66,7 @@ class BatchRequests:
 
     def get(self, team: str, batch_id: str, id: str) -> Request | None:
         """One request."""
-        row = self._db.row(f"{_SELECT} WHERE {_OF_BATCH} AND id = ?", (team, batch_id, id))
+        row = self._db.row(f"{_SELECT} WHERE {_ADMITTED} AND id = ?", (team, batch_id, id))
         return None if row is None else _request(row)
 
     def bodies(self, batch: Batch, requests: Sequence[Request]) -> list[bytes]:
@@ -84,7 +88,7 @@ class BatchRequests:
         return self._db.keyset(
             _request,
             _SELECT,
-            _OF_BATCH + where,
+            _ADMITTED + where,
             (team, batch_id),
             order_by="id",
             descending=False,
@@ -102,7 +106,7 @@ class BatchRequests:
     def due(self, team: str, batch_id: str, until: Instant, *, limit: int, bytes: int) -> list[Request]:
         """Unfinished requests that are due, in due order: at most `limit`, and not much more than `bytes` of bodies."""
         rows = self._db.rows(
-            f"{_SELECT} WHERE {_OF_BATCH} AND finished_at IS NULL AND (due_at IS NULL OR due_at <= ?) "
+            f"{_SELECT} WHERE {_ADMITTED} AND finished_at IS NULL AND (due_at IS NULL OR due_at <= ?) "
             "ORDER BY due_at, seq LIMIT ?",
             (team, batch_id, until, limit),
         )
@@ -117,7 +121,7 @@ class BatchRequests:
     def next_due(self, team: str, batch_id: str) -> Instant | None:
         """When the next unfinished request of a batch is due; None where none is, or none by itself."""
         row = self._db.row(
-            f"SELECT min(due_at) FROM batch_requests WHERE {_OF_BATCH} AND finished_at IS NULL", (team, batch_id)
+            f"SELECT min(due_at) FROM batch_requests WHERE {_ADMITTED} AND finished_at IS NULL", (team, batch_id)
         )
         return None if row is None else row[0]
 
@@ -132,6 +136,41 @@ class BatchRequests:
             (at, result, error, kind, request.seq),
         )
         return changed == 1
+
+    # --- additions in several transactions
+
+    def begin_addition(self, team: str, batch_id: str) -> None:
+        """Let what is inserted from now on not be there before `end_addition`."""
+        self._db.write(
+            "INSERT INTO batch_additions SELECT ?, ?, "
+            "1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'batch_requests'), 0)",
+            (team, batch_id),
+        )
+
+    def is_adding(self, team: str, batch_id: str) -> bool:
+        """Whether there is an addition that is not complete."""
+        row = self._db.row("SELECT 1 FROM batch_additions WHERE owner = ? AND batch_id = ?", (team, batch_id))
+        return row is not None
+
+    def end_addition(self, team: str, batch_id: str) -> bool:
+        """Let what was inserted since `begin_addition` be there, or note that it was deleted. Whether it was begun."""
+        return self._db.write("DELETE FROM batch_additions WHERE owner = ? AND batch_id = ?", (team, batch_id)) > 0
+
+    def take_back(self, team: str, batch_id: str, limit: int) -> bool:
+        """Delete some requests of an addition that is not complete. Return whether it is gone with the last of them."""
+        with self._db.transaction():
+            deleted = self._db.write(
+                "DELETE FROM batch_requests WHERE seq IN "
+                f"(SELECT seq FROM batch_requests WHERE {_OF_BATCH} AND seq >= ({_FIRST}) LIMIT ?)",
+                (team, batch_id, limit),
+            )
+            return deleted < limit and self.end_addition(team, batch_id)
+
+    def take_back_all(self) -> None:
+        """Delete what additions have written that another process did not complete. On a full disk it stays hidden."""
+        with suppress(OSError):
+            for team, batch_id in self._db.rows("SELECT owner, batch_id FROM batch_additions"):
+                self.take_back(team, batch_id, 2**63 - 1)
 
     # --- input files
 

@@ -103,3 +103,13 @@ CREATE TABLE IF NOT EXISTS index_segments (
     collection_id TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS index_segments_by_collection ON index_segments (owner, collection_id);
+
+-- Additions of requests that are being written in steps: what their batches have from `first` on is not there before the
+-- row goes. `owner` is a team; snapshots have neither these rows nor those requests.
+CREATE TABLE IF NOT EXISTS batch_additions (
+    owner    TEXT NOT NULL,
+    batch_id TEXT NOT NULL,
+    first    INTEGER NOT NULL,  -- `seq` in batch_requests
+    PRIMARY KEY (owner, batch_id),
+    FOREIGN KEY (owner, batch_id) REFERENCES batches (team, id) ON DELETE CASCADE
+) WITHOUT ROWID;

@@ -35,6 +35,18 @@ def run(services: Services, name: str, request: Any) -> Coroutine[Any, Any, Any]
     return call.operation.run(services, call, request)  # type: ignore[return-value]
 
 
+def stepwise(call: Coroutine[Any, Any, Any], after_step: Callable[[int], None]) -> None:
+    """Run a call that waits for nobody, and something after each of its steps."""
+    step = 0
+    while True:
+        try:
+            call.send(None)
+        except StopIteration:
+            return
+        step += 1
+        after_step(step)
+
+
 async def refusal(answer: Coroutine[Any, Any, Any]) -> tuple[str | None, str | None]:
     """The rule and the field that a call is refused for."""
     try:

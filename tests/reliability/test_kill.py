@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import random
+import shutil
 import threading
 from base64 import b64encode
 from collections.abc import Callable
@@ -17,7 +19,17 @@ from typing import Any
 
 import grpc
 import httpx
+import pytest
 
+from emulator.core import time_slices
+from emulator.domain.batches.batch import NewRequest, RequestKind
+from emulator.operations.batches import additions
+from emulator.operations.batches.lifecycle import CreateBatch
+from emulator.operations.batches.requests import AddRequests
+from emulator.runtime.app import build_services
+from emulator.state.settings import Settings
+from emulator.store import Store
+from tests.operations.client import run, stepwise
 from tests.rest.batch_helpers import chat_body, request
 from tests.rpc.client import Rpc, data, init
 from tests.serving import KEY, PATIENCE_SECONDS, Served, until
@@ -233,3 +245,44 @@ def test_acknowledged_writes_survive_kill(tmp_path: Path) -> None:
     assert record.files
     assert record.documents
     assert any(record.batches.values())
+
+
+def test_kill_between_two_steps_of_an_addition_leaves_all_or_no_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adding 10,000 requests to a batch takes several transactions, and is all or nothing even so.
+
+    Killed between any two of them, the emulator has none of the requests at the next start; once the call is
+    acknowledged, all.
+    """
+    monkeypatch.setattr(additions, "STEP_ROWS", 2)
+    monkeypatch.setattr(time_slices, "processor_seconds", lambda: 0.0)
+    services = build_services(Settings(data_dir=tmp_path / "killed", batches="manual"))
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+    ids = [f"r{number}" for number in range(5)]
+
+    def after_kill() -> tuple[list[str], int]:
+        """The requests, and how many the batch counts, where a process starts with what is on the disk now."""
+        copy = tmp_path / f"copy-{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(tmp_path / "killed", copy)
+        store = Store(copy)
+        try:
+            rows = store.database.rows("SELECT id FROM batch_requests ORDER BY id")
+            assert store.database.count("batch_additions") == 0
+            return [id for (id,) in rows], store.database.rows("SELECT num_requests FROM batches")[0][0]
+        finally:
+            store.close()
+
+    async def add() -> list[tuple[list[str], int]]:
+        batch = (await run(services, "batches.create", CreateBatch("b"))).id
+        new = [NewRequest(id, RequestKind.CHAT, body) for id in ids]
+        call = run(services, "batches.add_requests", AddRequests(batch, new))
+        kills = list[tuple[list[str], int]]()
+        stepwise(call, lambda step: kills.append(after_kill()))
+        return [*kills, after_kill()]
+
+    try:
+        assert asyncio.run(add()) == [([], 0)] * 3 + [(ids, 5)]
+    finally:
+        services.readers.close()
+        services.store.close()

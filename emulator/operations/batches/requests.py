@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -32,7 +31,8 @@ from emulator.domain.batches.batch import (
 from emulator.domain.keys import Plane
 from emulator.domain.paging import Cursor, Page
 from emulator.operations.base import Call, Operation
-from emulator.operations.batches.lifecycle import PROCESS, REFERENCE, get_batch
+from emulator.operations.batches.additions import addition_lock, write_requests
+from emulator.operations.batches.lifecycle import REFERENCE, get_batch
 from emulator.operations.batches.rates import check_rate
 from emulator.operations.pagination import page
 from emulator.state.services import Services
@@ -78,33 +78,16 @@ class RequestView(msgspec.Struct, frozen=True):
 async def add(services: Services, call: Call, request: AddRequests) -> None:
     """Add requests: all of them, or none where one is refused.
 
-    What takes long is done before the transaction, in steps. Where another call has added one of the same ids
-    meanwhile, it is looked at again.
+    What takes long is done in steps. Where the batch has become another one meanwhile, such as that of a snapshot, its
+    requests are compared again.
     """
     check_rate(services, call)
     check_open(get_batch(services, call, request.batch_id))
     rows = await _prepared(services, call, request)
-    while not _added(services, call, request.batch_id, await _new(services, call, request.batch_id, rows)):
-        pass
-
-
-def _added(services: Services, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
-    """Write down the requests, unless the batch has one of their ids."""
-    check_open(get_batch(services, call, batch_id))
-    with suppress(_Present), services.store.transaction():
-        if not services.store.batch_requests.insert(call.team.name, batch_id, call.at, rows):
-            raise _Present
-        services.store.batches.count(call.team.name, batch_id, requests=len(rows))
-        due_at = due(call.team.batches, call.at)
-        # A job that is due no later processes these requests too; with one per call, thousands would read them all.
-        if rows and (due_at is None or not services.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
-            services.jobs.add(call.team, PROCESS, batch_id, due_at)
-        return True
-    return False
-
-
-class _Present(Exception):
-    """A request is there already."""
+    async with addition_lock(services, call.team.name, request.batch_id):
+        new = await _new(services, call, request.batch_id, rows)
+        while not await write_requests(services, call, request.batch_id, new):
+            new = await _new(services, call, request.batch_id, rows)
 
 
 async def _prepared(services: Services, call: Call, request: AddRequests) -> list[NewRow]:

@@ -35,6 +35,11 @@ from emulator.store.snapshots.files import (
 from emulator.store.teams import TeamRow
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+# Which rows of a table are there, where others are being written: see `operations.batches.additions`.
+_ADMITTED = {
+    "batch_requests": " AND NOT EXISTS (SELECT 1 FROM main.batch_additions AS addition WHERE owner = team "
+    "AND addition.batch_id = batch_requests.batch_id AND seq >= first)"
+}
 _BLOB_COLUMN = re.compile(r"(?:.*_)?blob")  # holds the name of a blob
 
 
@@ -121,7 +126,10 @@ class Snapshots:
             selected = f"SELECT {', '.join(columns)} FROM main.teams WHERE name = ?"
             self._db.write(f"CREATE TABLE snapshot.teams AS {selected}", (team,))
             for table in self._tables():
-                self._db.write(f"CREATE TABLE snapshot.{table} AS SELECT * FROM main.{table} WHERE team = ?", (team,))
+                admitted = _ADMITTED.get(table, "")
+                self._db.write(
+                    f"CREATE TABLE snapshot.{table} AS SELECT * FROM main.{table} WHERE team = ?{admitted}", (team,)
+                )
 
     def open(self, path: Path) -> LoadedSnapshot:
         """Import the bytes of a snapshot as blobs. Raises BadSnapshot. May run in a thread."""

@@ -64,34 +64,19 @@ async def test_closed_batch_is_refused_before_invalid_requests(services: Service
 async def test_concurrent_add_of_other_content_is_refused(services: Services, content: str, rule: str | None) -> None:
     """The same request is there once; one of other content refuses all that came with it."""
     id = (await run(services, "batches.create", lifecycle.CreateBatch("b"))).id
-    added: list[bool] = []
+    other = NewRequest("two", RequestKind.CHAT, {"messages": [{"role": "user", "content": content}]})
 
-    async def add_twice() -> None:
-        call = call_of(services, "batches.add_requests")
-        rows = await batch_requests._prepared(
-            services, call, batch_requests.AddRequests(id, [asked("one"), asked("two")])
-        )
-        body = {"messages": [{"role": "user", "content": content}]}
-        new = await batch_requests._new(services, call, id, rows)
-        await run(
-            services,
-            "batches.add_requests",
-            batch_requests.AddRequests(id, [NewRequest("two", RequestKind.CHAT, body)]),
-        )
-        added.append(batch_requests._added(services, call, id, new))
-        assert not added[-1]
-        assert await counted(services, id) == 1  # nothing of what came with it
-        added.append(batch_requests._added(services, call, id, await batch_requests._new(services, call, id, rows)))
+    def add_other() -> None:
+        with pytest.raises(StopIteration):  # it waits for nothing
+            run(services, "batches.add_requests", batch_requests.AddRequests(id, [other])).send(None)
 
+    items = meanwhile([asked("one"), asked("two")], add_other)
+    call = run(services, "batches.add_requests", batch_requests.AddRequests(id, items))
     if rule is None:
-        await add_twice()
-        assert added == [False, True]
-        assert await counted(services, id) == 2
+        await call
     else:
-        with pytest.raises(ApiError) as refused:
-            await add_twice()
-        assert refused.value.rule == rule
-        assert await counted(services, id) == 1
+        assert await refusal(call) == (rule, None)
+    assert await counted(services, id) == (2 if rule is None else 1)
 
 
 async def test_add_of_existing_requests_plans_no_job(services: Services) -> None:
