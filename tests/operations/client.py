@@ -36,7 +36,7 @@ def run(services: Services, name: str, request: Any) -> Coroutine[Any, Any, Any]
 
 
 def stepwise(call: Coroutine[Any, Any, Any], after_step: Callable[[int], None]) -> None:
-    """Run a call that waits for nobody, and something after each of its steps."""
+    """Run a call that waits for nothing, and something after each of its steps."""
     step = 0
     while True:
         try:

@@ -208,7 +208,7 @@ def test_addition_after_one_whose_removal_could_not_be_planned_deletes_it_first(
 
 
 def test_batch_restored_between_two_steps_gets_all_requests(services: Services, tmp_path: Path) -> None:
-    """A batch with the same id is there again: the addition begins anew, and counts what the batch has already."""
+    """A batch with the same id is there again: the addition starts over, and counts what the batch has already."""
     batch = new_batch(services)
     now(added(services, batch, ["r3"]))
     store, team = services.store.snapshots, services.teams.get(TEAM)
