@@ -1,1 +1,1 @@
-"""The HTTP kit of REST and the control API: Starlette, and what both need beyond it. It knows neither of the two."""
+"""The HTTP kit that REST and the control API share, on top of Starlette. It imports neither of them."""

@@ -1,9 +1,9 @@
-"""The application: Starlette's, on the event loop that owns the state, and callable from any other.
+"""The Starlette application, which runs on the event loop that owns the state and can be called from any other loop.
 
 A short path, `respond_on_port`, serves the requests of the emulator's own port that its first route (the table of the
-API) answers. They skip what does nothing for them: the question which loop they come on, `Starlette.__call__`,
-`ExceptionMiddleware` and `Router`, a tenth of a small GET. The outcome is the same: what such a request raises goes
-through Starlette's exception handlers after all, and every other request takes the whole way.
+API) answers. They skip the layers that do nothing for them: the check of the event loop, `Starlette.__call__`,
+`ExceptionMiddleware` and `Router`, which take a tenth of a small GET. The result is the same: an exception of such a
+request goes through Starlette's exception handlers, and every other request takes the full path.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Application(Starlette):
 
     `table`, if given, is the first route.
 
-    It can be mounted in another application: `Mount("/xai", emulator.app)`. State belongs to the loop it was made on;
-    a request that comes on another loop is handled on that one, and its messages are carried to and fro.
+    It can be mounted in another application: `Mount("/xai", emulator.app)`. State belongs to the loop on which it was
+    created; a request on another loop is handled on the state's loop, and its messages are passed between the two.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Application(Starlette):
         routes: Sequence[BaseRoute],
         *,
         not_found: ASGIApp,
-        exception_handlers: Mapping[Any, Any],  # by the exceptions they take, where Starlette wants any exception
+        exception_handlers: Mapping[Any, Any],  # typed by the exception they accept; Starlette declares `Exception`
         middleware: Sequence[Middleware] = (),
         table: TableRoute[Any] | None = None,
     ) -> None:
@@ -49,12 +49,12 @@ class Application(Starlette):
             await (not_found if scope["type"] == "http" else default)(scope, receive, send)
 
         self.router.default = end
-        self.router.redirect_slashes = False  # the API refuses such paths
+        self.router.redirect_slashes = False  # the API returns 404 for such paths
 
     def build_middleware_stack(self) -> ASGIApp:
         """Starlette's, without the middleware that answers 500 to unexpected errors, as each server does.
 
-        So a defect is answered and reported once, by the port or by the application that this one is mounted in.
+        So a defect is reported once, by the port or by the application that mounts this one.
         """
         app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers, self.debug)
         for each, arguments, keywords in reversed(self.user_middleware):
@@ -62,9 +62,9 @@ class Application(Starlette):
         return app
 
     async def respond_on_port(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to a request of the emulator's own port, which is on the loop of the state."""
+        """Respond to a request of the emulator's own port, which runs on the state's loop."""
         table = self._table
-        if table is not None and not self.user_middleware:  # which a user may add to an application
+        if table is not None and not self.user_middleware:  # a user may have added some
             match = table.find(scope)
             if match is not None and match.row is not None:
                 scope[MATCH], scope["path_params"] = match, match.parameters
@@ -84,7 +84,7 @@ class Application(Starlette):
         await ExceptionMiddleware(fail, self.exception_handlers, self.debug)(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if asyncio.get_running_loop() is self._loop or scope["type"] != "http":  # nothing else has state
+        if asyncio.get_running_loop() is self._loop or scope["type"] != "http":  # other scope types have no state
             await super().__call__(scope, receive, send)
         else:
             await self._call_from_elsewhere(scope, receive, send)

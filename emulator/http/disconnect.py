@@ -1,4 +1,4 @@
-"""Cancel what is done for a client that leaves."""
+"""Cancel the work for a client that disconnects."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from emulator.http.requests import connection_of
 
 
 class CancelOnDisconnect:
-    """Cancel the current task when the client of a request disconnects. Raises CallerGone where that has happened.
+    """Cancel the current task when the client of a request disconnects, and raise CallerGone.
 
-    Any other cancellation, such as the stop of the server, stays a CancelledError. A class, since a generator
-    would take five times as long, in every call.
+    Any other cancellation, such as the stop of the server, stays a CancelledError. This is a class because a
+    generator-based context manager takes five times as long, in every call.
     """
 
     __slots__ = ("_connection", "_disconnected", "_task")

@@ -1,4 +1,4 @@
-"""Which route was meant by a request that fits none: those that differ from it by the fewest letters."""
+"""Suggest routes for a request that matches none: those with the smallest edit distance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ApiRoute(Protocol):
 
 
 class NearMiss(Struct):
-    """A route that a request almost fits; `distance` counts letters, a wrong method counts one."""
+    """A route that a request nearly matches; `distance` counts letters, and 1 for a wrong method."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ class NearMiss(Struct):
 
 
 def near_misses(method: str, target: str, routes: Sequence[ApiRoute], limit: int = 3) -> list[NearMiss]:
-    """The routes that a request may have meant, the nearest first."""
+    """Return the routes that a request may have meant, nearest first."""
     path = target.partition("?")[0][:TARGET_CHARS_MAX]
     most = min(DISTANCE_MAX, len(path) // LETTERS_PER_MISTAKE)
     found = [
@@ -52,7 +52,7 @@ def near_misses(method: str, target: str, routes: Sequence[ApiRoute], limit: int
 
 
 def _filled(template: str, path: str) -> str:
-    """A route's path with its parameters taken from a request, as far as that has segments in their places."""
+    """Return a route's path with its parameters replaced by the segments of a request in the same places."""
     given = path.split("/")
     segments = template.split("/")
     for index, segment in enumerate(segments):
@@ -63,9 +63,9 @@ def _filled(template: str, path: str) -> str:
 
 
 def edits(one: str, other: str, most: int) -> int:
-    """The number of letters to insert, delete or replace to make one text of the other, or one that is over the most.
+    """Return the Levenshtein distance of two texts, or any number above `most` if it is larger than that.
 
-    Levenshtein's, of whose table only the cells are filled in that can lead to so few.
+    Only the cells of the table that can lead to a distance of at most `most` are computed.
     """
     over = most + 1
     if abs(len(one) - len(other)) > most:
@@ -75,7 +75,7 @@ def edits(one: str, other: str, most: int) -> int:
         first, last = max(1, i - most), min(len(other), i + most)
         previous, row[first - 1] = row[first - 1], i if first == 1 else over
         for j in range(first, last + 1):
-            left_out = row[j] if j < i + most else over  # beyond the cells that the row above has
+            left_out = row[j] if j < i + most else over  # outside the computed cells of the row above
             previous, row[j] = row[j], min(left_out + 1, row[j - 1] + 1, previous + (a != other[j - 1]))
         if min(row[first - 1 : last + 1]) > most:
             return over

@@ -1,4 +1,4 @@
-"""What the OpenAPI 3.1 documents of both APIs have in common: their frame, and the schemas of paths and queries."""
+"""Parts that the OpenAPI 3.1 documents of both APIs share: the frame, and the schemas of paths and queries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BINARY: Schema = {"schema": {"type": "string", "format": "binary"}}
 def document(
     title: str, description: str, origin: str, paths: dict[str, Schema], components: Schema, **more: Any
 ) -> Schema:
-    """A whole document, served at an origin."""
+    """Return a whole document, served at an origin."""
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": VERSION, "description": description},
@@ -31,7 +31,7 @@ def document(
 
 
 def schemas_of(shapes: Iterable[type]) -> dict[str, Schema]:
-    """The schemas of structs and of what is in them, by name."""
+    """Return the schemas of structs and their members, by name."""
     _, schemas = msgspec.json.schema_components(dict.fromkeys(shapes), ref_template=_REF)
     return schemas
 
@@ -47,7 +47,7 @@ def json_content(schema: Schema) -> Schema:
 
 
 def names_in(path: str) -> list[str]:
-    """The names in braces."""
+    """Return the names in braces."""
     return re.findall(r"\{(\w+)\}", path)
 
 
@@ -57,7 +57,7 @@ def path_parameter(name: str, **more: Any) -> Schema:
 
 
 def query_parameters(shape: Schema) -> list[Schema]:
-    """The members of an object as parameters of a query."""
+    """Return the members of a struct as query parameters."""
     required = shape.get("required", ())
     return [
         {"name": name, "in": "query", "required": name in required, "schema": without_null(schema)}
@@ -66,7 +66,7 @@ def query_parameters(shape: Schema) -> list[Schema]:
 
 
 def without_null(schema: Schema) -> Schema:
-    """A query has no null: an optional parameter is left out instead."""
+    """Remove null from a schema: in a query an optional parameter is left out instead."""
     schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
     branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
     if len(branches) == 1:

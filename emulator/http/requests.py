@@ -1,4 +1,4 @@
-"""What requests are read with: Starlette's `Request`, whose body is counted and bounded, and the pairs of a query."""
+"""Reading requests: Starlette's `Request` with a bounded body, and query strings as pairs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from starlette.requests import Request as StarletteRequest
 from emulator.core.errors import ApiError, CallerGone, Kind
 from emulator.port import CONNECTION, ClientConnection
 
-_HEADERS = "xai_emulator.headers"  # in the scope of a request: its headers by their names
+_HEADERS = "xai_emulator.headers"  # key in the scope of a request: its headers by name
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class Request(StarletteRequest):
     """An HTTP request. Its header names are in lower case; its path parameters are decoded."""
 
-    received: bytes = b""  # a body that was read whole
+    received: bytes = b""  # the body, after `read_body`
     received_bytes: int = 0
 
     def header(self, name: bytes) -> str | None:
@@ -27,7 +27,7 @@ class Request(StarletteRequest):
         return header(self.scope, name)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives. Raises CallerGone when the client leaves before its end."""
+        """Yield the body as it arrives. Raises CallerGone when the client disconnects before its end."""
         more = True
         while more:
             message = await self._receive()
@@ -39,7 +39,7 @@ class Request(StarletteRequest):
                 yield message["body"]
 
     async def read_body(self, most: int | None, rule: str | None = None) -> bytes:
-        """The whole body. Raises ApiError for one of more than `most` bytes as soon as that is known."""
+        """Return the whole body. Raises ApiError as soon as it has more than `most` bytes."""
         pieces, size = [], 0
         async for piece in self.stream():
             pieces.append(piece)
@@ -51,7 +51,7 @@ class Request(StarletteRequest):
 
 
 def headers_of(scope: Any) -> dict[bytes, bytes]:
-    """The headers of a request by their names in lower case, of repeated ones the first; made once for a request."""
+    """Return the headers of a request by lower-case name, the first one of repeated headers. Cached in the scope."""
     headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if headers is None:
         headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
@@ -59,20 +59,20 @@ def headers_of(scope: Any) -> dict[bytes, bytes]:
 
 
 def header(scope: Any, name: bytes) -> str | None:
-    """The first value of a header, whose name is in lower case."""
+    """Return the first value of a header; `name` is in lower case."""
     value = headers_of(scope).get(name)
     return None if value is None else str(value, "latin-1")
 
 
 def connection_of(scope: Any) -> ClientConnection | None:
-    """The connection of a request; None where the application is called otherwise than through the emulator's port."""
+    """Return the connection of a request; None if it did not come through the emulator's own port."""
     extensions = scope.get("extensions")
     connection: ClientConnection | None = extensions.get(CONNECTION) if extensions else None
     return connection
 
 
 def query_pairs(query: str) -> Iterator[tuple[str, str]]:
-    """The names and values of a query string, in its order. Raises UnicodeDecodeError where one is not UTF-8."""
+    """Return the names and values of a query string, in order. Raises UnicodeDecodeError if one is not UTF-8."""
     for pair in query.split("&") if query else ():
         name, _, value = pair.partition("=")
         yield unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")

@@ -1,11 +1,11 @@
-"""Starlette's responses, with msgspec for JSON and with the headers that middlewares ask for.
+"""Starlette responses that render JSON with msgspec and begin with the headers that middlewares added.
 
 A middleware of this kit does not wrap `send` to add headers: it adds them to `response_headers(scope)`, and the
 response begins with them. So the journal can show all headers of a response before it is sent, and a small response can
 take the short path: on a connection of the emulator's own port (`emulator.port.ClientConnection`) a `Response` is
 handed over whole, `respond` writes head and body at once, and no `send` is called. That saves two messages through
-every `send` of the stack, and a system call. Called otherwise, as ASGI application of another server or in a test, a
-response is sent as two ordinary messages.
+every `send` of the stack, and a system call. Under another ASGI server, or in a test, a response is sent as two
+ordinary messages.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _HEADERS = "xai_emulator.response_headers"
 
 
 def response_headers(scope: Scope) -> Headers:
-    """The headers with which the response to a request begins, to which middlewares add."""
+    """Return the list of headers with which the response to a request will begin; middlewares append to it."""
     headers: Headers = scope.setdefault(_HEADERS, [])
     return headers
 
 
 def set_request_id(scope: Scope, id: str) -> None:
-    """Give a response the id of what it carries, in place of the id of its request."""
+    """Set the request id of a response to the id of the object in it, in place of a new one."""
     headers = response_headers(scope)
     headers[:] = [(name, value) for name, value in headers if name != REQUEST_ID]
     headers.append((REQUEST_ID, id.encode("latin-1", "replace")))
 
 
 class Response(responses.Response):
-    """A response whose body is in memory. `content_type` None is for a body that has no type."""
+    """A response whose body is in memory. `content_type` None sends no Content-Type."""
 
     body: bytes
 
@@ -64,7 +64,7 @@ class Response(responses.Response):
         content_type: bytes | None = JSON,
         headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
-        # Starlette's would encode and decode every header; this is for bytes.
+        # Starlette's __init__ would encode and decode every header; these are bytes already.
         self.body, self.status_code, self.background = body, status_code, None
         length = (b"content-length", b"%d" % len(body))
         self.raw_headers = (
@@ -72,7 +72,7 @@ class Response(responses.Response):
         )
 
     def begin_with(self, headers: Headers) -> Headers:
-        """Let these headers, of which none is left, come first; return all headers."""
+        """Insert these headers before the response's own, removing them from the given list; return all headers."""
         self.raw_headers[:0] = headers
         headers.clear()
         return self.raw_headers
@@ -100,14 +100,14 @@ class JsonResponse(Response):
 
 
 class TextResponse(Response):
-    """A response that is no JSON, for people or for programs."""
+    """A text response."""
 
     def __init__(self, body: bytes, content_type: bytes = TEXT) -> None:
         super().__init__(body, 200, content_type)
 
 
 class StreamingResponse(responses.StreamingResponse):
-    """A response that is sent as it is made. Its pieces are closed when it ends, also because the client left."""
+    """A response that is sent piece by piece, from an iterator that is closed also when the client disconnects."""
 
     body_iterator: AsyncGenerator[bytes, None]
 
@@ -126,16 +126,16 @@ class StreamingResponse(responses.StreamingResponse):
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events, until the client leaves."""
+    """Server-sent events, until the client disconnects."""
 
     def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
         super().__init__(events, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
 
 
 class SseResponse(Response):
-    """Server-sent events of an operation. A planned fault may cut them: the connection ends then, too soon.
+    """Server-sent events of an operation. A planned fault may cut them: then the connection ends early.
 
-    Nothing is read before the response is sent, and the events are closed when the client leaves.
+    No event is read before the response starts, and the events are closed when the client disconnects.
     """
 
     def __init__(self, events: Callable[[], AsyncIterator[bytes]]) -> None:
@@ -166,10 +166,10 @@ class SseResponse(Response):
 
 
 class FileDownload(StreamingResponse):
-    """A file to be kept, under a name.
+    """A file download with a file name.
 
-    `finished` is called once: before the last piece is sent, so that it has happened for a client that has read
-    everything, or when it is known that this will not be.
+    `finished` is called once: before the last piece is sent, so that it has run when a client has read everything, or
+    when the download fails.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class FileDownload(StreamingResponse):
 
     @classmethod
     def of(cls, content: bytes, name: str) -> FileDownload:
-        """A file that is in memory."""
+        """Return a download of bytes in memory."""
 
         async def whole() -> AsyncGenerator[bytes, None]:
             yield content
@@ -215,7 +215,7 @@ class FileDownload(StreamingResponse):
 
 
 class FileResponse(responses.FileResponse):
-    """A file of the disk, whole or in ranges."""
+    """A file on disk, whole or as ranges."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.raw_headers[:0] = response_headers(scope)
@@ -223,7 +223,7 @@ class FileResponse(responses.FileResponse):
 
 
 def _cut(scope: Scope) -> None:
-    """End a response that has begun with its connection: it is too late for a refusal."""
+    """Close the connection of a response that has begun: it is too late for a refusal."""
     connection = connection_of(scope)
     if connection is None:
         raise ConnectionResetError(NO_CONNECTION) from None
@@ -233,7 +233,7 @@ def _cut(scope: Scope) -> None:
 class ContentResponse(Response):
     """Content of the store, whole or, over GET, one byte range of it (RFC 9110 §14).
 
-    A planned fault may cut it: the response that has begun ends with its connection then, too soon for the client.
+    A planned fault may cut it: then the connection ends before the response does.
     """
 
     def __init__(self, content: Content, wanted: tuple[int, int] | None) -> None:
@@ -249,7 +249,7 @@ class ContentResponse(Response):
 
     @property
     def content_bytes(self) -> int:
-        """How many bytes of the content are sent."""
+        """Return how many bytes of the content are sent."""
         return self._stop - self._start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -268,20 +268,20 @@ class ContentResponse(Response):
     async def _stream(self, start: Message, send: Send) -> None:
         async with aclosing(self._content.read(self._start, self._stop)) as pieces:  # type: ignore[type-var]
             try:
-                # Before anything is sent, and so before another call can delete what is read: it stays open from here.
+                # Open the content before the first await: once open, it stays readable when another call deletes it.
                 piece = await anext(pieces, None)
-            except ApiError:  # a planned fault, which cuts a response that has begun
+            except ApiError:  # a planned fault that cuts a response that has begun
                 await send(start)
                 raise
             await send(start)
             while piece is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await asyncio.sleep(0)  # a fast reader must not keep the loop from others
+                await asyncio.sleep(0)  # a fast reader must not block the loop
                 piece = await anext(pieces, None)
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The [start, stop) a Range header asks for; None for no range, several, or one that cannot be read."""
+    """Return the [start, stop) of a Range header; None without a header, for several ranges, or for an invalid one."""
     found = _RANGE.fullmatch(header.replace(" ", "")) if header else None
     if found is None or (not found[1] and not found[2]):
         return None

@@ -1,4 +1,4 @@
-"""Routing by the raw path, a whole table at a time.
+"""A Starlette route for a whole table of routes, matched by the raw path.
 
 Starlette's own `Route` differs in two ways from what this API needs:
 
@@ -27,13 +27,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.core.errors import ApiError, invalid
 from emulator.http.requests import Request
 
-MATCH = "xai_emulator.match"  # in the scope of a request: its Match, or the ApiError with which its path is refused
+MATCH = "xai_emulator.match"  # key in the scope of a request: its Match, or the ApiError for its path
 
 _PARAMETER = re.compile(r"\{(\w+)\}(:\w+)?")
 
 
 class Row(Protocol):
-    """What a row of a table of routes has; `{name}` in the path is a parameter, a `:verb` after it is literal."""
+    """A row of a routing table. In its path `{name}` is a parameter, and a `:verb` after it is literal."""
 
     @property
     def method(self) -> str: ...
@@ -54,7 +54,7 @@ class _Node(msgspec.Struct, Generic[T]):
 
 
 class Match(msgspec.Struct, Generic[T], frozen=True):
-    """What a path leads to: the rows by method, that of the request's method if any, and the decoded parameters."""
+    """A matched path: the rows by method, the row of the request's method if any, and the decoded parameters."""
 
     raw_path: str
     methods: dict[str, T]
@@ -63,7 +63,7 @@ class Match(msgspec.Struct, Generic[T], frozen=True):
 
 
 class RouteTree(Generic[T]):
-    """All rows as a tree of path segments: the cost of a look-up does not grow with the number of rows."""
+    """A tree of path segments: the cost of a lookup does not depend on the number of rows."""
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
@@ -112,8 +112,8 @@ class RouteTree(Generic[T]):
 class TableRoute(BaseRoute, Generic[R]):
     """A table of routes as one Starlette route: `endpoint(row, request)` answers for every row.
 
-    `middleware` wraps the answers to all requests that get here. `not_found`, for the end of a router, refuses a
-    request that nothing matched, and is wrapped likewise. Refusals leave as exceptions, for the application's exception
+    `middleware` wraps the endpoint for all requests that reach this route. `not_found`, for the last route of a router,
+    refuses an unmatched request, and is wrapped likewise. Refusals are raised, for the application's exception
     handlers: HTTPException 404 and 405 (with `Allow`), and ApiError for a path that cannot be decoded.
     """
 
@@ -131,7 +131,7 @@ class TableRoute(BaseRoute, Generic[R]):
         self.not_found = _wrapped(_raise_not_found, middleware)
 
     def find(self, scope: Scope) -> Match[R] | None:
-        """What the path of an HTTP request leads to; None also for one that cannot be decoded."""
+        """Return the match for the path of an HTTP request; None if there is none or the path cannot be decoded."""
         try:
             return self._tree.find(raw_path(scope), scope["method"])
         except ApiError:
@@ -167,7 +167,7 @@ class TableRoute(BaseRoute, Generic[R]):
 
 
 class Alias(BaseRoute):
-    """Another address of a path of a mounted application, for the requests of which `condition` holds."""
+    """A second path for a path of a mounted application, for requests that satisfy `condition`."""
 
     def __init__(
         self, path: str, prefix: str, target: str, app: ASGIApp, condition: Callable[[Scope], bool] = lambda scope: True
@@ -196,20 +196,20 @@ class Alias(BaseRoute):
 
 
 def raw_path(scope: Scope) -> str:
-    """The path of a request as it was sent, without its query and without the path its application is mounted at."""
-    raw: bytes | None = scope.get("raw_path")  # which ASGI servers may leave out
+    """Return the path of a request as it was sent, without its query and the mount path of its application."""
+    raw: bytes | None = scope.get("raw_path")  # optional in ASGI
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
     mounted: str | None = scope.get("root_path")
     root_path = mounted.rstrip("/") if mounted else ""
     if root_path and f"{scope['path']}/".startswith(f"{root_path}/"):
-        # Mounts are matched by the decoded path: as many segments belong to them, however they were encoded.
+        # Mounts match the decoded path, so remove as many segments as the mount path has, whatever their encoding.
         segments = path.split("/")[1 + root_path.count("/") :]
         return "".join(f"/{segment}" for segment in segments)
     return path
 
 
 def _decoded(raw: str) -> str:
-    """A path parameter, decoded after the path was split."""
+    """Decode a path parameter, after the path was split."""
     try:
         return unquote(raw, errors="strict")
     except UnicodeDecodeError:
@@ -231,9 +231,10 @@ async def _raise_not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Prefix(Mount):
-    """A Mount for HTTP requests alone, whose paths may hold a line break: Starlette's pattern `.*` does not match one.
+    """A Mount for HTTP requests only, whose path may contain a line break (Starlette's `.*` does not match one).
 
-    A WebSocket, which comes on the loop of its server, must not be what loads the application of the state's loop.
+    WebSockets are excluded because they run on the server's loop, and the application must be loaded on the state's
+    loop.
     """
 
     def __init__(self, path: str, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Search in JSON (OpenAPI: SearchRequest, SearchResponse). Structs are named as there, for refusals name them."""
+"""Search in JSON (OpenAPI: SearchRequest, SearchResponse). Refusals contain the names of the structs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RerankerModel(Struct):
 
 
 class HybridRerankerModel(RerankerModel, tag_field="type", tag="reranker_model"):
-    """The same where its type is named."""
+    """The same model, with a `type` member."""
 
 
 class ReciprocalRankFusion(Struct, tag_field="type", tag="rrf"):
@@ -62,7 +62,7 @@ class KeywordRetrieval(Struct, tag_field="type", tag="keyword"):
 
 
 class GroupByOrder(Struct):
-    """How many records to keep, in the order of which keys."""
+    """How many records to keep, and the keys to order them by."""
 
     keys: list[str]
     k: Int32
@@ -106,7 +106,7 @@ class SearchRequest(Struct):
 
 
 class SearchMatch(Struct):
-    """A chunk that was found; its page is 0 where there are no pages."""
+    """A matching chunk; its page is 0 if the document has no pages."""
 
     file_id: str
     chunk_id: str
@@ -124,7 +124,7 @@ class SearchResponse(Struct):
 
 
 def search(path: Path, body: SearchRequest) -> SearchDocuments:
-    """What a body asks for."""
+    """Return the search that a body describes."""
     mode = body.retrieval_mode or HybridRetrieval()
     fusion = Fusion()
     if isinstance(mode.reranker, ReciprocalRankFusion):
@@ -164,7 +164,7 @@ def _grouping(body: GroupBy) -> Grouping:
 
 
 def response(matches: list[Match]) -> SearchResponse:
-    """What was found."""
+    """Return the response for the matches."""
     return SearchResponse([_match(match) for match in matches])
 
 

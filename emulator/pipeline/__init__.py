@@ -8,22 +8,22 @@ Guarantees:
 
 - Both transports get the same checks in the same order.
 - `perform` returns a result or raises one of three: ApiError (a refusal; a defect is one of Kind.INTERNAL), CallerGone
-  (no client to respond to; Dropped where a planned fault reset the connection), asyncio.CancelledError.
-- Each call has one journal entry with an outcome: "ok", the kind of the refusal, "CANCELLED" or "DROPPED"; "CUT" where
-  a planned fault ends a download midway. Internal calls (`x-emulator-internal`) have none.
+  (the client disconnected; Dropped if a planned fault reset the connection), asyncio.CancelledError.
+- Each call has one journal entry with an outcome: "ok", the kind of the refusal, "CANCELLED" or "DROPPED"; "CUT" if a
+  planned fault ends a download midway. Internal calls (`x-emulator-internal`) have none.
 - A planned fault is counted, and learns the outcome, for every call that it matches, refused or not.
 
 Invariants:
 
 - A `Call` is complete when it begins: it has its team, its time, its caller and its journal entry. The middlewares add
-  notes about what the call met.
+  warnings, and the faults that affected the call.
 - The decoded request is an argument and no field of the call: what runs before `decode` cannot ask for it.
-- `Call.principal` is whom the key names. Nothing but the operation reads it, which runs after `authenticate`.
+- `Call.principal` is the caller that the key identifies. Only the operation, which runs after `authenticate`, reads it.
 - The request is decoded once, by `decode`, because the body may be a stream. So an unauthenticated upload is refused
-  before its body is read; operations with `decode_first` are the exception that the real service makes.
-- Nothing between `check_limits` and the operation awaits, so an operation starts with the limits it was checked with.
+  before its body is read. Operations with `decode_first` decode before they authenticate, as the real service does.
+- There is no await between `check_limits` and the operation, so an operation starts with the limits that were checked.
 
 Why lists of functions: the order of the checks is part of the contract that is emulated, so it has to be readable in
-one place. A middleware that has nothing to do for a call returns what `call_next` returns without awaiting it, so that
-it costs a function call and no coroutine.
+one place. A middleware that has nothing to do for a call returns the awaitable of `call_next` itself, so that it costs
+a function call and no coroutine.
 """

@@ -1,4 +1,4 @@
-"""Authenticate calls with the keys that the management API made, and hold each to what it may do."""
+"""Authenticate calls with API keys that the management API created, and enforce the permissions of each key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.state.services import Services
 
 
 def check_key(services: Services, call: Call, plane: Plane) -> None:
-    """Check the key of a call on a plane; note in its principal a key that the management API made.
+    """Check the key of a call on a plane; add a key that the management API created to the principal.
 
     Raises ApiError for a missing, wrong or unusable key, and beyond the rates of a key.
     """
@@ -38,7 +38,7 @@ def _made(services: Services, call: Call) -> ApiKey | None:
 
 
 def _is_not_known_yet(call: Call, key: ApiKey) -> bool:
-    """Whether a new key has not reached the servers, as chaos wants it."""
+    """Return whether chaos delays the propagation of a new key, once for each key."""
     state = call.chaos
     if state is None or key.id not in state.new_keys:
         return False

@@ -22,10 +22,10 @@ def begin(
     envelope: Envelope,
     fallback_credentials: str | None = None,
 ) -> Call:
-    """Return the call of an operation, for `perform`. Refuses nothing: the key is checked by the pipeline.
+    """Return the call of an operation, for `perform`. Never refuses: the pipeline checks the key.
 
-    A call without a key takes that of its connection where the transport offers one: on insecure channels xai-sdk sends
-    no key with UploadFile.
+    A call without a key uses the key of its connection if the transport has one: on insecure channels xai-sdk sends no
+    key with UploadFile.
     """
     warning = None
     if credentials is None and fallback_credentials is not None and services.auth_mode is not AuthMode.STRICT:

@@ -12,17 +12,17 @@ from emulator.domain.keys import Plane, incorrect_key, no_credentials
 from emulator.operations.base import Call
 from emulator.state.services import Services
 
-MODEL = "grok-4"  # in messages that name a model: a fault applies before the request is read
+MODEL = "grok-4"  # in messages that name a model: a fault applies before the request is decoded
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """An error in the words of the real service. `{team}` and `{model}` are placeholders."""
+    """An error with the message of the real service. `{team}` and `{model}` are placeholders."""
 
     kind: Kind
     sentence: str
     source: str
     confidence: Confidence = Confidence.RECORDED
-    code: str | None = None  # of the inference plane, where it is not the kind's
+    code: str | None = None  # of the inference plane, if it differs from the kind's
 
 
 RECORDED: dict[str, Recorded] = {
@@ -62,7 +62,7 @@ RECORDED: dict[str, Recorded] = {
 }
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 ERRORS: tuple[str, ...] = (*RECORDED, *KINDS)
-STATUSES: dict[int, Kind] = {  # the kind that a status alone stands for; gRPC has kinds only
+STATUSES: dict[int, Kind] = {  # the kind for a status; gRPC has kinds only
     400: Kind.INVALID_ARGUMENT,
     401: Kind.NO_CREDENTIALS,
     403: Kind.PERMISSION_DENIED,
@@ -87,7 +87,7 @@ STATUSES: dict[int, Kind] = {  # the kind that a status alone stands for; gRPC h
 
 
 def by_name(name: str, services: Services, call: Call) -> ApiError:
-    """Return the refusal for a name in ERRORS, in the words of the plane of the call."""
+    """Return the refusal for a name in ERRORS, with the message of the call's plane."""
     if name not in RECORDED:
         return by_kind(KINDS[name], call)
     recorded = RECORDED[name]
@@ -103,12 +103,12 @@ def by_status(status: int, call: Call) -> ApiError:
 
 
 def by_kind(kind: Kind, call: Call) -> ApiError:
-    """Return the refusal for a kind: recorded words for a bad key, our own otherwise."""
+    """Return the refusal for a kind: with the recorded message for a bad key, with our own otherwise."""
     plane = call.operation.plane
     if kind is Kind.INCORRECT_KEY:
         return incorrect_key(call.credentials or "", plane)
     if kind is Kind.NO_CREDENTIALS:
         return no_credentials(plane)
     if kind is Kind.METHOD_NOT_ALLOWED and plane is not Plane.MANAGEMENT:
-        return ApiError(kind, "")  # an empty body, as that plane's framework answers
+        return ApiError(kind, "")  # an empty body, as the framework of that plane sends
     return ApiError(kind, kind.value)

@@ -1,4 +1,4 @@
-"""How a call ends: the outcome that the journal names, and the refusal for an error that is none."""
+"""The outcome of a call for the journal, and the refusal for an unexpected exception."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def outcome_of(error: BaseException) -> str:
 
 
 def refusal_of(call: Call, error: Exception) -> ApiError:
-    """Return the refusal for an exception that is none: an error of the disk, or a defect, which the loop reports."""
+    """Return the refusal for an exception that is no ApiError: a disk error, or a defect, which is reported."""
     if isinstance(error, OSError) and is_of_disk(error):
         return disk_unusable(error)
     context = {"message": f"{call.operation.name} failed", "exception": error}

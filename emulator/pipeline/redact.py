@@ -1,4 +1,4 @@
-"""Find secrets: keys that callers present, keys that look real, fields that hold one."""
+"""Find and redact secrets: the keys of callers, keys that look real, and fields that contain one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from urllib.parse import quote_plus
 from emulator.core.redaction import REDACTED
 from emulator.domain.keys import INFERENCE_KEY, KEYS_KNOWN, MANAGEMENT_KEY
 
-SECRET_CHARS_MIN = 6  # a shorter key is a word, which would be struck out everywhere
+SECRET_CHARS_MIN = 6  # a shorter key may be a common word, which would be redacted everywhere
 
-_PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at every start
-# The patterns are compiled, and kept by `re`, when they are first used: that takes longer than a start should.
-_REAL = r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?"  # as the console gives them out: a prefix and noise
-# Half a key is a secret too, so much less than a whole one is struck out of texts, and up to the end of the word.
+_PUBLIC = frozenset({INFERENCE_KEY, MANAGEMENT_KEY})  # printed at each start
+# The patterns are compiled at the first use, and cached by `re`: compiling at import would slow the start.
+_REAL = (
+    r"xai-(?:token-)?[A-Za-z0-9]{40,}(?:@.*)?"  # the form of keys from the xAI console: a prefix and random characters
+)
+# A part of a key is a secret too, so texts are redacted from a few characters of a key to the end of the word.
 _IN_TEXT = (
     r"(?:xai-(?:token-|emulator-)?[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,})[A-Za-z0-9@._-]*"
     r"|(?i:\bbearer(?:\s|%20|\+)+)[^\s\"'&,;]+"
 )
-# Names and their values where JSON cannot be decoded, and in forms; a value may be cut off.
+# Names and values in forms and in JSON that cannot be decoded; a value may be truncated.
 _IN_JSON = r'("([^"\\]{1,40})"\s*:\s*")(?:[^"\\]|\\.)+'
 _IN_FORM = r'(\b([\w-]{1,40})=)[^&\s"]+'
 _SECRET_NAME = (
@@ -31,7 +33,7 @@ _SECRET_NAME = (
 
 @lru_cache(KEYS_KNOWN)
 def presented(credentials: str | None) -> str | None:
-    """The part of a caller's key that must not be repeated; None for the default keys, which are public."""
+    """Return the secret part of a caller's key; None for the default keys, which are public."""
     if credentials is None:
         return None
     secret = credentials.rpartition("@")[0] or credentials
@@ -39,22 +41,22 @@ def presented(credentials: str | None) -> str | None:
 
 
 def looks_real(credentials: str) -> bool:
-    """Whether a key looks like one that xAI gave out."""
+    """Return whether a key looks like a real key of xAI."""
     return len(credentials) >= 44 and re.fullmatch(_REAL, credentials) is not None
 
 
 def strike(text: str, secret: str) -> str:
-    """A text without a key, plain or percent-encoded."""
+    """Return a text with a key redacted, plain or percent-encoded."""
     return text.replace(secret, REDACTED).replace(quote_plus(secret), REDACTED)
 
 
 def redact_text(text: str) -> str:
-    """A text without anything that looks like a key."""
+    """Return a text with everything redacted that looks like a key."""
     return re.sub(_IN_TEXT, REDACTED, text)
 
 
 def redact_raw(text: str) -> str:
-    """What cannot be decoded, or only begins a body, without anything that looks like a key or is called one."""
+    """Redact text that cannot be decoded or is truncated: values that look like a key, or whose name says so."""
     return redact_text(re.sub(_IN_FORM, _without_value, re.sub(_IN_JSON, _without_value, text)))
 
 
@@ -63,7 +65,7 @@ def _without_value(pair: re.Match[str]) -> str:
 
 
 def redact(value: Any) -> Any:
-    """JSON values without anything that looks like a key, or is called one."""
+    """Return a JSON value with everything redacted that looks like a key, or whose name says so."""
     match value:
         case str():
             return redact_text(value)
@@ -78,7 +80,7 @@ def redact(value: Any) -> Any:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field of this name holds a secret."""
+    """Return whether a field of this name has a secret value."""
     return re.fullmatch(_SECRET_NAME, name) is not None
 
 

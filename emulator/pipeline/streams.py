@@ -19,7 +19,7 @@ DRIP_SECONDS_MAX = 60
 STALL_SECONDS = 60
 DRIPS_PER_SECOND = 10
 
-End = Callable[[], NoReturn]  # raises what ends the call
+End = Callable[[], NoReturn]  # raises the exception that ends the call
 
 
 def wrap_request(request: Any, effect: Effect, end: End) -> Any:

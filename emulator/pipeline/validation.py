@@ -26,7 +26,7 @@ def apply_limits(call: Call, request: Any) -> Any:
     for name, rule in limited:
         value = getattr(request, name)
         if isinstance(rule, PageSize) and has_flag(call, ChaosFlag.SMALL_PAGES):
-            value = SMALL_PAGE_ITEMS  # whatever the client asked for
+            value = SMALL_PAGE_ITEMS  # whatever page size the client requested
         if value is None:
             continue
         if isinstance(rule, PageSize):

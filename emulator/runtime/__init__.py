@@ -1,1 +1,1 @@
-"""The emulator as a whole: it is built here, started, seeded, served and shown."""
+"""Build an emulator, start it, seed it, serve it, and demonstrate it."""

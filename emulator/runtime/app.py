@@ -46,7 +46,7 @@ DEFAULT_KEYS = (Key(INFERENCE_KEY, Plane.INFERENCE), Key(MANAGEMENT_KEY, Plane.M
 
 
 def build_services(settings: Settings, log: Callable[[str], None] = lambda line: None) -> Services:
-    """The state of a new emulator; `log` writes a line to the terminal. Raises BadSetting, and what `Store` raises."""
+    """Return the services of a new emulator; `log` writes to the terminal. Raises BadSetting, or as `Store` does."""
     answers = PlannedAnswers()
     responders = Responders(make_responder, answers)
     _checked("responder", responders.named, settings.responder)
@@ -77,7 +77,7 @@ def build_services(settings: Settings, log: Callable[[str], None] = lambda line:
 
 
 def _checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
-    """What `check` makes of a setting. Raises BadSetting where it raises ValueError."""
+    """Return `check(value)`. Raises BadSetting if it raises ValueError."""
     try:
         return check(value)
     except ValueError as error:
@@ -93,7 +93,7 @@ def _request_logger(settings: Settings, log: Callable[[str], None]) -> Callable[
 
 
 def _control_token(settings: Settings) -> str | None:
-    """The token that was given; a new one where other machines can call."""
+    """Return the given token, or a new one if other machines can connect."""
     if settings.control_token is not None or is_loopback(settings.host):
         return settings.control_token
     return ids.fresh_name()
@@ -148,15 +148,15 @@ class Server:
         await self.port.stop()
         if self._jobs is not None:
             await asyncio.wait([self._jobs])
-        self.services.readers.close()  # after the jobs, none of which shall fail a document because of that
+        self.services.readers.close()  # after the jobs: a closed reader would fail their documents
         self.services.store.close()
 
     def leave_to_parent(self) -> None:
-        """Let nothing that happens to the loop's objects in a forked child change what the parent's loop waits for."""
+        """Detach the loop's objects in a forked child, so that they do not change what the parent's loop waits for."""
         replace_by_null([_waiting_descriptor(self._loop)])
 
     def _tls(self, settings: Settings) -> Tls | None:
-        """TLS where the settings ask for some, with the certificate that its clients have to trust noted."""
+        """Return the TLS context if the settings have one; publish the certificate that clients have to trust."""
         if (settings.tls or settings.tls_cert or settings.tls_key or settings.client_ca) is None:
             return None
         from emulator.runtime.tls import server_identity
@@ -176,7 +176,7 @@ class Server:
             routes=[
                 Prefix(prefix, control),
                 Alias("/_emulator", prefix, "", control),
-                Alias("/api-docs/openapi.json", prefix, "/openapi.json", control),  # where the live service has its own
+                Alias("/api-docs/openapi.json", prefix, "/openapi.json", control),  # the path at the live service
                 Alias("/llms.txt", prefix, "/llms.txt", control),
                 Alias("/", prefix, "", control, _wants_page),
             ],
@@ -190,7 +190,7 @@ class Server:
 
     @cached_property
     def _loaded_control(self) -> Control:
-        """The control plane, loaded when it is first asked for."""
+        """The control API, imported at its first request."""
         from emulator.control.route import Api, Exports
         from emulator.control.routes import Control
         from emulator.rest.openapi.document import document
@@ -211,7 +211,7 @@ def _wants_page(scope: Any) -> bool:
 
 
 def _waiting_descriptor(loop: Any) -> int:
-    """The file descriptor with which an event loop waits (epoll, kqueue), which a fork shares; -1 where it has none."""
+    """Return the descriptor (epoll, kqueue) of an event loop, which a forked child shares; -1 if there is none."""
     if hasattr(loop, "_get_backend_id"):  # uvloop
         return int(loop._get_backend_id())
     selector = getattr(loop, "_selector", None)
@@ -226,7 +226,7 @@ RUNS_IN_PARENT = (
 
 
 class _Addresses(NamedTuple):
-    """What clients need to know of an emulator."""
+    """The addresses and keys of an emulator, for clients."""
 
     port: int
     url: str
@@ -238,7 +238,7 @@ class _Addresses(NamedTuple):
 
 
 class Emulator:
-    """An emulator in this process, on a thread of its own, so that it serves synchronous and asynchronous tests alike.
+    """An emulator in this process, on its own thread, for synchronous and asynchronous tests.
 
     with Emulator(port=0, limits={"file_bytes_max": 1024}) as emulator: ...
 
@@ -253,7 +253,7 @@ class Emulator:
         self._lifecycle = threading.RLock()  # held while it starts or stops
         self._server: Server | None = None
         self._addresses: _Addresses | None = None
-        self._of_parent: tuple[Any, ...] = ()  # in a forked child, what runs in the parent; nothing may finalize it
+        self._of_parent: tuple[Any, ...] = ()  # in a forked child: objects of the parent, which must stay alive
         on_fork(self)
 
     def __enter__(self) -> Emulator:
@@ -279,7 +279,7 @@ class Emulator:
             self._addresses = _addresses(self._server)
 
     def stop(self) -> None:
-        """Stop; a second call does nothing, nor does one in a process that was forked meanwhile."""
+        """Stop the emulator. Does nothing if it is stopped, or in a forked child."""
         with self._lifecycle:
             server, self._server = self._server, None
             if server is not None:
@@ -290,8 +290,8 @@ class Emulator:
                     self._loop.close()
 
     def leave_to_parent(self) -> None:
-        """Know in a forked child that the emulator runs in the parent."""
-        self._lifecycle = threading.RLock()  # another thread, which is not here, may have held it
+        """Mark the emulator, in a forked child, as one that runs in the parent."""
+        self._lifecycle = threading.RLock()  # a thread that does not exist in the child may have held it
         if self._server is not None:
             self._of_parent, self._server = (self._server, self._loop), None
 
@@ -315,7 +315,7 @@ class Emulator:
 
     @property
     def port(self) -> int:
-        """The number of the one port."""
+        """The port number."""
         return self._known().port
 
     @property
@@ -335,7 +335,7 @@ class Emulator:
 
     @property
     def tls_url(self) -> str | None:
-        """`https://localhost:PORT`, of the port for TLS; None without TLS."""
+        """`https://localhost:PORT` of the TLS port; None without TLS."""
         return self._known().tls_url
 
     @property
@@ -355,14 +355,14 @@ class Emulator:
 
     @property
     def control_token(self) -> str | None:
-        """What calls below `/_emulator/` carry as `Authorization: Bearer`; None where no token is needed."""
+        """The bearer token for calls below `/_emulator/`; None if they need none."""
         return self._known().control_token
 
     @property
     def app(self) -> Starlette:
         """The HTTP surface as a Starlette application, usable from any event loop.
 
-        To be mounted in another application (`Mount("/xai", emulator.app)`), or for `httpx.ASGITransport`.
+        Mount it in another application (`Mount("/xai", emulator.app)`), or call it with `httpx.ASGITransport`.
         """
         return self._running().app
 
@@ -373,11 +373,11 @@ class Emulator:
         )
 
     def run_jobs(self, team: str = DEFAULT_TEAM) -> None:
-        """Run what waits to be released: with `indexing="manual"` nothing is indexed before."""
+        """Run the jobs that wait for this call: with `indexing="manual"` nothing is indexed before."""
         self._run(self._running().runner.release(self._running().services.teams.get(team)))
 
     def configure(self, team: str = DEFAULT_TEAM, **settings: Any) -> None:
-        """Give a team settings of its own, such as `limits` or `profile`; None takes one back. Raises BadSetting."""
+        """Override settings for a team, such as `limits` or `profile`; None removes an override. Raises BadSetting."""
         services = self._running().services
 
         async def configure() -> None:
@@ -386,14 +386,14 @@ class Emulator:
             if functions:
                 raise BadSetting(f"{functions[0]}: a function serves all teams: give it to Emulator(…)")
             responder = settings.get("responder")
-            if callable(responder):  # which no setting can name
+            if callable(responder):  # a function, which no setting can name
                 services.teams.set_responder(services.teams.get(team), responder)
             services.teams.configure(services.teams.get(team), texts, trusted=True)
 
         self._run(configure())
 
     def answer(self, regex: str | None = None, response: Any = None, *, team: str = DEFAULT_TEAM, **rule: Any) -> str:
-        """Plan an answer to the model requests of a team whose last user text holds a pattern. Its id is the answer.
+        """Plan an answer to the model requests of a team whose last user text matches a pattern. Returns its id.
 
         Further keywords are those of a canned rule, such as `times`, `responses` or `error`. Raises ValueError.
         """
@@ -409,7 +409,7 @@ class Emulator:
         return str(self._run(plan()).id)
 
     def unused_answers(self, team: str = DEFAULT_TEAM) -> list[str]:
-        """Return what was planned as an answer and not used, a sentence for each."""
+        """Return one sentence for each planned answer that was not used."""
         planned = self._running().services.answers
 
         async def unused() -> list[str]:
@@ -419,7 +419,7 @@ class Emulator:
         return found
 
     def reset(self, team: str = DEFAULT_TEAM) -> None:
-        """Remove everything a team has, and set its clock back."""
+        """Remove all objects of a team, and reset its clock."""
         services = self._running().services
 
         async def reset() -> None:

@@ -1,4 +1,4 @@
-"""`xai-emulator demo`: the first hour in a minute, with both SDKs, on the sample documents that are shipped."""
+"""`xai-emulator demo`: a tour of the features with both SDKs and the sample documents of the package."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import msgspec
 from emulator.port import CannotListen
 from emulator.runtime.app import Emulator
 
-NEEDED = {"openai": "openai", "xai_sdk": "xai-sdk"}  # what is imported, and the package that has it
-DOCUMENTS = 12  # of those that are shipped
+NEEDED = {"openai": "openai", "xai_sdk": "xai-sdk"}  # module -> the package to install
+DOCUMENTS = 12  # of the sample documents
 TOPICS = frozenset({"policy", "travel", "recipes", "operations"})
 FIRST = "night-train.txt"
 MODEL = "grok-4.3"
@@ -25,12 +25,12 @@ BOLD, FAINT, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 def missing() -> list[str]:
-    """The packages that the demo needs and that are not installed."""
+    """Return the packages that the demo needs and that are not installed."""
     return [package for module, package in NEEDED.items() if find_spec(module) is None]
 
 
 class Tour(msgspec.Struct, frozen=True):
-    """The emulator, a client of each SDK, and where to say what happens."""
+    """The emulator, a client of each SDK, and the output."""
 
     emulator: Emulator
     openai: Any
@@ -42,7 +42,7 @@ class Tour(msgspec.Struct, frozen=True):
         self._write(f"\n{title}", BOLD)
 
     def code(self, line: str) -> None:
-        """The call that is made next."""
+        """Print the next call."""
         self._write(f"  >>> {line}", FAINT)
 
     def show(self, line: str) -> None:
@@ -54,7 +54,7 @@ class Tour(msgspec.Struct, frozen=True):
 
 
 def demo(port: int, *, once: bool, out: TextIO = sys.stdout) -> int:
-    """Start an emulator, show what can be done with it, and stay until Ctrl-C unless `once`; the exit code."""
+    """Start an emulator, demonstrate it, and keep it running until Ctrl-C unless `once`. Return the exit code."""
     openai, xai_sdk = import_module("openai"), import_module("xai_sdk")
     emulator = Emulator(port=port)
     try:
@@ -194,12 +194,12 @@ def _control(tour: Tour, method: str, path: str, body: Any = None) -> Any:
 
 
 def documents() -> list[dict[str, Any]]:
-    """The sample documents: name, fields, text."""
+    """Yield the sample documents: name, fields, text."""
     lines = (_data() / "search" / "documents.jsonl").read_text("utf-8").splitlines()
     return [each for line in lines if (each := json.loads(line))["fields"]["category"] in TOPICS]
 
 
 def _data() -> Path:
-    """Where the samples are: installed inside of this package, in the repository beside it."""
+    """Return the folder of the samples: inside this package if installed, beside it in the repository."""
     package = Path(__file__).parents[1]
     return next(path for path in (package / "fixtures" / "data", package.parent / "fixtures" / "data") if path.is_dir())

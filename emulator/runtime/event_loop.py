@@ -1,4 +1,4 @@
-"""Event loops: which one is used, and one in a thread of its own for synchronous callers."""
+"""The event loop implementation, and an event loop in its own thread for synchronous callers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emulator.core.threads import start_thread
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed: measured 1.6x on small requests."""
+    """Return a uvloop event loop if it is installed (1.6 times the throughput of small requests), else asyncio's."""
     try:
         import uvloop
     except ImportError:

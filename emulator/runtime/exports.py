@@ -1,4 +1,4 @@
-"""How calls of the journal leave the emulator: what the control plane serves, and packages above it know."""
+"""Exports of journal entries, implemented by packages above the control API that serves them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def har(calls: Sequence[JournalCall], origin: str) -> bytes:
 
 
 def snippets(calls: Sequence[JournalCall], origin: str, keys: dict[Plane, str]) -> Snippets:
-    """Return the last of these calls as a command line and as a test, which the calls before it may have to precede."""
+    """Return the last of these calls as a curl command and as a test, with the earlier calls that it depends on."""
     from emulator.recordings.journal import entries_of
     from emulator.recordings.snippets import CannotCopy, Server, curl_of, pytest_of
 

@@ -1,8 +1,8 @@
-"""The seed file: what every new team has at first, and after each reset.
+"""The seed file: the initial state of every new team, also after a reset.
 
-It is a snapshot, or a readable file in YAML or JSON whose parts have the shapes of the wire. A readable one is sent to
-REST, piece by piece, on behalf of a team of its own, which is then kept as a snapshot: so it obeys the rules
-of the API, is refused in its words, and costs a new team no more than any snapshot.
+It is a snapshot, or a YAML or JSON file whose parts have the schemas of the REST API. The parts of a YAML or JSON file
+are sent to the REST transport for a staging team, which is then saved as a snapshot. So the file is validated by the
+rules of the API, and a new team only has to restore a snapshot.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from emulator.store.snapshots.files import BadSnapshot
 
 VERSION = 1
 SNAPSHOT_HEAD = b"SQLite format 3\0"
-CALLS_PER_LINE = 1_000  # between two lines of progress for a large file
+CALLS_PER_LINE = 1_000  # between two progress messages for a large file
 _STAGING_TEAM = ".seed"  # the team that is filled, saved and deleted; no key can select it
 _BOUNDARY = b"xai-emulator-seed-boundary"
 
@@ -134,7 +134,7 @@ class Seed:
             await self._load(_read(self._path))
         self._services.teams.begin_with(self.fill)
         try:
-            self._services.teams.get(DEFAULT_TEAM)  # so that a snapshot that does not fit is noticed now
+            self._services.teams.get(DEFAULT_TEAM)  # so that an invalid snapshot fails the start
         except BadSnapshot as error:
             raise BadSeed(f"{self._path}: {error}") from None
 
@@ -142,7 +142,8 @@ class Seed:
         """Restore the objects of the seed into a new team."""
         part = team.name if team.name in self._snapshots else None
         if part in self._snapshots:
-            # Many teams are made from one part of a file, again after each restart: a public URL leads to one of them.
+            # Many teams are restored from one part of a file, again after each restart, and a public URL belongs to one
+            # team.
             is_from_seed = part in self._settings
             self._services.teams.restore(
                 team, self._services.store.snapshots.open(self._snapshots[part]), own_urls=is_from_seed
@@ -150,7 +151,7 @@ class Seed:
             self._services.teams.configure(team, self._settings.get(part, {}), trusted=True)
 
     async def _load(self, root: SeedRoot) -> None:
-        """Fill a team for each part of the file, and keep it."""
+        """Fill a staging team for each part of the file, and save it as a snapshot."""
         self._give_keys(root.keys)
         mode, self._services.auth_mode = self._services.auth_mode, AuthMode.OPEN  # no client can call yet
         try:
@@ -166,7 +167,7 @@ class Seed:
         except BadSetting as error:
             raise BadSeed(f"{self._path}: {error}") from None
         if given and not self._services.settings.keys:
-            self._services.keys.clear()  # given keys replace the default ones
+            self._services.keys.clear()  # given keys would replace the default ones
         self._services.keys.update({key.secret: key for key in given})
 
     async def _fill(self, part: SeedTeam, where: str) -> Path:
@@ -177,13 +178,13 @@ class Seed:
         team = services.teams.get(_STAGING_TEAM)
         try:
             services.teams.configure(team, part.settings, trusted=True)
-            team.indexing = "instant"  # while the file is read; what the team keeps is its own setting
+            team.indexing = "instant"  # while the file is loaded; afterwards the team's own setting applies
             try:
                 services.teams.change_clock(team, lambda clock: _set(clock, part.clock))
             except ValueError as error:
                 raise BadSeed(f"{self._path}: {where}clock: {error}") from None
             await SeedLoader(self._app, self._path, where, services.log, partial(self._set_secret, team)).load(part)
-            services.store.audit.clear(team.name)  # a new team has no past
+            services.store.audit.clear(team.name)  # a new team has no audit events
             snapshots = services.store.snapshots
             path = snapshots.kept.new_part()
             snapshots.save(team.name, path, team.clock.now(), without=GUARDED).finish()
@@ -194,7 +195,7 @@ class Seed:
         return path
 
     def _set_secret(self, team: Team, id: str, secret: str) -> None:
-        """Let a key that was just made have the secret of the file."""
+        """Replace the secret of a new API key by the one in the file."""
         keys = self._services.store.api_keys
         key = keys.get(team.name, id)
         assert key is not None
@@ -225,7 +226,7 @@ def _read(path: Path) -> SeedRoot:
 
 
 def _yaml(path: Path) -> Any:
-    yaml: Any = importlib.import_module("yaml")  # only for who has such a file
+    yaml: Any = importlib.import_module("yaml")  # imported only for a YAML file
     try:
         return yaml.safe_load(path.read_bytes())
     except yaml.YAMLError as error:
@@ -280,7 +281,7 @@ class SeedLoader:
             return (self._path.parent / (file.path or "")).read_bytes()
         except OSError as error:
             raise self._bad(where, f"{error.filename}: {error.strerror}") from None
-        except ValueError:  # a path that holds NUL is one as well
+        except ValueError:  # a path that contains NUL
             raise self._bad(where, f"{'path' if file.base64 is None else 'base64'} is not valid") from None
 
     async def _collection(self, body: dict[str, Any], where: str) -> None:
@@ -310,7 +311,7 @@ class SeedLoader:
         self._set_secret(made["apiKeyId"], key.secret)
 
     def _json(self, body: Any, where: str) -> bytes:
-        """Encode a body. Raises BadSeed for what only YAML can hold: cycles, lone surrogates, infinite numbers."""
+        """Encode a body. Raises BadSeed for values that only YAML has: cycles, lone surrogates, infinite numbers."""
         try:
             return msgspec.json.encode(body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -22,18 +22,18 @@ from emulator.state.address import ListenAddress
 from emulator.state.settings import Settings
 
 DESCRIPTORS_WANTED = 10_240  # what macOS gives at most
-# How long a thread that extracts, embeds or ranks may keep the loop waiting, each time it wants its turn. With Python's
-# own 5 ms a small call beside an indexing took 22 ms (p99). With 1 ms it is 10, but calls over gRPC, which pass through
-# three threads, take a twentieth longer; with this they do not.
+# The interpreter's switch interval: how long a thread that extracts, embeds or ranks may keep the event loop waiting.
+# With Python's default of 5 ms a small call during indexing took 22 ms (p99). With 1 ms it takes 10, but gRPC calls,
+# which pass through three threads, take 5 % longer; with this value they do not.
 THREAD_TURN_SECONDS = 0.002
-# How long a stop may take. Connections have half a second; everything else is cancelled, but not every thread can be: a
-# ranking, or one that a responder's library started, would keep the process for as long as it likes.
+# How long a stop may take. Connections have half a second, and everything else is cancelled. Some threads cannot be
+# cancelled, such as a ranking or one that a responder's library started, and would keep the process running.
 STOP_SECONDS = 5.0
-OWN_MEMORY_SECONDS = 1.0  # after the start, until the process decides on its memory: not before the first responses
+OWN_MEMORY_SECONDS = 1.0  # from the start to the one-time memory setup, so that it does not delay the first responses
 
 
 def serve(settings: Settings) -> int:
-    """Run until a signal; the exit code."""
+    """Run until a signal. Return the exit code."""
     _allow_many_connections()
     sys.setswitchinterval(THREAD_TURN_SECONDS)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -41,7 +41,7 @@ def serve(settings: Settings) -> int:
 
 
 def _allow_many_connections() -> None:
-    """Let the process have as many files and connections open as the system grants: it begins with few."""
+    """Raise the limit of open files and connections to the most that the system allows."""
     try:
         import resource
     except ImportError:  # on Windows there is no such limit
@@ -64,13 +64,13 @@ async def _serve(settings: Settings) -> int:
         code, line = explain_start_error(error, settings)
         log(line)
         return code
-    gc.freeze()  # what is loaded by now stays: a collection need not look at it, which took 10 ms each time
-    gc.enable()  # which the command has disabled for the start
+    gc.freeze()  # loaded modules stay: without this each full collection takes 10 ms more
+    gc.enable()  # the command disables it for the start
     url = server.services.address.origin
     if settings.log != "quiet":
         log(_hints(settings, server.services.address))
     tls = server.services.address.tls_origin
-    # The only line on stdout: programs wait for it.
+    # The only line on stdout; programs wait for it.
     print(
         f"xai-emulator ready {url} grpc={url.removeprefix('http://')} pid={os.getpid()}"
         + ("" if tls is None else f" tls={tls}"),
@@ -85,9 +85,9 @@ async def _serve(settings: Settings) -> int:
 
 
 def _exit_after(seconds: float, log: Callable[[str], None]) -> threading.Event:
-    """End the process after so long, whatever still runs in it: with code 0 if the event was set, which is returned.
+    """End the process after `seconds`, whatever still runs in it, with exit code 0 if the returned event is set.
 
-    Nothing is lost: the state is written with each call, and what is set aside for a crash serves here as well.
+    No state is lost: each call commits its changes, and the recovery after a crash covers the rest.
     """
     stopped = threading.Event()
 
@@ -115,7 +115,7 @@ def _hints(settings: Settings, address: ListenAddress) -> str:
 
 
 def _logger(log_format: str) -> Callable[[str], None]:
-    """What writes a line, or several, to stderr: as they are, or each log entry as one JSON object."""
+    """Return a function that writes log entries to stderr, as plain lines or as one JSON object each."""
 
     def text(line: str) -> None:
         print(printable_lines(line), file=sys.stderr, flush=True)

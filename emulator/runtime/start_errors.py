@@ -13,7 +13,7 @@ class BadSeed(ValueError):
 
 START_ERRORS = (BadSeed, CannotListen, LockTaken, DatabaseUnusable, OSError)
 
-# What to do, where the error itself does not say.
+# Advice for errors whose message has none.
 _HINTS: dict[type[BaseException], str] = {
     PortTaken: " Stop that, or choose another with {port}: 0 picks a free one.",
     CannotListen: " Give --host an address of this machine: localhost, or 0.0.0.0 for all.",

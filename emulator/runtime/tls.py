@@ -1,7 +1,7 @@
-"""What a port needs to speak TLS: the certificate that was given, or one of a certificate authority of our own.
+"""TLS certificates of the port: the given one, or one that a certificate authority of our own issues.
 
-The authority is made for tests alone: it is kept in the data directory (`tls/`), so that clients trust it once, and is
-new at each start where there is none. Its key never leaves that directory.
+The authority is for tests only. It is stored in the data directory (`tls/`), so that clients have to trust it only
+once; without a data directory each start creates a new one. Its key never leaves that directory.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NEEDS_TRUSTME = f"{flag('tls')} self-signed needs a package: pip install 'trustm
 
 
 class Identity(NamedTuple):
-    """The TLS of a server; `authority` is the certificate that its clients have to trust, if it is our own (PEM)."""
+    """A server's TLS context; `authority` is the certificate (PEM) that clients have to trust if it is our own."""
 
     context: ssl.SSLContext
     authority: str | None
 
 
 def server_identity(settings: Settings) -> Identity:
-    """The TLS that the settings ask for. Raises BadSetting, and OSError where the authority cannot be kept."""
+    """Return the TLS context for the settings. Raises BadSetting, and OSError if the authority cannot be stored."""
     if settings.tls is None and settings.tls_cert is None:
         name = "tls_key" if settings.client_ca is None else "client_ca"
         raise BadSetting(f"{flag(name)}: there is no TLS without {flag('tls_cert')} or {flag('tls')}")
@@ -60,7 +60,7 @@ def _load(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     for name, path in ((flag("tls_cert"), certificate), (flag("tls_key"), key)):
         try:
             if path is not None:
-                path.open("rb").close()  # the error of ssl does not say which of the two is meant
+                path.open("rb").close()  # the ssl error does not say which of the two files it means
         except OSError as error:
             raise BadSetting(f"{name}: {path}: {_reason(error)}") from None
     try:

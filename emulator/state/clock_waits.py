@@ -1,7 +1,6 @@
-"""Waits that end by the clock of a team: at once when the clock is moved, else when the time has passed.
+"""Waits by the clock of a team, which end when the time has passed or the clock is moved.
 
-A wait holds nothing. It ends early when the clock is set back, as a reset does, or when the team is deleted: nothing
-that begins after that should wait for an instant of the time before.
+A wait ends early when the clock is set back, as a reset does, or when the team is deleted.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ class ClockWaits:
         teams.subscribe(self._on_change)
 
     async def after(self, team: Team, begun: Instant, microseconds: int) -> None:
-        """Wait until so long after an instant by a team's clock. While that is frozen, only moving it ends the wait."""
+        """Wait until `microseconds` after `begun` by a team's clock. A frozen clock has to be moved to end the wait."""
         end, latest = later(begun, microseconds), begun
         while not team.gone and latest <= (now := team.clock.now()) < end:
             latest = now
             await self._change(team.name, None if team.clock.frozen else (end - now) / MICROSECONDS)
 
     async def _change(self, name: str, seconds: float | None) -> None:
-        """Wait until a team's clock is changed, for at most so many real seconds."""
+        """Wait until a team's clock is changed, for at most `seconds` of real time."""
         changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._changes[name].add(changed)
         try:

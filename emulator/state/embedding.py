@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 async def embed_texts(team: Team, texts: Sequence[str]) -> NDArray[float32] | None:
-    """Return a vector for each text; None where the stand-in compares texts by themselves. Raises EmbedderError."""
+    """Return a vector for each text; None if the built-in embedder compares the texts itself. Raises EmbedderError."""
     if team.embedder == STAND_IN:
         return None
-    # It may be slow. A thread of its own, for those of the pool are few, and all teams work in them.
+    # The embedder may be slow, so it gets its own thread: all teams share the few threads of the pool.
     vectors: NDArray[float32] | Exception
     [vectors] = await map_in_threads(lambda texts: embed(team.embedder, texts), [texts])
     if isinstance(vectors, Exception):

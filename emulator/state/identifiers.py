@@ -7,7 +7,7 @@ from emulator.state.teams import Team, Teams
 
 
 class Identifiers:
-    """Makes the ids of one emulator."""
+    """Creates the ids of one emulator."""
 
     def __init__(self, seed: str, teams: Teams) -> None:
         self.seed, self._teams = seed, teams
@@ -23,8 +23,8 @@ class Identifiers:
     def answer(self, team: Team) -> str:
         """Return a new UUID for an answer.
 
-        One write to the store serves all answers of a process: with one for each, ids were the dearest part of a short
-        answer.
+        The store is written once for all answers of a process: one write for each answer took longer than anything else
+        in a short answer.
         """
         if team.answer_epoch is None:
             team.answer_epoch = self._teams.next_number(team)
@@ -36,19 +36,19 @@ class Identifiers:
         return ids.url_token(self.seed, team.name, self._teams.next_number(team))
 
     def key_token(self, team: Team) -> str:
-        """Return the part of a new API key that is not known to anybody else."""
+        """Return the secret part of a new API key."""
         return ids.key_token(self.seed, team.name, self._teams.next_number(team))
 
     def of_user(self, team: Team) -> str:
-        """Return the id of the one user of a team: a UUID that stays the same for a name."""
+        """Return the id of the only user of a team: a UUID that is the same for the same name."""
         return ids.fixed_uuid(self.seed, team.name, "user")
 
     def of_team(self, team: Team) -> str:
-        """Return the id of a team: a UUID that stays the same for a name."""
+        """Return the id of a team: a UUID that is the same for the same name."""
         return ids.fixed_uuid(self.seed, team.name, "team")
 
     def of_key(self, team: Team, secret: str) -> str:
-        """Return the id of a key of a team: a UUID that stays the same for a key."""
+        """Return the id of a key of a team: a UUID that is the same for the same key."""
         return ids.fixed_uuid(self.seed, team.name, f"key {secret}")
 
     def of_event(self, team: Team, seq: int) -> str:

@@ -1,4 +1,4 @@
-"""The queue of jobs: what is planned for later, and who runs it."""
+"""The queue of jobs, and the runner that runs them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class JobRunner(Protocol):
     """Runs the jobs of the queue."""
 
     def on_change(self, team: str) -> None:
-        """Hear that the jobs or the clock of a team changed."""
+        """Handle a change of the jobs or the clock of a team."""
 
     async def run_lane(self, team: Team, lane: str, until: Instant) -> object:
-        """Run what is due by then in one lane of a team."""
+        """Run the jobs of one lane of a team that are due at `until`."""
 
 
 class JobQueue:
@@ -30,18 +30,18 @@ class JobQueue:
         store.chunks.on_rest(self._remove_chunks)
 
     def attach(self, runner: JobRunner) -> None:
-        """Let a runner run the jobs from now on."""
+        """Attach the runner that runs the jobs from now on."""
         self._runner = runner
 
     def add(self, team: Team, kind: str, subject: str, due_at: Instant | None, *, careful: int = 0) -> None:
-        """Plan something for later; None waits until it is released."""
+        """Add a job. With `due_at` None it waits until it is released."""
         if not team.kept:
             self._teams.keep(team)
         self._store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)
         self.changed(team.name)
 
     def _remove_chunks(self, team: str, collection_id: str, file_id: str | None) -> None:
-        """Plan, for now, to delete the rest of the chunks that were removed."""
+        """Add a job, due now, that deletes the remaining chunks of removed documents."""
         known = self._teams.get(team)
         self.add(known, "remove_chunks", removed_place(collection_id, file_id), known.clock.now())
 
@@ -51,7 +51,7 @@ class JobQueue:
             self._runner.on_change(team)
 
     async def run_due(self, team: Team, lane: str, until: Instant) -> None:
-        """Run what is due by then of a team's files, documents or batches."""
+        """Run the jobs of a lane (files, documents or batches) of a team that are due at `until`."""
         assert self._runner is not None, "no runner is attached"
         await self._runner.run_lane(team, lane, until)
 

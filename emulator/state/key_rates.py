@@ -1,4 +1,4 @@
-"""How often each API key was used lately, in the time of its team."""
+"""The recent use of each API key, in the time of its team."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class _Usage:
 
 
 class KeyRates:
-    """Counts calls and tokens of a team's keys in sliding windows. They are not stored: a restart begins with none."""
+    """Counts calls and tokens of a team's keys in sliding windows. The counts are lost at a restart."""
 
     def __init__(self) -> None:
         self._usage: defaultdict[str, _Usage] = defaultdict(_Usage)
 
     def count_call(self, key: ApiKey, at: Instant) -> None:
-        """Count a call, or refuse it beyond one of the key's rates; a refused one counts for none. Raises ApiError."""
+        """Count a call. Raises ApiError, without counting, if it exceeds one of the key's rates."""
         if key.qps is None and key.qpm is None and key.tpm is None:
             return
         usage = self._usage[key.id]
@@ -38,7 +38,7 @@ class KeyRates:
         usage.calls.append((at, 1))
 
     def count_tokens(self, key: ApiKey, at: Instant, tokens: int) -> None:
-        """Count what a model used. Running calls continue whatever they use (Management API guide)."""
+        """Count the tokens that a model used. Running calls continue whatever they use (Management API guide)."""
         if key.tpm is not None:
             self._usage[key.id].tokens.append((at, tokens))
 
@@ -46,7 +46,9 @@ class KeyRates:
 def _check(
     label: str, name: str, most: int | None, counted: deque[tuple[Instant, int]], at: Instant, window: int
 ) -> None:
-    while counted and not at - MINUTE < counted[0][0] <= at:  # a clock that was reset has left later ones behind
+    while (
+        counted and not at - MINUTE < counted[0][0] <= at
+    ):  # after a reset of the clock there are entries in the future
         counted.popleft()
     if most is None:
         return

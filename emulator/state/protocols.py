@@ -1,4 +1,4 @@
-"""What the state expects of the services that packages above it provide."""
+"""Protocols of the services that packages above `state` provide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.domain.chat.requests import ModelRequest
 
 
 class Journal(Protocol):
-    """Remembers calls."""
+    """Records calls."""
 
     def begin(
         self, team: str, at: Instant, transport: Any, operation: str, envelope: Any, secret: str | None
@@ -44,7 +44,7 @@ class Journal(Protocol):
 
 
 class Faults(Protocol):
-    """Knows which calls are to fail."""
+    """Decides which calls fail."""
 
     def take(self, call: Any) -> Any: ...
 
@@ -52,7 +52,7 @@ class Faults(Protocol):
 
 
 class PlannedAnswers(Protocol):
-    """Knows what a test wants a team's requests to be answered with."""
+    """Has the planned answers of a team."""
 
     def add(self, team: str, rule: Any) -> Any: ...
 
@@ -66,7 +66,7 @@ class PlannedAnswers(Protocol):
 
 
 class ResponderTable(Protocol):
-    """Finds responders by their setting."""
+    """Returns the responder of a setting."""
 
     def named(self, wanted: str | Callable[..., Any]) -> Responder: ...
 
@@ -74,10 +74,10 @@ class ResponderTable(Protocol):
 
 
 class Responder(Protocol):
-    """Answers model requests; `requests_max` is how many at once."""
+    """Answers model requests, at most `requests_max` at once."""
 
     requests_max: int
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
-        """What to say to each request, in order. An exception in its place lets that request fail."""
+        """Return one answer for each request, in order. An exception in place of an answer fails that request."""
         ...

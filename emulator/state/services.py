@@ -37,7 +37,7 @@ class Services:
     keys: dict[str, Key]
     address: ListenAddress
     log: Callable[[str], None]  # writes a line to the terminal
-    control_token: str | None = None  # what calls of the control plane must carry, if anything
+    control_token: str | None = None  # the bearer token of the control API, if it needs one
     readers: Readers = field(default_factory=Readers)
     locks: KeyedLocks = field(default_factory=KeyedLocks)
-    real_key_seen: bool = False  # a key that looks like one of xAI's was sent, and its sender was warned
+    real_key_seen: bool = False  # a key that looks real was sent, and the warning was logged

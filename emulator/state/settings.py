@@ -1,4 +1,4 @@
-"""The settings of an emulator: one row each, from which the flags, the environment names and the keywords derive."""
+"""The settings of an emulator. Flags, environment variables and keywords are derived from one row for each setting."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _non_empty(text: str) -> str:
 
 
 def _path(text: str) -> Path:
-    return Path(_non_empty(text))  # an empty one would be the working directory
+    return Path(_non_empty(text))  # an empty path would be the working directory
 
 
 def _url(text: str) -> str:
@@ -56,7 +56,7 @@ def _url(text: str) -> str:
 
     try:
         parts = urlsplit(text)
-    except ValueError:  # half of an IPv6 address
+    except ValueError:  # an incomplete IPv6 address
         parts = urlsplit("")
     odd = parts.query or parts.fragment or any(character.isspace() for character in text)
     if parts.scheme not in ("http", "https") or not parts.netloc or odd:
@@ -104,7 +104,7 @@ def _host_name(text: str) -> str:
 
 
 def _token(text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):  # and is not quoted: it is a secret
+    if not re.fullmatch(r"[!-~]+", text):  # the message does not quote it: it is a secret
         raise BadSetting("a token is one word of visible ASCII characters")
     return text
 
@@ -129,21 +129,21 @@ def _allowed(text: str) -> Allowed:
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What is known of one setting: how a text is read as it, and what its help says."""
+    """One setting: how to parse it from text, and its help."""
 
     default: Any
     parse: Callable[[str], Any]
     metavar: str
     help: str
-    repeat: bool  # its flag may be given more than once
+    repeat: bool  # the flag may be repeated
     per_team: bool
-    # For a setting that names code, files or servers: the values that name none of these. The control plane may choose
-    # them and what was given at the start; any other value comes from the command line, the environment, the seed file
-    # or Python alone. Empty for a setting that anyone may set.
+    # For a setting that names code, files or servers: the built-in values, which name none of these. The control API
+    # may choose them and the values that were given at the start. Only the command line, the environment, the seed file
+    # and Python may set any other value. Empty for a setting that any caller may set.
     built_in: tuple[str, ...]
 
 
-_rows: list[Row] = []  # of the fields below, in their order
+_rows: list[Row] = []  # of the fields below, in order
 
 
 def _setting(
@@ -161,7 +161,7 @@ def _setting(
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How an emulator behaves. Server-wide, but for those marked `per_team`, which a new team starts with."""
+    """The settings of an emulator. Those marked `per_team` are defaults of new teams; the others are global."""
 
     host: str = _setting("localhost", _non_empty, "HOST", "address to listen on; localhost means 127.0.0.1 and ::1")
     port: int = _setting(7878, _port, "PORT", "port for REST and gRPC; 0 picks a free one")
@@ -280,13 +280,14 @@ class Settings(msgspec.Struct, frozen=True):
 
 ROWS: dict[str, Row] = dict(zip(Settings.__struct_fields__, _rows, strict=True))
 PER_TEAM: tuple[str, ...] = tuple(name for name, row in ROWS.items() if row.per_team)
-# Settings that name code, files or servers. No snapshot brings them along, for it may come from elsewhere; the control
-# plane chooses among known values; and what is shown of them is redacted, for a URL may hold a key.
+# Settings that name code, files or servers. Snapshots do not contain them, because a snapshot may come from another
+# machine; the control API may only choose among known values; and they are shown redacted, because a URL may contain a
+# key.
 GUARDED: tuple[str, ...] = tuple(name for name, row in ROWS.items() if row.built_in)
 
 
 def shown(name: str, value: Any) -> Any:
-    """The value of a setting as it may be shown: without a key, a token or what of a URL may hold a key."""
+    """Return the value of a setting for display: without keys, tokens, and the parts of a URL that may have a key."""
     if not isinstance(value, str):
         return value
     if name in ("control_token", "keys"):
@@ -295,26 +296,26 @@ def shown(name: str, value: Any) -> Any:
 
 
 def shown_all(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their names, as they may be shown."""
+    """Return settings by name, for display."""
     return {name: shown(name, value) for name, value in values.items()}
 
 
 def flag(name: str) -> str:
-    """The command-line flag of a setting: repeatable ones are named in the singular."""
+    """Return the command-line flag of a setting; repeatable ones are in the singular."""
     word = name.removesuffix("s") if ROWS[name].repeat else name
     return "--" + word.replace("_", "-")
 
 
 def environment_name(name: str) -> str:
-    """The environment twin of a setting's flag."""
+    """Return the environment variable of a setting."""
     return ENVIRONMENT_PREFIX + flag(name).removeprefix("--").replace("-", "_").upper()
 
 
 def parse(name: str, text: str, source: str) -> Any:
-    """One value as text (a repeatable setting: one of its values). Raises BadSetting naming `source`."""
+    """Parse one value; for a repeatable setting one of its values. Raises BadSetting, which names `source`."""
     read = ROWS[name].parse
     try:
-        if read is not _path:  # which may be any bytes
+        if read is not _path:  # a path may be any bytes
             text.encode()
         return read(text)
     except UnicodeEncodeError:
@@ -324,12 +325,12 @@ def parse(name: str, text: str, source: str) -> Any:
 
 
 def collect(name: str, values: list[Any]) -> Any:
-    """The value of a repeatable setting from its parsed values."""
+    """Return the value of a repeatable setting from its parsed values."""
     return dict(values) if name == "limits" else tuple(values)
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The settings given in the environment. An unknown XAI_EMULATOR_ name is refused: it would be ignored silently."""
+    """Return the settings of the environment. Raises BadSetting for an unknown XAI_EMULATOR_ name."""
     names = {environment_name(name): name for name in ROWS}
     settings: dict[str, Any] = {}
     given = {variable for variable in environment if variable.startswith(ENVIRONMENT_PREFIX)}
@@ -345,12 +346,12 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> Settings:
-    """Settings from Python keywords, with the same checks as on the command line. Raises BadSetting."""
+    """Return settings from Python keywords, checked as on the command line. Raises BadSetting."""
     return Settings(**_parsed(keywords, ROWS))
 
 
 def of_team(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
-    """The settings of one team: the server's, but for what was overridden. Raises BadSetting."""
+    """Return the settings of one team: the server's with the team's overrides. Raises BadSetting."""
     if not overrides:
         return settings
     values = _parsed(overrides, PER_TEAM)
@@ -365,7 +366,7 @@ def _parsed(keywords: Mapping[str, Any], known: Collection[str]) -> dict[str, An
         raise BadSetting(f"{unknown[0]}: there is no such setting; known are {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
     for name, value in keywords.items():
-        if value is None:  # as if it were not given
+        if value is None:  # the same as not given
             continue
         if name == "limits":
             if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Teams: what belongs to each, and how they are made, changed, reset and deleted."""
+"""Teams: their state, and how they are created, changed, reset and deleted."""
 
 from __future__ import annotations
 
@@ -25,41 +25,45 @@ from emulator.store.snapshots.files import BadSnapshot
 from emulator.store.snapshots.snapshots import LoadedSnapshot
 from emulator.store.teams import TeamRow
 
-VISITORS_MAX = 256  # teams that have nothing, remembered for a while
+VISITORS_MAX = 256  # teams without objects that are kept in memory
 DELETED = "The team was deleted while the call was under way."
 
 
 class NotAllowed(BadSetting):
-    """A setting that names code, files or servers, from a caller that may only choose among known ones."""
+    """An untrusted caller may not set this value of a setting that names code, files or servers."""
 
 
 @dataclass(slots=True)
 class Team:
-    """What belongs to one team: time, limits, profile, speeds. Rows of the store are keyed by its name."""
+    """The state of one team: clock, limits, profile, speeds. Rows of the store have its name as key."""
 
     name: str
     clock: Clock
-    overrides: dict[str, Any]  # its own settings, where they are not the server's
+    overrides: dict[str, Any]  # the settings that differ from the server's
     profile: Profile = field(init=False)
     limits: Limits = field(init=False)
-    indexing: str = field(init=False)  # one of settings.SPEEDS
-    batches: str = field(init=False)  # another one
+    indexing: str = field(init=False)  # a name in settings.SPEEDS
+    batches: str = field(init=False)  # a name in settings.SPEEDS
     responder: str | Callable[..., Any] = field(init=False)
     models: str = field(init=False)  # `known` or `any`
     function: Callable[..., Any] | None = None  # answers batch requests instead
-    moved_at: Instant = 0  # what the clock showed after it was last moved: what is due earlier is being caught up with
-    answer_epoch: int | None = None  # the number from which the ids of its answers are derived, with their count
+    moved_at: Instant = (
+        0  # the time after the clock was last moved: jobs that are due before it are overdue and catching up
+    )
+    answer_epoch: int | None = None  # the ids of its answers are derived from this number and their count
     answers: int = 0
-    cancel_reverts: bool = False  # a race of the real service: requests of a cancelled batch end as if it were not
+    cancel_reverts: bool = (
+        False  # a race of the real service: requests of a cancelled batch complete as if it were not cancelled
+    )
     chaos: ChaosState | None = field(init=False)
-    kept: bool = False  # it has a row; before the first thing is written for it there is none
-    gone: bool = False  # it was deleted: a call that was under way then finds nothing to write to
-    unreadable: OSError | None = None  # why it is not known whether there is a row
+    kept: bool = False  # it has a row, which is created before the first object of the team
+    gone: bool = False  # it was deleted: calls that were running then cannot write any more
+    unreadable: OSError | None = None  # the error because of which it is unknown whether there is a row
     embedder: str | Callable[..., Any] = field(init=False)
     key_rates: KeyRates = field(default_factory=KeyRates)
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
-        """Take the server's settings, but for the team's own. Raises BadSetting, and changes nothing then."""
+        """Apply the server's settings and the team's overrides. Raises BadSetting without changing anything."""
         settings = of_team(defaults, overrides)
         self.overrides = overrides
         self.profile = PROFILES[settings.profile]
@@ -82,8 +86,8 @@ class Teams:
         self._responders = responders
         self._begin: Callable[[Team], None] | None = None
         self._listeners: list[Callable[[str], None]] = []
-        self.known: dict[str, Team] = {}  # those that have a row, as far as they were asked for
-        self.visitors: OrderedDict[str, Team] = OrderedDict()  # those that were only read from, the last ones
+        self.known: dict[str, Team] = {}  # teams with a row that were used since the start
+        self.visitors: OrderedDict[str, Team] = OrderedDict()  # the most recent teams without a row
         self.choices = {name: list(ROWS[name].built_in) for name in GUARDED}  # values that any caller may choose
         given = [(name, getattr(settings, name)) for name in GUARDED]
         for name, value in (*given, *((allowed.setting, allowed.value) for allowed in settings.allow)):
@@ -94,7 +98,7 @@ class Teams:
         self._listeners.append(listener)
 
     def begin_with(self, fill: Callable[[Team], None]) -> None:
-        """Let every new team begin with what `fill` gives it: the contents of the seed file."""
+        """Call `fill` for every new team, which adds the objects of the seed file."""
         self._begin = fill
 
     def _changed(self, name: str) -> None:
@@ -102,15 +106,15 @@ class Teams:
             listener(name)
 
     def get(self, name: str) -> Team:
-        """Return the team of a name. A new one has the server's defaults, and nothing of it lasts before `keep`.
+        """Return the team of a name. A new one has the server's defaults, and is not stored before `keep`.
 
-        With a seed file a new team has things at once, and the default team is always there: those are kept.
+        New teams with a seed file, and the default team, are stored at once.
         """
         team = self.known.get(name) or self.visitors.get(name)
         if team is None:
             try:
                 row = self._store.teams.get(name)
-            except OSError as error:  # it has nothing that could be read, and nothing can be written for it
+            except OSError as error:  # it can neither be read nor written
                 team = Team(name, Clock(0, None), {}, unreadable=error)
                 team.configure(self._settings, {})
                 return team
@@ -126,7 +130,7 @@ class Teams:
         team = self.visitors[name] = Team(name, Clock(0, None), {})
         team.configure(self._settings, {})
         if self._begin is not None or name == DEFAULT_TEAM:
-            with suppress(OSError):  # on a full disk it is one that has nothing, and can be read
+            with suppress(OSError):  # on a full disk it has no objects, but can be read
                 self.keep(team)
         if len(self.visitors) > VISITORS_MAX:
             left, _ = self.visitors.popitem(last=False)
@@ -134,9 +138,9 @@ class Teams:
         return team
 
     def keep(self, team: Team) -> None:
-        """Let a team last. Called before anything is written for it; raises OSError where that cannot be.
+        """Store a team. Called before an object is written for it. Raises OSError if it cannot be stored.
 
-        A transaction that is rolled back takes the row with it; the next call of this creates it again.
+        A rollback removes the row as well; the next call creates it again.
         """
         if team.unreadable is not None:
             raise team.unreadable
@@ -151,10 +155,11 @@ class Teams:
                 self._begin(team)
 
     def configure(self, team: Team, changes: Mapping[str, Any], *, trusted: bool = False) -> None:
-        """Give a team settings of its own; None takes one back. Raises BadSetting, or NotAllowed.
+        """Override settings of a team; None removes an override. Raises BadSetting or NotAllowed.
 
-        Settings that name code, files or servers take any value from a trusted caller: the seed file and Python. Any
-        other caller, such as the control plane, chooses among what was given and what is built in.
+        A trusted caller, which is the seed file or Python, may set any value. An untrusted one, such as the control
+        API, may set those that name code, files or servers only to built-in values and values that a trusted caller has
+        set.
         """
         if trusted:
             self._remember(changes)
@@ -173,14 +178,14 @@ class Teams:
         team.configure(self._settings, overrides)
 
     def _remember(self, changes: Mapping[str, Any]) -> None:
-        """Let any caller choose from now on what a trusted one has given."""
+        """Allow untrusted callers to choose the values that a trusted caller has set."""
         for name in GUARDED:
             value = changes.get(name)
             if isinstance(value, str) and value not in self.choices[name]:
                 self.choices[name].append(value)
 
     def _known(self, team: Team, name: str, value: Any) -> Any:
-        """The value that an untrusted caller means, which may name it as it is shown: redacted. Raises NotAllowed."""
+        """Return the allowed value that an untrusted caller names, also in its redacted form. Raises NotAllowed."""
         if name not in GUARDED or value is None:
             return value
         known = [*self.choices[name], *(each for each in (team.overrides.get(name),) if each is not None)]
@@ -194,11 +199,11 @@ class Teams:
         )
 
     def set_responder(self, team: Team, responder: str | Callable[..., Any]) -> None:
-        """Let another responder answer a team's batch requests. Raises BadSetting, and changes nothing then.
+        """Set the responder of a team's batch requests. Raises BadSetting without changing anything.
 
-        A function serves until the process ends, what a text names also after that. Beside it, the setting `batches`
-        is the speed, and `team.cancel_reverts = True` lets the requests of a batch that is cancelled from then on end
-        as if it were not, a race of the real service.
+        A function is used until the process ends; a setting as text also after a restart. The setting `batches` is the
+        speed. `team.cancel_reverts = True` imitates a race of the real service: the requests of a batch that is
+        cancelled afterwards complete as if it were not.
         """
         if isinstance(responder, str):
             self.configure(team, {"responder": responder}, trusted=True)
@@ -210,7 +215,7 @@ class Teams:
         self.configure(team, {"limits": {**team.overrides.get("limits", {}), **changes}})
 
     def change_clock(self, team: Team, change: Callable[[Clock], None]) -> None:
-        """Change a team's clock, keep that for a restart, and let the job loop know."""
+        """Change a team's clock, store it, and notify the job runner."""
         self.keep(team)
         clock = Clock(team.clock.offset, team.clock.frozen_at)
         change(clock)
@@ -219,7 +224,7 @@ class Teams:
         self._changed(team.name)
 
     def reset(self, team: Team) -> dict[str, int]:
-        """Back to how the team was at first; how many things of each kind went."""
+        """Reset the team to its initial state; return the number of removed objects by kind."""
         counts = self._forget_calls(team, self._store.clear(team.name))
         team.clock.reset()
         team.moved_at, team.function, team.cancel_reverts = 0, None, False
@@ -232,11 +237,11 @@ class Teams:
         return counts
 
     def restore(self, team: Team, snapshot: LoadedSnapshot, *, own_urls: bool = False) -> None:
-        """Let a team be as it was when a snapshot was made: what it has, its clock, its own settings.
+        """Restore a team from a snapshot: its objects, its clock and its overrides.
 
-        What is planned for it and what is remembered of its calls stays, and so do settings that name code or files of
-        this machine. With `own_urls` its public URLs are its own, not those of whom the snapshot is from. Raises
-        BadSnapshot, and changes nothing then.
+        Planned faults and answers, the journal, and settings that name code or files of this machine stay. With
+        `own_urls` the team gets new public URLs in place of those in the snapshot. Raises BadSnapshot without changing
+        anything.
         """
         self.keep(team)
         overrides = {name: value for name, value in snapshot.team.overrides.items() if name not in GUARDED}
@@ -277,7 +282,7 @@ class Teams:
         }
 
     def next_number(self, team: Team) -> int:
-        """Return a number that the team was not given before; ids are derived from them."""
+        """Return the next unused number of the team; ids are derived from these numbers."""
         number = self._store.teams.next_id(team.name) if team.kept and not team.gone else None
         if number is None:
             self.keep(team)

@@ -1,4 +1,4 @@
-"""Chaos in the course of a call: rejected calls, new objects that are not found at first, slow downloads."""
+"""Chaos during a call: rejected calls, new objects that are not found at first, slow downloads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OBJECT_BY_READER = dict(LAGGING.values())
 
 
 def reject_at_random(services: Services, call: Call, state: ChaosState) -> None:
-    """Count a call, and refuse about one in seven with 429, but never two in a row."""
+    """Count a call, and refuse about one of seven calls with 429, but never two in a row."""
     state.calls += 1
     if not state.has(ChaosFlag.RATE_LIMITS) or call.operation.plane is Plane.PUBLIC:
         return
@@ -58,7 +58,7 @@ def hide_new_object(call: Call, request: Any, state: ChaosState) -> None:
 
 
 def alter_result(call: Call, state: ChaosState, result: Any) -> Any:
-    """Return the result, a download slowed down; remember a new object, to hide it from the next call."""
+    """Return the result, with a slow download; remember a new object, to hide it from the next call."""
     if state.has(ChaosFlag.LAG) and call.operation.name in LAGGING:
         state.hidden.add(result.id)
     if state.has(ChaosFlag.KEY_LAG) and call.operation.name == "keys.create":

@@ -16,8 +16,10 @@ T = TypeVar("T")
 
 ONE_IN_UNKNOWN = 4
 UNORDERED = frozenset({"acls", "field_definitions"})  # lists without a documented order
-OPEN_ENUMS = frozenset({"processing_status", "state", "status", "upload_status", "zdr_status"})  # may get more values
-CALLER_DEFINED = frozenset({"fields"})  # its names and values are the caller's, so they stay
+OPEN_ENUMS = frozenset(
+    {"processing_status", "state", "status", "upload_status", "zdr_status"}
+)  # enums that may get more values
+CALLER_DEFINED = frozenset({"fields"})  # names and values come from the caller, so they are not altered
 UNKNOWN_VALUE = "UNHEARD_OF"
 UNKNOWN_FIELD = "x_unheard_of"
 UNKNOWN_NUMBER = 4242
@@ -26,7 +28,7 @@ UNKNOWN_FIELD_BYTES = bytes((0x90, 0x89, 0x02, 0x01))
 
 
 def alter_json(call: Call, body: bytes) -> bytes:
-    """Return the JSON body of a response with what the flags add to it."""
+    """Return the JSON body of a response with the additions of the flags."""
     state = call.chaos
     if state is None:
         return body
@@ -46,7 +48,7 @@ def alter_json(call: Call, body: bytes) -> bytes:
 
 
 def encode_message(call: Call, message: Any) -> bytes:
-    """Serialize the protobuf message of a response with what the flags add to it."""
+    """Serialize the protobuf message of a response with the additions of the flags."""
     if _has_unknown_values(call) and _set_unknown_enums(message):
         report(call, ChaosFlag.UNKNOWN_VALUES)
     raw: bytes = message.SerializeToString()
@@ -109,7 +111,7 @@ def _set_unknown_enums(message: Any) -> bool:
     changed = False
     for field, value in message.ListFields():
         if field.enum_type is not None:
-            if field.name in OPEN_ENUMS and isinstance(value, int):  # not a list
+            if field.name in OPEN_ENUMS and isinstance(value, int):  # and not a list
                 setattr(message, field.name, UNKNOWN_NUMBER)
                 changed = True
         elif field.message_type is not None and field.name not in CALLER_DEFINED and not isinstance(value, Mapping):

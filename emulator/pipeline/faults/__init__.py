@@ -1,1 +1,1 @@
-"""Faults: the plans that a test makes, and their effects on a call."""
+"""Planned faults of tests, and their effects on calls."""

@@ -27,7 +27,7 @@ CutDownload = Annotated[int, Meta(ge=0, le=2**40, description="End the connectio
 Rate = Annotated[int, Meta(ge=1, le=2**30, description="The rate of uploads and downloads, for a minute at most.")]
 
 
-# Unusual behaviours of the real service, and the operation that each belongs to.
+# Unusual behaviours of the real service -> their operation.
 BEHAVIOURS: dict[str, str] = {
     "cancel_reverts": "batches.cancel",  # observed live, 2026-08: cancelled requests complete anyway
 }
@@ -64,7 +64,7 @@ class Effect(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
         return self.error is not None or self.status is not None
 
 
-# A call ends once, in one of these ways. A cut upload ends with a refusal if one is given, else with the connection.
+# At most one of these can end a call. A cut upload ends with a refusal if one is given, else by closing the connection.
 _ENDS = ("error", "status", "drop", "cut_upload_after_bytes", "cut_download_after_bytes", "cut_stream_after_deltas")
 _TOGETHER = {("error", "cut_upload_after_bytes"), ("status", "cut_upload_after_bytes")}
 _OF_A_REFUSAL = ("message", "retry_after_seconds")
@@ -100,7 +100,7 @@ def _check(effect: Effect) -> None:
 
 
 def _lacking(effect: Effect, operation: Operation) -> str | None:
-    """Return why an effect cannot apply to an operation; None if it can."""
+    """Return why an effect cannot apply to an operation; None if it can apply."""
     up, down, stream = bool(uploads(operation.request)), downloads(operation.run), streams(operation.run)
     for name, moved in (
         ("cut_upload_after_bytes", up),

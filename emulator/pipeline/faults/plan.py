@@ -1,4 +1,4 @@
-"""Planned faults: the rules and scripts of each team, which of them a call matches, and their hits."""
+"""Planned faults: the rules and scripts of each team, matching them with calls, and their counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLANS_MAX = 1000  # rules and scripts of a team
 Glob = Annotated[
     str, Meta(min_length=1, max_length=200, description="The name of an operation, or a pattern: `files.*`.")
 ]
-Id = Annotated[  # which goes into a header
+Id = Annotated[  # sent in a header
     str, Meta(pattern=whole("[A-Za-z0-9._-]{1,64}"), description="Its id; generated when missing.")
 ]
 
@@ -188,12 +188,12 @@ class Faults:
         self._plans: dict[str, FaultPlan] = {}
 
     def take(self, call: Call) -> list[FaultMatch]:
-        """Return the matches of a call, nearly always none."""
+        """Return the matches of a call, usually none."""
         plans = self._plans.get(call.team.name)
         return [] if plans is None else plans.take(call)
 
     def plans(self, team: str) -> FaultPlan:
-        """The rules and scripts of a team."""
+        """Return the rules and scripts of a team."""
         return self._plans.get(team) or FaultPlan()
 
     def add_rule(self, team: str, rule: Rule) -> PlannedRule:
@@ -236,7 +236,7 @@ class Faults:
 
 
 def _matching(glob: str) -> list[Operation]:
-    """Return the operations whose name matches a pattern. Raises BadFault if none does, as that is a mistake."""
+    """Return the operations whose name matches a pattern. Raises BadFault if none does."""
     found = [operation for name, operation in OPERATIONS.items() if fnmatchcase(name, glob)]
     if not found:
         raise BadFault(f"no operation is called {glob!r}; known are {', '.join(sorted(OPERATIONS))}")

@@ -1,4 +1,4 @@
-"""What all calls since the start come to, by operation and outcome: the numbers behind `/_emulator/metrics`."""
+"""Counts and durations of all calls since the start, by operation and outcome, for `/_emulator/metrics`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# Upper bounds of the buckets of durations, in seconds; one more bucket is for what took longer.
+# Upper bounds of the duration buckets, in seconds; one more bucket has the longer durations.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
 _MILLISECONDS = tuple(bound * 1000 for bound in SECONDS)
 
 
 class Calls(NamedTuple):
-    """What is counted together. A request that matches no route has no operation."""
+    """The labels of a counter. A request that matches no route has no operation."""
 
     operation: str | None
     transport: str
@@ -21,7 +21,7 @@ class Calls(NamedTuple):
 
 
 class Durations:
-    """How long the calls of one kind took."""
+    """A histogram of the durations of calls with the same labels."""
 
     __slots__ = ("buckets", "count", "ms")
 
@@ -31,14 +31,14 @@ class Durations:
 
 
 class CallTotals:
-    """The calls of all teams since the start. A reset of a team or of its journal leaves them as they are."""
+    """The counts of all teams since the start. A reset of a team or of its journal does not change them."""
 
     def __init__(self) -> None:
         self.calls: dict[Calls, Durations] = {}
-        self.faults: dict[str, int] = {}  # how often each kind of fault was planned and met
+        self.faults: dict[str, int] = {}  # how often each kind of fault affected a call
 
     def add(self, calls: Calls, ms: float, faults: Iterable[str]) -> None:
-        """Count a completed call that took so long and met these faults."""
+        """Count a completed call with its duration in milliseconds and the faults that affected it."""
         durations = self.calls.get(calls)
         if durations is None:
             durations = self.calls[calls] = Durations()

@@ -1,7 +1,7 @@
 """A bounded record of calls: the caller, the request, the transport and the outcome.
 
 Recording is cheap: bodies are kept as bytes, truncated, and decoded only when the journal is read
-(`pipeline/journal/views.py`). Keys are never kept, and of uploads and downloads only the length and the hash.
+(`pipeline/journal/views.py`). Keys are never stored; uploads and downloads are stored as length and hash.
 """
 
 from __future__ import annotations
@@ -133,11 +133,11 @@ class Watcher:
         self._arrived.set()
 
     async def next(self, seconds: float) -> tuple[int, Entry | None]:
-        """Return how many entries were dropped, and the entry that follows them; None where so long nothing came."""
+        """Return how many entries were dropped, and the next entry; None if none completed within `seconds`."""
         if not self._waiting and not self._dropped:
             self._arrived.clear()
             with suppress(TimeoutError):
-                # not wait_for: Python 3.11's loses a cancellation that comes together with an entry
+                # not wait_for: in Python 3.11 it loses a cancellation that coincides with an entry
                 async with asyncio.timeout(seconds):
                     await self._arrived.wait()
         if self._waiting:
@@ -186,7 +186,7 @@ class Journal:
         all_max: int = ALL_BYTES_MAX,
         on_completed: Callable[[str, Entry], None] | None = None,
     ) -> None:
-        """Keep entries within these bounds; `on_completed` is called with the team and each completed entry."""
+        """Set the bounds; `on_completed` is called with the team and each completed entry."""
         self._rings: dict[str, Ring] = {}
         self._bytes = 0
         self._on_completed = on_completed
@@ -244,10 +244,10 @@ class Journal:
         size: int | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
-        """Complete an entry with the response: a body, or the size of content; a status of None is no response."""
+        """Complete an entry with the response: a body, or the size of content. A status of None means no response."""
         if call.envelope.is_internal:
             return
-        entry = cast(Entry, call.entry)  # which `begin` returned
+        entry = cast(Entry, call.entry)  # `begin` returned it
         envelope, ring, secret = call.envelope, entry.ring, call.secret
         entry.status, entry.response_headers = status, _struck(headers, secret)
         if call.faults or call.unread or call.warnings:
@@ -338,13 +338,13 @@ class Journal:
 
 
 def _scrub(entry: Entry, secret: str) -> None:
-    """Redact the caller's key where a client may repeat it."""
+    """Redact the caller's key in the fields where a client may repeat it."""
     entry.target = strike(entry.target, secret)
     entry.headers = _struck(entry.headers, secret)
 
 
 def _without(texts: Iterable[str], secret: str | None) -> tuple[str, ...]:
-    """Return texts with the caller's key redacted; a field may be named like it."""
+    """Return texts with the caller's key redacted; a field name may contain it."""
     return tuple(texts) if secret is None else tuple(strike(text, secret) for text in texts)
 
 

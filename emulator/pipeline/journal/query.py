@@ -1,4 +1,4 @@
-"""Queries of the journal: which calls match, how many, and whether that is as expected."""
+"""Queries of the journal: find matching calls, and check their number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CallQuery(Struct, forbid_unknown_fields=True, kw_only=True):
     operation: Pattern | None = None
     transport: Literal["rest", "grpc"] | None = None
     method: Pattern | None = None
-    target: Pattern | None = None  # path and query, as they came
+    target: Pattern | None = None  # path and query, as received
     outcome: Annotated[str, Meta(description='"ok", "refused", or a kind such as "NOT_FOUND".')] | None = None
     status: int | str | None = None  # of HTTP, or the name of a gRPC code
     fault: Pattern | None = None
@@ -38,7 +38,7 @@ class Expectation(CallQuery, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def range(self) -> tuple[int, int | None]:
-        """Return the fewest and the most calls that are expected; None is no maximum."""
+        """Return the minimum and the maximum number of calls; None is no maximum."""
         if self.times is not None:
             return self.times, self.times
         if self.at_least is None and self.at_most is None:

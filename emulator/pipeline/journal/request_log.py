@@ -16,7 +16,7 @@ def request_logger(log: Callable[[str], None]) -> Callable[[str, Entry], None]:
 
 
 def line_of(team: str, entry: Entry) -> str:
-    """A call in one line: wall clock, transport, status, duration, operation, path, and what was special about it."""
+    """Return a call as one line: wall clock, transport, status, duration, operation, path, and notes such as faults."""
     status = "-" if entry.status is None else entry.status
     words = [rfc3339(entry.real_at)[11:23], f"{entry.transport:4}", f"{status!s:>4}", f"{entry.ms:8.1f} ms"]
     words += [f"{entry.operation or '-':24}", entry.method, shown_target(entry.target)]

@@ -1,4 +1,4 @@
-"""JSON views of journal entries: bodies decoded, everything that looks like a key redacted."""
+"""JSON views of journal entries, with decoded bodies, and with everything redacted that looks like a key."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from emulator.pipeline.redact import is_secret_name, redact, redact_raw, redact_
 
 
 class BodyShown(Struct):
-    """A body: its length, its BLAKE3 where that is known, and its beginning, as JSON if it is whole and reads so.
+    """A body: its length, its BLAKE3 hash if known, and its beginning, which is JSON if the body is whole and valid.
 
-    Of uploads and downloads there is nothing but the length.
+    Uploads and downloads have only the length.
     """
 
     bytes: int | None
@@ -28,9 +28,9 @@ class BodyShown(Struct):
 
 
 class CallShown(Struct):
-    """One call. `operation` is null for a request that fits no route, and `reason` says what is wrong with that.
+    """One call. `operation` is null for a request that matches no route, and `reason` says why it does not.
 
-    `at` is the team's time and `real_at` the wall clock, both when the call came. Over gRPC `headers` and
+    `at` is the team's time and `real_at` the wall clock, both at the arrival of the call. Over gRPC `headers` and
     `response_headers` are metadata.
     """
 
@@ -98,13 +98,13 @@ def unread(entry: Entry) -> list[str]:
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by their names: what holds a secret by its name is struck out, and all that looks like a key."""
+    """Return headers by name, with values of secret headers and everything that looks like a key redacted."""
     texts = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
     return {name: REDACTED if is_secret_name(name) else redact_text(value) for name, value in texts}
 
 
 def shown_target(target: str) -> str:
-    """A path and query: parameters that hold a secret by their name are struck out, and all that looks like a key."""
+    """Return a path and query, with secret parameters and everything that looks like a key redacted."""
     path, mark, query = target.partition("?")
     pairs = []
     for pair in query.split("&"):
@@ -122,7 +122,7 @@ def _body(entry: Entry, body: Body | Length | None, *, is_request: bool) -> Body
     value = _decoded(entry, body, is_request=is_request)
     if value is not None:
         seen.json = redact(value)
-    elif entry.transport == "rest":  # an RPC's bytes are no text
+    elif entry.transport == "rest":  # gRPC messages are binary
         seen.text = redact_raw(body.kept.decode("utf-8", "replace"))
     return seen
 

@@ -16,14 +16,14 @@ NAME_CHARS_MAX = 200  # of a name in a description
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What an operation does, in words, and where the id and the name of its subject are: in `request` or `result`."""
+    """A description of an operation, and where the id and the name of its subject are: in `request` or `result`."""
 
     sentence: str
     subject: str
     name: str = ""
 
 
-# By operation, every one that changes what a team has. Answers of models are no changes.
+# Every operation that changes the objects of a team. Answers of models are no changes.
 CHANGES: dict[str, Change] = {
     "files.upload": Change("Uploaded a file", "result.id", "result.filename"),
     "files.initialize": Change("Began the upload of a file", "result.id", "result.filename"),
@@ -53,7 +53,7 @@ CHANGES: dict[str, Change] = {
 
 
 async def audit(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Any:
-    """Append an event after a call that changed something. For the operations of `CHANGES`."""
+    """Append an event after a successful call of an operation in `CHANGES`."""
     change = CHANGES[call.operation.name]
     result = await call_next(services, call, request)
     subject = _value(change.subject, request, result)
@@ -69,7 +69,7 @@ async def audit(call_next: NextDecoded, services: Services, call: Call, request:
     )
     try:
         services.store.audit.append(call.team.name, event, call.team.limits.audit_events_per_team_max)
-    except OSError as error:  # the change is made, and has to be acknowledged
+    except OSError as error:  # the change is committed and must be acknowledged
         services.log(f"An audit event of team {call.team.name} could not be written: {error}")
     return result
 

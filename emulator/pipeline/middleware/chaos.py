@@ -1,4 +1,4 @@
-"""Apply chaos in the course of a call; `pipeline/chaos/` has the behaviours."""
+"""Apply chaos to a call; `pipeline/chaos/` has the behaviours."""
 
 from __future__ import annotations
 

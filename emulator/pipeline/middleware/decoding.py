@@ -10,7 +10,7 @@ from emulator.state.services import Services
 
 
 async def decode(call_next: NextDecoded, services: Services, call: Call) -> Any:
-    """Decode the request of a call for all that follows. Waits for its body, unless the operation streams that."""
+    """Decode the request of a call. This waits for the body, unless the operation reads it as a stream."""
     request = await call.read(call)
     if call.operation.screen is not None:
         call.operation.screen(call, request)

@@ -1,9 +1,9 @@
-"""Accept an inference key for collections where the body has what the real service then demands.
+"""Accept an inference key for collections if the body satisfies the stricter contract of the real service.
 
-Observed live on api.x.ai by three clients, 2026-03 to 2026-10, and not documented: collections take a plain
-inference key, but under a stricter contract. The management host refuses the same key. One port stands for both hosts
-here, so only a body that satisfies the stricter contract shows that the inference host was meant; calls without such a
-body need the management key.
+Observed live on api.x.ai by three clients, 2026-03 to 2026-10, and not documented: collections take a plain inference
+key, but under a stricter contract. The management host refuses the same key. Here one port replaces both hosts, so only
+a body that satisfies the stricter contract shows that the client means the inference host. Calls without such a body
+need the management key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from emulator.pipeline.api_keys import check_key
 from emulator.pipeline.middleware import NextDecoded
 from emulator.state.services import Services
 
-# By operation: the members that the body must have.
+# Operation -> the members that the body must have.
 CONTRACTS: dict[str, tuple[frozenset[str], ...]] = {
     "collections.create": (
         frozenset({"collection_name", "field_definitions"}),
@@ -36,7 +36,7 @@ WARNING = "an inference key for collections is undocumented: the real service wa
 
 
 def may_satisfy_contract(services: Services, call: Call) -> bool:
-    """Whether a key that is refused for its plane may be accepted once the body is known."""
+    """Return whether a key that is refused for its plane may be accepted once the body is decoded."""
     secret = call.credentials or ""
     return (
         call.operation.name in CONTRACTS
@@ -48,7 +48,7 @@ def may_satisfy_contract(services: Services, call: Call) -> bool:
 
 
 def accept_for_now(services: Services, call: Call) -> None:
-    """Check the key as one for inference; `check_contract` follows when the body is known."""
+    """Check the key as an inference key; `check_contract` follows when the body is decoded."""
     check_key(services, call, Plane.INFERENCE)
     call.has_undocumented_key = True
 

@@ -1,4 +1,4 @@
-"""Hold a call to the models of its API key, and count the tokens it used."""
+"""Check that the API key of a call may use the model, and count the tokens that the call used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.state.services import Services
 
 
 def check_key_limits(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Awaitable[Any]:
-    """Refuse a model that the access list of the key lacks."""
+    """Refuse a model that is not in the access list of the key."""
     key = call.principal.api_key
     return call_next(services, call, request) if key is None else _check(call_next, services, call, request, key)
 

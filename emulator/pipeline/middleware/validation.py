@@ -12,5 +12,5 @@ from emulator.state.services import Services
 
 
 def check_limits(call_next: NextDecoded, services: Services, call: Call, request: Any) -> Awaitable[Any]:
-    """Refuse a value beyond its limit, and settle the page size."""
+    """Refuse a value beyond its limit, and apply the page size."""
     return call_next(services, call, apply_limits(call, request))
