@@ -1,1 +1,1 @@
-"""What every other package builds on: time, ids, limits, errors, threads, locks. It imports nothing but itself."""
+"""The base of every other package: time, ids, limits, errors, threads, locks. It imports no other package."""

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class cached(Generic[T]):  # it is used as a decorator
-    """A property that is computed when it is first read, and kept in the `__dict__` of its object."""
+    """A property that is computed at its first use, and stored in the `__dict__` of its object."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self._compute, self._name = compute, compute.__name__

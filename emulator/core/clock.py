@@ -1,7 +1,7 @@
-"""Time as a team sees it: the wall clock plus an offset, or a frozen instant.
+"""The clock of a team: the wall clock plus an offset, or a frozen instant.
 
 This is the only module that reads the wall clock. An `Instant` is a whole number of microseconds since the Unix epoch
-(UTC): the finest grain the API shows, and exact in every store.
+(UTC): the resolution of the API, and exact in every store.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ def wall() -> Instant:
 
 
 def monotonic_ms() -> float:
-    """Read a clock that never jumps, in milliseconds, to measure how long something took."""
+    """Return a monotonic time in milliseconds, to measure durations."""
     return time.perf_counter() * 1000
 
 
 def seconds(instant: Instant) -> int:
-    """Whole Unix seconds, as the Files API shows time."""
+    """Return whole Unix seconds, the format of the Files API."""
     return instant // MICROSECONDS
 
 
 def rfc3339(instant: Instant) -> str:
-    """RFC 3339 in UTC with six fraction digits and `Z`, as the management plane shows time."""
+    """Return RFC 3339 in UTC with six fraction digits and `Z`, the format of the management API."""
     return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def date(instant: Instant) -> str:
-    """`YYYY-MM-DD` in UTC, as the Batch API shows time over REST."""
+    """Return `YYYY-MM-DD` in UTC, the format of the Batch API over REST."""
     return to_datetime(instant).strftime("%Y-%m-%d")
 
 
 def to_datetime(instant: Instant) -> datetime:
-    """An aware datetime in UTC."""
+    """Return an aware datetime in UTC."""
     whole, micros = divmod(instant, MICROSECONDS)
     return datetime.fromtimestamp(whole, UTC).replace(microsecond=micros)
 
 
 def from_datetime(moment: datetime) -> Instant:
-    """The instant of an aware datetime."""
+    """Return the instant of an aware datetime."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * MICROSECONDS + delta.microseconds
 
 
 def later(instant: Instant, microseconds: int) -> Instant:
-    """An instant so much later, or the end of the calendar, where a late clock and a limit that is off would lead."""
+    """Return `instant` plus `microseconds`, at most LATEST, which a late clock could exceed without limits."""
     return max(0, min(instant + microseconds, LATEST))
 
 
 class Clock(msgspec.Struct):
-    """One team's clock. It never runs backwards but by `reset`, and stops at the end of the year 9999."""
+    """The clock of one team. Only `reset` moves it backwards. It stops at the end of the year 9999."""
 
     offset: int = 0  # microseconds ahead of the wall clock
     frozen_at: Instant | None = None
@@ -69,7 +69,7 @@ class Clock(msgspec.Struct):
         return self.frozen_at is not None
 
     def now(self) -> Instant:
-        """The team's present instant."""
+        """Return the team's current instant."""
         if self.frozen_at is not None:
             return self.frozen_at
         instant = wall()
@@ -87,17 +87,17 @@ class Clock(msgspec.Struct):
             self.frozen_at += microseconds
 
     def freeze(self, at: Instant | None = None) -> None:
-        """Stop at the present instant, or at any other. Raises ValueError where no clock can be."""
+        """Stop at the current instant, or at `at`. Raises ValueError if `at` is out of range."""
         if at is not None and not 0 <= at <= LATEST:
             raise ValueError("at lies before 1970 or after 9999")
         self.frozen_at = self.now() if at is None else at
 
     def resume(self) -> None:
-        """Run on from the frozen instant, with no jump."""
+        """Continue from the frozen instant."""
         if self.frozen_at is not None:
             self.offset = self.frozen_at - wall()
             self.frozen_at = None
 
     def reset(self) -> None:
-        """Back to the wall clock."""
+        """Set the clock to the wall clock."""
         self.offset, self.frozen_at = 0, None

@@ -1,6 +1,6 @@
-"""What to do about a refusal: a row for each rule that `x-emulator-rule` can name and that is no row of the limits.
+"""Advice about refusals: a row for each rule in `x-emulator-rule` that is no limit.
 
-The sentence of a refusal is the real service's where that is known, and so cannot help; this table does.
+The message of a refusal is that of the real service, if known, and gives no advice. So this table does.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ RULES: dict[str, str] = {
 
 
 def hint_for(rule: str) -> str | None:
-    """What to do about a refusal by this rule; None for a name that is no rule."""
+    """Return the advice for a rule; None for an unknown rule."""
     if rule in ROWS:
         return f"{ROWS[rule].source}. To test with another value: --limit {rule}=…, or PUT /_emulator/limits."
     return RULES.get(rule)

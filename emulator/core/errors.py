@@ -1,4 +1,4 @@
-"""Every way a call can be refused, and what each looks like on the wire.
+"""Every kind of refusal, and its form on the wire.
 
 The core raises `ApiError(kind, message)`. The table `WIRE` is the only place with status codes; the transports read it
 and render the dialect of the plane (`rest/responses.py`, `rpc/server.py`).
@@ -61,8 +61,8 @@ class Wire(msgspec.Struct, frozen=True):
     code: str  # inference plane, kebab case
     number: int  # management plane, google.rpc.Code
     grpc: GrpcCode
-    management_http: int | None = None  # where it differs
-    plain: bool = False  # the inference plane answers text/plain, as its JSON extractor does
+    management_http: int | None = None  # if it differs
+    plain: bool = False  # the inference plane sends text/plain, as its JSON extractor does
 
 
 WIRE: dict[Kind, Wire] = {
@@ -90,17 +90,16 @@ WIRE: dict[Kind, Wire] = {
 }
 
 
-_LABEL_CHARS_MAX = 200  # a param may be a key that the client made up
+_LABEL_CHARS_MAX = 200  # a param may be a key of the client's own choice
 
 
 class ApiError(Exception):
-    """A refusal in the words of the API.
+    """A refusal with the message of the API.
 
-    `rule` names the limit or rule that refused, `param` the request field it is about; `retry_after` is in seconds.
-    `hint` says more than the message, where that has to be the recorded one.
-    `status` and `code` replace those of the kind: planned faults name them. `as_json` makes JSON of a refusal
-    that is plain text elsewhere; it has no code then. `subject` is the id of what was not found, for the sentences of
-    gRPC that name it.
+    `rule` is the limit or rule that refused, `param` the request field; `retry_after` is in seconds. `hint` adds advice
+    if the message has to be the recorded one. `status` and `code` replace those of the kind, for planned faults.
+    `as_json` sends a refusal as JSON, without a code, that is plain text elsewhere. `subject` is the id of what was not
+    found, for the sentences of gRPC that name it.
     """
 
     def __init__(
@@ -141,40 +140,40 @@ class ApiError(Exception):
         return [(name, printable(str(value)[:_LABEL_CHARS_MAX])) for name, value in labels.items() if value is not None]
 
 
-# Python loads a codec when it is first wanted: a refusal may be wanted because no file can be opened any more.
+# Python imports a codec at its first use, which would fail in a refusal that is sent because no file can be opened.
 _escape = codecs.lookup("unicode_escape").encode
 
 
 def printable(text: str) -> str:
-    """A text as it can stand in a header: it may quote the client."""
+    """Return a text, which may quote the client, in a form that is valid in a header."""
     return _escape(text)[0].decode()
 
 
 def invalid(message: str, *, rule: str | None = None, param: str | None = None) -> ApiError:
-    """Build the commonest refusal: a value that breaks a documented rule."""
+    """Return the refusal of a value that violates a documented rule."""
     return ApiError(Kind.INVALID_ARGUMENT, message, rule=rule, param=param)
 
 
 def not_found(what: str, id: str | None = None) -> ApiError:
-    """Build the refusal for a thing that is missing, deleted, expired or of another team: all look the same."""
+    """Return the refusal for an object that is missing, deleted, expired or of another team: all look the same."""
     return ApiError(Kind.NOT_FOUND, f"{what} not found", rule="not_found", subject=id)
 
 
-# What a disk says that is full, over its quota, read-only or broken, and what the system says to a process that has as
-# many files and connections open as it may.
+# The errors of a disk that is full, over its quota, read-only or broken, and of a process at its limit of open files
+# and connections.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})  # a directory was taken away
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})  # a directory was removed
 _DISK_ERRORS = _FULL | _DESCRIPTORS | _GONE | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EBUSY}
 
 
 def is_of_disk(error: OSError) -> bool:
-    """Whether an error is about the disk or the number of open files, and so no defect."""
+    """Return whether an error is about the disk or the number of open files, and so is no defect."""
     return error.errno in _DISK_ERRORS
 
 
 def disk_unusable(error: OSError) -> ApiError:
-    """Build the refusal of what cannot be written, or not read any more."""
+    """Return the refusal for data that cannot be written, or not read any more."""
     if error.errno in _DESCRIPTORS:
         sentence = "The emulator has as many files and connections open as it may."
         return ApiError(Kind.UNAVAILABLE, sentence, rule="descriptors")
@@ -190,4 +189,4 @@ class CallerGone(Exception):
 
 
 class Dropped(CallerGone):
-    """The connection was dropped, as a planned fault wanted it."""
+    """A planned fault dropped the connection."""

@@ -1,9 +1,9 @@
-"""What a forked child inherits of an emulator and gives up at once: listeners, connections, locks, the event loop.
+"""Release what a forked child inherits of an emulator: listeners, connections, locks, the event loop.
 
-A fork copies file descriptors, not threads. Without this a child that outlives its parent would keep a port bound that
-no process answers, and a data directory locked that no process uses. In the child each such descriptor is replaced by
-one of the null device: the numbers stay taken, so that objects which still name them can do no harm to files opened
-later, and nothing is closed or changed in the parent.
+A fork copies file descriptors, not threads. Without this, a child that outlives its parent would keep a port bound on
+which no process answers, and a data directory locked that no process uses. In the child each such descriptor is
+replaced by one of the null device. So objects that still have the number cannot affect files that are opened later, and
+nothing changes in the parent.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from weakref import WeakSet
 
 
 class Inherited(Protocol):
-    """Something that belongs to the process that made it."""
+    """An object that belongs to the process that created it."""
 
     def leave_to_parent(self) -> None:
-        """Called in a forked child: release what the parent still uses."""
+        """Release, in a forked child, what the parent still uses."""
 
 
-_inherited: WeakSet[Inherited] = WeakSet()  # process-wide, for the hook below cannot be taken back
+_inherited: WeakSet[Inherited] = WeakSet()  # global, because the hook below cannot be unregistered
 
 
 def on_fork(owner: Inherited) -> None:
@@ -31,7 +31,7 @@ def on_fork(owner: Inherited) -> None:
 
 
 def replace_by_null(descriptors: Iterable[int]) -> None:
-    """Let descriptors lead to the null device; those that are closed (negative) are skipped."""
+    """Redirect descriptors to the null device; closed ones (negative) are skipped."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for descriptor in descriptors:
         if descriptor >= 0:
@@ -42,7 +42,7 @@ def replace_by_null(descriptors: Iterable[int]) -> None:
 
 def _in_child() -> None:
     for owner in list(_inherited):
-        with suppress(Exception):  # an exception here would be printed into a program that only forks
+        with suppress(Exception):  # an exception here would be printed by a program that only forks
             owner.leave_to_parent()
 
 

@@ -12,17 +12,17 @@ from emulator.core.redaction import redact_url
 
 
 def load(name: str) -> Callable[..., Any]:
-    """The function of a module, which may lie in the working directory. Raises ValueError with one clear sentence."""
+    """Return the function of a module, which may be in the working directory. Raises ValueError with one sentence."""
     module, colon, attribute = name.partition(":")
-    if not colon or not module or not attribute or "@" in name:  # a mistyped URL, with its key before the `@`
+    if not colon or not module or not attribute or "@" in name:  # a mistyped URL; the part before `@` may be a key
         raise ValueError(f"{redact_url(name)!r} is not MODULE:FUNCTION, such as my_module:my_function")
-    if os.getcwd() not in sys.path and "" not in sys.path:  # a console script has its own directory there
+    if os.getcwd() not in sys.path and "" not in sys.path:  # sys.path of a console script lacks the working directory
         sys.path.insert(0, os.getcwd())
     try:
         function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{name}: {error}") from None
-    except Exception as error:  # of the module itself, or of a name such as `..`
+    except Exception as error:  # raised by the module, or by the import of a name such as `..`
         raise ValueError(f"{name}: {type(error).__name__}: {error}") from None
     if not callable(function):
         raise ValueError(f"{name}: {attribute} cannot be called")
@@ -30,7 +30,7 @@ def load(name: str) -> Callable[..., Any]:
 
 
 def describe_error(error: Exception) -> str:
-    """What such a function said when it failed, in words that can be kept; its own error may fail to say anything."""
+    """Return the text of an exception of such a function, encodable as UTF-8, also if its `__str__` raises."""
     try:
         words = str(error).encode("utf-8", "replace").decode()
     except Exception:

@@ -1,4 +1,4 @@
-"""Every documented limit, as one row: name with its unit, value, source and confidence.
+"""Every limit as one row: name with its unit, value, source and confidence.
 
 Checks, error texts, the README table, the boundary tests, the OpenAPI bounds and the control plane all read this table.
 A team may override any row; `None` means that the limit is off.
@@ -21,15 +21,15 @@ class Confidence(enum.Enum):
 
     DOCUMENTED = "documented"  # xAI says so
     RECORDED = "recorded"  # seen on the live service
-    ASSUMED = "assumed"  # the nearest sensible choice; no source is known
+    ASSUMED = "assumed"  # our choice; no source is known
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What is known of one limit, beside its value."""
+    """The metadata of one limit."""
 
     source: str
     confidence: Confidence
-    safety: bool = False  # protects the emulator itself: stays on in the relaxed profile
+    safety: bool = False  # protects the emulator itself, so it also applies in the relaxed profile
 
 
 _rows: list[Row] = []  # of the fields below, in their order
@@ -174,12 +174,12 @@ DEFAULTS: dict[str, int] = dict(zip(Limits.__struct_fields__, Limits.__struct_de
 DOCUMENTED = Limits()
 _SWITCHABLE = ("_min", "_max", "_per_second", "_per_30s")  # the other rows are defaults
 
-_DIGITS_MAX = 40  # of what is looked at as a number at all
+_DIGITS_MAX = 40  # of a text that is parsed as a number
 _UNITS = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "s": 1}
 
 
 def parse_value(name: str, text: str) -> int | None:
-    """Read `512MiB`, `3600` or `none` as the value of a row. Raises ValueError with one clear sentence."""
+    """Parse `512MiB`, `3600` or `none` as the value of a row. Raises ValueError with one sentence."""
     if name not in ROWS:
         raise ValueError(f"there is no limit named {name!r}; `xai-emulator limits` lists them")
     word = text.strip().lower()
@@ -197,7 +197,7 @@ def parse_value(name: str, text: str) -> int | None:
 
 
 def override(limits: Limits, changes: Mapping[str, int | None]) -> Limits:
-    """The same limits with some rows changed. Raises ValueError with one clear sentence."""
+    """Return the limits with some rows changed. Raises ValueError with one sentence."""
     for name, value in changes.items():
         if name not in ROWS:
             raise ValueError(f"there is no limit named {name!r}; `xai-emulator limits` lists them")
@@ -217,12 +217,12 @@ RELAXED = override(
 
 
 def whole(pattern: str) -> str:
-    """A pattern that a text has to be all of. Python's `$` alone would let a line break pass before the end."""
+    """Return a pattern that matches a whole text. Python's `$` would also match before a trailing line break."""
     return rf"^{pattern}(?!\n)$"
 
 
 class Between(msgspec.Struct, frozen=True):
-    """The number lies between two rows, both inclusive."""
+    """The number is between two rows, both inclusive."""
 
     low: str
     high: str
@@ -241,28 +241,28 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class PageSize(msgspec.Struct, frozen=True):
-    """A page size: 0 or less, or nothing said, is the default; above the maximum the profile clamps or refuses it."""
+    """A page size. 0 or less, or an absent one, is the default; above the maximum the profile clamps or refuses it."""
 
     high: str = "page_items_max"
     usual: str = "page_items_default"
 
     def default(self, limits: Limits) -> int:
-        """The size where none is asked for: it is never above the maximum."""
+        """The default size, at most the maximum."""
         most: int | None = getattr(limits, self.high)
         usual: int = getattr(limits, self.usual)
         return usual if most is None else min(usual, most)
 
 
 def utf8_bytes(text: str) -> int:
-    """The length of a text in UTF-8; a surrogate without its partner counts as three bytes."""
+    """Return the length of a text in UTF-8; a lone surrogate counts as three bytes."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def exceeds(most: int | None, texts: Iterable[str]) -> bool:
-    """Whether texts together have more bytes in UTF-8 than a limit in bytes allows."""
+    """Return whether texts together have more bytes in UTF-8 than a limit allows."""
     if most is None:
         return False
-    for text in texts:  # and no further than to the answer: there may be millions
+    for text in texts:  # stop as soon as the answer is known: there may be millions of texts
         most -= utf8_bytes(text)
         if most < 0:
             return True

@@ -1,14 +1,14 @@
-"""Directories that belong to one process: data directories, which users give, and temporary ones, which we make.
+"""Directories that belong to one process: data directories, which users name, and temporary ones, which we create.
 
-Nothing is ever removed that the emulator did not make itself:
+The emulator only removes what it created itself:
 
-- A temporary directory holds a mark, a file that names that very directory and is locked by its process. Only a
-  directory with such a mark and without such a process is swept. A copy, a renamed directory or one that a user made
-  has no valid mark, whatever it is called and wherever it lies; a directory with a database or a lock of a data
-  directory is never swept.
-- Inside it, only names that the emulator gives are removed. A directory that holds anything else stays.
+- A temporary directory contains a mark: a file that has the path of the directory and is locked by its process. `sweep`
+  removes only directories with a mark that no process locks. A copy, a renamed directory or one that a user created has
+  no valid mark, whatever its name and place. A directory with a database or with the lock of a data directory is never
+  swept.
+- Inside it, only files with names that the emulator uses are removed. A directory that contains anything else stays.
 
-Locks are those of `flock`: the kernel frees them when the process dies.
+Locks are `flock` locks: the kernel releases them when the process dies.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ try:
 except ImportError:  # Windows has no flock; there two processes on one directory are not noticed, and none is swept
     fcntl = None  # type: ignore[assignment]
 
-PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600  # modes of what we make
+PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600  # modes of what we create
 DATABASE = "emulator.sqlite"
 MARK = ".xai-emulator-temporary"
 _LOCK = "lock"
 _PREFIX = "xai-emulator-"
-_SHORT = "/tmp"  # where names are short, whatever TMPDIR says
+_SHORT = "/tmp"  # a short path, whatever TMPDIR is
 
-# The names that the emulator gives to what it makes; no other program has reason to use them.
+# The names of files and directories that the emulator creates; no other program has reason to use them.
 BLOB_NAME = re.compile(r"xai-blob-[0-9a-f]{32}(\.part)?")
 PART_NAME = re.compile(r"xai-part-[0-9a-f]{32}")
 LINKS_NAME = re.compile(r"xai-links-[0-9a-f]{32}")
 SNAPSHOT_SUFFIX = ".xai-snapshot"
-# All that it makes in temporary directories: blobs, snapshots, and the socket of the gRPC server with its clients'.
+# The contents of temporary directories: blobs, snapshots, and the sockets of the gRPC server and its clients.
 _MADE_DIRECTORIES = re.compile(rf"blobs|snapshots(/parts|/team-[^/]+|/links(/{LINKS_NAME.pattern})?)?")
 _MADE_FILES = re.compile(
     rf"blobs/{BLOB_NAME.pattern}|snapshots/parts/{PART_NAME.pattern}|snapshots/team-[^/]+/[^/]+\.xai-snapshot|"
@@ -49,22 +49,22 @@ _MADE_FILES = re.compile(
 _NOTHING = re.compile(r"(?!)")
 _MADE_SOCKETS = re.compile(r"grpc|c\d+")
 
-_TAKEN = {errno.EWOULDBLOCK, errno.EACCES}  # what flock says of a lock that another process holds
+_TAKEN = {errno.EWOULDBLOCK, errno.EACCES}  # errors of flock if another process has the lock
 
 
 class LockTaken(Exception):
-    """Another process works in the directory."""
+    """Another process uses the directory."""
 
 
 class DirectoryLock:
-    """Holds a data directory for this process.
+    """Locks a data directory for this process.
 
-    Both the directory and its file `lock` are locked: deleting the file admits no process, and where a file system
-    cannot lock directories (NFS) the file is enough.
+    Both the directory and its file `lock` are locked. Deleting the file does not unlock the directory, and on a file
+    system that cannot lock directories (NFS) the file suffices.
     """
 
     def __init__(self, directory: Path, *, create: bool = True) -> None:
-        """Take the lock. Raises LockTaken, or OSError where there is no file `lock` and `create` is false."""
+        """Take the lock. Raises LockTaken, or OSError if there is no file `lock` and `create` is false."""
         self._directory = directory
         self._descriptors: list[int] = []
         try:
@@ -90,20 +90,20 @@ class DirectoryLock:
                     raise OSError(error.errno, error.strerror, str(path)) from None
 
     def release(self) -> None:
-        """Free the lock; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         while self._descriptors:
             os.close(self._descriptors.pop())
 
     def leave_to_parent(self) -> None:
-        """Hold nothing in a forked child."""
+        """Release the lock in a forked child only."""
         replace_by_null(self._descriptors)
 
 
 class TemporaryDirectory:
-    """A directory that only this user can enter, until it is removed or, after the death of its process, swept."""
+    """A directory that only this user can enter, until it is removed, or swept after its process died."""
 
     def __init__(self, path_bytes_max: int | None = None) -> None:
-        """Make the directory; its path has at most the given length, since a socket's address is short."""
+        """Create the directory. Its path has at most the given length, because socket addresses are short."""
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
         if path_bytes_max is not None and len(os.fsencode(self.path)) > path_bytes_max:
             self.path.rmdir()
@@ -112,7 +112,7 @@ class TemporaryDirectory:
         try:
             self._mark = os.open(self.path / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
             if fcntl is not None:
-                # Before the mark says anything: an empty one is never swept, so no other process can come between.
+                # Before the mark is written: an empty mark is never swept, so there is no race with another process.
                 fcntl.flock(self._mark, fcntl.LOCK_EX)
             os.write(self._mark, _mark_of(self.path))
         except BaseException:
@@ -121,7 +121,7 @@ class TemporaryDirectory:
         on_fork(self)
 
     def remove(self) -> None:
-        """Remove what the emulator made in the directory, and the directory unless it holds anything else."""
+        """Remove the emulator's files in the directory, and the directory unless it contains anything else."""
         if self._is_owner:
             self._is_owner = False
             with suppress(OSError):
@@ -131,27 +131,27 @@ class TemporaryDirectory:
                 self._mark = -1
 
     def leave_to_parent(self) -> None:
-        """Neither hold nor remove it in a forked child."""
+        """Neither lock nor remove the directory in a forked child."""
         self._is_owner = False
         replace_by_null([self._mark])
 
 
 def is_temporary(directory: Path) -> bool:
-    """Whether a directory has the mark of a temporary one, valid or not."""
+    """Return whether a directory has the mark of a temporary one, valid or not."""
     return os.path.lexists(directory / MARK)
 
 
 def sweep() -> None:
-    """Remove the temporary directories of processes that have died: no process locks their mark."""
+    """Remove the temporary directories of dead processes: no process locks their mark."""
     if fcntl is not None:
         for root in {tempfile.gettempdir(), _SHORT}:
             for path in _marked(root):
-                with suppress(OSError):  # another process holds or removes it
+                with suppress(OSError):  # another process uses or removes it
                     _sweep(Path(path))
 
 
 def _marked(root: str) -> list[str]:
-    """Return the directories below a root that have a mark. Each start looks for them, also where there are many."""
+    """Return the directories below a root that have a mark. Runs at each start, so it is fast for many directories."""
     try:
         with os.scandir(root) as entries:
             named = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
@@ -173,7 +173,7 @@ def _sweep(directory: Path) -> None:
 
 
 def _mark_of(directory: Path) -> bytes:
-    """What the mark of a temporary directory says. Raises OSError for one that cannot be this user's."""
+    """Return the content of a temporary directory's mark. Raises OSError if it cannot be this user's."""
     found = os.lstat(directory)
     if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
@@ -185,9 +185,9 @@ def _mark_of(directory: Path) -> bytes:
 
 def _remove_temporary(directory: Path) -> None:
     _remove_made(directory, "")
-    # Last, so that a removal that is cut off is continued by the next sweep.
+    # Last, so that the next sweep continues an interrupted removal.
     (directory / MARK).unlink(missing_ok=True)
-    with suppress(OSError):  # something else is in it
+    with suppress(OSError):  # it contains something else
         os.rmdir(directory)
 
 
@@ -207,5 +207,5 @@ def _remove_made(directory: Path, below: str) -> None:
 
 
 def _made_for(mode: int) -> re.Pattern[str]:
-    """The names that we give to what has such a mode, which is no directory."""
+    """Return the names that we use for files (not directories) of this mode."""
     return _MADE_FILES if stat.S_ISREG(mode) else _MADE_SOCKETS if stat.S_ISSOCK(mode) else _NOTHING

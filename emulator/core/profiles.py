@@ -1,4 +1,4 @@
-"""Profiles: how strictly the emulator takes what the documents leave open; a row per profile, a column per choice."""
+"""Profiles: how strict the emulator is where the documentation is open. A row per profile, a column per choice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.core.limits import DOCUMENTED, RELAXED, Limits
 
 
 class Reaction(enum.Enum):
-    """What happens to a request that goes beyond what is known to be right."""
+    """The reaction to a request that is not known to be valid."""
 
     ACCEPT = "accept"  # silently
     WARN = "warn"  # accept, and say so in `x-emulator-warning`
@@ -26,7 +26,7 @@ class Profile(msgspec.Struct, frozen=True):
     undefined_metadata_key: Reaction
     batch_rate_limits: bool
     unread_fields: Reaction
-    inference_key_for_collections: Reaction  # with the stricter body that the real service was seen to demand
+    inference_key_for_collections: Reaction  # with the stricter body that the real service requires (observed)
     # Of search matches; the real service sent 0 for every page of a PDF (observed live, 2026-10).
     pdf_page_numbers: bool
 

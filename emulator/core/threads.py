@@ -1,4 +1,4 @@
-"""Work off the loop, in threads that hold up neither the loop's end nor the process'."""
+"""Blocking work in threads that delay neither the end of the event loop nor that of the process."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ THREADS = 16
 
 
 def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
-    """Start a thread `xai-emulator-NAME`, which does not keep the process from ending."""
+    """Start a daemon thread `xai-emulator-NAME`."""
     thread = threading.Thread(target=work, name=f"xai-emulator-{name}", daemon=True)
     thread.start()
     return thread
 
 
 def in_thread(work: Callable[[], T], name: str, *, ended: Callable[[], object] = lambda: None) -> asyncio.Future[T]:
-    """Run blocking work in a thread of its own; the future has its result, or what it raised.
+    """Run blocking work in its own thread; the future gets its result or exception.
 
-    Unlike a thread of an executor it holds up neither the end of the loop nor that of the process, and need not wait
-    for a free one. `ended` is called on the loop when the work has ended, whether or not the future is still awaited.
+    Unlike a thread of an executor it does not delay the end of the loop or the process, and starts at once. `ended` is
+    called on the loop when the work has ended, whether or not the future is still awaited.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -43,11 +43,11 @@ def in_thread(work: Callable[[], T], name: str, *, ended: Callable[[], object] =
         error: BaseException | None = None
         try:
             result = work()
-        except StopIteration as raised:  # no future takes that
+        except StopIteration as raised:  # futures reject StopIteration
             error = RuntimeError(repr(raised))
         except BaseException as raised:
             error = raised
-        with suppress(RuntimeError):  # the loop is closed, and no caller waits
+        with suppress(RuntimeError):  # the loop is closed, so no caller waits
             loop.call_soon_threadsafe(deliver, result, error)
 
     start_thread(run, name)
@@ -55,7 +55,7 @@ def in_thread(work: Callable[[], T], name: str, *, ended: Callable[[], object] =
 
 
 async def map_in_threads(work: Callable[[T], Any], items: Sequence[T], *, threads: int = THREADS) -> list[Any]:
-    """What `work` says to each item, in order; what it raises takes the place of the answer."""
+    """Return the result of `work` for each item, in order; an exception takes the place of a result."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     answers: list[Any] = [None] * len(items)
     numbers, lock = iter(range(len(items))), threading.Lock()
@@ -88,5 +88,5 @@ def _answer(work: Callable[[T], Any], item: T) -> Any:
         return work(item)
     except Exception as error:
         return error
-    except BaseException as error:  # sys.exit() in a responder ends a request, not a thread that others wait for
+    except BaseException as error:  # sys.exit() in a responder ends its request only; callers wait for this thread
         return RuntimeError(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Long loops on the event loop, in slices of processor time, so that no other call waits for their end."""
+"""Long computations on the event loop, divided into slices of processor time, so that other calls run in between."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ SLICE_SECONDS = 0.005  # of processor time
 
 
 def processor_seconds() -> float:
-    """The processor time of this thread: unlike the wall clock it does not pass while other processes run."""
+    """Return the processor time of this thread, which does not advance while other processes run."""
     return time.thread_time()
 
 
 class TimeSlices:
-    """Counts the processor time of one loop, which calls `pause` after every step."""
+    """Measures the processor time of one computation, which calls `pause` after every step."""
 
     def __init__(self) -> None:
         self._began = processor_seconds()
 
     async def pause(self) -> None:
-        """Let other calls run if the slice is used up. This is also where a cancelled call ends."""
+        """Yield to other calls if the slice is used up. A cancelled call ends here."""
         if processor_seconds() - self._began >= SLICE_SECONDS:
             await asyncio.sleep(0)
             self._began = processor_seconds()

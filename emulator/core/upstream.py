@@ -1,7 +1,7 @@
 """Servers that the emulator itself calls, with a bearer key in their URL: those of `--responder` and `--embedder`.
 
-The key is sent only to the host that the URL names: redirects are refused, since urllib would send the key
-along to whichever host they name. It is struck out of everything that is shown or raised.
+The key is sent only to the host in the URL. Redirects are refused, because urllib would send the key to their target.
+The key is redacted in everything that is shown or raised.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from emulator.core.redaction import REDACTED, redact_url
 
 REPLY_BYTES_MAX = 32 * 1024 * 1024  # assumed: more than any answer or batch of vectors needs
 REPLY_BYTES_READ = 65_536  # of an error reply
-REPLY_CHARS_MAX = 200  # of it, in a message
+REPLY_CHARS_MAX = 200  # of an error reply, in a message
 
 
 class UpstreamError(Exception):
-    """A server did not answer as asked; the message says which and why, without the key.
+    """A call of a server failed; the message has the server and the reason, without the key.
 
-    `said` is the server's own error message, where its reply has one.
+    `said` is the server's own error message, if its reply has one.
     """
 
     def __init__(self, message: str, said: str | None = None) -> None:
@@ -41,7 +41,7 @@ class UpstreamError(Exception):
 
 
 def direct_opener() -> OpenerDirector:
-    """Return an opener that follows no redirects and knows nothing of the proxies of the environment."""
+    """Return an opener that follows no redirects and ignores the proxies of the environment."""
     opener = OpenerDirector()
     for handler in (HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor()):
         opener.add_handler(handler)
@@ -49,7 +49,7 @@ def direct_opener() -> OpenerDirector:
 
 
 def redirect_refusal(url: str, error: HTTPError) -> str | None:
-    """The sentence for a reply that redirects; None for any other."""
+    """Return the error message for a redirect; None for any other reply."""
     if not 300 <= error.code < 400:
         return None
     try:
@@ -70,7 +70,7 @@ class Upstream(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_url(cls, url: str) -> Upstream:
-        """The server at a URL: its user is the bearer key, `model` in its query the model. Raises ValueError."""
+        """Return the server at a URL: its user is the bearer key, `model` in its query the model. Raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{redact_url(url)} is not an http URL")
@@ -86,7 +86,7 @@ class Upstream(msgspec.Struct, frozen=True):
         return f"Upstream({self.url!r})"  # without the key
 
     def post(self, path: str, body: Any, *, timeout_seconds: float) -> Any:
-        """POST JSON below the URL; the JSON of the reply. Blocks. Raises UpstreamError."""
+        """POST JSON below the URL, and return the JSON of the reply. Blocks. Raises UpstreamError."""
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self.key is not None:
             headers["authorization"] = f"Bearer {self.key}"
@@ -109,14 +109,14 @@ class Upstream(msgspec.Struct, frozen=True):
             raise UpstreamError(self._without_key(f"{url}: {getattr(error, 'reason', error)}")) from None
 
     def _without_key(self, text: str) -> str:
-        """A server may repeat the key that it refuses."""
+        """Redact the key: a server may quote the key that it refuses."""
         if not self.key:
             return text
         return text.replace(self.key, REDACTED).replace(quote(self.key, safe=""), REDACTED)
 
 
 def _message(text: str) -> str | None:
-    """The message of an error reply, in either of the two shapes that are in use."""
+    """Return the message of an error reply, in either of the two common formats."""
     try:
         found = json.loads(text)["error"]
         return str(found["message"] if isinstance(found, dict) else found)

@@ -1,7 +1,7 @@
 """Rewords msgspec's validation errors for users: `status must be an integer of at least 400`.
 
-Used where the emulator's own interfaces are read: the control API and the seed file. The API itself is refused in the
-real service's words (`rest/serde_errors.py`).
+Used for the emulator's own interfaces: the control API and the seed file. Refusals of `/v1` have the messages of the
+real service (`rest/serde_errors.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MISSING = re.compile(r"Object missing required field `(.*)`$", re.DOTALL)
 
 
 def explain(error: msgspec.ValidationError) -> str:
-    """Return the error as one plain sentence that begins with the field, if it is about one."""
+    """Return the error as one sentence that begins with the field, if there is one."""
     text = str(error)
     found = _PLACE.search(text)
     place = found[1].lstrip(".") if found else ""

@@ -1,3 +1,3 @@
-"""The version, said once: the build, `--version` and the `x-emulator` header read it here."""
+"""The version, which the build, `--version` and the `x-emulator` header read."""
 
 VERSION = "0.1.0"
