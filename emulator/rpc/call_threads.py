@@ -7,26 +7,32 @@ that have waited for their clients longer than the pool's patience are cancelled
 in the queue. A cancelled call counts as a thread that is about to be free, however long it takes to end, so that no
 more calls are cancelled than are needed. grpcio reads the pool off the attribute `experimental_thread_pool` of a
 handler's function.
+
+The pool is a queue and a count of its own: grpcio wants a `ThreadPoolExecutor`, whose futures and semaphores take a
+twentieth of a call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
 
 from emulator.core.clock import monotonic_ms
+from emulator.core.threads import start_thread
 from emulator.rpc.status import abort
 
 CHECK_SECONDS = 0.25  # how often a pool with a queue looks for stalled calls
 RECEIVE_SECONDS = 1.0  # a call that queued longer than the patience has still so long to receive its message
 
 Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
+_Queued = tuple[float, Callable[..., Any], tuple[Any, ...]]  # when it arrived, and the call
 
 
 class ClientWait:
@@ -57,10 +63,12 @@ class CallThreads(ThreadPoolExecutor):
         loop: asyncio.AbstractEventLoop,
         log: Callable[[str], None],
     ) -> None:
-        super().__init__(threads, thread_name_prefix=f"xai-emulator-grpc-{kind}")
+        super().__init__(threads)
         self._kind, self._thread_count, self._patience_seconds = kind, threads, patience_seconds
         self._loop, self._log = loop, log
-        self._lock = threading.Lock()  # around the next three
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None ends a thread
+        self._lock = threading.Lock()  # around the next four
+        self._started = 0  # threads
         self._open = 0
         self._checking = False
         self._leaving: set[grpc.ServicerContext] = set()  # calls that were cancelled and still have their threads
@@ -78,22 +86,24 @@ class CallThreads(ThreadPoolExecutor):
         behaviour.experimental_thread_pool = self  # type: ignore[attr-defined]
         return behaviour
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
-        """Run a call in a thread, now or when one is free."""
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> None:  # type: ignore[override]
+        """Run a call in a thread, now or when one is free. grpcio needs a future only where it limits the calls."""
         with self._lock:
             self._open += 1
-        try:
-            future = super().submit(self._run, monotonic_ms(), function, *arguments, **keywords)
-        except BaseException:
-            with self._lock:
-                self._open -= 1
-            raise
-        with self._lock:
+            needs_thread = self._started < min(self._open, self._thread_count)
+            self._started += needs_thread
             begin = self._open > self._thread_count and not self._checking
             self._checking = self._checking or begin
+        self._queue.put((monotonic_ms(), function, arguments))
+        if needs_thread:
+            self._start()
         if begin:
             self._loop.call_soon_threadsafe(self._check)
-        return future
+
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
+        """End the threads when they have run what is queued."""
+        for _ in range(self._started):
+            self._queue.put(None)
 
     def waiting_for_client(self, context: grpc.ServicerContext) -> ClientWait:
         """Mark a block, in the thread of a call, that does nothing but wait for the client of this call."""
@@ -118,10 +128,26 @@ class CallThreads(ThreadPoolExecutor):
             abort(context, "UNIMPLEMENTED", "The call has no request message.")
         return raw
 
-    def _run(self, arrived: float, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    def _start(self) -> None:
+        """Start a thread; where the system has none left, the calls wait for those there are."""
+        try:
+            start_thread(self._work, f"grpc-{self._kind}")
+        except RuntimeError as error:
+            with self._lock:
+                self._started -= 1
+            self._log(f"No thread could be started for a gRPC call, which waits for another to end: {error}.")
+
+    def _work(self) -> None:
+        while (queued := self._queue.get()) is not None:
+            self._run(*queued)
+            del queued  # with the messages of the call
+
+    def _run(self, arrived: float, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self._current.since, self._current.context = arrived, None
         try:
-            return function(*arguments, **keywords)
+            function(*arguments)
+        except Exception as error:  # of grpcio's own: it catches those of a handler
+            self._log(f"A gRPC call failed: {type(error).__name__}: {error}")
         finally:
             with self._lock:
                 self._open -= 1

@@ -46,6 +46,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,7 @@ from emulator.pipeline.perform import perform
 from emulator.rpc import health, reflection
 from emulator.rpc.call_threads import CallThreads
 from emulator.rpc.connections import LastSeen
-from emulator.rpc.loop_work import LoopWork
+from emulator.rpc.loop_work import LoopCalls, LoopWork
 from emulator.rpc.messages import load
 from emulator.rpc.methods import METHODS
 from emulator.rpc.receiving import Receiving
@@ -110,6 +111,7 @@ class RpcServer:
     ) -> None:
         """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
         self._services, self._loop, self._drop_peer = services, loop, drop_peer
+        self._calls = LoopCalls(loop)
         self._last_team = LastSeen()
         self._unary = CallThreads("unary", UNARY_THREADS, UNARY_PATIENCE_SECONDS, loop, services.log)
         self._streams = CallThreads("stream", STREAM_THREADS, STREAM_PATIENCE_SECONDS, loop, services.log)
@@ -120,10 +122,12 @@ class RpcServer:
         self._server.start()
 
     def stop(self) -> None:
-        """End every call and return when that is done."""
+        """End every call and return when that is done, in a thread."""
         self._server.stop(grace=0.2).wait()
         for threads in (self._unary, self._streams):
             threads.shutdown(wait=False)  # grpc leaves that to the garbage collector
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._calls.close)
 
     # --- handlers
 
@@ -180,7 +184,7 @@ class RpcServer:
 
     def _response(self, begin_call: BeginCall, method: Method, context: grpc.ServicerContext) -> bytes:
         """Perform a call on the loop, and wait for its response."""
-        work = LoopWork(self._loop, context)
+        work = LoopWork(self._calls, context)
         work.start(self._answer(begin_call, method))
         answer: bytes = _result(work, context)
         return answer
@@ -200,7 +204,7 @@ class RpcServer:
         async def read(call: Call) -> Any:
             return await method.read(messages(call))
 
-        work = LoopWork(self._loop, context)
+        work = LoopWork(self._calls, context)
         begin_call = self._prepare(method, codec, read, context)
         work.start(self._answer(begin_call, method), lambda: wishes.put(None))
         size = 0  # of the message that the operation works on
@@ -230,9 +234,9 @@ class RpcServer:
                 raw = _next(raws)
             size = 0 if raw is _END else len(raw)
         except Exception:
-            self._loop.call_soon_threadsafe(_fulfil, wish, None, CallerGone())
+            self._calls.add(partial(_fulfil, wish, None, CallerGone()))
         else:
-            self._loop.call_soon_threadsafe(_fulfil, wish, raw, None)
+            self._calls.add(partial(_fulfil, wish, raw, None))
         finally:
             self._receiving.end(receive, size)
         return size
@@ -242,7 +246,7 @@ class RpcServer:
     ) -> Iterator[bytes]:
         raw = self._streams.only_message(raws, context)
         begin_call = self._prepare(method, codec, lambda call: _read(method, codec, raw), context, raw)
-        work = LoopWork(self._loop, context)
+        work = LoopWork(self._calls, context)
         work.start(self._open(begin_call, method))
         call, pieces, piece = _result(work, context)
         try:

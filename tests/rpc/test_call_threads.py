@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,10 +163,12 @@ async def test_check_while_a_cancelled_call_still_ends_cancels_no_other(monkeypa
     pool = CallThreads("test", 2, 0, asyncio.get_running_loop(), lambda line: None)
     contexts = [Context(), Context()]
     try:
-        stalls = [pool.submit(stall, context) for context in contexts]
+        for context in contexts:
+            pool.submit(stall, context)
         while len(pool._waits) < 2:
             await asyncio.sleep(0.001)
-        queued = pool.submit(lambda: "served")
+        served = asyncio.Event()
+        pool.submit(asyncio.get_running_loop().call_soon_threadsafe, served.set)
         while len(pool._waits) == 2:
             await asyncio.sleep(0.001)
         pool._check()
@@ -173,14 +176,49 @@ async def test_check_while_a_cancelled_call_still_ends_cancels_no_other(monkeypa
         for context in contexts:
             if context.cancelled.is_set():
                 context.may_end.set()
-        assert await asyncio.wrap_future(queued) == "served"
-        assert pool.open_calls == 1
+        await asyncio.wait_for(served.wait(), PATIENCE_SECONDS)
+        while pool.open_calls > 1:
+            await asyncio.sleep(0.001)
     finally:
         for context in contexts:
             context.cancel()
             context.may_end.set()
-        await asyncio.gather(*map(asyncio.wrap_future, stalls))
         pool.shutdown()
+        while pool.open_calls:
+            await asyncio.sleep(0.001)
+
+
+async def test_call_without_a_thread_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no thread left, a call is served when there is one, and the log says why it waited."""
+    logged: list[str] = []
+    served: queue.SimpleQueue[str] = queue.SimpleQueue()
+    pool = CallThreads("test", 2, 0, asyncio.get_running_loop(), logged.append)
+
+    def no_thread(work: Callable[[], object], name: str) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(call_threads, "start_thread", no_thread)
+        pool.submit(served.put, "first")
+    assert pool.open_calls == 1
+    assert logged == [
+        "No thread could be started for a gRPC call, which waits for another to end: can't start new thread."
+    ]
+    pool.submit(served.put, "second")
+    assert [served.get(timeout=PATIENCE_SECONDS) for _ in range(2)] == ["first", "second"]
+    pool.shutdown()
+
+
+async def test_call_that_raises_is_logged_and_leaves_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect of grpcio ends one call, not the thread that the next one gets."""
+    logged: list[str] = []
+    served: queue.SimpleQueue[str] = queue.SimpleQueue()
+    pool = CallThreads("test", 1, 0, asyncio.get_running_loop(), logged.append)
+    pool.submit(lambda: 1 // 0)
+    pool.submit(served.put, "served")
+    assert served.get(timeout=PATIENCE_SECONDS) == "served"
+    assert logged == ["A gRPC call failed: ZeroDivisionError: integer division or modulo by zero"]
+    pool.shutdown()
 
 
 def test_half_open_unary_calls_are_cancelled_when_others_queue(running: tuple[Emulator, Rpc], setting: Setting) -> None:
