@@ -1,4 +1,4 @@
-"""Delete the chunks of documents and collections that were removed: in steps, since a document may have 50,000."""
+"""Delete the chunks of what was removed, documents, collections and teams: in steps, since one may have 50,000."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ _HAS_CHUNKS = frozenset({DocumentStatus.EMBEDDING, DocumentStatus.WRITING, Docum
 
 
 async def remove_chunks(services: Services, job: Job) -> None:
-    """Delete what is left of removed chunks, unless the document is there again and has chunks of its own."""
+    """Delete what is left of removed chunks, unless their document is there again and has chunks of its own."""
     collection_id, _, file_id = job.subject.partition("/")
-    store, place = services.store, (job.team, collection_id, file_id or None)
-    while store.documents.status(job.team, collection_id, file_id) not in _HAS_CHUNKS and store.chunks.discard(*place):
+    store = services.store
+    removed = (
+        [(collection_id, file_id)] if file_id else store.chunks.documents_with_rows(job.team, collection_id or None)
+    )
+    for place in removed:
+        while store.documents.status(job.team, *place) not in _HAS_CHUNKS and store.chunks.discard(job.team, *place):
+            await asyncio.sleep(0)
+            if not store.jobs.exists(job):  # the team was reset, which has planned another job for what is left
+                return
         await asyncio.sleep(0)
-        if not store.jobs.exists(job):  # the team was reset: what has the same ids now is something else
-            return
     store.jobs.done(job)

@@ -208,9 +208,7 @@ class Runner:
         """Start what is due; return the seconds until the next poll. A database that cannot be read is polled again."""
         try:
             if not self._knows_teams:
-                for name in self._services.store.jobs.teams():
-                    self._services.teams.get(name)
-                    self._touched.add(name)
+                self._touched.update(self._services.store.jobs.teams())
                 self._knows_teams = True
             seconds, self._unreadable = self._start_due(), False
         except OSError as error:
@@ -245,7 +243,7 @@ class Runner:
 
     def _start_lanes(self, name: str) -> None:
         """Start the lanes of a team that have something to do, and note when the next one has."""
-        team = self._services.teams.known.get(name)
+        team = self._services.teams.with_jobs(name)
         upcoming: list[Instant] = []
         for lane, kinds in LANES.items() if team is not None else ():
             assert team is not None

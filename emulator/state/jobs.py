@@ -40,10 +40,14 @@ class JobQueue:
         self._store.jobs.add(team.name, kind, subject, HELD if due_at is None else due_at, careful=careful)
         self.changed(team.name)
 
-    def _remove_chunks(self, team: str, collection_id: str, file_id: str | None) -> None:
-        """Add a job, due now, that deletes the remaining chunks of removed documents."""
-        known = self._teams.get(team)
-        self.add(known, "remove_chunks", removed_place(collection_id, file_id), known.clock.now())
+    def _remove_chunks(self, team: str, collection_id: str | None, file_id: str | None) -> None:
+        """Add a job, due now, that deletes the remaining chunks of what was removed.
+
+        The job of a whole team is due at any time, since its clock is about to be set back, and creates no team.
+        """
+        due_at = 0 if collection_id is None else self._teams.get(team).clock.now()
+        self._store.jobs.add(team, "remove_chunks", removed_place(collection_id, file_id), due_at)
+        self.changed(team)
 
     def changed(self, team: str) -> None:
         """Notify the runner that the jobs or the clock of a team changed."""
@@ -56,6 +60,6 @@ class JobQueue:
         await self._runner.run_lane(team, lane, until)
 
 
-def removed_place(collection_id: str, file_id: str | None) -> str:
-    """Return the subject of a job that deletes chunks: those of a document, or of a whole collection."""
-    return collection_id if file_id is None else f"{collection_id}/{file_id}"
+def removed_place(collection_id: str | None, file_id: str | None) -> str:
+    """Return the subject of a job that deletes chunks: those of a document, of a collection, or (empty) of a team."""
+    return "/".join(part for part in (collection_id, file_id) if part is not None)

@@ -121,6 +121,17 @@ class Teams:
             team = self._stored(name, row) if row is not None else self._visitor(name)
         return team
 
+    def with_jobs(self, name: str) -> Team | None:
+        """Return a team that may have jobs. One that was deleted has some while its chunks are being removed."""
+        team = self.known.get(name)
+        if team is None and self._store.jobs.earliest(name) is not None:
+            row = self._store.teams.get(name)
+            if row is not None:
+                return self._stored(name, row)
+            team = Team(name, Clock(0, None), {}, gone=True)
+            team.configure(self._settings, {})
+        return team
+
     def _stored(self, name: str, row: TeamRow) -> Team:
         team = self.known[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides, kept=True)
         team.configure(self._settings, row.overrides)
@@ -225,7 +236,7 @@ class Teams:
 
     def reset(self, team: Team) -> dict[str, int]:
         """Reset the team to its initial state; return the number of removed objects by kind."""
-        counts = self._forget_calls(team, self._store.clear(team.name))
+        counts = self._forget_calls(team, self._store.clear(team.name, in_steps=True))
         team.clock.reset()
         team.moved_at, team.function, team.cancel_reverts = 0, None, False
         team.answer_epoch, team.answers = None, 0
@@ -262,7 +273,7 @@ class Teams:
     def delete(self, team: Team) -> dict[str, int]:
         """Delete a team; return the number of removed objects by kind. A call with its key creates it again."""
         with self._store.transaction():
-            counts = self._store.clear(team.name)
+            counts = self._store.clear(team.name, in_steps=True)
             self._store.teams.delete(team.name)
         counts = self._forget_calls(team, counts)
         self._journal.drop(team.name)

@@ -161,13 +161,17 @@ class Store:
             self.chunks.remove_collection(team, id)
             self.collections.delete(team, id)
 
-    def clear(self, team: str) -> dict[str, int]:
-        """Delete everything of a team; return the number of rows removed by table."""
+    def clear(self, team: str, *, in_steps: bool = False) -> dict[str, int]:
+        """Delete everything of a team; return the number of rows removed by table.
+
+        In steps, the rows of chunks, which are not found any more, are deleted later if they are many.
+        """
         with self.transaction():
             for name in self.files.blobs(team) | self.batches.blobs(team):
                 self.release_blob(name)
             self.indexes.drop_team(team)
-            return self.teams.clear(team)
+            counts = self.teams.clear(team)
+            return {**counts, "chunks": self.chunks.clear(team, in_steps=in_steps)}
 
     def restore(
         self,

@@ -6,7 +6,7 @@ its chunks may be there before, and some time after: a document of 50,000 chunks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -70,9 +70,9 @@ class Chunks:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._listeners: list[Listener] = []
-        self._on_rest: list[Callable[[str, str, str | None], None]] = []
+        self._on_rest: list[Callable[[str, str | None, str | None], None]] = []
 
-    def on_rest(self, listener: Callable[[str, str, str | None], None]) -> None:
+    def on_rest(self, listener: Callable[[str, str | None, str | None], None]) -> None:
         """Call with the team, collection and document (None for all of them) whose rows `discard` has yet to delete.
 
         It is called in the transaction that removes them.
@@ -154,8 +154,36 @@ class Chunks:
                 for listener in self._on_rest:
                     listener(team, collection_id, file_id)
 
-    def discard(self, team: str, collection_id: str, file_id: str | None) -> bool:
-        """Delete some rows of chunks that cannot be found, those of a document or of a collection that was removed.
+    def clear(self, team: str, *, in_steps: bool) -> int:
+        """Let no document of a team be found any more; return how many chunks they have.
+
+        In steps, the rest of the rows is deleted later, as that of a removed document is. In a transaction.
+        """
+        count = self._db.count("chunks WHERE team = ?", (team,))
+        self._db.write("DELETE FROM indexed_documents WHERE team = ?", (team,))
+        if not in_steps:
+            self._db.write("DELETE FROM chunks WHERE team = ?", (team,))
+        elif self.discard(team, None, None):
+            for listener in self._on_rest:
+                listener(team, None, None)
+        return count
+
+    def documents_with_rows(self, team: str, collection_id: str | None) -> Iterator[tuple[str, str]]:
+        """Return collections and documents whose chunks have rows, found or not: of a collection, or of a team."""
+        place = ("", "")
+        while True:
+            row = self._db.row(
+                "SELECT collection_id, file_id FROM chunks WHERE team = ? AND (collection_id, file_id) > (?, ?)"
+                + ("" if collection_id is None else " AND collection_id = ?")
+                + " ORDER BY collection_id, file_id LIMIT 1",
+                (team, *place, *(() if collection_id is None else (collection_id,))),
+            )
+            if row is None:
+                return
+            yield (place := (row[0], row[1]))
+
+    def discard(self, team: str, collection_id: str | None, file_id: str | None) -> bool:
+        """Delete some rows of chunks that cannot be found, those of a document, a collection or a team that is gone.
 
         Return whether there may be more.
         """
@@ -220,6 +248,8 @@ class Chunks:
         return None if row is None else StoredChunk(*row)
 
 
-def _place(team: str, collection_id: str, file_id: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the condition, and its parameters, of the rows of a document, or of all of a collection."""
+def _place(team: str, collection_id: str | None, file_id: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the condition, and its parameters, of the rows of a document, of all of a collection, or of a team."""
+    if collection_id is None:
+        return "team = ?", (team,)
     return (_ALL, (team, collection_id)) if file_id is None else (_ONE, (team, collection_id, file_id))

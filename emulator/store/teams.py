@@ -12,10 +12,11 @@ import msgspec
 from emulator.core.clock import Instant
 from emulator.store.database import Database
 
-# What belongs to a team, in the order in which it is deleted; `deleted_files` last, for a trigger writes to it.
+# What belongs to a team beside its chunks, in the order in which it is deleted; `deleted_files` last, for a trigger
+# writes to it.
 _TABLES = (
     *("batch_calls", "batch_media", "batch_costs", "batch_requests", "batches"),
-    *("indexed_documents", "chunks", "document_unique_values", "documents", "collections"),
+    *("document_unique_values", "documents", "collections"),
     *("file_batch_uploads", "files", "jobs", "deleted_files"),
     *("deferred_completions", "stored_responses", "deferred_videos", "live_media"),
     *("api_keys", "audit_events"),
@@ -72,7 +73,7 @@ class Teams:
         return None if row is None else int(row[0])
 
     def clear(self, name: str) -> dict[str, int]:
-        """Delete everything a team has; return the number of rows by table."""
+        """Delete everything a team has but its chunks; return the number of rows by table."""
         with self._db.transaction(), self._counting_nothing(name):
             counts = {table: self._db.write(f"DELETE FROM {table} WHERE team = ?", (name,)) for table in _TABLES}
             self._db.write(

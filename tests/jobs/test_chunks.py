@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy
 import pytest
 
-from emulator.core.clock import LATEST
-from emulator.domain.documents import IndexedChunk
+from emulator import Emulator
+from emulator.core.clock import LATEST, Clock
+from emulator.domain.documents import DocumentStatus, IndexedChunk
 from emulator.jobs.chunks import remove_chunks
 from emulator.runtime.app import build_services
 from emulator.state.services import Services
 from emulator.state.settings import Settings
 from emulator.store import chunks
 from tests.jobs.test_indexing import place
+from tests.serving import until
 
 ROWS = 25
 DOCUMENT = ("default", "collection_1", "file_1")
@@ -72,6 +75,70 @@ def test_removed_chunks_are_deleted_a_bounded_number_of_rows_at_a_time(
     monkeypatch.setattr(services.store.chunks, "discard", counted)
     assert run_jobs(services) == [collection if whole_collection else f"{collection}/{file}"]
     assert steps == [10, 5]
+
+
+@pytest.mark.parametrize("verb", ["reset", "delete"])
+def test_chunks_of_a_team_are_deleted_a_bounded_number_of_rows_at_a_time(
+    services: Services, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """A reset or a deletion counts them all and deletes DELETED_AT_ONCE of them; the job is due whatever the clock."""
+    monkeypatch.setattr(chunks, "DELETED_AT_ONCE", 10)
+    team = services.teams.get("default")
+    services.teams.change_clock(team, lambda clock: clock.advance(10**12))
+    texts = [IndexedChunk(str(number), number, "ash", "ash", None) for number in range(3)]
+    services.store.chunks.replace("other", *DOCUMENT[1:], texts, None)
+    cleared = services.teams.reset(team) if verb == "reset" else services.teams.delete(team)
+    assert cleared["chunks"] == ROWS
+    assert services.store.chunks.version(*DOCUMENT) is None
+    assert rows(services) == ROWS - 10 + 3
+    job = services.store.jobs.next_due("default", ["remove_chunks"], Clock(0, None).now())
+    assert job is not None
+    assert services.store.teams.exists("default") == (verb == "reset")
+    deleted, discard = list[int](), services.store.chunks.discard
+
+    def counted(*place: str) -> bool:
+        before = rows(services)
+        more = discard(*place)
+        deleted.append(before - rows(services))
+        return more
+
+    monkeypatch.setattr(services.store.chunks, "discard", counted)
+    assert run_jobs(services) == [""]
+    assert deleted == [10, 5]
+    assert rows(services) == 3, "another team keeps its own"
+    assert services.store.teams.exists("default") == (verb == "reset")
+
+
+def test_chunks_of_a_reset_team_that_are_there_again_stay(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a reset the same ids are given again: only documents that have no chunks of their own lose rows."""
+    monkeypatch.setattr(chunks, "DELETED_AT_ONCE", 1)
+    texts = [IndexedChunk(str(number), number, "ash", "ash", None) for number in range(3)]
+    for file in ("file_2", "file_3"):
+        services.store.chunks.replace(*DOCUMENT[:2], file, texts, None)
+    services.teams.reset(services.teams.get("default"))
+    status = {"file_2": DocumentStatus.PROCESSED, "file_3": DocumentStatus.CHUNKED}
+    monkeypatch.setattr(services.store.documents, "status", lambda team, collection, file: status.get(file))
+    run_jobs(services)
+    left = services.store.database.rows("SELECT file_id, count(*) FROM chunks GROUP BY file_id")
+    assert left == [("file_2", 3)]
+
+
+def test_chunks_of_a_deleted_team_are_deleted_by_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job needs no team: with a seed file the next process would fill the team if it made it again."""
+    monkeypatch.setattr(chunks, "DELETED_AT_ONCE", 10)
+    services = build_services(Settings(data_dir=tmp_path))
+    team = services.teams.get("gone")
+    services.teams.keep(team)
+    texts = [IndexedChunk(str(number), number, "ash", "ash", None) for number in range(ROWS)]
+    services.store.chunks.replace("gone", *DOCUMENT[1:], texts, None)
+    services.teams.delete(team)
+    services.store.close()
+    with Emulator(data_dir=tmp_path) as emulator:
+        store = emulator._running().services.store
+        until(lambda: store.database.count("chunks") == store.jobs.count("gone") == 0)
+        assert "gone" not in store.teams.names()
 
 
 def test_removal_that_is_rolled_back_leaves_every_chunk(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
