@@ -20,8 +20,10 @@ from emulator.store.checkpoints import LOG_PAGES_MAX, Checkpoints
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = Path(__file__).with_name("schema.sql")
+_CHUNKS = Path(__file__).with_name("schema_chunks.sql")
+_FROM_2 = Path(__file__).with_name("schema_from_2.sql")
 _ADDED = Path(__file__).with_name("schema_added.sql")
 # How long a statement waits for another program that has the database locked. The event loop waits with it, so it is
 # short, and only the first statement waits: until one gets through, the others are refused at once.
@@ -86,7 +88,7 @@ class Database:
         is_empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
         if version == 0 and not is_empty:
             raise DatabaseUnusable(f"the database {where} was not made by an xai-emulator: use another --data-dir")
-        if version not in (0, SCHEMA_VERSION):
+        if version not in (0, 2, SCHEMA_VERSION):
             raise DatabaseUnusable(
                 f"the database {where} has schema version {version}, this xai-emulator reads version "
                 f"{SCHEMA_VERSION}; use another --data-dir or the xai-emulator version that wrote it"
@@ -96,8 +98,14 @@ class Database:
         # Some builds overwrite what is deleted with zeros even where that means more I/O: five times slower.
         connection.execute("PRAGMA secure_delete=FAST")
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES_MAX}")
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA.read_text()} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        if version != SCHEMA_VERSION:
+            tables = _CHUNKS.read_text()
+            changes = (
+                _SCHEMA.read_text() + tables
+                if version == 0
+                else f"ALTER TABLE chunks RENAME TO former_chunks; {tables} {_FROM_2.read_text()}"
+            )
+            connection.executescript(f"BEGIN; {changes} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
         connection.executescript(_ADDED.read_text())
 
     def close(self) -> None:

@@ -160,19 +160,6 @@ CREATE TABLE indexed_documents (
 );
 CREATE INDEX indexed_documents_by_seq ON indexed_documents (team, collection_id, seq);
 
-CREATE TABLE chunks (
-    team          TEXT NOT NULL,
-    collection_id TEXT NOT NULL,
-    file_id       TEXT NOT NULL,
-    ordinal       INTEGER NOT NULL,
-    id            TEXT NOT NULL,
-    content       TEXT NOT NULL,
-    indexed_text  TEXT,  -- where it is not the content
-    page_number   INTEGER,
-    vector        BLOB NOT NULL,  -- float32, little-endian; empty where the stand-in compares the text itself
-    UNIQUE (team, collection_id, file_id, ordinal)
-);
-
 CREATE TABLE batches (
     seq               INTEGER PRIMARY KEY AUTOINCREMENT,
     team              TEXT NOT NULL,

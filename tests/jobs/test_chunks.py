@@ -119,7 +119,7 @@ def test_chunks_of_a_reset_team_that_are_there_again_stay(services: Services, mo
     status = {"file_2": DocumentStatus.PROCESSED, "file_3": DocumentStatus.CHUNKED}
     monkeypatch.setattr(services.store.documents, "status", lambda team, collection, file: status.get(file))
     run_jobs(services)
-    left = services.store.database.rows("SELECT file_id, count(*) FROM chunks GROUP BY file_id")
+    left = services.store.database.rows("SELECT file_id, count(*) FROM placed_chunks GROUP BY file_id")
     assert left == [("file_2", 3)]
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
+from emulator.core import memory
 from emulator.core.time_slices import TimeSlices
 from emulator.store.chunks import Chunks, DocumentVersion, IndexRow
 from emulator.store.index.segment_files import SegmentFiles
@@ -44,6 +45,7 @@ LOADED_BYTES_MAX = 1 << 30  # the index that was not used for the longest time g
 SLICE = 64  # chunks, or documents, read between two chances for other calls
 BUFFERED_MAX = 256  # chunks that wait to be indexed together
 PAUSE_SECONDS = 1.0  # without a change, before an index is tidied
+_FREED_SHARE = 8  # of the size of an index: about what it takes to build and merge it, in blocks of all sizes
 
 
 class _Staged(msgspec.Struct):
@@ -334,6 +336,7 @@ class Indexes:
             entry.bytes = index.bytes
             if self._files.are_kept:
                 await self._save(entry, index)
+            memory.freed(_FREED_SHARE * entry.bytes)
         finally:
             entry.tidying = None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy
 
+from emulator.core import memory
 from emulator.domain.collections import MetricSpace
 from emulator.domain.search import KeywordQuery
 from emulator.store.chunks import DocumentVersion, IndexRow
@@ -51,7 +52,7 @@ class LiveIndex:
     @property
     def bytes(self) -> int:
         """The memory that the segments take."""
-        return sum(segment.bytes for segment in self._segments)
+        return _bytes_of(self._segments)
 
     def add_slots(self, file_ids: Sequence[str]) -> None:
         """Give the next slots to documents. They are not found before they have a version."""
@@ -86,6 +87,7 @@ class LiveIndex:
             small = [each for each in self._segments if _level(len(each)) <= level]
             if len(small) >= _FAN:
                 self._segments[-len(small) :] = self.merge(small)
+                memory.freed(_bytes_of(small))
 
     def plan(self) -> list[list[Segment]]:
         """Which segments to merge, so that few are left, without what was removed where that is much of one."""
@@ -182,6 +184,10 @@ class Unsaved(msgspec.Struct, frozen=True):
     def write(self, files: SegmentFiles) -> str:
         """Write it, in any thread, and return its name. Raises OSError."""
         return files.write(self.saved, self.documents, ANALYSIS_VERSION)
+
+
+def _bytes_of(parts: Iterable[Segment]) -> int:
+    return sum(part.bytes for part in parts)
 
 
 def _level(chunks: int) -> int:

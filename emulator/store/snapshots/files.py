@@ -14,9 +14,9 @@ from urllib.parse import quote
 from emulator.core.clock import LATEST
 from emulator.core.locks import BLOB_NAME, LINKS_NAME
 from emulator.store.blobs import Blobs
-from emulator.store.database import SCHEMA_VERSION
 
 FORMAT_VERSION = 1
+SCHEMA_VERSION = 2  # of the tables in it: those of a database have other numbers
 APPLICATION_ID = 0x58414953  # in the file's header: "XAIS"
 PIECE_BYTES = 1024 * 1024
 

@@ -19,11 +19,12 @@ from msgspec import Meta
 
 from emulator.core.clock import LATEST, Instant
 from emulator.store.blobs import Blobs, clone
-from emulator.store.database import SCHEMA_VERSION, Database, translate_error
+from emulator.store.database import Database, translate_error
 from emulator.store.snapshots.directory import SnapshotDirectory, remove_links
 from emulator.store.snapshots.files import (
     APPLICATION_ID,
     FORMAT_VERSION,
+    SCHEMA_VERSION,
     BadSnapshot,
     linked,
     links_of,
@@ -130,6 +131,7 @@ class Snapshots:
                 self._db.write(
                     f"CREATE TABLE snapshot.{table} AS SELECT * FROM main.{table} WHERE team = ?{admitted}", (team,)
                 )
+            self._db.write("CREATE TABLE snapshot.chunks AS SELECT * FROM main.placed_chunks WHERE team = ?", (team,))
 
     def open(self, path: Path) -> LoadedSnapshot:
         """Import the bytes of a snapshot as blobs. Raises BadSnapshot. May run in a thread."""
@@ -173,6 +175,7 @@ class Snapshots:
             for table in self._tables():
                 if table in saved:  # a table that came later is in no older snapshot
                     self._insert_rows(table, team, shift)
+            self._insert_chunks(team)
             self._insert_team(team)
             self._db.write("DROP TABLE temp.blob_names")
 
@@ -199,6 +202,21 @@ class Snapshots:
             f"INSERT INTO main.{table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM snapshot.{table} AS s"
             + (f" WHERE {' AND '.join(where)}" if where else "")
             + (" ORDER BY seq" if "seq" in columns else ""),
+            (team,),
+        )
+
+    def _insert_chunks(self, team: str) -> None:
+        """Insert rows of the view `placed_chunks`, which a snapshot has as a table."""
+        self._db.write(
+            "INSERT INTO main.chunk_owners (owner, collection_id, file_id) "
+            "SELECT DISTINCT ?, collection_id, file_id FROM snapshot.chunks",
+            (team,),
+        )
+        self._db.write(
+            "INSERT INTO main.chunks SELECT number << 31 | ordinal, id, content, indexed_text, page_number, vector "
+            "FROM snapshot.chunks AS s JOIN main.chunk_owners AS place "
+            "ON owner = ? AND place.collection_id = s.collection_id AND place.file_id = s.file_id "
+            "WHERE ordinal BETWEEN 0 AND 0x7fffffff ORDER BY 1",  # others would be in the place of another document
             (team,),
         )
 
