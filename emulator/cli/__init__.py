@@ -48,10 +48,10 @@ NOT_WINDOWS = "xai-emulator runs on Linux and macOS; on Windows run it in WSL or
 
 
 class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Verbs, or actions of a verb: the help of each begins with what the help of all says of it."""
+    """Verbs, or actions of a verb: the description of each is its line in the list of all."""
 
     def add_parser(self, name: str, *, examples: Sequence[str] = (), **options: Any) -> Any:
-        """Add a verb; `examples` are arguments of xai-emulator, or whole command lines, for the end of its help."""
+        """Add a verb; `examples`, at the end of its help, are arguments of xai-emulator or whole command lines."""
         summary = options["help"]
         lines = [each if "xai-emulator" in each else f"xai-emulator {each}" for each in examples]
         return super().add_parser(
@@ -64,7 +64,7 @@ class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic i
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses with one line, and no abbreviations."""
+    """A parser whose errors are one line, and that accepts no abbreviated flags."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -76,7 +76,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, printable(f"xai-emulator: {message}{self._meant(message)} (see `{self.prog} --help`)") + "\n")
 
     def _meant(self, message: str) -> str:
-        """The flag or word that a wrong one comes near to, as a question."""
+        """Return the flag or word nearest to an unknown one, as a question."""
         import difflib
 
         wrong = re.search(r"arguments: (--[\w-]+)|invalid choice: '([\w-]+)' \(choose from (.*)\)", message)
@@ -89,7 +89,7 @@ class _Parser(argparse.ArgumentParser):
         return f"; did you mean {near[0]}?" if near else ""
 
     def parse_args(self, words: Any = None, namespace: Any = None) -> Any:
-        """As ever, but it is the verb, or its action, that refuses a flag it does not know."""
+        """Parse as usual, but the parser of the verb, or of its action, reports an unknown flag."""
         options, unknown = self.parse_known_args(words, namespace)
         if unknown:
             self._of(options).error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -104,7 +104,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def find_parser(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser | None:
-    """The parser of a verb, or of an action of one; None where there is no such verb."""
+    """Return the parser of a verb, or of an action of one; None if there is no such verb."""
     for word in words:
         verbs = next((each for each in parser._actions if isinstance(each, _Verbs)), None)
         if verbs is None or word not in verbs.choices:
@@ -114,7 +114,7 @@ def find_parser(parser: argparse.ArgumentParser, words: Sequence[str]) -> argpar
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """The parser of the command line, with every verb, or with those of one verb's module."""
+    """Return the parser of the command line, with all verbs, or with those of one verb's module."""
     parser = _Parser(
         prog="xai-emulator",
         description="A local emulator of xAI's Files, Collections, Documents-search and Batch APIs.",
@@ -128,7 +128,7 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit code: 0 done, 1 failed, 2 used wrongly."""
+    """Run a verb and return the exit code: 0 success, 1 failure, 2 usage error."""
     if sys.platform == "win32":
         say(NOT_WINDOWS, error=True)
         return 2
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ControlFailed as error:
         say(f"xai-emulator: {error}", error=True)
         return 1
-    except BrokenPipeError:  # the reader of the output has closed it, as `head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code

@@ -1,4 +1,4 @@
-"""Talk to a running emulator: what the verbs that do so have in common."""
+"""Call a running emulator: shared code of the verbs that do so."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 DEFAULT_URL = "http://localhost:7878"
-URL_NAME = "XAI_EMULATOR_URL"  # in the environment, as `xai-emulator env` writes it
+URL_NAME = "XAI_EMULATOR_URL"  # environment variable, which `xai-emulator env` prints
 TOKEN_NAME = environment_name("control_token")
 TIMEOUT_SECONDS = 120  # a snapshot may be large
 
 
 class ControlFailed(Exception):
-    """A call that was refused or not answered; the message is one clear line."""
+    """A call was refused or not answered; the message is one line."""
 
 
 def add_target(parser: Any, *, of_team: bool = True) -> None:
-    """Give a verb the flags that say which emulator, and which team of it, is meant."""
+    """Add the flags that select the emulator and the team."""
     parser.add_argument("--url", help=f"URL of the emulator [{URL_NAME}]; default {DEFAULT_URL}")
     parser.add_argument(
         "--control-token", metavar="TOKEN", help=f"token of its control API, if it has one [{TOKEN_NAME}]"
@@ -39,7 +39,7 @@ def add_target(parser: Any, *, of_team: bool = True) -> None:
 
 
 def team(text: str) -> str:
-    """The name of a team, as a type of argparse."""
+    """Parse the name of a team, for argparse."""
     try:
         return check_team_name(text)
     except ValueError as error:
@@ -47,7 +47,7 @@ def team(text: str) -> str:
 
 
 def target_url(options: argparse.Namespace) -> str:
-    """Which emulator is meant. Raises BadSetting."""
+    """Return the URL of the selected emulator. Raises BadSetting."""
     url: str = options.url or os.environ.get(URL_NAME) or DEFAULT_URL
     if not url.isprintable():
         raise BadSetting(f"--url: {url!r} is not a URL")
@@ -55,20 +55,20 @@ def target_url(options: argparse.Namespace) -> str:
 
 
 def control_token(options: argparse.Namespace) -> str | None:
-    """The token of the emulator that is meant. Raises BadSetting."""
+    """Return the control token of the selected emulator. Raises BadSetting."""
     text: str | None = options.control_token or os.environ.get(TOKEN_NAME)
     return None if text is None else parse("control_token", text, "--control-token")
 
 
 def call(options: argparse.Namespace, method: str, path: str, body: Any = None) -> Any:
-    """The JSON reply of a control path. Raises ControlFailed."""
+    """Return the JSON response of a control path. Raises ControlFailed."""
     data = None if body is None else json.dumps(body).encode()
     with opened(options, method, path, data) as reply:
         return json.load(reply)
 
 
 def manage(options: argparse.Namespace, method: str, path: str, body: Any = None) -> Any:
-    """The JSON reply of a path of the management API, called with a key of the team. Raises ControlFailed."""
+    """Call a path of the management API with a key of the team; return the JSON response. Raises ControlFailed."""
     key = options.management_key or f"{MANAGEMENT_KEY}@{options.team}"
     data = None if body is None else json.dumps(body).encode()
     with _opened(options, method, path, data, {"authorization": f"Bearer {key}"}) as reply:
@@ -84,7 +84,7 @@ def opened(
     size: int = 0,
     query: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[HTTPResponse]:
-    """The reply of a control path, to be read; `size` is that of data which comes in pieces. Raises ControlFailed."""
+    """Call a control path and return the open response; `size` is that of data in pieces. Raises ControlFailed."""
     from urllib.parse import urlencode
 
     team_query = {"team": options.team} if hasattr(options, "team") else {}
@@ -115,7 +115,7 @@ def _opened(
     url = target_url(options)
     try:
         request = Request(f"{url}{path}", data, headers, method=method)
-        # This machine is called, whatever proxy the environment names.
+        # Ignore the proxies of the environment: the emulator is usually on this machine.
         with direct_opener().open(request, timeout=TIMEOUT_SECONDS) as reply:
             yield reply
     except HTTPError as error:
@@ -130,7 +130,7 @@ def _opened(
 
 
 def _reason(content: bytes) -> str | None:
-    """The sentence of a refusal."""
+    """Return the message of a refusal."""
     try:
         reply = json.loads(content)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The verb that compares recordings of the service with an emulator."""
+"""The verb `compare`: compare recordings of the service with an emulator."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    """Exit code 1 for a difference, also where nothing could be compared; 2 for a file that cannot be read."""
+    """Return the exit code: 1 for a difference, or if nothing could be compared; 2 for a file that cannot be read."""
     from emulator.comparing.differences import CLASSES, FAIL_ON
     from emulator.comparing.ignore import DEFAULT_FILE, read_ignores
     from emulator.recordings.reading import read

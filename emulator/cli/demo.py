@@ -1,4 +1,4 @@
-"""The verb that shows a newcomer around."""
+"""The verb `demo`: demonstrate the features."""
 
 from __future__ import annotations
 

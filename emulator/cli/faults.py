@@ -1,4 +1,4 @@
-"""The command that plans faults in a running emulator, and shows which calls they affected."""
+"""The verb `faults`: plan faults in a running emulator, and show which calls they affected."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def number(text: str) -> int | None:
-    """A number of times, or None for always."""
+    """Parse a number of times; None is for always."""
     return None if text == "always" else int(text)
 
 
@@ -73,7 +73,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _effect(rule: dict[str, Any]) -> str:
-    """A rule in one line."""
+    """Return a rule as one line."""
     parts = [f"{name}={rule[name]}" for name, *_ in _EFFECTS.values() if name in rule]
     return f"{rule['operation']} {' '.join(parts)}"
 
@@ -99,7 +99,7 @@ def _script(options: argparse.Namespace) -> int:
 
 
 def _step(text: str) -> Any:
-    """One word as a step of a script."""
+    """Parse one word as a step of a script."""
     if text == "ok":
         return text
     return {"status": int(text)} if text.isdigit() else {"error": text}

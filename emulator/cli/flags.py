@@ -1,4 +1,4 @@
-"""The flags of an emulator's settings, one for each row of the table."""
+"""The flags of the settings, one for each row of the table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.state.settings import ROWS, Row, Settings, collect, environment_na
 
 
 def add_settings(parser: Any, without: Collection[str] = ()) -> None:
-    """Give a verb a flag for every setting but those named."""
+    """Add a flag for every setting except those named."""
     for name, row in ROWS.items():
         if name in without:
             continue
@@ -29,7 +29,7 @@ def _default(row: Row) -> str:
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
-    """The settings of a command line: flags beat the environment, the environment beats the defaults."""
+    """Return the settings of a command line: flags override the environment, which overrides the defaults."""
     values = from_environment(os.environ)
     for name, row in ROWS.items():
         given = getattr(options, name)

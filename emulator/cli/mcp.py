@@ -1,7 +1,7 @@
-"""The verb `mcp`: a Model Context Protocol server, so that agents can look into a running emulator and steer it.
+"""The verb `mcp`: a Model Context Protocol server, with which agents inspect and control a running emulator.
 
-It speaks over stdin and stdout (modelcontextprotocol.io) and calls the control API of one emulator. Agents call the
-API itself with the clients of the project that they work on; here they see what those calls did.
+It speaks over stdin and stdout (modelcontextprotocol.io) and calls the control API of one emulator. Agents call the API
+itself with the clients of their project; here they see the effects of those calls.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _mcp(options: argparse.Namespace) -> int:
 
 
 def build_server(options: argparse.Namespace) -> Any:
-    """A server of the protocol for the emulator that the options name."""
+    """Return an MCP server for the emulator that the options select."""
     import anyio.to_thread
     import mcp_types as types
     from mcp.server import Server
@@ -100,7 +100,7 @@ def build_server(options: argparse.Namespace) -> Any:
 
 
 def _call(options: argparse.Namespace, name: str, arguments: dict[str, Any]) -> str:
-    """The JSON reply of a tool. Raises ControlFailed and ValueError."""
+    """Return the JSON response of a tool. Raises ControlFailed and ValueError."""
     from emulator.cli.mcp_tools import tools
 
     tool = tools().get(name)

@@ -1,4 +1,4 @@
-"""The tools of `xai-emulator mcp`: calls of the control API, with the descriptions and shapes that it documents."""
+"""The tools of `xai-emulator mcp`: calls of the control API, as its OpenAPI document describes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emulator.control.routes import ROUTES
 
 Schema = dict[str, Any]
 
-# The name of a tool, and the control call that it makes.
+# Name of a tool -> its control call.
 TOOLS: dict[str, tuple[str, str]] = {
     "list_calls": ("POST", "/requests/find"),
     "list_unknown_calls": ("GET", "/requests/unmatched"),
@@ -48,12 +48,12 @@ TOOLS: dict[str, tuple[str, str]] = {
     "restore_snapshot": ("POST", "/snapshots/{name}/restore"),
     "reset_team": ("POST", "/reset"),
 }
-# What takes away something that a test may need: an agent should ask before.
+# Tools that remove state which a test may need: an agent should ask first.
 DESTRUCTIVE = frozenset({"clear_calls", "clear_faults", "clear_answers", "restore_snapshot", "reset_team"})
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A tool, and where each of its arguments goes. `schema` is the JSON Schema of all of them."""
+    """A tool, and the place of each argument in the request. `schema` is the JSON Schema of all arguments."""
 
     name: str
     method: str
@@ -65,7 +65,7 @@ class Tool(msgspec.Struct, frozen=True):
     reads: bool
 
     def call(self, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any], bytes | None]:
-        """The path, the query and the body of the control call for these arguments. Raises ValueError."""
+        """Return the path, the query and the body of the control call for these arguments. Raises ValueError."""
         unknown = sorted(arguments.keys() - self.schema["properties"].keys())
         missing = [name for name in self.schema["required"] if name not in arguments]
         if unknown or missing:
@@ -78,7 +78,7 @@ class Tool(msgspec.Struct, frozen=True):
 
 @cache
 def tools() -> dict[str, Tool]:
-    """All tools by their names, in the order of the table."""
+    """Return all tools by name, in the order of the table."""
     described = document(ROUTES, "")
     reading = {(route.method, route.path) for route in ROUTES if route.reads or route.method == "GET"}
     reading |= {("POST", "/requests/find"), ("POST", "/requests/verify")}
@@ -110,7 +110,7 @@ def _tool(name: str, method: str, path: str, described: Schema, reads: bool) -> 
 
 
 def _body(operation: Schema, schemas: Mapping[str, Schema]) -> Schema:
-    """The object that a call sends, whose fields become arguments."""
+    """Return the schema of a call's body, whose members become arguments."""
     if "requestBody" not in operation:
         return {"properties": {}}
     reference: str = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
@@ -118,7 +118,7 @@ def _body(operation: Schema, schemas: Mapping[str, Schema]) -> Schema:
 
 
 def _with_local_references(value: Any) -> Any:
-    """A schema whose references lead to its own definitions."""
+    """Return a schema whose references point to its own definitions."""
     if isinstance(value, dict):
         return {
             key: each.replace("#/components/schemas/", "#/$defs/") if key == "$ref" else _with_local_references(each)

@@ -1,4 +1,4 @@
-"""Print for the command line: all output passes here, so that no data reaches the terminal as control characters."""
+"""Print for the command line. All output passes through here, so that control characters in data are escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from emulator.runtime.terminal import printable, printable_json, printable_lines
 
-# SGR codes (ECMA-48). Nothing is styled where output is no terminal, or where NO_COLOR is set (no-color.org).
+# SGR codes (ECMA-48). Output is styled only on a terminal, and not if NO_COLOR is set (no-color.org).
 _STYLES = {"good": "32", "note": "33", "bad": "31", "faint": "2"}
 
 
@@ -24,22 +24,22 @@ def say(line: str, *, error: bool = False, style: str | None = None) -> None:
 
 
 def say_lines(text: str, *, error: bool = False) -> None:
-    """Print a text that may have several lines."""
+    """Print a text, which may have several lines."""
     print(printable_lines(text), file=sys.stderr if error else sys.stdout)
 
 
 def say_json(value: Any, default: Any = None) -> None:
-    """Print JSON; `default` turns what JSON does not know into what it knows."""
+    """Print JSON; `default` converts values that JSON does not support."""
     print(printable_json(value, default))
 
 
 def add_json(parser: Any) -> None:
-    """Give a verb the flag `--json`."""
+    """Add the flag `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def say_result(options: argparse.Namespace, value: Any, lines: Iterable[str]) -> None:
-    """Print a result: the value where `--json` was given, else the lines."""
+    """Print a result: as JSON if `--json` was given, else as lines."""
     if options.json:
         say_json(value)
     else:
@@ -48,5 +48,5 @@ def say_result(options: argparse.Namespace, value: Any, lines: Iterable[str]) ->
 
 
 def say_progress(line: str, *, last: bool) -> None:
-    """Print a line on stderr over the one before it."""
+    """Print a line on stderr that overwrites the previous one."""
     print(f"\r{printable(line)}", end="\n" if last else "", file=sys.stderr, flush=True)

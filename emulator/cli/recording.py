@@ -1,4 +1,4 @@
-"""The verb that records what clients and the service say to each other."""
+"""The verb `record`: record calls between clients and the service, or sanitize a HAR file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def keys_of(variables: Mapping[str, str]) -> dict[Plane, str]:
-    """The real keys in an environment, by plane."""
+    """Return the real keys in an environment, by plane."""
     found = {}
     for plane, names in KEYS.items():
         key = next((variables[name] for name in names if variables.get(name)), None)
@@ -91,7 +91,7 @@ def _record(options: argparse.Namespace) -> int:
 
 
 def _sanitize(options: argparse.Namespace) -> int:
-    """Write the exchanges of a HAR file of any program without what must not be shared."""
+    """Write the exchanges of any program's HAR file without secrets and personal data."""
     from msgspec import UNSET
 
     from emulator.recordings.entries import About
@@ -167,7 +167,7 @@ def _options(options: argparse.Namespace, keys: dict[Plane, str]) -> RecorderOpt
 
 
 def _run(recorder: Recorder, settings: RecorderOptions, command: list[str]) -> int:
-    """Record until the command ends, or until a signal; the exit code."""
+    """Record until the command ends, or until a signal. Return the exit code."""
     if command:
         return run_command(command, {**_without_keys(os.environ), **_variables(recorder)})
     import signal
@@ -187,13 +187,13 @@ def _variables(recorder: Recorder) -> dict[str, str]:
 
 
 def _without_keys(variables: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which no real key is left: whatever has the value of one."""
+    """Return an environment without any variable whose value is a real key."""
     secrets = set(keys_of(variables).values())
     return {name: value for name, value in variables.items() if value not in secrets}
 
 
 def _announce(recorder: Recorder, settings: RecorderOptions) -> None:
-    """One line on stdout, for programs that wait for it; the keys of the run on stderr."""
+    """Print one line on stdout, for programs that wait for it, and the keys of the run on stderr."""
     target = recorder.url.partition("://")[2]
     to = ",".join(sorted(set(settings.hosts.values())))
     say(f"xai-emulator recording {recorder.url} grpc={target} to={to} pid={os.getpid()}")

@@ -66,7 +66,7 @@ def _requests(options: argparse.Namespace) -> int:
 
 
 def _copy(options: argparse.Namespace, number: int, form: str) -> int:
-    """Print a request so that it can be made again. The exit code is 1 where it cannot."""
+    """Print a request as a command or a test. Return the exit code, which is 1 if that is impossible."""
     found = call(options, "GET", f"/requests/{number}/code")
     if found[form] is None:
         say(f"xai-emulator: request {number} cannot be copied: {found['reason']}", error=True)

@@ -1,4 +1,4 @@
-"""The verb that searches a running emulator, and shows why it answers what it answers."""
+"""The verb `search`: search a running emulator, and explain the ranking."""
 
 from __future__ import annotations
 

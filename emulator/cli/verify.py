@@ -1,4 +1,4 @@
-"""The verb that judges a server: it runs the contract kit, which knows nothing of the emulator, as a process."""
+"""The verb `verify`: run the contract kit, which is independent of the emulator, as a process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from emulator.state.settings import BadSetting
 
 NEEDED = ("pytest", "httpx", "jsonschema_rs")
-EXIT_CODES = {0: 0, 4: 2}  # of pytest: all passed, used wrongly; anything else is a server that fails
+EXIT_CODES = {0: 0, 4: 2}  # of pytest: all passed, usage error; any other code is a failed run
 
 
 def add_verbs(verbs: Any) -> None:
@@ -30,7 +30,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def kit() -> Path:
-    """Where the contract kit is: installed inside of this package, in the repository beside it."""
+    """Return the folder of the contract kit: inside this package if installed, beside it in the repository."""
     package = Path(__file__).parent.parent
     return next(path for path in (package / "contract_tests", package.parent / "contract_tests") if path.is_dir())
 
@@ -53,6 +53,6 @@ def _verify(options: argparse.Namespace) -> int:
             command.append(f"--{name}={value}")
     if options.junit is not None:
         command.append(f"--junitxml={Path(options.junit).absolute()}")
-    # Whatever plugins are installed here have no business in the judgement.
+    # Installed pytest plugins must not affect the result.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return EXIT_CODES.get(subprocess.run([*command, str(folder)], env=environment).returncode, 1)

@@ -1,7 +1,8 @@
-"""The token of the control API: who may steer an emulator that other machines can reach.
+"""The token of the control API, which protects an emulator that other machines can reach.
 
 Programs send it as `Authorization: Bearer TOKEN`. A browser opens `/_emulator/?token=TOKEN` once and gets a cookie,
-since an EventSource sends no headers of one's own. The cookie holds a digest of the token and goes to no other site.
+because an EventSource cannot send other headers. The cookie contains a digest of the token and is sent to no other
+site.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class ControlToken:
         self._name, self._value = f"xai_emulator_{digest[:8]}", digest[8:]
 
     def admits(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether a request carries the token, or the cookie that stands for it."""
+        """Return whether a request has the token, or its cookie."""
         for name, value in headers:
             if name == b"authorization" and self._is_token(bearer(value.decode("latin-1"))):
                 return True
@@ -65,9 +66,9 @@ class ControlToken:
         )
 
     def page(self, query: bytes, headers: Iterable[tuple[bytes, bytes]], root_path: str) -> Response | None:
-        """What a browser gets instead of the console: a cookie for a token in the query, else a question for one.
+        """Return the response in place of the console: a cookie for a token in the query, else a request for one.
 
-        None where the browser has the cookie.
+        None if the browser has the cookie.
         """
         asked = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
         given = next((value for name, value in asked if name == "token"), None)

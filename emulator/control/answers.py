@@ -14,9 +14,9 @@ from emulator.responders.rules import BadRule, CannedRule
 
 
 class AnswerShown(Struct):
-    """A rule, how many requests it has answered, and whether it answers no more.
+    """A rule, how many requests it has answered, and whether it is used up.
 
-    `left` says what of it was not used: null once it has answered as often as it is meant to.
+    `left` says what was not used: null once the rule has answered as often as intended.
     """
 
     id: str
@@ -27,7 +27,7 @@ class AnswerShown(Struct):
 
 
 class CannedShown(Struct):
-    """The file that answers where no planned answer does, and how many requests none of its rules fitted."""
+    """The canned file, used when no planned answer matches, and how many requests matched none of its rules."""
 
     file: str
     strict: bool
@@ -57,7 +57,7 @@ async def list_all(asked: Asked) -> AnswersShown:
     team = asked.team
     try:
         responder = asked.services.responders.configured(team)
-    except ValueError:  # a file that is gone since the last start; a request is refused with that
+    except ValueError:  # a file that was deleted since the last start; requests are refused with that
         responder = None
     canned = None
     if isinstance(responder, Canned):
@@ -68,9 +68,9 @@ async def list_all(asked: Asked) -> AnswersShown:
 
 
 async def add(asked: Asked) -> OneAnswer:
-    """Plan an answer: a rule as in a canned file, which goes before what answers otherwise.
+    """Plan an answer: a rule as in a canned file, which takes precedence over the responder.
 
-    422 for a rule that contradicts itself, or a regular expression that is none.
+    422 for a rule that contradicts itself, or an invalid regular expression.
     """
     try:
         return OneAnswer(answer=_shown(asked.services.answers.add(asked.team.name, asked.body)))

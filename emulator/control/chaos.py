@@ -1,4 +1,4 @@
-"""Chaos of a team: read and set the flags that are on."""
+"""Chaos of a team: read and change the enabled flags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ChaosFlagView(Struct):
 
 
 class ChaosView(Answer):
-    """The seed of all random decisions, null while chaos is off, and all flags."""
+    """The seed of all random decisions (null while chaos is off), and all flags."""
 
     seed: str | None
     flags: list[ChaosFlagView]
@@ -32,7 +32,7 @@ class ChaosChange(Struct, forbid_unknown_fields=True):
 
 
 async def read(asked: Asked) -> ChaosView:
-    """List the chaos flags, and which of them are on for a team."""
+    """List the chaos flags, and which of them are enabled for a team."""
     config = None if asked.team.chaos is None else asked.team.chaos.config
     return ChaosView(
         seed=None if config is None else config.seed,
@@ -44,7 +44,7 @@ async def read(asked: Asked) -> ChaosView:
 
 
 async def change(asked: Asked) -> ChaosView:
-    """Turn chaos on or off for a team, whatever the server was started with."""
+    """Turn chaos on or off for a team, whatever the server's setting is."""
     body: ChaosChange = asked.body
     text = "off"
     if body.seed is not None and body.flags != []:

@@ -1,4 +1,4 @@
-"""What a model endpoint finds before it answers: the searches of a request, with the rank and score of each passage."""
+"""The searches that a model endpoint runs before it answers, with the rank and score of each passage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ChatSearch(Struct, forbid_unknown_fields=True):
 
 
 class PassageShown(Struct):
-    """A passage that was found. `collection_id` is null for one of an attached file."""
+    """A matching passage. `collection_id` is null for an attached file."""
 
     rank: int
     score: float
@@ -36,7 +36,7 @@ class PassageShown(Struct):
 
 
 class SearchShown(Struct):
-    """One search. `opening` is what an answer may quote of an attached file where no passage matched."""
+    """One search. `opening` is the part of an attached file that an answer may quote if no passage matched."""
 
     tool: str
     query: str
@@ -54,7 +54,7 @@ class SearchesShown(Answer):
 
 
 async def searches(asked: Asked) -> SearchesShown:
-    """Run the searches of a model request, and nothing else: no rule counts it, and the journal does not show it."""
+    """Run only the searches of a model request. Rules do not count it, and the journal does not show it."""
     given: ChatSearch = asked.body
     team, services = asked.team, asked.services
     model = given.body.get("model")
@@ -68,7 +68,7 @@ async def searches(asked: Asked) -> SearchesShown:
         prepared = await prepare(services, team, at, whole, responder)
     except ApiError as error:
         raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None
-    except ValueError as error:  # a file of rules that is gone since the last start
+    except ValueError as error:  # a file of rules that was deleted since the last start
         raise ControlError(422, str(error)) from None
     return SearchesShown(searches=[_search(each) for each in prepared.evidence])
 

@@ -1,4 +1,4 @@
-"""How a document was cut: its chunks, which the API itself shows one by one at most, in the matches of a search."""
+"""The chunks of a document, which the API itself shows only as matches of a search."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SHOWN = 20
 
 
 class ChunksQuery(TeamQuery, forbid_unknown_fields=True):
-    """Which chunks: those after a number, so many at most. Numbers begin with 0."""
+    """A page of chunks: at most `limit` after a number. Numbers begin with 0."""
 
     after: Annotated[int, Meta(ge=-1, le=2**31)] = -1
     limit: Annotated[int, Meta(ge=1, le=1_000)] = SHOWN
 
 
 class ChunkShown(Struct):
-    """A chunk. `indexed_text` is what is searched: it has the name and the fields that the collection injects."""
+    """A chunk. `indexed_text` is the searched text: with the name and the fields that the collection injects."""
 
     chunk_id: str
     number: int

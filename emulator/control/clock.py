@@ -1,4 +1,4 @@
-"""The time of a team: read it, stop it, move it on, by so much or until something has happened."""
+"""The clock of a team: read it, freeze it, advance it by a duration or until a condition is met."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from emulator.core.clock import MICROSECONDS, Clock, Instant, from_datetime, rfc
 from emulator.store.jobs import HELD, Job
 
 YEAR_SECONDS = 365 * 86_400
-STEPS_MAX = 100_000  # of a walk from job to job: more means that it does not end
+STEPS_MAX = 100_000  # jobs that `until` runs through; more means that it does not end
 
 Seconds = Annotated[float, Meta(ge=0, lt=1e12)]
 
 
 class ClockShown(Answer):
-    """A team's time. `offset_seconds` is how far it is ahead of the wall clock while it runs."""
+    """A team's time. `offset_seconds` is how far a running clock is ahead of the wall clock."""
 
     now: str
     frozen: bool
@@ -28,13 +28,13 @@ class ClockShown(Answer):
 
 
 class Freeze(Struct, forbid_unknown_fields=True):
-    """When to stop: now, or at a moment that the clock is set to, in RFC 3339 with a zone."""
+    """The time at which to freeze the clock, in RFC 3339 with a zone; by default the current one."""
 
     at: datetime | None = None
 
 
 class Advance(Struct, forbid_unknown_fields=True):
-    """How far to move: by `seconds`, or `until` something has happened, but no further than `within_seconds`."""
+    """How far to advance: by `seconds`, or `until` a condition is met, but at most by `within_seconds`."""
 
     seconds: Seconds | None = None
     until: Until | None = None
@@ -42,7 +42,7 @@ class Advance(Struct, forbid_unknown_fields=True):
 
 
 class Advanced(ClockShown):
-    """Where the clock is now, the jobs that ran on the way, and how what was waited for changed."""
+    """The new time, the jobs that ran, and the state changes of the condition."""
 
     jobs: list[JobShown]
     transitions: list[Transition]
@@ -55,10 +55,11 @@ async def read(asked: Asked) -> ClockShown:
 
 
 async def advance(asked: Asked) -> Advanced:
-    """Move a team's clock forward, and run what becomes due on the way.
+    """Move a team's clock forward, and run the jobs that become due.
 
-    With `until` from one planned job to the next, until a file has expired, a document is indexed (or has failed) or a
-    batch is done. 409 if nothing that is planned brings that about; the clock then stays where the last job took it.
+    With `until` the clock moves from one planned job to the next, until a file has expired, a document is indexed (or
+    has failed) or a batch is done. 409 if no planned job leads to that; the clock then stays at the time of the last
+    job.
     """
     body: Advance = asked.body
     if (body.seconds is None) == (body.until is None):
@@ -86,7 +87,7 @@ async def _advanced(asked: Asked, ran: list[Job], transitions: list[Transition])
 
 
 async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
-    """Go from due time to due time, and look after each whether it has happened. The jobs that ran."""
+    """Advance from one due time to the next until the condition is met; return the jobs that ran."""
     services, team, ran = asked.services, asked.team, list[Job]()
     for _ in range(STEPS_MAX):
         ran += await asked.parts.runner.run_team(team)
@@ -103,7 +104,7 @@ async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
 
 
 def _move(clock: Clock, instant: Instant) -> None:
-    """Move a clock to an instant, unless it has passed that already."""
+    """Move a clock to an instant, unless it is past that already."""
     clock.advance(max(0, instant - clock.now()))
 
 

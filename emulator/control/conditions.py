@@ -1,4 +1,4 @@
-"""What a clock can be moved on for: a file has expired, a document is indexed, a batch is done."""
+"""Conditions for advancing a clock: a file has expired, a document is indexed, a batch is done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DocumentName(Struct, forbid_unknown_fields=True):
 
 
 class Until(Struct, forbid_unknown_fields=True):
-    """What is waited for: exactly one of these."""
+    """The condition: exactly one of these."""
 
     file_expired: str | None = None
     document_indexed: DocumentName | None = None
@@ -29,7 +29,7 @@ class Until(Struct, forbid_unknown_fields=True):
 
 
 class Transition(Struct):
-    """A change of what is waited for, and when it was."""
+    """A change of the observed state, and its time."""
 
     at: str
     subject: str
@@ -38,7 +38,7 @@ class Transition(Struct):
 
 
 class Condition:
-    """Something that is going to have happened, and how it went on the way."""
+    """A condition, and the state changes that were observed on the way."""
 
     def __init__(self, team: Team, subject: str, state: Callable[[], str], final: frozenset[str]) -> None:
         self.subject, self.transitions = subject, list[Transition]()
@@ -47,11 +47,11 @@ class Condition:
 
     @property
     def met(self) -> bool:
-        """Whether it has happened."""
+        """Return whether the condition is met."""
         return self._state in self._final
 
     def look(self) -> None:
-        """See how far it is, and note a change."""
+        """Read the state, and record a change."""
         state = self._read()
         if state != self._state:
             at = rfc3339(self._team.clock.now())
@@ -63,7 +63,7 @@ class Condition:
 
 
 def condition_of(services: Services, team: Team, until: Until) -> Condition:
-    """The condition that a request names. Raises ControlError where it names none, several, or what is not there."""
+    """Return the condition of a request. Raises ControlError for none, several, or an object that does not exist."""
     given = [name for name in until.__struct_fields__ if getattr(until, name) is not None]
     if len(given) != 1:
         raise ControlError(422, f"until names exactly one of {', '.join(until.__struct_fields__)}")
@@ -75,7 +75,7 @@ def condition_of(services: Services, team: Team, until: Until) -> Condition:
 
 
 def _file(services: Services, team: Team, id: str) -> Condition:
-    """A file is gone when it has expired; one that is not there never was, or is gone already."""
+    """Observe a file until it has expired. Refuses a file that does not exist."""
 
     def state() -> str:
         return "expired" if services.store.files.get(team.name, id, team.clock.now()) is None else "present"
@@ -97,7 +97,7 @@ def _document(services: Services, team: Team, name: DocumentName) -> Condition:
 
 
 def _batch(services: Services, team: Team, id: str) -> Condition:
-    """A batch is done when nothing in it is pending; before that its state counts what is."""
+    """Observe a batch until no request is pending; its state is the number of pending ones."""
 
     def state() -> str:
         batch = services.store.batches.get(team.name, id)

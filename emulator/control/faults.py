@@ -1,4 +1,4 @@
-"""Planned faults: rules and scripts, what is left of them, and what they have seen."""
+"""Planned faults: rules and scripts, their remaining effects, and the calls they matched."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class RuleShown(Struct):
 
 
 class AttemptShown(Struct):
-    """One call that a script has seen.
+    """One call that a script matched.
 
-    `gap_seconds` is real time since the one before it ended: the client's back-off. `deadline_seconds` is how long the
-    client says it waits, `retry` which attempt it says this is; `step` is null for a call that came after the last.
+    `gap_seconds` is the real time since the previous call ended: the client's back-off. `deadline_seconds` is the
+    timeout and `retry` the attempt that the client states; `step` is null for a call after the last step.
     """
 
     at: str
@@ -46,7 +46,7 @@ class AttemptShown(Struct):
 
 
 class ScriptShown(Struct):
-    """A script, how many of its steps were consumed, and the last calls it has seen."""
+    """A script, how many of its steps were consumed, and the last calls it matched."""
 
     id: str
     script: Script
@@ -58,7 +58,7 @@ class ScriptShown(Struct):
 
 
 class Planned(Answer):
-    """Everything that is planned for a team, in the order in which it was set."""
+    """All planned faults of a team, in the order in which they were planned."""
 
     rules: list[RuleShown]
     scripts: list[ScriptShown]
@@ -77,7 +77,7 @@ class OneScript(Answer):
 
 
 class ErrorShown(Struct):
-    """A refusal that a fault can name, and what it looks like on the inference plane and over gRPC."""
+    """A refusal that a fault can name, and its form on the inference plane and over gRPC."""
 
     name: str
     status: int
@@ -96,7 +96,7 @@ class StreamsShown(Struct):
 
 
 class Vocabulary(Answer):
-    """The words that a rule or a script is made of."""
+    """The names that rules and scripts can use."""
 
     operations: list[StreamsShown]
     errors: list[ErrorShown]
@@ -141,7 +141,7 @@ def _attempt(attempt: Attempt) -> AttemptShown:
 
 
 async def list_all(asked: Asked) -> Planned:
-    """List the rules and scripts of a team, and which calls met them."""
+    """List the rules and scripts of a team, and the calls that they affected."""
     plans = asked.parts.faults.plans(asked.team.name)
     return Planned(
         rules=[_rule(rule) for rule in plans.rules.values()],
@@ -150,10 +150,10 @@ async def list_all(asked: Asked) -> Planned:
 
 
 async def add_rule(asked: Asked) -> OneRule:
-    """Plan an effect for some calls of the operations whose name fits a pattern.
+    """Plan an effect on some calls of the operations whose name matches a pattern.
 
-    422 for a pattern that fits no operation, an unknown error, effects that exclude each other, or one that cannot
-    happen to any of these operations, such as a cut download where there is nothing to download.
+    422 for a pattern that matches no operation, an unknown error, effects that exclude each other, or one that cannot
+    apply to any of these operations, such as a cut download of an operation without a download.
     """
     try:
         return OneRule(rule=_rule(asked.parts.faults.add_rule(asked.team.name, asked.body)))
@@ -162,7 +162,7 @@ async def add_rule(asked: Asked) -> OneRule:
 
 
 async def add_script(asked: Asked) -> OneScript:
-    """Plan the outcome of the next calls, one step each: an effect, or "ok" for a call that goes through."""
+    """Plan the outcome of the next calls, one step each: an effect, or "ok" for an unaffected call."""
     try:
         return OneScript(script=_script(asked.parts.faults.add_script(asked.team.name, asked.body)))
     except BadFault as error:

@@ -1,4 +1,4 @@
-"""The mistakes of a filter while it is being typed."""
+"""Check a filter, for the console and editors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from emulator.operations.list_filters import ListName, filter_mistakes
 
 
 class FilterText(Struct, forbid_unknown_fields=True):
-    """A filter. `list` says what it filters; without it the filter is one of a search."""
+    """A filter. `list` says what it filters; without `list` it is a search filter."""
 
     filter: str
     list: ListName | None = None
 
 
 class FilterErrorShown(Struct):
-    """What is wrong at one place, and what to write instead. The position counts characters from 0."""
+    """An error of a filter, with advice. The position counts characters from 0."""
 
     position: int
     message: str
@@ -24,13 +24,13 @@ class FilterErrorShown(Struct):
 
 
 class FilterErrors(Answer):
-    """All errors of a filter in the order of its text; none where it is valid."""
+    """All errors of a filter in the order of its text; none if it is valid."""
 
     errors: list[FilterErrorShown]
 
 
 async def check(asked: Asked) -> FilterErrors:
-    """Return all errors of a filter, with their positions. Nothing is listed or searched."""
+    """Return all errors of a filter, with their positions, without running it."""
     body: FilterText = asked.body
     mistakes = filter_mistakes(body.list, body.filter, asked.team.limits)
     return FilterErrors(errors=[FilterErrorShown(*mistake) for mistake in mistakes])

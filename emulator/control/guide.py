@@ -1,6 +1,6 @@
-"""`/llms.txt`: what an agent, or a person in a hurry, has to know of this emulator, in one page of Markdown.
+"""`/llms.txt`: an overview of this emulator for agents, as one page of Markdown.
 
-The form is that of llmstxt.org: a title, a summary in a quotation, then lists of links. Everything comes from tables.
+The format is that of llmstxt.org: a title, a summary in a quotation, then lists of links. It is generated from tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The calls that are remembered: list them, count them, hold them against what is expected, watch them come."""
+"""The journal of calls: list, count, verify and watch them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emulator.pipeline.journal.views import CallShown, shown
 
 SHOWN = 500
 NEAREST = 3
-ALIVE_SECONDS = 15  # between signs of life on a stream where nothing happens
+ALIVE_SECONDS = 15  # between keep-alive comments on an idle stream
 
 Limit = Annotated[int, Meta(ge=1, le=2_000)]
 
@@ -43,7 +43,7 @@ class Find(CallQuery, forbid_unknown_fields=True, kw_only=True):
 
 
 class Calls(Answer):
-    """Calls, oldest first. `evicted` counts those dropped from the full journal; `last` is the number given last."""
+    """Calls, oldest first. `evicted` counts those dropped from the full journal; `last` is the highest number."""
 
     evicted: int
     last: int
@@ -51,14 +51,14 @@ class Calls(Answer):
 
 
 class Counted(Answer):
-    """How many calls fit, of those that are remembered."""
+    """How many calls in the journal match."""
 
     count: int
     evicted: int
 
 
 class Code(Answer):
-    """A call as a command for curl, over gRPC for grpcurl, and as a test; null where that cannot be, for a reason."""
+    """A call as a curl command (grpcurl for gRPC) and as a test; null if that is impossible, with the reason."""
 
     curl: str | None
     pytest: str | None
@@ -66,14 +66,14 @@ class Code(Answer):
 
 
 class Nearest(Struct):
-    """A call that almost fits, and what of it does not."""
+    """A call that nearly matches, and the fields that do not."""
 
     differs: list[str]
     request: CallShown
 
 
 class Verified(Answer):
-    """Whether so many calls fit as were expected; if not, those that fit, or those that come near."""
+    """Whether the expected number of calls match; if not, the calls that match, or that nearly do."""
 
     passed: bool
     count: int
@@ -82,14 +82,14 @@ class Verified(Answer):
 
 
 class Unmatched(Struct):
-    """A request that fits no route, and the routes that may have been meant: none where it is known and left out."""
+    """A request that matches no route, and the nearest routes; none if the route is known but not emulated."""
 
     request: CallShown
     near_misses: list[NearMiss]
 
 
 class AllUnmatched(Answer):
-    """The requests that fit no route, oldest first."""
+    """The requests that match no route, oldest first."""
 
     evicted: int
     requests: list[Unmatched]
@@ -113,8 +113,8 @@ async def list_all(asked: Asked) -> Calls:
 async def export(asked: Asked) -> FileDownload:
     """Download the calls in the journal as a HAR file, oldest first, the last ones if there are more than the limit.
 
-    Any HAR viewer reads it, and `xai-emulator compare` sends it to another emulator. It has no keys and no contents of
-    files; bodies of which the journal keeps the beginning alone are left out.
+    Any HAR viewer reads it, and `xai-emulator compare` sends it to another emulator. It has no keys, no contents of
+    files, and no bodies that the journal truncated.
     """
     wanted = _wanted(asked.query)
     calls = _shown(asked, find(_ring(asked), wanted)[-asked.query.limit :])
@@ -123,10 +123,10 @@ async def export(asked: Asked) -> FileDownload:
 
 
 async def code(asked: Asked) -> Code:
-    """Show how to make a call again: as a command line for this emulator, and as a test with the pytest plugin.
+    """Return a call as a command line for this emulator, and as a test with the pytest plugin.
 
-    The test begins with an empty team, so the calls that made what this one names come first, as far as the journal has
-    them. For contents of files, which the journal does not keep, it sends fillers of their size.
+    The test starts with an empty team, so it first makes the earlier calls that created the objects of this one, if the
+    journal has them. The journal does not keep contents of files, so the test sends fillers of their size.
     """
     number = asked.path["number"]
     entries = [entry for entry in _ring(asked).entries if entry.operation is not None or str(entry.number) == number]
@@ -198,7 +198,7 @@ async def unmatched(asked: Asked) -> AllUnmatched:
         is_known = entry.outcome == Kind.NOT_EMULATED.name
         near = [] if is_known else near_misses(entry.method, entry.target, asked.parts.api.routes)
         answer.requests.append(Unmatched(shown(entry, team), near))
-        await asyncio.sleep(0)  # a long path is compared for milliseconds
+        await asyncio.sleep(0)  # comparing a long path takes milliseconds
     return answer
 
 
@@ -208,9 +208,9 @@ async def clear(asked: Asked) -> Cleared:
 
 
 async def stream(asked: Asked) -> EventStream:
-    """Watch the calls of a team as they end, as server-sent events: `event: call`, the call as JSON in `data`.
+    """Stream the calls of a team as they complete, as server-sent events: `event: call`, the call as JSON in `data`.
 
-    A listener that reads too slowly misses calls: `event: missed` has their number, in their place.
+    A listener that reads too slowly misses calls: `event: missed` has their number.
     """
     return EventStream(_events(asked))
 

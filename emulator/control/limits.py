@@ -1,4 +1,4 @@
-"""The limits of a team: every row with what is in force, what is the default, and how that is known."""
+"""The limits of a team: the value in force, the default, its source and confidence."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class LimitShown(Struct):
 
 
 class LimitsShown(Answer):
-    """Every limit by its name."""
+    """Every limit by name."""
 
     limits: dict[str, LimitShown]
 
 
 def _change_shape() -> type[Struct]:
-    """A struct with a field for every row; only those that can be switched off take null."""
+    """Return a struct with a field for every row; null is valid only for those that can be switched off."""
     fields: list[tuple[str, Any, Any]] = []
     for name in ROWS:
         try:

@@ -1,4 +1,4 @@
-"""The numbers of an emulator for Prometheus: its calls since the start, and how much it holds now."""
+"""Metrics of an emulator for Prometheus: its calls since the start, and the current number of objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def metrics(asked: Asked) -> TextResponse:
     """Show counters and gauges in the text format of Prometheus.
 
     Calls of all teams since the start, by operation, transport, status and outcome, with their durations in seconds;
-    the faults that calls met; what all teams hold now; memory and processor time of the process.
+    the faults that affected calls; the current objects of all teams; memory and processor time of the process.
     """
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -31,7 +31,7 @@ async def metrics(asked: Asked) -> TextResponse:
 
 
 class _State:
-    """A collector, as prometheus_client calls it."""
+    """A collector for prometheus_client."""
 
     def __init__(self, calls: CallTotals, held: dict[str, int]) -> None:
         self._calls, self._held = calls, held

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the control plane, produced from the table of its routes."""
+"""The OpenAPI 3.1 document of the control API, generated from its routes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STATUSES = {
 
 
 def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
-    """The document for these routes."""
+    """Return the document for these routes."""
     routes = tuple(routes)
     used: list[Any] = [Refusal, *(shape for route in routes for shape in (route.body, route.reply))]
     schemas = schemas_of(filter(_is_json, used))
@@ -48,7 +48,7 @@ def document(routes: Iterable[ControlRoute], origin: str) -> Schema:
         origin,
         paths,
         {"schemas": schemas, "securitySchemes": {"control_token": {"type": "http", "scheme": "bearer"}}},
-        security=[{}, {"control_token": []}],  # the token is needed where the emulator has one
+        security=[{}, {"control_token": []}],  # the token is required if the emulator has one
     )
 
 

@@ -1,4 +1,4 @@
-"""What a team has and how it is set: totals, one file with what `/v1` does not say of it, the settings in force."""
+"""Overview of a team: totals, file details that `/v1` does not return, and the settings in force."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.state.settings import ROWS, flag, of_team, shown
 
 
 class Totals(Answer):
-    """How much a team has. `documents` counts a file once for each collection that it is in."""
+    """The number of a team's objects. `documents` counts a file once for each collection that it is in."""
 
     files: int
     file_bytes: int
@@ -29,7 +29,7 @@ class CollectionNamed(Struct):
 
 
 class FileDescribed(Struct):
-    """A file: what is sent as its content type, the BLAKE3 of its content, the collections it is a document of."""
+    """A file: its content type, the BLAKE3 of its content, and the collections that it is in."""
 
     id: str
     content_type: str
@@ -44,7 +44,7 @@ class OneFile(Answer):
 
 
 class SettingShown(Struct):
-    """A setting as text. A value of null means that it is off. `origin` is who set it."""
+    """A setting as text. A value of null means that it is off. `origin` says where it was set."""
 
     name: str
     flag: str
@@ -55,7 +55,7 @@ class SettingShown(Struct):
 
 
 class SettingsShown(Answer):
-    """Every setting in the order of the flags, but for the limits, which have a path of their own."""
+    """Every setting in the order of the flags, except the limits, which have their own path."""
 
     settings: list[SettingShown]
 
@@ -74,7 +74,7 @@ async def totals(asked: Asked) -> Totals:
 
 
 async def get_file(asked: Asked) -> OneFile:
-    """Show what the Files API leaves out: a file's content type, hash and collections."""
+    """Show details of a file that the Files API does not return: content type, hash and collections."""
     store, team = asked.services.store, asked.team
     now = team.clock.now()
     file = store.files.get(team.name, asked.path["id"], now)
@@ -102,7 +102,7 @@ async def settings(asked: Asked) -> SettingsShown:
 
 
 def _text(name: str, value: Any) -> str | None:
-    """A value as text without secrets; None for nothing."""
+    """Return a value as text without secrets; None if there is none."""
     if value is None:
         return None
     if callable(value):

@@ -28,9 +28,9 @@ CONTENT_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".woff2": "font/woff2",
 }
-# A font is large and does not change between versions; everything else is asked for again.
+# A font is large and does not change between versions; everything else is revalidated.
 CACHED = {".woff2": "max-age=604800"}
-# File names, metadata and bodies that the page shows come from anywhere: nothing in them may run, load or call out.
+# The page shows untrusted file names, metadata and bodies: nothing in them may run, load or call other hosts.
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -44,7 +44,7 @@ GUARDED = {
 
 
 class Console(StaticFiles):
-    """The files of the page, with content types of our own table: the machine's may lack one, or say something else."""
+    """The files of the page, with content types of our own table, because that of the machine may differ."""
 
     def __init__(self) -> None:
         super().__init__(directory=FOLDER)
@@ -76,7 +76,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class PageRoute(TableRoute[Page]):
-    """The pages. A page is read: with another method its path is one that the control API does not know."""
+    """The routes of the pages, for GET only: with another method the path is unknown."""
 
     def matches(self, scope: Scope) -> tuple[Fit, Scope]:
         fit, child_scope = super().matches(scope)
@@ -84,16 +84,16 @@ class PageRoute(TableRoute[Page]):
 
 
 def redirect(status: int, location: str, *more: tuple[bytes, bytes]) -> WholeResponse:
-    """The way to another path, which is not to be remembered."""
+    """Return a redirect that is not cached."""
     headers = [(b"location", location.encode()), *more, (b"cache-control", b"no-store")]
     return WholeResponse(b"", status, None, headers)
 
 
 def to_console(request: Request) -> Response:
-    """The way to the page, from a path without its last slash."""
+    """Redirect to the page from its path without the trailing slash."""
     return redirect(307, f"{request.scope.get('root_path', '')}/")
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether this is a browser at the root path, for which the page is meant, and not a client that lost its way."""
+    """Return whether a browser opens the root path, as opposed to an API client with a wrong path."""
     return any(name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"])

@@ -1,4 +1,4 @@
-"""What a control path is: how it is asked, what it answers, how it refuses."""
+"""Routes of the control API: their requests, responses and errors."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ TeamName = Annotated[str, Meta(pattern=whole(TEAM_NAME.pattern), description="As
 
 
 class Answer(Struct, kw_only=True):
-    """What every reply begins with."""
+    """The common members of all responses."""
 
     schema_version: int = SCHEMA_VERSION
 
 
 class Refusal(Answer):
-    """Why a call was not carried out."""
+    """The body of an error response."""
 
     error: str
 
 
 class TeamQuery(Struct, forbid_unknown_fields=True):
-    """Whose state a call is about."""
+    """The query parameter that selects the team."""
 
     team: TeamName = DEFAULT_TEAM
 
 
 class ControlError(Exception):
-    """A control call that cannot be carried out.
+    """An error response of the control API.
 
-    400: it is not of the shape that is documented. 401: without the token. 403: from elsewhere, or about a setting that
-    only the start of the emulator can set. 404: what it names is not there. 409: not as things are now.
-    422: the shape is right, but it can never be done.
+    400: the request does not have the documented schema. 401: without the token. 403: from a foreign page or host name,
+    or about a setting that only the start of the emulator can set. 404: an object does not exist. 409: not possible in
+    the current state. 422: valid by the schema, but never possible.
     """
 
     def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
@@ -55,7 +55,7 @@ class ControlError(Exception):
 
 
 class Api(msgspec.Struct, frozen=True):
-    """What the control API shows of the REST API: its routes, and its OpenAPI document for a team at an origin."""
+    """The REST API as the control API needs it: its routes, and its OpenAPI document for a team at an origin."""
 
     routes: Sequence[ApiRoute]
     describe: Callable[[Team, str], dict[str, Any]]
@@ -65,7 +65,7 @@ JournalCall = tuple[Entry, CallShown]
 
 
 class Snippets(msgspec.Struct, frozen=True):
-    """A call as a command line and as a test; None where that cannot be, for a reason."""
+    """A call as a command line and as a test; None if that is impossible, with the reason."""
 
     curl: str | None
     pytest: str | None
@@ -73,14 +73,14 @@ class Snippets(msgspec.Struct, frozen=True):
 
 
 class Exports(msgspec.Struct, frozen=True):
-    """How calls of the journal leave the emulator: as a HAR file, and the last of several as a command and a test."""
+    """Exports of journal entries: as a HAR file, and the last one as a command and a test."""
 
     har: Callable[[Sequence[JournalCall], str], bytes]
     snippets: Callable[[Sequence[JournalCall], str, dict[Plane, str]], Snippets]
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What the control plane controls."""
+    """The objects that the control API works on."""
 
     services: Services
     runner: Runner
@@ -91,7 +91,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One control call, decoded."""
+    """A decoded request of the control API."""
 
     parts: Parts
     path: Mapping[str, str]
@@ -101,12 +101,12 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def services(self) -> Services:
-        """The state of the emulator."""
+        """The services of the emulator."""
         return self.parts.services
 
     @property
     def team(self) -> Team:
-        """The team that the call is about."""
+        """The team that the request selects."""
         return self.services.teams.get(self.query.team)
 
 
@@ -116,11 +116,11 @@ class ControlRoute(msgspec.Struct, frozen=True):
     method: str
     path: str  # below /_emulator; `{name}` is a parameter
     run: Callable[[Asked], Awaitable[Any]]
-    reply: type  # an Answer, or EventStream, FileDownload or TextResponse
+    reply: type  # a subclass of Answer, or EventStream, FileDownload or TextResponse
     body: type | None = None
     query: type = TeamQuery
     optional_body: bool = False
-    uploads: bool = False  # the body is a file
+    uploads: bool = False  # the request body is a file
     refusals: tuple[int, ...] = ()  # beside 400, 401 and 403
     public: bool = False  # needs no control token
-    reads: bool = False  # it changes nothing of the team, although its method is not GET
+    reads: bool = False  # it changes no state, although its method is not GET

@@ -1,4 +1,4 @@
-"""The control plane as a Starlette application: `/_emulator/…`. Unknown paths are 404, never silently OK."""
+"""The control API as a Starlette application: `/_emulator/…`. Unknown paths are 404."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ MODULES = (
 
 
 async def _describe(asked: Asked) -> dict[str, Any]:
-    """This control plane in OpenAPI 3.1."""
+    """Return this API as an OpenAPI 3.1 document."""
     return document(ROUTES, asked.services.address.origin)
 
 
@@ -85,7 +85,7 @@ class Control:
     """Serves every control path: `app` is mounted at PREFIX."""
 
     def __init__(self, services: Services, runner: Runner, api: Api, exports: Exports) -> None:
-        # app has put the pipeline's own kinds into the services, which knows them by their protocols
+        # `runtime/app` sets these classes of the pipeline, which Services declares as protocols
         self._parts = Parts(
             services, runner, cast(Journal, services.journal), cast(Faults, services.faults), api, exports
         )
@@ -112,7 +112,7 @@ class Control:
         return None if refused is None else _refusal(ControlError(403, refused))
 
     def _refuse_without_token(self, scope: Scope, headers: Headers) -> Response | None:
-        """Refuse what has no token, also where nothing is to be found; what is public needs none."""
+        """Refuse a request without the token, also for unknown paths; public routes need none."""
         match: Any = scope.get(MATCH)
         route: ControlRoute | None = match.row if isinstance(match, Match) else None
         if self._token is None or (route is not None and route.public) or self._token.admits(scope["headers"]):
@@ -120,7 +120,7 @@ class Control:
         return _refusal(ControlError(401, NEEDED, [(b"www-authenticate", b"Bearer")]))
 
     def _page(self, request: Request) -> StarletteResponse:
-        """The console. Its scripts and styles are no secret; the page itself asks for the token."""
+        """Return the console page, which asks for the token. Its scripts and styles are public."""
         scope, question = request.scope, None
         if self._token is not None:
             question = self._token.page(scope["query_string"], scope["headers"], scope["root_path"])
@@ -130,7 +130,7 @@ class Control:
         query = _query(request.scope["query_string"], route.query)
         asked = Asked(self._parts, request.path_params, query, await _body(route, request), request.stream)
         if isinstance(asked.query, TeamQuery) and not (route.reads or route.method == "GET"):
-            asked.services.teams.keep(asked.team)  # what is changed of a team has to last
+            asked.services.teams.keep(asked.team)  # store the team, so that the change lasts
         reply = await route.run(asked)
         return reply if isinstance(reply, StarletteResponse) else JsonResponse(reply)
 
@@ -140,7 +140,7 @@ async def _open(page: Page, request: Request) -> StarletteResponse:
 
 
 def _query(raw: bytes, shape: type) -> Any:
-    """The query as its shape. A parameter that is unknown or given twice is a mistake that would go unnoticed."""
+    """Decode the query. Unknown and repeated parameters are refused, because they are mistakes."""
     values: dict[str, str] = {}
     try:
         for name, value in query_pairs(raw.decode("ascii")):
@@ -182,12 +182,14 @@ async def _refused(request: StarletteRequest, error: ControlError) -> Response:
 
 
 async def _refused_by_kit(request: StarletteRequest, error: ApiError) -> Response:
-    """A body that is too large, or a path that is not UTF-8."""
+    """Refuse a body that is too large, or a path that is not UTF-8."""
     return _refusal(ControlError(WIRE[error.kind].http, error.message))
 
 
 async def _unrouted(request: StarletteRequest, error: HTTPException) -> Response:
-    path = raw_path({**request.scope, "root_path": request.scope["app_root_path"]})[:220]  # with that of the mounts
+    path = raw_path({**request.scope, "root_path": request.scope["app_root_path"]})[
+        :220
+    ]  # with the paths of the mounts
     if error.status_code != 405:
         return _refusal(ControlError(404, f"there is no control path {path}"))
     allowed = (error.headers or {})["Allow"]

@@ -1,4 +1,4 @@
-"""What to do about a refusal, for each rule that one can name."""
+"""Advice about refusals, for each rule."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from emulator.core.limits import ROWS
 
 
 class RulesShown(Answer):
-    """For each rule that `x-emulator-rule` can name, a sentence that says what to do."""
+    """Advice for each rule that `x-emulator-rule` can name."""
 
     rules: dict[str, str]
 
 
 async def read(asked: Asked) -> RulesShown:
-    """Return what to do about each rule that a refusal can name."""
+    """Return advice for each rule that a refusal can name."""
     return RulesShown(rules={name: hint_for(name) or "" for name in (*ROWS, *RULES)})
 
 

@@ -1,4 +1,4 @@
-"""Why a search answers what it answers: for each match its place in every ranking."""
+"""Explain a search: for each match its place in every ranking."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from emulator.store.index.collection_index import Hit
 
 
 class Place(Struct):
-    """Where a chunk stands in one ranking of its collection, and with which score."""
+    """The rank and score of a chunk in one ranking of its collection."""
 
     rank: int
     score: float
 
 
 class ExplainedMatch(Struct):
-    """A match as the API returns it, and its places; null where it is not among the candidates of a ranking."""
+    """A match as the API returns it, and its places; null if it is not among the candidates of a ranking."""
 
     rank: int
     score: float
@@ -42,7 +42,7 @@ class ExplainedMatch(Struct):
 
 
 class SearchReport(Answer):
-    """How a search is answered. The score is the keyword's, the vector's, or what fusing their ranks gives."""
+    """An explained search. The score is that of the keywords, that of the vectors, or the fusion of both ranks."""
 
     mode: str
     warnings: list[str]
@@ -50,7 +50,7 @@ class SearchReport(Answer):
 
 
 async def explain(asked: Asked) -> SearchReport:
-    """Answer `POST /v1/documents/search` with the ranks and scores that led to the answer. Takes the same body."""
+    """Run a search, with the body of `POST /v1/documents/search`, and return the ranks and scores behind each match."""
     call = begin(
         asked.services,
         OPERATIONS["documents.search"],

@@ -19,7 +19,7 @@ JOBS_SHOWN = 1_000
 
 
 class Health(Answer):
-    """That the emulator answers, and where."""
+    """The state and the addresses of the emulator."""
 
     status: str
     version: str
@@ -29,13 +29,13 @@ class Health(Answer):
 
 
 class Cleared(Answer):
-    """What a reset took away, by kind."""
+    """The number of removed objects, by kind."""
 
     cleared: dict[str, int]
 
 
 class JobShown(Struct):
-    """Something that happens later, or has just happened; `at` is null while it waits to be released."""
+    """A job that is planned or has just run; `at` is null while it waits to be released."""
 
     kind: str
     subject: str
@@ -73,11 +73,11 @@ class Evidence(Answer):
 
 
 class NoQuery(Struct, forbid_unknown_fields=True):
-    """A call about the emulator, not about a team."""
+    """The query of a call that concerns no team."""
 
 
 def job_shown(job: Job) -> JobShown:
-    """A job as every reply shows it."""
+    """Return the view of a job."""
     return JobShown(job.kind, job.subject, None if job.due_at == HELD else rfc3339(job.due_at))
 
 
@@ -89,7 +89,7 @@ async def health(asked: Asked) -> Health:
 
 
 async def authority(asked: Asked) -> FileDownload:
-    """Download the certificate that clients have to trust, in PEM, where the emulator has made its own for TLS."""
+    """Download the certificate that clients have to trust, in PEM, if the emulator created its own for TLS."""
     content = asked.services.address.authority
     if content is None:
         raise ControlError(404, f"the emulator has no certificate authority; start it with {flag('tls')} self-signed")
@@ -99,8 +99,8 @@ async def authority(asked: Asked) -> FileDownload:
 async def reset(asked: Asked) -> Cleared:
     """Reset a team to its initial state.
 
-    What it has, its clock, its own settings, its planned faults and what is remembered of its calls; with a seed file
-    the team then has what that says.
+    This removes its objects, clock changes, overrides, planned faults and answers, and journal. With a seed file the
+    team then has the objects of that file.
     """
     return Cleared(cleared=asked.services.teams.reset(asked.team))
 
@@ -113,7 +113,7 @@ async def jobs(asked: Asked) -> PlannedJobs:
 
 
 async def run_jobs(asked: Asked) -> Jobs:
-    """Run the jobs of a team that are due, and those that its manual speeds hold back."""
+    """Run the jobs of a team that are due, and those that wait because a speed is `manual`."""
     return Jobs(jobs=[job_shown(job) for job in await asked.parts.runner.release(asked.team)])
 
 

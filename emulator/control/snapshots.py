@@ -1,4 +1,4 @@
-"""Snapshots of a team: save, list, restore, fetch, send, remove."""
+"""Snapshots of a team: save, list, restore, download, upload, remove."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Name = Annotated[str, Meta(pattern=whole(NAME.pattern))]
 
 
 class SnapshotShown(Struct):
-    """A snapshot: whose state it is, when that was in the team's time, and how many bytes it has.
+    """A snapshot: its team, its time by the team's clock, and its size.
 
-    Bytes of files are shared with the team and with other snapshots, and take no space of their own while they are.
+    The contents of files are shared with the team and with other snapshots, and take no additional space.
     """
 
     name: str
@@ -51,13 +51,13 @@ class AllSnapshots(Answer):
 
 
 class NewSnapshot(Struct, forbid_unknown_fields=True):
-    """How a snapshot is to be called; one of that name is replaced."""
+    """The name of the new snapshot; an existing one of that name is replaced."""
 
     name: Name
 
 
 class RestoreFrom(Struct, forbid_unknown_fields=True):
-    """Whose snapshot is meant, where it is not the team's own."""
+    """The team of the snapshot, if it is another team's."""
 
     from_team: TeamName | None = None
 
@@ -75,7 +75,7 @@ def _existing(asked: Asked, team: str) -> Path:
 
 
 async def list_all(asked: Asked) -> AllSnapshots:
-    """List the snapshots of a team that can be restored here; restoring another one returns the reason."""
+    """List the snapshots of a team that can be restored. Restoring another one returns the reason."""
     store, team, snapshots = asked.services.store.snapshots.kept, asked.team.name, list[SnapshotShown]()
     for name in store.names(team):
         with suppress(BadSnapshot):
@@ -84,16 +84,16 @@ async def list_all(asked: Asked) -> AllSnapshots:
 
 
 async def save(asked: Asked) -> OneSnapshot:
-    """Save everything a team has, with its clock and its own settings, under a name.
+    """Save the objects of a team, its clock and its overrides, under a name.
 
-    Settings that name code or servers, and may hold their keys, are left out: a restore would not bring them along.
+    Settings that name code or servers, and may contain keys, are not saved.
     """
     store, team, name = asked.services.store.snapshots, asked.team, asked.body.name
     at = team.clock.now()
     saving = store.save(team.name, store.kept.path(team.name, name), at, without=GUARDED)
     most = team.limits.snapshot_bytes_per_team_max
     try:
-        # A client that leaves does not keep it from being finished, nor from cleaning up.
+        # The work is completed and cleaned up also when the client disconnects.
         size = await asyncio.shield(asyncio.to_thread(saving.finish, most))
     except NoSpace as error:
         raise _no_space(error) from None
@@ -107,7 +107,7 @@ def _no_space(error: NoSpace) -> ControlError:
 
 
 async def restore(asked: Asked) -> OneSnapshot:
-    """Restore a team from a snapshot, its own or another team's. This replaces all it has now."""
+    """Restore a team from a snapshot, its own or another team's. This replaces all its objects."""
     source = asked.body.from_team or asked.team.name
     path = _existing(asked, source)
     try:

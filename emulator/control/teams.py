@@ -1,4 +1,4 @@
-"""The teams: who there is, how each is set, the keys that select one."""
+"""The teams, their settings, and the keys that select them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from emulator.state.teams import NotAllowed, Team
 
 
 class TeamShown(Struct):
-    """A team. `overrides` are its own settings, where they are not the server's; keys in URLs are redacted.
+    """A team. `overrides` are the settings that differ from the server's; keys in URLs are redacted.
 
-    The keys are the default ones. Where only other keys are accepted, append the same `@name` to yours.
+    The keys are derived from the default ones. If the emulator accepts other keys only, append the same `@name` to
+    yours.
     """
 
     name: str
@@ -42,7 +43,7 @@ class AllTeams(Answer):
 
 
 def _settings_shape(name: str, *extra: tuple[str, Any]) -> type[Struct]:
-    """A struct with a field for every setting that a team can have of its own; null takes one back."""
+    """Return a struct with a field for every setting that a team can override; null removes an override."""
     fields: list[Any] = list(extra)
     for setting in PER_TEAM:
         shape: Any = dict[str, int | None] if setting == "limits" else str
@@ -67,7 +68,7 @@ def _shown(team: Team) -> TeamShown:
 
 
 def _existing(asked: Asked, *, or_visitor: bool = False) -> Team:
-    """The team of the path; for a change also one that has called, but stored nothing so far."""
+    """Return the team of the path; for a change also one that has called but stored nothing so far."""
     name = asked.path["name"]
     known = or_visitor and name in asked.services.teams.visitors
     if not known and not asked.services.store.teams.exists(name):
@@ -85,12 +86,12 @@ def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
 
 
 async def list_all(asked: Asked) -> AllTeams:
-    """List the teams that exist. The first call that stores something makes the team that its key names."""
+    """List the teams. The first call that stores something creates the team of its key."""
     return AllTeams(teams=[_shown(asked.services.teams.get(name)) for name in asked.services.store.teams.names()])
 
 
 async def create(asked: Asked) -> OneTeam:
-    """Create a team, optionally with settings of its own; 409 if the name is taken.
+    """Create a team, optionally with overrides of settings; 409 if the name is taken.
 
     `responder` and `embedder` take known values only, as when a team is changed.
     """
@@ -100,12 +101,12 @@ async def create(asked: Asked) -> OneTeam:
         raise ControlError(409, f"there is a team {name!r} already")
     team = asked.services.teams.get(name)
     try:
-        _configure(asked, team, changes)  # also without changes: it checks whether the team can be made
+        _configure(asked, team, changes)  # also without changes, to check whether the team can be created
     except ControlError:
         asked.services.teams.delete(team)
         raise
     except OSError:
-        asked.services.teams.visitors.pop(name, None)  # what could not be written is not there
+        asked.services.teams.visitors.pop(name, None)  # it could not be written, so it does not exist
         raise
     return OneTeam(team=_shown(team))
 
@@ -127,7 +128,7 @@ async def change(asked: Asked) -> OneTeam:
 
 
 async def delete(asked: Asked) -> Cleared:
-    """Delete a team and everything it has."""
+    """Delete a team with all its objects."""
     return Cleared(cleared=asked.services.teams.delete(_existing(asked, or_visitor=True)))
 
 
