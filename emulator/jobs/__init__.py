@@ -1,1 +1,1 @@
-"""What happens later: handlers of job rows, driven by the teams' clocks."""
+"""Jobs: handlers of job rows, run by the teams' clocks."""

@@ -1,4 +1,4 @@
-"""Deferred completions and stored responses: when they are ready, and when they expire."""
+"""Jobs that complete and expire deferred completions, and expire stored responses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from emulator.store.jobs import Job
 
 
 async def complete_deferred(services: Services, job: Job) -> None:
-    """Let a deferred completion be fetched."""
+    """Make a deferred completion available."""
     with services.store.transaction():
         services.store.jobs.done(job)
         services.store.deferred.set_ready(job.team, job.subject)
 
 
 async def expire_deferred(services: Services, job: Job) -> None:
-    """Delete an answer that was not fetched in time. For as long again, a request for it says that it has expired."""
+    """Delete an answer that was not fetched in time. For the same time again it is reported as expired."""
     team = services.teams.get(job.team)
     with services.store.transaction():
         services.store.jobs.done(job)
@@ -32,7 +32,7 @@ async def forget_deferred(services: Services, job: Job) -> None:
 
 
 async def expire_response(services: Services, job: Job) -> None:
-    """Delete a stored response whose time is over."""
+    """Delete a stored response that has expired."""
     with services.store.transaction():
         services.store.jobs.done(job)
         services.store.responses.delete(job.team, job.subject)

@@ -1,4 +1,4 @@
-"""The end of files: rows and bytes go when their time has come."""
+"""Jobs that delete expired files."""
 
 from __future__ import annotations
 

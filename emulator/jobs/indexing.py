@@ -59,7 +59,7 @@ class _Work:
         return document
 
     async def chunks(self) -> list[IndexedChunk]:
-        """Return the chunks of the document, which are cut once. Raises ExtractionError."""
+        """Return the chunks of the document, computed once. Raises ExtractionError."""
         if self._content is None:
             document, store = self.document(), self._services.store
             collection = store.collections.get(self.team.name, document.collection_id, self._job.due_at)
@@ -69,14 +69,14 @@ class _Work:
 
     @property
     def pages(self) -> int:
-        """The pages of a document whose chunks were cut in this job; 0 where there are none."""
+        """The number of pages, if this job chunked the document; 0 if there are none."""
         return 0 if self._content is None else self._content.pages
 
     async def embed(self) -> None:
         """Write every chunk with its vector; searches do not find them yet."""
         document, chunks = self.document(), await self.chunks()
         place = (self.team.name, document.collection_id, document.file.id)
-        while self._services.store.chunks.discard(*place):  # what was left of its last indexing
+        while self._services.store.chunks.discard(*place):  # chunks of an earlier indexing
             await asyncio.sleep(0)
             self.document()
         for batch in _batches(chunks):
@@ -128,7 +128,7 @@ STAGES: dict[DocumentStatus, Stage] = {
 
 
 async def index_document(services: Services, job: Job) -> None:
-    """Take a document from stage to stage until it is PROCESSED or FAILED, or until the next pause.
+    """Run the stages of a document until it is PROCESSED or FAILED, or until the next pause.
 
     The work of a stage runs off the loop. Its result is dropped if the document was removed or changed meanwhile.
     """
@@ -160,7 +160,7 @@ async def _run_stage(services: Services, job: Job, work: _Work) -> bool:
     except Dropped:
         raise
     except Exception as error:
-        work.document()  # a file that was removed meanwhile cannot be read, which is no failure
+        work.document()  # a file that was removed meanwhile cannot be read; this is no failure
         with services.store.transaction():
             work.fail(work.failure(error))
             services.store.jobs.done(job)
@@ -191,14 +191,14 @@ def _batches(chunks: list[IndexedChunk]) -> Iterator[list[IndexedChunk]]:
 
 
 class CutDocument(NamedTuple):
-    """The chunks of a document, and how many pages it has; 0 where there are none."""
+    """The chunks of a document, and its number of pages; 0 if there are none."""
 
     chunks: list[IndexedChunk]
     pages: int
 
 
 async def read(services: Services, team: Team, document: Document, collection: Collection) -> CutDocument:
-    """What `cut` returns or raises, in a thread."""
+    """Run `cut` in a thread."""
     from emulator.search.extraction.extract import is_large
 
     file, readers, limits = document.file, services.readers, team.limits
@@ -213,7 +213,7 @@ async def read(services: Services, team: Team, document: Document, collection: C
 
 
 def cut(path: Path, document: Document, collection: Collection, limits: Limits, processes: Processes) -> CutDocument:
-    """The text of a file as chunks, with what the collection injects into each.
+    """Return the chunks of a file's text, with the values that the collection injects.
 
     Raises ExtractionError, also as soon as the chunks exceed a limit: overlaps, injected values and the headers of
     tables multiply a text.

@@ -1,15 +1,15 @@
-"""Runs jobs in due order: at once when a clock is moved, otherwise when they are due.
+"""Run jobs in due order: at once when a clock is moved, otherwise when they are due.
 
 Guarantees:
 
 - The jobs of one lane of one team run one after the other, in due order. Lanes and teams run side by side.
 - A job whose process ended while it ran is started again by the next process, ATTEMPTS_MAX times at most; then its
   entry in GIVE_UP runs instead.
-- A job that fails with a defect is dropped and reported to the event loop. One that fails because of the disk stays,
-  and is tried again every second.
+- A job that fails with a defect is dropped and reported to the event loop. One that fails because of the disk is
+  retried every second.
 - An idle emulator reads nothing: a poll looks only at teams that changed or whose next job is due.
 
-`_agenda` is a heap of due times by the wall clock, `_due` the entry of each team that counts. An outdated entry stays
+`_agenda` is a heap of due times by the wall clock, `_due` the valid entry of each team. An outdated entry stays
 in the heap until it reaches the top or outdated entries prevail.
 """
 
@@ -37,7 +37,7 @@ Handler = Callable[[Services, Job], Awaitable[None]]
 
 
 class LazyHandler(msgspec.Struct, frozen=True):
-    """A handler whose module, below `emulator.jobs`, is imported with its first job: a start needs none."""
+    """A handler whose module, below `emulator.jobs`, is imported with its first job, to keep the start fast."""
 
     module: str
     name: str
@@ -77,15 +77,15 @@ LANES: dict[str, dict[str, Handler]] = {
     },
 }
 
-# What runs instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are not here only write rows:
-# nothing that a client sends can make them end the process.
+# Handlers that run instead of a job that was begun ATTEMPTS_MAX times and never ended. Kinds that are missing here only
+# write rows, so nothing that a client sends can make them end the process.
 GIVE_UP: dict[str, Handler] = {
     "index_document": LazyHandler("indexing", "fail_indexing"),
     "read_batch_file": LazyHandler("batches.input_files", "reject_batch_file"),
     "process_batch": LazyHandler("batches.process", "fail_request"),
 }
 
-_DISK_PAUSE = 1.0  # seconds until a job that the disk refused is tried again
+_DISK_PAUSE = 1.0  # seconds until a job that failed because of the disk is retried
 _STALE_MAX = 1_000  # outdated entries of the agenda, beyond the number of current ones
 _LONGEST_SLEEP = 60.0  # seconds: the wall clock may be set while we sleep
 
@@ -98,10 +98,12 @@ class Runner:
         self._changed = asyncio.Event()
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._busy: set[tuple[str, str]] = set()  # lanes that run because a job is due
-        self._paused: set[tuple[str, str]] = set()  # lanes that the disk refused, and that are tried again
-        self._suspected = asyncio.Lock()  # held by the one running job of those that never ended before
+        self._paused: set[tuple[str, str]] = set()  # lanes that failed because of the disk, and are retried
+        self._suspected = (
+            asyncio.Lock()
+        )  # held by the running job that did not end in an earlier attempt; one at a time
         self._tasks: set[asyncio.Task[list[Job]]] = set()
-        self._knows_teams = False  # whether teams of an earlier process that have jobs are loaded
+        self._knows_teams = False  # whether the teams of an earlier process with pending jobs are loaded
         self._unreadable = False  # whether the last poll could not read the database
         self._wall = Clock(0, None)
         self._touched: set[str] = set()  # teams whose jobs or clocks changed since they were looked at
@@ -130,12 +132,12 @@ class Runner:
         return await self.run_team(team)
 
     async def release(self, team: Team) -> list[Job]:
-        """Run the jobs of a team that wait for release, and what is due; return the jobs that ran, in order."""
+        """Run the jobs of a team that wait for release, and the due ones; return the jobs that ran, in order."""
         self._services.store.jobs.release(team.name, team.clock.now())
         return await self.run_team(team)
 
     async def run_team(self, team: Team) -> list[Job]:
-        """Run what is due in one team, and what that plans for now; return the jobs that ran, in order."""
+        """Run the due jobs of a team, and those that they add for now; return the jobs that ran, in order."""
         until, ran = team.clock.now(), list[Job]()
         while True:
             lanes = await asyncio.shield(asyncio.gather(*(self._start(team, lane, until) for lane in LANES)))
@@ -144,7 +146,7 @@ class Runner:
             ran += itertools.chain.from_iterable(lanes)
 
     async def run_lane(self, team: Team, lane: str, until: Instant) -> list[Job]:
-        """Run what is due by then in one lane of a team. Cancelling the wait does not stop it."""
+        """Run the jobs of one lane of a team that are due at `until`. Cancelling the wait does not stop them."""
         return await asyncio.shield(self._start(team, lane, until))
 
     def _start(self, team: Team, lane: str, until: Instant) -> asyncio.Task[list[Job]]:
@@ -162,14 +164,14 @@ class Runner:
                     ran.append(job)
                     await asyncio.sleep(0)  # thousands may be due at once, and many never wait
                 self._paused.discard((team.name, lane))
-            except OSError as error:  # what could not be written now may be written once there is free space
+            except OSError as error:  # the write may succeed once there is free space
                 if (team.name, lane) not in self._paused:
                     self._services.log(f"The {lane} of team {team.name} have to wait: {disk_unusable(error).message}")
                 self._paused.add((team.name, lane))
         return ran
 
     async def _run_job(self, handle: Handler, job: Job) -> None:
-        # One at a time of those that never ended: if the process ends again, only the one that runs is to blame.
+        # Jobs that did not end before run one at a time: if the process dies again, the running one is the cause.
         async with self._suspected if job.attempts else nullcontext():
             if job.attempts >= ATTEMPTS_MAX:
                 self._services.log(f"The job {job.kind} of {job.subject} is dropped: it never ended.")
@@ -205,7 +207,7 @@ class Runner:
         self._changed.set()
 
     def _poll(self) -> float:
-        """Start what is due; return the seconds until the next poll. A database that cannot be read is polled again."""
+        """Start due jobs; return the seconds until the next poll. A database that cannot be read is polled again."""
         try:
             if not self._knows_teams:
                 self._touched.update(self._services.store.jobs.teams())
@@ -218,9 +220,9 @@ class Runner:
         return seconds
 
     def _start_due(self) -> float:
-        """Start every lane that has something to do; the seconds until the next one has.
+        """Start every lane with a due job; return the seconds until the next one has.
 
-        Only teams that changed, or whose time has come, are looked at: the others are in the agenda.
+        Only teams that changed, or whose next job is due, are read: the others are in the agenda.
         """
         now = self._wall.now()
         while self._agenda and self._agenda[0][0] <= now:
@@ -231,7 +233,7 @@ class Runner:
         while self._touched:
             name = next(iter(self._touched))
             self._start_lanes(name)
-            self._touched.discard(name)  # not before: what cannot be read now is looked at again
+            self._touched.discard(name)  # only now: if reading failed, the team is read again
         if len(self._agenda) > 2 * len(self._due) + _STALE_MAX:
             self._agenda = [(due, name) for name, due in self._due.items()]
             heapq.heapify(self._agenda)
@@ -242,7 +244,7 @@ class Runner:
         return max(0.0, min(_LONGEST_SLEEP, (self._agenda[0][0] - now) / MICROSECONDS))
 
     def _start_lanes(self, name: str) -> None:
-        """Start the lanes of a team that have something to do, and note when the next one has."""
+        """Start the lanes of a team that have a due job, and record when the next job is due."""
         team = self._services.teams.with_jobs(name)
         upcoming: list[Instant] = []
         for lane, kinds in LANES.items() if team is not None else ():

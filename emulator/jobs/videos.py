@@ -1,4 +1,4 @@
-"""Videos of live calls: when they are made, and when they are deleted."""
+"""Jobs that create and delete the videos of live calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from emulator.store.jobs import Job
 
 
 async def complete_video(services: Services, job: Job) -> None:
-    """Make a video that is due."""
+    """Create a video that is due."""
     with services.store.transaction():
         services.store.jobs.done(job)
         video = services.store.videos.get(job.team, job.subject)

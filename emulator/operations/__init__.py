@@ -1,4 +1,4 @@
-"""What can be done with the API: one async function per verb, the same for both transports."""
+"""The operations of the API: one async function per verb, shared by both transports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys of a team: create, list, change, rotate, delete, and what a key may be given."""
+"""API keys of a team: create, list, change, rotate and delete them, and list the permissions they can have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RATES = ("qps", "qpm", "tpm")
 
 
 class CreateKey(msgspec.Struct, frozen=True):
-    """A new key. Without access lists it may do nothing; None is without a limit."""
+    """A new key. Without access lists it has no permissions; a rate of None is unlimited."""
 
     team_id: str
     name: str
@@ -46,7 +46,7 @@ class CreateKey(msgspec.Struct, frozen=True):
 
 
 class ListKeys(msgspec.Struct, frozen=True):
-    """A page of a team's keys; `acl_filters` keeps those that have every one of them."""
+    """A page of a team's keys; `acl_filters` selects keys that have all of these entries."""
 
     team_id: str
     limit: Annotated[int, PageSize()]
@@ -68,7 +68,7 @@ class KeyId(msgspec.Struct, frozen=True):
 
 
 class RotateKey(msgspec.Struct, frozen=True):
-    """A key that gets a new secret; the old one holds until a moment, or no longer."""
+    """Replace the secret of a key; the old one stays valid until a given time, or not at all."""
 
     api_key_id: str
     old_secret_expires_at: Instant | None = None
@@ -81,7 +81,7 @@ class TeamId(msgspec.Struct, frozen=True):
 
 
 class KeyView(msgspec.Struct, frozen=True):
-    """A key as its team sees it; the secret is there when it was just made."""
+    """A key as its team sees it, with the secret only when it was just created."""
 
     key: ApiKey
     user_id: str
@@ -113,7 +113,7 @@ class ManagementKeyView(msgspec.Struct, frozen=True):
 
 
 async def create(services: Services, call: Call, request: CreateKey) -> KeyView:
-    """Create a key. Its secret is in this answer and in no other."""
+    """Create a key. Only this response contains its secret."""
     check_team_id(services, call, request.team_id)
     _check(request)
     present = services.store.api_keys.total(call.team.name)
@@ -139,7 +139,7 @@ async def create(services: Services, call: Call, request: CreateKey) -> KeyView:
 
 
 def _check(key: CreateKey | ApiKey) -> None:
-    """Refuse what no key can have. Raises ApiError."""
+    """Refuse invalid values. Raises ApiError."""
     if not key.name:
         raise form_error("name", "Field is empty but must not be empty", "not-empty")
     check_acls(key.acls)
@@ -163,7 +163,7 @@ def _get(services: Services, call: Call, id: str) -> ApiKey:
 
 
 async def list_keys(services: Services, call: Call, request: ListKeys) -> Page[KeyView]:
-    """One page of the team's keys, newest first."""
+    """Return a page of the team's keys, newest first."""
     check_team_id(services, call, request.team_id)
     store, team, wanted = services.store.api_keys, call.team.name, set(request.acl_filters)
     found = await page(
@@ -178,7 +178,7 @@ async def list_keys(services: Services, call: Call, request: ListKeys) -> Page[K
 
 
 async def update(services: Services, call: Call, request: UpdateKey) -> KeyView:
-    """Change what the field mask names."""
+    """Change the fields of the field mask."""
     key = _get(services, call, request.api_key_id)
     changed: ApiKey = msgspec.structs.replace(key, **request.changes, modified_at=call.at)
     _check(changed)
@@ -187,7 +187,7 @@ async def update(services: Services, call: Call, request: UpdateKey) -> KeyView:
 
 
 async def rotate(services: Services, call: Call, request: RotateKey) -> KeyView:
-    """Give a key a new secret. The old one is refused at once, or after the moment that was given."""
+    """Replace the secret of a key. The old one is refused at once, or after the given time."""
     key = _get(services, call, request.api_key_id)
     until = request.old_secret_expires_at
     if until is not None and until <= call.at:
@@ -217,18 +217,18 @@ async def get_propagation(services: Services, call: Call, request: KeyId) -> Pro
 
 
 async def list_teams(services: Services, call: Call, request: NoParameters) -> list[TeamView]:
-    """Every team of the management key: one."""
+    """Return the teams of the management key: exactly one."""
     return [TeamView(services.ids.of_team(call.team), call.team.name)]
 
 
 async def list_models(services: Services, call: Call, request: TeamId) -> list[str]:
-    """The models that access lists may name."""
+    """Return the models that access lists may contain."""
     check_team_id(services, call, request.team_id)
     return [model.id for model in MODELS]
 
 
 async def list_endpoints(services: Services, call: Call, request: TeamId) -> list[str]:
-    """The endpoints that access lists may name."""
+    """Return the endpoints that access lists may contain."""
     check_team_id(services, call, request.team_id)
     return sorted(set(ENDPOINTS.values()))
 

@@ -18,7 +18,7 @@ from emulator.state.services import Services
 
 
 class ListEvents(msgspec.Struct, frozen=True):
-    """A page of audit events in [start, stop), of one user, with some words in their descriptions."""
+    """A page of audit events in [start, stop), optionally of one user and with words in their descriptions."""
 
     team_id: str
     limit: Annotated[int, PageSize()]
@@ -30,7 +30,7 @@ class ListEvents(msgspec.Struct, frozen=True):
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """An event with its id and that of its team."""
+    """An event with its id and its team's id."""
 
     id: str
     team_id: str
@@ -38,7 +38,7 @@ class EventView(msgspec.Struct, frozen=True):
 
 
 async def list_events(services: Services, call: Call, request: ListEvents) -> Page[EventView]:
-    """One page of the changes that calls made, newest first."""
+    """Return a page of the changes by calls, newest first."""
     check_team_id(services, call, request.team_id)
     store, team = services.store.audit, call.team.name
     user, words = request.user_id, request.query or ""

@@ -1,4 +1,4 @@
-"""Who am I: the key's own description."""
+"""The operation that describes the calling key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.state.services import Services
 
 
 class KeyDescription(msgspec.Struct, frozen=True):
-    """What the API reports about a key. None here is blocked or disabled: such a key is refused."""
+    """The description of a key. It is never blocked or disabled, because such a key is refused."""
 
     redacted_api_key: str
     user_id: str
@@ -22,7 +22,7 @@ class KeyDescription(msgspec.Struct, frozen=True):
 
 
 async def describe_key(services: Services, call: Call, request: NoParameters) -> KeyDescription:
-    """Describe the calling key. The ids of a key that was not made here derive from the seed, and stay the same."""
+    """Describe the calling key. The ids of a key that was not created here are derived from the seed."""
     secret, made = call.principal.secret, call.principal.api_key
     ending = secret[-4:] if made is None else made.ending
     return KeyDescription(

@@ -1,4 +1,4 @@
-"""What an operation is, and what one call of it carries."""
+"""Operations, calls, and the types of their requests and results."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from emulator.state.services import Services
 from emulator.state.teams import Team
 
 Transport = Literal["rest", "grpc"]
-Bytes = bytes | memoryview  # on their way in: a transport hands out views of what it received
+Bytes = bytes | memoryview  # received bytes: a transport passes views of its buffers
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One verb of the API. Both transports, faults, the journal, the evidence and the docs refer to it.
+    """One verb of the API. Both transports, faults, the journal, the evidence and the docs use it by name.
 
-    `confidence` and `source` say how the contract of the operation is known; `decode_first` says that the real service
-    reads the body before it looks at the key.
+    `confidence` and `source` say how the contract of the operation is known. With `decode_first` the body is decoded
+    before the key is checked, as the real service does.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Codec(Protocol):
 
 
 class Envelope(msgspec.Struct):
-    """The metadata of a request: what the journal shows, and the connection. Each transport has its own subclass."""
+    """The metadata of a request for the journal, and its connection. Each transport has a subclass."""
 
     method: str = ""  # of HTTP, or the full name of an RPC
     target: str = ""  # the raw path and query
@@ -65,16 +65,16 @@ class Envelope(msgspec.Struct):
         """Reset the connection."""
 
     def deadline_seconds(self) -> float | None:
-        """How long the client waits, if it says so."""
+        """Return the timeout of the client, if it sent one."""
         return None
 
     def retry(self) -> int | None:
-        """Which attempt after the first this is, if the client says so."""
+        """Return the number of the retry, if the client sent one."""
         return None
 
 
 class JournalEntry(Protocol):
-    """What the journal records of a call."""
+    """A call's entry in the journal."""
 
     def refused(self, error: ApiError) -> None: ...
 
@@ -82,7 +82,7 @@ class JournalEntry(Protocol):
 
 
 class Call(msgspec.Struct):
-    """One call on its way through the pipeline; `pipeline/begin.py` makes it.
+    """One call in the pipeline; `pipeline/begin.py` creates it.
 
     `read` decodes the request; it is lazy, so that the pipeline decides when, and the journal sees refused calls too.
     """
@@ -90,8 +90,8 @@ class Call(msgspec.Struct):
     operation: Operation
     transport: Transport
     credentials: str | None
-    secret: str | None  # the part of the key that is never repeated
-    principal: Principal  # whom the key names; not authenticated before the pipeline has done so
+    secret: str | None  # the part of the key that is redacted everywhere
+    principal: Principal  # the caller that the key names; authenticated by the pipeline
     team: Team
     at: Instant
     origin: str  # scheme and authority under which the caller reaches the emulator
@@ -102,24 +102,24 @@ class Call(msgspec.Struct):
     unread: list[str] = []  # fields the client sent that the server ignores
     upload_hash: str | None = None  # BLAKE3 of what was uploaded
     faults: list[str] = []  # planned faults and chaos that applied, for `x-emulator-fault`
-    behaviour: str | None = None  # what a planned fault has the operation do differently
+    behaviour: str | None = None  # a behaviour that a planned fault selects in the operation
     has_undocumented_key: bool = (
         False  # an inference key for collections, whose body has to satisfy a stricter contract
     )
 
     @property
     def chaos(self) -> ChaosState | None:
-        """The chaos of the team; None while it is off, and for internal calls."""
+        """Return the chaos of the team; None if it is off, and for internal calls."""
         return None if self.envelope.is_internal else self.team.chaos
 
     @property
     def labels(self) -> list[tuple[str, str]]:
-        """The headers, or trailing metadata, that mark faults and warnings of the emulator's own."""
+        """Return the emulator's own headers, or trailing metadata, with faults and warnings."""
         met = [("x-emulator-fault", ", ".join(self.faults))] if self.faults else []
         return met + [("x-emulator-warning", printable(sentence)) for sentence in self.warnings]
 
     def warn(self, sentence: str) -> None:
-        """Add a warning, which the response carries in `x-emulator-warning`."""
+        """Add a warning to `x-emulator-warning` of the response."""
         self.warnings.append(sentence)
 
 
@@ -142,7 +142,7 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """Bytes on their way out."""
+    """Bytes to send."""
 
     size: int
     content_type: str

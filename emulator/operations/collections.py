@@ -67,7 +67,7 @@ class CollectionId(msgspec.Struct, frozen=True):
 
 
 class UpdateCollection(msgspec.Struct, frozen=True):
-    """Changes to a collection; what is None stays."""
+    """Changes to a collection; None changes nothing."""
 
     collection_id: str
     collection_name: str | None = None
@@ -78,7 +78,7 @@ class UpdateCollection(msgspec.Struct, frozen=True):
 
 
 class OfCollection(Protocol):
-    """Any request about one collection."""
+    """A request about one collection."""
 
     @property
     def collection_id(self) -> str: ...
@@ -87,7 +87,7 @@ class OfCollection(Protocol):
 
 
 def check_team_id(services: Services, call: Call, team_id: str | None) -> None:
-    """Refuse a team that is not the key's. The team's id may be left out, and its name may stand for it."""
+    """Refuse a team other than the key's. The id may be absent, or be the name of the team."""
     if team_id and team_id not in (call.team.name, services.ids.of_team(call.team)):
         raise ApiError(
             Kind.PERMISSION_DENIED, "The key does not belong to the team of team_id.", rule="team_id", param="team_id"
@@ -95,7 +95,7 @@ def check_team_id(services: Services, call: Call, team_id: str | None) -> None:
 
 
 def get_collection(services: Services, call: Call, request: OfCollection) -> Collection:
-    """The collection that a request is about, or the refusal."""
+    """Return the collection of a request. Raises ApiError if it does not exist."""
     check_team_id(services, call, request.team_id)
     collection = services.store.collections.get(call.team.name, request.collection_id, call.at)
     if collection is None:
@@ -141,7 +141,7 @@ async def create(services: Services, call: Call, request: CreateCollection) -> C
 
 
 async def list_collections(services: Services, call: Call, request: ListCollections) -> Page[Collection]:
-    """One page of the team's collections."""
+    """Return a page of the team's collections."""
     check_team_id(services, call, request.team_id)
     store, team, sort_by = services.store.collections, call.team.name, request.sort_by
 
@@ -159,12 +159,12 @@ async def list_collections(services: Services, call: Call, request: ListCollecti
 
 
 async def get(services: Services, call: Call, request: CollectionId) -> Collection:
-    """The metadata of one collection."""
+    """Return the metadata of one collection."""
     return get_collection(services, call, request)
 
 
 async def update(services: Services, call: Call, request: UpdateCollection) -> Collection:
-    """Change a collection. Documents are cut by a new chunk configuration when they are indexed again."""
+    """Change a collection. A new chunk configuration applies to documents when they are reindexed."""
     await _remove_expired(services, call, get_collection(services, call, request))
     collection = get_collection(services, call, request)
     changes: dict[str, object] = {}
@@ -192,11 +192,11 @@ async def update(services: Services, call: Call, request: UpdateCollection) -> C
 
 
 async def _remove_expired(services: Services, call: Call, collection: Collection) -> None:
-    """Delete the files of a collection that have expired, before their own jobs do; other calls run in between."""
+    """Delete the expired files of a collection, before their own jobs do; other calls run in between."""
     store, team = services.store, call.team.name
     slices = TimeSlices()
     for file_id in store.documents.expired(team, collection.id, call.at):
-        if store.files.get(team, file_id, call.at) is None:  # after a reset its id may be that of another one
+        if store.files.get(team, file_id, call.at) is None:  # after a reset another file may have this id
             store.remove_file(team, file_id)
         await slices.pause()
 
@@ -204,7 +204,7 @@ async def _remove_expired(services: Services, call: Call, collection: Collection
 def _change_documents(
     services: Services, call: Call, present: Collection, changed: Collection, deleted: set[str]
 ) -> None:
-    """Let the documents follow changed field definitions, or refuse what they do not fit. In a transaction."""
+    """Apply changed field definitions to the documents, or refuse definitions that they violate. In a transaction."""
     documents, one = services.store.documents, (call.team.name, present.id)
     before = {each.key: each for each in present.field_definitions}
     for key in deleted:
@@ -243,7 +243,7 @@ _DESCRIBED_CHARS = 2000  # of each chunk
 
 
 async def describe(services: Services, call: Call, request: CollectionId) -> str:
-    """A description made of what can be found in a collection; empty where that is nothing. It is not stored."""
+    """Return a description generated from the indexed chunks; empty if there are none. It is not stored."""
     collection = get_collection(services, call, request)
     store, team = services.store, call.team.name
     names: list[str] = []

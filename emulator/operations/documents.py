@@ -1,4 +1,4 @@
-"""Documents: files as members of collections, with fields that the collection demands."""
+"""Documents: files in collections, with the metadata fields of the collection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ADD_PERMISSION = "AddFileToCollection"  # Collections guide: the permission that
 
 
 class AddDocument(msgspec.Struct, frozen=True):
-    """A file that becomes a document of a collection."""
+    """Add an existing file to a collection."""
 
     collection_id: str
     file_id: str
@@ -48,7 +48,7 @@ class AddDocument(msgspec.Struct, frozen=True):
 
 
 class DocumentHead(msgspec.Struct, frozen=True):
-    """What is said about a document that is uploaded."""
+    """The metadata of an uploaded document."""
 
     name: Filename
     content_type: str | None
@@ -56,7 +56,7 @@ class DocumentHead(msgspec.Struct, frozen=True):
 
 
 class UploadDocument(msgspec.Struct, frozen=True):
-    """A new file that becomes a document in the same request. `head` can be asked for when `content` has ended."""
+    """Upload a file and add it to a collection. `head` is available when `content` has ended."""
 
     collection_id: str
     content: AsyncIterator[Bytes]
@@ -94,7 +94,7 @@ class BatchGetDocuments(msgspec.Struct, frozen=True):
 
 
 class UpdateDocument(msgspec.Struct, frozen=True):
-    """Changes to a document; what is None stays, and so do fields that are not named."""
+    """Changes to a document. None, and absent fields, change nothing."""
 
     collection_id: str
     file_id: str
@@ -106,7 +106,7 @@ class UpdateDocument(msgspec.Struct, frozen=True):
 
 
 def get_document(services: Services, call: Call, collection: Collection, file_id: str) -> Document:
-    """A document of a collection, or the refusal."""
+    """Return a document of a collection. Raises ApiError if it does not exist."""
     document = services.store.documents.get(call.team.name, collection.id, file_id, call.at)
     if document is None:
         raise not_found("Document")
@@ -114,7 +114,7 @@ def get_document(services: Services, call: Call, collection: Collection, file_id
 
 
 def _put(services: Services, call: Call, collection: Collection, file: File, fields: Mapping[str, str]) -> None:
-    """Make a file a document with these fields, or refuse them. In a transaction."""
+    """Insert a document with these fields. Raises ApiError for invalid fields. In a transaction."""
     store, team = services.store, call.team.name
     check_required(collection.field_definitions, fields)
     check_fields_size(collection.field_definitions, fields, call.team.limits)
@@ -125,13 +125,15 @@ def _put(services: Services, call: Call, collection: Collection, file: File, fie
         if holder is not None and holder != file.id:
             if store.files.get(team, holder, call.at) is not None:
                 raise value_taken(key, value)
-            store.remove_file(team, holder)  # it has expired: its values are free, even before its job removes it
+            store.remove_file(
+                team, holder
+            )  # it has expired: its unique values are free, although its job has not run yet
     store.documents.put(team, collection.id, file, fields)
     store.documents.set_unique_values(team, collection.id, file.id, values)
 
 
 def _react_to_undefined(call: Call, keys: list[str]) -> None:
-    """A field that the collection does not define: no answer of the real service is known, so the profile decides."""
+    """Apply the profile to undefined fields: the reaction of the real service is not known."""
     reaction = call.team.profile.undefined_metadata_key
     if keys and reaction is Reaction.REFUSE:
         raise form_error(f"fields.{keys[0]}", "The collection does not define this field", "undefined-field")
@@ -140,7 +142,7 @@ def _react_to_undefined(call: Call, keys: list[str]) -> None:
 
 
 async def add(services: Services, call: Call, request: AddDocument) -> None:
-    """Make a file a document. An existing one gets the new fields, and is indexed again."""
+    """Add a file to a collection. An existing document gets the new fields and is reindexed."""
     call.principal.require(ADD_PERMISSION)
     collection = get_collection(services, call, request)
     file = get_file(services, call, request.file_id)
@@ -153,7 +155,7 @@ async def add(services: Services, call: Call, request: AddDocument) -> None:
 
 
 async def upload(services: Services, call: Call, request: UploadDocument) -> Document:
-    """Store a new file and make it a document, both or neither."""
+    """Store a new file and add it to a collection, both or neither."""
     call.principal.require(ADD_PERMISSION)
     get_collection(services, call, request)
     limits = call.team.limits
@@ -161,7 +163,7 @@ async def upload(services: Services, call: Call, request: UploadDocument) -> Doc
     async with receive_blob(services, call, request.content, row, limits.collection_document_bytes_max) as blob:
         head = request.head()
         check_filename(head.name)
-        collection = get_collection(services, call, request)  # again: it may be gone since the bytes began to arrive
+        collection = get_collection(services, call, request)  # again: it may have been deleted while the bytes arrived
         with services.store.transaction():
             new = InitializeFile(head.name, head.content_type)
             file = insert_file(services, call.team, call.at, new, blob, UploadStatus.COMPLETE, chaos=call.chaos)
@@ -172,7 +174,7 @@ async def upload(services: Services, call: Call, request: UploadDocument) -> Doc
 
 
 async def list_documents(services: Services, call: Call, request: ListDocuments) -> Page[Document]:
-    """One page of a collection's documents."""
+    """Return a page of a collection's documents."""
     collection = get_collection(services, call, request)
     store, team, sort_by = services.store.documents, call.team.name, request.sort_by
 
@@ -198,12 +200,12 @@ async def list_documents(services: Services, call: Call, request: ListDocuments)
 
 
 async def get(services: Services, call: Call, request: DocumentId) -> Document:
-    """The metadata of one document."""
+    """Return the metadata of one document."""
     return get_document(services, call, get_collection(services, call, request), request.file_id)
 
 
 async def batch_get(services: Services, call: Call, request: BatchGetDocuments) -> list[Document]:
-    """The metadata of several documents, in the order of the request; what is not there is left out."""
+    """Return the metadata of several documents, in the order of the request, without missing ones."""
     collection = get_collection(services, call, request)
     found: list[Document] = []
     slices = TimeSlices()
@@ -215,7 +217,7 @@ async def batch_get(services: Services, call: Call, request: BatchGetDocuments) 
 
 
 async def update(services: Services, call: Call, request: UpdateDocument) -> Document:
-    """Change a document's fields, and name, type or content of its file; then index again what that changes."""
+    """Change a document's fields, and the name, type or content of its file; reindex what that affects."""
     document = get_document(services, call, get_collection(services, call, request), request.file_id)
     data = request.data
     if data is None:
@@ -233,7 +235,7 @@ async def update(services: Services, call: Call, request: UpdateDocument) -> Doc
 
 
 def _update(services: Services, call: Call, request: UpdateDocument, blob: BlobWriter | None) -> None:
-    """Change everything or nothing; `blob` holds the new content."""
+    """Apply all changes or none; `blob` has the new content."""
     collection = get_collection(services, call, request)
     document = get_document(services, call, collection, request.file_id)
     with services.store.transaction():
@@ -247,7 +249,7 @@ def _update(services: Services, call: Call, request: UpdateDocument, blob: BlobW
 
 
 async def reindex(services: Services, call: Call, request: DocumentId) -> None:
-    """Index a document again, with the present configuration and fields of the collection."""
+    """Reindex a document with the current configuration and fields of the collection."""
     document = get_document(services, call, get_collection(services, call, request), request.file_id)
     with services.store.transaction():
         indexing.begin(services, call, document.collection_id, document.file.id)
@@ -255,7 +257,7 @@ async def reindex(services: Services, call: Call, request: DocumentId) -> None:
 
 
 async def remove(services: Services, call: Call, request: DocumentId) -> None:
-    """Take a document out of its collection; the file stays."""
+    """Remove a document from its collection; the file stays."""
     document = get_document(services, call, get_collection(services, call, request), request.file_id)
     services.store.remove_document(call.team.name, document.collection_id, document.file.id)
 

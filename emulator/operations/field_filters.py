@@ -1,4 +1,4 @@
-"""Search filters on columns of fields: the same verdicts as of the plain evaluation, for all documents at once."""
+"""Evaluate search filters on columns of fields: the same results as evaluating each document, but all at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Mask = NDArray[Any]
 
-# Each comparison is true for a run of values: from the first for which one comparison is true to before the first for
-# which another one is. (`!=` is true for all others.)
+# A comparison is true for a range of the sorted values: from the first value for which one comparison is true to before
+# the first for which another one is. (`!=` is true for all other values.)
 _RUNS: dict[Operator, tuple[Operator | None, Operator | None]] = {
     "<": (None, ">="),
     "<=": (None, ">"),
@@ -30,7 +30,7 @@ _RUNS: dict[Operator, tuple[Operator | None, Operator | None]] = {
 
 
 def mask_of(expr: Expr, columns: Columns) -> Mask:
-    """The rows of the documents that a filter accepts."""
+    """Return the mask of the documents that a filter accepts."""
     import numpy
 
     rows = columns.rows
@@ -53,7 +53,7 @@ def _comparison(node: Comparison, columns: Columns) -> Mask:
             codes = column.run(column.texts, *_ends(node))
         case Number():
             codes = column.run(column.numbers, *_ends(node))
-        case _:  # whatever the value is, its being there decides
+        case _:  # tests only whether the field is present
             test = metadata_test(node, node.key)
             present, absent = test({node.key: ""}), test({})
             return column.where(rows, None if present else column.numbers[:0], absent=absent)
@@ -67,6 +67,6 @@ def _ends(node: Comparison) -> tuple[Callable[[str], bool] | None, Callable[[str
 
 
 def _test(node: Comparison, sign: Operator) -> Callable[[str], bool]:
-    """The plain test of the same comparison with another operator, of a value."""
+    """Return the predicate of the same comparison with another operator."""
     test = metadata_test(replace(node, operator=sign), node.key)
     return lambda value: test({node.key: value})

@@ -1,4 +1,4 @@
-"""The filters of lists: which fields each list can be filtered by, and what they hold."""
+"""The filters of lists: the fields of each list, and their values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Columns(Generic[T]):
-    """The fields of one list, each with where an item has its value."""
+    """The fields of one list, with accessors of their values."""
 
     def __init__(
         self, columns: Mapping[Field, Callable[[T], Value]], free: tuple[str, Callable[[T], Value]] | None = None
@@ -46,7 +46,7 @@ class Columns(Generic[T]):
             self._values[free[0]] = free[1]
 
     def accepts(self, text: str, limits: Limits) -> Callable[[T], bool]:
-        """The test of a filter. Refuses a bad filter, and shows where it is."""
+        """Return the predicate of a filter. Raises ApiError for an invalid filter, with the position of the error."""
         try:
             checked = check(parse(text, _filter_limits(limits)), self.fields)
         except FilterError as error:
@@ -57,13 +57,13 @@ class Columns(Generic[T]):
         return _counted(lambda item: matches({name: value(item) for name, value in values}), checked.expr, limits)
 
     def _column(self, key: str) -> str:
-        """The name of the column that a filter means by a key."""
+        """Return the column for a key of a filter."""
         field = self.fields.find(key)
         return field.name if field is not None else self.fields.free or key
 
 
 class MetadataFilter:
-    """A search filter, whose names are keys of documents' fields: one that no document has matches none."""
+    """A search filter on the fields of documents. A field that no document has matches none."""
 
     def __init__(self, text: str, limits: Limits) -> None:
         """Parse a filter. Raises ApiError."""
@@ -75,11 +75,11 @@ class MetadataFilter:
         self._test = _counted(predicate(self._expr), self._expr, limits)
 
     def __call__(self, fields: Mapping[str, str]) -> bool:
-        """Whether a document with these fields is accepted."""
+        """Return whether a document with these fields matches."""
         return self._test(fields)
 
     async def select(self, columns: FieldColumns, team: str, collection_id: str) -> set[str]:
-        """The documents of a collection that are accepted, by their file ids."""
+        """Return the file ids of the matching documents of a collection."""
         from emulator.operations.field_filters import mask_of
 
         terms, most = sum(1 for _ in comparisons(self._expr)), self._limits.filter_comparisons_max
@@ -98,7 +98,7 @@ def errors(text: str, limits: Limits, items: str | None) -> list[FilterError]:
 
 
 def _counted(test: Callable[[T], bool], expr: Expr, limits: Limits) -> Callable[[T], bool]:
-    """The test; it raises ApiError when a call has made too many comparisons: items times terms."""
+    """Return the predicate, which raises ApiError after too many comparisons (items times terms) in a call."""
     terms, most = max(1, sum(1 for _ in comparisons(expr))), limits.filter_comparisons_max
     if most is None:
         return test
@@ -124,7 +124,7 @@ def _too_many(terms: int, most: int) -> ApiError:
 
 
 def refusal(error: FilterError) -> ApiError:
-    """The refusal of a filter: what is wrong with it, a caret under the spot, and a hint."""
+    """Return the refusal of a filter: the error, a caret under its position, and a hint."""
     rule = "filter" if error.limit is None else f"filter_{error.limit}"
     return invalid(f"Invalid filter: {error}", rule=rule, param="filter")
 
@@ -175,8 +175,8 @@ COLLECTIONS: Columns[Collection] = Columns(
     }
 )
 
-# Collections reference: GET /v1/collections/{collection_id}/documents, filter. How a name matches is not said: as in
-# the list of files.
+# Collections reference: GET /v1/collections/{collection_id}/documents, filter. How a name matches is not documented: as
+# in the list of files.
 DOCUMENTS: Columns[Document] = Columns(
     {
         _text("name", Matching.FUZZY): lambda document: document.file.filename,

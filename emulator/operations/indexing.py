@@ -1,4 +1,4 @@
-"""The begin of an indexing, and the wait for its end. Everything between is done by jobs."""
+"""Start indexing documents, and wait for it. Jobs do the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.state.services import Services
 
 
 def begin(services: Services, call: Call, collection_id: str, file_id: str) -> None:
-    """Index a document, or index it again: until that is done it is not found."""
+    """Start to index or reindex a document, which is not found until that is done."""
     store, team = services.store, call.team.name
     document = store.documents.get(team, collection_id, file_id, call.at)
     assert document is not None, file_id
@@ -24,7 +24,7 @@ def begin(services: Services, call: Call, collection_id: str, file_id: str) -> N
 
 
 def begin_all(services: Services, call: Call, file_id: str) -> None:
-    """Index again every document of a file: none where the file ends with this very change."""
+    """Start to reindex every document of a file; none if this change makes the file expire."""
     documents, team = services.store.documents, call.team.name
     for collection_id in documents.collections_of(team, file_id):
         if documents.get(team, collection_id, file_id, call.at) is not None:
@@ -32,6 +32,6 @@ def begin_all(services: Services, call: Call, file_id: str) -> None:
 
 
 async def wait_until_indexed(services: Services, call: Call) -> None:
-    """At the instant speed, wait until what this call began to index is PROCESSED or FAILED."""
+    """At the instant speed, wait until the documents that this call started to index are PROCESSED or FAILED."""
     if call.team.indexing == "instant":
         await services.jobs.run_due(call.team, "documents", call.at)

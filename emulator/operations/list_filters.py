@@ -1,4 +1,4 @@
-"""The filter of a request, if it has one. The grammar is imported with the first filter: it takes 15 ms of a start."""
+"""The filter of a request, if it has one. The grammar is imported with the first filter (15 ms)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ListName: TypeAlias = Literal["files", "collections", "documents"]
 
 
 class FilterMistake(NamedTuple):
-    """What is wrong at one place of a filter."""
+    """An error of a filter, with its position."""
 
     position: int  # in characters, from 0
     message: str
@@ -22,7 +22,7 @@ class FilterMistake(NamedTuple):
 
 
 def list_filter(items: ListName, text: str | None, limits: Limits) -> Callable[[Any], bool] | None:
-    """Return the test of a list's filter; None without a filter. Raises ApiError for a bad one."""
+    """Return the predicate of a list's filter; None without a filter. Raises ApiError for an invalid one."""
     if not text or not text.strip():
         return None
     from emulator.operations import filters
@@ -31,7 +31,7 @@ def list_filter(items: ListName, text: str | None, limits: Limits) -> Callable[[
 
 
 def metadata_filter(text: str | None, limits: Limits) -> MetadataFilter | None:
-    """Return a search filter; None without one. Raises ApiError for a bad one."""
+    """Return a search filter; None without one. Raises ApiError for an invalid one."""
     if not text or not text.strip():
         return None
     from emulator.operations import filters
@@ -40,7 +40,7 @@ def metadata_filter(text: str | None, limits: Limits) -> MetadataFilter | None:
 
 
 def filter_mistakes(items: ListName | None, text: str, limits: Limits) -> list[FilterMistake]:
-    """Return all mistakes of a filter of a list (of a search where `items` is None), in the order of the text."""
+    """Return all errors of a filter of a list (of a search if `items` is None), in the order of the text."""
     if not text.strip():
         return []
     from emulator.operations import filters

@@ -1,4 +1,4 @@
-"""One page of a list: from a token's position on, as many items as are asked for and accepted."""
+"""Pages of lists: matching items from the position of a token on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.domain.paging import Cursor, Page, decode_token, encode_token
 
 T = TypeVar("T")
 
-SCAN_ROWS = 100  # read at once where a filter passes over many: some hold 64 KiB of fields
+SCAN_ROWS = 100  # read at once if a filter skips many: a row can have 64 KiB of fields
 
 Fetch = Callable[[Cursor | None, int], list[T]]
 
@@ -25,9 +25,9 @@ async def page(
     after: Cursor | None = None,
     accepts: Callable[[T], bool] | None = None,
 ) -> Page[T]:
-    """The page after `token`, or after a position. It is full as long as enough items are accepted.
+    """Return the page after `token`, or after a position. It is full if enough items match.
 
-    `query` is all that a token depends on: the list, its order and its filter.
+    `query` is everything that a token is valid for: the list, its order and its filter.
     """
     if token:
         after = decode_token(token, query)
@@ -43,10 +43,10 @@ async def page(
 async def _scan(
     fetch: Fetch[T], cursor: Callable[[T], Cursor], after: Cursor | None, wanted: int, accepts: Callable[[T], bool]
 ) -> list[T]:
-    """The next accepted items. Others may call between two rows: a position stays right whatever they change."""
+    """Return the next matching items. Other calls may run between two rows; the position stays valid."""
     found: list[T] = []
     slices = TimeSlices()
-    count = min(wanted, SCAN_ROWS)  # as if the filter accepted everything; where it does not, look further each time
+    count = min(wanted, SCAN_ROWS)  # assume that the filter accepts everything; if not, read more each time
     while True:
         rows = fetch(after, count)
         for row in rows:

@@ -1,7 +1,7 @@
-"""One ranking of what was found in one collection, by words and by vectors.
+"""Rank the matches of a collection by words and by vectors.
 
-Keyword and vector scores mean nothing beside each other, nor beside those of another collection. Where they would stand
-so, ranks are fused (Cormack, Clarke, Büttcher: Reciprocal Rank Fusion, SIGIR 2009).
+Keyword and vector scores cannot be compared with each other, nor with those of another collection. Instead ranks are
+fused (Cormack, Clarke, Büttcher: Reciprocal Rank Fusion, SIGIR 2009).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Accepts = Callable[[str], bool]  # of a file id
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A chunk that may be an answer: its place in each ranking of its collection, and what that gives."""
+    """A chunk that may match: its place in each ranking of its collection, and its score."""
 
     collection: int  # the position of its collection in the request
     version: DocumentVersion
@@ -28,16 +28,16 @@ class Candidate(msgspec.Struct, frozen=True):
     keyword: Hit | None
     vector: Hit | None
     score: float
-    fields: Fields  # empty where the search does not look at them
+    fields: Fields  # empty if the search does not need them
 
     @property
     def order(self) -> tuple[float, int, int, int]:
-        """Best first; equal ones as they were named and indexed."""
+        """The sort key: best first; ties in the order of the collections and of indexing."""
         return -self.score, self.collection, self.version.number, self.ordinal
 
 
 class Ranker(msgspec.Struct, frozen=True):
-    """Ranks what was found in a collection. `by_rank` makes scores that can stand beside those of other collections."""
+    """Ranks the matches of a collection. `by_rank` makes scores that are comparable with those of other collections."""
 
     mode: Mode
     fusion: Fusion
@@ -46,13 +46,13 @@ class Ranker(msgspec.Struct, frozen=True):
 
     @property
     def needs_all(self) -> bool:
-        """Whether a filter has to wait for the ranking: the ranks of a fused ranking are not known before."""
+        """Return whether the filter must run after the ranking: fused ranks depend on all chunks."""
         return self.by_rank and self.mode is Mode.HYBRID
 
     def rank(
         self, collection: int, answer: IndexResult, metadata: Metadata, accepts: Accepts | None
     ) -> list[Candidate]:
-        """The candidates that are accepted, best first, the best of each group where groups are asked for."""
+        """Return the accepted candidates, best first; with grouping, the best of each group."""
         keyword = {(found.version, found.ordinal): found for found in answer.keyword}
         vector = {(found.version, found.ordinal): found for found in answer.vector}
         candidates = [

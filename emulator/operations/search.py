@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from emulator.operations.filters import MetadataFilter
 
-_DEPTH_MAX = 2**31  # of a ranking where the limits are off: more than there are
-_KEPT = 2  # candidates for each match, so that others take the places of those that are removed meanwhile
+_DEPTH_MAX = 2**31  # of a ranking without limits: more than any number of chunks
+_KEPT = 2  # candidates for each match, as substitutes for those that are removed meanwhile
 _SLICE = 200  # documents whose fields are read at once
 
 
 class SearchDocuments(msgspec.Struct, frozen=True):
-    """What to look for, where and how. `limit` counts chunks."""
+    """A search. `limit` counts chunks."""
 
     query: Annotated[str, Chars("search_query_chars_max")]
     collection_ids: Annotated[Sequence[str], Items("search_collections_max")]
@@ -58,9 +58,9 @@ class SearchDocuments(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A chunk that answers, and how it was ranked. A higher score is better; none is bounded by 1.
+    """A matching chunk, and its rank. A higher score is better; scores can be above 1.
 
-    `page_number` is 0 where the document has no pages.
+    `page_number` is 0 if the document has no pages.
     """
 
     candidate: Candidate
@@ -76,9 +76,9 @@ class Match(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> dict[str, str]:
-        """The document's fields and two of the service, which filters do not see (observed live, 2026-04 to 2026-10).
+        """Return the document's fields, and two of the service that filters ignore (observed live, 2026-04 to 10).
 
-        A field of the document wins over one of the service with the same name.
+        A field of the document overrides one of the service with the same name.
         """
         file = self.document.file
         uri = f"teams/{self.team_id}/files/{file.id}"
@@ -86,7 +86,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 async def search(services: Services, call: Call, request: SearchDocuments) -> list[Match]:
-    """The best chunks of some collections, best first."""
+    """Return the best chunks of some collections, best first."""
     ignored = {
         "instructions": request.instructions,
         "reranker_model": request.reranker_model,
@@ -99,7 +99,7 @@ async def search(services: Services, call: Call, request: SearchDocuments) -> li
 
 
 async def find(services: Services, team: Team, at: Instant, request: SearchDocuments) -> list[Match]:
-    """What `search` answers."""
+    """Return the matches for `search`."""
     _check(request, team.limits)
     passes = metadata_filter(request.filter, team.limits)
     collections = await _collections(services, team, at, request.collection_ids)
@@ -140,7 +140,7 @@ def _check(request: SearchDocuments, limits: Limits) -> None:
 
 
 async def _collections(services: Services, team: Team, at: Instant, ids: Sequence[str]) -> list[Collection]:
-    """The collections that a search names, each once, or the refusal."""
+    """Return the collections of a search, each once. Raises ApiError if one does not exist."""
     found: list[Collection] = []
     slices = TimeSlices()
     for id in dict.fromkeys(ids):
@@ -153,7 +153,7 @@ async def _collections(services: Services, team: Team, at: Instant, ids: Sequenc
 
 
 async def _embed(team: Team, query: str) -> NDArray[float32] | None:
-    """The vector of a query; None where the stand-in compares it."""
+    """Return the vector of a query; None if the built-in embedder compares the text itself."""
     try:
         vectors = await embed_texts(team, [query])
     except EmbedderError as error:
@@ -165,7 +165,7 @@ async def _embed(team: Team, query: str) -> NDArray[float32] | None:
 
 
 def _depth(request: SearchDocuments, limit: int) -> int | None:
-    """How many chunks of each ranking to look at; a group may need any of them."""
+    """Return how many chunks of each ranking to consider; groups may need any of them."""
     if request.group_by is not None:
         return None
     return min(limit * max(1, request.search_multiplier or 1), _DEPTH_MAX)
@@ -179,7 +179,7 @@ async def _accepted(
     request: SearchDocuments,
     passes: MetadataFilter | None,
 ) -> tuple[Metadata, Accepts | None]:
-    """The fields of documents, as far as they are needed, and which documents may answer; None where all may."""
+    """Return the fields of documents, as far as needed, and the documents that match the filter; None for all."""
     wanted = frozenset(request.file_ids)
     if passes is None and request.group_by is None:
         expired = frozenset(services.store.documents.expired(team.name, collection.id, at))
@@ -204,7 +204,7 @@ async def _accepted(
 async def _matches(
     services: Services, team: Team, at: Instant, collections: list[Collection], candidates: list[Candidate], limit: int
 ) -> list[Match]:
-    """The chunks of the best candidates. What was removed while they were ranked is left out."""
+    """Return the chunks of the best candidates, without those that were removed during the ranking."""
     matches: list[Match] = []
     budget = team.limits.search_response_bytes_max
     team_id = services.ids.of_team(team)
@@ -224,7 +224,7 @@ async def _matches(
 
 
 def _budget_after(chunk: StoredChunk, document: Document, budget: int | None, limits: Limits) -> int | None:
-    """How many bytes a response has left beside a match. Refuses one that would be too large: matches repeat fields."""
+    """Return how many bytes of the response are left after a match. Refuses a response that would be too large."""
     if budget is None:
         return None
     budget -= utf8_bytes(chunk.content) + sum(

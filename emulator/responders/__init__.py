@@ -1,4 +1,4 @@
-"""What answers model requests: `echo`, `canned:FILE`, `call:MODULE:FUNCTION`, `http:URL`, or a Python function."""
+"""Responders, which answer model requests: `echo`, `canned:FILE`, `call:MODULE:FUNCTION`, `http:URL`, or a function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.state.protocols import Responder
 
 
 def make_responder(spec: str | Callable[..., Any]) -> Responder:
-    """The responder of a spec. Raises ValueError with one clear sentence."""
+    """Return the responder for a spec. Raises ValueError with one sentence."""
     if not isinstance(spec, str):
         return _call(spec)
     if spec == "echo":
@@ -22,7 +22,7 @@ def make_responder(spec: str | Callable[..., Any]) -> Responder:
     return _KINDS[kind](spec if rest.startswith("//") else rest)
 
 
-# Each is imported when it is first wanted: most emulators never need more than the first.
+# Each module is imported at its first use: most emulators only need `echo`.
 
 
 def _echo() -> Responder:

@@ -1,7 +1,7 @@
-"""`call:MODULE:FUNCTION`: asks a Python function, `function(request) -> answer`.
+"""`call:MODULE:FUNCTION`: calls a Python function, `function(request) -> answer`.
 
 It gets a `ModelRequest` and returns a text, a message (`{"tool_calls": [{"name": …, "arguments": {…}}]}`) or a whole
-result. What it raises lets the request fail with that message. It is called from several threads at once.
+result. If it raises an exception, the request fails with that message. It is called from several threads at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from emulator.domain.chat.requests import ModelRequest
 
 
 class Call:
-    """Answers off the loop, for a function may take its time."""
+    """Calls the function in threads, because it may block."""
 
     requests_max = 64
 
@@ -24,7 +24,7 @@ class Call:
         self._function = function
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
-        """What the function says to each."""
+        """Return the function's answer to each request."""
         return await map_in_threads(self._ask, requests)
 
     def _ask(self, request: ModelRequest) -> Any:

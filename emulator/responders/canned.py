@@ -1,4 +1,4 @@
-"""`canned:FILE`: answers from a JSONL file, by what the request holds and by what was found for it.
+"""`canned:FILE`: answers from a JSONL file, selected by the content of the request and its search results.
 
     {"contains": "ferns", "found": true, "response": "{quote} {citation}"}
     {"regex": "(?i)weather", "tool": "weather", "turn": 1, "response": {"tool_calls": [{"name": "weather"}]}}
@@ -8,9 +8,9 @@
     {"kind": "image_generation", "error": "the prompt was refused"}
     {"strict": true}
 
-A line answers when all conditions that it has hold (`rules.CannedRule`); the first such line answers, with `response`,
-with the next of `responses`, or with `error`. Where none does, the request is echoed, unless a line says that the file
-is strict: then it is refused. Each team has counters of its own.
+A line matches if all its conditions are true (`rules.CannedRule`). The first matching line answers, with `response`,
+with the next of `responses`, or with `error`. If none matches, the request is echoed, or refused if a line says that
+the file is strict. Each team has its own counters.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PROMPT_CHARS_SHOWN = 80
 
 
 class Canned:
-    """Answers in a thread: the file may have many lines, and an echo may take its time."""
+    """Answers in a thread: the file may have many lines, and an echo may take long."""
 
     requests_max = 40
 
@@ -46,7 +46,7 @@ class Canned:
 
     @classmethod
     def from_file(cls, path: str) -> Canned:
-        """Load the rules of a file. Raises ValueError naming the line that is none."""
+        """Load the rules of a file. Raises ValueError with the number of an invalid line."""
         try:
             texts = Path(path).read_bytes().splitlines()
         except OSError as error:
@@ -58,7 +58,7 @@ class Canned:
         return cls(rules, Path(path).name, is_strict=any(each is True for _, each in lines))
 
     def rules_of(self, team: str) -> RuleSet:
-        """Return the rules with what a team has used of them."""
+        """Return the rules with the counters of a team."""
         with self._lock:
             return self._of_teams.setdefault(team, RuleSet(self._rules))
 
@@ -68,11 +68,11 @@ class Canned:
             self._of_teams.pop(team, None)
 
     def search_of(self, request: ModelRequest) -> str | Literal[False] | NotAnswered | None:
-        """Return what the rule that will answer says of the search."""
+        """Return the search query of the rule that will answer."""
         return self.rules_of(request.team).search_of(request)
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
-        """The answer of the first rule that fits, or an echo, for each."""
+        """Return the answer of the first matching rule, or an echo, for each request."""
         return await map_in_threads(self._answer, requests, threads=1)
 
     def _answer(self, request: ModelRequest) -> Any:
@@ -81,14 +81,14 @@ class Canned:
             return said
         if not self.is_strict:
             return echo(request)
-        # Not a 5xx, which clients would send again and again.
+        # Not a 5xx, which clients would retry.
         shown = request.prompt[:_PROMPT_CHARS_SHOWN]
         sentence = f'No rule of {self.name} matches: "{shown}"'
         return ApiError(Kind.FAILED_PRECONDITION, sentence, rule="no_rule", status=400, code=NO_RULE_CODE)
 
 
 def _line(place: str, text: bytes) -> CannedRule | bool:
-    """The rule of a line, or whether the file is strict. Raises ValueError."""
+    """Return the rule of a line, or whether the file is strict. Raises ValueError."""
     try:
         members = msgspec.json.decode(text)
         if isinstance(members, dict) and "strict" in members:

@@ -1,15 +1,13 @@
-"""`echo`: quotes what was found, or says back what it was asked. The same request always has the same answer.
+"""`echo`: quotes the best passage, or repeats the prompt. The same request always has the same answer.
 
-The whole policy, in this order:
+The rules, in this order:
 
-1. Where `tool_choice` demands a call, a call with the plainest arguments: of the next function that was not called in
-   this turn, or of the last one once all were.
-2. After the result of a tool, that result.
-3. Where JSON is demanded, the plainest instance of the schema, or the prompt as JSON.
-4. Where collections or attached files were searched, a quote of the best passage of each search.
-5. Else the prompt.
+1. If `tool_choice` requires a call: a call with minimal arguments, of the next function that was not called in this
+turn, or of the last one once all were. 2. After the result of a tool: that result. 3. If JSON is required: a minimal
+instance of the schema, or the prompt as JSON. 4. If collections or attached files were searched: a quote of the best
+passage of each search. 5. Otherwise: the prompt.
 
-Functions are never called where the choice is free, and nothing is paraphrased.
+Functions are only called if a call is required, and nothing is paraphrased.
 """
 
 from __future__ import annotations
@@ -29,26 +27,26 @@ from emulator.domain.chat.images import describe_image
 from emulator.domain.chat.requests import ATTACHMENT_TOOL, COLLECTION_TOOLS, ModelRequest
 from emulator.responders.instances import TooLarge, instance
 
-CHARACTERS_MAX = 500  # of an echo: no answer is as long as the longest prompts, and all results are kept
+CHARACTERS_MAX = 500  # of an echo: prompts can be very long, and all results are stored
 ALL_CHOICES_CHARACTERS_MAX = 1024 * 1024  # of all choices together; assumed
 
 
 class Echo:
-    """Answers in a thread: a schema may demand a large answer."""
+    """Answers in a thread, because a schema may require a large answer."""
 
     requests_max = 40
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
-        """Return an echo for each; a single one that demands no JSON takes less time than a thread."""
+        """Return an echo for each request; for one without JSON a thread would take longer than the answer."""
         if len(requests) == 1 and not (requests[0].schema_demanded or requests[0].forced_functions):
             return [echo(requests[0])]
         return await map_in_threads(echo, requests, threads=1)
 
 
 def echo(request: ModelRequest) -> Any:
-    """Return the answer to one request. Media are left to the emulator's own.
+    """Return the answer to one request. The emulator adds media itself.
 
-    A demand for more than the bounds allow is a failure that says so.
+    Returns a failure if the answer would exceed the bounds.
     """
     if request.result_kind is not ResultKind.CHAT:
         return {}
@@ -70,7 +68,7 @@ def _chat(request: ModelRequest) -> Any:
 
 
 def _check_choices(characters: int, count: int) -> None:
-    """Refuse choices that are too long together: each holds the whole answer."""
+    """Refuse choices that are too long together: each contains the whole answer."""
     if characters * count > ALL_CHOICES_CHARACTERS_MAX:
         raise TooLarge(
             f"All choices of an answer have at most {ALL_CHOICES_CHARACTERS_MAX} characters, not {characters * count}."
@@ -78,7 +76,7 @@ def _check_choices(characters: int, count: int) -> None:
 
 
 def _forced_function(request: ModelRequest) -> Json | None:
-    """The function that must be called. Where several may be, each has its turn, so that a loop of calls ends."""
+    """Return the function that must be called. Several functions are called in turn, so that a loop of calls ends."""
     functions = request.forced_functions
     if not functions:
         return None
@@ -122,7 +120,7 @@ def _tool_result(request: ModelRequest) -> str:
 
 
 def _quote(request: ModelRequest, number: int, search: Search) -> str:
-    """A quote of the best passage of a search, with its citation where the text marks them."""
+    """Return a quote of the best passage of a search, with its citation if citations are inline."""
     best = search.best
     if best is None:
         if search.notes:
@@ -136,7 +134,7 @@ def _quote(request: ModelRequest, number: int, search: Search) -> str:
 
 
 def _citation_number(request: ModelRequest, number: int) -> int:
-    """The place of the quoted passage among the sources of the answer."""
+    """Return the number of the quoted passage among the sources of the answer."""
     uris = [search.best.uri for search in request.evidence[: number + 1] if search.best is not None]
     return list(dict.fromkeys(uri for uri in uris if uri is not None)).index(uris[-1] or "") + 1
 
@@ -146,6 +144,6 @@ def _shortened(prompt: str) -> str:
 
 
 def _not_run(request: ModelRequest) -> str:
-    """Name the server tools that are accepted and never run."""
+    """Return a sentence with the server tools that are accepted but not run."""
     tools = [each for each in request.server_tools if each not in (*COLLECTION_TOOLS, ATTACHMENT_TOOL)]
     return f"\n\n[xai-emulator: accepted, but not run: {', '.join(tools)}]" if tools else ""

@@ -1,8 +1,8 @@
 """`http:URL`: forwards to any server that speaks OpenAI's API, such as `http:http://localhost:11434/v1?model=llama3`.
 
-A user in the URL (`http://KEY@host/v1`) is sent as bearer key, a `model` in its query replaces the model that was asked
-for. Chat and `responses` requests go to /chat/completions, images to /images/…; videos are the emulator's own, for
-that API has none.
+A user in the URL (`http://KEY@host/v1`) is sent as bearer key; a `model` in its query replaces the model of the
+request. Chat and `responses` requests go to /chat/completions, images to /images/…; the emulator creates videos itself,
+because that API has none.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _PATHS = {
 
 
 class Http(msgspec.Struct, frozen=True):
-    """Answers off the loop, several requests at once."""
+    """Calls the server in threads, several requests at once."""
 
     upstream: Upstream
     requests_max = 64
 
     @classmethod
     def from_url(cls, url: str) -> Http:
-        """The server at a URL. Raises ValueError."""
+        """Return the responder for a URL. Raises ValueError."""
         try:
             return cls(Upstream.from_url(url))
         except ValueError:
@@ -45,7 +45,7 @@ class Http(msgspec.Struct, frozen=True):
             ) from None
 
     async def answer(self, requests: Sequence[ModelRequest]) -> list[Any]:
-        """What the server says to each."""
+        """Return the server's answer to each request."""
         return await map_in_threads(self._ask, requests)
 
     def _ask(self, request: ModelRequest) -> Any:
@@ -60,14 +60,14 @@ class Http(msgspec.Struct, frozen=True):
             raise RuntimeError(error.said or str(error)) from None
 
 
-# What the emulator does itself, whatever answers.
+# Members that the emulator implements itself, with every responder.
 _OWN_MEMBERS = ("stream", "stream_options", "deferred", "store", "previous_response_id", "include")
 
 
 def forwarded(request: ModelRequest) -> Json:
-    """Return the chat body for another server: what the emulator's search found goes before the conversation.
+    """Return the chat body for another server, with the passages of the emulator's search before the conversation.
 
-    The files and the tools that were searched here are left out: that server does not know them.
+    Files and search tools are removed, because that server does not know them.
     """
     body = {name: value for name, value in request.chat.items() if name not in _OWN_MEMBERS}
     if request.collection_tools:

@@ -1,4 +1,4 @@
-"""The plainest value that a JSON Schema admits, within bounds: a small schema can demand a value of any size."""
+"""Generate a minimal instance of a JSON Schema, with a bounded size: a small schema can demand a value of any size."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 _PLAIN: dict[str, Any] = {"string": "", "boolean": False, "null": None}
-# Assumed: more than any answer needs that is made up.
-PARTS_MAX = 10_000  # of a value: its members and items, and theirs
-BYTES_MAX = 256 * 1024  # of what the schema brings along: names of members, constants, defaults
+# Assumed: more than any generated answer needs.
+PARTS_MAX = 10_000  # of a value: its members and items, at all levels
+BYTES_MAX = 256 * 1024  # of texts from the schema: names of members, constants, defaults
 DEPTH_MAX = 50
 
 
@@ -19,17 +19,17 @@ class TooLarge(ValueError):
 
 
 def instance(schema: Any) -> Any:
-    """Return a value of a schema: its default, its first choice, or the emptiest of its type. Raises TooLarge."""
+    """Return a value for a schema: its default, its first choice, or a minimal one of its type. Raises TooLarge."""
     return _Writer(schema).value(schema)
 
 
 class _Writer:
-    """Writes one value. Every part and byte is counted each time it is written, also where it is written again."""
+    """Generates one value. Every part and byte is counted each time it is generated."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
         self._parts, self._bytes = PARTS_MAX, BYTES_MAX
-        self._sizes: dict[int, int] = {}  # of constants, by the identity of what the schema holds
+        self._sizes: dict[int, int] = {}  # of constants, by the `id()` of the value in the schema
         self._resolved: dict[str, Any] = {}
         self._open: set[str] = set()  # references that are being followed
 
@@ -53,7 +53,9 @@ class _Writer:
         type = type[0] if isinstance(type, list) and type else type
         if type == "array":
             least = schema.get("minItems")
-            count = min(least, self._parts + 1) if isinstance(least, int) else 0  # no more than is refused
+            count = (
+                min(least, self._parts + 1) if isinstance(least, int) else 0
+            )  # one more than the bound is enough to be refused
             return [self.value(items, depth + 1) for items in repeat(schema.get("items"), max(0, count))]
         if type == "object":
             properties, required = schema.get("properties"), schema.get("required")
@@ -77,7 +79,7 @@ class _Writer:
         return value
 
     def _referred(self, reference: str, depth: int) -> Any:
-        """The value of what a reference leads to; one that leads back to itself has no end, and is left empty."""
+        """Return an instance of a referenced schema; a circular reference gives an empty value."""
         if reference in self._open:
             return {}
         self._open.add(reference)
@@ -87,7 +89,7 @@ class _Writer:
             self._open.discard(reference)
 
     def _resolve(self, reference: str) -> Any:
-        """What `#/$defs/Name` refers to."""
+        """Return the schema that `#/$defs/Name` refers to."""
         if reference not in self._resolved:
             found = self._root
             for name in reference.removeprefix("#/").split("/"):

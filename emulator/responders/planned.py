@@ -1,4 +1,4 @@
-"""Planned answers: rules that a test gives a team, which go before what answers its requests otherwise.
+"""Planned answers: rules that a test adds to a team, which take precedence over its responder.
 
 A planned answer is a canned rule. Like a planned fault it belongs to one team and is held in memory only.
 """
@@ -20,7 +20,7 @@ ANSWERS_MAX = 1000  # of a team
 
 
 class PlannedAnswers:
-    """The planned answers of every team. What needs the rules is imported when the first answer is planned."""
+    """The planned answers of every team. Modules for rules are imported with the first planned answer."""
 
     def __init__(self) -> None:
         self._of_teams: dict[str, tuple[RuleSet, Iterator[int]]] = {}
@@ -51,20 +51,20 @@ class PlannedAnswers:
         return 0 if planned is None else len(planned[0].rules)
 
     def before(self, team: str, responder: Responder) -> Responder:
-        """Return a responder that gives the planned answers of a team first."""
+        """Return a responder that tries the planned answers of a team first."""
         planned = self._of_teams.get(team)
         return responder if planned is None or not planned[0].rules else PlannedFirst(planned[0], responder)
 
 
 class PlannedFirst:
-    """Gives planned answers, and leaves the other requests to another responder."""
+    """Returns planned answers, and passes other requests to another responder."""
 
     def __init__(self, rules: RuleSet, responder: Responder) -> None:
         self.requests_max = responder.requests_max
         self._rules, self._responder = rules, responder
 
     def search_of(self, request: ModelRequest) -> str | Literal[False] | None:
-        """Return what the rule that will answer says of the search."""
+        """Return the search query of the rule that will answer."""
         from emulator.responders.rule_sets import NotAnswered
 
         said = self._rules.search_of(request)
@@ -84,7 +84,7 @@ class PlannedFirst:
 
 
 def search_of(responder: Any, request: ModelRequest) -> str | Literal[False] | None:
-    """Return the query with which a responder wants the search to run, False for none, None for the user's."""
+    """Return a responder's query for the search; False for no search, None for the user's query."""
     choose = getattr(responder, "search_of", None)
     said = None if choose is None else choose(request)
     return said if isinstance(said, str) or said is False else None

@@ -16,7 +16,7 @@ from emulator.responders.templates import answer_of_rule
 
 
 class NotAnswered:
-    """Stands in place of an answer where no rule fits."""
+    """A sentinel in place of an answer, if no rule matches."""
 
 
 NOT_ANSWERED = NotAnswered()
@@ -31,12 +31,12 @@ class CountedRule(msgspec.Struct):
 
     @property
     def exhausted(self) -> bool:
-        """Return whether it answers no more."""
+        """Return whether the rule is used up."""
         return self.rule.times is not None and self.hits >= self.rule.times
 
     @property
     def left(self) -> str | None:
-        """Return a sentence on what was not used: an answer once, or as often as it says, and each of several."""
+        """Return a sentence on the answers that were not used, or not as often as intended."""
         rule = self.rule
         wanted = rule.times or (1 if isinstance(rule.responses, UnsetType) else len(rule.responses))
         if self.hits >= wanted:
@@ -50,7 +50,7 @@ class RuleSet:
 
     def __init__(self, rules: Iterable[tuple[str, CannedRule]] = ()) -> None:
         self.rules = {id: CountedRule(id, rule) for id, rule in rules}
-        self.unmatched = 0  # requests that no rule fitted
+        self.unmatched = 0  # requests that no rule matched
         self._lock = threading.Lock()
 
     def add(self, id: str, rule: CannedRule) -> CountedRule:
@@ -68,7 +68,7 @@ class RuleSet:
             return was_there
 
     def answer(self, request: ModelRequest) -> Any:
-        """Return what the first rule that fits says, and count it; NOT_ANSWERED where none fits."""
+        """Return the answer of the first matching rule, and count it; NOT_ANSWERED if none matches."""
         with self._lock:
             counted = next(
                 (each for each in self.rules.values() if not each.exhausted and each.rule.fits(request)), None
@@ -81,11 +81,11 @@ class RuleSet:
         return answer_of_rule(counted.rule, number, request)
 
     async def answer_all(self, requests: list[ModelRequest]) -> list[Any]:
-        """Answer each request, in a thread: there may be many rules."""
+        """Answer each request, in a thread, because there may be many rules."""
         return await map_in_threads(self.answer, requests, threads=1)
 
     def search_of(self, request: ModelRequest) -> str | Literal[False] | NotAnswered | None:
-        """Return what the rule that will answer says of the search; NOT_ANSWERED where none fits so far."""
+        """Return the search query of the rule that will answer; NOT_ANSWERED if none matches so far."""
         for counted in self.rules.values():
             rule = counted.rule
             if not rule.depends_on_evidence and not counted.exhausted and rule.fits_before_search(request):

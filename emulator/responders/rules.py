@@ -24,11 +24,11 @@ Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 
 
 class BadRule(ValueError):
-    """A rule that cannot be used; the message says why."""
+    """An invalid rule; the message says why."""
 
 
 class CannedError(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A refusal: its HTTP status decides the status of gRPC."""
+    """A refusal; the gRPC status is derived from its HTTP status."""
 
     message: Annotated[str, Meta(description="What the refusal says.")]
     status: Annotated[int, Meta(ge=400, le=599, description="The HTTP status, which decides that of gRPC.")] = 400
@@ -47,7 +47,7 @@ class ToolCall(Struct, forbid_unknown_fields=True):
 
 
 class Message(Struct, forbid_unknown_fields=True):
-    """A response that is more than a text."""
+    """A response with more than a text."""
 
     content: Annotated[str | list[Any] | None, Meta(description="The text.")] = None
     json: Annotated[Any, Meta(description="A value whose JSON is the text.")] = None
@@ -66,14 +66,14 @@ class Message(Struct, forbid_unknown_fields=True):
     role: Annotated[Literal["assistant"], Meta(description="Always the assistant.")] | None = None
 
 
-# Every response that holds one of these is a whole result as the API writes it, and none of the emulator's making.
+# A response with one of these members is a whole result in the format of the API, and is sent unchanged.
 _WHOLE = ("choices", "data", "video", "url", "b64_json")
 _EVIDENCE = ("file", "collection", "found")
 _PACE = ("ttft", "tokens_per_second", "chunk", "cut_after")
 
 
 class CannedRule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Conditions, all of which must hold, and the answer."""
+    """Conditions, all of which must be true, and the answer."""
 
     contains: Annotated[str, Meta(description="Part of the last user text.")] = ""
     regex: Annotated[str, Meta(description="A regular expression that is found in the last user text.")] | None = None
@@ -120,13 +120,13 @@ class CannedRule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only
 
     @property
     def pace(self) -> Pace | None:
-        """How fast the answer is given; None for at once."""
+        """Return the pace of the answer; None for at once."""
         pace = Pace(self.delay, self.ttft, self.tokens_per_second, self.chunk, self.cut_after)
         return None if pace == _AT_ONCE else pace
 
     @property
     def depends_on_evidence(self) -> bool:
-        """Whether what a search found decides if the rule fits."""
+        """Return whether a condition depends on the results of a search."""
         return any(getattr(self, name) is not None for name in _EVIDENCE)
 
     def response_of(self, number: int) -> Any:
@@ -136,11 +136,11 @@ class CannedRule(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only
         return self.responses[min(number, len(self.responses)) - 1]
 
     def fits(self, request: ModelRequest) -> bool:
-        """Return whether this is the answer to a request."""
+        """Return whether all conditions are true for a request."""
         return self.fits_before_search(request) and self._fits_evidence(request)
 
     def fits_before_search(self, request: ModelRequest) -> bool:
-        """Return whether all conditions hold but those on what a search found."""
+        """Return whether all conditions are true, except those on the results of a search."""
         is_asked = (
             fnmatchcase(request.batch_request_id, self.id)
             and self.kind in (None, request.kind)
@@ -205,7 +205,7 @@ def results_of(request: ModelRequest) -> list[str]:
 
 
 def check(rule: CannedRule) -> None:
-    """Check what the types of a rule leave open. Raises BadRule."""
+    """Check what types cannot express. Raises BadRule."""
     if rule.regex is not None:
         try:
             re.compile(rule.regex)
@@ -236,7 +236,7 @@ def _responses(rule: CannedRule) -> Iterator[tuple[str, Any]]:
 
 
 def _check_response(place: str, response: Any) -> None:
-    """Refuse what is no answer to any request, and members of a message that are not known."""
+    """Refuse an invalid response, and unknown members of a message."""
     if isinstance(response, dict) and response.get("choices") == []:
         raise BadRule(f"{place}: a chat completion has at least one choice")
     if isinstance(response, str) or is_whole(response):
@@ -256,7 +256,7 @@ def _check_response(place: str, response: Any) -> None:
 
 
 def is_whole(response: Any) -> bool:
-    """Return whether a response is a whole result, which is taken as it is."""
+    """Return whether a response is a whole result, which is used unchanged."""
     return isinstance(response, dict) and not response.keys().isdisjoint(_WHOLE)
 
 

@@ -1,7 +1,7 @@
-"""What a canned rule answers: its response with what it names filled in, or its refusal.
+"""Render the answer of a canned rule: its response with placeholders filled in, or its refusal.
 
-Texts may name `{prompt}`, `{quote}`, `{file_name}`, `{file_id}`, `{collection_id}`, `{chunk_id}`, `{score}`,
-`{citation}`, `{tool_result}` and `{turn}`; what is not known is left empty, other braces stay as they are.
+Texts may contain `{prompt}`, `{quote}`, `{file_name}`, `{file_id}`, `{collection_id}`, `{chunk_id}`, `{score}`,
+`{citation}`, `{tool_result}` and `{turn}`; unknown values are empty, and other braces are not changed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KINDS_BY_STATUS = {
 
 
 def answer_of_rule(rule: CannedRule, number: int, request: ModelRequest) -> Any:
-    """Return what a rule says to the n-th request that it answers, with its pace."""
+    """Return the answer of a rule to the n-th request that it matches, with its pace."""
     if rule.error is not None:
         said: Any = _refusal(rule.error)
     else:
@@ -61,7 +61,7 @@ def _response(response: Any, request: ModelRequest) -> Any:
 
 
 def _message(response: Json, values: dict[str, str], count: int) -> Json:
-    """A message, or a whole completion where something is said of more than the message."""
+    """Return a message, or a whole completion if the response has more than a message."""
     known = ("json", "reasoning", *_OF_COMPLETION)
     message = {name: value for name, value in response.items() if name not in known}
     if "json" in response:
@@ -79,7 +79,7 @@ def _message(response: Json, values: dict[str, str], count: int) -> Json:
 
 
 def _filled(value: Any, values: dict[str, str]) -> Any:
-    """A value whose texts have the values of what they name."""
+    """Return a value with the placeholders in its texts filled in."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda name: values[name[1]], value)
     if isinstance(value, list):
@@ -90,7 +90,7 @@ def _filled(value: Any, values: dict[str, str]) -> Any:
 
 
 def _values(request: ModelRequest) -> dict[str, str]:
-    """What a response may name."""
+    """Return the values of placeholders."""
     found = (search.best for search in request.evidence)
     best = next((passage for passage in found if passage is not None), None) or Passage("", 0.0, "", "")
     results = results_of(request)

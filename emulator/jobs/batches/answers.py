@@ -1,4 +1,4 @@
-"""Answers to batch requests: what is asked, what a responder says to it, and the result that is made of that.
+"""Answer batch requests: prepare the request, call the responder, and build the result.
 
 Bodies and answers can be large, so they are decoded, measured and encoded in threads. The event loop looks files up
 and, in the transaction of its caller, writes what media need.
@@ -34,7 +34,7 @@ from emulator.state.teams import Team
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """A request as it was decoded, what is wrong with it, and the files it needs."""
+    """A decoded request, its error if any, and the files it needs."""
 
     request: ModelRequest
     complaint: str | None
@@ -42,7 +42,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A result, as JSON too, and what it costs. `media`: whether media may still have to be added."""
+    """A result, also as JSON, and its cost. `media` says whether media may still have to be added."""
 
     request: ModelRequest
     members: Json
@@ -52,7 +52,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class _UnavailableResponder:
-    """Fails every request: the responder of the team cannot be made, such as from a file that is gone."""
+    """Fails every request: the responder of the team cannot be created, such as from a deleted file."""
 
     requests_max = 100
 
@@ -64,7 +64,7 @@ class _UnavailableResponder:
 
 
 def responder_of(services: Services, team: Team) -> Responder:
-    """What answers the requests of a team."""
+    """Return the responder of a team."""
     try:
         return services.responders.of(team)
     except ValueError as error:
@@ -74,7 +74,7 @@ def responder_of(services: Services, team: Team) -> Responder:
 async def answer(
     services: Services, team: Team, responder: Responder, batch: Batch, requests: Sequence[Request], at: Instant
 ) -> list[Result | Failure]:
-    """Answer requests, in their order: by the responder, unless a request asks for what cannot be."""
+    """Answer requests, in order, by the responder; invalid requests fail without it."""
     pairs = list(zip(requests, services.store.batch_requests.bodies(batch, requests), strict=True))
     asked = await map_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
     answers: list[Any] = [_refused(services, team, at, each) for each in asked]
@@ -128,13 +128,13 @@ def _refused(services: Services, team: Team, at: Instant, asked: _Asked | Except
 
 
 def _result(request: ModelRequest, said: Any, *, id: str, created: int, bytes_max: int | None) -> Result | Failure:
-    """The whole result of what a responder said, without media that are still to be made."""
+    """Return the complete result of a responder's answer, without the media that are created later."""
     failure = failure_of(said)
     if failure is not None:
         return failure
     try:
         whole = isinstance(said, dict) and not said.keys().isdisjoint(("choices", "data"))
-        times = 1 if whole else request.count  # each choice holds it
+        times = 1 if whole else request.count  # each choice contains it
         _check(oversize([said] * times, bytes_max))
         result = result_of(request, said, id=id, created=created)
         _check(oversize(result, bytes_max))
@@ -158,7 +158,7 @@ def _encoded(request: ModelRequest, result: Json, cost: int, bytes_max: int | No
 
 
 def outcome_of(services: Services, team: Team, result: Result | Failure, at: Instant) -> tuple[bytes | Failure, int]:
-    """A result in JSON with all its media, and its cost; or a failure. In a transaction."""
+    """Return a result in JSON with all its media, and its cost; or a failure. In a transaction."""
     if isinstance(result, Failure):
         return result, 0
     if not result.media:

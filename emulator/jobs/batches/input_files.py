@@ -54,7 +54,7 @@ async def reject_batch_file(services: Services, job: Job) -> None:
 
 
 def _reject(services: Services, team: Team, job: Job, error: BadFile) -> None:
-    """Cancel a batch whose input file is invalid, and remove what was read of it."""
+    """Cancel a batch whose input file is invalid, and remove the requests that were read from it."""
     batch = services.store.batches.get(job.team, job.subject)
     with services.store.transaction():
         if batch is not None and batch.phase is Phase.VALIDATING:
@@ -64,7 +64,7 @@ def _reject(services: Services, team: Team, job: Job, error: BadFile) -> None:
 
 
 class _Lines(msgspec.Struct, frozen=True):
-    """The requests of the next lines of an input file, where they end, and whether they are the last."""
+    """The requests of the next lines of an input file, the offset after them, and whether they are the last."""
 
     rows: list[NewRow]
     numbers: dict[str, int]  # of the lines, by the ids of their requests
@@ -119,15 +119,15 @@ def _duplicate(number: int, id: str) -> BadFile:
 
 
 def _is_elsewhere(services: Services, team: Team, batch: Batch, row: NewRow) -> bool:
-    """Whether the request of that id stands on another line."""
+    """Return whether another line has a request with the same id."""
     found = services.store.batch_requests.get(team.name, batch.id, row.id)
     return found is not None and found.offset != row.offset
 
 
 def _next_lines(path: Path, offset: int, line_bytes_max: int | None) -> tuple[bytes, bool]:
-    """A piece of the file that ends with a line's end, and whether the file ends with it.
+    """Return a piece of the file that ends at a line break, and whether the file ends with it.
 
-    A line that is longer than it may be comes cut off, but still too long.
+    A line over the limit is truncated to a length that is still over the limit.
     """
     with open(path, "rb") as file:
         file.seek(offset)
@@ -157,7 +157,7 @@ def _admit(services: Services, team: Team, batch: Batch) -> None:
 
 
 def _discard(services: Services, team: Team, job: Job) -> None:
-    """Remove what was staged for a batch that will never admit it."""
+    """Remove the staged requests of a batch that will never admit them."""
     with services.store.transaction():
         services.store.jobs.done(job)
         if services.store.batch_requests.discard(team.name, job.subject, DISCARDED_AT_ONCE) == DISCARDED_AT_ONCE:

@@ -1,7 +1,7 @@
 """Jobs that answer the requests of a batch, in slices of a few milliseconds, and expire it.
 
-The results of each slice are committed with it: a process that dies continues where it was, and nothing else waits
-for long.
+The results of each slice are committed with it, so a new process continues after the last slice, and other calls run in
+between.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def expire_batch(services: Services, job: Job) -> None:
 
 
 async def process_batch(services: Services, job: Job) -> None:
-    """Answer a slice of what is due. What was cancelled while it was being answered stays cancelled."""
+    """Answer a slice of the due requests. Requests that were cancelled meanwhile stay cancelled."""
     team = services.teams.get(job.team)
     await asyncio.sleep(0)
     batch, responder = _alive(services, job), responder_of(services, team)
@@ -57,7 +57,7 @@ async def fail_request(services: Services, job: Job) -> None:
 
 
 def _careful(job: Job, responder: Responder) -> int:
-    """How many requests are taken one by one from here on, because the process ended while a slice was answered."""
+    """Return how many requests to answer one by one, because the process died while it answered a slice."""
     return job.careful or (responder.requests_max if job.attempts else 0)
 
 
@@ -68,7 +68,7 @@ def _due(services: Services, batch: Batch | None, job: Job, limit: int) -> list[
 
 
 def _alive(services: Services, job: Job) -> Batch | None:
-    """Return the batch of a job, if it still has work."""
+    """Return the batch of a job, if it still has requests to answer."""
     batch = services.store.batches.get(job.team, job.subject)
     return None if batch is None or (batch.closed and not batch.cancel_reverts) else batch
 

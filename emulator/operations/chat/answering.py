@@ -1,4 +1,4 @@
-"""From a checked model request to its answer: search, ask the responder, count and price."""
+"""Answer checked model requests: search, call the responder, count tokens and price the answer."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from emulator.state.teams import Team
 async def prepare(
     services: Services, team: Team, at: Instant, request: ModelRequest, responder: Responder
 ) -> ModelRequest:
-    """Return a request as a responder gets it: with the name of its team, and with what the search found for it.
+    """Return a request as a responder gets it: with the name of its team and the passages of its searches.
 
-    Raises ApiError for a collection or file that is not there.
+    Raises ApiError for a collection or file that does not exist.
     """
     asked = request.changed(team=team.name)
     search = search_of(responder, asked)
@@ -37,10 +37,10 @@ async def prepare(
 
 
 async def answer(services: Services, call: Call, request: ModelRequest, *, wait: bool = True) -> Answer:
-    """Answer a request that was checked. Raises ApiError for what is not found, and for a responder that fails.
+    """Answer a checked request. Raises ApiError if an object does not exist, or the responder fails.
 
-    The answer comes as late as the responder says by the team's clock; one that is streamed, when its stream begins.
-    With `wait` off it comes at once, and its `pace` says when it would have.
+    The answer is delayed as the responder says, by the team's clock; a streamed one when its stream begins. Without
+    `wait` it is returned at once, and its `pace` has the delay.
     """
     responder = responder_of(services, call.team)
     asked = await prepare(services, call.team, call.at, request, responder)
@@ -57,7 +57,7 @@ async def answer(services: Services, call: Call, request: ModelRequest, *, wait:
 
 
 def responder_of(services: Services, team: Team) -> Responder:
-    """The responder of a team. Raises ApiError where it is not there any more."""
+    """Return the responder of a team. Raises ApiError if it does not exist any more."""
     try:
         return services.responders.of(team)
     except ValueError as error:
@@ -65,12 +65,12 @@ def responder_of(services: Services, team: Team) -> Responder:
 
 
 def duration_of(answer: Answer, pace: Pace) -> int:
-    """How long an answer takes at a pace, in microseconds, until its last token is there."""
+    """Return how long an answer takes at a pace, in microseconds, to its last token."""
     return pace.delay_microseconds + pace.microseconds(tokens_of(answer.characters))
 
 
 def _answer_of(services: Services, call: Call, asked: ModelRequest, said: Any) -> Answer:
-    """The answer that a responder gave. Raises ApiError."""
+    """Return the answer for a responder's result. Raises ApiError."""
     check_said(said)
     id = services.ids.answer(call.team)  # a bare UUID (recorded)
     try:
@@ -83,7 +83,7 @@ def _answer_of(services: Services, call: Call, asked: ModelRequest, said: Any) -
 
 
 def check_said(said: Any) -> None:
-    """Raise what a responder returned in place of a result, as ApiError."""
+    """Raise ApiError if a responder returned a failure in place of a result."""
     if isinstance(said, ApiError):
         raise said
     failure = failure_of(said)
@@ -92,7 +92,7 @@ def check_said(said: Any) -> None:
 
 
 def failure_of(said: Any) -> Failure | None:
-    """The failure that a responder returned in place of a result; None for a result."""
+    """Return the failure that a responder returned in place of a result; None for a result."""
     if isinstance(said, Failure):
         return said
     if isinstance(said, ApiError):
@@ -101,15 +101,15 @@ def failure_of(said: Any) -> Failure | None:
 
 
 def internal_failure(error: Exception) -> Failure:
-    """The failure of a request at which an exception ended the work."""
+    """Return the failure of a request whose processing raised an exception."""
     return Failure(Kind.INTERNAL, describe_error(error))
 
 
 def invalid_result(error: Exception) -> Failure:
-    """The failure of a request whose responder returned what is no result."""
+    """Return the failure of a request whose responder returned an invalid result."""
     return Failure(Kind.INTERNAL, f"invalid responder result: {error}")
 
 
 def refusal(failure: Failure) -> ApiError:
-    """The refusal of a live call whose responder failed."""
+    """Return the refusal of a live call whose responder failed."""
     return ApiError(failure.kind, failure.message, rule="responder")

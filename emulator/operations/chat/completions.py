@@ -26,7 +26,7 @@ from emulator.store.deferred import Deferred
 
 
 class CreateCompletion(msgspec.Struct, frozen=True):
-    """A conversation to be answered. A deferred one is never streamed (assumed: no recording has both)."""
+    """A request for a chat completion. A deferred one is never streamed (assumed: no recording has both)."""
 
     request: ModelRequest
     stream: bool = False
@@ -35,7 +35,7 @@ class CreateCompletion(msgspec.Struct, frozen=True):
 
 
 class DeferredId(msgspec.Struct, frozen=True):
-    """A deferred completion. Over gRPC there is a status for one that has expired, over REST it is not found."""
+    """A deferred completion. gRPC has a status for an expired one; over REST it is not found."""
 
     request_id: str
     shows_expiry: bool = False

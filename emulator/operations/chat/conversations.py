@@ -1,4 +1,4 @@
-"""What a request continues, and what is kept of it for the next one.
+"""Conversations over several requests: load what a request continues, and store its answer for the next one.
 
 `continue_conversation` comes before every check of a conversation, of live calls and of batches: it reads the stored
 response that a request names and the encrypted content that it holds. `stored_response` makes what `store` keeps.
@@ -64,12 +64,12 @@ def _key(services: Services, team: Team) -> bytes:
 
 
 def encrypted_messages(services: Services, team: Team, messages: Sequence[Json]) -> str:
-    """Return messages as content that only this team can send back."""
+    """Return messages as encrypted content that only this team can decode."""
     return encode_messages(messages, _key(services, team))
 
 
 def with_encrypted_reasoning(services: Services, team: Team, request: ModelRequest, answer: Answer) -> Answer:
-    """Return an answer whose reasoning is encrypted as well, where the request wants that."""
+    """Return an answer with encrypted reasoning, if the request asks for it."""
     if not request.chat.get("use_encrypted_content") or not any(choice.reasoning for choice in answer.choices):
         return answer
     choices = [
@@ -85,7 +85,7 @@ def _encrypted_reasoning(services: Services, team: Team, choice: Choice) -> str:
 
 
 def keeper(services: Services, call: Call, request: ModelRequest, answer: Answer) -> Callable[[], None]:
-    """Return what stores an answer, if the request wants that.
+    """Return a function that stores an answer, if the request asks for it.
 
     Raises ApiError for a conversation that is too large: a streamed answer is stored at its end, which is too late to
     refuse anything.
@@ -123,7 +123,7 @@ def _stored_response(call: Call, request: ModelRequest, answer: Answer) -> Store
 
 
 def _keep(services: Services, call: Call, response: StoredResponse) -> None:
-    """Store a response, and delete the oldest ones of a team that has too many."""
+    """Store a response, and delete the oldest ones if the team has too many."""
     most, team = call.team.limits.stored_responses_max, call.team.name
     with services.store.transaction():
         services.store.responses.insert(team, response)

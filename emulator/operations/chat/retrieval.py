@@ -1,7 +1,7 @@
-"""Retrieval: what the emulator's own search finds for a model request, before a responder sees it.
+"""Retrieval: run the searches of a model request before a responder gets it.
 
-Collections are searched as POST /v1/documents/search does; attached files are cut and ranked by their words. Nothing is
-ever fetched: an address leads to text only where it is a public URL of this emulator.
+Collections are searched as POST /v1/documents/search does; attached files are chunked and ranked by their words.
+Nothing is ever fetched: a URL gives text only if it is a public URL of this emulator.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "image/webp")  # OpenAPI:
 
 
 async def gather(services: Services, team: Team, at: Instant, request: ModelRequest) -> tuple[Search, ...]:
-    """Run every search that a request calls for. Raises ApiError for a collection or file that is not there."""
+    """Run the searches of a request. Raises ApiError for a collection or file that does not exist."""
     if not request.has_parts and not request.tools:
         return ()
     check_attachments(services, team, at, request)
@@ -88,7 +88,7 @@ async def _search_collections(
 
 
 def bounded_limit(given: object, team: Team) -> int:
-    """How many passages a search returns, as a tool says, within the bound of every search."""
+    """Return how many passages a search returns: the number of the tool, within the limit of searches."""
     if not isinstance(given, int) or isinstance(given, bool) or given <= 0:
         return team.limits.search_limit_default
     most = team.limits.search_limit_max
@@ -121,7 +121,7 @@ def _passage(match: Match) -> Passage:
 
 
 class _Attachment(msgspec.Struct, frozen=True):
-    """One attached file: its bytes, or a sentence why there are none."""
+    """One attached file: its bytes, or a sentence that says why there are none."""
 
     name: str
     file_id: str = ""
@@ -181,7 +181,7 @@ def _media_type(data: str) -> str:
 
 
 def _public_file(services: Services, at: Instant, url: str) -> File | None:
-    """The file behind a public URL of this emulator."""
+    """Return the file behind a public URL of this emulator."""
     token, _, name = url.partition(_CDN)[2].partition("/")
     found = services.store.files.by_public_url(token) if token else None
     if found is None:
@@ -193,7 +193,7 @@ def _public_file(services: Services, at: Instant, url: str) -> File | None:
 
 
 async def _chunks(services: Services, attachment: _Attachment) -> list[str] | None:
-    """The text of an attachment in chunks; None where there is none."""
+    """Return the chunks of an attachment's text; None if it has no text."""
     if attachment.note:
         return []
     from emulator.search.extraction.extract import is_large
@@ -217,7 +217,7 @@ def _cut(services: Services, attachment: _Attachment) -> Iterator[str]:
 
 
 def _ranked(passages: Sequence[Passage], query: str, limit: int) -> tuple[Passage, ...]:
-    """The passages that hold words of the query, best first."""
+    """Return the passages that contain words of the query, best first."""
     from emulator.store.index.live_index import rank_texts
 
     ranking = rank_texts([passage.text for passage in passages], keyword_query(query), limit)

@@ -1,4 +1,4 @@
-"""What is refused of a model request before its key is looked at."""
+"""Checks of a model request that run before its key is checked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from emulator.operations.base import Call
 
 
 def screen_model(call: Call, name: str) -> None:
-    """Refuse a language model that is not there, unless the team accepts any name. Raises ApiError."""
+    """Refuse an unknown language model, unless the team accepts any name. Raises ApiError."""
     if call.team.models != "any":
         require_model(name)
 
 
 def screen_request(call: Call, request: Any) -> None:
-    """Refuse a conversation for a model that is not there. Raises ApiError."""
+    """Refuse a conversation with an unknown model. Raises ApiError."""
     screen_model(call, request.request.model)

@@ -1,4 +1,4 @@
-"""Tokenizing a text with the emulator's stand-in for the tokenizer of the models."""
+"""Tokenize a text with the emulator's own tokenizer in place of the models'."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 async def tokenize(services: Services, call: Call, request: Tokenize) -> Tokens:
-    """Cut a text into tokens. The same token has the same id for every model."""
+    """Split a text into tokens. The same token has the same id for every model."""
     starts = [*approximate_token_offsets(request.text, ""), len(request.text)]
     pieces = [request.text[start:stop] for start, stop in pairwise(starts)]
     return Tokens([Token(_id(piece), piece) for piece in pieces], model_name(request.model))

@@ -28,7 +28,7 @@ from emulator.store.blob_writers import BlobWriter
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A piece of a file that was initialized."""
+    """A chunk of an initialized file."""
 
     file_id: str
     data: Bytes
@@ -53,7 +53,7 @@ class CompleteBatchUpload(msgspec.Struct, frozen=True):
 
 
 class BatchUpload(msgspec.Struct, frozen=True):
-    """A batch upload and its files, in the order in which they were named."""
+    """A batch upload and its files, in the order of the request."""
 
     batch_job_id: str
     files: list[File]
@@ -61,14 +61,14 @@ class BatchUpload(msgspec.Struct, frozen=True):
 
 
 async def initialize(services: Services, call: Call, request: InitializeFile) -> File:
-    """Make a file without bytes, to be filled by `files:uploadChunks`."""
+    """Create a file without bytes, for `files:uploadChunks`."""
     async with _initialized(services, call, [request]) as files:
         return files[0]
 
 
 @asynccontextmanager
 async def _initialized(services: Services, call: Call, files: list[InitializeFile]) -> AsyncIterator[list[File]]:
-    """Files without bytes, all or none, in a transaction for a block that does the rest; if that fails, nothing is."""
+    """Create files without bytes, in a transaction that includes the `with` block: all of it succeeds or nothing."""
     blobs: list[BlobWriter] = []
     slices = TimeSlices()
     try:
@@ -90,7 +90,7 @@ async def _initialized(services: Services, call: Call, files: list[InitializeFil
 
 
 async def upload_chunks(services: Services, call: Call, request: UploadChunks) -> File:
-    """Append the chunks of one call to an initialized file; all of them appear at once, when the call ends."""
+    """Append the chunks of one call to an initialized file; they become visible together, when the call ends."""
     async with aclosing(request.chunks) as chunks:  # type: ignore[type-var]
         first = await anext(chunks, None)
         if first is None:
@@ -135,7 +135,7 @@ async def create_batch_upload(services: Services, call: Call, request: CreateBat
 
 
 async def complete_batch_upload(services: Services, call: Call, request: CompleteBatchUpload) -> BatchUpload:
-    """Confirm that every file of a batch upload has its bytes; a second confirmation changes nothing."""
+    """Check that every file of a batch upload has its bytes; a second call changes nothing."""
     found = services.store.files.batch_upload(call.team.name, request.batch_job_id)
     if found is None:
         raise not_found("Batch upload")

@@ -25,35 +25,35 @@ from emulator.state.teams import Team
 
 
 class CreatePublicUrl(msgspec.Struct, frozen=True):
-    """A URL that needs no key; `expires_after` is in seconds."""
+    """Create a URL that needs no key; `expires_after` is in seconds."""
 
     file_id: str
     expires_after: ExpiresAfter = None
 
 
 class ReadPublicUrl(msgspec.Struct, frozen=True):
-    """What a public URL asks for: `/_files-cdn/<token>/<name>`."""
+    """The parts of a public URL: `/_files-cdn/<token>/<name>`."""
 
     token: str
     name: str
 
 
 class RevokedPublicUrl(msgspec.Struct, frozen=True):
-    """The answer to a revocation; `public_url` is the one that died, if there was one."""
+    """The result of a revocation; `public_url` is the revoked one, if there was one."""
 
     file_id: str
     public_url: str | None
 
 
 async def create_public_url(services: Services, call: Call, request: CreatePublicUrl) -> FileView:
-    """Give a file its public URL; asked again, the same URL, with a new expiry where one is given."""
+    """Create the public URL of a file. A second call returns the same URL, with the new expiry if one is given."""
     file = get_file(services, call, request.file_id)
     url = publish(services, call.team, call.at, file, request.expires_after)
     return FileView(file, address(services, call, file, url), url.expires_at)
 
 
 def publish(services: Services, team: Team, at: Instant, file: File, expires_after: int | None) -> PublicUrl:
-    """Give a file its public URL, or the one that it has a new expiry. Raises ApiError."""
+    """Create the public URL of a file, or change the expiry of the existing one. Raises ApiError."""
     check_public_url(file, team.limits)
     present = live_public_url(file, at)
     expires_at = public_url_expiry(file, present, at, expires_after)
@@ -66,7 +66,7 @@ def publish(services: Services, team: Team, at: Instant, file: File, expires_aft
 
 
 async def revoke_public_url(services: Services, call: Call, request: FileId) -> RevokedPublicUrl:
-    """Take a file's public URL away. Nothing to take, not even a file, is no error (Public URL guide)."""
+    """Revoke a file's public URL. It is no error if there is none, or no file (Public URL guide)."""
     file = services.store.files.get(call.team.name, request.file_id, call.at)
     url = None if file is None else live_public_url(file, call.at)
     if file is None or url is None:
@@ -76,7 +76,7 @@ async def revoke_public_url(services: Services, call: Call, request: FileId) -> 
 
 
 async def read_public_url(services: Services, call: Call, request: ReadPublicUrl) -> Content:
-    """Return the content behind a public URL. No key is needed: team and time are those of the file."""
+    """Return the content behind a public URL. No key is needed: team and clock are those of the file."""
     found = services.store.files.by_public_url(request.token)
     if found is not None:
         team, file = found

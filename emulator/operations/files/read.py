@@ -30,7 +30,7 @@ from emulator.store.blobs import READ_BYTES
 
 
 class ListFiles(msgspec.Struct, frozen=True):
-    """A page of the team's files; `after` is a file id, as OpenAI's clients page."""
+    """A page of the team's files; `after` is a file id, for the pagination of OpenAI's clients."""
 
     limit: Annotated[int, PageSize()]
     descending: bool
@@ -54,19 +54,19 @@ class ReadFile(msgspec.Struct, frozen=True):
 
 
 def view(services: Services, call: Call, file: File) -> FileView:
-    """A file as both transports show it."""
+    """Return a file as both transports show it."""
     url = live_public_url(file, call.at)
     return FileView(file) if url is None else FileView(file, address(services, call, file, url), url.expires_at)
 
 
 def address(services: Services, call: Call, file: File, url: PublicUrl) -> str:
-    """Where a public URL is served: below the configured base, else where the caller reaches the emulator."""
+    """Return the address of a public URL: below the configured base, else at the origin of the caller's request."""
     base = services.settings.public_url or call.origin
     return f"{base}{public_path(file, url)}"
 
 
 async def list_files(services: Services, call: Call, request: ListFiles) -> Page[FileView]:
-    """One page of the team's files."""
+    """Return a page of the team's files."""
     store, team, sort_by = services.store.files, call.team.name, request.sort_by
     after = None
     if request.after and not request.pagination_token:
@@ -90,12 +90,12 @@ async def list_files(services: Services, call: Call, request: ListFiles) -> Page
 
 
 async def get(services: Services, call: Call, request: FileId) -> FileView:
-    """The metadata of one file."""
+    """Return the metadata of one file."""
     return view(services, call, get_file(services, call, request.file_id))
 
 
 async def read(services: Services, call: Call, request: ReadFile) -> Content:
-    """The bytes of a file, or its text."""
+    """Return the bytes of a file, or its text."""
     file = get_file(services, call, request.file_id)
     if request.format is ContentFormat.TEXT:
         return await text_of(services, file)
@@ -103,10 +103,10 @@ async def read(services: Services, call: Call, request: ReadFile) -> Content:
 
 
 def blob_content(services: Services, file: File, content_type: str) -> Content:
-    """The bytes of a file as content; a blob is immutable, so a file deleted meanwhile is still read whole.
+    """Return the bytes of a file. A blob is immutable, so a file that is deleted meanwhile is still read whole.
 
-    The file is opened with the first piece; a transport awaits that before it yields. Raises OSError where the disk
-    has lost it.
+    The file is opened with the first piece, which a transport awaits before it yields. Raises OSError if the file is
+    lost.
     """
     services.store.blobs.require(file.blob, file.size)
 
@@ -117,9 +117,9 @@ def blob_content(services: Services, file: File, content_type: str) -> Content:
 
 
 async def text_of(services: Services, file: File) -> Content:
-    """The text of a file as content; a file that has none is refused, in the words of the extraction.
+    """Return the text of a file as content. Raises ApiError, with the message of the extraction, if it has none.
 
-    Raises OSError where the disk has lost it.
+    Raises OSError if the file is lost.
     """
     services.store.blobs.require(file.blob, file.size)
     try:
@@ -127,7 +127,7 @@ async def text_of(services: Services, file: File) -> Content:
     except ExtractionError as error:
         sentence = f"Text extraction is not supported for this file. {error}"
         raise invalid(sentence, rule="format_text", param="format") from None
-    except FileNotFoundError:  # deleted, or given other bytes, meanwhile
+    except FileNotFoundError:  # deleted or replaced meanwhile
         raise not_found("File") from None
 
     async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
@@ -149,7 +149,7 @@ async def _extract(services: Services, file: File) -> bytes:
 
 
 def get_file(services: Services, call: Call, id: str) -> File:
-    """The living file of the calling team, or the refusal."""
+    """Return a file of the calling team. Raises ApiError if it does not exist or has expired."""
     file = services.store.files.get(call.team.name, id, call.at)
     if file is None:
         raise not_found("File")
@@ -157,7 +157,7 @@ def get_file(services: Services, call: Call, id: str) -> File:
 
 
 def check_unchanged(services: Services, call: Call, file: File) -> None:
-    """Refuse to continue with what was read of a file before its new bytes arrived, if it has others by now."""
+    """Raise ApiError if the file's content was changed by another call since `file` was read."""
     now = get_file(services, call, file.id)
     if (now.blob, now.size) != (file.blob, file.size):  # a blob that grew in place is longer
         raise ApiError(Kind.ABORTED, f"{file.id} was changed by another call meanwhile.", rule="concurrent_change")

@@ -1,6 +1,6 @@
-"""Stream bytes into a blob: of an upload, of chunks, or of new content for a file.
+"""Stream received bytes into a blob: an upload, chunks, or new content of a file.
 
-The store is touched once, at the end: an upload that is refused or cut off leaves nothing behind.
+The store is written once, at the end: an upload that is refused or interrupted leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from emulator.store.blobs import READ_BYTES
 async def receive_blob(
     services: Services, call: Call, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
 ) -> AsyncIterator[BlobWriter]:
-    """All of some content as a blob, for a block that gives it an owner; if that fails, nothing is left behind.
+    """Receive content into a blob, for a `with` block that stores it; if the block fails, the blob is deleted.
 
-    `present` are the bytes that its file has already.
+    `present` is the number of bytes that the file already has.
     """
     blob = services.store.blobs.new()
     try:
@@ -39,7 +39,7 @@ async def receive_blob(
 async def receive(
     blob: BlobWriter, content: AsyncIterator[Bytes], row: str, most: int | None, present: int = 0
 ) -> None:
-    """Write content into a blob, and refuse it as soon as it is known to be too large."""
+    """Write content into a blob. Raises ApiError as soon as it is too large."""
     # async generators are closed here, not by the garbage collector, so that the transport can stop reading at once
     async with aclosing(content) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
@@ -50,7 +50,7 @@ async def receive(
 
 
 async def _write(blob: BlobWriter, piece: Bytes) -> None:
-    """Write a piece in slices: one of megabytes, as a message can be, must not keep the loop from others."""
+    """Write a piece in slices: a piece of megabytes, as gRPC messages can be, must not block the loop."""
     view = memoryview(piece)
     for start in range(0, len(view), READ_BYTES):
         if start:

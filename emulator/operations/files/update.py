@@ -1,4 +1,4 @@
-"""Rename files, move their expiry, give them new content, delete them; with all that follows for their documents."""
+"""Rename files, change their expiry, replace their content, delete them; and update their documents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from emulator.store.blob_writers import BlobWriter
 
 
 class UpdateFile(msgspec.Struct, frozen=True):
-    """Changes to a file; what is None stays. New content keeps the name unless that is given too."""
+    """Changes to a file; None changes nothing. New content keeps the name unless a name is given too."""
 
     file_id: str
     filename: Filename | None = None
@@ -40,7 +40,7 @@ class UpdateFile(msgspec.Struct, frozen=True):
 
 
 async def update(services: Services, call: Call, request: UpdateFile) -> FileView:
-    """Rename a file, move its expiry (counted from now), or give it new content."""
+    """Rename a file, change its expiry (counted from now), or replace its content."""
     file = get_file(services, call, request.file_id)
     if request.content is None:
         _update(services, call, request, file, None)
@@ -66,7 +66,7 @@ def _update(services: Services, call: Call, request: UpdateFile, file: File, blo
 
 
 async def delete(services: Services, call: Call, request: FileId) -> str:
-    """Delete a file and all that hangs on it; its id is the answer."""
+    """Delete a file with its documents, public URL and jobs; return its id."""
     file = get_file(services, call, request.file_id)
     services.store.remove_file(call.team.name, file.id)
     return file.id
@@ -82,10 +82,10 @@ def change_file(
     expires_after: int | None = None,
     blob: BlobWriter | None = None,
 ) -> bool:
-    """Rename a file, say what it is, move its expiry (counted from now), give it new bytes; what is None stays.
+    """Change a file's name, type, expiry (counted from now) and bytes; None changes nothing.
 
-    A new name or new bytes may change what can be found of its documents: they are indexed again, and whether that is
-    so is returned. In a transaction.
+    A new name or new bytes may change the chunks of its documents, which are then reindexed. Return whether they are.
+    In a transaction.
     """
     team, name = call.team.name, file.filename if filename is None else filename
     check_filename(name)
@@ -109,13 +109,13 @@ def change_file(
 
 
 def set_content(services: Services, call: Call, file: File, blob: BlobWriter) -> None:
-    """Let a blob be the bytes of a file, and index its documents again. In a transaction."""
+    """Replace the bytes of a file by a blob, and reindex its documents. In a transaction."""
     files, team = services.store.files, call.team.name
     count, total = files.usage(team)
     check_quota(count - 1, total - file.size, blob.size, call.team.limits)
     status = step(UPLOAD_TRANSITIONS, file.upload_status, UploadStatus.COMPLETE)
     files.set_content(team, file.id, size=blob.size, hash=blob.digest(), blob=blob.name, status=status)
-    if blob.name != file.blob:  # else it grew in place
+    if blob.name != file.blob:  # otherwise it grew in place
         services.store.release_blob(file.blob)
     indexing.begin_all(services, call, file.id)
 

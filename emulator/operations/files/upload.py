@@ -33,7 +33,7 @@ ExpiresAfter = Annotated[int | None, EXPIRY]
 
 
 class UploadFile(msgspec.Struct, frozen=True):
-    """A file and its bytes; `expires_after` is in seconds. `content` raises what the transport refuses on the way."""
+    """A file and its bytes; `expires_after` is in seconds. `content` may raise refusals of the transport."""
 
     filename: Filename
     content: AsyncIterator[Bytes]
@@ -50,7 +50,7 @@ class InitializeFile(msgspec.Struct, frozen=True):
 
 
 async def upload(services: Services, call: Call, request: UploadFile) -> File:
-    """Store a new file. Its bytes are on disk and its row is committed before the answer."""
+    """Store a new file. Its bytes are on disk and its row is committed before the response."""
     limits = call.team.limits
     check_filename(request.filename)
     check_quota(*services.store.files.usage(call.team.name), 0, limits)
@@ -69,7 +69,7 @@ def insert_file(
     *,
     chaos: ChaosState | None = None,
 ) -> File:
-    """Commit the row of a new file, with the job that ends it."""
+    """Insert the row of a new file, and its expiry job."""
     check_quota(*services.store.files.usage(team.name), blob.size, team.limits)
     with services.store.transaction():
         file = File(

@@ -1,4 +1,4 @@
-"""From a request for an image or video to its result: check it, ask the responder, complete and price the answer."""
+"""Answer requests for images and videos: check them, call the responder, complete and price the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CreateMedia(msgspec.Struct, frozen=True):
 
 
 def check(services: Services, call: Call, request: ModelRequest) -> None:
-    """Refuse a request that cannot be carried out. Raises ApiError."""
+    """Refuse an invalid request. Raises ApiError."""
     if call.team.models != "any":
         check_model(request, services.ids.of_team(call.team))
     check_media(request)
@@ -37,7 +37,7 @@ def check(services: Services, call: Call, request: ModelRequest) -> None:
 
 
 def check_files(services: Services, team: Team, at: Instant, request: ModelRequest, ids: Iterable[str]) -> None:
-    """Refuse files that do not exist and, for images and videos, files of another type than is asked for."""
+    """Refuse files that do not exist and, for images and videos, files of the wrong type."""
     files = {id: services.store.files.get(team.name, id, at) for id in ids}
     for id, file in files.items():
         if file is None:
@@ -49,9 +49,9 @@ def check_files(services: Services, team: Team, at: Instant, request: ModelReque
 
 
 async def answer(services: Services, call: Call, request: ModelRequest) -> tuple[Json, int]:
-    """Return the result of a checked request, without media that are still to be made, and when it is to come.
+    """Return the result of a checked request, without the media that are created later, and its delay.
 
-    That is in microseconds after the call, by the team's clock, as the responder says. Raises ApiError.
+    The delay is in microseconds by the team's clock; the responder decides it. Raises ApiError.
     """
     responder = responder_of(services, call.team)
     [said] = await responder.answer([request.changed(team=call.team.name)])

@@ -1,4 +1,4 @@
-"""Make the images and videos of results: behind a signed URL, and stored as files where a request asks for it."""
+"""Create the images and videos of results: behind a signed URL, and as stored files if a request asks for it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ PNG, MP4 = "image/png", "video/mp4"
 
 
 def add_media(services: Services, team: Team, request: ModelRequest, result: Json, at: Instant) -> None:
-    """Put media where a result lacks them, and store them where the request asks for it. In a transaction.
+    """Add the media that a result lacks, and store them as files if the request asks for it. In a transaction.
 
-    Raises ApiError where a team has too many media outside of batches, which go with their batch.
+    Raises ApiError if a team has too many media outside of batches. Media of batches are deleted with their batch.
     """
     if not request.batch_id:
         _make_room(services, team, at)
@@ -62,7 +62,7 @@ def add_media(services: Services, team: Team, request: ModelRequest, result: Jso
 def _sign(
     services: Services, team: Team, request: ModelRequest, name: str, content_type: str, content: bytes, at: Instant
 ) -> str:
-    """Return a URL that expires after an hour (Batch guide), without scheme and host, which callers see differently."""
+    """Return a URL that expires after an hour (Batch guide), without scheme and host, which depend on the caller."""
     token = services.ids.url_token(team)
     expires_at = later(at, team.limits.media_url_seconds * MICROSECONDS)
     item = MediaItem(token, name, content_type, content, expires_at)
@@ -74,7 +74,7 @@ def _sign(
 
 
 def _make_room(services: Services, team: Team, at: Instant) -> None:
-    """Delete what has expired, and refuse where there are too many items left."""
+    """Delete expired media, and refuse if there are still too many."""
     services.store.media.delete_expired(team.name, at)
     most = team.limits.media_items_max
     if most is not None and services.store.media.total(team.name) >= most:
@@ -88,7 +88,7 @@ def _make_room(services: Services, team: Team, at: Instant) -> None:
 def _stored(
     services: Services, team: Team, request: ModelRequest, content_type: str, content: bytes, at: Instant
 ) -> Json:
-    """What a result says of the file that was asked for: that it is there, or why it is not."""
+    """Return the member of a result about the stored file: its id, or why it was not stored."""
     if request.body.get("storage_options") is None:
         return {}
     try:
@@ -107,7 +107,7 @@ def _stored(
 def _store(
     services: Services, team: Team, options: StorageOptions, content_type: str, content: bytes, at: Instant
 ) -> File:
-    """Keep a medium as a file of the team, by the rules of an upload."""
+    """Store a medium as a file of the team, with the checks of an upload."""
     check_filename(options.filename)
     check("filename", options.filename, FILENAME, team.limits)
     _check_expiry(options.expires_after, team)
@@ -125,7 +125,7 @@ def _check_expiry(expires_after: int | None, team: Team) -> None:
 
 
 def _published(services: Services, team: Team, file: File, wanted: bool | PublicUrlOptions | None, at: Instant) -> Json:
-    """The public URL of a stored medium, or why it has none."""
+    """Return the public URL of a stored medium, or why it has none."""
     if not wanted:
         return {}
     expires_after = wanted.expires_after if isinstance(wanted, PublicUrlOptions) else None

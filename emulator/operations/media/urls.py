@@ -1,4 +1,4 @@
-"""URLs of what the emulator serves itself. They are stored without scheme and host: callers may see different ones."""
+"""URLs that the emulator serves itself. They are stored without scheme and host, which depend on the caller."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _OWN_URLS = (b'"url":"/_media/', b'"public_url":"/_files-cdn/')
 
 
 def base_url(services: Services, call: Call) -> bytes:
-    """Return where the caller reaches the emulator, as the inside of a JSON string."""
+    """Return the origin under which the caller reaches the emulator, escaped for a JSON string."""
     return msgspec.json.encode(services.settings.public_url or call.origin)[1:-1]
 
 
 def absolute(result: bytes, base: bytes) -> bytes:
     """Return a result in JSON with absolute URLs.
 
-    No text inside of the JSON is mistaken for a member: there the quotes are escaped.
+    Text inside of JSON strings is not affected, because its quotes are escaped.
     """
     for member in _OWN_URLS:
         name, quote, path = member.rpartition(b'"')

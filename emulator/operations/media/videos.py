@@ -35,7 +35,7 @@ _ERROR_CODES = {  # OpenAPI: VideoErrorCode
 
 
 class VideoView(msgspec.Struct, frozen=True):
-    """A video as it stands. `members` is the JSON of its result: empty while it is pending, and once it expired."""
+    """The state of a video. `members` is the JSON of its result, empty while it is pending and after it expired."""
 
     status: Literal["pending", "done", "failed", "expired"]
     progress: int = 0  # percent
@@ -58,7 +58,7 @@ async def extend_video(services: Services, call: Call, request: CreateMedia) -> 
 
 
 async def _start(services: Services, call: Call, request: ModelRequest) -> Started:
-    """Ask the responder at once, and show its answer at the speed of batches."""
+    """Call the responder at once, and publish its result at the speed of batches."""
     check(services, call, request)
     present = services.store.videos.total(call.team.name)
     check_team_quota(present, call.team.limits, "deferred_videos_max", "videos")
@@ -88,7 +88,7 @@ def _insert(services: Services, call: Call, id: str, request: ModelRequest, resu
 
 
 def complete_video(services: Services, team: Team, video: DeferredVideo, at: Instant) -> None:
-    """Make a video that is due, and let it be fetched. In a transaction."""
+    """Create a video that is due, so that it can be fetched. In a transaction."""
     request, result = msgspec.json.decode(video.request), msgspec.json.decode(video.result)
     try:
         add_media(services, team, ModelRequest("", "", request["kind"], "", request["body"]), result, at)
@@ -98,7 +98,7 @@ def complete_video(services: Services, team: Team, video: DeferredVideo, at: Ins
 
 
 async def get_video(services: Services, call: Call, request: DeferredId) -> VideoView:
-    """Fetch a video, or how far it is."""
+    """Return a video, or its progress."""
     video = services.store.videos.get(call.team.name, request.request_id)
     if video is None:
         sentence = "No deferred video could be found with the given request_id."  # OpenAPI: the 404 of this path
