@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.control.server import Cleared
 from emulator.responders.canned import Canned
 from emulator.responders.rule_sets import CountedRule
@@ -52,11 +52,11 @@ def _shown(counted: CountedRule) -> AnswerShown:
     return AnswerShown(counted.id, counted.rule, counted.hits, counted.exhausted, counted.left)
 
 
-async def list_all(asked: Asked) -> AnswersShown:
+async def list_all(request: ControlRequest) -> AnswersShown:
     """List the planned answers of a team and the rules of its canned file, with how often each was used."""
-    team = asked.team
+    team = request.team
     try:
-        responder = asked.services.responders.configured(team)
+        responder = request.services.responders.configured(team)
     except ValueError:  # a file that was deleted since the last start; requests are refused with that
         responder = None
     canned = None
@@ -64,39 +64,39 @@ async def list_all(asked: Asked) -> AnswersShown:
         rules = responder.rules_of(team.name)
         lines = [_shown(each) for each in rules.rules.values()]
         canned = CannedShown(responder.name, responder.is_strict, lines, rules.unmatched)
-    return AnswersShown(answers=[_shown(each) for each in asked.services.answers.of(team.name)], canned=canned)
+    return AnswersShown(answers=[_shown(each) for each in request.services.answers.of(team.name)], canned=canned)
 
 
-async def add(asked: Asked) -> OneAnswer:
+async def add(request: ControlRequest) -> OneAnswer:
     """Plan an answer: a rule as in a canned file, which takes precedence over the responder.
 
     422 for a rule that contradicts itself, or an invalid regular expression.
     """
     try:
-        return OneAnswer(answer=_shown(asked.services.answers.add(asked.team.name, asked.body)))
+        return OneAnswer(answer=_shown(request.services.answers.add(request.team.name, request.body)))
     except BadRule as error:
         raise ControlError(422, str(error)) from None
 
 
-async def get(asked: Asked) -> OneAnswer:
+async def get(request: ControlRequest) -> OneAnswer:
     """Show a planned answer and how often it was used."""
-    id = asked.path["id"]
-    found = next((each for each in asked.services.answers.of(asked.team.name) if each.id == id), None)
+    id = request.path["id"]
+    found = next((each for each in request.services.answers.of(request.team.name) if each.id == id), None)
     if found is None:
         raise _unknown(id)
     return OneAnswer(answer=_shown(found))
 
 
-async def remove(asked: Asked) -> Cleared:
+async def remove(request: ControlRequest) -> Cleared:
     """Remove a planned answer."""
-    if not asked.services.answers.remove(asked.team.name, asked.path["id"]):
-        raise _unknown(asked.path["id"])
+    if not request.services.answers.remove(request.team.name, request.path["id"]):
+        raise _unknown(request.path["id"])
     return Cleared(cleared={"answers": 1})
 
 
-async def clear(asked: Asked) -> Cleared:
+async def clear(request: ControlRequest) -> Cleared:
     """Remove every planned answer of a team."""
-    return Cleared(cleared={"answers": asked.services.answers.clear(asked.team.name)})
+    return Cleared(cleared={"answers": request.services.answers.clear(request.team.name)})
 
 
 def _unknown(id: str) -> ControlError:

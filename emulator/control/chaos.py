@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.domain.chaos import ChaosFlag
 from emulator.state.settings import BadSetting
 
@@ -31,9 +31,9 @@ class ChaosChange(Struct, forbid_unknown_fields=True):
     flags: list[str] | None = None
 
 
-async def read(asked: Asked) -> ChaosView:
+async def read(request: ControlRequest) -> ChaosView:
     """List the chaos flags, and which of them are enabled for a team."""
-    config = None if asked.team.chaos is None else asked.team.chaos.config
+    config = None if request.team.chaos is None else request.team.chaos.config
     return ChaosView(
         seed=None if config is None else config.seed,
         flags=[
@@ -43,17 +43,17 @@ async def read(asked: Asked) -> ChaosView:
     )
 
 
-async def change(asked: Asked) -> ChaosView:
+async def change(request: ControlRequest) -> ChaosView:
     """Turn chaos on or off for a team, whatever the server's setting is."""
-    body: ChaosChange = asked.body
+    body: ChaosChange = request.body
     text = "off"
     if body.seed is not None and body.flags != []:
         text = body.seed if body.flags is None else f"{body.seed}:{','.join(body.flags)}"
     try:
-        asked.services.teams.configure(asked.team, {"chaos": text})
+        request.services.teams.configure(request.team, {"chaos": text})
     except BadSetting as error:
         raise ControlError(422, str(error)) from None
-    return await read(asked)
+    return await read(request)
 
 
 ROUTES = (

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.core.errors import ApiError, Kind
 from emulator.domain.batches.batch import RequestKind
 from emulator.domain.chat.evidence import Passage, Search
@@ -53,18 +53,18 @@ class SearchesShown(Answer):
     searches: list[SearchShown]
 
 
-async def searches(asked: Asked) -> SearchesShown:
+async def searches(request: ControlRequest) -> SearchesShown:
     """Run only the searches of a model request. Rules do not count it, and the journal does not show it."""
-    given: ChatSearch = asked.body
-    team, services = asked.team, asked.services
+    given: ChatSearch = request.body
+    team, services = request.team, request.services
     model = given.body.get("model")
-    request = ModelRequest(
+    model_request = ModelRequest(
         *("", "", _KINDS[given.endpoint].value, model if isinstance(model, str) else "", given.body),
         endpoint=Endpoint(given.endpoint),
     )
     try:
         responder, at = services.responders.of(team), team.clock.now()
-        whole = continue_conversation(services, team, at, request)
+        whole = continue_conversation(services, team, at, model_request)
         prepared = await prepare(services, team, at, whole, responder)
     except ApiError as error:
         raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None

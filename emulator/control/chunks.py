@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamQuery
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute, TeamQuery
 
 SHOWN = 20
 
@@ -34,10 +34,10 @@ class ChunksShown(Answer):
     chunks: list[ChunkShown]
 
 
-async def read(asked: Asked) -> ChunksShown:
+async def read(request: ControlRequest) -> ChunksShown:
     """List the chunks of a document; none until it is indexed."""
-    collection_id, file_id = asked.path["collection_id"], asked.path["file_id"]
-    team, store, query = asked.team, asked.services.store, asked.query
+    collection_id, file_id = request.path["collection_id"], request.path["file_id"]
+    team, store, query = request.team, request.services.store, request.query
     if store.documents.get(team.name, collection_id, file_id, team.clock.now()) is None:
         raise ControlError(404, f"team {team.name} has no such document")
     found = store.chunks.of_document(team.name, collection_id, file_id, query.after, query.limit)

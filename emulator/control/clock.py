@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from emulator.control.conditions import Condition, Transition, Until, condition_of
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.control.server import JobShown, job_shown
 from emulator.core.clock import MICROSECONDS, Clock, Instant, from_datetime, rfc3339
 from emulator.store.jobs import HELD, Job
@@ -48,35 +48,35 @@ class Advanced(ClockShown):
     transitions: list[Transition]
 
 
-async def read(asked: Asked) -> ClockShown:
+async def read(request: ControlRequest) -> ClockShown:
     """Read a team's time."""
-    clock = asked.team.clock
+    clock = request.team.clock
     return ClockShown(now=rfc3339(clock.now()), frozen=clock.frozen, offset_seconds=clock.offset / MICROSECONDS)
 
 
-async def advance(asked: Asked) -> Advanced:
+async def advance(request: ControlRequest) -> Advanced:
     """Move a team's clock forward, and run the jobs that become due.
 
     With `until` the clock moves from one planned job to the next, until a file has expired, a document is indexed (or
     has failed) or a batch is done. 409 if no planned job leads to that; the clock then stays at the time of the last
     job.
     """
-    body: Advance = asked.body
+    body: Advance = request.body
     if (body.seconds is None) == (body.until is None):
         raise ControlError(422, "give either seconds or until")
     try:
         if body.until is None:
-            ran = await asked.parts.runner.advance(asked.team, round((body.seconds or 0) * MICROSECONDS))
-            return await _advanced(asked, ran, [])
-        condition = condition_of(asked.services, asked.team, body.until)
-        ran = await _walk(asked, condition, asked.team.clock.now() + round(body.within_seconds * MICROSECONDS))
-        return await _advanced(asked, ran, condition.transitions)
+            ran = await request.parts.runner.advance(request.team, round((body.seconds or 0) * MICROSECONDS))
+            return await _advanced(request, ran, [])
+        condition = condition_of(request.services, request.team, body.until)
+        ran = await _walk(request, condition, request.team.clock.now() + round(body.within_seconds * MICROSECONDS))
+        return await _advanced(request, ran, condition.transitions)
     except ValueError as error:
         raise ControlError(422, str(error)) from None
 
 
-async def _advanced(asked: Asked, ran: list[Job], transitions: list[Transition]) -> Advanced:
-    now = await read(asked)
+async def _advanced(request: ControlRequest, ran: list[Job], transitions: list[Transition]) -> Advanced:
+    now = await read(request)
     return Advanced(
         now=now.now,
         frozen=now.frozen,
@@ -86,11 +86,11 @@ async def _advanced(asked: Asked, ran: list[Job], transitions: list[Transition])
     )
 
 
-async def _walk(asked: Asked, condition: Condition, end: Instant) -> list[Job]:
+async def _walk(request: ControlRequest, condition: Condition, end: Instant) -> list[Job]:
     """Advance from one due time to the next until the condition is met; return the jobs that ran."""
-    services, team, ran = asked.services, asked.team, list[Job]()
+    services, team, ran = request.services, request.team, list[Job]()
     for _ in range(STEPS_MAX):
-        ran += await asked.parts.runner.run_team(team)
+        ran += await request.parts.runner.run_team(team)
         condition.look()
         if condition.met:
             return ran
@@ -108,29 +108,29 @@ def _move(clock: Clock, instant: Instant) -> None:
     clock.advance(max(0, instant - clock.now()))
 
 
-async def freeze(asked: Asked) -> ClockShown:
+async def freeze(request: ControlRequest) -> ClockShown:
     """Stop a team's clock, now or at a given time, which may be in the past."""
-    body: Freeze = asked.body
+    body: Freeze = request.body
     if body.at is not None and body.at.tzinfo is None:
         raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
     at = None if body.at is None else from_datetime(body.at)
     try:
-        asked.services.teams.change_clock(asked.team, lambda clock: clock.freeze(at))
+        request.services.teams.change_clock(request.team, lambda clock: clock.freeze(at))
     except ValueError as error:
         raise ControlError(422, str(error)) from None
-    return await read(asked)
+    return await read(request)
 
 
-async def resume(asked: Asked) -> ClockShown:
+async def resume(request: ControlRequest) -> ClockShown:
     """Resume a team's clock from where it stopped."""
-    asked.services.teams.change_clock(asked.team, lambda clock: clock.resume())
-    return await read(asked)
+    request.services.teams.change_clock(request.team, lambda clock: clock.resume())
+    return await read(request)
 
 
-async def reset(asked: Asked) -> ClockShown:
+async def reset(request: ControlRequest) -> ClockShown:
     """Set a team's clock to the wall clock."""
-    asked.services.teams.change_clock(asked.team, lambda clock: clock.reset())
-    return await read(asked)
+    request.services.teams.change_clock(request.team, lambda clock: clock.reset())
+    return await read(request)
 
 
 ROUTES = (

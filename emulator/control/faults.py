@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.control.server import Cleared
 from emulator.core.clock import rfc3339
 from emulator.core.errors import WIRE
@@ -140,64 +140,64 @@ def _attempt(attempt: Attempt) -> AttemptShown:
     )
 
 
-async def list_all(asked: Asked) -> Planned:
+async def list_all(request: ControlRequest) -> Planned:
     """List the rules and scripts of a team, and the calls that they affected."""
-    plans = asked.parts.faults.plans(asked.team.name)
+    plans = request.parts.faults.plans(request.team.name)
     return Planned(
         rules=[_rule(rule) for rule in plans.rules.values()],
         scripts=[_script(script) for script in plans.scripts.values()],
     )
 
 
-async def add_rule(asked: Asked) -> OneRule:
+async def add_rule(request: ControlRequest) -> OneRule:
     """Plan an effect on some calls of the operations whose name matches a pattern.
 
     422 for a pattern that matches no operation, an unknown error, effects that exclude each other, or one that cannot
     apply to any of these operations, such as a cut download of an operation without a download.
     """
     try:
-        return OneRule(rule=_rule(asked.parts.faults.add_rule(asked.team.name, asked.body)))
+        return OneRule(rule=_rule(request.parts.faults.add_rule(request.team.name, request.body)))
     except BadFault as error:
         raise ControlError(422, str(error)) from None
 
 
-async def add_script(asked: Asked) -> OneScript:
+async def add_script(request: ControlRequest) -> OneScript:
     """Plan the outcome of the next calls, one step each: an effect, or "ok" for an unaffected call."""
     try:
-        return OneScript(script=_script(asked.parts.faults.add_script(asked.team.name, asked.body)))
+        return OneScript(script=_script(request.parts.faults.add_script(request.team.name, request.body)))
     except BadFault as error:
         raise ControlError(422, str(error)) from None
 
 
-async def get_script(asked: Asked) -> OneScript:
+async def get_script(request: ControlRequest) -> OneScript:
     """Report on a script: its attempts, the gaps between them, and whether every step was consumed."""
-    planned = asked.parts.faults.plans(asked.team.name).scripts.get(asked.path["id"])
+    planned = request.parts.faults.plans(request.team.name).scripts.get(request.path["id"])
     if planned is None:
-        raise ControlError(404, f"the team has no script {asked.path['id'][:200]!r}")
+        raise ControlError(404, f"the team has no script {request.path['id'][:200]!r}")
     return OneScript(script=_script(planned))
 
 
-async def get_rule(asked: Asked) -> OneRule:
+async def get_rule(request: ControlRequest) -> OneRule:
     """Show a rule and how often it took effect."""
-    planned = asked.parts.faults.plans(asked.team.name).rules.get(asked.path["id"])
+    planned = request.parts.faults.plans(request.team.name).rules.get(request.path["id"])
     if planned is None:
-        raise ControlError(404, f"the team has no rule {asked.path['id'][:200]!r}")
+        raise ControlError(404, f"the team has no rule {request.path['id'][:200]!r}")
     return OneRule(rule=_rule(planned))
 
 
-async def remove(asked: Asked) -> Cleared:
+async def remove(request: ControlRequest) -> Cleared:
     """Remove a rule or a script."""
-    if not asked.parts.faults.remove(asked.team.name, asked.path["id"]):
-        raise ControlError(404, f"the team has no rule or script {asked.path['id'][:200]!r}")
+    if not request.parts.faults.remove(request.team.name, request.path["id"]):
+        raise ControlError(404, f"the team has no rule or script {request.path['id'][:200]!r}")
     return Cleared(cleared={"faults": 1})
 
 
-async def clear(asked: Asked) -> Cleared:
+async def clear(request: ControlRequest) -> Cleared:
     """Remove every rule and script of a team."""
-    return Cleared(cleared={"faults": asked.parts.faults.clear(asked.team.name)})
+    return Cleared(cleared={"faults": request.parts.faults.clear(request.team.name)})
 
 
-async def vocabulary(asked: Asked) -> Vocabulary:
+async def vocabulary(request: ControlRequest) -> Vocabulary:
     """List the operations and the refusals that faults can name."""
     errors = [
         ErrorShown(name, WIRE[each.kind].http, WIRE[each.kind].grpc, each.sentence, True, each.source)

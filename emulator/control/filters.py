@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.control.route import Answer, ControlRequest, ControlRoute
 from emulator.operations.list_filters import ListName, filter_mistakes
 
 
@@ -29,10 +29,10 @@ class FilterErrors(Answer):
     errors: list[FilterErrorShown]
 
 
-async def check(asked: Asked) -> FilterErrors:
+async def check(request: ControlRequest) -> FilterErrors:
     """Return all errors of a filter, with their positions, without running it."""
-    body: FilterText = asked.body
-    mistakes = filter_mistakes(body.list, body.filter, asked.team.limits)
+    body: FilterText = request.body
+    mistakes = filter_mistakes(body.list, body.filter, request.team.limits)
     return FilterErrors(errors=[FilterErrorShown(*mistake) for mistake in mistakes])
 
 

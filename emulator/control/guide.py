@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 
-from emulator.control.route import Asked, ControlRoute
+from emulator.control.route import ControlRequest, ControlRoute
 from emulator.control.server import NoQuery
 from emulator.core.version import VERSION
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
@@ -23,12 +23,12 @@ SUMMARY = (
 )
 
 
-async def guide(asked: Asked) -> TextResponse:
+async def guide(request: ControlRequest) -> TextResponse:
     """Describe this emulator for agents: addresses, keys, calls and the control API, as llms.txt does."""
     from emulator.control.routes import ROUTES as control_routes
 
-    url = asked.services.address.origin
-    own_keys = asked.services.settings.keys
+    url = request.services.address.origin
+    own_keys = request.services.settings.keys
     keys = (
         "Keys: those that it was started with (`--key`)."
         if own_keys
@@ -50,7 +50,7 @@ async def guide(asked: Asked) -> TextResponse:
             "",
             "## Calls",
             "",
-            *_calls(asked.parts.api.routes),
+            *_calls(request.parts.api.routes),
             "",
             "## Control API",
             "",

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, JournalCall, TeamQuery
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute, JournalCall, TeamQuery
 from emulator.control.server import Cleared
 from emulator.core.errors import Kind
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY, Plane
@@ -95,50 +95,50 @@ class AllUnmatched(Answer):
     requests: list[Unmatched]
 
 
-def _ring(asked: Asked) -> Ring:
-    return asked.parts.journal.ring(asked.team.name)
+def _ring(request: ControlRequest) -> Ring:
+    return request.parts.journal.ring(request.team.name)
 
 
-def _calls(asked: Asked, entries: list[Entry], limit: int) -> Calls:
-    ring, team = _ring(asked), asked.team.name
+def _calls(request: ControlRequest, entries: list[Entry], limit: int) -> Calls:
+    ring, team = _ring(request), request.team.name
     return Calls(evicted=ring.evicted, last=ring.last, requests=[shown(entry, team) for entry in entries[-limit:]])
 
 
-async def list_all(asked: Asked) -> Calls:
+async def list_all(request: ControlRequest) -> Calls:
     """List the calls in the journal of a team, oldest first."""
-    query: CallsQuery = asked.query
-    return _calls(asked, find(_ring(asked), _wanted(query)), query.limit)
+    query: CallsQuery = request.query
+    return _calls(request, find(_ring(request), _wanted(query)), query.limit)
 
 
-async def export(asked: Asked) -> FileDownload:
+async def export(request: ControlRequest) -> FileDownload:
     """Download the calls in the journal as a HAR file, oldest first, the last ones if there are more than the limit.
 
     Any HAR viewer reads it, and `xai-emulator compare` sends it to another emulator. It has no keys, no contents of
     files, and no bodies that the journal truncated.
     """
-    wanted = _wanted(asked.query)
-    calls = _shown(asked, find(_ring(asked), wanted)[-asked.query.limit :])
-    content = await asyncio.to_thread(asked.parts.exports.har, calls, asked.services.address.origin)
-    return FileDownload.of(content, f"{asked.team.name}.har")
+    wanted = _wanted(request.query)
+    calls = _shown(request, find(_ring(request), wanted)[-request.query.limit :])
+    content = await asyncio.to_thread(request.parts.exports.har, calls, request.services.address.origin)
+    return FileDownload.of(content, f"{request.team.name}.har")
 
 
-async def code(asked: Asked) -> Code:
+async def code(request: ControlRequest) -> Code:
     """Return a call as a command line for this emulator, and as a test with the pytest plugin.
 
     The test starts with an empty team, so it first makes the earlier calls that created the objects of this one, if the
     journal has them. The journal does not keep contents of files, so the test sends fillers of their size.
     """
-    number = asked.path["number"]
-    entries = [entry for entry in _ring(asked).entries if entry.operation is not None or str(entry.number) == number]
+    number = request.path["number"]
+    entries = [entry for entry in _ring(request).entries if entry.operation is not None or str(entry.number) == number]
     place = next((place for place, entry in enumerate(entries, 1) if str(entry.number) == number), None)
     if place is None:
         raise ControlError(404, f"the journal has no call {number[:20]}, or no longer")
     if entries[place - 1].outcome is None:
         raise ControlError(409, f"call {number} has not ended yet")
-    address, suffix = asked.services.address, "" if asked.team.name == DEFAULT_TEAM else f"@{asked.team.name}"
+    address, suffix = request.services.address, "" if request.team.name == DEFAULT_TEAM else f"@{request.team.name}"
     keys = {Plane.INFERENCE: INFERENCE_KEY + suffix, Plane.MANAGEMENT: MANAGEMENT_KEY + suffix}
-    calls = _shown(asked, entries[:place])
-    found = await asyncio.to_thread(asked.parts.exports.snippets, calls, address.origin, keys)
+    calls = _shown(request, entries[:place])
+    found = await asyncio.to_thread(request.parts.exports.snippets, calls, address.origin, keys)
     return Code(curl=found.curl, pytest=found.pytest, reason=found.reason)
 
 
@@ -149,26 +149,26 @@ def _wanted(query: CallsQuery) -> CallQuery:
     return CallQuery(**given, after=query.after)
 
 
-def _shown(asked: Asked, entries: list[Entry]) -> list[JournalCall]:
-    return [(entry, shown(entry, asked.team.name)) for entry in entries]
+def _shown(request: ControlRequest, entries: list[Entry]) -> list[JournalCall]:
+    return [(entry, shown(entry, request.team.name)) for entry in entries]
 
 
-async def find_calls(asked: Asked) -> Calls:
+async def find_calls(request: ControlRequest) -> Calls:
     """List the calls that match a description."""
-    return _calls(asked, find(_ring(asked), asked.body), asked.body.limit)
+    return _calls(request, find(_ring(request), request.body), request.body.limit)
 
 
-async def count(asked: Asked) -> Counted:
+async def count(request: ControlRequest) -> Counted:
     """Count the calls that match a description."""
-    return Counted(count=len(find(_ring(asked), asked.body)), evicted=_ring(asked).evicted)
+    return Counted(count=len(find(_ring(request), request.body)), evicted=_ring(request).evicted)
 
 
-async def verify(asked: Asked) -> Verified:
+async def verify(request: ControlRequest) -> Verified:
     """Check how many calls match a description against the expected number.
 
     409 if calls that could change the answer were evicted from the journal: give `after`, or clear the journal first.
     """
-    ring, expected, team = _ring(asked), asked.body, asked.team.name
+    ring, expected, team = _ring(request), request.body, request.team.name
     low, high = expected.range
     if high is not None and low > high:
         raise ControlError(422, f"at_least {low} and at_most {high} exclude each other")
@@ -189,35 +189,35 @@ async def verify(asked: Asked) -> Verified:
     )
 
 
-async def unmatched(asked: Asked) -> AllUnmatched:
+async def unmatched(request: ControlRequest) -> AllUnmatched:
     """List the requests that match no route, or no method of it, with the nearest routes."""
-    ring, team = _ring(asked), asked.team.name
+    ring, team = _ring(request), request.team.name
     entries = [entry for entry in ring.entries if entry.operation is None]
     answer = AllUnmatched(evicted=ring.evicted, requests=[])
     for entry in entries[-SHOWN:]:
         is_known = entry.outcome == Kind.NOT_EMULATED.name
-        near = [] if is_known else near_misses(entry.method, entry.target, asked.parts.api.routes)
+        near = [] if is_known else near_misses(entry.method, entry.target, request.parts.api.routes)
         answer.requests.append(Unmatched(shown(entry, team), near))
         await asyncio.sleep(0)  # comparing a long path takes milliseconds
     return answer
 
 
-async def clear(asked: Asked) -> Cleared:
+async def clear(request: ControlRequest) -> Cleared:
     """Clear the journal of a team. Call numbers continue."""
-    return Cleared(cleared={"requests": asked.parts.journal.clear(asked.team.name)})
+    return Cleared(cleared={"requests": request.parts.journal.clear(request.team.name)})
 
 
-async def stream(asked: Asked) -> EventStream:
+async def stream(request: ControlRequest) -> EventStream:
     """Stream the calls of a team as they complete, as server-sent events: `event: call`, the call as JSON in `data`.
 
     A listener that reads too slowly misses calls: `event: missed` has their number.
     """
-    return EventStream(_events(asked))
+    return EventStream(_events(request))
 
 
-async def _events(asked: Asked) -> AsyncGenerator[bytes, None]:
-    team = asked.team.name
-    with asked.parts.journal.watch(team) as watcher:
+async def _events(request: ControlRequest) -> AsyncGenerator[bytes, None]:
+    team = request.team.name
+    with request.parts.journal.watch(team) as watcher:
         yield b": watching\n\n"
         while True:
             dropped, entry = await watcher.next(ALIVE_SECONDS)

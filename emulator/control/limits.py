@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.core.limits import DEFAULTS, DOCUMENTED, ROWS, override, parse_value
 
 Number = Annotated[int, Meta(ge=0, le=2**62)]
@@ -44,9 +44,9 @@ def _change_shape() -> type[Struct]:
 LimitsChange = _change_shape()
 
 
-async def read(asked: Asked) -> LimitsShown:
+async def read(request: ControlRequest) -> LimitsShown:
     """List every limit: the value in force for a team, the default, its source and confidence."""
-    limits = asked.team.limits
+    limits = request.team.limits
     return LimitsShown(
         limits={
             name: LimitShown(getattr(limits, name), DEFAULTS[name], row.source, row.confidence.value)
@@ -55,15 +55,15 @@ async def read(asked: Asked) -> LimitsShown:
     )
 
 
-async def change(asked: Asked) -> LimitsShown:
+async def change(request: ControlRequest) -> LimitsShown:
     """Override limits of a team: `{"file_bytes_max": "512MiB"}` or a number, null for none."""
-    given: dict[str, int | str | None] = msgspec.to_builtins(asked.body)
+    given: dict[str, int | str | None] = msgspec.to_builtins(request.body)
     try:
         changes = {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
-        asked.services.teams.set_limits(asked.team, changes)
+        request.services.teams.set_limits(request.team, changes)
     except ValueError as error:
         raise ControlError(422, str(error)) from None
-    return await read(asked)
+    return await read(request)
 
 
 ROUTES = (

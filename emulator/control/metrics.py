@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
-from emulator.control.route import Asked, ControlRoute
+from emulator.control.route import ControlRequest, ControlRoute
 from emulator.control.server import NoQuery
 from emulator.core.version import VERSION
 from emulator.http.responses import TextResponse
@@ -15,7 +15,7 @@ from emulator.pipeline.journal.call_totals import SECONDS, Calls, CallTotals
 PREFIX = "xai_emulator_"
 
 
-async def metrics(asked: Asked) -> TextResponse:
+async def metrics(request: ControlRequest) -> TextResponse:
     """Show counters and gauges in the text format of Prometheus.
 
     Calls of all teams since the start, by operation, transport, status and outcome, with their durations in seconds;
@@ -25,7 +25,7 @@ async def metrics(asked: Asked) -> TextResponse:
     from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_State(asked.parts.journal.totals, asked.services.store.totals()))
+    registry.register(_State(request.parts.journal.totals, request.services.store.totals()))
     ProcessCollector(registry=registry)
     return TextResponse(generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4.encode())
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.pipeline.redact import redact_text
 from emulator.state.settings import ROWS, flag, of_team, shown
 
@@ -60,9 +60,9 @@ class SettingsShown(Answer):
     settings: list[SettingShown]
 
 
-async def totals(asked: Asked) -> Totals:
+async def totals(request: ControlRequest) -> Totals:
     """Count the files, collections, documents and batches of a team."""
-    store, team = asked.services.store, asked.team.name
+    store, team = request.services.store, request.team.name
     files, file_bytes = store.files.usage(team)
     return Totals(
         files=files,
@@ -73,21 +73,21 @@ async def totals(asked: Asked) -> Totals:
     )
 
 
-async def get_file(asked: Asked) -> OneFile:
+async def get_file(request: ControlRequest) -> OneFile:
     """Show details of a file that the Files API does not return: content type, hash and collections."""
-    store, team = asked.services.store, asked.team
+    store, team = request.services.store, request.team
     now = team.clock.now()
-    file = store.files.get(team.name, asked.path["id"], now)
+    file = store.files.get(team.name, request.path["id"], now)
     if file is None:
-        raise ControlError(404, f"the team has no file {asked.path['id'][:200]!r}")
+        raise ControlError(404, f"the team has no file {request.path['id'][:200]!r}")
     found = (store.collections.get(team.name, id, now) for id in store.documents.collections_of(team.name, file.id))
     named = [CollectionNamed(each.id, each.name) for each in found if each is not None]
     return OneFile(file=FileDescribed(file.id, file.content_type, file.hash, named))
 
 
-async def settings(asked: Asked) -> SettingsShown:
+async def settings(request: ControlRequest) -> SettingsShown:
     """List the settings in force for a team, and where each comes from. Keys are counted, never shown."""
-    server, team = asked.services.settings, asked.team
+    server, team = request.services.settings, request.team
     effective = of_team(server, team.overrides)
     rows = []
     for name, row in ROWS.items():

@@ -90,7 +90,7 @@ class Parts(msgspec.Struct, frozen=True):
     exports: Exports
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ControlRequest(msgspec.Struct, frozen=True):
     """A decoded request of the control API."""
 
     parts: Parts
@@ -115,7 +115,7 @@ class ControlRoute(msgspec.Struct, frozen=True):
 
     method: str
     path: str  # below /_emulator; `{name}` is a parameter
-    run: Callable[[Asked], Awaitable[Any]]
+    run: Callable[[ControlRequest], Awaitable[Any]]
     reply: type  # a subclass of Answer, or EventStream, FileDownload or TextResponse
     body: type | None = None
     query: type = TeamQuery

@@ -34,7 +34,7 @@ from emulator.control import (
 from emulator.control.access import NEEDED, ControlToken
 from emulator.control.openapi import document
 from emulator.control.page import Console, Page, PageRoute, to_console
-from emulator.control.route import Api, Asked, ControlError, ControlRoute, Exports, Parts, Refusal, TeamQuery
+from emulator.control.route import Api, ControlError, ControlRequest, ControlRoute, Exports, Parts, Refusal, TeamQuery
 from emulator.core.errors import WIRE, ApiError, CallerGone, disk_unusable, is_of_disk
 from emulator.core.validation_errors import explain
 from emulator.http.application import Application
@@ -70,9 +70,9 @@ MODULES = (
 )
 
 
-async def _describe(asked: Asked) -> dict[str, Any]:
+async def _describe(request: ControlRequest) -> dict[str, Any]:
     """Return this API as an OpenAPI 3.1 document."""
-    return document(ROUTES, asked.services.address.origin)
+    return document(ROUTES, request.services.address.origin)
 
 
 ROUTES: tuple[ControlRoute, ...] = (
@@ -128,10 +128,12 @@ class Control:
 
     async def _call(self, route: ControlRoute, request: Request) -> StarletteResponse:
         query = _query(request.scope["query_string"], route.query)
-        asked = Asked(self._parts, request.path_params, query, await _body(route, request), request.stream)
-        if isinstance(asked.query, TeamQuery) and not (route.reads or route.method == "GET"):
-            asked.services.teams.keep(asked.team)  # store the team, so that the change lasts
-        reply = await route.run(asked)
+        control_request = ControlRequest(
+            self._parts, request.path_params, query, await _body(route, request), request.stream
+        )
+        if isinstance(control_request.query, TeamQuery) and not (route.reads or route.method == "GET"):
+            control_request.services.teams.keep(control_request.team)  # store the team, so that the change lasts
+        reply = await route.run(control_request)
         return reply if isinstance(reply, StarletteResponse) else JsonResponse(reply)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.control.route import Answer, Asked, ControlRoute
+from emulator.control.route import Answer, ControlRequest, ControlRoute
 from emulator.control.server import NoQuery
 from emulator.core.error_hints import RULES, hint_for
 from emulator.core.limits import ROWS
@@ -14,7 +14,7 @@ class RulesShown(Answer):
     rules: dict[str, str]
 
 
-async def read(asked: Asked) -> RulesShown:
+async def read(request: ControlRequest) -> RulesShown:
     """Return advice for each rule that a refusal can name."""
     return RulesShown(rules={name: hint_for(name) or "" for name in (*ROWS, *RULES)})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.core.errors import ApiError, Kind
 from emulator.domain.keys import INFERENCE_KEY
 from emulator.http import search_json as shapes
@@ -49,24 +49,24 @@ class SearchReport(Answer):
     matches: list[ExplainedMatch]
 
 
-async def explain(asked: Asked) -> SearchReport:
+async def explain(request: ControlRequest) -> SearchReport:
     """Run a search, with the body of `POST /v1/documents/search`, and return the ranks and scores behind each match."""
     call = begin(
-        asked.services,
+        request.services,
         OPERATIONS["documents.search"],
         "rest",
-        credentials=f"{INFERENCE_KEY}@{asked.team.name}",
-        origin=asked.services.address.origin,
+        credentials=f"{INFERENCE_KEY}@{request.team.name}",
+        origin=request.services.address.origin,
         read=_nothing_to_read,
         envelope=Envelope(is_internal=True),
     )
     try:
-        request = apply_limits(call, shapes.search({}, asked.body))
-        matches = await search(asked.services, call, request)
+        search_request = apply_limits(call, shapes.search({}, request.body))
+        matches = await search(request.services, call, search_request)
     except ApiError as error:
         raise ControlError(404 if error.kind is Kind.NOT_FOUND else 422, error.message) from None
     explained = [_explained(rank, match) for rank, match in enumerate(matches, 1)]
-    return SearchReport(mode=request.mode.value, warnings=call.warnings, matches=explained)
+    return SearchReport(mode=search_request.mode.value, warnings=call.warnings, matches=explained)
 
 
 async def _nothing_to_read(call: Call) -> Any:

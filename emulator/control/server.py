@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute
 from emulator.core.clock import rfc3339
 from emulator.core.version import VERSION
 from emulator.http.responses import FileDownload
@@ -81,46 +81,46 @@ def job_shown(job: Job) -> JobShown:
     return JobShown(job.kind, job.subject, None if job.due_at == HELD else rfc3339(job.due_at))
 
 
-async def health(asked: Asked) -> Health:
+async def health(request: ControlRequest) -> Health:
     """Report that REST and gRPC accept calls: the port opens for both at once."""
-    url = asked.services.address.origin
-    tls = asked.services.address.tls_origin
+    url = request.services.address.origin
+    tls = request.services.address.tls_origin
     return Health(status="ok", version=VERSION, url=url, grpc=url.partition("://")[2], tls=tls)
 
 
-async def authority(asked: Asked) -> FileDownload:
+async def authority(request: ControlRequest) -> FileDownload:
     """Download the certificate that clients have to trust, in PEM, if the emulator created its own for TLS."""
-    content = asked.services.address.authority
+    content = request.services.address.authority
     if content is None:
         raise ControlError(404, f"the emulator has no certificate authority; start it with {flag('tls')} self-signed")
     return FileDownload.of(content.encode(), "ca.pem")
 
 
-async def reset(asked: Asked) -> Cleared:
+async def reset(request: ControlRequest) -> Cleared:
     """Reset a team to its initial state.
 
     This removes its objects, clock changes, overrides, planned faults and answers, and journal. With a seed file the
     team then has the objects of that file.
     """
-    return Cleared(cleared=asked.services.teams.reset(asked.team))
+    return Cleared(cleared=request.services.teams.reset(request.team))
 
 
-async def jobs(asked: Asked) -> PlannedJobs:
+async def jobs(request: ControlRequest) -> PlannedJobs:
     """List the pending jobs of a team."""
-    store = asked.services.store.jobs
-    planned = store.planned(asked.team.name, JOBS_SHOWN)
-    return PlannedJobs(jobs=[job_shown(job) for job in planned], planned=store.count(asked.team.name))
+    store = request.services.store.jobs
+    planned = store.planned(request.team.name, JOBS_SHOWN)
+    return PlannedJobs(jobs=[job_shown(job) for job in planned], planned=store.count(request.team.name))
 
 
-async def run_jobs(asked: Asked) -> Jobs:
+async def run_jobs(request: ControlRequest) -> Jobs:
     """Run the jobs of a team that are due, and those that wait because a speed is `manual`."""
-    return Jobs(jobs=[job_shown(job) for job in await asked.parts.runner.release(asked.team)])
+    return Jobs(jobs=[job_shown(job) for job in await request.parts.runner.release(request.team)])
 
 
-async def evidence(asked: Asked) -> Evidence:
+async def evidence(request: ControlRequest) -> Evidence:
     """Return the confidence of every operation: documented, recorded or assumed."""
     paths: dict[str, list[str]] = {}
-    for route in asked.parts.api.routes:
+    for route in request.parts.api.routes:
         paths.setdefault(route.operation, []).append(f"{route.method} {route.path}")
     return Evidence(
         operations=[
@@ -138,9 +138,9 @@ async def evidence(asked: Asked) -> Evidence:
     )
 
 
-async def openapi(asked: Asked) -> dict[str, Any]:
+async def openapi(request: ControlRequest) -> dict[str, Any]:
     """Describe `/v1` in OpenAPI 3.1, with the limits and the profile of a team."""
-    return asked.parts.api.describe(asked.team, asked.services.address.origin)
+    return request.parts.api.describe(request.team, request.services.address.origin)
 
 
 ROUTES = (

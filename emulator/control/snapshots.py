@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute, TeamName
 from emulator.control.server import Cleared
 from emulator.core.clock import rfc3339
 from emulator.core.limits import whole
@@ -66,29 +66,29 @@ def _shown(row: SnapshotRow) -> SnapshotShown:
     return SnapshotShown(row.name, row.team, rfc3339(row.at), row.size)
 
 
-def _existing(asked: Asked, team: str) -> Path:
-    name = asked.path["name"]
-    path = asked.services.store.snapshots.kept.path(team, name)
+def _existing(request: ControlRequest, team: str) -> Path:
+    name = request.path["name"]
+    path = request.services.store.snapshots.kept.path(team, name)
     if NAME.fullmatch(name) is None or not path.is_file():
         raise ControlError(404, f"team {team} has no snapshot {name[:200]!r}")
     return path
 
 
-async def list_all(asked: Asked) -> AllSnapshots:
+async def list_all(request: ControlRequest) -> AllSnapshots:
     """List the snapshots of a team that can be restored. Restoring another one returns the reason."""
-    store, team, snapshots = asked.services.store.snapshots.kept, asked.team.name, list[SnapshotShown]()
+    store, team, snapshots = request.services.store.snapshots.kept, request.team.name, list[SnapshotShown]()
     for name in store.names(team):
         with suppress(BadSnapshot):
             snapshots.append(_shown(store.describe(team, name)))
     return AllSnapshots(snapshots=snapshots)
 
 
-async def save(asked: Asked) -> OneSnapshot:
+async def save(request: ControlRequest) -> OneSnapshot:
     """Save the objects of a team, its clock and its overrides, under a name.
 
     Settings that name code or servers, and may contain keys, are not saved.
     """
-    store, team, name = asked.services.store.snapshots, asked.team, asked.body.name
+    store, team, name = request.services.store.snapshots, request.team, request.body.name
     at = team.clock.now()
     saving = store.save(team.name, store.kept.path(team.name, name), at, without=GUARDED)
     most = team.limits.snapshot_bytes_per_team_max
@@ -106,24 +106,24 @@ def _no_space(error: NoSpace) -> ControlError:
     )
 
 
-async def restore(asked: Asked) -> OneSnapshot:
+async def restore(request: ControlRequest) -> OneSnapshot:
     """Restore a team from a snapshot, its own or another team's. This replaces all its objects."""
-    source = asked.body.from_team or asked.team.name
-    path = _existing(asked, source)
+    source = request.body.from_team or request.team.name
+    path = _existing(request, source)
     try:
-        snapshot = _shown(asked.services.store.snapshots.kept.describe(source, asked.path["name"]))
-        opened = await asyncio.to_thread(asked.services.store.snapshots.open, path)
-        asked.services.teams.restore(asked.team, opened)
+        snapshot = _shown(request.services.store.snapshots.kept.describe(source, request.path["name"]))
+        opened = await asyncio.to_thread(request.services.store.snapshots.open, path)
+        request.services.teams.restore(request.team, opened)
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
     return OneSnapshot(snapshot=snapshot)
 
 
-async def fetch(asked: Asked) -> FileDownload:
+async def fetch(request: ControlRequest) -> FileDownload:
     """Download the file of a snapshot: an SQLite database that any xai-emulator of the same schema restores."""
-    path = _existing(asked, asked.team.name)
+    path = _existing(request, request.team.name)
     try:
-        whole_file = await asyncio.shield(asyncio.to_thread(asked.services.store.snapshots.kept.export, path))
+        whole_file = await asyncio.shield(asyncio.to_thread(request.services.store.snapshots.kept.export, path))
     except BadSnapshot as error:
         raise ControlError(409, str(error)) from None
 
@@ -136,17 +136,17 @@ async def fetch(asked: Asked) -> FileDownload:
     return FileDownload(read(), path.name, size, lambda: whole_file.unlink(missing_ok=True))
 
 
-async def send(asked: Asked) -> OneSnapshot:
+async def send(request: ControlRequest) -> OneSnapshot:
     """Upload the file of a snapshot under a name."""
-    store, team, name = asked.services.store.snapshots.kept, asked.team.name, asked.path["name"]
+    store, team, name = request.services.store.snapshots.kept, request.team.name, request.path["name"]
     if NAME.fullmatch(name) is None:
         raise ControlError(422, f"a snapshot cannot be called {name[:200]!r}")
-    most = asked.team.limits.snapshot_bytes_per_team_max
+    most = request.team.limits.snapshot_bytes_per_team_max
     space = store.space_left(store.path(team, name), most)
     part, size = store.new_part(), 0
     try:
         with part.open("wb", buffering=0) as file:
-            async for piece in asked.stream():
+            async for piece in request.stream():
                 size += file.write(piece)
                 if size > UPLOAD_BYTES_MAX:
                     raise ControlError(413, f"a snapshot has at most {UPLOAD_BYTES_MAX} bytes")
@@ -162,10 +162,10 @@ async def send(asked: Asked) -> OneSnapshot:
         part.unlink(missing_ok=True)
 
 
-async def remove(asked: Asked) -> Cleared:
+async def remove(request: ControlRequest) -> Cleared:
     """Remove a snapshot."""
-    _existing(asked, asked.team.name)
-    asked.services.store.snapshots.kept.remove(asked.team.name, asked.path["name"])
+    _existing(request, request.team.name)
+    request.services.store.snapshots.kept.remove(request.team.name, request.path["name"])
     return Cleared(cleared={"snapshots": 1})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from emulator.control.route import Answer, Asked, ControlError, ControlRoute, TeamName
+from emulator.control.route import Answer, ControlError, ControlRequest, ControlRoute, TeamName
 from emulator.control.server import Cleared, NoQuery
 from emulator.core.clock import rfc3339
 from emulator.domain.keys import DEFAULT_TEAM, INFERENCE_KEY, MANAGEMENT_KEY
@@ -67,69 +67,69 @@ def _shown(team: Team) -> TeamShown:
     )
 
 
-def _existing(asked: Asked, *, or_visitor: bool = False) -> Team:
+def _existing(request: ControlRequest, *, or_visitor: bool = False) -> Team:
     """Return the team of the path; for a change also one that has called but stored nothing so far."""
-    name = asked.path["name"]
-    known = or_visitor and name in asked.services.teams.visitors
-    if not known and not asked.services.store.teams.exists(name):
+    name = request.path["name"]
+    known = or_visitor and name in request.services.teams.visitors
+    if not known and not request.services.store.teams.exists(name):
         raise ControlError(404, f"there is no team {name[:200]!r}")
-    return asked.services.teams.get(name)
+    return request.services.teams.get(name)
 
 
-def _configure(asked: Asked, team: Team, changes: dict[str, Any]) -> None:
+def _configure(request: ControlRequest, team: Team, changes: dict[str, Any]) -> None:
     try:
-        asked.services.teams.configure(team, changes)
+        request.services.teams.configure(team, changes)
     except NotAllowed as error:
         raise ControlError(403, str(error)) from None
     except BadSetting as error:
         raise ControlError(422, str(error)) from None
 
 
-async def list_all(asked: Asked) -> AllTeams:
+async def list_all(request: ControlRequest) -> AllTeams:
     """List the teams. The first call that stores something creates the team of its key."""
-    return AllTeams(teams=[_shown(asked.services.teams.get(name)) for name in asked.services.store.teams.names()])
+    return AllTeams(teams=[_shown(request.services.teams.get(name)) for name in request.services.store.teams.names()])
 
 
-async def create(asked: Asked) -> OneTeam:
+async def create(request: ControlRequest) -> OneTeam:
     """Create a team, optionally with overrides of settings; 409 if the name is taken.
 
     `responder` and `embedder` take known values only, as when a team is changed.
     """
-    changes = msgspec.to_builtins(asked.body)
+    changes = msgspec.to_builtins(request.body)
     name = changes.pop("name")
-    if asked.services.store.teams.exists(name):
+    if request.services.store.teams.exists(name):
         raise ControlError(409, f"there is a team {name!r} already")
-    team = asked.services.teams.get(name)
+    team = request.services.teams.get(name)
     try:
-        _configure(asked, team, changes)  # also without changes, to check whether the team can be created
+        _configure(request, team, changes)  # also without changes, to check whether the team can be created
     except ControlError:
-        asked.services.teams.delete(team)
+        request.services.teams.delete(team)
         raise
     except OSError:
-        asked.services.teams.visitors.pop(name, None)  # it could not be written, so it does not exist
+        request.services.teams.visitors.pop(name, None)  # it could not be written, so it does not exist
         raise
     return OneTeam(team=_shown(team))
 
 
-async def get(asked: Asked) -> OneTeam:
+async def get(request: ControlRequest) -> OneTeam:
     """Show a team."""
-    return OneTeam(team=_shown(_existing(asked)))
+    return OneTeam(team=_shown(_existing(request)))
 
 
-async def change(asked: Asked) -> OneTeam:
+async def change(request: ControlRequest) -> OneTeam:
     """Change the settings of a team; settings left out stay, null restores the server's.
 
     `responder` and `embedder` name code, files or servers: 403 unless the value is `echo` or `stand-in`, or was given
     at the start with `--responder`, `--embedder`, `--allow`, the seed file or in Python.
     """
-    team = _existing(asked, or_visitor=True)
-    _configure(asked, team, msgspec.to_builtins(asked.body))
+    team = _existing(request, or_visitor=True)
+    _configure(request, team, msgspec.to_builtins(request.body))
     return OneTeam(team=_shown(team))
 
 
-async def delete(asked: Asked) -> Cleared:
+async def delete(request: ControlRequest) -> Cleared:
     """Delete a team with all its objects."""
-    return Cleared(cleared=asked.services.teams.delete(_existing(asked, or_visitor=True)))
+    return Cleared(cleared=request.services.teams.delete(_existing(request, or_visitor=True)))
 
 
 ROUTES = (
