@@ -10,6 +10,8 @@ CYCLES ?= 50000
 COSTS ?= 300
 EXAMPLES ?= 1000
 RUNS ?= 20
+SAMPLE ?= 300
+SEED ?= 1
 SECONDS ?= 600
 ARGS ?=
 RECORDINGS ?=
@@ -26,7 +28,7 @@ STAMPS := $(VENV)/.stamps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation soak load bench bench-quick ranking contract contract-all contract-newest contract-recorded frameworks evidence recordings conformance-filters lint docs site lock clean
+.PHONY: help run demo test test-shuffled test-oldest-uvicorn measure mutation mutation-kit soak load bench bench-quick ranking contract contract-all contract-newest contract-recorded frameworks evidence recordings conformance-filters lint docs site lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -132,6 +134,9 @@ conformance-filters: $(STAMPS)/test  ## Compare filter_grammar with test tables 
 mutation:  ## Change the code in small ways, and see whether the tests notice (hours; ARGS="emulator/domain/files.py")
 	$(MAKE) VENV=$(VENV)-mutation $(VENV)-mutation/.stamps/mutation
 	$(VENV)-mutation/bin/python -m tests.mutation $(ARGS)
+
+mutation-kit: $(STAMPS)/test  ## Change what the emulator sends in small ways, and see whether the contract kit notices (minutes; SAMPLE=300 SEED=7)
+	$(BIN)/python -m tests.mutation.wire --sample $(SAMPLE) --seed $(SEED) $(ARGS)
 
 lint: $(STAMPS)/test  ## Check style and formatting (ruff), and types (mypy, strict)
 	$(BIN)/ruff check .
