@@ -62,7 +62,9 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "file": Kind("id", ("created_at", "object"), renamed={"size": "bytes"}),
-    "metadata": Kind("file_id", ("created_at",), ignored=("processing_status",)),  # of a file, as documents show it
+    "metadata": Kind(
+        "file_id", ("created_at", "file_path"), ignored=("processing_status",)
+    ),  # of a file, as documents show it
     "collection": Kind("collection_id", ("created_at",)),
     "document": Kind(
         "file_metadata.file_id",

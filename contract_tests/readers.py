@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from . import matchers
@@ -28,7 +29,29 @@ class Readers:
 
     def rpc(self, rpc: str, **fields: Any) -> Any:
         """The answer of a method, if the client of the case speaks gRPC."""
-        return self.client.call_rpc(rpc, **fields) if self.client.protocol == "grpc" else None
+        if self.client.protocol != "grpc":
+            return None
+        found = self.client.call_rpc(rpc, **fields)
+        self._check_costs(found)
+        return found
+
+    def _check_costs(self, found: Any) -> None:
+        """Fail where the costs of batches are not of now."""
+        now = self._now()
+        for batch in found.get("batches", [found]):
+            if (costs := batch.get("cost_breakdown")) is not None:
+                at = datetime.fromisoformat(costs["calculation_time"])
+                assert at == now, f"calculation_time is {at}, now is {now}"
+
+    def _check_answers(self, results: Any) -> None:
+        """Fail where the answers of a batch were made later than now."""
+        now = self._now().timestamp()
+        for result in results:
+            answer = result["batch_result"].get("response", {}).get("chat_get_completion")
+            assert answer is None or answer["created"] <= now, f"created is {answer['created']}, now is {now}"
+
+    def _now(self) -> datetime:
+        return datetime.fromisoformat(self.target.control("GET", "/clock")["now"])
 
     def pause(self) -> None:
         """Let an hour and some microseconds pass, so that nothing has the time of anything else."""
@@ -77,6 +100,7 @@ class Readers:
             self.rest.json("GET", f"/v1/batches/{id}/requests")
             self.rpc("ListBatchRequestMetadata", batch_id=id)
             results = self.rest.json("GET", f"/v1/batches/{id}/results")["results"]
+            self._check_answers(results)
             listed = self.rpc("ListBatchResults", batch_id=id)
             for number, result in enumerate(results if listed else ()):
                 one = self.rpc("GetBatchRequestResult", batch_id=id, batch_request_id=result["batch_request_id"])

@@ -7,7 +7,9 @@ each message.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -60,7 +62,7 @@ def _numbers(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def error(value: Json) -> str | None:
     """Why the members of a response do not fit each other, or None."""
     for where, each in _objects(value, ""):
-        for check in (_usage, _list, _batch, _costs, _response, _choices):
+        for check in (_usage, _list, _batch, _costs, _times, _media, _response, _choices):
             reason = check(each)
             if reason is not None:
                 return f"{where}{': ' if where else ''}{reason}"
@@ -109,6 +111,51 @@ def _costs(value: Mapping[str, Any]) -> str | None:
     total = sum(int(each["cost_usd_ticks"]) for each in value["endpoint_costs"])
     shown = int(value["total_cost_usd_ticks"])
     return None if shown == total else f"total_cost_usd_ticks is {shown}, those of the endpoints are {total}"
+
+
+# Members with times of which the first is never after the others, in Unix seconds, RFC 3339 or dates.
+_ORDERS = (
+    ("created_at", "expires_at", "public_url_expires_at", "completed_at"),
+    ("create_time", "expire_time", "cancel_time", "finish_time"),
+    ("file_metadata.created_at", "last_indexed_at"),
+)
+
+
+def _times(value: Mapping[str, Any]) -> str | None:
+    """What happens to an object happens after it was made."""
+    for first, *others in _ORDERS:
+        begin = _moment(_at(value, first))
+        for other in others:
+            end = _moment(_at(value, other))
+            if begin is not None and end is not None and type(begin) is type(end) and end < begin:  # type: ignore[operator]
+                return f"{other} is {_at(value, other)}, before {first}, which is {_at(value, first)}"
+    return None
+
+
+def _at(value: Json, path: str) -> Json:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _moment(value: Json) -> float | datetime | None:
+    """A time in a form that compares with others of its kind, or None for what is no time."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
+
+
+def _media(value: Mapping[str, Any]) -> str | None:
+    """An image or a video names its type, if it does, as HTTP writes types (OpenAPI: GeneratedImage)."""
+    found = value.get("mime_type")
+    return None if found is None or _MEDIA_TYPE.fullmatch(str(found)) else f"mime_type is {found!r}"
 
 
 def _response(value: Mapping[str, Any]) -> str | None:

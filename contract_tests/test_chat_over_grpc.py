@@ -115,7 +115,8 @@ def test_collections(client: Client, rest: RestClient, target: Target, name: str
     assert match["file_id"] == uri.rpartition("/")[2]
     assert answer["outputs"][-1]["finish_reason"] == "REASON_STOP"
     assert uri in answer["citations"]
-    assert "SERVER_SIDE_TOOL_COLLECTIONS_SEARCH" in used_tools(answer)
+    searches = used_tools(answer).count("SERVER_SIDE_TOOL_COLLECTIONS_SEARCH")
+    assert searches == 1 or (searches and target.team is None)  # a model may search again, an emulator does not
 
 
 @case(
@@ -135,11 +136,12 @@ def test_output_left_out(client: Client, rest: RestClient, target: Target, name:
 
 
 @case("chat.over-grpc.file", "chat.create", evidence="recorded", source=RECORDED, paid=True, destructive=True)
-def test_file(client: Client, rest: RestClient, name: str) -> None:
+def test_file(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """An attached file is searched by a tool, which is counted, and is not cited."""
     file = {"file": {"file_id": rest.upload_file(TEXT, f"{name}garden.txt").id}}
     answer = client.call_rpc("GetCompletion", **chat("When are the ferns watered?", file))
-    assert "SERVER_SIDE_TOOL_ATTACHMENT_SEARCH" in used_tools(answer)
+    searches = used_tools(answer).count("SERVER_SIDE_TOOL_ATTACHMENT_SEARCH")
+    assert searches == 1 or (searches and target.team is None)
     assert answer["citations"] == []
     assert "Monday" in answer["outputs"][-1]["message"]["content"]
 
@@ -265,8 +267,10 @@ def test_unknown_file(client: Client) -> None:
 
 
 @case("models.tokens-over-grpc", "chat.tokenize", evidence="documented", source="tokenize.proto")
-def test_tokens(client: Client) -> None:
-    """The tokens of a text add up to it, as texts and as bytes."""
+def test_tokens(client: Client, rest: RestClient) -> None:
+    """The tokens of a text add up to it, as texts and as bytes, and have the numbers that REST says."""
     tokens = client.call_rpc("TokenizeText", text="Hello wörld!", model=MODEL)["tokens"]
+    shown = rest.json("POST", "/v1/tokenize-text", json_body={"text": "Hello wörld!", "model": MODEL})["token_ids"]
+    assert [each["token_id"] for each in tokens] == [each["token_id"] for each in shown]
     assert "".join(each["string_token"] for each in tokens) == "Hello wörld!"
     assert b"".join(each["token_bytes"] for each in tokens) == "Hello wörld!".encode()

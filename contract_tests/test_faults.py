@@ -108,12 +108,14 @@ def test_fault(client: Client, target: Target, things: Things, operation: str) -
     """The sentence of the case."""
     if operation in REST_ONLY and client.protocol != "rest":
         raise Unsupported(f"{operation} is not an operation of {client.protocol}")
-    plan = {"operation": operation, "error": "out_of_credits", "transport": client.protocol}
+    words = f"No credits are left for {operation}."
+    plan = {"operation": operation, "error": "out_of_credits", "message": words, "transport": client.protocol}
     rule = target.control("POST", "/faults", plan)["rule"]["id"]
     try:
         with pytest.raises(ApiError) as refused:
             CALLS[operation](client, things)
         assert refused.value.kind == "exhausted"
+        assert words in refused.value.message
         assert target.control("GET", f"/faults/{rule}")["rule"]["exhausted"]
     finally:
         target.control("DELETE", f"/faults/{rule}")
@@ -124,8 +126,11 @@ def request(operation: str) -> Any:
     asked = REQUESTS[operation]
     case = case_of_fault(
         operation,
-        {"request": "POST /_emulator/faults", "json": {"operation": operation, "error": "out_of_credits"}},
-        {**asked, "expect": {"status": 429}},
+        {
+            "request": "POST /_emulator/faults",
+            "json": {"operation": operation, "error": "out_of_credits", "message": "No credits are left."},
+        },
+        {**asked, "expect": {"status": 429, "json": {"code": "$text", "error": "No credits are left."}}},
         {**asked, "expect": {"status": [200, 400, 404, 412, 422]}},
     )
     return pytest.param(case, id=operation, marks=pytest.mark.case(case))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -409,3 +410,33 @@ def test_cors(rest: RestClient, transport: Transport, target: Target) -> None:
             assert found.status in (200, 204)
             assert found.headers.get("access-control-allow-methods"), found.headers
             assert found.headers.get("access-control-allow-headers"), found.headers
+
+
+@case(
+    "files.batch-upload.same",
+    *("files.initialize", "files.upload_chunks", "files.batch_upload", "files.complete_batch_upload", "files.get"),
+    evidence="assumed",
+    source="REST reference of March 2026: chunked uploads; a batch upload has no published contract",
+)
+def test_batch_upload(rest: RestClient, name: str) -> None:
+    """The files of a batch upload stay in the order in which they were named, and are what their uploads said."""
+    contents = {"b.txt": b"hello", "a.bin": b"\x00\xff"}
+    named = [{"name": f"{name}{each}", "content_type": "text/plain"} for each in contents]
+    begun = rest.json("POST", "/v1/files/batch_upload", json_body={"files": named})
+    matchers.check(begun["files"], [{**each, "size_bytes": "0", "file_path": ""} for each in named])
+    uploaded = [
+        rest.json("POST", "/v1/files:uploadChunks", json_body={"file_id": each["file_id"], "chunk": chunk})
+        for each, chunk in zip(begun["files"], (b64encode(each).decode() for each in contents.values()), strict=True)
+    ]
+    done = rest.json("POST", f"/v1/files/batch_upload/{begun['batch_job_id']}:complete")
+    assert done["files"] == uploaded
+    assert (done["batch_job_id"], done["status"]) == (begun["batch_job_id"], "complete")
+    for file, content in zip(done["files"], contents.values(), strict=True):
+        assert rest.read_file(file["file_id"]) == content
+        assert rest.get_file(file["file_id"]).size == int(file["size_bytes"]) == len(content)
+        alone = rest.json("POST", "/v1/files:initialize", json_body={"name": f"{name}c", "content_type": "text/plain"})
+        for piece in (content[:1], content[1:]):
+            body = {"file_id": alone["file_id"], "chunk": b64encode(piece).decode()}
+            alone = rest.json("POST", "/v1/files:uploadChunks", json_body=body)
+        assert alone["hash"] == file["hash"]
+        assert rest.read_file(alone["file_id"]) == content

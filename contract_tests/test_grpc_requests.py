@@ -179,6 +179,8 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
         assert shown["public_url"] == found["public_url"]
         assert twin.expires_at is not None
         assert abs(shown["public_url_expires_at"] - twin.expires_at) <= 5, message
+        reason = disagreement(found, {"public_url": shown["public_url"], "expires_at": shown["public_url_expires_at"]})
+        assert reason is None, reason
     url = found["public_url"]
     revoked = [client.call_rpc("RevokePublicUrl", file_id=files[0]) for _ in range(2)]
     assert [each["revoked"] for each in revoked] == [True, False]

@@ -8,6 +8,7 @@ from . import matchers
 from .case import case
 from .clients.client import Client
 from .clients.models import ApiError
+from .clients.rest import RestClient
 from .target import Target
 
 pytestmark = [pytest.mark.over_grpc, pytest.mark.one_client_per_protocol]
@@ -95,3 +96,34 @@ def test_unknown_video(client: Client) -> None:
     with pytest.raises(ApiError) as error:
         client.call_rpc("GetDeferredVideo", request_id=UNKNOWN)
     assert error.value.kind == "not_found"
+
+
+@case(
+    "media.over-grpc.loaded",
+    *("images.generate", "videos.generate", "videos.get"),
+    evidence="documented",
+    source=f"{IMAGE_PROTO}; {VIDEO_PROTO}",
+    paid=True,
+)
+def test_loaded(client: Client, rest: RestClient, target: Target) -> None:
+    """What the URLs of images and videos lead to is an image or a video, and both cost what REST says."""
+    image = client.call_rpc("GenerateImage", **IMAGE, n=2, format="IMG_FORMAT_URL")
+    video = finished(client, target, client.call_rpc("GenerateVideo", **VIDEO)["request_id"])["response"]
+    assert isinstance(video, dict)
+    shown = rest.json("POST", "/v1/images/generations", json_body={**IMAGE, "n": 2})
+    id = rest.json("POST", "/v1/videos/generations", json_body=VIDEO)["request_id"]
+    made = matchers.wait_until(
+        lambda: rest.json("GET", f"/v1/videos/{id}"), {"status": "done"}, within_seconds=target.wait_seconds_max
+    )
+    urls = [each["url"] for found in (image["images"], shown["data"]) for each in found]
+    for url, kind in (
+        *((url, "image/") for url in urls),
+        *((each["video"]["url"], "video/") for each in (video, made)),
+    ):
+        loaded = rest.load(url)
+        assert loaded.status == 200, url
+        assert loaded.headers["content-type"].startswith(kind), url
+        assert loaded.body
+    for message, found in ((image, shown), (video, made)):
+        ticks = found["usage"]["cost_in_usd_ticks"]
+        assert message["usage"].get("cost_in_usd_ticks", ticks) == ticks  # an older library does not know it

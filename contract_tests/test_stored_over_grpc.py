@@ -8,6 +8,7 @@ from . import matchers
 from .case import case
 from .clients.client import MODEL, Client
 from .clients.models import ApiError
+from .clients.rest import RestClient
 from .test_chat_over_grpc import PROTO, UNKNOWN, chat
 
 pytestmark = [pytest.mark.over_grpc, pytest.mark.one_client_per_protocol]
@@ -53,10 +54,15 @@ def test_continued(client: Client) -> None:
 @case(
     "responses.over-grpc.compacted", "responses.compact", "chat.create", evidence="documented", source=PROTO, paid=True
 )
-def test_compacted(client: Client) -> None:
-    """A compacted conversation is encrypted content, which a message of the user carries."""
-    compacted = client.call_rpc("CompactContext", model=MODEL, input=chat()["messages"])
-    matchers.check(compacted, {"encrypted_content": "$text", "id": "$text", "dropped_message_count": "$whole"})
+def test_compacted(client: Client, rest: RestClient) -> None:
+    """A compacted conversation is encrypted content, which a message of the user carries, and costs what REST says."""
+    compacted = client.call_rpc("CompactContext", model=MODEL, input=chat()["messages"] * 2)
+    matchers.check(compacted, {"encrypted_content": "$text", "id": "$text", "dropped_message_count": 2})
+    prices, usage = rest.json("GET", f"/v1/language-models/{MODEL}"), compacted["usage"]
+    tokens = usage["prompt_tokens"] * prices["prompt_text_token_price"]
+    tokens += usage["completion_tokens"] * prices["completion_text_token_price"]
+    assert usage.get("cost_in_usd_ticks", tokens) == tokens  # an older library does not know it
+    assert min(usage[f"{each}_tokens"] for each in ("prompt", "completion")) > 0
     message = {"role": "ROLE_USER", "encrypted_content": compacted["encrypted_content"]}
     answer = client.call_rpc("GetCompletion", model=MODEL, messages=[message])
     assert answer["outputs"][-1]["message"]["content"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..target import Target
 from .client import Client
-from .http import FetchTransport, HttpxTransport, RetryingTransport, Transport
+from .http import FetchTransport, HeaderTransport, HttpxTransport, RetryingTransport, Transport
 from .node import Node, NodeUnavailable
 
 
@@ -42,8 +42,10 @@ class Clients:
     def transport(self, name: str) -> Transport:
         """The way in which one of the REST clients sends its requests."""
         if name not in self._transports:
-            transport = HttpxTransport() if name == "httpx" else FetchTransport(self.node())
-            self._transports[name] = transport if self.target.team is not None else RetryingTransport(transport)
+            transport: Transport = HttpxTransport() if name == "httpx" else FetchTransport(self.node())
+            if self.target.team is None:
+                transport = RetryingTransport(transport)
+            self._transports[name] = HeaderTransport(transport)
         return self._transports[name]
 
     def node(self) -> Node:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from ..observed_headers import ObservedHeaders
 from ..observed_objects import ObservedObjects
 from .node import Node
 
@@ -86,6 +87,25 @@ class RetryingTransport:
                 break
             time.sleep(min(int(seconds), WAIT_SECONDS_MAX))
             response = self._transport.send(request)
+        return response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+
+class HeaderTransport:
+    """Compares the headers of all responses of a run."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport, self._observed = transport, ObservedHeaders()
+        self.name, self.version = transport.name, transport.version
+
+    def send(self, request: Request) -> Response:
+        """Send a request. Raises AssertionError where the headers of its response do not fit."""
+        response = self._transport.send(request)
+        reason = self._observed.mismatch(request, response)
+        assert reason is None, reason
         return response
 
     def close(self) -> None:

@@ -92,6 +92,10 @@ class RestClient(Client):
         """The answer to one call. Raises ApiError."""
         return self.call(method, path, **more).json()
 
+    def load(self, url: str) -> Response:
+        """What is behind a URL that needs no key."""
+        return self._transport.send(Request("GET", url))
+
     # --- files
 
     def upload_file(

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from contract_tests import relations
+from contract_tests.clients.http import Request, Response
+from contract_tests.observed_headers import ObservedHeaders
 from contract_tests.observed_objects import ObservedObjects
 
 FILE = {"id": "file_1", "filename": "a.txt", "bytes": 3, "created_at": 5, "expires_at": None}
 COLLECTION = {"collection_id": "collection_1", "created_at": "2031-05-06T00:00:00Z", "documents_count": 0}
 BATCH_STATE = {"num_requests": 2, "num_pending": 0, "num_success": 2, "num_error": 0, "num_cancelled": 0}
+INDEXED = {"file_metadata": {"created_at": "2026-01-02T03:04:05Z"}, "last_indexed_at": "2026-01-02T03:04:05.5Z"}
 BATCH = {"batch_id": "batch_1", "name": "a", "state": BATCH_STATE}
 
 
@@ -112,10 +115,17 @@ def test_counters_of_batch_are_compared_once_nothing_is_pending(pending: int) ->
         ({"state": {**BATCH_STATE, "num_error": 1}}, "the counters do not add up"),
         ({"total_cost_usd_ticks": 5, "endpoint_costs": [{"cost_usd_ticks": 4}]}, "total_cost_usd_ticks is 5"),
         ({"object": "response", "status": "incomplete", "completed_at": 1, "created_at": 1}, "incomplete_details"),
+        ({"created_at": 5, "expires_at": 5}, None),
+        ({"created_at": 5, "expires_at": 4}, "expires_at is 4, before created_at"),
+        ({"create_time": "2026-01-02", "expire_time": "2026-01-01"}, "expire_time is 2026-01-01"),
+        (INDEXED, None),
+        ({**INDEXED, "last_indexed_at": "2026-01-02T03:04:04Z"}, "last_indexed_at is 2026-01-02T03:04:04Z, before"),
+        ({"data": [{"url": "https://x/a", "mime_type": "image/png"}]}, None),
+        ({"data": [{"url": "https://x/a", "mime_type": "png"}]}, "data[0]: mime_type is 'png'"),
     ],
 )
 def test_members_that_do_not_fit_are_reported(value: Any, reason: str | None) -> None:
-    """Totals are the sums of their parts, and lists name their ends."""
+    """Totals are the sums of their parts, lists name their ends, and nothing happens to an object before it is made."""
     found = relations.error(value)
     assert (found is None) == (reason is None)
     assert reason is None or reason in str(found)
@@ -176,3 +186,43 @@ def test_chunk_of_other_completion_is_reported() -> None:
     chunks = [{"object": "chat.completion.chunk", "id": id, "choices": [choice]} for id in ("a", "b")]
     body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     assert relations.stream_error(body) == 'id of the chunks is "a", "b"'
+
+
+ID, OTHER_ID = (f"{digit}0000000-0000-4000-8000-000000000000" for digit in "12")
+RATES = {"x-ratelimit-limit-requests": "600", "x-ratelimit-remaining-requests": "599"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"x-request-id": OTHER_ID}, None),
+        ({"x-request-id": ID}, "has the x-request-id of an earlier response"),
+        ({"x-request-id": "7"}, "has x-request-id: '7'"),
+        ({}, "has no x-request-id, as other responses have"),
+        ({"x-request-id": OTHER_ID, **RATES}, None),
+        ({"x-request-id": OTHER_ID, "x-ratelimit-limit-requests": "600"}, "without the other"),
+        ({"x-request-id": OTHER_ID, **RATES, "x-ratelimit-remaining-requests": "601"}, "has 601 requests left of 600"),
+        (
+            {"x-request-id": OTHER_ID, **RATES, "x-ratelimit-limit-requests": "6000"},
+            "limits requests to 6000, /v1/a to 600",
+        ),
+        ({"x-request-id": OTHER_ID, "content-type": None}, "has a body without a content-type"),
+    ],
+)
+def test_header_that_does_not_fit_run_is_reported(headers: dict[str, Any], reason: str | None) -> None:
+    """Each response of a run has a request id of its own, and the rates are those of the responses before."""
+    observed = ObservedHeaders()
+    first = {"content-type": "application/json", "x-request-id": ID, **RATES}
+    assert observed.mismatch(Request("GET", "http://x/v1/a"), Response(200, first, b"{}")) is None
+    sent = {name: value for name, value in {"content-type": "text/plain", **headers}.items() if value is not None}
+    found = observed.mismatch(Request("GET", "http://x/v1/b"), Response(200, sent, b"x"))
+    assert (found is None) == (reason is None)
+    assert reason is None or reason in str(found)
+
+
+def test_headers_of_other_paths_and_stored_answers_are_accepted() -> None:
+    """What is no call of the API has no request id, and a stored answer is sent with the id that it had at first."""
+    observed = ObservedHeaders()
+    first = {"content-type": "application/json", "x-request-id": ID}
+    for path, headers in (("/v1/responses", first), (f"/v1/responses/{ID}", first), ("/_emulator/clock", {})):
+        assert observed.mismatch(Request("GET", f"http://x{path}"), Response(200, headers, b"{}")) is None
