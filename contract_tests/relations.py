@@ -62,7 +62,7 @@ def _numbers(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def error(value: Json) -> str | None:
     """Why the members of a response do not fit each other, or None."""
     for where, each in _objects(value, ""):
-        for check in (_usage, _list, _batch, _costs, _times, _media, _response, _choices):
+        for check in (_usage, _list, _batch, _costs, _times, _media, _access, _response, _choices):
             reason = check(each)
             if reason is not None:
                 return f"{where}{': ' if where else ''}{reason}"
@@ -156,6 +156,14 @@ def _media(value: Mapping[str, Any]) -> str | None:
     """An image or a video names its type, if it does, as HTTP writes types (OpenAPI: GeneratedImage)."""
     found = value.get("mime_type")
     return None if found is None or _MEDIA_TYPE.fullmatch(str(found)) else f"mime_type is {found!r}"
+
+
+def _access(value: Mapping[str, Any]) -> str | None:
+    """An access list names everything once (Management API guide: acls)."""
+    found = value.get("acls")
+    if not isinstance(found, list) or len({*map(str, found)}) == len(found):
+        return None
+    return f"acls name something twice: {found}"
 
 
 def _response(value: Mapping[str, Any]) -> str | None:

@@ -279,6 +279,9 @@ def test_strategies(rest: RestClient, target: Target, name: str) -> None:
             assert most < max(lengths) <= 8 * most, configuration
         else:
             assert most - 3 <= max(lengths) <= most or start, configuration
+            repeated = sum(lengths) - len(text.encode() if unit == "bytes" else text)
+            overlap = sizes[f"chunk_overlap_{unit}"] * (count - 1)
+            assert abs(repeated - overlap) <= count or start, f"{configuration}: {repeated} {unit} are repeated"
             assert max(lengths) <= most, configuration
         assert all(chunk.startswith(start) for chunk in chunks), (configuration, chunks)
         total = sum(len(chunk.replace(" ", "").replace("\n", "")) for chunk in chunks)
