@@ -271,6 +271,7 @@ def test_tokens(client: Client, rest: RestClient) -> None:
     """The tokens of a text add up to it, as texts and as bytes, and have the numbers that REST says."""
     tokens = client.call_rpc("TokenizeText", text="Hello wörld!", model=MODEL)["tokens"]
     shown = rest.json("POST", "/v1/tokenize-text", json_body={"text": "Hello wörld!", "model": MODEL})["token_ids"]
-    assert [each["token_id"] for each in tokens] == [each["token_id"] for each in shown]
+    for member, kind in (("token_id", int), ("string_token", str), ("token_bytes", list)):
+        assert [kind(each[member]) for each in tokens] == [each[member] for each in shown], member
     assert "".join(each["string_token"] for each in tokens) == "Hello wörld!"
     assert b"".join(each["token_bytes"] for each in tokens) == "Hello wörld!".encode()

@@ -22,7 +22,7 @@ def finished(client: Client, target: Target, id: str) -> dict[str, object]:
     """A video once it is done."""
     found: dict[str, object] = matchers.wait_until(
         lambda: client.call_rpc("GetDeferredVideo", request_id=id),
-        {"status": "DONE"},
+        {"status": "DONE", "response": {"progress": 100, "error": None}},
         within_seconds=target.wait_seconds_max,
     )
     return found

@@ -428,6 +428,10 @@ def test_interleaved(rest: RestClient, target: Target, name: str) -> None:
             matches = first.matches("kettle", mode, source={"collection_ids": ids}, limit=6)
             assert [each["collection_ids"] for each in matches] == [[id] for id in ids * 3], (mode, ids)
             assert len({each["score"] for each in matches[:2]}) == 1, mode
+        for k in (1, 60):
+            hybrid = {"type": "hybrid", "reranker": {"type": "rrf", "k": k}}
+            matches = first.matches("kettle", retrieval_mode=hybrid, source={"collection_ids": ids}, limit=6)
+            assert [round(1 / each["score"]) - k for each in matches] == [1, 1, 2, 2, 3, 3], k
 
 
 @case(
