@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "x-request-id"
 _API_PATH = re.compile("/(v1|auth|audit)(/|$)")
+_ID = re.compile("(?<=/)[a-z_]*[0-9a-f]{8}-[0-9a-f-]{27}")
 _UUID = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 # What stands in a header that is there (recorded live, 2026-04 to 2026-09; RFC 9110).
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -46,22 +47,27 @@ class ObservedHeaders:
         tells them.
         """
         path = urlsplit(request.url).path
-        if _API_PATH.search(path) is None or request.method in ("HEAD", "OPTIONS"):
+        is_broken = response.status >= 500  # what a broken server sends is reported as that
+        if _API_PATH.search(path) is None or request.method in ("HEAD", "OPTIONS") or is_broken:
             return None
+        reason = self._reason(request, path, response)
+        return None if reason is None else f"{request.method} {_ID.sub('{id}', path)} {reason}"
+
+    def _reason(self, request: Request, path: str, response: Response) -> str | None:
         headers = response.headers
         if response.body and "content-type" not in headers:
-            return f"{request.method} {path} has a body without a content-type"
+            return "has a body without a content-type"
         for name, form in _FORMS:
             if name in headers and form.fullmatch(headers[name]) is None:
-                return f"{request.method} {path} has {name}: {headers[name]!r}"
-        return self._request_id(request.method, path, headers) or self._rates(request, path, headers)
+                return f"has {name}: {headers[name]!r}"
+        return self._request_id(path, headers) or self._rates(request, path, headers)
 
-    def _request_id(self, method: str, path: str, headers: Mapping[str, str]) -> str | None:
+    def _request_id(self, path: str, headers: Mapping[str, str]) -> str | None:
         id = headers.get(REQUEST_ID)
         if id is None:
-            return f"{method} {path} has no {REQUEST_ID}, as other responses have" if self._ids else None
+            return f"has no {REQUEST_ID}, as other responses have" if self._ids else None
         if id in self._ids and id not in path:
-            return f"{method} {path} has the {REQUEST_ID} of an earlier response, {id}"
+            return f"has the {REQUEST_ID} of an earlier response"
         self._ids.add(id)
         return None
 
@@ -70,14 +76,14 @@ class ObservedHeaders:
             limit, left = (headers.get(f"x-ratelimit-{word}-{rate}") for word in ("limit", "remaining"))
             if limit is None or left is None:
                 if limit != left:
-                    return f"{request.method} {path} has one of the headers of {rate} without the other"
+                    return f"has one of the headers of {rate} without the other"
                 continue
             if int(left) > int(limit):
-                return f"{request.method} {path} has {left} {rate} left of {limit}"
+                return f"has {left} {rate} left of {limit}"
             owner = (request.headers.get("authorization", ""), _model(request), rate)
-            before, where = self._limits.setdefault(owner, (limit, path))
+            before, where = self._limits.setdefault(owner, (limit, _ID.sub("{id}", path)))
             if limit != before:
-                return f"{request.method} {path} limits {rate} to {limit}, {where} to {before}"
+                return f"limits {rate} to {limit}, {where} to {before}"
         return None
 
 

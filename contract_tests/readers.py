@@ -106,7 +106,26 @@ class Readers:
                 one = self.rpc("GetBatchRequestResult", batch_id=id, batch_request_id=result["batch_request_id"])
                 assert one["result"] == listed["results"][number]
                 assert one["request"]["batch_request_id"] == result["batch_request_id"]
+                check_chat(result["batch_result"].get("response", {}), one)
                 check_media(result["batch_result"].get("response", {}), one)
+
+
+def check_chat(shown: Any, message: Any) -> None:
+    """Fail where the completion of a batch differs between REST and gRPC."""
+    if "chat_get_completion" not in shown:
+        return
+    whole, found = shown["chat_get_completion"], message["result"]["response"]["completion_response"]
+    for choice, output in zip(whole["choices"], found["outputs"], strict=True):
+        assert output["index"] == choice["index"]
+        assert output["message"]["content"] == (choice["message"].get("content") or "")
+        calls = [
+            [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in each or ()]
+            for each in (choice["message"].get("tool_calls"), output["message"]["tool_calls"])
+        ]
+        assert calls[0] == calls[1], f"{calls[1]} over gRPC, {calls[0]} over REST"
+        assert output["finish_reason"].lower().endswith(f"_{choice['finish_reason']}")
+    for name in ("total_tokens", "prompt_tokens", "completion_tokens", "cost_in_usd_ticks"):
+        assert found["usage"].get(name, whole["usage"][name]) == whole["usage"][name], name
 
 
 def check_media(shown: Any, message: Any) -> None:
@@ -123,6 +142,9 @@ def check_media(shown: Any, message: Any) -> None:
         if word == "image":
             assert [each["url"] for each in found["images"]] == [each["url"] for each in shown[name]["data"]]
             matchers.check(shown[name]["data"], {"$each": {"mime_type": "image/png", "storage_error": "$absent"}})
+            for each, other in zip(found["images"], shown[name]["data"], strict=True):
+                disagrees = disagreement(each.get("file_output"), other.get("file_output"))
+                assert disagrees is None, disagrees
         else:
             disagrees = disagreement(found["video"], shown[name]["video"])
             assert disagrees is None, disagrees

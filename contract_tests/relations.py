@@ -153,9 +153,13 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 
 def _media(value: Mapping[str, Any]) -> str | None:
-    """An image or a video names its type, if it does, as HTTP writes types (OpenAPI: GeneratedImage)."""
-    found = value.get("mime_type")
-    return None if found is None or _MEDIA_TYPE.fullmatch(str(found)) else f"mime_type is {found!r}"
+    """An image or a video names its type as HTTP writes types, and the file as which it is stored (OpenAPI)."""
+    found, stored = value.get("mime_type"), value.get("file_output")
+    if found is not None and _MEDIA_TYPE.fullmatch(str(found)) is None:
+        return f"mime_type is {found!r}"
+    if isinstance(stored, dict) and not (stored.get("file_id") and stored.get("filename")):
+        return f"file_output names no file: {stored}"
+    return None
 
 
 def _access(value: Mapping[str, Any]) -> str | None:

@@ -25,7 +25,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from . import matchers, response_schemas
 from .case import Case
-from .clients.http import FilePart, Form, Request, Response, Transport
+from .clients.http import FilePart, Form, HeaderMismatch, Request, Response, Transport
 from .target import FOREIGN_TEAM_SUFFIX, MANAGEMENT_PATHS, Target, as_team
 
 STEP_KEYS = frozenset(
@@ -63,7 +63,11 @@ def _request_until_expected(
         request = build_request(step, variables, target)
         observed, path = target.observed, _api_path(request)
         version = observed.version + (request.method not in ("GET", "HEAD"))
-        response = transport.send(request)
+        try:
+            response = transport.send(request)
+        except HeaderMismatch as error:
+            found = (error.response, None)
+            return str(error)
         found = (response, response.json() if response.is_json else None)
         reason = _mismatch(request, response, _substitute(step.get("expect", {}), variables))
         if reason is None and path is not None and response.status < 400 and found[1] is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -151,6 +152,7 @@ def test_completions(rest: RestClient, target: Target) -> None:
         whole = rest.json("POST", "/v1/chat/completions", json_body=body)
         streamed = joined(events(rest, "/v1/chat/completions", {**body, "stream_options": {"include_usage": True}}))
         expected = without_ids(whole, "refusal")
+        assert 0 <= streamed["created"] - whole["created"] <= target.case_seconds, word
         streamed.setdefault("service_tier", whole["service_tier"])  # chunks have none
         for other in (streamed, deferred(rest, target, body)):
             found = without_ids(other, "refusal")
@@ -303,11 +305,14 @@ def test_over_grpc(client: Client, rest: RestClient, target: Target) -> None:
         message = asked(word, 2)
         answers = dict(over_grpc(client, target, message))
         expected = without_ids(answers["GetCompletion"])
+        times = [datetime.fromisoformat(each["created"]).timestamp() for each in answers.values()]
+        assert max(times) - min(times) <= target.case_seconds, (word, times)
         for rpc, answer in answers.items():
             found = without_ids(answer)
             agree(found, expected, (word, rpc))
         settings = {key: each for key, each in message.items() if key in answers["GetCompletion"]["settings"]}
         matchers.check(answers["GetCompletion"]["settings"], _shown(settings), word)
+        check_schemas(answers["GetCompletion"]["settings"], message, word)
         whole = rest.json("POST", "/v1/chat/completions", json_body=asked(word, 0))
         for one, other in (("content", "content"), ("tool_calls", "tool_calls")):
             shown = whole["choices"][0]["message"].get(other) or []
@@ -321,6 +326,18 @@ def test_over_grpc(client: Client, rest: RestClient, target: Target) -> None:
         for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cost_in_usd_ticks", "num_sources_used"):
             assert usage.get(name, whole["usage"][name]) == whole["usage"][name], (word, name)
         assert answers["GetCompletion"]["system_fingerprint"] == whole["system_fingerprint"]
+
+
+def check_schemas(settings: Json, message: Json, word: str) -> None:
+    """Fail where the settings of an answer do not repeat the functions and the schema of its request."""
+    wanted = message.get("response_format", {})
+    found = settings.get("response_format") or {}
+    assert found.get("format_type") in (wanted.get("format_type"), "FORMAT_TYPE_TEXT", None), word
+    assert json.loads(found.get("schema") or "{}") == json.loads(wanted.get("schema", "{}")), word
+    functions = [[tool["function"] for tool in each.get("tools") or ()] for each in (settings, message)]
+    for tool, given in zip(*functions, strict=True):
+        matchers.check(tool, {**given, "parameters": "$text"}, word)
+        assert json.loads(tool["parameters"]) == json.loads(given["parameters"]), word
 
 
 def _shown(settings: Json) -> Json:
@@ -404,6 +421,6 @@ def _check_model(message: Json, model: Json) -> None:
         if name in ("input_modalities", "output_modalities"):
             assert [str(each).lower().removeprefix("modality_") for each in value] == shown, (name, model["id"])
         elif name == "created":
-            assert str(value).startswith("20"), value
+            assert datetime.fromisoformat(value).timestamp() == shown, (name, model["id"])
         elif name != "max_prompt_length" or shown is not None:
             assert value == shown, (name, model["id"])

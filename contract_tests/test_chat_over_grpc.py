@@ -96,11 +96,19 @@ def test_schema(client: Client) -> None:
     assert isinstance(json.loads(answer["outputs"][-1]["message"]["content"])["city"], str)
 
 
-@case("chat.over-grpc.collections", "chat.create", evidence="recorded", source=RECORDED, paid=True, destructive=True)
+@case(
+    "chat.over-grpc.collections",
+    *("chat.create", "responses.get"),
+    evidence="recorded",
+    source=RECORDED,
+    paid=True,
+    destructive=True,
+)
 def test_collections(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """The search of collections is an output with its call, one with what it found, and is cited in the answer."""
     request, uri = searching(rest, target, name, "INCLUDE_OPTION_COLLECTIONS_SEARCH_CALL_OUTPUT")
-    answer = client.call_rpc("GetCompletion", **request)
+    answer = client.call_rpc("GetCompletion", **request, store_messages=True)
+    assert client.call_rpc("GetStoredCompletion", response_id=answer["id"]) == answer
     call, found, *_ = answer["outputs"]
     assert (call["index"], found["index"]) == (0, 1)
     assert [each["message"]["role"] for each in answer["outputs"][:2]] == ["ROLE_ASSISTANT", "ROLE_TOOL"]

@@ -154,7 +154,7 @@ def test_collections(readers: Readers, rest: RestClient, name: str) -> None:
 def test_documents(readers: Readers, rest: RestClient, client: Client, name: str) -> None:
     """Every call that shows a document shows the same, and its file and collection fit it, also after each change."""
     chunks = {"chars_configuration": {"max_chunk_size_chars": 40}, "inject_name_into_chunks": True}
-    definitions = [{"key": "author", "inject_into_chunk": True}, {"key": "Öl"}]
+    definitions = [{"key": "author", "inject_into_chunk": True}, {"key": "Öl"}, {"key": "year"}]
     body = {"collection_name": f"{name}a", "chunk_configuration": chunks, "field_definitions": definitions}
     collection = rest.json("POST", "/v1/collections", json_body=body)["collection_id"]
     other = rest.create_collection(f"{name}b").id
@@ -171,7 +171,9 @@ def test_documents(readers: Readers, rest: RestClient, client: Client, name: str
         (("a.md", "# The kettle\n\n" + "It is copper. " * 9, None), ("Öl.txt", "Die Öllampe.", 30 * DAY))
     ):
         files.append(client.upload_file(content.encode(), f"{name}{word}", expires_after=expiry).id)
-        rest.add_document(collection, files[-1], {"author": f"Sappho {number}", "Öl": f" {number} 油"})
+        rest.add_document(
+            collection, files[-1], {"author": f"Sappho {number}", "Öl": f" {number} 油", "year": f"{number}"}
+        )
         read()
     form = [("name", f"{name}c.csv"), ("data", FilePart("c.csv", b"a,b\n1,2\n")), ("content_type", "text/csv")]
     files.append(rest.json("POST", path, form=[*form, ("fields", '{"author": "Alkaios"}')])["file_metadata"]["file_id"])
@@ -191,6 +193,7 @@ def test_documents(readers: Readers, rest: RestClient, client: Client, name: str
     read()
 
 
+FUNCTION = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 REQUESTS: dict[str, dict[str, Any]] = {
     "a": {"chat_get_completion": chat_request("Say a.")},
     "b": {"chat_get_completion": {**chat_request("Say b b b b."), "n": 2, "temperature": 0.5}},
@@ -198,6 +201,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "d": {"responses": {"model": "grok-4.3", "input": "Say d d."}},
     "e": {"image_generation": {**IMAGE, "n": 2}},
     "f": {"video_generation": {**VIDEO, "duration": 3}},
+    "g": {"chat_get_completion": {**chat_request("Say g."), "tools": [FUNCTION], "tool_choice": "required"}},
+    "h": {"image_generation": {**IMAGE, "storage_options": {"filename": "kettle.png"}}},
 }
 
 

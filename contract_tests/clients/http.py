@@ -94,6 +94,14 @@ class RetryingTransport:
         self._transport.close()
 
 
+class HeaderMismatch(AssertionError):
+    """The headers of a response do not fit those of others."""
+
+    def __init__(self, reason: str, response: Response) -> None:
+        super().__init__(reason)
+        self.response = response
+
+
 class HeaderTransport:
     """Compares the headers of all responses of a run."""
 
@@ -102,10 +110,11 @@ class HeaderTransport:
         self.name, self.version = transport.name, transport.version
 
     def send(self, request: Request) -> Response:
-        """Send a request. Raises AssertionError where the headers of its response do not fit."""
+        """Send a request. Raises HeaderMismatch."""
         response = self._transport.send(request)
         reason = self._observed.mismatch(request, response)
-        assert reason is None, reason
+        if reason is not None:
+            raise HeaderMismatch(reason, response)
         return response
 
     def close(self) -> None:

@@ -121,6 +121,8 @@ def test_counters_of_batch_are_compared_once_nothing_is_pending(pending: int) ->
         (INDEXED, None),
         ({**INDEXED, "last_indexed_at": "2026-01-02T03:04:04Z"}, "last_indexed_at is 2026-01-02T03:04:04Z, before"),
         ({"data": [{"url": "https://x/a", "mime_type": "image/png"}]}, None),
+        ({"file_output": {"file_id": "file_1", "filename": "a.png"}}, None),
+        ({"file_output": {"file_id": "file_1", "filename": ""}}, "file_output names no file"),
         ({"apiKeys": [{"acls": ["a", "b"]}]}, None),
         ({"apiKeys": [{"acls": ["a", "b", "a"]}]}, "apiKeys[0]: acls name something twice"),
         ({"data": [{"url": "https://x/a", "mime_type": "png"}]}, "data[0]: mime_type is 'png'"),

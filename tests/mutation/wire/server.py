@@ -193,7 +193,8 @@ class Wire:
             if held is not None:
                 yield held
                 held = None
-        if held is not None:
+        if held is not None:  # it was the last one, which cannot be late
+            self.changer.count -= 1
             yield held
 
     def query(self, call: str, query: bytes) -> bytes:
