@@ -44,7 +44,7 @@ class ObservedHeaders:
 
         A server that sends x-request-id sends it with each response, and another one each time; the response to a
         stored answer has the id of that. The limits of the rates are the same for one key and model, whichever call
-        tells them.
+        names them.
         """
         path = urlsplit(request.url).path
         is_broken = response.status >= 500  # what a broken server sends is reported as that

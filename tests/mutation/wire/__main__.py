@@ -1,4 +1,4 @@
-"""Measure: record a run of the kit, draw mutants, and tell which of them the kit does not notice."""
+"""Measure: record a run of the kit, draw mutants, and print which of them the kit does not notice."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ _BY_VALUE: tuple[tuple[str, tuple[str, ...], Callable[[Any], Json]], ...] = (
     ("sorted", ("list",), lambda value: sorted(value, key=json.dumps)),
     ("null", ("text", "id", "numeral", "time", "date", "int", "float", "bool", "list", "dict"), lambda value: None),
 )
-_REST_ONLY = {"null", "offset", "as-text", "as-number"}  # which a message of gRPC cannot be told
+_REST_ONLY = {"null", "offset", "as-text", "as-number"}  # which no message of gRPC can express
 # What a server may do that keeps a value too long: the first of all, of the answer before, the first of this object.
 _BY_MEMORY = ("first", "previous", "first-of-object")
 _OF_REQUESTS = {"drop", "lower-case", "cut", "stripped", "plus-one", "minus-one", "not", "reversed", "without-last"}
