@@ -1,9 +1,9 @@
 """Wrong answers for the contract kit: `python -m tests.mutation.wire` measures how many of them it notices.
 
 A mutant changes one thing of one call whenever it is called: a member of the answer, an error, a status, a header, an
-event of a stream, or a member of the request as the server reads it. The mutants are not chosen by hand: a first run of the kit
-records what goes over the wire, and `changes` says what a developer can get wrong about a value of that kind; a seed
-draws the sample. So a new seed gives mutants that the cases were never written for.
+event of a stream, or a member of the request as the server reads it. The mutants are not chosen by hand: a first run of
+the kit records what goes over the wire, and `changes` says what a developer can get wrong about a value of that kind. A
+seed draws the sample, so a new seed gives mutants that the cases were never written for.
 
 What is not counted, by rule:
 
