@@ -20,6 +20,7 @@ from emulator.store.index import scoring, segments
 from emulator.store.index.analysis import ANALYSIS_VERSION, terms_of
 from emulator.store.index.collection_index import Accepts, Hit, IndexQuery, IndexResult
 from emulator.store.index.postings import CHUNKS_MAX
+from emulator.store.index.scoring import Scores
 from emulator.store.index.segment_files import SavedDocument, SegmentFiles
 from emulator.store.index.segments import Segment
 from emulator.store.index.selection import best
@@ -210,13 +211,14 @@ def answer(view: View, query: IndexQuery) -> IndexResult:
     accepted = None if query.accepts is None else _accepted(view, query.accepts)
     keyword: list[Hit] = []
     vector: list[Hit] = []
+    depth = query.depth if accepted is None else None  # else the rank among all chunks is needed
     if query.keywords is not None:
-        keyword = _hits(view, scoring.by_terms(view, terms_of(query.keywords)), 0, query.depth, accepted)
+        keyword = _hits(view, scoring.by_terms(view, terms_of(query.keywords), depth), 0, query.depth, accepted)
     if query.vector is not None or query.spelling is not None:
         if query.vector is not None:
-            scores = scoring.by_vector(view, query.vector, query.metric)
+            scores = Scores(scoring.by_vector(view, query.vector, query.metric))
         else:
-            scores = scoring.by_spelling(view, query.spelling or "", query.metric)
+            scores = scoring.by_spelling(view, query.spelling or "", query.metric, depth)
         vector = _hits(view, scores, -numpy.inf, query.depth, accepted)
     return IndexResult(keyword, vector)
 
@@ -229,10 +231,13 @@ def _accepted(view: View, accepts: Accepts) -> Array:
     return mask
 
 
-def _hits(view: View, scores: Array, above: float, depth: int | None, accepted: Array | None) -> list[Hit]:
-    chosen, ranks = best(scores, view.order, above, depth, accepted)
+def _hits(view: View, scores: Scores, above: float, depth: int | None, accepted: Array | None) -> list[Hit]:
+    values, chunks = scores
+    order = view.order if chunks is None else view.order[chunks]
+    places, ranks = best(values, order, above, depth, accepted)
+    chosen = places if chunks is None else chunks[places]
     slots = view.slots[chosen].tolist()
     versions = {slot: DocumentVersion(int(view.numbers[slot]), view.file_ids[slot]) for slot in set(slots)}
     ordinals = (view.order[chosen] & 0x7FFF_FFFF).tolist()
-    columns = zip(slots, ordinals, ranks.tolist(), scores[chosen].tolist(), strict=True)
+    columns = zip(slots, ordinals, ranks.tolist(), values[places].tolist(), strict=True)
     return [Hit(versions[slot], ordinal, rank, score) for slot, ordinal, rank, score in columns]

@@ -49,10 +49,13 @@ class Postings(msgspec.Struct, frozen=True, eq=False):
         named = ((name, getattr(self, name)) for name in self.__struct_fields__)
         return {name: array for name, array in named if array is not None}
 
-    def list_of(self, key: int) -> int | None:
-        """The number of a term's list."""
-        at = int(numpy.searchsorted(self.keys, self.keys.dtype.type(key)))
-        return at if at < len(self.keys) and self.keys[at] == key else None
+    def lists_of(self, keys: Array) -> list[int | None]:
+        """The number of each term's list."""
+        if not len(self.keys):
+            return [None] * len(keys)
+        found = numpy.searchsorted(self.keys, keys)
+        known = self.keys.take(found, mode="clip") == keys
+        return [at if is_known else None for at, is_known in zip(found.tolist(), known.tolist(), strict=True)]
 
     def places_of(self, number: int) -> Array:
         """The chunks of a list."""

@@ -7,17 +7,19 @@ how the chunks are spread over segments moves no bit of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy
 
 from emulator.domain.collections import MetricSpace
-from emulator.store.index.analysis import K1, Term, idf
+from emulator.store.index.analysis import FIELDS, K1, Term, idf
 from emulator.store.index.bitmaps import NGrams
 from emulator.store.index.ngrams import ngrams_of_query, weights
-from emulator.store.index.postings import Postings, unique
-from emulator.store.index.postings import key_of as _key_of
+from emulator.store.index.postings import Postings, key_of, unique
 from emulator.store.index.segments import compared_by_ngrams
+from emulator.store.index.selection import reached
 from emulator.store.index.view import View
 
 if TYPE_CHECKING:
@@ -29,40 +31,135 @@ DIGITS = 6  # scores of vectors that differ less are equal: the order of additio
 _ROWS = 4096  # vectors multiplied at once
 _QUIETLY = numpy.errstate(all="ignore")  # an embedder's numbers may be too large to multiply
 _WEIGHT_BITS = 12  # behind the point
+_LONG = 4096  # chunks of a list before which it is looked whether it has to be read
+_WORTHWHILE = 16384  # chunks of lists that may be spared: to see whether they can be takes as long as to read so many
+_LOOKUP = 4  # chunks of a list that are read in the time in which one is looked up
+_SPARED = 8  # of so many chunks one may be looked at by itself; of more it is faster to score all
+_TOLERANCE = 4e-6  # of a cosine: scores that are rounded may be equal although they differ by less
+_BELOW = 1 - 1e-9  # sums in another order may differ by less
 _NOWHERE = numpy.zeros(0, numpy.intp)
 _NONE = (numpy.zeros(0, numpy.uint16), numpy.zeros(0, numpy.uint8))
 
 
-def by_terms(view: View, terms: Sequence[Term]) -> Array:
-    """BM25 of each chunk; at most 0 where it does not match."""
-    scores = [numpy.zeros(len(segment)) for segment in view.segments]
+class Scores(NamedTuple):
+    """Scores of all chunks of a view, or of some alone, by their numbers: of those that can be among the best."""
+
+    values: Array
+    chunks: Array | None = None
+
+
+class _Match(msgspec.Struct, frozen=True):
+    """What is found of a term: in each segment the chunks, ascending, and how often they have it."""
+
+    term: Term
+    factor: float  # what its part of the frequency, which is below 1, is multiplied by
+    count: int  # of all chunks with it
+    found: Sequence[tuple[Array, Array]]
+
+
+def by_terms(view: View, terms: Sequence[Term], depth: int | None = None) -> Scores:
+    """BM25 of each chunk, at most 0 where it does not match; only of some where the best ones are enough."""
+    matches = _matches(view, terms)
     required = sum(term.required for term in terms)
-    missing = [numpy.full(len(segment), required, numpy.uint8) for segment in view.segments] if required else []
-    for term in terms:
-        found = [_found(view, number, term) for number in range(len(view.segments))]
-        count = sum(len(places) for places, _ in found)
-        if not count:
-            continue
-        factor = term.weight * idf(count, view.count) * (K1 + 1)
-        for number, (places, counts) in enumerate(found):
-            if len(places):
-                places = places.astype(numpy.intp)  # once, for all that follows
-                normaliser = view.normalisers[term.field][number].take(places)
-                numpy.add.at(scores[number], places, factor * (counts / (counts + normaliser)))
-                if term.required:
-                    missing[number][places] -= 1
-    for number, lacks in enumerate(missing):
-        scores[number][lacks > 0] = 0
-    return _joined(scores)
+    chunks = None if depth is None or required else _candidates(view, matches, depth)
+    if chunks is not None:
+        return Scores(_among(view, matches, chunks), chunks)
+    scores = numpy.zeros(len(view))
+    for match in matches:
+        _add(view, match, scores)
+    if required:
+        missing = numpy.full(len(view), required, numpy.uint8)
+        for match in matches:
+            for start, (places, _) in zip(view.starts, match.found if match.term.required else (), strict=False):
+                missing[start + places.astype(numpy.intp)] -= 1
+        scores[missing > 0] = 0
+    return Scores(scores)
 
 
-def _found(view: View, number: int, term: Term) -> tuple[Array, Array]:
+def _matches(view: View, terms: Sequence[Term]) -> list[_Match]:
+    """What is found, in the order of the terms, without those that no chunk has."""
+    found: list[list[tuple[Array, Array]]] = [[] for _ in terms]
+    for field in range(len(FIELDS)):
+        mine = [(term, found[number]) for number, term in enumerate(terms) if term.field == field]
+        keys = numpy.array([key_of(part) for term, _ in mine for part in term.parts], numpy.uint64)
+        for segment, alive in zip(view.segments, view.alive, strict=True):
+            postings = segment.fields[field]
+            lists = iter(postings.lists_of(keys))
+            for term, parts in mine:
+                parts.append(_found(postings, [next(lists) for _ in term.parts], alive))
+    matches = []
+    for term, parts in zip(terms, found, strict=True):
+        count = sum(len(places) for places, _ in parts)
+        if count:
+            matches.append(_Match(term, term.weight * idf(count, view.count) * (K1 + 1), count, parts))
+    return matches
+
+
+def _add(view: View, match: _Match, scores: Array) -> None:
+    """Add the part of a term to the scores of all chunks."""
+    for start, normalisers, (places, counts) in zip(
+        view.starts, view.normalisers[match.term.field], match.found, strict=False
+    ):
+        if len(places):
+            places = places.astype(numpy.intp)  # once, for all that follows
+            normaliser = normalisers.take(places)
+            numpy.add.at(
+                scores[start : start + len(normalisers)], places, match.factor * (counts / (counts + normaliser))
+            )
+
+
+def _candidates(view: View, matches: Sequence[_Match], depth: int) -> Array | None:
+    """The chunks that can be among the best, ascending; None where it is faster to score all.
+
+    The terms that say most are read first. As soon as enough chunks have a score that the terms left cannot add to a
+    chunk without one, a chunk has to have at least the difference (Turtle and Flood, Query evaluation, 1995: MaxScore).
+    """
+    scores = numpy.zeros(len(view))
+    rest, unread = sum(match.factor for match in matches), sum(match.count for match in matches)
+    for match in sorted(matches, key=lambda match: match.factor, reverse=True):
+        if match.count > _LONG and unread > _WORTHWHILE:
+            floor = reached(scores, depth)
+            if floor is None:
+                return None
+            if floor > rest:
+                chunks = numpy.flatnonzero(scores >= (floor - rest) * _BELOW)
+                if len(chunks) * len(matches) * _LOOKUP < unread:
+                    return chunks
+        _add(view, match, scores)
+        rest -= match.factor
+        unread -= match.count
+    floor = reached(scores, depth)
+    if floor is None:
+        return None
+    return numpy.flatnonzero(scores >= floor * _BELOW if floor > 0 else scores > 0)
+
+
+def _among(view: View, matches: Sequence[_Match], chunks: Array) -> Array:
+    """The scores of some chunks, ascending, in the same steps as those of all."""
+    counts = numpy.zeros((len(matches), len(chunks)))
+    normalisers = numpy.empty((len(FIELDS), len(chunks)))
+    bounds = numpy.searchsorted(chunks, view.starts).tolist()
+    for number, (start, (begin, end)) in enumerate(zip(view.starts, pairwise(bounds), strict=False)):
+        mine = chunks[begin:end] - start
+        places = mine.astype(numpy.uint16)
+        for field in range(len(FIELDS)):
+            view.normalisers[field][number].take(mine, out=normalisers[field, begin:end])
+        for row, match in enumerate(matches):
+            listed, found = match.found[number]
+            if len(listed) and begin < end:
+                at = listed.searchsorted(places)
+                counts[row, begin:end] = found.take(at, mode="clip") * (listed.take(at, mode="clip") == places)
+    scores = numpy.zeros(len(chunks))
+    for match, count in zip(matches, counts, strict=True):
+        scores += match.factor * (count / (count + normalisers[match.term.field]))
+    return scores
+
+
+def _found(field: Postings, lists: Sequence[int | None], alive: Array | None) -> tuple[Array, Array]:
     """The living chunks of a segment that have a term, and how often."""
-    field, alive = view.segments[number].fields[term.field], view.alive[number]
-    lists = [field.list_of(key) for key in map(_key_of, term.parts)]
-    if None in lists or not lists:
-        return _NONE
     known = [each for each in lists if each is not None]
+    if len(known) < len(lists) or not lists:
+        return _NONE
     places, counts = (
         (field.places_of(known[0]), field.counts_of(known[0])) if len(known) == 1 else _phrase(field, known)
     )
@@ -87,8 +184,11 @@ def _phrase(field: Postings, lists: Sequence[int]) -> tuple[Array, Array]:
 
 
 @_QUIETLY
-def by_spelling(view: View, text: str, metric: MetricSpace) -> Array:
-    """The similarity of each chunk's n-grams to those of a text; -inf where it is not compared by them."""
+def by_spelling(view: View, text: str, metric: MetricSpace, depth: int | None = None) -> Scores:
+    """The similarity of each chunk's n-grams to those of a text; -inf where it is not compared by them.
+
+    Where the best ones are enough, only of some.
+    """
     numbers = unique(ngrams_of_query(text))
     found = [_Shared(segment.ngrams, numbers, alive) for segment, alive in zip(view.segments, view.alive, strict=True)]
     counts = numpy.zeros(len(numbers), numpy.int64)
@@ -96,21 +196,48 @@ def by_spelling(view: View, text: str, metric: MetricSpace) -> Array:
         counts += each.counts
     weight = _whole(weights(counts, view.count))
     length = float(numpy.sqrt(weight.astype(numpy.float64) @ weight))
-    scores = []
-    for segment, alive, each in zip(view.segments, view.alive, found, strict=True):
-        size = segment.ngrams.lengths
-        sums = each.sums(weight)
-        products = numpy.divide(
-            sums, length * numpy.sqrt(size, dtype=numpy.float64), out=numpy.zeros(len(segment)), where=size > 0
-        )
-        if metric is MetricSpace.EUCLIDEAN:
-            products = _nearness(products, size > 0, 1.0 if len(numbers) else 0.0)
-        products = products.astype(numpy.float32).round(DIGITS)
-        for mask in (alive, compared_by_ngrams(segment)):
-            if mask is not None:
-                products[~mask] = -numpy.inf
-        scores.append(products)
-    return _joined(scores)
+    sums = _joined([each.sums(weight) for each in found])
+    chunks = None
+    if depth is not None and metric is not MetricSpace.EUCLIDEAN:
+        chunks = _alike(view, found, weight, sums, length, depth)
+    sizes = _joined([segment.ngrams.lengths for segment in view.segments])
+    if chunks is None:
+        sums = sums + _joined([each.frequent_sums(weight) for each in found])
+    else:
+        sums, sizes = sums[chunks] + _frequent_among(view, found, weight, chunks), sizes[chunks]
+    products = numpy.divide(
+        sums, length * numpy.sqrt(sizes, dtype=numpy.float64), out=numpy.zeros(len(sums)), where=sizes > 0
+    )
+    if metric is MetricSpace.EUCLIDEAN:
+        products = _nearness(products, sizes > 0, 1.0 if len(numbers) else 0.0)
+    products = products.astype(numpy.float32).round(DIGITS)
+    if chunks is None:
+        for start, segment, alive in zip(view.starts, view.segments, view.alive, strict=False):
+            for mask in (alive, compared_by_ngrams(segment)):
+                if mask is not None:
+                    products[start : start + len(segment)][~mask] = -numpy.inf
+    return Scores(products, chunks)
+
+
+def _alike(view: View, found: Sequence[_Shared], weight: Array, sums: Array, length: float, depth: int) -> Array | None:
+    """The chunks that can be among the best, ascending, by what rare n-grams add; None where most can be."""
+    scaled = sums * view.ngram_scale
+    floor = reached(scaled, depth)
+    if floor is None or floor <= 0:
+        return None
+    top = numpy.flatnonzero(scaled >= floor)
+    exact = (sums[top] + _frequent_among(view, found, weight, top)) * view.ngram_scale[top]
+    floor = float(numpy.partition(exact, len(exact) - depth)[len(exact) - depth]) - _TOLERANCE * length
+    rest = numpy.repeat([each.frequent_weight(weight) for each in found], numpy.diff(view.starts))
+    chunks = numpy.flatnonzero(scaled + rest * view.ngram_scale >= floor)
+    return chunks if len(chunks) * _SPARED < len(view) else None
+
+
+def _frequent_among(view: View, found: Sequence[_Shared], weight: Array, chunks: Array) -> Array:
+    """The sums of the weights of the shared frequent n-grams, for some chunks, ascending."""
+    bounds = numpy.searchsorted(chunks, view.starts).tolist()
+    parts = zip(found, view.starts, pairwise(bounds), strict=False)
+    return _joined([each.frequent_among(weight, chunks[begin:end] - start) for each, start, (begin, end) in parts])
 
 
 def _whole(weight: Array) -> Array:
@@ -139,16 +266,29 @@ class _Shared:
         self.counts[self._frequent] = numpy.bitwise_count(bits).sum(axis=1)
 
     def sums(self, weight: Array) -> Array:
-        """The sum of the weights of the shared n-grams for each chunk."""
+        """The sum of the weights of the shared rare n-grams for each chunk."""
+        places = numpy.concatenate([_NONE[0], *self._places])
+        sums: Array = numpy.bincount(places, numpy.repeat(weight[self._rare], self._sizes), len(self._ngrams.lengths))
+        return sums
+
+    def frequent_weight(self, weight: Array) -> int:
+        """The most that frequent n-grams add to the sum of a chunk."""
+        return int(weight[self._frequent].sum())
+
+    def frequent_sums(self, weight: Array) -> Array:
+        """The sum of the weights of the shared frequent n-grams for each chunk."""
         count = len(self._ngrams.lengths)
-        sums: Array = numpy.bincount(
-            numpy.concatenate([_NONE[0], *self._places]), numpy.repeat(weight[self._rare], self._sizes), count
-        )
-        frequent, product = numpy.zeros(count, numpy.uint32), numpy.empty(count, numpy.uint32)
+        sums, product = numpy.zeros(count, numpy.uint32), numpy.empty(count, numpy.uint32)
         for row, each in zip(self._rows.tolist(), weight[self._frequent], strict=True):
             numpy.multiply(self._ngrams.bits_of(row), each, out=product)
-            numpy.add(frequent, product, out=frequent)
-        return numpy.add(sums, frequent, out=sums) if len(self._rows) else sums
+            numpy.add(sums, product, out=sums)
+        return sums
+
+    def frequent_among(self, weight: Array, places: Array) -> Array:
+        """The same for some chunks."""
+        bits = self._ngrams.bits[self._rows[:, None], places >> 3] >> (7 - (places & 7)).astype(numpy.uint8) & 1
+        sums: Array = (bits * weight[self._frequent][:, None]).sum(axis=0, dtype=numpy.uint32)
+        return sums
 
 
 def _both(keys: Array, numbers: Array) -> tuple[Array, Array]:

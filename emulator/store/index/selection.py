@@ -34,13 +34,19 @@ def _high(scores: Array, above: float, depth: int | None) -> Array:
     Among as many parts of the scores as are wanted, each has a highest one: so the lowest of these is not higher than
     the last score that is wanted.
     """
-    parts = len(scores) // _PART
-    if depth is not None and parts > depth:
-        highest = scores[: parts * _PART].reshape(_PART, parts).max(axis=0)
-        lowest = numpy.partition(highest, parts - depth)[parts - depth]
-        if lowest > above:
-            return numpy.flatnonzero(scores >= lowest)
+    lowest = None if depth is None else reached(scores, depth)
+    if lowest is not None and lowest > above:
+        return numpy.flatnonzero(scores >= lowest)
     return numpy.flatnonzero(scores > above)
+
+
+def reached(scores: Array, depth: int) -> float | None:
+    """Return a score, the highest if possible, that so many chunks reach; None where there are few chunks."""
+    parts = len(scores) // _PART
+    if parts <= depth:
+        return None
+    highest = scores[: parts * _PART].reshape(_PART, parts).max(axis=0)
+    return float(numpy.partition(highest, parts - depth)[parts - depth])
 
 
 def _first(scores: Array, order: Array, among: Array, depth: int | None) -> Array:

@@ -6,12 +6,13 @@ It does not change while it is searched; the next change of the collection makes
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from emulator.store.index.analysis import FIELDS, K1, B
-from emulator.store.index.segments import Segment
+from emulator.store.index.segments import Segment, compared_by_ngrams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,11 @@ class View:
         return sum(len(segment) if alive is None else int(alive.sum()) for segment, alive in pairs)
 
     @cached_property
+    def starts(self) -> list[int]:
+        """The number of the first chunk of each segment, and that of the chunk after the last."""
+        return [0, *accumulate(map(len, self.segments))]
+
+    @cached_property
     def slots(self) -> Array:
         """The slot of each chunk's document."""
         return _joined([segment.slots for segment in self.segments])
@@ -52,6 +58,19 @@ class View:
         ordinals = _joined([segment.ordinals for segment in self.segments])
         order: Array = self.numbers[self.slots] << 31 | ordinals
         return order
+
+    @cached_property
+    def ngram_scale(self) -> Array:
+        """By what the sum of the weights of a chunk's n-grams is multiplied; 0 where it is not to be found by them."""
+        scales = []
+        for segment, alive in zip(self.segments, self.alive, strict=True):
+            lengths = segment.ngrams.lengths
+            scale = numpy.where(lengths > 0, numpy.maximum(lengths, 1) ** -0.5, 0).astype(numpy.float32)
+            for mask in (alive, compared_by_ngrams(segment)):
+                if mask is not None:
+                    scale[~mask] = 0
+            scales.append(scale)
+        return numpy.concatenate([numpy.zeros(0, numpy.float32), *scales])
 
     @cached_property
     def normalisers(self) -> list[list[Array]]:

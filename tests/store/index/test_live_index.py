@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emulator.domain.collections import MetricSpace
 from emulator.domain.search import keyword_query
 from emulator.store.chunks import IndexRow
-from emulator.store.index import bitmaps, live_index, postings, selection
+from emulator.store.index import bitmaps, live_index, postings, scoring, selection
 from emulator.store.index.analysis import FIELDS, K1, B, Term, fields_of, idf, terms_of
 from emulator.store.index.collection_index import Hit, IndexQuery, IndexResult
 from emulator.store.index.live_index import LiveIndex, answer
@@ -35,6 +35,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bitmaps, "_SHARE", 2)
     monkeypatch.setattr(postings, "_MOVED_AT_ONCE", 5)
     monkeypatch.setattr(selection, "_PART", 2)
+    for name in ("_LONG", "_WORTHWHILE", "_LOOKUP", "_SPARED"):
+        monkeypatch.setattr(scoring, name, 0)
 
 
 def frequency(words: list[str], term: Term) -> int:
