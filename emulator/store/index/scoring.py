@@ -196,48 +196,54 @@ def by_spelling(view: View, text: str, metric: MetricSpace, depth: int | None = 
         counts += each.counts
     weight = _whole(weights(counts, view.count))
     length = float(numpy.sqrt(weight.astype(numpy.float64) @ weight))
-    sums = _joined([each.sums(weight) for each in found])
-    chunks = None
+    rare = [each.sums(weight) for each in found]
+    chosen = None
     if depth is not None and metric is not MetricSpace.EUCLIDEAN:
-        chunks = _alike(view, found, weight, sums, length, depth)
-    sizes = _joined([segment.ngrams.lengths for segment in view.segments])
-    if chunks is None:
-        sums = sums + _joined([each.frequent_sums(weight) for each in found])
-    else:
-        sums, sizes = sums[chunks] + _frequent_among(view, found, weight, chunks), sizes[chunks]
-    products = numpy.divide(
-        sums, length * numpy.sqrt(sizes, dtype=numpy.float64), out=numpy.zeros(len(sums)), where=sizes > 0
-    )
-    if metric is MetricSpace.EUCLIDEAN:
-        products = _nearness(products, sizes > 0, 1.0 if len(numbers) else 0.0)
-    products = products.astype(numpy.float32).round(DIGITS)
-    if chunks is None:
-        for start, segment, alive in zip(view.starts, view.segments, view.alive, strict=False):
-            for mask in (alive, compared_by_ngrams(segment)):
-                if mask is not None:
-                    products[start : start + len(segment)][~mask] = -numpy.inf
-    return Scores(products, chunks)
+        chosen = _alike(view, found, rare, weight, length, depth)
+    scores = []
+    for number, (segment, each) in enumerate(zip(view.segments, found, strict=True)):
+        places = None if chosen is None else chosen[number]
+        sums, sizes = each.with_frequent(weight, rare[number], places), segment.ngrams.lengths
+        if places is not None:
+            sizes = sizes[places]
+        products = numpy.divide(
+            sums, length * numpy.sqrt(sizes, dtype=numpy.float64), out=numpy.zeros(len(sums)), where=sizes > 0
+        )
+        if metric is MetricSpace.EUCLIDEAN:
+            products = _nearness(products, sizes > 0, 1.0 if len(numbers) else 0.0)
+        products = products.astype(numpy.float32).round(DIGITS)
+        for mask in (view.alive[number], compared_by_ngrams(segment)) if places is None else ():
+            if mask is not None:
+                products[~mask] = -numpy.inf
+        scores.append(products)
+    if chosen is None:
+        return Scores(_joined(scores))
+    chunks = [start + places for start, places in zip(view.starts, chosen, strict=False)]
+    return Scores(_joined(scores), numpy.concatenate([_NOWHERE, *chunks]))
 
 
-def _alike(view: View, found: Sequence[_Shared], weight: Array, sums: Array, length: float, depth: int) -> Array | None:
-    """The chunks that can be among the best, ascending, by what rare n-grams add; None where most can be."""
-    scaled = sums * view.ngram_scale
+def _alike(
+    view: View, found: Sequence[_Shared], rare: Sequence[Array], weight: Array, length: float, depth: int
+) -> list[Array] | None:
+    """The chunks of each segment that can be among the best, by what rare n-grams add; None where many can be."""
+    scaled = numpy.empty(len(view), numpy.float32)
+    parts = [scaled[start:end] for start, end in pairwise(view.starts)]
+    for part, sums, scale in zip(parts, rare, view.ngram_scales, strict=True):
+        numpy.multiply(sums, scale, out=part, casting="same_kind")
     floor = reached(scaled, depth)
     if floor is None or floor <= 0:
         return None
-    top = numpy.flatnonzero(scaled >= floor)
-    exact = (sums[top] + _frequent_among(view, found, weight, top)) * view.ngram_scale[top]
-    floor = float(numpy.partition(exact, len(exact) - depth)[len(exact) - depth]) - _TOLERANCE * length
-    rest = numpy.repeat([each.frequent_weight(weight) for each in found], numpy.diff(view.starts))
-    chunks = numpy.flatnonzero(scaled + rest * view.ngram_scale >= floor)
-    return chunks if len(chunks) * _SPARED < len(view) else None
-
-
-def _frequent_among(view: View, found: Sequence[_Shared], weight: Array, chunks: Array) -> Array:
-    """The sums of the weights of the shared frequent n-grams, for some chunks, ascending."""
-    bounds = numpy.searchsorted(chunks, view.starts).tolist()
-    parts = zip(found, view.starts, pairwise(bounds), strict=False)
-    return _joined([each.frequent_among(weight, chunks[begin:end] - start) for each, start, (begin, end) in parts])
+    exact = []
+    for each, part, sums, scale in zip(found, parts, rare, view.ngram_scales, strict=True):
+        top = numpy.flatnonzero(part >= floor)
+        exact.append(each.with_frequent(weight, sums, top) * scale[top])
+    best = _joined(exact)
+    floor = float(numpy.partition(best, len(best) - depth)[len(best) - depth]) - _TOLERANCE * length
+    chosen = [
+        numpy.flatnonzero(part + scale * numpy.float32(each.frequent_weight(weight)) >= floor)
+        for each, part, scale in zip(found, parts, view.ngram_scales, strict=True)
+    ]
+    return chosen if floor > 0 and sum(map(len, chosen)) * _SPARED < len(view) else None
 
 
 def _whole(weight: Array) -> Array:
@@ -275,20 +281,19 @@ class _Shared:
         """The most that frequent n-grams add to the sum of a chunk."""
         return int(weight[self._frequent].sum())
 
-    def frequent_sums(self, weight: Array) -> Array:
-        """The sum of the weights of the shared frequent n-grams for each chunk."""
+    def with_frequent(self, weight: Array, rare: Array, places: Array | None) -> Array:
+        """Add the weights of the shared frequent n-grams to the sums of the rare ones, for all chunks or for some."""
+        weight = weight[self._frequent]
+        if places is not None:
+            bits = self._ngrams.bits[self._rows[:, None], places >> 3] >> (7 - (places & 7)).astype(numpy.uint8) & 1
+            some: Array = rare[places] + (bits * weight[:, None]).sum(axis=0, dtype=numpy.uint32)
+            return some
         count = len(self._ngrams.lengths)
         sums, product = numpy.zeros(count, numpy.uint32), numpy.empty(count, numpy.uint32)
-        for row, each in zip(self._rows.tolist(), weight[self._frequent], strict=True):
+        for row, each in zip(self._rows.tolist(), weight, strict=True):
             numpy.multiply(self._ngrams.bits_of(row), each, out=product)
             numpy.add(sums, product, out=sums)
-        return sums
-
-    def frequent_among(self, weight: Array, places: Array) -> Array:
-        """The same for some chunks."""
-        bits = self._ngrams.bits[self._rows[:, None], places >> 3] >> (7 - (places & 7)).astype(numpy.uint8) & 1
-        sums: Array = (bits * weight[self._frequent][:, None]).sum(axis=0, dtype=numpy.uint32)
-        return sums
+        return numpy.add(rare, sums, out=rare) if len(self._rows) else rare
 
 
 def _both(keys: Array, numbers: Array) -> tuple[Array, Array]:

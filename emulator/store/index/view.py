@@ -60,7 +60,7 @@ class View:
         return order
 
     @cached_property
-    def ngram_scale(self) -> Array:
+    def ngram_scales(self) -> list[Array]:
         """By what the sum of the weights of a chunk's n-grams is multiplied; 0 where it is not to be found by them."""
         scales = []
         for segment, alive in zip(self.segments, self.alive, strict=True):
@@ -70,7 +70,7 @@ class View:
                 if mask is not None:
                     scale[~mask] = 0
             scales.append(scale)
-        return numpy.concatenate([numpy.zeros(0, numpy.float32), *scales])
+        return scales
 
     @cached_property
     def normalisers(self) -> list[list[Array]]:
