@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-READ_BYTES = 256 * 1024  # at once: fewer, larger steps for a large body; a small request is one step anyway
+# At once: each read of a large body costs as much Python, and half of this size takes a tenth longer. A small request
+# is one step anyway; hashing and writing, which take longest, are cut into smaller steps (operations/files/receive.py).
+READ_BYTES = 512 * 1024
 # Of a body that the app has not asked for; more is left in the socket. Less than one read, or libuv would keep reading
 # the same connection, and others would wait for twice as long.
 WAITING_BYTES_MAX = READ_BYTES // 4
