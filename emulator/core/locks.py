@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from emulator.core.forks import on_fork, replace_by_null
+from emulator.core.lazy_pattern import lazy_pattern
 
 try:
     import fcntl
@@ -36,18 +37,18 @@ _PREFIX = "xai-emulator-"
 _SHORT = "/tmp"  # a short path, whatever TMPDIR is
 
 # The names of files and directories that the emulator creates; no other program has reason to use them.
-BLOB_NAME = re.compile(r"xai-blob-[0-9a-f]{32}(\.part)?")
-PART_NAME = re.compile(r"xai-part-[0-9a-f]{32}")
-LINKS_NAME = re.compile(r"xai-links-[0-9a-f]{32}")
+BLOB_NAME = lazy_pattern(r"xai-blob-[0-9a-f]{32}(\.part)?")
+PART_NAME = lazy_pattern(r"xai-part-[0-9a-f]{32}")
+LINKS_NAME = lazy_pattern(r"xai-links-[0-9a-f]{32}")
 SNAPSHOT_SUFFIX = ".xai-snapshot"
 # The contents of temporary directories: blobs, snapshots, and the sockets of the gRPC server and its clients.
-_MADE_DIRECTORIES = re.compile(rf"blobs|snapshots(/parts|/team-[^/]+|/links(/{LINKS_NAME.pattern})?)?")
-_MADE_FILES = re.compile(
+_MADE_DIRECTORIES = lazy_pattern(rf"blobs|snapshots(/parts|/team-[^/]+|/links(/{LINKS_NAME.pattern})?)?")
+_MADE_FILES = lazy_pattern(
     rf"blobs/{BLOB_NAME.pattern}|snapshots/parts/{PART_NAME.pattern}|snapshots/team-[^/]+/[^/]+\.xai-snapshot|"
     rf"snapshots/links/{LINKS_NAME.pattern}/{BLOB_NAME.pattern}"
 )
-_NOTHING = re.compile(r"(?!)")
-_MADE_SOCKETS = re.compile(r"grpc|c\d+")
+_NOTHING = lazy_pattern(r"(?!)")
+_MADE_SOCKETS = lazy_pattern(r"grpc|c\d+")
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EACCES}  # errors of flock if another process has the lock
 

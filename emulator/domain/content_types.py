@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from emulator.core.lazy_pattern import lazy_pattern
 
 UNKNOWN = "application/octet-stream"
-_MEDIA_TYPE = re.compile(r"[!#$&^_.+0-9a-z-]{1,127}/[!#$&^_.+0-9a-z-]{1,127}")  # RFC 6838 §4.2
+_MEDIA_TYPE = lazy_pattern(r"[!#$&^_.+0-9a-z-]{1,127}/[!#$&^_.+0-9a-z-]{1,127}")  # RFC 6838 §4.2
 
 _OFFICE = ("application/vnd.openxmlformats-", "application/vnd.ms-", "application/msword", "application/vnd.oasis.")
 

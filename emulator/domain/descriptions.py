@@ -5,14 +5,15 @@ The real service lets a language model write it. Here the same documents always 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+
+from emulator.core.lazy_pattern import lazy_pattern
 
 NAMES = 3  # named as examples
 TERMS = 6  # of the most frequent words
 
-_WORD = re.compile(r"[^\W\d_]{4,30}")
+_WORD = lazy_pattern(r"[^\W\d_]{4,30}")
 _COMMON = """
 about above after again also always among another because been before being below between both could does doing down
 during each either else even every few first from further given have having here hers herself himself into itself just

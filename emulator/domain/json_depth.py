@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from emulator.core.lazy_pattern import lazy_pattern
 
 WALKED_MAX = 128  # levels of what is shown or handed on: clients and pages go through it level by level
 
@@ -23,7 +23,7 @@ def is_deeper(raw: bytes, most: int | None) -> bool:
 
 
 # Unclosed strings run to the end. Escapes of quotes are taken out before.
-_STRING_OR_ITEM = re.compile(rb'"[^"]*+"?|[,\[{]')
+_STRING_OR_ITEM = lazy_pattern(rb'"[^"]*+"?|[,\[{]')
 
 
 def has_more_items(raw: bytes, most: int | None) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from emulator.core.errors import ApiError, Kind
+from emulator.core.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from emulator.domain.api_keys import ApiKey
@@ -20,7 +20,7 @@ MANAGEMENT_KEY = "xai-token-emulator"
 MANAGEMENT_PREFIX = "xai-token-"
 INFERENCE_PREFIX = "xai-"
 KEYS_KNOWN = 1024  # whose reading is remembered: every call asks for it, and few keys make many calls
-TEAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TEAM_NAME = lazy_pattern(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Plane(enum.Enum):

@@ -10,14 +10,15 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from emulator.core.errors import invalid
+from emulator.core.lazy_pattern import lazy_pattern
 
 WEIGHT_MAX = 1e38  # the sum of two still is a 32-bit float, as scores are over gRPC
 SCORE = "#score"  # the relevance, where a group is ordered by metadata keys (OpenAPI: GroupByAggregate)
 
-_PHRASE = re.compile(r'"([^"]*)"')
+_PHRASE = lazy_pattern(r'"([^"]*)"')
 # What stands between terms. Hyphens, dots, slashes, colons and a comma between digits hold one together: INV-99812,
 # 3.14, 10/12/2026, 12:30 and 1,250 are one term each, found where its parts stand in this order.
-_BETWEEN = re.compile(r'(?:[\s;!?()\[\]{}<>|"]|(?<!\d),|,(?!\d))+')
+_BETWEEN = lazy_pattern(r'(?:[\s;!?()\[\]{}<>|"]|(?<!\d),|,(?!\d))+')
 
 
 class Mode(enum.Enum):

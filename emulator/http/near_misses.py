@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-_PARAMETER = re.compile(r"\{\w+\}")
+from emulator.core.lazy_pattern import lazy_pattern
+
+_PARAMETER = lazy_pattern(r"\{\w+\}")
 DISTANCE_MAX = 8
 LETTERS_PER_MISTAKE = 3
 TARGET_CHARS_MAX = 300

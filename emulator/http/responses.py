@@ -11,7 +11,6 @@ ordinary messages.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
@@ -21,6 +20,7 @@ from starlette import responses
 from starlette.types import Message, Receive, Scope, Send
 
 from emulator.core.errors import ApiError, CallerGone, Kind
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.core.time_slices import TimeSlices
 from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.requests import connection_of
@@ -35,7 +35,7 @@ TEXT = b"text/plain; charset=utf-8"
 REQUEST_ID = b"x-request-id"
 NO_CONNECTION = "a planned fault ends the connection, and a call within the process has none"
 
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_RANGE = lazy_pattern(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _HEADERS = "xai_emulator.response_headers"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from types import NoneType
 from typing import Any
 
 import msgspec
 
 from emulator.core.errors import ApiError, Kind
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.core.limits import Limits
 from emulator.core.time_slices import TimeSlices
 from emulator.domain.batches.batch import RequestKind
@@ -29,7 +29,7 @@ _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention
 
 
 _SYNTAX = "Failed to parse the request body as JSON: "
-_PATH = re.compile(r"[\w.\[\]]+: ")  # before what is wrong at it
+_PATH = lazy_pattern(r"[\w.\[\]]+: ")  # before what is wrong at it
 WHOLE_BYTES_MAX = 1024 * 1024  # of a body that is decoded at once where a request does not fit
 
 

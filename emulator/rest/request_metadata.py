@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import msgspec
 
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.domain.json_depth import WALKED_MAX, is_deeper
 from emulator.http.requests import connection_of, headers_of
 from emulator.operations.base import Envelope
 
 Scope = MutableMapping[str, Any]
 
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+_NUMBER = lazy_pattern(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
 class JsonCodec:

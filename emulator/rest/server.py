@@ -16,7 +16,6 @@ from emulator.core.profiles import Reaction
 from emulator.domain.keys import bearer, team_of
 from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.middleware import StepsMiddleware, allow_origins, answer_preflight, label
-from emulator.http.near_misses import near_misses
 from emulator.http.requests import Request, connection_of, header, headers_of
 from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
 from emulator.http.routing import MATCH, TableRoute, raw_path
@@ -193,6 +192,8 @@ def _unknown(method: str, path: str) -> ApiError:
     for prefix, reason in NOT_EMULATED.items():
         if path == prefix or path.startswith(f"{prefix}/"):
             return ApiError(Kind.NOT_EMULATED, f"{path[:200]}: {reason}.", rule="not_emulated")
+    from emulator.http.near_misses import near_misses
+
     hint = f"There is no {path[:PATH_CHARS_SHOWN]} in this API."
     nearest = near_misses(method, path, ROUTES, limit=1)
     if nearest:

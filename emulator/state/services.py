@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from emulator.core.keyed_locks import KeyedLocks
 from emulator.domain.keys import AuthMode, Key
@@ -19,8 +20,7 @@ from emulator.state.teams import Teams
 from emulator.store import Store
 
 
-@dataclass
-class Services:
+class Services(msgspec.Struct, eq=False):
     """The services of one emulator. `runtime/app` builds them; nothing here is global to the process."""
 
     settings: Settings
@@ -38,6 +38,6 @@ class Services:
     address: ListenAddress
     log: Callable[[str], None]  # writes a line to the terminal
     control_token: str | None = None  # the bearer token of the control API, if it needs one
-    readers: Readers = field(default_factory=Readers)
-    locks: KeyedLocks = field(default_factory=KeyedLocks)
+    readers: Readers = msgspec.field(default_factory=Readers)
+    locks: KeyedLocks = msgspec.field(default_factory=KeyedLocks)
     real_key_seen: bool = False  # a key that looks real was sent, and the warning was logged

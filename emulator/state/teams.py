@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,45 +32,45 @@ class NotAllowed(BadSetting):
     """An untrusted caller may not set this value of a setting that names code, files or servers."""
 
 
-@dataclass(slots=True)
 class Team:
     """The state of one team: clock, limits, profile, speeds. Rows of the store have its name as key."""
 
-    name: str
-    clock: Clock
-    overrides: dict[str, Any]  # the settings that differ from the server's
-    profile: Profile = field(init=False)
-    limits: Limits = field(init=False)
-    indexing: str = field(init=False)  # a name in settings.SPEEDS
-    batches: str = field(init=False)  # a name in settings.SPEEDS
-    responder: str | Callable[..., Any] = field(init=False)
-    models: str = field(init=False)  # `known` or `any`
-    function: Callable[..., Any] | None = None  # answers batch requests instead
-    moved_at: Instant = (
-        0  # the time after the clock was last moved: jobs that are due before it are overdue and catching up
-    )
-    answer_epoch: int | None = None  # the ids of its answers are derived from this number and their count
-    answers: int = 0
-    cancel_reverts: bool = (
-        False  # a race of the real service: requests of a cancelled batch complete as if it were not cancelled
-    )
-    chaos: ChaosState | None = field(init=False)
-    kept: bool = False  # it has a row, which is created before the first object of the team
-    gone: bool = False  # it was deleted: calls that were running then cannot write any more
-    unreadable: OSError | None = None  # the error because of which it is unknown whether there is a row
-    embedder: str | Callable[..., Any] = field(init=False)
-    key_rates: KeyRates = field(default_factory=KeyRates)
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        defaults: Settings,
+        overrides: dict[str, Any],
+        *,
+        kept: bool = False,
+        unreadable: OSError | None = None,
+    ) -> None:
+        """A team with the server's settings, but for its overrides. Raises BadSetting."""
+        self.name = name
+        self.clock = clock
+        self.kept = kept  # it has a row, which is created before the first object of the team
+        self.unreadable = unreadable  # the error because of which it is unknown whether there is a row
+        self.gone = False  # it was deleted: calls that were running then cannot write any more
+        self.function: Callable[..., Any] | None = None  # answers batch requests instead of the responder
+        # The time after the clock was last moved: jobs that are due before it are overdue and catching up.
+        self.moved_at: Instant = 0
+        self.answer_epoch: int | None = None  # the ids of its answers are derived from this number and their count
+        self.answers = 0
+        # A race of the real service: requests of a cancelled batch complete as if it were not cancelled.
+        self.cancel_reverts = False
+        self.key_rates = KeyRates()
+        self.configure(defaults, overrides)
 
     def configure(self, defaults: Settings, overrides: dict[str, Any]) -> None:
         """Apply the server's settings and the team's overrides. Raises BadSetting without changing anything."""
         settings = of_team(defaults, overrides)
-        self.overrides = overrides
-        self.profile = PROFILES[settings.profile]
-        self.limits = override(self.profile.limits, settings.limits)
-        self.indexing = settings.indexing
-        self.batches = settings.batches
+        self.overrides = overrides  # the settings that differ from the server's
+        self.profile: Profile = PROFILES[settings.profile]
+        self.limits: Limits = override(self.profile.limits, settings.limits)
+        self.indexing = settings.indexing  # a name in settings.SPEEDS
+        self.batches = settings.batches  # a name in settings.SPEEDS
         self.responder = settings.responder
-        self.models = settings.models
+        self.models = settings.models  # `known` or `any`
         self.chaos = None if settings.chaos is None else ChaosState(settings.chaos, self.name)
         self.embedder = settings.embedder
 
@@ -115,9 +114,7 @@ class Teams:
             try:
                 row = self._store.teams.get(name)
             except OSError as error:  # it can neither be read nor written
-                team = Team(name, Clock(0, None), {}, unreadable=error)
-                team.configure(self._settings, {})
-                return team
+                return Team(name, Clock(0, None), self._settings, {}, unreadable=error)
             team = self._stored(name, row) if row is not None else self._visitor(name)
         return team
 
@@ -133,13 +130,12 @@ class Teams:
         return team
 
     def _stored(self, name: str, row: TeamRow) -> Team:
-        team = self.known[name] = Team(name, Clock(row.clock_offset, row.frozen_at), row.overrides, kept=True)
-        team.configure(self._settings, row.overrides)
+        clock = Clock(row.clock_offset, row.frozen_at)
+        team = self.known[name] = Team(name, clock, self._settings, row.overrides, kept=True)
         return team
 
     def _visitor(self, name: str) -> Team:
-        team = self.visitors[name] = Team(name, Clock(0, None), {})
-        team.configure(self._settings, {})
+        team = self.visitors[name] = Team(name, Clock(0, None), self._settings, {})
         if self._begin is not None or name == DEFAULT_TEAM:
             with suppress(OSError):  # on a full disk it has no objects, but can be read
                 self.keep(team)

@@ -7,9 +7,12 @@ A field is a column of its name. An enum is kept by its value and a bool as 0 or
 from __future__ import annotations
 
 import enum
+import inspect
+import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -25,7 +28,13 @@ class Encoding(NamedTuple):
 
 def json_text(shape: Any) -> Encoding:
     """An encoding as a text of JSON."""
-    return Encoding(lambda value: msgspec.json.encode(value).decode(), msgspec.json.Decoder(shape).decode)
+    return Encoding(lambda value: msgspec.json.encode(value).decode(), json_decoder(shape))
+
+
+def json_decoder(shape: Any) -> Callable[[str | bytes], Any]:
+    """Return a function that decodes JSON; its decoder is made at the first use, for one of a union takes long."""
+    decoder = cache(lambda: msgspec.json.Decoder(shape))
+    return lambda text: decoder().decode(text)
 
 
 class _Field(NamedTuple):
@@ -51,7 +60,7 @@ class Columns(Generic[T]):
         encodings: Mapping[str, Encoding] = types.MappingProxyType({}),
         joined: Mapping[str, Columns[Any]] = types.MappingProxyType({}),
     ) -> None:
-        hints = get_type_hints(struct)
+        hints = _hints(struct)
         own = {name: _field(name, hints[name], encodings.get(name)) for name in hints if name not in joined}
         self._fields = own
         self.selected: list[str] = []
@@ -99,6 +108,15 @@ class Columns(Generic[T]):
     def assigned(self, fields: Iterable[str]) -> str:
         """The SET clause that takes the `values` of the same fields."""
         return ", ".join(f"{column} = ?" for name in fields for column in self._fields[name].columns)
+
+
+def _hints(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the types of the fields, as `typing.get_type_hints` does; that compiles each of them by itself."""
+    hints: dict[str, Any] = {}
+    for each in reversed(struct.__mro__):
+        source = ", ".join(f"{name!r}: {hint}" for name, hint in inspect.get_annotations(each).items())
+        hints |= eval(f"{{{source}}}", vars(sys.modules[each.__module__]))
+    return hints
 
 
 def _field(name: str, hint: Any, encoding: Encoding | None) -> _Field:

@@ -9,13 +9,13 @@ import msgspec
 from emulator.core.clock import Instant
 from emulator.domain.chat.answers import Answer
 from emulator.domain.chat.stored import StoredResponse
-from emulator.store.columns import Columns, Encoding
+from emulator.store.columns import Columns, Encoding, json_decoder
 from emulator.store.database import Database
 
 
 def _as_json(shape: Any) -> Encoding:
     """An encoding as JSON."""
-    return Encoding(msgspec.json.encode, msgspec.json.Decoder(shape).decode)
+    return Encoding(msgspec.json.encode, json_decoder(shape))
 
 
 _MESSAGES = _as_json(tuple[dict[str, Any], ...])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
 
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.domain.chat.answers import Answer, FunctionCall
 from emulator.domain.chat.evidence import Search
 
-_PIECE = re.compile(r"\s*\S+|\s+")  # a word and the white space before it; what is left at the end
+_PIECE = lazy_pattern(r"\s*\S+|\s+")  # a word and the white space before it; what is left at the end
 
 
 class SearchStarted(msgspec.Struct, frozen=True):

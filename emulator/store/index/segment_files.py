@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from emulator.core import ids
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.core.locks import PRIVATE_DIRECTORY, PRIVATE_FILE
 from emulator.store.database import Database
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 INDEX = "index"  # the directory
 FORMAT_VERSION = 1
-_NAME = re.compile(r"xai-index-[0-9a-f]{32}(\.part)?")
+_NAME = lazy_pattern(r"xai-index-[0-9a-f]{32}(\.part)?")
 _MAGIC = b"xai-index\n"
 _HEAD = struct.Struct("<10sIII")  # magic, format version, bytes of the header, its checksum
 _ALIGNED = 64  # arrays begin at multiples of so many bytes

@@ -7,7 +7,6 @@ bytes that they refer to see `directory`.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from emulator.core.clock import LATEST, Instant
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.store.blobs import Blobs, clone
 from emulator.store.database import Database, translate_error
 from emulator.store.snapshots.directory import SnapshotDirectory, remove_links
@@ -35,13 +35,13 @@ from emulator.store.snapshots.files import (
 )
 from emulator.store.teams import TeamRow
 
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+NAME = lazy_pattern(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 # Which rows of a table are there, where others are being written: see `operations.batches.additions`.
 _ADMITTED = {
     "batch_requests": " AND NOT EXISTS (SELECT 1 FROM main.batch_additions AS addition WHERE owner = team "
     "AND addition.batch_id = batch_requests.batch_id AND seq >= first)"
 }
-_BLOB_COLUMN = re.compile(r"(?:.*_)?blob")  # holds the name of a blob
+_BLOB_COLUMN = lazy_pattern(r"(?:.*_)?blob")  # holds the name of a blob
 
 
 _Team = tuple[  # what a clock and the settings can be made of
