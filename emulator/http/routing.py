@@ -25,6 +25,7 @@ from starlette.routing import Match as Fit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.core.errors import ApiError, invalid
+from emulator.core.lazy_pattern import lazy_pattern
 from emulator.http.requests import Request
 
 MATCH = "xai_emulator.match"  # key in the scope of a request: its Match, or the ApiError for its path
@@ -239,7 +240,7 @@ class Prefix(Mount):
 
     def __init__(self, path: str, app: ASGIApp) -> None:
         super().__init__(path, app)
-        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+        self.path_regex = lazy_pattern(self.path_regex.pattern, re.DOTALL)
 
     def matches(self, scope: Scope) -> tuple[Fit, Scope]:
         return super().matches(scope) if scope["type"] == "http" else (Fit.NONE, {})
