@@ -43,14 +43,15 @@ class Team:
         overrides: dict[str, Any],
         *,
         kept: bool = False,
+        gone: bool = False,
         unreadable: OSError | None = None,
     ) -> None:
         """A team with the server's settings, but for its overrides. Raises BadSetting."""
         self.name = name
         self.clock = clock
         self.kept = kept  # it has a row, which is created before the first object of the team
+        self.gone = gone  # it was deleted: calls that were running then cannot write any more
         self.unreadable = unreadable  # the error because of which it is unknown whether there is a row
-        self.gone = False  # it was deleted: calls that were running then cannot write any more
         self.function: Callable[..., Any] | None = None  # answers batch requests instead of the responder
         # The time after the clock was last moved: jobs that are due before it are overdue and catching up.
         self.moved_at: Instant = 0
@@ -125,8 +126,7 @@ class Teams:
             row = self._store.teams.get(name)
             if row is not None:
                 return self._stored(name, row)
-            team = Team(name, Clock(0, None), {}, gone=True)
-            team.configure(self._settings, {})
+            team = Team(name, Clock(0, None), self._settings, {}, gone=True)
         return team
 
     def _stored(self, name: str, row: TeamRow) -> Team:
