@@ -122,7 +122,7 @@ def _opened(
         said = _reason(error.read()) or redirect_refusal(url, error)
         raise ControlFailed(said or f"{url} answered {error.code}") from None
     except HTTPException as error:
-        raise ControlFailed(f"{url} broke off ({error})") from None
+        raise ControlFailed(f"{url} closed the connection ({error})") from None
     except (URLError, OSError, ValueError) as error:
         cause = getattr(error, "reason", error)
         why = getattr(cause, "strerror", None) or cause

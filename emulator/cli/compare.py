@@ -38,29 +38,31 @@ def add_verbs(verbs: Any) -> None:
     )
     option = parser.add_argument
     parser.add_argument("file", nargs="+", type=Path, metavar="FILE", help="a HAR file, of `record` or a browser")
-    option("--url", metavar="URL", help="ask this emulator, and not one of its own; needs --team")
+    option("--url", metavar="URL", help="compare with this emulator instead of a new one; needs --team")
     option("--team", type=team, metavar="NAME", help="which team of it, a new one")
-    option("--with", dest="other", type=Path, metavar="OTHER", help="compare with this recording, and ask no emulator")
+    option(
+        "--with", dest="other", type=Path, metavar="OTHER", help="compare with this recording instead of an emulator"
+    )
     option(
         "--noise",
         type=Path,
         metavar="SECOND",
         help="another recording of the same script: accept differences where the two differ as well",
     )
-    option("--only", default="*", metavar="PATTERN", help="report these operations alone, for example files.*")
-    option("--ignore", type=Path, metavar="FILE", help="differences to accept; default compare.toml, if it is there")
+    option("--only", default="*", metavar="PATTERN", help="report only these operations, for example files.*")
+    option("--ignore", type=Path, metavar="FILE", help="differences to accept; default compare.toml, if it exists")
     option("--fail-on", metavar="KINDS", help="which make exit code 1; default status,shape,format,words,value")
-    option("--max", type=int, default=20, metavar="N", help="how many ways to differ are printed; default 20")
-    option("--json", type=Path, metavar="FILE", help="write the report there as JSON")
-    option("--junit", type=Path, metavar="FILE", help="write the report there as JUnit XML")
-    option("--evidence", type=Path, metavar="FILE", help="write there which cases of the kit are confirmed")
+    option("--max", type=int, default=20, metavar="N", help="print at most N kinds of differences; default 20")
+    option("--json", type=Path, metavar="FILE", help="write the report to FILE as JSON")
+    option("--junit", type=Path, metavar="FILE", help="write the report to FILE as JUnit XML")
+    option("--evidence", type=Path, metavar="FILE", help="write the confirmed cases of the kit to FILE")
     option(
         "--cases",
         type=Path,
         metavar="FILE",
-        help="write drafts of contract cases there, as TOML; beside it, those over gRPC as Python",
+        help="write drafts of contract cases to FILE, as TOML, and those over gRPC beside it, as Python",
     )
-    group = parser.add_argument_group("settings of the emulator that answers")
+    group = parser.add_argument_group("settings of the emulator to compare with")
     add_settings(group, without=("port", "host"))
     parser.set_defaults(run=_compare, port=None, host=None)
 
@@ -76,11 +78,11 @@ def _compare(options: argparse.Namespace) -> int:
         known = ", ".join(dict.fromkeys(CLASSES.values()))
         raise BadSetting(f"--fail-on: {sorted(unknown)[0]!r} is none of {known}")
     if (options.url is None) != (options.team is None):
-        raise BadSetting("--url and --team belong together")
+        raise BadSetting("--url and --team must be given together")
     if len(options.file) > 1 and any(getattr(options, name) for name in OF_ONE_FILE):
         raise BadSetting("--json, --junit, --evidence, --cases, --url, --with and --noise are for one file")
     if options.other is not None and (options.url or options.evidence):
-        raise BadSetting("--with asks no emulator, so --url and --evidence do not go with it")
+        raise BadSetting("--with calls no emulator, so it excludes --url and --evidence")
     with usable_files():
         recordings = [read(path) for path in options.file]
         other = None if options.other is None else read(options.other)

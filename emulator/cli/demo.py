@@ -10,7 +10,7 @@ from emulator.state.settings import BadSetting, parse
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this module."""
-    parser = verbs.add_parser("demo", help="start an emulator and show what it does, with both SDKs")
+    parser = verbs.add_parser("demo", help="start an emulator and demonstrate it with both SDKs")
     parser.add_argument("--port", metavar="PORT", default="0", help="port to listen on; by default a free one")
     parser.add_argument("--once", action="store_true", help="end after the tour; otherwise Ctrl-C ends it")
     parser.set_defaults(run=_demo)

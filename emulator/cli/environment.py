@@ -31,14 +31,14 @@ def add_verbs(verbs: Any) -> None:
 
     run = verbs.add_parser(
         "exec",
-        help="run a command against an emulator of its own: exec -- pytest",
+        help="run a command against a new emulator: exec -- pytest",
         usage="xai-emulator exec [SETTING …] -- COMMAND …",
     )
     add_settings(run)
     run.add_argument("command", nargs="+", metavar="COMMAND")
     run.set_defaults(run=_exec)
 
-    wait = verbs.add_parser("wait", help="return when an emulator answers")
+    wait = verbs.add_parser("wait", help="wait until an emulator answers")
     wait.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="default: 10")
     add_target(wait, of_team=False)
     wait.set_defaults(run=_wait)

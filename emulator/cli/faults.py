@@ -24,7 +24,7 @@ _EFFECTS: dict[str, tuple[str, Any, str, str]] = {  # flag: field, type, value (
 
 def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this module."""
-    parser = verbs.add_parser("faults", help="plan faults of a team, and show which calls met them")
+    parser = verbs.add_parser("faults", help="plan faults of a team, and show which calls they affected")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = actions.add_parser("list", help="list rules and scripts, and how many calls they affected")
     show.set_defaults(run=_list)

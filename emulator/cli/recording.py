@@ -48,15 +48,15 @@ def add_verbs(verbs: Any) -> None:
     option("--management-grpc-to", metavar="HOST:PORT", help="likewise of the management host")
     option("--host", default="localhost", help="address to listen on; other than loopback only with --own-keys")
     option("--port", type=int, default=None, metavar="PORT", help="default 7878; with a command any free one")
-    option("--own-keys", action="store_true", help="never use the keys of the environment: clients bring their own")
+    option("--own-keys", action="store_true", help="never use the keys of the environment: clients send their own")
     option("--contents", choices=("lengths", "keep"), default="lengths", help="file contents; default lengths")
     option("--strike", action="append", default=[], metavar="TEXT", help="redact this text, too; may be repeated")
     option("--keep", action="append", default=[], metavar="RULE", help="turn this sanitizer off; may be repeated")
-    option("--budget", type=int, metavar="CALLS", help="forward no more than so many calls")
+    option("--budget", type=int, metavar="CALLS", help="forward at most CALLS calls")
     option(
         "--from", dest="source", type=Path, metavar="FILE", help="sanitize this HAR file into --out, and record nothing"
     )
-    option("--ca", type=Path, metavar="FILE", help="root certificates, in PEM, if a TLS proxy is in between")
+    option("--ca", type=Path, metavar="FILE", help="root certificates, in PEM, for a TLS proxy in between")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="command to run against the recorder")
     parser.set_defaults(run=_record)
 
@@ -101,7 +101,7 @@ def _sanitize(options: argparse.Namespace) -> int:
     from emulator.recordings.sanitize import Sanitizer
 
     if options.command:
-        raise BadSetting("--from records nothing, so it runs no command")
+        raise BadSetting("--from records nothing, so it takes no command")
     labels = {key: f"[{plane.value} key]" for plane, key in keys_of(os.environ).items()}
     sanitizer = Sanitizer(labels, options.strike, options.keep)
     with usable_files(options.out):

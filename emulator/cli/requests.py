@@ -26,7 +26,9 @@ def add_verbs(verbs: Any) -> None:
         ),
     )
     parser.add_argument("--operation", metavar="NAME", help="only requests of this operation, such as files.upload")
-    parser.add_argument("--outcome", metavar="WORD", help="only requests that ended in: ok, NOT_FOUND, DROPPED, ...")
+    parser.add_argument(
+        "--outcome", metavar="WORD", help="only requests with this outcome: ok, NOT_FOUND, DROPPED, ..."
+    )
     parser.add_argument("--transport", choices=("rest", "grpc"), help="only requests over this transport")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="the last N; default 50")
     parser.add_argument("--clear", action="store_true", help="remove them from the journal afterwards")

@@ -22,7 +22,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("--filter", metavar="FILTER", help='on metadata, as in author = "Sandra Kim"')
     parser.add_argument("--limit", metavar="N", type=int, help="chunks to show; default 10")
-    parser.add_argument("--json", action="store_true", help="print the report as it comes")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_target(parser)
     parser.set_defaults(run=_search)
 

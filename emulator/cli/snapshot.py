@@ -91,7 +91,7 @@ def _keep(target: Path, pieces: Iterable[bytes], size: int) -> None:
                 with _local(part):
                     file.write(piece)
         if part.stat().st_size < size:
-            raise ControlFailed(f"the snapshot broke off before its {size:,} bytes were here")
+            raise ControlFailed(f"the download of the snapshot ended before its {size:,} bytes were received")
         with _local(target):
             os.replace(part, target)
     finally:

@@ -22,10 +22,10 @@ def add_verbs(verbs: Any) -> None:
     listing = actions.add_parser("list", help="list the teams, their keys and their settings")
     create = actions.add_parser("create", help="create a team")
     create.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may be repeated")
-    change = actions.add_parser("set", help="override settings of a team; an empty value returns to the server's")
+    change = actions.add_parser("set", help="override settings of a team; an empty value restores the server's")
     change.add_argument("name", type=team, metavar="TEAM")
     change.add_argument("set", nargs="+", metavar="NAME=VALUE", help=f"one of {', '.join(PER_TEAM)}")
-    delete = actions.add_parser("delete", help="delete a team and all it has")
+    delete = actions.add_parser("delete", help="delete a team with all its objects")
     for action in (create, delete):
         action.add_argument("name", type=team, metavar="TEAM")
     for action, run in ((listing, _list), (create, _create), (change, _change), (delete, _delete)):
@@ -33,7 +33,7 @@ def add_verbs(verbs: Any) -> None:
         add_json(action)
         action.set_defaults(run=run)
 
-    reset = verbs.add_parser("reset", help="remove all that a team has, and set its clock and settings back")
+    reset = verbs.add_parser("reset", help="remove all objects of a team, and reset its clock and settings")
     add_target(reset)
     add_json(reset)
     reset.set_defaults(run=_reset)

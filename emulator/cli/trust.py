@@ -26,7 +26,7 @@ def add_verbs(verbs: Any) -> None:
     """Declare the verbs of this module."""
     parser = verbs.add_parser(
         "trust",
-        help="write the certificate that clients of --tls self-signed have to trust, and print how they find it",
+        help="write the certificate that clients of --tls self-signed have to trust, and print how to configure them",
         examples=("trust", "trust --out ca.pem --url http://localhost:7878"),
     )
     parser.add_argument(

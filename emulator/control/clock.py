@@ -96,9 +96,9 @@ async def _walk(request: ControlRequest, condition: Condition, end: Instant) -> 
             return ran
         due = services.store.jobs.earliest(team.name)
         if due is None or due == HELD:
-            raise ControlError(409, f"{condition}, and nothing that is planned will change that")
+            raise ControlError(409, f"{condition}, and no planned job will change that")
         if due > end:
-            raise ControlError(409, f"{condition}, and what is planned next is later than within_seconds")
+            raise ControlError(409, f"{condition}, and the next planned job is later than within_seconds")
         services.teams.change_clock(team, lambda clock: _move(clock, due))  # noqa: B023 - called at once
     raise ControlError(409, f"{condition} after {STEPS_MAX} steps")
 
@@ -112,7 +112,7 @@ async def freeze(request: ControlRequest) -> ClockShown:
     """Stop a team's clock, now or at a given time, which may be in the past."""
     body: Freeze = request.body
     if body.at is not None and body.at.tzinfo is None:
-        raise ControlError(422, "at needs a zone, such as the Z of 2026-01-01T00:00:00Z")
+        raise ControlError(422, "at needs a time zone, such as the Z of 2026-01-01T00:00:00Z")
     at = None if body.at is None else from_datetime(body.at)
     try:
         request.services.teams.change_clock(request.team, lambda clock: clock.freeze(at))

@@ -132,7 +132,7 @@ async def code(request: ControlRequest) -> Code:
     entries = [entry for entry in _ring(request).entries if entry.operation is not None or str(entry.number) == number]
     place = next((place for place, entry in enumerate(entries, 1) if str(entry.number) == number), None)
     if place is None:
-        raise ControlError(404, f"the journal has no call {number[:20]}, or no longer")
+        raise ControlError(404, f"the journal has no call {number[:20]}; it may have been evicted")
     if entries[place - 1].outcome is None:
         raise ControlError(409, f"call {number} has not ended yet")
     address, suffix = request.services.address, "" if request.team.name == DEFAULT_TEAM else f"@{request.team.name}"

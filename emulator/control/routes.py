@@ -147,7 +147,7 @@ def _query(raw: bytes, shape: type) -> Any:
     try:
         for name, value in query_pairs(raw.decode("ascii")):
             if name in values:
-                raise ControlError(400, f"the query has {name!r} twice")
+                raise ControlError(400, f"the query parameter {name!r} is repeated")
             values[name] = value
         return msgspec.convert(values, shape, strict=False)
     except UnicodeDecodeError:

@@ -92,7 +92,7 @@ async def authority(request: ControlRequest) -> FileDownload:
     """Download the certificate that clients have to trust, in PEM, if the emulator created its own for TLS."""
     content = request.services.address.authority
     if content is None:
-        raise ControlError(404, f"the emulator has no certificate authority; start it with {flag('tls')} self-signed")
+        raise ControlError(404, f"the emulator has no certificate authority: start it with {flag('tls')} self-signed")
     return FileDownload.of(content.encode(), "ca.pem")
 
 

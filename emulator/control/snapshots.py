@@ -140,7 +140,7 @@ async def send(request: ControlRequest) -> OneSnapshot:
     """Upload the file of a snapshot under a name."""
     store, team, name = request.services.store.snapshots.kept, request.team.name, request.path["name"]
     if NAME.fullmatch(name) is None:
-        raise ControlError(422, f"a snapshot cannot be called {name[:200]!r}")
+        raise ControlError(422, f"{name[:200]!r} is not a valid name of a snapshot")
     most = request.team.limits.snapshot_bytes_per_team_max
     space = store.space_left(store.path(team, name), most)
     part, size = store.new_part(), 0

@@ -166,7 +166,9 @@ class Runner:
                 self._paused.discard((team.name, lane))
             except OSError as error:  # the write may succeed once there is free space
                 if (team.name, lane) not in self._paused:
-                    self._services.log(f"The {lane} of team {team.name} have to wait: {disk_unusable(error).message}")
+                    self._services.log(
+                        f"Jobs for the {lane} of team {team.name} are delayed: {disk_unusable(error).message}"
+                    )
                 self._paused.add((team.name, lane))
         return ran
 
@@ -174,7 +176,7 @@ class Runner:
         # Jobs that did not end before run one at a time: if the process dies again, the running one is the cause.
         async with self._suspected if job.attempts else nullcontext():
             if job.attempts >= ATTEMPTS_MAX:
-                self._services.log(f"The job {job.kind} of {job.subject} is dropped: it never ended.")
+                self._services.log(f"The job {job.kind} of {job.subject} is dropped: it did not end in any attempt.")
                 await self._run_handler(GIVE_UP[job.kind], job)
                 return
             if job.kind in GIVE_UP:
@@ -215,7 +217,7 @@ class Runner:
             seconds, self._unreadable = self._start_due(), False
         except OSError as error:
             if not self._unreadable:
-                self._services.log(f"All jobs have to wait: {disk_unusable(error).message}")
+                self._services.log(f"All jobs are delayed: {disk_unusable(error).message}")
             seconds, self._unreadable = _DISK_PAUSE, True
         return seconds
 

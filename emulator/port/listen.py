@@ -37,7 +37,7 @@ def listening_sockets(host: str, number: int) -> list[socket.socket]:
         except OSError as error:
             raise CannotListen(host, number, error) from error
         except UnicodeError as error:  # an empty label, or one of more than 63 letters
-            raise CannotListen(host, number, OSError(errno.EINVAL, "this is no name of a host")) from error
+            raise CannotListen(host, number, OSError(errno.EINVAL, "this is not a valid host name")) from error
         return [_listening_socket(family, str(address[0]), number)]
     for _ in range(BIND_ATTEMPTS if number == 0 else 0):
         with suppress(PortTaken):  # free on one of the two only

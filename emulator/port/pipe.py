@@ -273,7 +273,7 @@ class GrpcBackend:
             return
         _, late = await asyncio.wait([ending], timeout=seconds)
         if late:
-            self._log(f"The gRPC server did not stop within {seconds:g} s and is left behind.")
+            self._log(f"The gRPC server did not stop within {seconds:g} s and is left running.")
         elif error := ending.exception():
             self._log(f"The gRPC server did not stop cleanly: {type(error).__name__}: {error}")
 

@@ -1,1 +1,1 @@
-"""Record what clients and the service say to each other: a proxy on loopback, for REST and gRPC on one port."""
+"""Record the calls between clients and the service: a proxy on loopback, for REST and gRPC on one port."""

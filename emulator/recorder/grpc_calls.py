@@ -1,4 +1,4 @@
-"""Decide where gRPC calls go, and note them when they end."""
+"""Route gRPC calls, and record them when they end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYLESS = "/xai_api.Files/UploadFile"  # which xai-sdk sends without a key on in
 
 
 class GrpcCalls:
-    """Where the forwarding gRPC server sends calls, and how it records them."""
+    """Routes calls of the forwarding gRPC server, and records them."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class GrpcCalls:
         self._keys, self._budget = keys, budget
 
     def route(self, call: Passed) -> Route | Refusal:
-        """Return where a call goes, with the metadata that it carries there."""
+        """Return the target of a call, with the metadata to send."""
         from emulator.rpc.forward import Refusal, Route
 
         call.tag = (self._journal.number(), self._journal.page)
@@ -59,7 +59,7 @@ class GrpcCalls:
         return Route(target, tls, (*kept, *([] if sent is None else [("authorization", sent)])))
 
     def passed(self, call: Passed) -> None:
-        """Note a call that has ended. What fails here must not fail the call."""
+        """Record a call that has ended. An error here must not fail the call."""
         try:
             self._journal.add(self._entry(call))
             self._journal.lost += call.error is not None

@@ -1,4 +1,4 @@
-"""Where exchanges go: sanitized and written by one thread, so that no call waits for it and none fails with it."""
+"""Sanitize and write exchanges in one thread, so that no call waits for it or fails because of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emulator.recordings.entries import RECORDER, Entry, Page, Param, PostData
 from emulator.recordings.har import HarWriter
 from emulator.recordings.sanitize import Sanitizer
 
-DIGITS = 6  # of the number that a content has as its name
+DIGITS = 6  # of the number in a content's file name
 
 
 class RecordingJournal:
@@ -41,21 +41,21 @@ class RecordingJournal:
 
     @property
     def page(self) -> str | msgspec.UnsetType:
-        """The page that exchanges belong to now."""
+        """The current page of exchanges."""
         return UNSET if self._page is None else self._page
 
     def turn_to(self, page: str | None, title: str = "") -> None:
-        """Begin a page, or end the last one: exchanges that begin from now on belong to it."""
+        """Begin a page, to which exchanges that begin from now on belong, or end the last one."""
         self._page = page
         if page is not None:
             self._queue.put(Page(page, title, clock.rfc3339(clock.wall())))
 
     def add(self, entry: Entry) -> None:
-        """Hand over an exchange that has ended."""
+        """Pass an exchange that has ended to the writer."""
         self._queue.put(entry)
 
     def close(self) -> None:
-        """Write what is left and return."""
+        """Write the remaining exchanges and return."""
         self._queue.put(None)
         self._thread.join()
         self._writer.close()
@@ -64,9 +64,9 @@ class RecordingJournal:
         while (item := self._queue.get()) is not None:
             try:
                 self._write(item)
-            except Exception as error:  # whatever it is, the next exchange is to be written
+            except Exception as error:  # after any error, the next exchange must be written
                 self.lost += 1
-                self._log(f"xai-emulator record: an exchange could not be written: {type(error).__name__}: {error}")
+                self._log(f"xai-emulator record: could not write an exchange: {type(error).__name__}: {error}")
 
     def _write(self, item: Entry | Page) -> None:
         if isinstance(item, Page):
@@ -95,7 +95,7 @@ class RecordingJournal:
 
 
 class ContentFolder:
-    """A folder beside the HAR file, for contents that are to be kept."""
+    """A folder beside the HAR file, for the contents of files."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._numbers = path, itertools.count(1)
@@ -104,7 +104,7 @@ class ContentFolder:
             old.unlink()
 
     def new(self) -> Sink:
-        """Begin a content."""
+        """Create the file of a content."""
         return _File(self._path, f"{next(self._numbers):0{DIGITS}d}.bin")
 
 

@@ -1,4 +1,4 @@
-"""Forward HTTP requests to the service, and note what passes both ways."""
+"""Forward HTTP requests to the service, and record requests and responses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RestForwarder:
         await exchange.forward(authorization, receive, send)
 
     async def _control(self, scope: Message, path: str, headers: Mapping[str, str], send: Send) -> None:
-        """What the contract kit asks: whether this is a recorder, and to note which case runs."""
+        """Handle the calls of the contract kit: whether this is a recorder, and which case runs."""
         status = NOT_FOUND
         reply: dict[str, Any] = {"error": f"xai-emulator record has no {path[:200]}; it forwards /v1 and gRPC"}
         if path == f"{CONTROL}/recorder":
@@ -87,11 +87,11 @@ class RestForwarder:
 
     def _turn(self, headers: Mapping[str, str]) -> None:
         if bearer(headers.get("authorization")) not in self._keys.of_run.values():
-            raise Refused(401, "UNAUTHENTICATED", "this needs a key of the run")
+            raise Refused(401, "UNAUTHENTICATED", "this needs a key of this run")
         self._journal.turn_to(headers.get("x-emulator-case") or None, headers.get("x-emulator-sentence", ""))
 
     def upstream(self, transport: ClientConnection, plane: Plane) -> Upstream:
-        """The connection to a host that belongs to a client's connection, and ends with it."""
+        """Return the connection to a host for a client's connection; both end together."""
         mine = self._upstreams.setdefault(transport, {})
         url = self._hosts[plane]
         if url not in mine:
@@ -104,16 +104,16 @@ class RestForwarder:
             each.abort()
 
     def capture(self, content_type: str, encoding: str, *, is_text: bool) -> BodyCapture:
-        """Begin to note a body."""
+        """Start to record a body."""
         return BodyCapture(content_type, is_text=is_text, encoding=encoding, folder=self._folder)
 
     @property
     def journal(self) -> RecordingJournal:
-        """Where exchanges are noted."""
+        """The journal that records exchanges."""
         return self._journal
 
     def url(self, plane: Plane, target: str) -> str:
-        """The URL that a target has at the service."""
+        """Return the URL of a target at the service."""
         return self._hosts[plane] + target
 
 
@@ -122,7 +122,7 @@ class _ClientGone(Exception):
 
 
 class _Exchange:
-    """One request on its way."""
+    """One request that is being forwarded."""
 
     def __init__(self, forwarder: RestForwarder, scope: Message, path: str, headers: Mapping[str, str]) -> None:
         self._forwarder, self._scope, self._headers = forwarder, scope, headers
@@ -150,7 +150,7 @@ class _Exchange:
         self._capture_failed: str | None = None
 
     async def answer_here(self, status: int, message: str, send: Send) -> None:
-        """Answer without asking the service, and note that."""
+        """Respond without calling the service, and record the response."""
         body = message.encode()
         content = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         self._entry.by = RECORDER
@@ -161,7 +161,7 @@ class _Exchange:
         await send({"type": "http.response.body", "body": body})
 
     async def forward(self, authorization: str | None, receive: Receive, send: Send) -> None:
-        """Ask the service, and pass its answer on as it comes."""
+        """Call the service, and forward its response as it arrives."""
         has_body = "content-length" in self._headers or "transfer-encoding" in self._headers
         upstream = self._forwarder.upstream(self._connection, self._plane)
         self._connection.on_lost(self._client_lost)
@@ -191,7 +191,7 @@ class _Exchange:
                 raise
             self._connection.abort()  # the client sees the connection drop, as it would without the recorder
             return
-        except Exception as error:  # a response that cannot be passed on, such as one with a status of 700
+        except Exception as error:  # a response that cannot be forwarded, such as one with status 700
             self._capture_failed = f"{type(error).__name__}: {error}"
             self._note(head)
             self._connection.abort()
@@ -242,7 +242,7 @@ class _Exchange:
         await send({"type": "http.response.start", "status": head.status, "headers": passed})
 
     def _capture(self, body: BodyCapture | None, piece: bytes) -> None:
-        """Note a piece. What fails here must not fail the call."""
+        """Record a piece. An error here must not fail the call."""
         try:
             if body is not None:
                 body.write(piece)
@@ -250,7 +250,7 @@ class _Exchange:
             self._capture_failed = f"{type(error).__name__}: {error}"
 
     def _note(self, head: Head | None) -> None:
-        """Hand the exchange over to be written."""
+        """Pass the exchange to the writer."""
         entry = self._entry
         try:
             self._fill(entry, head)
@@ -283,7 +283,7 @@ class _Exchange:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a header is between the client and the recorder."""
+    """Return whether a header is only for the connection between the client and the recorder."""
     return name == "host" or name.startswith("x-emulator-")
 
 
@@ -292,7 +292,7 @@ def _pairs(headers: list[tuple[bytes, bytes]]) -> list[Pair]:
 
 
 def _text(raw: bytes) -> str:
-    """Bytes of a head as they were meant: a name in UTF-8 that is read as Latin-1 would escape the sanitizer."""
+    """Decode bytes of a head as UTF-8, if possible: a UTF-8 name decoded as Latin-1 would escape the sanitizer."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -35,7 +35,7 @@ class BadUpstream(ValueError):
 
 
 class RecorderOptions(msgspec.Struct, frozen=True):
-    """What is recorded, where to, and for whom. URLs have no path; the gRPC ones default to those of REST."""
+    """The options of a recorder. URLs have no path; the gRPC ones default to those of REST."""
 
     out: Path
     keys: dict[Plane, str] = {}
@@ -55,7 +55,7 @@ class RecorderOptions(msgspec.Struct, frozen=True):
 
     @property
     def hosts(self) -> dict[Plane, str]:
-        """The URLs for REST, by plane: one that was given stands for both hosts."""
+        """The URLs for REST, by plane: a given one replaces both hosts."""
         management = self.management_to or (MANAGEMENT_API if self.to == API else self.to)
         return {Plane.INFERENCE: _url(self.to), Plane.MANAGEMENT: _url(management)}
 
@@ -108,12 +108,12 @@ class Recorder:
         await self.port.start()
 
     async def stop(self) -> None:
-        """Stop listening, end what runs, and write what is left."""
+        """Stop listening, end running calls, and write the remaining exchanges."""
         await self.port.stop()
         self.journal.close()
 
     def summary(self) -> Iterator[str]:
-        """What was recorded, and what was not, in lines."""
+        """Return lines that say what was recorded and what was not."""
         journal, out = self.journal, self._options.out
         counts, struck, replaced = journal.counts, journal.sanitizer.struck, journal.sanitizer.replaced
         yield (
@@ -136,7 +136,7 @@ class Recorder:
 
 
 class RecorderThread:
-    """A recorder on an event loop of its own, in a thread, for synchronous callers."""
+    """A recorder on its own event loop, in a thread, for synchronous callers."""
 
     def __init__(self, options: RecorderOptions, log: Callable[[str], None]) -> None:
         self._options, self._log = options, log
@@ -186,7 +186,7 @@ def _url(text: str) -> str:
 
 
 def _target(text: str, roots: str) -> tuple[str, str | None]:
-    """HOST:PORT of a URL, or of HOST:PORT, for which TLS is spoken unless the URL begins with http:."""
+    """Return HOST:PORT of a URL, or of HOST:PORT, and the TLS roots; without TLS if the URL begins with http:."""
     parts = urlsplit(text if "://" in text else f"https://{text}")
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

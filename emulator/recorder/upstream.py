@@ -1,10 +1,10 @@
 """One HTTP/1.1 connection to the service, for the requests of one client connection.
 
 The response is read while the request is still being written: a server that refuses an upload early, and closes, would
-otherwise not be heard (httpx lost such refusals). What is left of such a request is read from the client before the
-response ends, so that it can be recorded, and passed on while the service takes it. Target and headers pass as they
-are; there is no pool, no cookie, no redirect, no retry of anything that may have been received, and nothing of the
-environment (~/.netrc, proxies) is read.
+otherwise be lost (httpx lost such refusals). The rest of such a request is read from the client before the response
+ends, so that it can be recorded, and forwarded while the service accepts it. Target and headers are forwarded
+unchanged. There are no pool, cookies or redirects, no retry of a request that may have been received, and nothing of
+the environment (~/.netrc, proxies) is used.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import msgspec
 
 READ_BYTES = 256 * 1024
 HEAD_BYTES_MAX = 256 * 1024  # of the headers of a response, or of all trailers after it
-WRITE_BYTES = 1024 * 1024  # that may wait to be sent before the client is no longer read
+WRITE_BYTES = 1024 * 1024  # in the send buffer before reading from the client pauses
 CONNECT_SECONDS = 20
-REST_SECONDS = 20  # that a client has to send the rest of a request which is answered already
-FINAL_STATUS_MIN = 200  # below are those that another response follows: 100 Continue, 103 Early Hints
+REST_SECONDS = 20  # for a client to send the rest of a request that was answered already
+FINAL_STATUS_MIN = 200  # lower ones are interim responses: 100 Continue, 103 Early Hints
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -45,7 +45,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class _Parser:
-    """Collects what httptools reports of one response. What comes after it belongs to no request, and is left."""
+    """Collects the events of httptools for one response. Bytes after it belong to no request, and are ignored."""
 
     def __init__(self) -> None:
         self.reason, self.headers = b"", list[tuple[bytes, bytes]]()
@@ -66,7 +66,7 @@ class _Parser:
             self.reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_complete and not self.is_over:  # else it is a trailer
+        if not self.head_complete and not self.is_over:  # otherwise it is a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -82,7 +82,7 @@ class _Parser:
             return
         self.complete = True
         self.is_over = self.status >= FINAL_STATUS_MIN
-        self.keep_alive = self.parser.should_keep_alive()  # which is known now, and no longer afterwards
+        self.keep_alive = self.parser.should_keep_alive()  # only known now
 
 
 class Upstream:
@@ -98,7 +98,7 @@ class Upstream:
         self._writer: asyncio.StreamWriter | None = None
 
     def abort(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, also during a request."""
         writer, self._reader, self._writer = self._writer, None, None
         if writer is not None:
             writer.transport.abort()
@@ -117,7 +117,7 @@ class Upstream:
                 began = True
                 yield part
         except HungUp:
-            # A kept connection may have been closed meanwhile; what has no body can be asked again.
+            # A kept connection may have been closed meanwhile; a request without a body can be sent again.
             if not is_kept or began or body is not None or method not in (b"GET", b"HEAD"):
                 raise
             async for part in self._ask(method, target, headers, None):
@@ -161,7 +161,7 @@ class Upstream:
         try:
             async for part in self._answer(reader, method, sending):
                 yield part
-            if sending is not None:  # answered before it was read: the rest belongs to the request all the same
+            if sending is not None:  # answered before it was read: the rest still belongs to the request
                 await asyncio.wait([sending], timeout=REST_SECONDS)
             is_done = True
         finally:
@@ -169,7 +169,7 @@ class Upstream:
             if sending is not None:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
-            if not is_done or unsent:  # what is left of the request has no reader
+            if not is_done or unsent:  # nothing reads the rest of the request
                 self.abort()
 
     async def _answer(
@@ -201,7 +201,7 @@ class Upstream:
                     continue
                 shown = True
                 yield Head(collected.status, collected.reason, collected.headers)
-                if method == b"HEAD":  # of which the parser waits for a body
+                if method == b"HEAD":  # the parser would wait for a body
                     self.abort()
                     return
             pieces, collected.pieces = collected.pieces, []
@@ -212,7 +212,7 @@ class Upstream:
 
 
 async def _read(reader: asyncio.StreamReader, sending: asyncio.Task[None] | None) -> bytes:
-    """Read what comes; nothing at the end. A client that fails while it sends ends the wait as well."""
+    """Read bytes of the response; empty at the end. An error of the client while it sends ends the wait."""
     reading = asyncio.ensure_future(reader.read(READ_BYTES))
     try:
         if sending is not None and not sending.done():
@@ -231,12 +231,12 @@ async def _read(reader: asyncio.StreamReader, sending: asyncio.Task[None] | None
 
 
 def _ends_with_connection(headers: Headers) -> bool:
-    """Whether nothing but the end of the connection ends a body."""
+    """Return whether only the end of the connection ends the body."""
     return not any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
 
 
 async def _send(writer: asyncio.StreamWriter, body: AsyncIterator[bytes], chunked: bool) -> None:
-    """Pass a body on. A service may stop reading: the client continues to send, and what it sends is still read."""
+    """Forward a body. If the service stops reading, the client's body is still read to its end."""
     async for piece in body:
         await _write(writer, b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
     if chunked:

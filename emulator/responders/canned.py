@@ -100,7 +100,7 @@ def _line(place: str, text: bytes) -> CannedRule | bool:
 
 def _strict(members: dict[str, Any]) -> bool:
     if len(members) > 1:
-        raise BadRule("strict stands on a line of its own")
+        raise BadRule("strict needs a line of its own")
     if not isinstance(members["strict"], bool):
         raise BadRule("strict is true or false")
     return members["strict"]

@@ -219,10 +219,10 @@ def check(rule: CannedRule) -> None:
     for place, response in _responses(rule):
         _check_response(place, response)
     if rule.times is not None and not isinstance(rule.responses, UnsetType):
-        raise BadRule("times and responses exclude each other: the last of the responses stays")
+        raise BadRule("times and responses exclude each other: the last response is repeated")
     pace = next((name for name in _PACE if getattr(rule, name) != getattr(_AT_ONCE, name)), None)
     if rule.error is not None and pace is not None:
-        raise BadRule(f"{pace} belongs to a response: an error has only a delay")
+        raise BadRule(f"{pace} needs a response: an error can only have a delay")
     condition = next((name for name in _EVIDENCE if getattr(rule, name) is not None), None)
     if rule.search is not None and condition is not None:
         raise BadRule(f"search decides what is searched, so the rule cannot depend on it: {condition}")

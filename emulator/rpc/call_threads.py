@@ -135,7 +135,7 @@ class CallThreads(ThreadPoolExecutor):
         except RuntimeError as error:
             with self._lock:
                 self._started -= 1
-            self._log(f"No thread could be started for a gRPC call, which waits for another to end: {error}.")
+            self._log(f"No thread could be started for a gRPC call, so it waits until another call ends: {error}.")
 
     def _work(self) -> None:
         while (queued := self._queue.get()) is not None:

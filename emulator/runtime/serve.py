@@ -92,7 +92,7 @@ def _exit_after(seconds: float, log: Callable[[str], None]) -> threading.Event:
     stopped = threading.Event()
 
     def end() -> None:
-        log(f"xai-emulator: a thread still runs {seconds:g} s after the signal; the process ends without it")
+        log(f"xai-emulator: a thread is still running {seconds:g} s after the signal; ending the process without it")
         os._exit(0 if stopped.is_set() else 1)
 
     timer = threading.Timer(seconds, end)

@@ -35,9 +35,11 @@ def server_identity(settings: Settings) -> Identity:
     """Return the TLS context for the settings. Raises BadSetting, and OSError if the authority cannot be stored."""
     if settings.tls is None and settings.tls_cert is None:
         name = "tls_key" if settings.client_ca is None else "client_ca"
-        raise BadSetting(f"{flag(name)}: there is no TLS without {flag('tls_cert')} or {flag('tls')}")
+        raise BadSetting(f"{flag(name)}: TLS needs {flag('tls_cert')} or {flag('tls')}")
     if settings.tls is not None and (settings.tls_cert or settings.tls_key) is not None:
-        raise BadSetting(f"{flag('tls')} {settings.tls} makes a certificate: it goes without {flag('tls_cert')}")
+        raise BadSetting(
+            f"{flag('tls')} {settings.tls} creates a certificate, so it cannot be used with {flag('tls_cert')}"
+        )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority = None
     if settings.tls_cert is not None:
@@ -97,7 +99,7 @@ def _kept(directory: Path) -> CA:
     try:
         return CA.from_pem((directory / AUTHORITY).read_bytes(), (directory / KEY).read_bytes())
     except ValueError:
-        raise BadSetting(f"{flag('tls')}: {directory} holds no certificate authority: remove it") from None
+        raise BadSetting(f"{flag('tls')}: {directory} contains no valid certificate authority: remove it") from None
 
 
 def _keep(authority: CA, directory: Path) -> None:

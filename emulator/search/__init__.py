@@ -1,4 +1,4 @@
 """Search as pure functions: uploads → text → chunks → vectors → one ranking. No store, no clock.
 
-Nothing here reaches the network, but for an embedding server where the settings name one.
+Nothing here uses the network, except for an embedding server if the settings name one.
 """

@@ -169,14 +169,14 @@ class Settings(msgspec.Struct, frozen=True):
         None,
         _one_of("self-signed"),
         "KIND",
-        "speak TLS too, on a port of its own: self-signed makes a certificate authority, which is kept in the data "
+        "also serve TLS, on a separate port: self-signed creates a certificate authority, stored in the data "
         "directory (see `xai-emulator trust`)",
     )
     tls_port: int = _setting(7879, _port, "PORT", "port for REST and gRPC over TLS; 0 picks a free one")
     tls_cert: Path | None = _setting(
-        None, _path, "FILE", "certificate for TLS, in PEM, followed by those between it and its authority"
+        None, _path, "FILE", "certificate for TLS, in PEM, followed by its intermediate certificates"
     )
-    tls_key: Path | None = _setting(None, _path, "FILE", "key of that certificate, where the file does not hold it")
+    tls_key: Path | None = _setting(None, _path, "FILE", "key of that certificate, if it is in another file")
     client_ca: Path | None = _setting(
         None, _path, "FILE", "certificate authorities, in PEM: clients on the TLS port must have a certificate of one"
     )
@@ -215,7 +215,7 @@ class Settings(msgspec.Struct, frozen=True):
         "echo",
         _responder,
         "RESPONDER",
-        "what answers model requests, live and in batches: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in "
+        "responder for model requests, live and in batches: echo, canned:FILE, call:MODULE:FUNCTION or http:URL (in "
         "Python a function, too)",
         per_team=True,
         built_in=("echo",),
@@ -264,7 +264,7 @@ class Settings(msgspec.Struct, frozen=True):
         "PAGES",
         "which web pages may call /v1: off, loopback (those served by this machine) or any, as the real service does",
     )
-    public_url: str | None = _setting(None, _url, "URL", "base of the URLs the emulator hands out")
+    public_url: str | None = _setting(None, _url, "URL", "base of the URLs in responses of the emulator")
     random_seed: str | None = _setting(None, _non_empty, "N", "seed of all ids: the same seed gives the same ids")
     log: str = _setting(
         "messages",

@@ -87,7 +87,7 @@ class Database:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         is_empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
         if version == 0 and not is_empty:
-            raise DatabaseUnusable(f"the database {where} was not made by an xai-emulator: use another --data-dir")
+            raise DatabaseUnusable(f"the database {where} was not created by xai-emulator: use another --data-dir")
         if version not in (0, 2, SCHEMA_VERSION):
             raise DatabaseUnusable(
                 f"the database {where} has schema version {version}, this xai-emulator reads version "

@@ -252,7 +252,7 @@ def test_interrupted_snapshot_fetch_leaves_no_file(run: Any, tmp_path: Path) -> 
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         code, _, err = run("snapshot", "fetch", "one", str(tmp_path / "one"), "--url", url)
         server.join()
-    assert (code, err) == (1, "xai-emulator: the snapshot broke off before its 10 bytes were here\n")
+    assert (code, err) == (1, "xai-emulator: the download of the snapshot ended before its 10 bytes were received\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -73,7 +73,7 @@ def test_advance_until_impossible_event_returns_409(control: httpx.Client, rest:
     never = upload(rest)
     reply = control.post("/clock/advance", json={"until": {"file_expired": never}})
     assert reply.status_code == 409
-    assert reply.json()["error"] == f"{never} is present, and nothing that is planned will change that"
+    assert reply.json()["error"] == f"{never} is present, and no planned job will change that"
     late = upload(rest, expires_after=7200)
     reply = control.post("/clock/advance", json={"until": {"file_expired": late}, "within_seconds": 60})
     assert reply.status_code == 409

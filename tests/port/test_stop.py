@@ -213,7 +213,7 @@ async def test_stop_during_load_stops_grpc_server() -> None:
         let_load.set()
         assert await asyncio.to_thread(stopped.wait, PATIENCE_SECONDS)
         await until(lambda: not os.path.exists(os.path.dirname(backend.paths[0])))
-    assert log == ["The gRPC server did not stop within 0.35 s and is left behind."]
+    assert log == ["The gRPC server did not stop within 0.35 s and is left running."]
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")

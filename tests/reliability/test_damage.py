@@ -238,13 +238,13 @@ def test_jobs_wait_for_a_database_that_can_be_read(tmp_path: Path) -> None:
         return dict(httpx.get(f"{served.url}/v1/batches/{batch}", headers=KEY).json()["state"])
 
     with damaged(database, pages), Served("--data-dir", directory) as served:
-        until(lambda: "All jobs have to wait" in "".join(served.said))
+        until(lambda: "All jobs are delayed" in "".join(served.said))
         assert state(served)["num_pending"] == 1
         served.stop()
     with Served("--data-dir", directory) as again:
         until(lambda: state(again)["num_success"] == 1)
     assert "Traceback" not in "".join(served.said)
-    assert "".join(served.said).count("All jobs have to wait") == 1
+    assert "".join(served.said).count("All jobs are delayed") == 1
 
 
 def blob_of(used: Used, id: str) -> Path:

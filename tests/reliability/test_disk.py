@@ -191,7 +191,7 @@ def test_jobs_wait_for_room(small_disk: Path) -> None:
         ballast = fill(small_disk)
         os.truncate(ballast, ballast.stat().st_size - 200_000)  # room for the job's begin
         http.post("/_emulator/jobs/run").raise_for_status()
-        until(lambda: "The batches of team default have to wait" in "".join(served.said))
+        until(lambda: "Jobs for the batches of team default are delayed" in "".join(served.said))
         assert answered() < len(items)
         ballast.unlink()
         until(lambda: answered() == len(items))
@@ -262,7 +262,7 @@ def test_jobs_wait_for_locked_database(tmp_path: Path) -> None:
         with locking(tmp_path):
             emulator._loop.loop.call_soon_threadsafe(pass_an_hour)
             until(lambda: said)
-        assert said == [f"The files of team default have to wait: {LOCKED}"]
+        assert said == [f"Jobs for the files of team default are delayed: {LOCKED}"]
         until(lambda: list((tmp_path / "blobs").iterdir()) == [])
         assert http.get("/files").json()["data"] == []
 

@@ -82,7 +82,7 @@ def test_process_with_a_thread_that_never_ends_ends(tmp_path: Path) -> None:
     )
     with Served("--responder", "call:stuck:answer", PYTHONPATH=str(tmp_path)) as served:
         served.stop()
-        until(lambda: any("still runs 0.2 s after the signal" in line for line in served.said))
+        until(lambda: any("is still running 0.2 s after the signal" in line for line in served.said))
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])

@@ -388,7 +388,7 @@ def test_cut_ends_a_stream_over_grpc_with_unavailable(emulator: Emulator, tmp_pa
         ('{"response": {"content": "x", "json": 1}}', "line 2: response: content and json exclude each other"),
         ('{"response": {"tool_calls": [{"id": "x"}]}}', r"line 2: response: tool_calls\[0\] has no name"),
         ('{"response": null}', "line 2: response: a response is .*, not null"),
-        ('{"error": "x", "ttft": 1}', "line 2: ttft belongs to a response"),
+        ('{"error": "x", "ttft": 1}', "line 2: ttft needs a response"),
         ('{"response": "x", "delay": -1}', "line 2: Expected `float` >= 0.0"),
         ('{"response": "x", "delay": 1e9}', "line 2: Expected `float` <= 86400.0"),
         ('{"response": "x", "chunk": 0}', "line 2: Expected `int` >= 1"),

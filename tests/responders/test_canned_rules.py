@@ -133,7 +133,7 @@ def test_error_has_status_code_and_retry_after(tmp_path: Path) -> None:
         ({"endpoint": "smtp", "response": "x"}, "line 1: "),
         ({"contain": "x", "response": "x"}, "line 1: .*unknown field `contain`"),
         ({"error": {"status": 200, "message": "x"}}, "line 1: "),
-        ({"strict": True, "response": "x"}, "line 1: strict stands on a line of its own"),
+        ({"strict": True, "response": "x"}, "line 1: strict needs a line of its own"),
     ],
 )
 def test_bad_rule_is_refused_with_its_line(tmp_path: Path, line: Json, complaint: str) -> None:

@@ -202,7 +202,7 @@ async def test_call_without_a_thread_waits_for_the_next(monkeypatch: pytest.Monk
         pool.submit(served.put, "first")
     assert pool.open_calls == 1
     assert logged == [
-        "No thread could be started for a gRPC call, which waits for another to end: can't start new thread."
+        "No thread could be started for a gRPC call, so it waits until another call ends: can't start new thread."
     ]
     pool.submit(served.put, "second")
     assert [served.get(timeout=PATIENCE_SECONDS) for _ in range(2)] == ["first", "second"]

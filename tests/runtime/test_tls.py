@@ -149,11 +149,11 @@ def test_certificate_of_user_and_certificates_of_clients(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"client_ca": "good"}, "--client-ca: there is no TLS without --tls-cert or --tls"),
-        ({"tls_key": "good"}, "--tls-key: there is no TLS without --tls-cert or --tls"),
+        ({"client_ca": "good"}, "--client-ca: TLS needs --tls-cert or --tls"),
+        ({"tls_key": "good"}, "--tls-key: TLS needs --tls-cert or --tls"),
         (
             {"tls": "self-signed", "tls_cert": "good"},
-            "--tls self-signed makes a certificate: it goes without --tls-cert",
+            "--tls self-signed creates a certificate, so it cannot be used with --tls-cert",
         ),
         ({"tls_cert": "missing"}, "--tls-cert: PATH/missing: No such file or directory"),
         ({"tls_cert": "good", "tls_key": "missing"}, "--tls-key: PATH/missing: No such file or directory"),
@@ -193,7 +193,9 @@ def test_damaged_authority_is_named(tmp_path: Path) -> None:
     (tmp_path / tls.DIRECTORY).mkdir()
     for name in (tls.AUTHORITY, tls.KEY):
         (tmp_path / tls.DIRECTORY / name).write_bytes(b"no PEM")
-    with pytest.raises(BadSetting, match=f"{tmp_path / tls.DIRECTORY} holds no certificate authority: remove it"):
+    with pytest.raises(
+        BadSetting, match=f"{tmp_path / tls.DIRECTORY} contains no valid certificate authority: remove it"
+    ):
         tls.server_identity(Settings(tls="self-signed", data_dir=tmp_path))
 
 

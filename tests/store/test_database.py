@@ -190,7 +190,7 @@ def test_database_of_other_program_is_refused_and_unchanged(tmp_path: Path) -> N
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE games (name TEXT)")
     before = path.read_bytes()
-    with pytest.raises(DatabaseUnusable, match="was not made by an xai-emulator"):
+    with pytest.raises(DatabaseUnusable, match="was not created by xai-emulator"):
         Store(tmp_path)
     assert path.read_bytes() == before
 

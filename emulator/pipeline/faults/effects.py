@@ -84,19 +84,19 @@ def _check(effect: Effect) -> None:
     """Reject unknown names, and effects that exclude each other."""
     given = [name for name in Effect.__struct_fields__ if getattr(effect, name) is not None]
     if not set(given) - set(_OF_A_REFUSAL):
-        raise BadFault("a fault without an effect does nothing: give at least one")
+        raise BadFault("a fault needs at least one effect")
     if effect.error is not None and effect.error not in ERRORS:
         raise BadFault(f"there is no error {effect.error!r}; known are {', '.join(sorted(ERRORS))}")
     if effect.status is not None and effect.status not in STATUSES:
         raise BadFault(f"no refusal has status {effect.status}; known are {', '.join(map(str, STATUSES))}")
     ends = [name for name in _ENDS if name in given]
     if len(ends) > 1 and tuple(ends) not in _TOGETHER:
-        raise BadFault(f"{ends[0]} and {ends[1]} exclude each other: a call ends once")
+        raise BadFault(f"{ends[0]} and {ends[1]} exclude each other: a call can only end once")
     if not effect.refuses and set(given) & set(_OF_A_REFUSAL):
-        raise BadFault(f"{' and '.join(_OF_A_REFUSAL)} belong to a refusal: give an error or a status too")
+        raise BadFault(f"{' and '.join(_OF_A_REFUSAL)} need a refusal: give an error or a status too")
     for name in ("drip_bytes_per_second", "stall_stream_after_deltas", "behaviour"):
         if name in given and len(ends) == 1 and (effect.refuses or effect.drop == "before"):
-            raise BadFault(f"{name} and {ends[0]} exclude each other: such a call ends before it begins")
+            raise BadFault(f"{name} and {ends[0]} exclude each other: a refused call has no download")
 
 
 def _lacking(effect: Effect, operation: Operation) -> str | None:

@@ -70,7 +70,7 @@ async def audit(call_next: NextDecoded, services: Services, call: Call, request:
     try:
         services.store.audit.append(call.team.name, event, call.team.limits.audit_events_per_team_max)
     except OSError as error:  # the change is committed and must be acknowledged
-        services.log(f"An audit event of team {call.team.name} could not be written: {error}")
+        services.log(f"Could not write an audit event of team {call.team.name}: {error}")
     return result
 
 

@@ -1,6 +1,6 @@
-"""Where a chunk of Markdown, source code or a table likes to end: offsets by strength, found in one pass each.
+"""Preferred boundaries of chunks of Markdown, source code and tables: offsets by strength, found in one pass.
 
-An offset is the start of the line that begins the next chunk. The first list holds the strongest boundaries.
+An offset is the start of the line that begins the next chunk. The first list has the strongest boundaries.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Headers:
         self._slices.append(header)
 
     def above(self, offset: int) -> slice:
-        """Where the text has the header of the row at `offset`: an empty slice for rows without one."""
+        """Return the slice with the header of the row at `offset`; an empty slice for rows without one."""
         return self._slices[bisect_right(self._from, offset) - 1]
 
 

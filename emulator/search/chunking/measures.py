@@ -1,4 +1,4 @@
-"""Measures a text in characters, UTF-8 bytes or tokens: how far so many units reach, and where a text may be cut."""
+"""Measure a text in characters, UTF-8 bytes or tokens, and find the offsets at which it may be cut."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Ruler(Protocol):
     """Offsets are in characters, sizes in the unit of the ruler. Every offset given or returned is a possible cut."""
 
     def after(self, offset: int, size: int) -> int:
-        """The furthest cut at most `size` after `offset`; the very next cut when not even that fits."""
+        """Return the furthest cut at most `size` after `offset`; the next cut if none is that near."""
 
     def before(self, offset: int, size: int) -> int:
-        """The furthest cut at most `size` before `offset`."""
+        """Return the furthest cut at most `size` before `offset`."""
 
     def is_cut(self, offset: int) -> bool:
-        """Whether the text may be cut here."""
+        """Return whether the text may be cut here."""
 
 
 class CharsRuler:
@@ -44,7 +44,7 @@ class BytesRuler:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    # A code point takes at least a byte, so `size` of them hold enough bytes; the rest of one at the edge is dropped.
+    # A code point has at least one byte, so `size` code points have enough bytes; a partial one at the end is dropped.
     def after(self, offset: int, size: int) -> int:
         reach = self._text[offset : offset + size].encode()[:size]
         return offset + max(len(reach.decode(errors="ignore")), 1)
@@ -82,5 +82,5 @@ class TokensRuler:
         return self._cuts[bisect_left(self._cuts, offset)] == offset
 
     def size(self, start: int, end: int) -> int:
-        """How many tokens the text between two offsets has."""
+        """Return the number of tokens between two offsets."""
         return self._counts[bisect_left(self._cuts, end)] - self._counts[bisect_left(self._cuts, start)]

@@ -1,4 +1,4 @@
-"""Where the tokens of a text start, for chunk sizes that are given in tokens.
+"""Offsets of the tokens of a text, for chunk sizes in tokens.
 
 The real encodings are tables of several megabytes which their libraries download. Nothing is downloaded here:
 `approximate_token_offsets` cuts a text into pieces about as long as a real token. For exact counts plug in the real
@@ -47,5 +47,5 @@ class Tokenizer(Protocol):
 
 
 def approximate_token_offsets(text: str, encoding_name: str) -> Sequence[int]:
-    """Offsets of the stand-in tokens: the same for every encoding, about four characters of English prose each."""
+    """Return the offsets of approximate tokens: the same for every encoding, about four characters of English each."""
     return array("Q", (piece.start() for piece in _piece().finditer(text)))

@@ -1,11 +1,11 @@
-"""What turns texts into vectors: the stand-in, a Python function, or a server that speaks OpenAI's API.
+"""Embedders: the built-in `stand-in`, a Python function, or a server with OpenAI's API.
 
-- `stand-in` compares spellings, not meanings: it forgives typing errors and inflection, it knows no synonyms. It makes
-  no vectors here: the index compares n-grams of texts.
+- `stand-in` compares spellings, not meanings: it tolerates typing errors and inflection, but knows no synonyms. It
+  makes no vectors here: the index compares n-grams of texts.
 - `MODULE:FUNCTION` is called with a list of texts and returns as many vectors. In Python also the function itself.
-- A URL such as `http://KEY@localhost:11434/v1/embeddings?model=nomic-embed-text` is asked as OpenAI's /embeddings is.
+- A URL such as `http://KEY@localhost:11434/v1/embeddings?model=nomic-embed-text` is called like OpenAI's /embeddings.
 
-Documents keep the vectors they were indexed with. After a change of the embedder they have to be indexed again.
+Documents keep the vectors they were indexed with. After a change of the embedder, reindex them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CALL = 128  # texts at once
 
 
 def embed(embedder: str | Function, texts: Sequence[str]) -> NDArray[float32]:
-    """A row for each text, as an embedder of the settings makes it. Raises EmbedderError."""
+    """Return a row for each text, by an embedder of the settings. Raises EmbedderError."""
     import numpy
 
     try:
@@ -42,7 +42,7 @@ def embed(embedder: str | Function, texts: Sequence[str]) -> NDArray[float32]:
 
 
 def check_embedder(embedder: str | Function) -> None:
-    """Raise ValueError with one clear sentence for an embedder that cannot be used."""
+    """Raise ValueError with one sentence for an embedder that cannot be used."""
     if embedder != STAND_IN:
         _function(embedder)
 

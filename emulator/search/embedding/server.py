@@ -1,4 +1,4 @@
-"""An embedder that is a server with an /embeddings path as OpenAI's: Ollama, vLLM, llama.cpp, OpenAI itself."""
+"""An embedder that calls a server with OpenAI's /embeddings path: Ollama, vLLM, llama.cpp, or OpenAI itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EmbeddingServer(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_url(cls, url: str) -> EmbeddingServer:
-        """The server at a URL; its user is the bearer key, `model` in its query the model. Raises ValueError."""
+        """Return the server at a URL; its user is the bearer key, `model` in its query the model. Raises ValueError."""
         wrong = f"{redact_url(url)!r} is not a URL such as http://localhost:11434/v1/embeddings?model=nomic-embed-text"
         try:
             upstream = Upstream.from_url(url)
@@ -31,7 +31,7 @@ class EmbeddingServer(msgspec.Struct, frozen=True):
         return cls(upstream)
 
     def embed(self, texts: list[str]) -> list[Any]:
-        """A vector for each text."""
+        """Return a vector for each text."""
         model = {} if self.upstream.model is None else {"model": self.upstream.model}
         body = {"input": texts, "encoding_format": "float", **model}
         try:

@@ -1,7 +1,7 @@
-"""Text out of ZIP archives of XML: Word, PowerPoint, OpenDocument and EPUB.
+"""Extract text from ZIP archives of XML: Word, PowerPoint, OpenDocument and EPUB.
 
-One table per dialect says what a tag means for the text. The usual libraries build a tree of the whole document first,
-and leave out what is not a plain paragraph: text boxes, footnotes, content controls.
+One table per dialect defines the meaning of tags for the text. The usual libraries build a tree of the whole document
+first, and omit everything but plain paragraphs: text boxes, footnotes, content controls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCK_BYTES = 1 << 16
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """What the tags of a markup mean, by their local names."""
+    """The meaning of the tags of a markup, by local name."""
 
     text: frozenset[str]  # only what is inside these is text
     before: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -40,7 +40,7 @@ OFFICE = Dialect(
     cells=frozenset({"tc"}),
     skipped=frozenset({"pPr", "rPr", "sectPr", "Fallback", "moveFrom", "fld"}),
 )
-# OpenDocument 1.3 part 3. The element for several spaces stands for one here: their number is layout.
+# OpenDocument 1.3 part 3. The element for several spaces becomes one space: their number is layout.
 OPEN_DOCUMENT = Dialect(
     text=frozenset({"p", "h"}),
     before={"tab": "\t", "line-break": "\n", "s": " "},
@@ -51,7 +51,7 @@ OPEN_DOCUMENT = Dialect(
 
 
 class Archive:
-    """The members of a ZIP archive that holds a document, and no more of them than the bounds allow."""
+    """The members of a ZIP archive with a document, as far as the bounds allow."""
 
     def __init__(self, data: bytes, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -59,7 +59,7 @@ class Archive:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except zipfile.BadZipFile:
             raise ExtractionError("The file is damaged: it is not the ZIP archive that such files are.") from None
-        # A member never yields more than the size it is listed with.
+        # A member never yields more than its listed size.
         if sum(member.file_size for member in self._zip.infolist()) > bounds.unpacked_bytes_max:
             raise ExtractionError(f"The file unpacks to more than {bounds.unpacked_bytes_max} bytes.")
 
@@ -67,19 +67,19 @@ class Archive:
         return name in self._zip.NameToInfo
 
     def read(self, name: str) -> bytes:
-        """A whole member."""
+        """Return a whole member."""
         if name not in self:
             raise ExtractionError(f"The file is damaged: it has no {name}.")
         return self._zip.read(name)
 
     def elements(self, name: str, tag: str) -> Iterator[Mapping[str, str]]:
-        """The attributes of every `tag` in a member, by local names."""
+        """Yield the attributes of every `tag` in a member, by local name."""
         for element in library("defusedxml.ElementTree").fromstring(self.read(name)).iter():
             if _local(element.tag) == tag:
                 yield {_local(key): value for key, value in element.attrib.items()}
 
     def text(self, name: str, dialect: Dialect) -> str:
-        """The text of a member, read block by block: it may be far larger than its archive."""
+        """Return the text of a member, read block by block, because it may be far larger than its archive."""
         writer = _Writer(dialect)
         parser = library("defusedxml.ElementTree").DefusedXMLParser(target=writer)
         if name not in self:
@@ -91,7 +91,7 @@ class Archive:
         return "".join(writer.pieces)
 
     def targets(self, part: str, kind: str) -> dict[str, str]:
-        """The members that a part refers to as `kind`, by the ids of the relationships (ECMA-376 part 2)."""
+        """Return the members that a part refers to as `kind`, by relationship id (ECMA-376 part 2)."""
         folder, name = posixpath.split(part)
         relationships = posixpath.join(folder, "_rels", f"{name}.rels")
         if relationships not in self:
@@ -108,7 +108,7 @@ def _local(tag: str) -> str:
 
 
 class _Writer:
-    """The target of an XML parser that keeps the text of a dialect and nothing else."""
+    """The target of an XML parser that collects the text of a dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.pieces: list[str] = []
@@ -134,7 +134,7 @@ class _Writer:
             self._write(data)
 
     def close(self) -> None:
-        """Parsers ask their target for a result; this one has `pieces`."""
+        """Required by the parser; the result is in `pieces`."""
 
     def _write(self, piece: str) -> None:
         if piece and not self._skipped:

@@ -1,4 +1,4 @@
-"""Text out of files that only a parser understands, a reader for each way. They run in a process of their own."""
+"""Extract text from files that need a parser, with one function for each format. They run in a separate process."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _pdf(data: bytes, bounds: Bounds) -> Extracted:
 
 def _xlsx(data: bytes, bounds: Bounds) -> Extracted:
     openpyxl = library("openpyxl")
-    Archive(data, bounds)  # refuses what would unpack to too much
+    Archive(data, bounds)  # refuses an archive that would unpack to too much
     workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     return unpaged((piece for sheet in workbook.worksheets for piece in (sheet.title, "\n".join(_rows(sheet)))), bounds)
 
 
 def _rows(sheet: Any) -> Iterator[str]:
-    sheet.reset_dimensions()  # a sheet may claim a million rows and hold three
+    sheet.reset_dimensions()  # a sheet may declare a million rows and have three
     for row in sheet.iter_rows(values_only=True):
         line = "\t".join("" if value is None else " ".join(str(value).split()) for value in row).rstrip()
         if line:

@@ -1,4 +1,4 @@
-"""Text from uploads: decides by content type and filename how a file is read, and reads it within bounds."""
+"""Extract text from uploads: select the method by content type and filename, and run it within bounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emulator.search.extraction.result import (
 )
 from emulator.search.extraction.text import decode, html_text, notebook_text
 
-SMALL_BYTES_MAX = 1024 * 1024  # of what is read at once with any number of others
+SMALL_BYTES_MAX = 1024 * 1024  # of a file that is read without a bound on how many are read at once
 
 _IN_PROCESS: dict[ExtractionMethod, Callable[[str], str]] = {
     ExtractionMethod.TEXT: str,
@@ -36,10 +36,10 @@ def extract(
     bounds: Bounds = BOUNDS,
     processes: Processes | None = None,
 ) -> Extracted:
-    """The text of a file, or an ExtractionError that says in a sentence why there is none.
+    """Return the text of a file. Raises ExtractionError, whose message says why there is none.
 
-    A content type that is not known, or that stands for files which cannot be read, gives way to the filename's
-    extension (browsers on Windows send .csv files as Excel). Where neither decides, what decodes as text is text.
+    For an unknown content type, or one that cannot be read, the filename's extension decides (browsers on Windows send
+    .csv files as Excel). If neither decides, a file that can be decoded as text is text.
     """
     how = choose(content_type, filename).how
     if how is None:
@@ -50,20 +50,20 @@ def extract(
 
 
 def is_large(size: int, content_type: str, filename: str) -> bool:
-    """Whether a file needs much memory to be read: a process of its own, or many times its size in this one."""
+    """Return whether reading a file needs much memory: another process, or many times its size in this one."""
     how = choose(content_type, filename).how
     return size > SMALL_BYTES_MAX or (how is not None and _is_isolated(how, size))
 
 
 def _is_isolated(how: ExtractionMethod, size: int) -> bool:
-    if how not in _IN_PROCESS:  # however small: an empty document has to be refused as one
+    if how not in _IN_PROCESS:  # of any size: an empty document must be refused as a document
         return True
     in_process_bytes_max = EXTRACTION_METHODS[how].in_process_bytes_max
     return in_process_bytes_max is not None and size > in_process_bytes_max
 
 
 def choose(content_type: str, filename: str) -> Format:
-    """The row that decides over a file: that of its content type if it can be read, else that of its extension."""
+    """Return the row for a file: that of its content type if it can be read, else that of its extension."""
     declared, named = row(content_type), row(content_types.of_filename(filename))
     if declared.how is None and named.how is not None:
         return named

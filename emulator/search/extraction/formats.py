@@ -1,6 +1,6 @@
-"""Which content types can be read, and how: the table behind `extract`.
+"""The content types that can be read, and the method for each: the table of `extract`.
 
-The list is that of the guides (Files and Collections: Supported MIME Types), and what their users upload beside it.
+The list is that of the guides (Files and Collections: Supported MIME Types), with other common types.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ KIB = 1024
 
 
 class ExtractionMethod(enum.StrEnum):
-    """The ways to get the text out of a file."""
+    """The methods to extract the text of a file."""
 
     TEXT = "text"
     HTML = "html"
@@ -28,11 +28,11 @@ class ExtractionMethod(enum.StrEnum):
 
 
 class ExtractionMethodRow(msgspec.Struct, frozen=True):
-    """One method: what users call such a file, and up to which size it is read in this process.
+    """One method: the name of such files for users, and up to which size they are read in this process.
 
-    Text is only decoded. A format whose parser a malicious file can keep busy is parsed in a separate process, which
-    costs a tenth of a second. That is not worth it for JSON of ordinary size, nor for a page that the parser of the
-    standard library (quadratic where markup is left open) finishes in half a second at worst.
+    Text is only decoded. If a malicious file can keep the parser of a format busy, the file is parsed in a separate
+    process, which costs a tenth of a second. JSON of ordinary size does not need it, nor does an HTML page that the
+    parser of the standard library (quadratic for unclosed markup) finishes in half a second at worst.
     """
 
     label: str
@@ -89,7 +89,7 @@ _REFUSED = {
 
 
 class Format(msgspec.Struct, frozen=True):
-    """What is known of a content type: how its text is extracted, or why it is not. Neither: decided by the bytes."""
+    """A content type: how its text is extracted, or why it is not. With neither, the bytes decide."""
 
     how: ExtractionMethod | None = None
     refusal: str | None = None
@@ -102,7 +102,7 @@ FORMATS: dict[str, Format] = {
 
 
 def row(content_type: str) -> Format:
-    """The row of a content type; its parameters and the case of its letters do not matter."""
+    """Return the row of a content type; its parameters and the case of its letters are ignored."""
     essence = content_type.partition(";")[0].strip().lower()
     family = essence.partition("/")[0]
     if essence in FORMATS:

@@ -9,7 +9,7 @@ from emulator.search.extraction.result import ExtractionError
 
 
 def library(name: str) -> Any:
-    """Import a library. Raises ExtractionError, with the way to install it, where it is missing."""
+    """Import a library. Raises ExtractionError, which says how to install it, if it is missing."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
-"""Reads a file that needs a parser in a process of its own, which may not use more time and memory than it is given.
+"""Extract text in a separate process, with bounded time and memory.
 
-Both ends are here: `extract_isolated` starts `python -m emulator.search.extraction.process`, hands it the file on
+Both ends are here: `extract_isolated` starts `python -m emulator.search.extraction.process`, sends it the file on
 standard input, and reads one JSON object from its standard output.
 """
 
@@ -21,15 +21,15 @@ from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import Bounds, Extracted, ExtractionError
 
 _ROOT = Path(__file__).parents[3]  # where the package `emulator` is, wherever the emulator was started
-# The time that counts is the processor's, which the kernel limits. The wait is longer: a busy machine may give the
-# reader a tenth of a processor, and that is no fault of the file.
+# The kernel limits the processor time. The timeout of the wait is longer, because on a busy machine the process may get
+# a tenth of a processor.
 _WAIT_PER_SECOND = 10
 _CPU_SECONDS_OVER = -getattr(signal, "SIGXCPU", signal.SIGTERM)
 _NO_MEMORY = "The file needs more than {memory_bytes_max} bytes of memory to be read."
 
 
 def extract_isolated(data: bytes | Path, how: ExtractionMethod, bounds: Bounds, processes: Processes) -> Extracted:
-    """The text of a file, read by another process; whatever happens to that one is an ExtractionError here."""
+    """Extract the text of a file in another process; any failure of that process is an ExtractionError."""
     command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(msgspec.structs.asdict(bounds))]
     command.append(str(os.getpid()))
     try:
@@ -50,7 +50,7 @@ def extract_isolated(data: bytes | Path, how: ExtractionMethod, bounds: Bounds, 
 def _limit(bounds: Bounds) -> None:
     try:
         import resource
-    except ImportError:  # Windows has no such limits: the time-out alone holds there
+    except ImportError:  # Windows has no such limits, only the timeout applies
         return
     # At the soft limit of processor time the kernel sends SIGXCPU, which names the reason.
     limits = (
@@ -58,7 +58,7 @@ def _limit(bounds: Bounds) -> None:
         (resource.RLIMIT_CPU, bounds.seconds_max, bounds.seconds_max + 1),
     )
     for limit, soft, hard in limits:
-        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses to set it
+        with contextlib.suppress(ValueError, OSError):  # macOS has RLIMIT_AS but refuses to set it
             resource.setrlimit(limit, (soft, hard))
 
 
@@ -66,8 +66,8 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def _end_with(parent: int) -> None:
-    """Let the kernel kill this process when the one that started it ends, however that is killed itself."""
-    if sys.platform != "linux":  # elsewhere the limits end it
+    """Let the kernel kill this process when its parent ends, even if the parent is killed."""
+    if sys.platform != "linux":  # elsewhere only the limits end it
         return
     import ctypes
 
@@ -77,7 +77,7 @@ def _end_with(parent: int) -> None:
 
 
 def answer(data: bytes, how: ExtractionMethod, bounds: Bounds) -> dict[str, object]:
-    """What the other process replies: the text and its pages, or the error."""
+    """Return the reply of the process: the text and its pages, or the error."""
     from emulator.search.extraction.documents import READERS
 
     try:
@@ -86,17 +86,17 @@ def answer(data: bytes, how: ExtractionMethod, bounds: Bounds) -> dict[str, obje
         return {"error": str(error)}
     except MemoryError:
         return {"error": _NO_MEMORY.format(**msgspec.structs.asdict(bounds))}
-    except Exception as error:  # a broken file makes its reader raise anything
+    except Exception as error:  # a broken file may raise anything in a parser
         cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return {"error": f"The file could not be read as {EXTRACTION_METHODS[how].label} ({cause})."}
     return {"text": extracted.text, "pages": extracted.pages}
 
 
 def main() -> None:
-    """Read standard input as it says on the command line, and reply on standard output."""
+    """Read standard input with the method on the command line, and reply on standard output."""
     how, bounds = ExtractionMethod(sys.argv[1]), Bounds(**json.loads(sys.argv[2]))
     _end_with(int(sys.argv[3]))
-    output, sys.stdout = sys.stdout, sys.stderr  # a reader that prints does not talk into the reply
+    output, sys.stdout = sys.stdout, sys.stderr  # a parser that prints must not write into the reply
     _limit(bounds)
     json.dump(answer(sys.stdin.buffer.read(), how, bounds), output)
     output.flush()

@@ -1,7 +1,7 @@
-"""Reads the files of all teams in threads: the ones that need much memory a few at a time, and none beyond the end.
+"""Read the files of all teams in threads, with a bound on how many large ones are read at once.
 
 A reader of one file may take up to `Bounds.memory_bytes_max`, in a process of its own or in this one. `READERS_MAX`
-bounds what all of them take together: teams wait for each other here, in the order in which they came.
+bounds the total: all teams share these slots, in the order of arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ READERS_MAX = 4  # with a process of 1 GiB each
 
 
 class Processes:
-    """The processes of one emulator's readers, which end with it."""
+    """The reader processes of one emulator, which end with it."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -59,7 +59,7 @@ class Processes:
             return process.returncode, output
 
     def close(self) -> None:
-        """Kill what runs, and from now on whatever starts."""
+        """Kill running processes, and from now on every new one."""
         with self._lock:
             self._closed = True
             for process in self._running:
@@ -74,14 +74,14 @@ class Readers:
         self._slots = asyncio.Semaphore(at_once)
 
     async def run(self, read: Callable[[], T], *, large: bool) -> T:
-        """What `read` returns or raises in a thread of its own; a large one waits for one of the slots.
+        """Run `read` in its own thread; a large one waits for one of the slots.
 
-        A slot is free again when the reading has ended, not when its caller has left.
+        A slot is free again when the reading has ended, not when its caller was cancelled.
         """
         if large:
             await self._slots.acquire()
         return await in_thread(read, "reader", ended=self._slots.release if large else lambda: None)
 
     def close(self) -> None:
-        """End the processes of readers that are still at work."""
+        """End the processes of running readers."""
         self.processes.close()

@@ -1,4 +1,4 @@
-"""What comes out of an upload: its text with the pages where they are known, or the sentence why there is none."""
+"""The result of an extraction: the text with its pages if they are known, or an error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MIB = 1024**2
 
 
 class Extracted(msgspec.Struct, frozen=True):
-    """The text of a document. `pages` are the offsets in characters at which its pages start, where it has pages."""
+    """The text of a document. `pages` are the offsets in characters at which its pages start, if it has pages."""
 
     text: str
     pages: tuple[int, ...] | None = None
 
     def page_number(self, start: int, end: int) -> int | None:
-        """The page that most of a slice is on, counted from 1, or 0 in a document of one page (OpenAPI)."""
+        """Return the page with most of a slice, from 1, or 0 for a document of one page (OpenAPI)."""
         if not self.pages:
             return None
         if len(self.pages) == 1:
@@ -31,9 +31,9 @@ class Extracted(msgspec.Struct, frozen=True):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """How far an extraction may go: a small file can unpack to any size, and keep its reader busy forever."""
+    """The bounds of an extraction: a small file can unpack to any size, and keep a parser busy forever."""
 
-    characters_max: int = 100 * MIB  # what a plain text of the largest size accepted anywhere can hold
+    characters_max: int = 100 * MIB  # of a plain text of the largest accepted size
     unpacked_bytes_max: int = 512 * MIB
     memory_bytes_max: int = 1024 * MIB
     seconds_max: int = 30
@@ -51,14 +51,14 @@ class ExtractionError(ValueError):
 
 
 def readable(text: str) -> str:
-    """A text without NUL, its surrogates joined to pairs or replaced: what an index and a reply can hold."""
+    """Return a text without NUL, with surrogates paired or replaced, so that it can be stored and sent."""
     if text.isascii():
         return text.replace("\0", "")
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
 
 
 def paged(pages: Iterable[str], bounds: Bounds) -> Extracted:
-    """The text of all pages, a blank line between two, and where each of them starts."""
+    """Return the text of all pages, separated by blank lines, and the start of each page."""
     starts: list[int] = []
     pieces: list[str] = []
     length = 0
@@ -72,12 +72,12 @@ def paged(pages: Iterable[str], bounds: Bounds) -> Extracted:
 
 
 def unpaged(pieces: Iterable[str], bounds: Bounds) -> Extracted:
-    """The text of all pieces, a blank line between two."""
+    """Return the text of all pieces, separated by blank lines."""
     return Extracted(paged(pieces, bounds).text)
 
 
 def within(text: str, bounds: Bounds) -> str:
-    """The text, unless it is longer than any file that is text itself could be."""
+    """Return the text. Raises ExtractionError if it is longer than any text file can be."""
     if len(text) > bounds.characters_max:
         raise ExtractionError(f"The file holds more than {bounds.characters_max} characters of text.")
     return text

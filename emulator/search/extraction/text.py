@@ -1,4 +1,4 @@
-"""Text out of files that are text already: plain text of any kind, HTML, and notebooks."""
+"""Extract text from text formats: plain text, HTML, and notebooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARKS = (
 
 
 def decode(data: bytes) -> str:
-    """The text of a file: UTF-8, or what its byte order mark says (Files guide: any UTF-8 encoded text file)."""
+    """Decode a file: UTF-8, or the encoding of its byte order mark (Files guide: any UTF-8 encoded text file)."""
     mark, encoding = next((row for row in _BYTE_ORDER_MARKS if data.startswith(row[0])), (b"", "utf-8"))
     try:
         text = data[len(mark) :].decode(encoding)
@@ -33,7 +33,7 @@ def decode(data: bytes) -> str:
     return text
 
 
-# HTML: elements that stand on lines of their own, and those that are not for readers.
+# HTML: elements that begin a new line, and those whose text is not displayed.
 _BLOCK_TAGS = """
     address article aside blockquote body br caption dd details dialog div dl dt fieldset figcaption figure footer form
     h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol option p pre section select summary table title tr ul
@@ -80,7 +80,7 @@ class _Page(HTMLParser):
 
 
 def html_text(markup: str) -> str:
-    """The readable text of an HTML page: one line for each block, a blank one between paragraphs."""
+    """Return the displayed text of an HTML page: one line for each block, a blank one between paragraphs."""
     page = _Page()
     page.feed(_MARKED_SECTION.sub("", markup))
     page.close()
@@ -89,7 +89,7 @@ def html_text(markup: str) -> str:
 
 
 def notebook_text(source: str) -> str:
-    """The cells of a Jupyter notebook and what they print, without images and bookkeeping."""
+    """Return the cells of a Jupyter notebook and their text output, without images and metadata."""
     try:
         cells = json.loads(source)["cells"]
         pieces = [piece for cell in cells for piece in (cell["source"], *map(_output, cell.get("outputs", [])))]
@@ -105,5 +105,5 @@ def _output(output: dict[str, Any]) -> Any:
 
 
 def _lines(piece: Any) -> str:
-    """A notebook keeps text as a string or as a list of lines."""
+    """Return text that a notebook stores as a string or as a list of lines."""
     return piece if isinstance(piece, str) else "".join(piece)
