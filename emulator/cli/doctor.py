@@ -130,7 +130,7 @@ def _network(options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _disk(options: argparse.Namespace) -> Iterator[Finding]:
-    """What is not there yet is not made: the folder that it would be made in is tried instead."""
+    """Check the disk. A missing directory is not created: its parent is checked instead."""
     directory = options.data_dir or Path(tempfile.gettempdir())
     tried = next(each for each in (directory, *directory.absolute().parents) if each.exists())
     where = "data directory" if options.data_dir else "temporary directory"

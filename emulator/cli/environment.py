@@ -45,7 +45,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def environment(url: str, api_key: str, management_key: str, token: str | None = None) -> dict[str, str]:
-    """What the clients read, so that they find an emulator and none of them finds the real service."""
+    """Return the environment variables with which clients call an emulator, and never the real service."""
     values = {
         "XAI_API_KEY": api_key,
         "XAI_MANAGEMENT_KEY": management_key,  # xai-sdk reads this name

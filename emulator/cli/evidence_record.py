@@ -1,4 +1,4 @@
-"""What runs of the contract kit have shown of this emulator: contract_tests/evidence.json, by operation and limit."""
+"""Results of the contract kit with this emulator (contract_tests/evidence.json), by operation and limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.cli.verify import kit
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What was seen of an operation or a limit: by which clients, in how many cases, refusing what, failing how."""
+    """The results for an operation or a limit: clients, number of cases, tested refusals, and failures."""
 
     clients: dict[str, list[str]]  # versions, oldest first
     cases: int
@@ -34,18 +34,18 @@ def record() -> dict[str, Any]:
 
 
 def shown_of(operation: str, cases: Mapping[str, Mapping[str, Any]]) -> Shown:
-    """What the cases of a record have shown of an operation."""
+    """Return the results of the cases of an operation."""
     about = [case for case in cases.values() if operation in case["operations"] and case["passed_with"]]
     return _shown(about, operation)
 
 
 def shown_of_limit(limit: str, cases: Mapping[str, Mapping[str, Any]]) -> Shown:
-    """What the cases of a record have shown of a limit, at its real value."""
+    """Return the results of the cases of a limit, at its real value."""
     return _shown([case for case in cases.values() if case.get("limit") == limit and case["passed_with"]])
 
 
 def _shown(about: list[Mapping[str, Any]], operation: str | None = None) -> Shown:
-    """What cases have shown; of the refusals those of one operation, if it is about one."""
+    """Return the results of cases, with the refusals of one operation, if `about` is one."""
     refusing = [case for case in about if "refusal" in case and operation in (None, *case["refusing"])]
     return Shown(
         clients=clients_of(about),

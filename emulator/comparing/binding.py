@@ -1,7 +1,7 @@
-"""Which id of a recording stands for which id here, one to one.
+"""A one-to-one mapping between ids of a recording ("there") and of the emulator ("here").
 
-An id is bound where recorded and present answer have a new one at the same path. An id that the client said before any
-answer did is its own: it is sent as it is, and has no maker.
+An id is bound when the recorded and the new response have a new id at the same path. An id that a request contains
+before any response does is the client's own: it is sent unchanged, and no exchange created it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Binding:
         self._others: list[tuple[str, str]] = []  # spellings of what is bound and no id, the longest first
 
     def bind(self, there: str, here: str) -> str | None:
-        """Let `here` stand for `there`; return why that cannot be, or None."""
+        """Bind `there` to `here`; return why that is impossible, or None."""
         known = self._here.get(there)
         if known is not None:
             return None if known == here else f"{known}, which the recording has named before"
@@ -44,25 +44,25 @@ class Binding:
         return None
 
     def bind_asked(self, there: str, here: str) -> None:
-        """Let what both requests name at the same place stand for each other, unless either is bound already."""
+        """Bind the ids at the same place in both requests, unless either is bound already."""
         if there not in self._here and here not in self._there:
             self._said.discard(there)
             self.bind(there, here)
 
     def is_bound(self, there: str) -> bool:
-        """Whether something stands for a value of the recording."""
+        """Return whether a value of the recording is bound."""
         return there in self._here
 
     def is_taken(self, here: str) -> bool:
-        """Whether a value of here stands for one of the recording."""
+        """Return whether a value of the emulator is bound."""
         return here in self._there
 
     def here(self, there: str) -> str:
-        """What stands for a value: itself where nothing does."""
+        """Return the value bound to `there`, or `there` itself."""
         return self._here.get(there, there)
 
     def text(self, text: str) -> str:
-        """A text of the recording in the words of here."""
+        """Return a text of the recording with bound values replaced."""
         if text in self._here:
             return self._here[text]
         for there, here in self._others:
@@ -71,7 +71,7 @@ class Binding:
         return ID.sub(lambda found: self._here.get(found[0], found[0]), text)
 
     def value(self, value: Any) -> Any:
-        """JSON values of the recording in the words of here."""
+        """Return JSON values of the recording with bound values replaced."""
         match value:
             case str():
                 return self.text(value)
@@ -85,7 +85,7 @@ class Binding:
     # --- who made what
 
     def waits_for(self, text: str) -> int | None:
-        """The number of the exchange that made what a request names and is not bound; None where all is bound."""
+        """Return the number of the exchange that created an unbound id of a request; None if all are bound."""
         for name in ID.findall(text):
             if name in self._makers and not self.is_bound(name):
                 return self._makers[name]
@@ -95,18 +95,18 @@ class Binding:
         return None
 
     def is_older(self, text: str) -> bool:
-        """Whether a request names an id that no answer has named: something was made before the recording.
+        """Return whether a request has an id of no response: its object was created before the recording.
 
         Ids that programs make up, such as 00000000-0000-4000-8000-000000000000, are not meant.
         """
         return any(name not in self._makers and not _MADE_UP.search(name) for name in ID.findall(text))
 
     def asked(self, text: str) -> None:
-        """Note the ids of a request: what no answer has named before is the client's own."""
+        """Record the ids of a request: those of no earlier response are the client's own."""
         self._said.update(name for name in ID.findall(text) if name not in self._makers)
 
     def answered(self, text: str, number: int) -> None:
-        """Note the ids and tokens of a recorded answer: those that are new were made by this exchange."""
+        """Record the ids and tokens of a recorded response: this exchange created the new ones."""
         for name in ID.findall(text):
             if name not in self._said:
                 self._makers.setdefault(name, number)

@@ -1,6 +1,6 @@
-"""What drafts of cases are made of: the values of requests and answers, in the words of the contract kit.
+"""Values of requests and responses in drafts of cases, in the syntax of the contract kit.
 
-What depends on the run (ids, times, hashes) is expected by its kind, all else exactly.
+Values that depend on the run (ids, times, hashes) are matched by kind, all others exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emulator.recordings.bounded_json import loads
 from emulator.recordings.chains import ID, UUID, Chain, asked_text, leaves, succeeded
 from emulator.recordings.entries import RECORDER, Entry, Grpc, PostData
 
-_RUN_PREFIX = re.compile(r"contract-[0-9a-f]{8}-")  # that the kit itself gives
+_RUN_PREFIX = re.compile(r"contract-[0-9a-f]{8}-")  # prefix of the kit's own names
 _VARIABLE = re.compile(r"\{\w+(?::\d+)?\}")
 _SHOWN_KEY = re.compile(r"\w{2}(?:\\?\*){3}\w{2}")  # the ends of a key, also where `re.escape` has been
 _MASKED_KEY = r"\w\w\*\*\*\w\w"
@@ -39,11 +39,11 @@ _KINDS = {
 
 
 class CannotDraft(Exception):
-    """An exchange that no case as data can say; the message says why."""
+    """An exchange cannot be a case as data; the message says why."""
 
 
 def check(entry: Entry) -> None:
-    """Refuse an exchange that no case can make again. Raises CannotDraft."""
+    """Refuse an exchange that no case can repeat. Raises CannotDraft."""
     if any(name in _PAGES for name, _ in parse_qsl(urlsplit(entry.request.url).query)):
         raise CannotDraft("with a page token, which belongs to one list")
     if entry.by == RECORDER or not entry.operation:

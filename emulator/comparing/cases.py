@@ -1,6 +1,7 @@
-"""Draft cases of the contract kit that are data, from a recording: for a person to read, correct and name.
+"""Draft cases of the contract kit as TOML, from a recording. A person reviews, corrects and names them.
 
-Each is the calls that lead to an exchange, and what the service answered in the words of `contract_tests/matchers.py`.
+Each has the calls that an exchange depends on, and the response of the service in the syntax of
+`contract_tests/matchers.py`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ HEAD = """\
 # Drafts of cases from {file}: read each, shorten what it expects, and give it a name and a sentence.
 # The kit refuses a case without a sentence.
 """
-FILLER_CHARS_MAX = 1_000  # of a file's content that stands in a case; more are zero bytes
+FILLER_CHARS_MAX = 1_000  # of a file's content in a case; the rest are zero bytes
 WAIT_SECONDS = 60
 _HEADERS = ("range", "accept", "if-none-match", "if-modified-since")
 
 
 class RestDraft(Draft):
-    """One case that is data."""
+    """One case as TOML."""
 
     def lines(self, outcome: Outcome, source: str, number: int) -> Iterator[str]:
         """Yield the lines of the case."""
@@ -126,7 +127,7 @@ class RestDraft(Draft):
 
 
 def _key(entry: Entry, *, is_managed: bool) -> str:
-    """The word of a step for the key that was sent."""
+    """Return the word for the key in a step."""
     recorded = header(entry.request.headers, "authorization")
     if recorded is None:
         return "own" if entry.response.status != 401 else "none"
@@ -137,13 +138,13 @@ def _key(entry: Entry, *, is_managed: bool) -> str:
 
 
 def _is_progress(entry: Entry) -> bool:
-    """Whether the answer depends on how far the service is."""
+    """Return whether the response depends on the progress of the service."""
     family, _, verb = (entry.operation or "").partition(".")
     return family in ("documents", "batches") and verb.startswith(("get", "list", "search")) and succeeded(entry)
 
 
 def _toml(value: Any) -> str:
-    """A value of TOML on one line."""
+    """Return a TOML value on one line."""
     match value:
         case bool():
             return "true" if value else "false"

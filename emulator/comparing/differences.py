@@ -1,4 +1,4 @@
-"""What a difference is, and how much it weighs."""
+"""Differences, and their severity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-# What differs, by weight, and the class of it, which --fail-on names.
+# Kinds of differences, by severity, and the class of each, which --fail-on names.
 CLASSES: dict[str, str] = {
     "status": "status",
     "extra there": "shape",
@@ -31,7 +31,7 @@ _VARYING = re.compile(
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing that is not the same there, at the service, and here. `path` is as in `$.data[0].id`."""
+    """One difference between the recording ("there") and the emulator ("here"). `path` is like `$.data[0].id`."""
 
     what: str
     path: str
@@ -45,17 +45,17 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """The path without the numbers of items."""
+        """Return the path without item numbers."""
         return _INDEX.sub("[*]", self.path)
 
     @property
     def weight(self) -> int:
-        """The lower, the graver."""
+        """Return the rank by severity: lower is more severe."""
         return list(CLASSES).index(self.what)
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """A place at which the answers of the service differ from one recording of a script to the next."""
+    """A place at which the service's responses vary between recordings of the same script."""
 
     operation: str
     what: str
@@ -63,5 +63,5 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 def masked(text: str) -> str:
-    """A text without what is different every time: ids, the ends of keys, hashes and long numbers."""
+    """Return a text with varying parts masked: ids, the ends of keys, hashes and long numbers."""
     return _VARYING.sub("#", text)

@@ -1,4 +1,4 @@
-"""Draft cases of the contract kit from a recording: one for each kind of exchange, those that differ first."""
+"""Draft cases of the contract kit from a recording: one for each kind of exchange, starting with differences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emulator.recordings.order import in_order
 
 
 class Drafts(msgspec.Struct):
-    """Cases as TOML, and as Python over gRPC, with their numbers; and what was left out, by reason."""
+    """Cases as TOML, and as Python for gRPC, with their counts; and the counts of excluded exchanges, by reason."""
 
     text: str
     count: int
@@ -61,7 +61,7 @@ def draft_cases(comparison: Comparison) -> Drafts:
 
 
 def _kind(outcome: Outcome, entry: Entry) -> tuple[Any, ...]:
-    """What makes an exchange the same as another one, as far as a reader cares."""
+    """Return the kind of an exchange, of which one draft is enough."""
     if outcome.outcome == NOT_COMPARED and not outcome.why.startswith("needs"):
         raise CannotDraft(outcome.why)
     if outcome.outcome == IN_PROGRESS:

@@ -1,4 +1,4 @@
-"""What a recording says of the cases of the contract kit: each case is a page of the file."""
+"""Evidence of a recording for the cases of the contract kit: each case is a page of the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONFIRMED, CONTRADICTED, NOT_REACHED = "confirmed", "contradicted", "not reached
 
 
 def evidence_of(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the verdict on each page, in the order of the file: confirmed when all that was judged is alike."""
+    """Return the result of each page, in the order of the file: confirmed if all compared exchanges are equal."""
     outcomes = defaultdict(list)
     for outcome in comparison.outcomes:
         if outcome.page is not None:

@@ -1,7 +1,7 @@
-"""Draft cases over gRPC: tests of the contract kit in Python, since a case as data is one of HTTP requests.
+"""Draft cases over gRPC: tests of the contract kit in Python, because TOML cases only have HTTP requests.
 
-A draft is a function with the calls that lead to an exchange, and what the service answered. Its docstring is empty,
-and the kit refuses a case without one: a person reads the draft, corrects it, and says in a sentence what it is about.
+A draft is a function with the calls that an exchange depends on, and the response of the service. Its docstring is
+empty, and the kit refuses a case without one: a person reviews the draft, corrects it, and describes it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.over_grpc, pytest.mark.one_client_per_protocol]
 '''
 UPLOAD, DOWNLOAD = "/xai_api.Files/UploadFile", "/xai_api.Files/RetrieveFileContent"
 WAIT_SECONDS = 60
-# What is waited for, by the operation of the exchange that asks for it: a path in the answer, and its value.
+# Conditions to wait for, by the polling operation: a path in the response, and its value.
 WAITS = {"documents.get": ("status", "DOCUMENT_STATUS_PROCESSED"), "batches.get": ("state.num_pending", 0)}
 
 
@@ -86,7 +86,7 @@ class GrpcDraft(Draft):
     # --- calls
 
     def _call(self, entry: Entry) -> str:
-        """The expression that makes a call, and whose value is the answer."""
+        """Return the expression of a call, whose value is the response."""
         return self._grpc_call(entry, entry.grpc) if isinstance(entry.grpc, Grpc) else self._rest_call(entry)
 
     def _grpc_call(self, entry: Entry, call: Grpc) -> str:
@@ -124,7 +124,7 @@ class GrpcDraft(Draft):
         return "$text" if found == "$timestamp" else found  # the kit spells a protobuf Timestamp in its own way
 
     def _code(self, value: Any) -> str:
-        """A value as Python has it; a text with variables in braces as an f-string."""
+        """Return a value as Python source; a text with variables in braces as an f-string."""
         match value:
             case {"_bytes": int(size)}:
                 return repr(fill(size))
@@ -139,7 +139,7 @@ class GrpcDraft(Draft):
 
 
 def without_hashes(value: Any) -> Any:
-    """Messages with the lengths of their bytes alone."""
+    """Return messages with only the lengths of their bytes."""
     match value:
         case {"_bytes": int(size)}:
             return {"_bytes": size}
@@ -152,5 +152,5 @@ def without_hashes(value: Any) -> Any:
 
 
 def subscripts(path: str) -> str:
-    """Return what leads to a value in JSON, such as `["data"][0]`."""
+    """Return the subscripts of a value in JSON, such as `["data"][0]`."""
     return "".join(f"[{part}]" if part.isdigit() else f"[{part!r}]" for part in path.split("."))

@@ -1,4 +1,4 @@
-"""Differences that a person has looked at and lets pass: compare.toml, each with its reason."""
+"""Accepted differences, each with its reason: compare.toml."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DEFAULT_FILE = Path("compare.toml")
 
 
 class BadIgnoreFile(ValueError):
-    """A file that cannot be used; the message is one clear line."""
+    """An invalid file; the message is one line."""
 
 
 class Ignore(msgspec.Struct, forbid_unknown_fields=True):
-    """One entry: operation and path may have `*`; `difference` is what the report calls it."""
+    """One entry. Operation and path may contain `*`; `difference` is the name in the report."""
 
     operation: str
     difference: str
@@ -28,8 +28,8 @@ class Ignore(msgspec.Struct, forbid_unknown_fields=True):
     matches: int = 0
 
     def fits(self, operation: str, difference: Difference) -> bool:
-        """Whether a difference is meant."""
-        # A path has brackets, which are no pattern.
+        """Return whether the entry matches a difference."""
+        # Brackets in a path are no pattern.
         path = self.path.replace("[", "[[]")
         return (
             fnmatchcase(operation, self.operation)
@@ -43,7 +43,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_ignores(path: Path) -> list[Ignore]:
-    """Read the entries of a file. Raises BadIgnoreFile, and OSError where it cannot be opened."""
+    """Read the entries of a file. Raises BadIgnoreFile, and OSError if it cannot be opened."""
     try:
         found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).ignore
     except (ValueError, msgspec.ValidationError) as error:
@@ -57,7 +57,7 @@ def read_ignores(path: Path) -> list[Ignore]:
 
 
 def is_ignored(ignores: Iterable[Ignore], operation: str, difference: Difference) -> bool:
-    """Whether an entry lets a difference pass; every entry that does is counted."""
+    """Return whether an entry accepts a difference; count every entry that does."""
     fitting = [each for each in ignores if each.fits(operation, difference)]
     for each in fitting:
         each.matches += 1
@@ -65,7 +65,7 @@ def is_ignored(ignores: Iterable[Ignore], operation: str, difference: Difference
 
 
 def entry_for(operation: str, difference: Difference) -> list[str]:
-    """The lines of the entry that would let a difference pass."""
+    """Return the lines of an entry that accepts a difference."""
     path = [f"path = {_toml(difference.place)}"] if difference.place else []
     return [
         "[[ignore]]",

@@ -1,4 +1,4 @@
-"""Compare a recorded answer with the present one: same keys in the same order, same kinds, same forms, same values."""
+"""Compare a recorded response with the new one: keys and their order, types, formats and values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from emulator.comparing.rules import (
 from emulator.recordings.chains import ID
 
 DAY_SECONDS = 86_400.0
-TIME_SECONDS = 5.0  # that clocks and the way to the service may differ
+TIME_SECONDS = 5.0  # of difference between clocks, and of latency
 UNIX_TIMES = range(1_000_000_000, 4_000_000_000)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -54,10 +54,10 @@ class Judge:
     ) -> None:
         """Compare exchange `number` of an operation.
 
-        `left_out` says that the recording lacks contents and free texts, `lists_others` that other clients created
-        objects which this operation lists: then its pages begin and end at other items. `shifts` are the least and the
-        greatest number of seconds by which another recording is later than this one; either may be further on. Without
-        `times_known` the times of the recording are compared by their form alone.
+        `left_out` says that the recording lacks contents and free texts, `lists_others` that the operation lists
+        objects of other clients, so that its pages begin and end at other items. `shifts` are the least and the
+        greatest number of seconds by which another recording is later than this one; either may have progressed
+        further. Without `times_known` only the format of times is compared.
         """
         self._operation, self._binding, self._number = operation, binding, number
         self._over_grpc, self._left_out, self.lists_others = over_grpc, left_out, lists_others
@@ -65,7 +65,7 @@ class Judge:
         self.in_progress = False
 
     def compare(self, there: Any, here: Any, path: str = "$") -> list[Difference]:
-        """Return the differences of JSON values; ids that are new are bound."""
+        """Return the differences of JSON values; bind new ids."""
         if isinstance(there, dict):
             self.in_progress = self.in_progress or self._has_progressed(there, here)
         found = list(self._value(there, here, path))
@@ -74,7 +74,7 @@ class Judge:
         return found
 
     def words(self, there: str, here: str, path: str) -> list[Difference]:
-        """Return the difference of two sentences, such as of a refusal."""
+        """Return the difference of two messages, such as of refusals."""
         bound = self._binding.text(there)
         if bound == here or masked(bound) == masked(here):
             return []
@@ -104,7 +104,7 @@ class Judge:
             yield difference
 
     def _bind_new(self, there: Any, here: Any) -> None:
-        """Bind the ids of what is not compared, as far as both sides have the same keys: they may be needed later."""
+        """Bind ids in values that are not compared, as far as both have the same keys: later requests may need them."""
         if isinstance(there, dict) and isinstance(here, dict):
             for name in there.keys() & here.keys():
                 self._bind_new(there[name], here[name])
@@ -128,7 +128,7 @@ class Judge:
             yield from self._value(there[name], here[name], f"{path}.{name}")
 
     def _excuses(self, name: str, path: str) -> bool:
-        """Whether a key may be there on one side only."""
+        """Return whether a key may be missing on one side."""
         if self.in_progress and (name in DEPENDS_ON_PROGRESS or name in ("state", "status")):
             return True
         place = Difference("value", f"{path}.{name}").place
@@ -159,7 +159,7 @@ class Judge:
             yield Difference("items", path, len(there), len(here))
 
     def _shapes(self, others: list[Any], here: list[Any], path: str) -> Iterator[Difference]:
-        """Compare the keys of items that others have made with those of an item of here, and their order."""
+        """Compare the keys, and their order, of other clients' items with those of an item of the emulator."""
         sample = next((item for item in here if isinstance(item, dict)), None)
         if sample is None or self._over_grpc or self._operation not in FIXED_MEMBERS:
             return
@@ -169,18 +169,18 @@ class Judge:
                 return
 
     def _is_result_list(self) -> bool:
-        """Whether a list grows while the service works."""
+        """Return whether the list grows while the service works."""
         return self._operation == "batches.list_results"
 
     def _paired(
         self, there: list[Any], here: list[Any]
     ) -> tuple[list[tuple[Any, Any, int]], list[Any], list[tuple[int, Any]]]:
-        """Items that name the same bound id find each other, then those of one name; what is left, on both sides."""
+        """Pair items with the same bound id, then those with the same name; return the pairs and the other items."""
         taken: dict[int, int] = {}  # the place here of a place there
         for by_id in (True, False):
             where: dict[str, list[int]] = defaultdict(list)
             for place, item in enumerate(here):
-                # A name may be given twice: what stands for something else is found by its id.
+                # Names are not unique: skip items that are bound to others by id.
                 if by_id or not any(map(self._binding.is_taken, _own_ids(item))):
                     for key in _own_ids(item) if by_id else _names(item):
                         where[key].append(place)
@@ -196,19 +196,19 @@ class Judge:
         return pairs, rest, [(place, item) for place, item in enumerate(here) if place not in taken.values()]
 
     def _bound_ids(self, item: Any) -> list[str]:
-        """What stands here for the ids of a recorded item."""
+        """Return the ids that are bound to those of a recorded item."""
         return [self._binding.here(each) for each in _own_ids(item) if self._binding.is_bound(each)]
 
     def _is_bound(self, item: Any) -> bool:
-        """Whether an item is known here, so that no other one stands for it."""
+        """Return whether an item has a bound id."""
         return any(self._binding.is_bound(name) for name in _own_ids(item))
 
     def _is_of_others(self, item: Any) -> bool:
-        """Whether an item of a list was created outside the recording, or by an exchange that was not compared."""
+        """Return whether an item was created outside the recording, or by an exchange that was not compared."""
         return bool(_own_ids(item)) and not self._is_bound(item)
 
     def _lacks_maker(self, item: Any) -> bool:
-        """Whether an item was made by another exchange, which was not compared."""
+        """Return whether an exchange that was not compared created an item."""
         return any(self._binding.waits_for(name) not in (None, self._number) for name in _own_ids(item))
 
     # --- texts
@@ -247,7 +247,7 @@ class Judge:
             yield from self._plain(there, here, path)
 
     def _are_near(self, there: float, here: float, tolerance: float = TIME_SECONDS) -> bool:
-        """Whether two times are the same, or as far apart as the two recordings."""
+        """Return whether two times are equal, or differ as much as the two recordings."""
         if not self._times_known:
             return True
         later = here - there
@@ -256,7 +256,7 @@ class Judge:
         return abs(later) <= tolerance
 
     def _has_progressed(self, there: Any, here: Any) -> bool:
-        """Whether one of both was still at work on what is done at the other: an emulator is always done."""
+        """Return whether one side was still working on what the other has finished: an emulator always has."""
         return _has_progressed(there, here) or (self._shifts is not None and _has_progressed(here, there))
 
     def _plain(self, there: str, here: str, path: str) -> Iterator[Difference]:
@@ -281,7 +281,7 @@ def _kind(value: Any) -> str:
 
 
 def _form(text: str) -> str:
-    """What a text is: an id with its prefix, a moment with its digits, a date, a hash, a URL, or any text."""
+    """Return the format of a text: an id with its prefix, a time with its digits, a date, a hash, a URL, or other."""
     if ID.fullmatch(text):
         return f"id {text[: text.rfind('_') + 1]}"
     if moment := _MOMENT.fullmatch(text):
@@ -313,7 +313,7 @@ def _are_unix_times(path: str, there: Any, here: Any) -> bool:
 
 
 def _own_ids(item: Any) -> list[str]:
-    """The ids of an item itself, but not those of what it belongs to."""
+    """Return the ids of an item itself, without those of its parents."""
     if not isinstance(item, dict):
         return []
     found = [value for name, value in item.items() if name in _OWN_IDS and isinstance(value, str)]
@@ -321,7 +321,7 @@ def _own_ids(item: Any) -> list[str]:
 
 
 def _names(item: Any) -> list[str]:
-    """The names that a client gave to a thing."""
+    """Return the names that a client chose."""
     if not isinstance(item, dict):
         return []
     found = (item.get(name) for name in ("filename", "name", "collection_name", "collectionName", "batch_request_id"))
@@ -332,7 +332,7 @@ def _names(item: Any) -> list[str]:
 
 
 def _has_progressed(there: dict[str, Any], here: Any) -> bool:
-    """Whether the service was still at work on what is done here."""
+    """Return whether the service was still working on what the emulator has finished."""
     if not isinstance(here, dict):
         return False
     return any(_is_behind(one, other) for one, other in _common_objects(there, here))

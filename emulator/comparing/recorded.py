@@ -1,8 +1,8 @@
-"""A second recording in the place of an emulator: what the service answered at another time.
+"""Compare with a second recording of the service instead of an emulator.
 
-Exchanges are paired by what they ask, ids and numbers apart: the first of a kind with the first, and so on. A request
-that is repeated at once is polling, of which the last answer counts. What both requests name at the same place, such as
-ids that a client chose, is bound before the answers are compared.
+Exchanges are paired by their requests, ignoring ids and numbers: the first of a kind with the first, and so on. A
+request that is repeated at once is polling, of which the last answer counts. What both requests name at the same place,
+such as ids that a client chose, is bound before the answers are compared.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MICROSECONDS = 1_000_000
 
 
 class RecordedAnswers:
-    """Answers the requests of one recording with what another one has."""
+    """Answers the requests of one recording with the responses of another one."""
 
     needs_makers = False  # a recorded answer does not depend on the exchanges before
 
@@ -92,7 +92,7 @@ class RecordedAnswers:
         return found
 
     def _bind(self, there: Any, here: Any) -> None:
-        """Let what the requests name stand for each other, place by place."""
+        """Bind the ids of both requests, place by place."""
         if isinstance(there, dict) and isinstance(here, dict):
             for name in there.keys() & here.keys():
                 self._bind(there[name], here[name])
@@ -126,7 +126,7 @@ def _is_read(entry: Entry) -> bool:
 
 
 def _kind(entry: Entry) -> tuple[Any, ...]:
-    """What an exchange asks, without what differs from run to run."""
+    """Return the kind of an exchange: its request without the parts that vary between runs."""
     case = entry.page if isinstance(entry.page, str) else None
     return (case, masked(json.dumps(_asked(entry), sort_keys=True)))
 
@@ -151,7 +151,7 @@ def _asked(entry: Entry) -> list[Any]:
 
 
 def _without_sizes(messages: Iterable[Any]) -> Iterator[Any]:
-    """Messages of a stream without its pieces, which are cut differently each time."""
+    """Return the messages of a stream without its pieces, whose sizes vary."""
     for message in messages:
         if not (isinstance(message, dict) and isinstance(message.get("data"), dict)):
             yield message

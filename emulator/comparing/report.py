@@ -1,4 +1,4 @@
-"""Say what differs: equal differences as one line, the gravest first, each with the entry that would let it pass."""
+"""Report differences: equal ones as one line, most severe first, each with the entry that would accept it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DAY = 86_400 * 1_000_000
 
 
 class Group(msgspec.Struct):
-    """Equal differences: of one operation, at one place, from and to the same, but for ids and numbers."""
+    """Equal differences: same operation, path and values, apart from ids and numbers."""
 
     operation: str
     title: str
@@ -37,7 +37,7 @@ class Group(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """A comparison after what is ignored has been taken out."""
+    """A comparison without ignored differences."""
 
     comparison: Comparison
     groups: list[Group]
@@ -46,7 +46,7 @@ class Report(msgspec.Struct):
     unused: list[Ignore]
     fail_on: tuple[str, ...]
     age_days: int | None
-    noise: int = 0  # differences where the service's own answers differ from time to time
+    noise: int = 0  # differences where the service's own responses vary
 
     @property
     def failing(self) -> list[Group]:
@@ -55,12 +55,12 @@ class Report(msgspec.Struct):
 
     @property
     def exit_code(self) -> int:
-        """0 for alike; 1 for a difference, for an entry that ignores nothing, and where nothing could be compared."""
+        """Return 0 without differences; 1 for a difference, an unused entry, or if nothing could be compared."""
         return 1 if self.failing or self.unused or not self.compared else 0
 
     @property
     def compared(self) -> int:
-        """How many exchanges were judged."""
+        """Return how many exchanges were compared."""
         return self.counts[ALIKE] + self.counts[DIFFERS]
 
 
@@ -71,7 +71,7 @@ def report_of(
     now: Instant | None = None,
     noise: Collection[Noise] = (),
 ) -> Report:
-    """Group the differences of a comparison, without those that are ignored or noise."""
+    """Group the differences of a comparison, without ignored ones and noise."""
     groups: dict[Any, Group] = {}
     counts: Counter[str] = Counter()
     ignored = noisy = 0
@@ -113,7 +113,7 @@ def _age_days(comparison: Comparison, now: Instant | None) -> int | None:
 
 
 def lines_of(report: Report, most: int = SHOWN_MAX) -> Iterator[str]:
-    """The report for people."""
+    """Return the lines of the report."""
     last = ""
     for group in report.groups[:most]:
         head = f"{group.operation}    {group.title}"
@@ -203,7 +203,7 @@ def _not_compared(comparison: Comparison) -> dict[str, int]:
 
 
 def json_of(report: Report) -> dict[str, Any]:
-    """The report as JSON values."""
+    """Return the report as JSON values."""
     comparison = report.comparison
     makers: dict[int, list[int]] = defaultdict(list)
     for outcome in comparison.outcomes:
@@ -246,7 +246,7 @@ def json_of(report: Report) -> dict[str, Any]:
 
 
 def junit_of(report: Report) -> bytes:
-    """The report as JUnit XML: a test case for each exchange, and a failure where it differs."""
+    """Return the report as JUnit XML: a test case for each exchange, with a failure if it differs."""
     from xml.etree import ElementTree
 
     failing = {(number, id(group)): group for group in report.failing for number in group.exchanges}
@@ -278,5 +278,5 @@ def junit_of(report: Report) -> bytes:
 
 
 def _xml(text: str) -> str:
-    """A text without the characters that XML 1.0 has no spelling for."""
+    """Return a text without the characters that XML 1.0 cannot represent."""
     return _NOT_XML.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Which differences say nothing about the emulator: every tolerance is a row, with its reason."""
+"""Tolerated differences, which are not the emulator's fault: one row for each, with its reason."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ PROGRESS: tuple[tuple[str, ...], ...] = (
         "DOCUMENT_STATUS_PROCESSED",
     ),
 )
-# What depends on how far the service was, by the names of fields.
+# Fields that depend on the progress of the service.
 DEPENDS_ON_PROGRESS = frozenset(
     {"last_indexed_at", "lastIndexedAt", "error_message", "chunk_count", "chunks_count", "finish_time", "finished_at"}
 )
-LISTS_OF_THE_TEAM = frozenset({"files.list", "collections.list", "batches.list"})  # with what others have made
+LISTS_OF_THE_TEAM = frozenset({"files.list", "collections.list", "batches.list"})  # with objects of other clients
 # Lists whose items all have the same members, so that those of others are comparable with ours. Batches and collections
 # have members that depend on how they were made.
 FIXED_MEMBERS = frozenset({"files.list"})

@@ -37,7 +37,7 @@ _INPUT_FILE = re.compile(r'"input_?file_?id"', re.IGNORECASE)
 
 
 class Outcome(msgspec.Struct):
-    """The result of one exchange. `waits_for` is the number of the one that made what this one needs."""
+    """The result of one exchange. `waits_for` is the number of the exchange that this one depends on."""
 
     number: int
     operation: str
@@ -55,12 +55,12 @@ class Comparison(msgspec.Struct):
     recording: Recording
     outcomes: list[Outcome]
     headers_there: list[str] = []
-    other: Recording | None = None  # that it was compared with, in the place of an emulator
+    other: Recording | None = None  # the second recording, instead of an emulator
     unpaired: int = 0  # exchanges of that one which the recording has no counterpart of
 
 
 def compare(recording: Recording, target: Target, only: str = "*") -> Comparison:
-    """Send a recording to an emulator; `only` is a pattern of operations to be judged, though all are sent."""
+    """Send a recording to an emulator. All exchanges are sent; `only` is a pattern of the operations to compare."""
     binding = Binding()
     sender = Sender(target, binding, recording.path, foreign=is_foreign(recording))
     run = _Run(recording, binding, sender, only)
@@ -71,7 +71,7 @@ def compare(recording: Recording, target: Target, only: str = "*") -> Comparison
 
 
 def is_foreign(recording: Recording) -> bool:
-    """Whether another program made a recording; this one may have sanitized it.
+    """Return whether another program made a recording; `record --from` may have sanitized it.
 
     Such a recording does not say from which service it is.
     """
@@ -92,11 +92,11 @@ def compare_with(recording: Recording, other: Recording, only: str = "*") -> Com
 
 
 class NothingInCommon(ValueError):
-    """Two recordings of which no exchange can be compared; the message is one clear line."""
+    """No exchange of two recordings can be compared; the message is one line."""
 
 
 def noise_between(recording: Recording, other: Recording) -> frozenset[Noise]:
-    """Return where two recordings of one script differ: the service answers otherwise there each time.
+    """Return where two recordings of one script differ, because the service's responses vary.
 
     Raises NothingInCommon for recordings of different scripts.
     """
@@ -201,7 +201,7 @@ class _Run:
         return None
 
     def _is_about_older(self, entry: Entry, asked: str, differences: list[Difference]) -> bool:
-        """Whether the service knew an id that is not found here, and that no answer in the recording has named."""
+        """Return whether the service knew an id that is not found here, and that is in no response of the recording."""
         here = next((str(each.here) for each in differences if each.what == "status"), "")
         not_found = here.startswith(("404:", "NOT_FOUND:"))
         return not_found and succeeded(entry) and self._sender.needs_makers and self._binding.is_older(asked)
@@ -257,7 +257,7 @@ class _Run:
         there = {pair.name.lower(): pair.value for pair in entry.response.headers}
         self.headers_there |= there.keys() - HEADERS_OF_TRANSPORT
         self.headers_here |= answer.headers.keys()
-        # A file that has no other header than the type of the body was made of something else than a recording.
+        # A file with no header but Content-Type was not made from a recording.
         for name in sorted(HEADERS if len(there) > 1 else {"content-type"}):
             recorded, present = there.get(name), answer.headers.get(name)
             if recorded is not None:
@@ -285,14 +285,14 @@ class _Run:
 
 
 def _is_of_another_key(entry: Entry) -> bool:
-    """Whether a call was made with a key that is known to the service, and not of the run."""
+    """Return whether a call used a key that the service knows, but not one of the run."""
     status = entry.grpc.status if isinstance(entry.grpc, Grpc) else entry.response.status
     is_unknown = status in (400, 401, "UNAUTHENTICATED", "INVALID_ARGUMENT")
     return not is_unknown and OTHER in (header(entry.request.headers, "authorization") or "")
 
 
 def _lists_of_others(entries: list[Entry]) -> set[str]:
-    """The operations that list things which no other exchange of the recording names: others have made those."""
+    """Return the operations that list objects of other clients: no other exchange of the recording names these."""
     known: set[str] = set()
     listed: dict[str, set[str]] = {}
     for entry in entries:
@@ -308,12 +308,12 @@ def _lists_of_others(entries: list[Entry]) -> set[str]:
 
 
 def spacing(text: str) -> set[str]:
-    """Return the marks between the members of JSON, with the blanks after them: the bytes depend on these."""
+    """Return the separators of JSON with the spaces after them."""
     return set(_SEPARATOR.findall(_STRING.sub('""', text)))
 
 
 def is_spaced_otherwise(there: str, here: str) -> bool:
-    """Whether the same mark is written with other blanks. An empty list or object has no marks to compare."""
+    """Return whether the same separator has other spaces. An empty list or object has no separators."""
     marks, others = spacing(there), spacing(here)
     return any(
         {each for each in marks if each[0] == mark} != {each for each in others if each[0] == mark}
@@ -322,7 +322,7 @@ def is_spaced_otherwise(there: str, here: str) -> bool:
 
 
 def _lacks_its_answer(entry: Entry) -> bool:
-    """Whether the body of an answer is missing from which the exchanges after it would know their ids."""
+    """Return whether the body of a response with ids for later exchanges is missing."""
     body = entry.response.body
     if isinstance(entry.grpc, Grpc) or isinstance(body.text, str) or entry.request.method in ("HEAD", "DELETE"):
         return False
@@ -332,7 +332,7 @@ def _lacks_its_answer(entry: Entry) -> bool:
 
 
 def title_of(entry: Entry) -> str:
-    """The method and the path with ids as `*`, or the gRPC method."""
+    """Return the method and the path with ids as `*`, or the gRPC method."""
     path = urlsplit(entry.request.url).path
     if isinstance(entry.grpc, Grpc):
         return path.removeprefix("/")
@@ -340,7 +340,7 @@ def title_of(entry: Entry) -> str:
 
 
 def _joined(messages: list[Any]) -> list[Any]:
-    """The messages of an answer; those of a download as one, however it was cut."""
+    """Return the messages of a response; those of a download joined."""
     sizes = [
         message["data"]["_bytes"]
         for message in messages

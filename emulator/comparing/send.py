@@ -1,6 +1,6 @@
-"""Send recorded requests to an emulator: the same bytes, but for ids, keys and contents that were left out.
+"""Send recorded requests to an emulator: the same bytes, except for ids, keys and missing contents.
 
-Nothing is ever sent to a host that a file names: of a recorded URL the path and the query are used.
+Nothing is ever sent to a host in a file: only the path and the query of a recorded URL are used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from emulator.rpc.plain import fill
 
 TIMEOUT_SECONDS = 120
 CONTROL = "/_emulator"
-CONTENT_BYTES_MAX = 512 * 1024 * 1024  # of a content that is made up, or kept beside the file
+CONTENT_BYTES_MAX = 512 * 1024 * 1024  # of a generated content, or one beside the file
 BOUNDARY = "xai-emulator-compare-7f3c2a91"
 INFERENCE, MANAGEMENT, OTHER = "[inference key]", "[management key]", "[other key]"
 # What is of the connection, of the client library, or made for each request.
@@ -40,18 +40,18 @@ _TARGET = re.compile(r"[^\x21-\x7e]")
 
 
 class NotComparable(Exception):
-    """An exchange that has no answer to compare with; the message says why."""
+    """An exchange has no response to compare with; the message says why."""
 
 
 class LacksContent(NotComparable):
-    """A request that cannot be sent, since its content was left out; the message says which."""
+    """A request cannot be sent, because its content was not recorded; the message says which."""
 
     def __str__(self) -> str:
         return f"lacks its content: {self.args[0]}"
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The emulator that is asked, and the keys of the team."""
+    """The emulator to call, and the keys of the team."""
 
     url: str
     grpc: str
@@ -61,23 +61,23 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class RestAnswer(msgspec.Struct):
-    """What a request was answered."""
+    """The response to a request."""
 
     status: int
     headers: dict[str, str]
     body: bytes
-    size: int | None = None  # of a body that is not here
+    size: int | None = None  # of a body that was not read
 
     @property
     def length(self) -> int:
-        """How many bytes the body has."""
+        """Return the size of the body."""
         return len(self.body) if self.size is None else self.size
 
 
 class Sender:
     """Connections to one emulator."""
 
-    needs_makers = True  # what a request names has to be there
+    needs_makers = True  # the objects that a request names must exist
     shifts: tuple[float, float] | None = None
 
     def __init__(self, target: Target, binding: Binding, recorded: Path, *, foreign: bool) -> None:
@@ -100,11 +100,11 @@ class Sender:
     # --- the clock
 
     def freeze(self, at: str | None) -> None:
-        """Stop the team's clock, at a moment in RFC 3339 or where it is."""
+        """Freeze the team's clock, at a time in RFC 3339 or now."""
         self._control("/clock/freeze", {} if at is None else {"at": at})
 
     def advance(self, microseconds: Instant) -> None:
-        """Move the team's clock on."""
+        """Advance the team's clock."""
         self._control("/clock/advance", {"seconds": microseconds / 1_000_000})
 
     def _control(self, path: str, body: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ class Sender:
     # --- exchanges
 
     def rest(self, entry: Entry) -> RestAnswer:
-        """Send a request again. Raises LacksContent, and OSError where no answer comes."""
+        """Send a request again. Raises LacksContent, and OSError without a response."""
         request = entry.request
         body, content_type = self._body(request.body)
         headers = {}
@@ -136,7 +136,7 @@ class Sender:
         return self._ask(request.method, self._path(request.url), headers, body)
 
     def _path(self, url: str) -> str:
-        """Path and query; a URL that the service gave out, such as a public one, stands for one of here."""
+        """Return path and query, with a URL of the service, such as a public URL, replaced by the emulator's."""
         parts = urlsplit(self._binding.text(url))
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         target = _TARGET.sub(lambda found: quote(found[0]), self._binding.text(target)) or "/"
@@ -156,7 +156,7 @@ class Sender:
                 raise LacksContent(f"a request cannot be made: {error}") from None
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
-                # A server may close an idle connection: then it has read nothing of the request.
+                # A server may have closed an idle connection without reading the request.
                 if is_reused and isinstance(error, ConnectionError):
                     continue
                 raise ConnectionError(f"no answer: {type(error).__name__}: {error}") from None
@@ -171,7 +171,7 @@ class Sender:
             self._connection.putheader(name, value.encode("utf-8", "replace"))
         if body is not None:
             self._connection.putheader("content-length", str(len(body)))
-        # A request may be refused before all of it is sent: the answer is there, and the rest has no reader.
+        # A request may be refused before all of it is sent: then the response can be read, but not the rest sent.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._connection.endheaders(body)
         return self._connection.getresponse()
@@ -195,7 +195,7 @@ class Sender:
             raise LacksContent(f"a message cannot be made: {error}") from None
 
     def _authorization(self, entry: Entry, headers: list[Pair]) -> str | None:
-        """The key of here for the recorded one. One that the service refused is one that is refused here."""
+        """Return the emulator's key for the recorded one; an invalid one for a key that the service refused."""
         recorded = header(headers, "authorization")
         own = Plane.MANAGEMENT if entry.plane == "management" else Plane.INFERENCE
         other = Plane.INFERENCE if own is Plane.MANAGEMENT else Plane.MANAGEMENT
@@ -214,7 +214,7 @@ class Sender:
     # --- bodies
 
     def _body(self, body: PostData | msgspec.UnsetType) -> tuple[bytes | None, str | None]:
-        """The bytes of a body, and its Content-Type where that is a new one."""
+        """Return the bytes of a body, and its Content-Type if that changes."""
         if isinstance(body, msgspec.UnsetType):
             return None, None
         if body.params is not UNSET and body.mime_type.lower().startswith("multipart/"):
@@ -249,7 +249,7 @@ class Sender:
         return fill(size)
 
     def _kept(self, name: str) -> bytes:
-        """A content that was kept: a file in the folder beside the HAR file, and at no other place."""
+        """Return a recorded content, which must be a file in the folder beside the HAR file."""
         folder, _, base = name.partition("/")
         if folder != self._contents.name or not _FILE_NAME.fullmatch(base):
             raise LacksContent(f"{name} is no file of {self._contents.name}")
@@ -263,7 +263,7 @@ class Sender:
 
 
 def _was_refused(entry: Entry) -> bool:
-    """Whether the service refused the key."""
+    """Return whether the service refused the key."""
     if isinstance(entry.grpc, Grpc):
         return entry.grpc.status in ("UNAUTHENTICATED", "PERMISSION_DENIED")
     text = entry.response.body.text if isinstance(entry.response.body.text, str) else ""

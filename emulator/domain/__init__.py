@@ -1,1 +1,1 @@
-"""What the API allows and what follows from it: structs, pure functions, transition tables. No I/O."""
+"""The rules of the API as structs, pure functions and transition tables. No I/O."""

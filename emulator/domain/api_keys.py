@@ -1,7 +1,7 @@
-"""API keys that the management API made: what each may do, and how it is refused.
+"""API keys that the management API created: their permissions, and their refusals.
 
-The facts are those of the Management API guide. It shows no whole answer of these paths; names of members follow the
-gRPC message `ApiKey` and clients of the live service.
+The source is the Management API guide. It shows no complete response of these paths; names of members are those of the
+gRPC message `ApiKey` and of clients of the live service.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from emulator.core.errors import ApiError, Kind, invalid
 from emulator.domain.chat.models import find_language
 from emulator.domain.keys import DEFAULT_TEAM, Plane, incorrect_key, team_of
 
-# Created keys have a prefix of their own, so that calls with other keys cost no look-up.
+# Created keys have their own prefix, so that calls with other keys need no lookup.
 MADE_PREFIX = "xai-emulator-"
 ENDPOINT_ACL = "api-key:endpoint:"
 MODEL_ACL = "api-key:model:"
@@ -25,7 +25,7 @@ ALL_ACLS = f"{MODEL_ACL}{ALL}", f"{ENDPOINT_ACL}{ALL}"  # of a key that may use 
 MODEL_CHARS_MAX = 100
 ENDING_CHARS = 4
 
-# The endpoint that each family of operations belongs to; families that are not here need no permission. The guide names
+# The endpoint of each family of operations; other families need no permission. The guide names
 # `chat` and `image` as examples; the other names are assumed.
 ENDPOINTS: dict[str, str] = {
     "chat": "chat",
@@ -47,7 +47,7 @@ class OldSecret(msgspec.Struct, frozen=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """An API key. Of its secrets only hashes are kept."""
+    """An API key. Only hashes of its secrets are stored."""
 
     id: str
     name: str
@@ -59,19 +59,19 @@ class ApiKey(msgspec.Struct, frozen=True):
     modified_at: Instant
     expires_at: Instant | None
     disabled: bool
-    deleted: bool  # what is deleted stays as a row, so that its secret is refused whatever the auth mode takes
+    deleted: bool  # a deleted key stays as a row, so that its secret is refused in every auth mode
     hash: str  # of the secret
     ending: str  # the last characters of the secret, which may be shown
     old: OldSecret | None = None
     seq: int = 0
 
     def allows_endpoint(self, operation: str) -> bool:
-        """Whether the access list has the endpoint of an operation. An empty list has none."""
+        """Return whether the access list has the endpoint of an operation. An empty list has none."""
         endpoint = ENDPOINTS.get(operation.partition(".")[0])
         return endpoint is None or bool({f"{ENDPOINT_ACL}{ALL}", f"{ENDPOINT_ACL}{endpoint}"} & set(self.acls))
 
     def allows_model(self, model: str) -> bool:
-        """Whether the access list has a model, by any of its names."""
+        """Return whether the access list has a model, by any of its names."""
         listed = {acl.removeprefix(MODEL_ACL) for acl in self.acls if acl.startswith(MODEL_ACL)}
         return ALL in listed or _canonical(model) in {_canonical(name) for name in listed}
 
@@ -82,12 +82,12 @@ def _canonical(model: str) -> str:
 
 
 def new_secret(team: str, token: str) -> str:
-    """Return the secret of a new key. It names its team, as every key of another team than the default one does."""
+    """Return the secret of a new key, with its team as a suffix unless that is the default one."""
     return f"{MADE_PREFIX}{token}" + ("" if team == DEFAULT_TEAM else f"@{team}")
 
 
 def hash_of(secret: str) -> str:
-    """Return the hash by which a secret is known: without its team, so that another team can be given the keys."""
+    """Return the hash of a secret without its team, so that keys can be restored into another team."""
     return hashlib.sha256(without_team(secret).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -145,5 +145,5 @@ def check_model(key: ApiKey, model: str) -> None:
 
 
 def cannot_find() -> ApiError:
-    """The refusal of an id that no key of the team has, in the observed words."""
+    """Return the refusal of an id that no key of the team has, with the observed message."""
     return ApiError(Kind.NOT_FOUND, "Cannot find API key", rule="not_found")

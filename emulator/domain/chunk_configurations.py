@@ -1,4 +1,4 @@
-"""How a collection cuts its documents: the documented chunk configurations as one table, and the check of one."""
+"""Chunk configurations of collections: the documented strategies as one table, and their validation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_ENCODING = "o200k_base"
 
 
 class Unit(enum.StrEnum):
-    """What the size and the overlap of a chunk count."""
+    """The unit of the size and the overlap of a chunk."""
 
     CHARS = "chars"
     TOKENS = "tokens"
@@ -20,7 +20,7 @@ class Unit(enum.StrEnum):
 
 
 class Boundaries(enum.StrEnum):
-    """Where a chunk prefers to end."""
+    """The preferred boundaries of chunks."""
 
     TEXT = "text"  # of no kind that the configuration names
     MARKDOWN = "markdown"
@@ -43,7 +43,7 @@ class Strategy(enum.StrEnum):
 
 
 class StrategyRow(msgspec.Struct, frozen=True):
-    """What the wire says of one strategy, and how it cuts."""
+    """The wire names and the behaviour of one strategy."""
 
     unit: Unit
     boundaries: Boundaries
@@ -62,7 +62,7 @@ class StrategyRow(msgspec.Struct, frozen=True):
 
     @property
     def takes_encoding(self) -> bool:
-        """Whether `encoding_name` belongs to the configuration: it does where tokens are counted."""
+        """Return whether the configuration has `encoding_name`: only if it counts tokens."""
         return self.unit is Unit.TOKENS
 
     @property
@@ -104,7 +104,7 @@ class ChunkConfiguration(msgspec.Struct, frozen=True):
 
 
 class ConfigurationError(ValueError):
-    """A chunk configuration that cannot be used: `field` is the wire name of the value at fault."""
+    """An invalid chunk configuration: `field` is the wire name of the invalid value."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -113,7 +113,7 @@ class ConfigurationError(ValueError):
 
 
 def check(configuration: ChunkConfiguration) -> None:
-    """Refuse sizes and overlaps that no text can be cut with, and encodings that do not exist."""
+    """Refuse impossible sizes and overlaps, and unknown encodings."""
     row = STRATEGIES[configuration.strategy]
     overlap_field = f"chunk_overlap_{row.unit}"
     if configuration.max_size < 1:

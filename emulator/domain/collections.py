@@ -1,4 +1,4 @@
-"""What a collection is, what its metadata fields demand of documents, and how both may change."""
+"""Collections: their metadata fields, the checks of documents' fields, and changes of definitions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_MODEL = "grok-embedding-small"  # observed live
 
 
 class MetricSpace(enum.Enum):
-    """How near two vectors are; the order is that of the numbers in HNSWMetric."""
+    """The distance metrics of vectors, in the order of the numbers in HNSWMetric."""
 
     UNKNOWN = "HNSW_METRIC_UNKNOWN"
     COSINE = "HNSW_METRIC_COSINE"
@@ -33,7 +33,7 @@ class CollectionsSortBy(enum.Enum):
 
 
 class FieldDefinitionOperation(enum.Enum):
-    """What an update does to a field definition, in the order of the numbers."""
+    """The operations on a field definition, in the order of the numbers."""
 
     ADD = "FIELD_DEFINITION_ADD"
     DELETE = "FIELD_DEFINITION_DELETE"
@@ -57,7 +57,7 @@ class FieldDefinitionUpdate(msgspec.Struct, frozen=True):
 
 
 class Collection(msgspec.Struct, frozen=True):
-    """A collection as it is stored, with what its living documents add up to. `seq` is its insertion number."""
+    """A stored collection, with the totals of its documents. `seq` is its insertion number."""
 
     id: str
     name: str
@@ -73,15 +73,15 @@ class Collection(msgspec.Struct, frozen=True):
 
 
 def form_error(field: str, sentence: str, rule: str) -> ApiError:
-    """A refused value in the form of the management plane, line break at the end included (observed live).
+    """Return the refusal of a value in the format of the management plane, with a trailing line break (observed live).
 
-    Recorded is the refusal of an empty name; that every other one looks like it is assumed.
+    The refusal of an empty name was recorded; the same format of all others is assumed.
     """
     return invalid(f"{field}: {sentence}. [WKE=form-invalid:{rule}:{field}]\n", rule=rule, param=field)
 
 
 def check_name(name: str) -> None:
-    """Refuse a collection without a name. The same name may be given twice."""
+    """Refuse a collection without a name. Names need not be unique."""
     if not name:
         raise form_error("collection_name", "Field is empty but must not be empty", "not-empty")
 
@@ -101,7 +101,7 @@ def check_size(collection: Collection, limits: Limits) -> None:
 
 
 def one_strategy(strategies: Iterable[Strategy]) -> ApiError:
-    """The refusal of a chunk configuration with several strategies, or with none of those that could be given."""
+    """Return the refusal of a chunk configuration with several strategies, or with none."""
     names = ", ".join(wire_key(strategy) for strategy in strategies)
     return form_error("chunk_configuration", f"Exactly one strategy must be given, of {names}", "one-of")
 
@@ -120,9 +120,9 @@ def check_definitions(definitions: Sequence[FieldDefinition]) -> None:
 def updated_definitions(
     present: Sequence[FieldDefinition], updates: Sequence[FieldDefinitionUpdate], *, has_documents: bool
 ) -> tuple[FieldDefinition, ...]:
-    """The definitions after updates, one after the other. An overwritten one keeps its place.
+    """Return the definitions after the updates, in order. An overwritten definition keeps its position.
 
-    A new field must not be required where there are documents: they would not have it (Collections reference). The
+    A new field must not be required if there are documents, which would lack it (Collections reference). The
     reference forbids it in empty collections too, but the docstring and four tests of xai-sdk add one.
     """
     definitions = {definition.key: definition for definition in present}
@@ -143,7 +143,7 @@ def updated_definitions(
 
 
 def deleted_keys(updates: Sequence[FieldDefinitionUpdate]) -> set[str]:
-    """The fields that lose their values, even if they are defined again."""
+    """Return the fields that lose their values, even if they are defined again."""
     return {each.definition.key for each in updates if each.operation is FieldDefinitionOperation.DELETE}
 
 
@@ -155,7 +155,7 @@ def check_required(definitions: Sequence[FieldDefinition], fields: Mapping[str, 
 
 
 def check_fields_size(definitions: Sequence[FieldDefinition], fields: Mapping[str, str], limits: Limits) -> None:
-    """Refuse fields that are too large for a document, or for what is added to each of its chunks."""
+    """Refuse fields that are too large for a document, or for injection into each of its chunks."""
     rule = "document_fields_bytes_max"
     if exceeds(limits.document_fields_bytes_max, itertools.chain(fields, fields.values())):
         raise form_error("fields", f"Fields must have at most {limits.document_fields_bytes_max} bytes", rule)
@@ -167,22 +167,22 @@ def check_fields_size(definitions: Sequence[FieldDefinition], fields: Mapping[st
 
 
 def undefined_keys(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> list[str]:
-    """Those of a document's fields that the collection does not define."""
+    """Return the fields of a document that the collection does not define."""
     defined = {definition.key for definition in definitions}
     return [key for key in fields if key not in defined]
 
 
 def value_taken(key: str, value: str) -> ApiError:
-    """The refusal of a value that another document of the collection has in a unique field."""
+    """Return the refusal of a value that another document of the collection has in a unique field."""
     shown = value if len(value) <= 100 else value[:100] + "…"
     return form_error(f"fields.{key}", f"Another document has the value {shown!r}, which must be unique", "unique")
 
 
 def unique_values(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> dict[str, str]:
-    """Those of a document's values that no other document may have."""
+    """Return the values of a document that must be unique."""
     return {d.key: fields[d.key] for d in definitions if d.unique and d.key in fields}
 
 
 def injected_values(definitions: Sequence[FieldDefinition], fields: Mapping[str, str]) -> dict[str, str]:
-    """Those of a document's values that are indexed with every chunk, in the order of their definitions."""
+    """Return the values of a document that are injected into every chunk, in the order of their definitions."""
     return {d.key: fields[d.key] for d in definitions if d.inject_into_chunk and d.key in fields}

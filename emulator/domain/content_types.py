@@ -1,4 +1,4 @@
-"""Content types by filename extension: the emulator's own table, so that every machine answers alike."""
+"""Content types by filename extension: our own table, so that the result is the same on every machine."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ BY_EXTENSION: dict[str, str] = {
 
 
 def extension(filename: str) -> str:
-    """The lower-case extension of a filename, without the dot; empty where there is none."""
+    """Return the lower-case extension of a filename, without the dot; empty if there is none."""
     _, dot, ending = filename.rpartition(".")
     return ending.lower() if dot else ""
 
 
 def of_filename(filename: str) -> str:
-    """The content type a filename's extension stands for."""
+    """Return the content type for a filename's extension."""
     return BY_EXTENSION.get(extension(filename), UNKNOWN)
 
 
 def choose(declared: str | None, filename: str) -> str:
-    """The content type of an upload: the one its part declares, else the one of its extension.
+    """Return the content type of an upload: the declared one, else the one of its extension.
 
-    `application/octet-stream` says no more than "bytes" (curl and many SDKs send it when they do not know), so it does
-    not win over a known extension; what is no media type says nothing at all.
+    `application/octet-stream` only means "bytes" (curl and many SDKs send it for unknown types), so a known extension
+    overrides it. An invalid media type is ignored.
     """
     essence = (declared or "").partition(";")[0].strip().lower()
     return essence if _MEDIA_TYPE.fullmatch(essence) and essence != UNKNOWN else of_filename(filename)
 
 
 def sniffed(filename: str) -> str:
-    """The content type that the live service gave an upload in April 2026, whatever its part declared.
+    """Return the content type that the live service gave an upload in April 2026, whatever was declared.
 
-    Office files became bytes of no known type; text and PDF files kept the type of their extension.
+    Office files became `application/octet-stream`; text and PDF files kept the type of their extension.
     """
     found = of_filename(filename)
     return UNKNOWN if found.startswith(_OFFICE) else found

@@ -1,6 +1,6 @@
-"""The description of a collection, made of its documents' names and most frequent words.
+"""Generate the description of a collection from its documents' names and most frequent words.
 
-The real service lets a language model write it. Here the same documents always give the same sentence.
+In the real service a language model writes it. Here the same documents always give the same sentence.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COMMON_WORDS = frozenset(_COMMON.split())
 
 
 def describe(count: int, names: Sequence[str], texts: Iterable[str]) -> str:
-    """One sentence: how many documents there are, some of their names, and what they often speak of."""
+    """Return one sentence with the number of documents, some names, and frequent words."""
     frequencies = Counter(
         word for text in texts for word in _WORD.findall(text.casefold()) if word not in _COMMON_WORDS
     )

@@ -1,4 +1,4 @@
-"""What a document is: a file as a member of one collection, and how far its indexing has come."""
+"""Documents: files in a collection, with the state of their indexing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emulator.domain.files import File
 
 
 class DocumentStatus(enum.Enum):
-    """How far a document has come, in the order of the numbers of the enum on the wire."""
+    """The state of a document's indexing, in the order of the enum's numbers on the wire."""
 
     UNKNOWN = "DOCUMENT_STATUS_UNKNOWN"
     PROCESSING = "DOCUMENT_STATUS_PROCESSING"
@@ -24,7 +24,7 @@ class DocumentStatus(enum.Enum):
     WRITING = "DOCUMENT_STATUS_WRITING"
 
 
-_AGAIN = DocumentStatus.PROCESSING  # by adding, updating or re-indexing
+_AGAIN = DocumentStatus.PROCESSING  # by adding, updating or reindexing
 _FAILED = DocumentStatus.FAILED
 
 STATUS_TRANSITIONS: dict[DocumentStatus, frozenset[DocumentStatus]] = {
@@ -34,7 +34,7 @@ STATUS_TRANSITIONS: dict[DocumentStatus, frozenset[DocumentStatus]] = {
     DocumentStatus.WRITING: frozenset({DocumentStatus.PROCESSED, _FAILED, _AGAIN}),
     DocumentStatus.PROCESSED: frozenset({_AGAIN}),
     DocumentStatus.FAILED: frozenset({_AGAIN}),
-    DocumentStatus.UNKNOWN: frozenset(),  # never seen
+    DocumentStatus.UNKNOWN: frozenset(),  # never observed
 }
 # How long a document stays in a status at the realistic speed, in microseconds: 5 s in all, and 0.2 s more for each
 # page. Observed live, 2026-10: 5 to 10 s for a small text, most of it in WRITING, and about 90 s for 425 pages.
@@ -60,7 +60,7 @@ class DocumentsSortBy(enum.Enum):
 class Document(msgspec.Struct, frozen=True):
     """A document as it is stored. `seq` is its insertion number.
 
-    `revision` is new with every indexing that begins: what an older one finds out is of no use any more.
+    `revision` changes whenever an indexing begins: results of an older one are dropped.
     """
 
     collection_id: str
@@ -75,17 +75,17 @@ class Document(msgspec.Struct, frozen=True):
 
     @property
     def chunk_count(self) -> int:
-        """How many chunks the document is known to have."""
+        """Return the number of chunks that clients see."""
         return 0 if self.status in _UNCOUNTED else self.chunks
 
     @property
     def chunks_processed_count(self) -> int:
-        """How many of them can be found: clients take a document whose two counts agree as searchable."""
+        """Return how many chunks are searchable: for clients a document is searchable when the two counts are equal."""
         return self.chunks if self.status is DocumentStatus.PROCESSED else 0
 
 
 class Indexing(msgspec.Struct, frozen=True):
-    """One indexing of one document: what a job is about."""
+    """One indexing of one document, the subject of a job."""
 
     collection_id: str
     file_id: str
@@ -93,12 +93,12 @@ class Indexing(msgspec.Struct, frozen=True):
 
     @property
     def subject(self) -> str:
-        """How a job writes it down."""
+        """Return the text form for a job."""
         return f"{self.collection_id}/{self.file_id}/{self.revision}"
 
     @staticmethod
     def of(subject: str) -> Indexing:
-        """What a job wrote down."""
+        """Parse the text form of a job."""
         collection_id, file_id, revision = subject.split("/")
         return Indexing(collection_id, file_id, int(revision))
 
@@ -109,7 +109,7 @@ def realistic_stay(status: DocumentStatus, pages: int = 0) -> int:
 
 
 def chunk_id(collection_id: str, file_hash: str, ordinal: int, text: str) -> str:
-    """The id of a chunk: the same for the same content, in the form of a version 7 UUID as the OpenAPI shows it."""
+    """Return the id of a chunk: the same for the same content, in the form of a version 7 UUID as in the OpenAPI."""
     parts = repr((collection_id, file_hash, ordinal, text)).encode()
     digits = hashlib.blake2b(parts, digest_size=16).hexdigest()
     variant = "89ab"[int(digits[16], 16) % 4]
@@ -117,9 +117,9 @@ def chunk_id(collection_id: str, file_hash: str, ordinal: int, text: str) -> str
 
 
 class IndexedChunk(msgspec.Struct, frozen=True):
-    """A piece of a document. `content` is what a search returns, `indexed_text` what it looks at.
+    """A chunk of a document. A search matches `indexed_text` and returns `content`.
 
-    The two differ where the document's name or its fields are injected. `ordinal` counts a document's chunks from 0.
+    The two differ if the document's name or fields are injected. `ordinal` counts a document's chunks from 0.
     """
 
     chunk_id: str

@@ -1,4 +1,4 @@
-"""What a file is, what it may be called, how long it may live, and when it may have a public URL."""
+"""Files: their names, sizes, expiry and public URLs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.domain.content_types import extension
 
 
 class UploadStatus(enum.Enum):
-    """How far the bytes of a file have come; the values are those of `file_metadata.upload_status`."""
+    """The state of an upload; the values are those of `file_metadata.upload_status`."""
 
     INITIALIZING = "Initializing"
     UPLOADING = "Uploading"
@@ -22,8 +22,8 @@ class UploadStatus(enum.Enum):
     FAILED = "Failed"
 
 
-# An upload in one request is born COMPLETE. A chunked one starts INITIALIZING; each call of `files:uploadChunks` adds
-# its chunks at once, or not at all, so UPLOADING and FAILED are never seen.
+# An upload in one request is COMPLETE at once. A chunked one starts as INITIALIZING; each call of `files:uploadChunks`
+# adds all its chunks or none, so UPLOADING and FAILED never occur.
 UPLOAD_TRANSITIONS: dict[UploadStatus, frozenset[UploadStatus]] = {
     UploadStatus.INITIALIZING: frozenset({UploadStatus.COMPLETE}),
     UploadStatus.UPLOADING: frozenset(),
@@ -33,7 +33,7 @@ UPLOAD_TRANSITIONS: dict[UploadStatus, frozenset[UploadStatus]] = {
 
 
 class SortBy(enum.Enum):
-    """The columns a files list can be sorted by."""
+    """The columns by which a list of files can be sorted."""
 
     CREATED_AT = "created_at"
     FILENAME = "filename"
@@ -41,14 +41,14 @@ class SortBy(enum.Enum):
 
 
 class ContentFormat(enum.Enum):
-    """What `GET /v1/files/{file_id}/content` returns."""
+    """The formats of `GET /v1/files/{file_id}/content`."""
 
     ORIGINAL = "original"
     TEXT = "text"
 
 
 class PublicUrl(msgspec.Struct, frozen=True):
-    """The one active public URL of a file; `expires_at` of None never dies."""
+    """The active public URL of a file; an `expires_at` of None means that it does not expire."""
 
     token: str
     expires_at: Instant | None
@@ -71,12 +71,12 @@ class File(msgspec.Struct, frozen=True):
     seq: int = 0  # given by the store
 
     def alive(self, now: Instant) -> bool:
-        """Whether it is there: it is gone at the very instant it expires, removed or not."""
+        """Return whether the file exists at `now`: not from the instant of its expiry on, removed or not."""
         return self.expires_at is None or self.expires_at > now
 
 
 class FileView(msgspec.Struct, frozen=True):
-    """A file and the address of its public URL, if one works now."""
+    """A file and the address of its public URL, if it has an active one."""
 
     file: File
     public_url: str | None = None
@@ -85,13 +85,13 @@ class FileView(msgspec.Struct, frozen=True):
 
 # files.proto: no ASCII control characters, NEL, line or paragraph separator, double quote, semicolon, backslash.
 _FORBIDDEN = '\\x00-\\x1f\\x7f\\x85\\u2028\\u2029";\\\\'
-_FORBIDDEN_CHARACTER = f"[{_FORBIDDEN}]"  # compiled, and kept by `re`, with the first upload
+_FORBIDDEN_CHARACTER = f"[{_FORBIDDEN}]"  # compiled by `re` at the first upload, and cached there
 # ".." as a segment makes the live service drop the connection (observed live, 2026-03).
 FILENAME_PATTERN = f"^(?!([^{_FORBIDDEN}]*/)?\\.\\.(/|$))[^{_FORBIDDEN}]+$"
 
 
 def check_filename(name: str) -> None:
-    """Refuse a filename the API does not allow; its length is a rule of the request's."""
+    """Refuse an invalid filename; its length is checked by a rule of the request."""
     if not name:
         raise invalid("The file part has no filename.", rule="filename", param="filename")
     bad = re.search(_FORBIDDEN_CHARACTER, name)
@@ -109,26 +109,26 @@ def check_filename(name: str) -> None:
 
 
 def expiry(now: Instant, expires_after: int | None) -> Instant | None:
-    """When a file created now expires; `expires_after` is in seconds."""
+    """Return when a file that is created now expires; `expires_after` is in seconds."""
     return None if expires_after is None else later(now, expires_after * MICROSECONDS)
 
 
 def bytes_max(filename: str, limits: Limits) -> tuple[str, int | None]:
-    """The row that bounds an upload, and its value: batch input files may be larger than others."""
+    """Return the limit of an upload's size, and its value: batch input files may be larger than others."""
     row = "jsonl_file_bytes_max" if extension(filename) == "jsonl" else "file_bytes_max"
     value: int | None = getattr(limits, row)
     return row, value
 
 
 def too_large(row: str, most: int) -> ApiError:
-    """The refusal of a body over its limit."""
+    """Return the refusal of a body over its limit."""
     return ApiError(
         Kind.PAYLOAD_TOO_LARGE, f"File is too large: more than {most} bytes ({_human(most)}).", rule=row, param="file"
     )
 
 
 def check_quota(files_count: int, files_bytes: int, adding: int, limits: Limits) -> None:
-    """Refuse a file that would take the team over its number or total size of files."""
+    """Refuse a file that would exceed the team's limit of the number or total size of files."""
     if limits.files_per_team_max is not None and files_count >= limits.files_per_team_max:
         raise ApiError(
             Kind.RESOURCE_EXHAUSTED,
@@ -170,26 +170,26 @@ def check_public_url(file: File, limits: Limits) -> None:
 
 
 def public_name(file: File) -> str:
-    """The last part of a file's public URL."""
+    """Return the last part of a file's public URL."""
     return f"{file.id}.{PUBLIC_URL_CONTENT_TYPES[file.content_type]}"
 
 
 def public_path(file: File, url: PublicUrl) -> str:
-    """Where a file's public URL is served, below whatever base the caller sees."""
+    """Return the path of a file's public URL."""
     return f"/_files-cdn/{url.token}/{public_name(file)}"
 
 
 def live_public_url(file: File, now: Instant) -> PublicUrl | None:
-    """The file's public URL, if it works now."""
+    """Return the file's public URL, if it is active."""
     url = file.public_url
     return None if url is None or (url.expires_at is not None and url.expires_at <= now) else url
 
 
 def public_url_expiry(file: File, present: PublicUrl | None, now: Instant, expires_after: int | None) -> Instant | None:
-    """When a file's public URL dies (Public URL guide, "Expiry").
+    """Return when a file's public URL expires (Public URL guide, "Expiry").
 
-    Nothing asked: a URL that exists keeps its expiry, a new one lives as long as its file. Something asked: now plus
-    that, which must not be later than the end of the file.
+    Without `expires_after` an existing URL keeps its expiry, and a new one expires with its file. With it the URL
+    expires at now plus `expires_after`, which must not be later than the file's expiry.
     """
     if expires_after is None:
         return file.expires_at if present is None else present.expires_at

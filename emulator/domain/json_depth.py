@@ -1,16 +1,16 @@
-"""How deeply JSON is nested and how much it holds, found without parsing it, since both are what overloads a parser."""
+"""Check the depth and the number of items of JSON without parsing it, because both can overload a parser."""
 
 from __future__ import annotations
 
 from emulator.core.lazy_pattern import lazy_pattern
 
-WALKED_MAX = 128  # levels of what is shown or handed on: clients and pages go through it level by level
+WALKED_MAX = 128  # levels of JSON that is shown or forwarded: clients and pages walk through it recursively
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def is_deeper(raw: bytes, most: int | None) -> bool:
-    """Whether JSON is nested deeper than a limit; most texts hold so few brackets that one count answers."""
+    """Return whether JSON is nested deeper than a limit. For most texts counting brackets is enough."""
     if most is None or raw.count(b"[") + raw.count(b"{") <= most:
         return False
     outside = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]  # of strings
@@ -27,9 +27,9 @@ _STRING_OR_ITEM = lazy_pattern(rb'"[^"]*+"?|[,\[{]')
 
 
 def has_more_items(raw: bytes, most: int | None) -> bool:
-    """Whether JSON has more items and members than a limit; a container without any counts as one.
+    """Return whether JSON has more items and members than a limit; an empty container counts as one.
 
-    The time that this takes grows with the limit, and hardly with what is beyond it.
+    The time depends on the limit, and hardly on the size of the text.
     """
     if most is None or raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= most:
         return False

@@ -1,4 +1,4 @@
-"""How large a value is as JSON, found without writing it: a value can hold the same part many times."""
+"""Check the size of a value as JSON without encoding it: a value can contain the same part many times."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from emulator.domain.json_depth import WALKED_MAX
 
 
 def oversize(value: Any, bytes_max: int | None) -> str | None:
-    """Say in which way a value is too large to be written as JSON, or None.
+    """Return why a value is too large to be written as JSON, or None.
 
-    Every part counts each time it comes up, by the fewest bytes that it can take. The work is in proportion to
+    Every occurrence of a part is counted, with the fewest bytes that it can have. The time is proportional to
     `bytes_max`, the memory to the depth.
     """
     size, walks = 0, [iter((value,))]

@@ -1,4 +1,4 @@
-"""Who is calling: from a bearer key to a principal, by the auth mode of the emulator."""
+"""Identify callers: from a bearer key to a principal, by the auth mode of the emulator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Plane(enum.Enum):
 
 
 class AuthMode(enum.Enum):
-    """How keys are judged."""
+    """How keys are checked."""
 
     SHAPE = "shape"  # any key, unless it visibly belongs to the other plane
     STRICT = "strict"  # only keys that were given
@@ -51,7 +51,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls: the team, and what the key may do."""
+    """The caller: the team, and the permissions of the key."""
 
     team: str
     secret: str

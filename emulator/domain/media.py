@@ -1,4 +1,4 @@
-"""Images and videos that the emulator makes itself: tiny, valid, and always the same for the same colour."""
+"""Generated images and videos: tiny, valid, and always the same for the same colour."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _LONGER_SIDE = 32  # pixels
 
 
 def colour_of(text: str) -> Colour:
-    """A colour that stands for a text."""
+    """Return a colour derived from a text."""
     red, green, blue = hashlib.blake2b(text.encode(), digest_size=3).digest()
     return red, green, blue
 
 
 def size_of(aspect_ratio: str | None) -> tuple[int, int]:
-    """Width and height for an aspect ratio such as `16:9`; a square where none is known."""
+    """Return width and height for an aspect ratio such as `16:9`; a square for an unknown one."""
     try:
         width, height = (float(side) for side in (aspect_ratio or "1:1").split(":"))
     except ValueError:  # "auto"

@@ -1,6 +1,6 @@
-"""Keyset pages: a page continues after a position in the order, so that changes neither repeat nor hide other items.
+"""Keyset pagination: a page continues after a position in the order, so changes neither repeat nor hide other items.
 
-A page token holds that position and a checksum of the query it belongs to (aip.dev/158: a token is opaque, and only
+A page token contains that position and a checksum of its query (aip.dev/158: a token is opaque, and only
 valid for the request it came from).
 """
 
@@ -29,9 +29,9 @@ class Cursor(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. A full page has a next token; `more`: whether anything follows now.
+    """One page of a list. A full page has a next token; `more` says whether items follow now.
 
-    REST hands the token out with every full page (recorded), gRPC only where something follows (files.proto).
+    REST sends the token with every full page (recorded), gRPC only if items follow (files.proto).
     """
 
     items: list[T]
@@ -40,18 +40,18 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     @property
     def token_if_more(self) -> str | None:
-        """The next token where something follows; None on the last page."""
+        """Return the next token if items follow; None on the last page."""
         return self.next_token if self.more else None
 
 
 def encode_token(cursor: Cursor, query: tuple[Any, ...]) -> str:
-    """The token for the page after `cursor` in the list that `query` describes."""
+    """Return the token for the page after `cursor` in the list that `query` describes."""
     body = json.dumps([cursor.key, cursor.seq], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_check(body, query) + body).rstrip(b"=").decode()
 
 
 def decode_token(token: str, query: tuple[Any, ...]) -> Cursor:
-    """The position a token stands for. Refuses what no page of this very query has given."""
+    """Return the position of a token. Raises ApiError for a token of another query."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""State machines as tables: from each state, the states it may step to."""
+"""State machines as tables: for each state, its possible next states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ S = TypeVar("S", bound=enum.Enum)
 
 
 def step(table: Mapping[S, frozenset[S]], present: S, target: S) -> S:
-    """Step to `target`, or raise: an illegal step is a defect of the caller, never a refusal to a client."""
+    """Return `target`. Raises for an illegal transition, which is a defect of the caller and never a refusal."""
     if target not in table[present]:
         raise AssertionError(f"{type(present).__name__} cannot step from {present.name} to {target.name}")
     return target

@@ -67,7 +67,7 @@ TLS_HINT = (
 
 
 class Tls(NamedTuple):
-    """How a port speaks TLS, and the number that is for it; 0 picks a free one."""
+    """The TLS settings of a port, and the number of its TLS port; 0 picks a free one."""
 
     context: ssl.SSLContext
     number: int
@@ -125,7 +125,7 @@ class Port:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """The number of connected clients."""
         return len(self._open)
 
     async def start(self) -> None:
@@ -214,7 +214,7 @@ class Port:
 
     @property
     def read_buffer(self) -> bytearray:
-        """Where HTTP connections read to: one buffer for all of them."""
+        """Return the read buffer, which all HTTP connections share."""
         return self._http.read_buffer
 
     def http_connection(self) -> HttpConnection:

@@ -1,4 +1,4 @@
-"""What every accepted connection can do, and what the port keeps of it."""
+"""Accepted connections, and their registration at the port."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Connection(Protocol):
 
 
 class Register(Protocol):
-    """Where connections are counted, in and out: the port, as its connections need to know it."""
+    """The register of open connections: the port, as its connections use it."""
 
     def opened(self, connection: Connection) -> None:
         """Count a connection in."""

@@ -61,7 +61,7 @@ class ClientConnection(Protocol):
 
 
 class HttpServer:
-    """What all HTTP connections of a port share: the app, uvicorn's settings, and the requests that run."""
+    """State that all HTTP connections of a port share: the app, uvicorn's settings, and the running requests."""
 
     def __init__(self, register: Register, app: ASGI, log: Callable[[str], None]) -> None:
         self.register = register

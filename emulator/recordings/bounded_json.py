@@ -1,4 +1,4 @@
-"""Read JSON from strangers: what is nested too deep is refused, as all that walks through it would recurse."""
+"""Read untrusted JSON. Deeply nested values are refused, because code that walks through them would recurse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loads(text: str) -> Any:
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Return whether lists and objects stand in one another on more levels than so many."""
+    """Return whether lists and objects are nested on more than `levels` levels."""
     layer = [value]
     for _ in range(levels + 1):
         layer = [

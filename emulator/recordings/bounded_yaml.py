@@ -1,8 +1,8 @@
-"""Read YAML from strangers: texts, bytes, lists and mappings, without recursion, and within bounds.
+"""Read untrusted YAML: texts, bytes, lists and mappings, without recursion, and within bounds.
 
-The loaders of PyYAML recurse: a deeply nested file ends a process that has libyaml (a segmentation fault), and aliases
-of aliases fill the memory of one that has not. Here the events of the parser are put together one by one. No tag makes
-an object: of `!!binary` the bytes are taken, and every other scalar is a text or nothing.
+The loaders of PyYAML recurse: a deeply nested file crashes a process with libyaml (a segmentation fault), and aliases
+of aliases fill the memory of one without. Here the document is built from the events of the parser. No tag creates an
+object: `!!binary` gives bytes, and every other scalar a text or None.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import importlib
 from typing import Any
 
 DEPTH_MAX = 32
-NODES_MAX = 2_000_000  # with what aliases repeat
+NODES_MAX = 2_000_000  # including those repeated by aliases
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 _BINARY = "tag:yaml.org,2002:binary"
 
 
 class BadYaml(ValueError):
-    """A text that is no YAML, or beyond the bounds; the message is one line."""
+    """The text is no YAML, or exceeds the bounds; the message is one line."""
 
 
 def load(data: bytes) -> Any:
     """Return the first document of a text. Raises BadYaml."""
-    yaml: Any = importlib.import_module("yaml")  # only for who has such a file
+    yaml: Any = importlib.import_module("yaml")  # imported only for a YAML file
     builder = _Builder()
     try:
         for event in yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -37,7 +37,7 @@ def load(data: bytes) -> Any:
 
 
 class _Open:
-    """A list or a mapping whose items are being read."""
+    """An open list or mapping."""
 
     def __init__(self, value: list[Any] | dict[str, Any], anchor: str | None, before: int) -> None:
         self.value, self.anchor, self.before = value, anchor, before
@@ -45,7 +45,7 @@ class _Open:
 
 
 class _Builder:
-    """Puts the events of one document together."""
+    """Builds one document from its events."""
 
     def __init__(self) -> None:
         self.root: Any = None
@@ -54,10 +54,10 @@ class _Builder:
         self._nodes = 0
 
     def ignore(self, event: Any) -> None:
-        """Pass over what begins and ends the text."""
+        """Ignore the start and end events."""
 
     def scalar(self, event: Any) -> None:
-        """Take a text, bytes or nothing."""
+        """Add a text, bytes or None."""
         value: Any = event.value
         if event.tag == _BINARY:
             try:
@@ -71,7 +71,7 @@ class _Builder:
             self._anchors[event.anchor] = value, 1
 
     def alias(self, event: Any) -> None:
-        """Take once more what has an anchor."""
+        """Add the value of an anchor."""
         if event.anchor not in self._anchors:
             raise BadYaml(f"the alias *{event.anchor} has no anchor before it")
         self._add(*self._anchors[event.anchor])
@@ -85,7 +85,7 @@ class _Builder:
         self._begin({}, event.anchor)
 
     def end(self, event: Any) -> None:
-        """End the list or mapping that was begun last."""
+        """End the innermost open list or mapping."""
         done = self._open.pop()
         if done.anchor is not None:
             self._anchors[done.anchor] = done.value, self._nodes - done.before

@@ -1,6 +1,6 @@
-"""What is kept of a body while it passes: texts up to a bound, forms part by part, of everything else the length.
+"""Record a body while it is forwarded: texts up to a bound, forms part by part, and the length of everything else.
 
-The contents of files are digested as they pass. Nothing of them is held, and nothing is written unless it is wanted.
+The contents of files are hashed as they are forwarded. They are not held in memory, and only written if requested.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from emulator.recordings.entries import Content, Param, PostData
 
-TEXT_BYTES_MAX = 4 * 1024 * 1024  # of a body that is kept, as it is and decompressed
+TEXT_BYTES_MAX = 4 * 1024 * 1024  # of a recorded body, before and after decompression
 FIELD_BYTES_MAX = 64 * 1024  # of a plain field of a form
 PARTS_MAX = 1000
 _SILENT = logging.Logger("emulator.recordings.capture", logging.CRITICAL)
@@ -23,13 +23,13 @@ _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 
 
 class Folder(Protocol):
-    """Where contents go that are to be kept, beside the HAR file."""
+    """The folder for contents, beside the HAR file."""
 
     def new(self) -> Sink: ...
 
 
 class Sink(Protocol):
-    """One content that is being kept."""
+    """A file into which one content is written."""
 
     def write(self, data: bytes | bytearray | memoryview) -> Any: ...
 
@@ -37,7 +37,7 @@ class Sink(Protocol):
 
 
 class Digest:
-    """Length and hash of bytes that pass, which are also kept where there is a sink."""
+    """Length and hash of forwarded bytes, which are also written if there is a sink."""
 
     def __init__(self, sink: Sink | None = None) -> None:
         self.size, self._hash, self._sink = 0, blake3(), sink
@@ -50,15 +50,15 @@ class Digest:
             self._sink.write(data)
 
     def result(self) -> tuple[int, str, str | msgspec.UnsetType]:
-        """Return the length, the BLAKE3 hash and the name of the file in which the bytes are."""
+        """Return the length, the BLAKE3 hash and the name of the file with the bytes."""
         return self.size, self._hash.hexdigest(), UNSET if self._sink is None else self._sink.finish()
 
 
 class BodyCapture:
-    """A body that passes. A text is kept whole or, where it is too long or no text, not at all."""
+    """A forwarded body. A text is recorded whole, or not at all if it is too long or no text."""
 
     def __init__(self, content_type: str, *, is_text: bool, encoding: str = "", folder: Folder | None = None) -> None:
-        """`is_text` says that the body may be kept; else it is the content of a file."""
+        """`is_text` says that the body may be recorded; otherwise it is the content of a file."""
         self._content_type, self._encoding = content_type, encoding.strip().lower()
         self._text: bytearray | None = bytearray() if is_text else None
         self._form = _form(content_type, folder) if is_text else None
@@ -68,7 +68,7 @@ class BodyCapture:
 
     @property
     def size(self) -> int:
-        """How many bytes have passed."""
+        """The number of forwarded bytes."""
         return self._digest.size
 
     def write(self, data: bytes | memoryview) -> None:
@@ -112,7 +112,7 @@ class BodyCapture:
 
 
 def _decompressed(raw: bytes, encoding: str) -> bytes | None:
-    """A compressed body; None for a coding that is not known, a body that is damaged or one that is too long."""
+    """Decompress a body; None for an unknown coding, a damaged body, or one that is too long."""
     if encoding not in _WINDOWS:
         return None
     try:
@@ -165,7 +165,7 @@ class _FormCapture:
             self._malformed = True
 
     def params(self) -> list[Param] | None:
-        """The parts; None for a form that is not whole."""
+        """Return the parts; None for an incomplete form."""
         from python_multipart.multipart import MultipartState
 
         if self._malformed or self._parser.state != MultipartState.END:

@@ -1,7 +1,7 @@
 """Cassettes: VCR.py and Betamax (YAML and JSON), the VCR and NDJSON reports of schemathesis.
 
-VCR.py writes bodies as texts, as bytes (`!!binary`) or in base64, and keeps the gzip of an answer or decodes it and
-keeps the header. It writes no times, so those of the Date header are taken.
+VCR.py writes bodies as texts, as bytes (`!!binary`) or in base64, and stores a gzipped response as it is, or decoded
+but with the header. It writes no times, so those of the Date header are used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def exchanges_of_yaml(data: bytes) -> list[ForeignExchange | None] | None:
 
 
 def exchanges_of(cassette: Any) -> list[ForeignExchange | None] | None:
-    """Return the exchanges of a decoded cassette, None for an item that is no exchange; None if it is no cassette."""
+    """Return the exchanges of a decoded cassette, with None for an invalid item; None if it is no cassette."""
     for name in LISTS:
         found = cassette.get(name) if isinstance(cassette, dict) else None
         if isinstance(found, list):
@@ -93,7 +93,7 @@ def _status(code: Any) -> int:
 
 
 def _time(interaction: dict[str, Any]) -> str:
-    """When an interaction was recorded: a text, or seconds since 1970 (NDJSON)."""
+    """Return the time of an interaction: a text, or seconds since 1970 (NDJSON)."""
     match interaction.get("recorded_at", interaction.get("timestamp")):
         case str() as text:
             return text

@@ -1,8 +1,8 @@
-"""Which exchanges have to come before another one, so that it is answered as it was.
+"""Find the exchanges that another one depends on.
 
-An exchange needs those that made what it names, and every change of that since: a search needs its collection, the
-file, the call that added the file to it, and the one that saw it indexed. What a request names before any answer did is
-its client's own choice.
+An exchange depends on those that created the objects it names, and on all later changes of these: a search depends on
+its collection, the file, the call that added the file, and the one that saw it indexed. An id that a request contains
+before any response does is the client's own choice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from emulator.recordings.bounded_json import loads
 from emulator.recordings.entries import Entry, Grpc, PostData
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-# A prefix begins where a word does: else each letter of a long text would be tried with all that follow.
+# A prefix starts at a word boundary; otherwise the match would be tried from each letter of a long text.
 ID = re.compile(rf"(?:(?<![a-z_])(?:[a-z]++_)+)?{UUID}")
 _READS = (
     "get",
@@ -46,7 +46,7 @@ class Link(msgspec.Struct):
 
 
 class Chain(msgspec.Struct):
-    """Exchanges in their order, the last of which is the one that was asked for; `names` are the variables of ids."""
+    """Exchanges in order, ending with the requested one; `names` are the variables of ids."""
 
     links: list[Link]
     names: dict[str, str]
@@ -90,12 +90,12 @@ class Chains:
         return self._chain(sorted(places), needed)
 
     def _wait(self, last: int, after: int, needed: set[str]) -> set[int]:
-        """The last look before an exchange at how far the service is, since whatever was changed last."""
+        """Return the last poll of the service's progress between the last change and an exchange."""
         waits = (place for place in range(last - 1, after, -1) if is_wait(self._entries[place]))
         return {next((place for place in waits if self._asked[place] and self._asked[place] <= needed), last)}
 
     def _changes(self, place: int, needed: set[str]) -> bool:
-        """Whether an exchange changed one of these."""
+        """Return whether an exchange changed one of these."""
         return bool(self._asked[place] & needed) and _is_change(self._entries[place])
 
     def _chain(self, places: list[int], needed: set[str]) -> Chain:
@@ -127,19 +127,19 @@ def _is_change(entry: Entry) -> bool:
 
 
 def is_wait(entry: Entry) -> bool:
-    """Return whether an exchange asks how far the service is with a document or a batch."""
+    """Return whether an exchange polls the progress of a document or a batch."""
     return entry.operation in ("documents.get", "batches.get") and succeeded(entry)
 
 
 def succeeded(entry: Entry) -> bool:
-    """Return whether the service did what it was asked."""
+    """Return whether the call succeeded."""
     if isinstance(entry.grpc, Grpc):
         return entry.grpc.status == "OK"
     return 200 <= entry.response.status < 300
 
 
 def answer_of(entry: Entry) -> Any:
-    """Return the answer as JSON values: its text where it is none, and of gRPC the first message."""
+    """Return the response as JSON values, or as text if it is no JSON; for gRPC the first message."""
     if isinstance(entry.grpc, Grpc):
         return entry.grpc.response[0] if entry.grpc.response else None
     text = entry.response.body.text
@@ -152,12 +152,12 @@ def answer_of(entry: Entry) -> Any:
 
 
 def path_of(value: Any, wanted: str) -> str | None:
-    """Return where a value stands in JSON, as in `data.0.id`; None where it does not."""
+    """Return the path of a value in JSON, such as `data.0.id`; None if it is not there."""
     return next((path for path, leaf in leaves(value) if leaf == wanted), None)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value that is no list and no object, with its path."""
+    """Yield every scalar value with its path."""
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for name, item in items:
@@ -167,7 +167,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def asked_text(entry: Entry) -> str:
-    """Return all that a request says, to look for ids."""
+    """Return the text of a request, to search it for ids."""
     request = entry.request
     asked = [unquote(request.url)]
     if isinstance(request.body, PostData):
@@ -180,7 +180,7 @@ def asked_text(entry: Entry) -> str:
 
 
 def answered_text(entry: Entry) -> str:
-    """Return all that an answer says, to look for ids."""
+    """Return the text of a response, to search it for ids."""
     answered = [pair.value for pair in entry.response.headers]
     if isinstance(entry.response.body.text, str):
         answered.append(entry.response.body.text)

@@ -1,9 +1,8 @@
-"""What a HAR file holds, as structs: HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), and our own fields.
+"""Structs of HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), with our custom fields.
 
-HAR cannot say four things: the bytes of a binary request body, the trailers of gRPC, the messages of a stream, and
-which parts of a form are files. Custom fields begin with `_`, and readers of HAR ignore those that they do not know.
-A field that is UNSET is not written. Files of other programs leave out much that HAR requires, so nearly everything
-has a default.
+HAR cannot represent four things: the bytes of a binary request body, the trailers of gRPC, the messages of a stream,
+and which parts of a form are files. Custom fields begin with `_`, and readers of HAR ignore unknown ones. A field that
+is UNSET is not written. Files of other programs lack much that HAR requires, so nearly everything has a default.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from emulator.core.version import VERSION
 
 GRPC_TYPE = "application/grpc"
-RECORDER = "recorder"  # in `_by`: an answer that was not the service's
+RECORDER = "recorder"  # in `_by`: the response was not the service's
 
 
 class Pair(msgspec.Struct):
@@ -34,7 +33,7 @@ class Param(
     msgspec.Struct,
     rename={"name": "name", "value": "value", "filename": "fileName", "content_type": "contentType"} | _OWN,
 ):
-    """One part of a form. Of a file part only the size is kept, or also a file beside the HAR."""
+    """One part of a form. Of a file part only the size is stored, or the content in a file beside the HAR."""
 
     name: str = ""
     value: str | UnsetType = UNSET
@@ -43,11 +42,11 @@ class Param(
     size: int | UnsetType = UNSET
     digest: str | UnsetType = UNSET
     file: str | UnsetType = UNSET
-    disposition: str | UnsetType = UNSET  # as it was sent, where it is not the usual spelling of name and filename
+    disposition: str | UnsetType = UNSET  # as sent, if it is not the usual spelling of name and filename
 
 
 class PostData(msgspec.Struct, rename={"mime_type": "mimeType"} | _OWN):
-    """The body of a request. `size` and `digest` stand for bytes that are not kept."""
+    """The body of a request. `size` and `digest` are of bytes that are not stored."""
 
     mime_type: str = ""
     text: str = ""
@@ -103,7 +102,7 @@ class Response(
         "body": "content",
     },
 ):
-    """A response as it came from the service. A status of 0 means that none came."""
+    """A response of the service. A status of 0 means that there was none."""
 
     status: int = 0
     status_text: str = ""
@@ -117,7 +116,7 @@ class Response(
 
 
 class Timings(msgspec.Struct):
-    """Milliseconds of the parts of an exchange."""
+    """Durations of the parts of an exchange, in milliseconds."""
 
     send: float = 0
     wait: float = 0
@@ -125,9 +124,9 @@ class Timings(msgspec.Struct):
 
 
 class Grpc(msgspec.Struct):
-    """The gRPC side of an exchange: messages by their fields' names, bytes as `{"_bytes": length}`.
+    """The gRPC data of an exchange: messages by field names, bytes as `{"_bytes": length}`.
 
-    `messages` counts those of a method that is not known; `unknown` has the fields that our descriptors do not declare.
+    `messages` counts those of an unknown method; `unknown` has the fields that our descriptors do not declare.
     """
 
     request: list[Any] = []
@@ -136,7 +135,7 @@ class Grpc(msgspec.Struct):
     message: str = ""
     initial: list[Pair] = []
     trailers: list[Pair] = []
-    at_ms: list[float] = []  # when each message passed, in the order in which they did
+    at_ms: list[float] = []  # when each message was forwarded, in order
     unknown: list[str] = []
     messages: dict[str, int] | UnsetType = UNSET
 
@@ -162,7 +161,7 @@ class Entry(
     time: float = 0
     timings: Timings = msgspec.field(default_factory=Timings)
     cache: dict[str, Any] = {}
-    number: int | UnsetType = UNSET  # in the order of arrival; entries are written when they end
+    number: int | UnsetType = UNSET  # in the order of arrival; entries are written when the exchange ends
     operation: str | UnsetType | None = UNSET
     plane: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
@@ -188,7 +187,7 @@ class Creator(msgspec.Struct):
 
 
 class About(msgspec.Struct):
-    """What our own files say of themselves."""
+    """The metadata of our own files."""
 
     format: int = 1
     to: list[str] = []

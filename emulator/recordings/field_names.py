@@ -1,4 +1,4 @@
-"""The names of headers and fields whose values a recording must not have."""
+"""Names of headers and fields whose values are removed from recordings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PEOPLE_NAMES = frozenset(
         *("user_name", "username", "team_name"),
     }
 )
-# Free texts by the family of the operation: what people ask, and what models answer.
+# Free texts by the family of the operation: prompts and answers.
 TEXT_NAMES: dict[str, frozenset[str]] = {
     "documents.search": frozenset({"query", "chunk_content", "chunkcontent", "instructions", "text", "content"}),
     "batches.": frozenset(

@@ -1,7 +1,7 @@
-"""Exchanges that other programs have recorded, brought into the form of our own.
+"""Convert exchanges that other programs recorded to our own format.
 
-What such a file says is not trusted: nothing is evaluated, everything decompressed is bounded, and what cannot be
-understood is left out of the comparison, with its reason.
+Such files are not trusted: nothing is evaluated, decompression is bounded, and exchanges that cannot be converted are
+excluded from the comparison, with the reason.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from emulator.recordings.planes import complete, keeps_response
 SERVICE_DOMAIN = "x.ai"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _GZIP = b"\x1f\x8b"
-# What belongs to a connection or is made for each call, and is no metadata.
+# Headers of the connection or of each call, which are no metadata.
 _NO_METADATA = frozenset(
     {"content-type", "content-length", "accept-encoding", "te", "host", "connection", "user-agent"}
 )
 
 
 class ForeignExchange(msgspec.Struct):
-    """One exchange as another program recorded it. A body is None where the file does not have it."""
+    """One exchange as another program recorded it. A body is None if the file lacks it."""
 
     method: str
     url: str
@@ -67,8 +67,8 @@ class ForeignExchange(msgspec.Struct):
 class Converted(msgspec.Struct):
     """The entries of a file.
 
-    `lacks_contents` where files were uploaded whose bytes it does not have. `elsewhere` counts the calls to other
-    hosts, which are left out.
+    `lacks_contents` says that the bytes of uploaded files are missing. `elsewhere` counts the calls to other hosts,
+    which are excluded.
     """
 
     entries: list[Entry] = []
@@ -78,7 +78,7 @@ class Converted(msgspec.Struct):
 
 
 def convert(exchanges: Sequence[ForeignExchange | None]) -> Converted:
-    """Return the entries of what was read; None stands for what could not be."""
+    """Return the entries of the exchanges; None is an exchange that could not be read."""
     found = Converted()
     for number, each in enumerate(exchanges, 1):
         entry = None if each is None else _entry(each, number)
@@ -94,7 +94,7 @@ def convert(exchanges: Sequence[ForeignExchange | None]) -> Converted:
 
 
 def decompressed(data: bytes, headers: Sequence[Pair]) -> bytes:
-    """Return a body without its compression, where it still has it: many programs decode it and keep the header."""
+    """Decompress a body if it is still compressed: many programs decode it but keep the header."""
     if "gzip" not in (value_of(headers, "content-encoding") or "") or not data.startswith(_GZIP):
         return data
     try:
@@ -145,7 +145,7 @@ def _entry(exchange: ForeignExchange, number: int) -> Entry | None:
 
 
 class _Memory:
-    """The files of a form, which are texts more often than not."""
+    """The files of a form, in memory."""
 
     def __init__(self) -> None:
         self.contents: list[bytearray] = []
@@ -192,9 +192,9 @@ def _text(data: bytes) -> str | msgspec.UnsetType:
 
 
 def _fill_upload(entry: Entry) -> bool:
-    """Note the length of an upload whose bytes the file lacks, from the answer; return whether it lacks them.
+    """Set the length of an upload without bytes from the response; return whether the bytes are missing.
 
-    Browsers leave the contents of files out.
+    Browsers do not record the contents of files.
     """
     body = entry.request.body
     if entry.operation != "files.upload" or body is UNSET or body.params is UNSET:
@@ -253,7 +253,7 @@ def _grpc(exchange: ForeignExchange, method: str) -> Grpc:
 
 
 def _understood(grpc: Grpc, method: str, asked: list[bytes], answered: list[bytes]) -> Grpc:
-    """The same with its messages, if the method is known and they are messages of it."""
+    """Return the exchange with its messages, if the method is known and they can be decoded."""
     from emulator.rpc.plain import message_types, to_plain
 
     types = message_types(method)
@@ -275,7 +275,7 @@ def _understood(grpc: Grpc, method: str, asked: list[bytes], answered: list[byte
 
 
 def _frames(data: bytes | None, encoding: str) -> list[bytes] | None:
-    """The messages of a body, in whichever way a program has written the bytes as a text."""
+    """Return the messages of a body, for every way in which programs write bytes as text."""
     from emulator.rpc.frames import split_frames
 
     for candidate in _spellings(data):
@@ -299,9 +299,9 @@ def _spellings(data: bytes | None) -> list[bytes]:
 
 
 def _leave_out_other_hosts(entries: list[Entry]) -> int:
-    """A file of a browser has all its calls: with calls to the service, those to other hosts are of no interest.
+    """Exclude calls to other hosts, if there are calls to the service: a browser records all its calls.
 
-    Without any, it may be of a gateway, and every known path counts.
+    Otherwise it may be a recording of a gateway, and every known path is included.
     """
     hosts = [urlsplit(entry.request.url).hostname or "" for entry in entries]
     if not any(map(_is_of_service, hosts)):
@@ -316,7 +316,7 @@ def _is_of_service(host: str) -> bool:
 
 
 def _time(exchange: ForeignExchange) -> str:
-    """When a request began, in RFC 3339: as the file says, or else from the Date of the answer; empty for neither."""
+    """Return when a request began, in RFC 3339: from the file, else from the Date of the response, else empty."""
     moment = _date(exchange.started)  # as Ruby writes it
     with suppress(ValueError):
         moment = datetime.fromisoformat(exchange.started)
@@ -341,7 +341,7 @@ def _shown(moment: datetime | None) -> str:
 
 
 def _fill_times(entries: list[Entry]) -> None:
-    """Give an entry without a time that of the one before it, so that they stay in the order of the file."""
+    """Give an entry without a time that of the previous one, to keep the order of the file."""
     last = next((entry.started for entry in entries if entry.started), "")
     for entry in entries:
         entry.started = last = entry.started or last

@@ -2,8 +2,8 @@
 
 HAR has no place for the bytes of a binary request, so each program has its own: an `encoding` in postData, `_content`
 beside it (HTTP Toolkit), or a character for each byte (mitmproxy, ProxyPin), as the length of the body shows. Polly
-writes compressed answers as a JSON list of chunks, in base64 or in hexadecimal digits. Some write null for what is not
-there, headers as lists of two, or an object of headers.
+writes compressed answers as a JSON list of chunks, in base64 or in hexadecimal digits. Some write null for missing
+values, headers as lists of two, or an object of headers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from emulator.recordings.foreign import ForeignExchange
 
 
 def exchange_of(raw: bytes) -> ForeignExchange | None:
-    """Return the exchange of an entry; None for what is no entry."""
+    """Return the exchange of an entry; None for an invalid entry."""
     try:
         entry = msgspec.json.decode(raw)
     except BAD_JSON:
@@ -61,7 +61,7 @@ def _string(value: dict[str, Any], name: str) -> str:
 
 
 def _number(value: Any) -> int:
-    """A whole number, also one that is written as a text."""
+    """Return a whole number, also from a text."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
@@ -97,7 +97,7 @@ def _params(value: Any) -> list[Param]:
 
 
 def _request_size(request: dict[str, Any]) -> int:
-    """How many bytes the body of a request has, as the file says; 0 where it does not."""
+    """Return the size of a request's body according to the file; 0 if it does not say."""
     length = header(_pairs(request.get("headers")), "content-length")
     return max(0, _number(request.get("bodySize"))) or max(0, _number(length))
 
@@ -108,7 +108,7 @@ def _is_text(body: dict[str, Any]) -> bool:
 
 
 def _body(value: dict[str, Any], size: int = 0, *, is_text: bool = False) -> bytes | None:
-    """The bytes of a body. A text of as many characters as the body has bytes has a character for each byte."""
+    """Return the bytes of a body. If its text has `size` characters, each character is one byte."""
     text = value.get("text")
     if not isinstance(text, str):
         return None

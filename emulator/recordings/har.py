@@ -1,8 +1,8 @@
 """Write and read recordings as HAR files.
 
-A file that is being written is a whole HAR file after every entry: an entry and what follows the last one, the tail,
-go over the old tail in one call of the operating system. Only a kill in the very middle of that call can leave half an
-entry, which `read` then leaves out: every entry is one line.
+A file is a complete HAR file after every entry: one system call overwrites the tail, which closes the JSON, with the
+new entry and a new tail. Only a kill in the middle of that call can leave an incomplete entry, which `read` skips,
+because every entry is one line.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class BadRecording(ValueError):
-    """A file that cannot be read as a recording; the message is one clear line."""
+    """A file is no recording; the message is one line."""
 
 
 class Recording(msgspec.Struct):
-    """A file that was read.
+    """A recording that was read from a file.
 
-    `unreadable` counts the entries that are no exchanges, `elsewhere` the calls to other hosts. `lacks_contents` says
-    that another program wrote it, without the contents of files.
+    `unreadable` counts the invalid entries, `elsewhere` the calls to other hosts. `lacks_contents` says that another
+    program wrote it, without the contents of files.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Recording(msgspec.Struct):
 
     @property
     def contents_left_out(self) -> bool:
-        """Whether the contents of files are left out, and in our own files free texts with them."""
+        """Return whether the contents of files are missing, and in our own files free texts as well."""
         about = self.log.about
         return self.lacks_contents or (isinstance(about, About) and about.contents == "lengths")
 
@@ -66,7 +66,7 @@ class HarWriter:
         self._end = self._write(b'{"log":' + log[:pages] + b',"entries":[', 0)
 
     def add(self, entry: Entry) -> None:
-        """Append an entry. Raises OSError, after which the file is as it was before."""
+        """Append an entry. Raises OSError without changing the file."""
         self.add_encoded(msgspec.json.encode(entry))
 
     def add_encoded(self, entry: bytes) -> None:
@@ -75,7 +75,7 @@ class HarWriter:
         self.entries += 1
 
     def _write(self, content: bytes, position: int) -> int:
-        """Write at a position, and the tail after it; the position of the tail."""
+        """Write content at a position, and the tail after it; return the position of the tail."""
         tail = b'\n],"pages":' + msgspec.json.encode(self.pages) + b"}}\n"
         try:
             self._write_all(content + tail, position)
@@ -129,7 +129,7 @@ def parse(data: bytes, path: Path) -> Recording:
 
 
 def _log(head: _ReadLog, path: Path) -> Log:
-    """What the file says of itself. The pages of other programs are pages of browsers, and no cases."""
+    """Return the metadata of a file. Pages of other programs are pages of browsers, not cases."""
     if head.about is UNSET:
         return Log()
     try:
@@ -143,7 +143,7 @@ def _log(head: _ReadLog, path: Path) -> Log:
 
 
 def _own(raw: bytes) -> Entry | None:
-    """One of our own entries. It may have been edited: its host and path are read from its URL."""
+    """Decode one of our own entries. It may have been edited, so its host and path come from its URL."""
     try:
         entry = msgspec.json.decode(raw, type=Entry, strict=False)
         target = urlsplit(entry.request.url)
@@ -158,7 +158,7 @@ def _own(raw: bytes) -> Entry | None:
 
 
 def _salvage(data: bytes, path: Path, why: str) -> tuple[_ReadLog, list[bytes]]:
-    """Read one of our own files whose last entry was cut: every line but the first and the last is an entry."""
+    """Read one of our own files with an incomplete last entry: all lines except the first and the last are entries."""
     head, *lines = data.split(b"\n")
     if not head.endswith(b',"entries":['):
         raise BadRecording(f"{path}: this is no HAR file: {why}")
@@ -170,7 +170,7 @@ def _salvage(data: bytes, path: Path, why: str) -> tuple[_ReadLog, list[bytes]]:
 
 
 def _first_value(line: bytes) -> bytes:
-    """The JSON value that a line begins with; the line itself if there is none."""
+    """Return the JSON value at the start of a line; the line itself if there is none."""
     try:
         text = line.decode()
         return text[: json.JSONDecoder().raw_decode(text)[1]].encode()

@@ -1,7 +1,7 @@
-"""Calls of the journal as a recording: what a team of the emulator was asked, and what it answered.
+"""Convert journal entries of a team to a recording.
 
-The journal keeps no keys and no contents of files, and of a long body the beginning, which is left out here. Of an
-upload the name of the file, its size and its expiry are those of the answer.
+The journal has no keys and no contents of files, and truncates long bodies, which are excluded here. The name, size and
+expiry of an upload come from its response.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _post_data(call: Call, shown: CallShown, content_type: str) -> PostData | ms
 
 
 def _upload(file: dict[str, Any]) -> Iterable[Param]:
-    """The parts of a form that would make this file; of a refused one its name and size are not known."""
+    """Return the parts of a form that would create this file; name and size of a refused one are unknown."""
     if file.get("expires_at") is not None:
         yield Param("expires_after", str(file["expires_at"] - file["created_at"]))
     yield Param("file", filename=file.get("filename", "file"), size=file.get("bytes", 0))
@@ -113,7 +113,7 @@ def _content(call: Call, content_type: str) -> Content:
 
 
 def _text(body: Any) -> str | None:
-    """A body as text; None for one that is not kept, not whole, or no text."""
+    """Return a body as text; None if it was not stored, is truncated, or is no text."""
     if not isinstance(body, Body) or body.truncated:
         return None
     try:
@@ -145,7 +145,7 @@ def _grpc(call: Call, shown: CallShown) -> Grpc:
 
 
 def _messages(body: Any, message_type: Any) -> list[Any] | None:
-    """The one message that a body is; None where it is not kept, or not whole."""
+    """Return the single message of a body; None if it was not stored, or is truncated."""
     from emulator.rpc.plain import to_plain
 
     if body is None:

@@ -17,7 +17,7 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def moment(text: str) -> Instant | None:
-    """Return the instant of a time in RFC 3339; None where that is missing, none, or of another century."""
+    """Return the instant of a time in RFC 3339; None if it is missing, invalid, or of another century."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

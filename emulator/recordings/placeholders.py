@@ -1,7 +1,7 @@
-"""Placeholders: one for each value, wherever it stands, of the same form and the same length where that matters.
+"""Placeholders: one for each value, with the same form, and the same length if that matters.
 
-They are numbered in the order in which the values appear, so two recordings of one script look alike. What is a
-placeholder already stays as it is: a file can be sanitized twice.
+They are numbered in the order in which the values appear, so two recordings of one script look alike. Existing
+placeholders are not changed, so a file can be sanitized twice.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Placeholders:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many values have been replaced, by kind; ids by their prefix, such as `file_`."""
+        """Return how many values were replaced, by kind; ids by their prefix, such as `file_`."""
         return self._counts
 
     def uuid(self, prefix: str, uuid: str) -> str:
-        """Return the placeholder of a UUID that stands behind a prefix such as `file_`."""
+        """Return the placeholder of a UUID after a prefix such as `file_`."""
         if _IS_UUID.fullmatch(uuid):
             return uuid
         given = self._given.get(uuid)
@@ -69,7 +69,7 @@ class Placeholders:
         return self._of(token, "token", lambda number: f"token-{number}".ljust(len(token), "x"))
 
     def text(self, text: str) -> str:
-        """Return a filler of the same length: another one for another text. A blank text stays."""
+        """Return a filler of the same length, different for each text. A blank text is not changed."""
         if not text.strip():
             return text
         if found := _IS_TEXT.match(text):
@@ -86,7 +86,7 @@ class Placeholders:
 
 
 def _filler(number: int, length: int) -> str:
-    """A filler of `length` characters that shows the number of a text and nothing else."""
+    """Return a filler of `length` characters with the number of a text."""
     if length < _NUMBERED_CHARS_MIN:
         return f"{number}".zfill(length)[-length:]
     head = f"text {number} "

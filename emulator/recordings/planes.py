@@ -1,4 +1,4 @@
-"""Which operation an exchange is about, which host serves it, and what of its bodies may be kept."""
+"""The operation of an exchange, the host that serves it, and the bodies that may be stored."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from emulator.operations import OPERATIONS
 from emulator.recordings.entries import Content, Entry, Grpc, PostData
 from emulator.rest.routes import ROUTES, plane_of
 
-# The families of operations whose bodies are understood, so that they can be cleaned. Of every other call the lengths
-# are kept: it passes, and its content is unknown.
+# The families of operations with known bodies, which can be sanitized. Any other call is forwarded, but only its
+# lengths are recorded.
 FAMILIES = ("files.", "collections.", "documents.", "batches.", "auth.")
 _FILE_CONTENTS = frozenset({"files.content", "files.public_content", "batches.media"})
 _MANAGEMENT_SERVICES = ("collections.", "management_api.", "xai_management_api.")
@@ -66,12 +66,12 @@ def grpc_plane(method: str) -> Plane:
 
 
 def keeps_request(operation: str | None) -> bool:
-    """Return whether the body of a request may be kept, if it is a text."""
+    """Return whether the body of a request may be stored, if it is a text."""
     return operation is not None and operation.startswith(FAMILIES)
 
 
 def keeps_response(operation: str | None, status: int, content_type: str) -> bool:
-    """Return whether the body of a response may be kept: that of a download is the content of a file."""
+    """Return whether the body of a response may be stored: that of a download is the content of a file."""
     if operation in _FILE_CONTENTS and status < 300:
         return False
     is_text = content_type == "" or "json" in content_type or content_type.startswith("text/")
@@ -79,7 +79,7 @@ def keeps_response(operation: str | None, status: int, content_type: str) -> boo
 
 
 def complete(entry: Entry) -> None:
-    """Note the operation, and the plane that serves it, by the URL: what a file says of itself may be wrong."""
+    """Set the operation and the plane by the URL, because the values in a file may be wrong."""
     target = urlsplit(entry.request.url).path
     if isinstance(entry.grpc, Grpc):
         entry.operation = grpc_operation(target)
@@ -90,7 +90,7 @@ def complete(entry: Entry) -> None:
 
 
 def without_unknown(entry: Entry) -> None:
-    """Take the bodies out of an exchange whose operation is not understood, so that they cannot be cleaned."""
+    """Remove the bodies of an exchange with an unknown operation, because they cannot be sanitized."""
     if keeps_request(entry.operation or None):
         return
     body, response = entry.request.body, entry.response.body
@@ -110,7 +110,7 @@ def _length(body: PostData) -> int:
 
 
 def without_contents(entry: Entry) -> None:
-    """Take the contents of files out of an exchange of another program; their lengths stay."""
+    """Remove the contents of files from an exchange of another program; their lengths stay."""
     body, response = entry.request.body, entry.response
     if isinstance(body, PostData):
         for param in [] if body.params is UNSET else body.params:

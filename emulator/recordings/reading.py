@@ -1,4 +1,4 @@
-"""Read a recording of any program. Whatever a file of a stranger holds, it is a recording or a refusal."""
+"""Read a recording of any program. Any file gives a recording or a BadRecording error."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _yaml_cassette(data: bytes, path: Path) -> list[ForeignExchange | None]:
 
 
 def _unpacked(data: bytes, path: Path) -> bytes:
-    """A file without its compression: mitmproxy writes .zhar, and a large file may be sent as .har.gz."""
+    """Decompress a file: mitmproxy writes .zhar, and large files may be .har.gz."""
     if not data.startswith(_PACKED):
         return data
     decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)

@@ -1,9 +1,9 @@
-"""Remove from exchanges what must not be shared, before anything is written.
+"""Remove secrets and personal data from exchanges before they are written.
 
-A value is replaced by one placeholder wherever it stands: an id that is replaced in an answer and not in the next URL
-would make a recording that cannot be sent again. Only whole values of a known form are replaced, never parts of words.
-Texts are also looked at percent-decoded and base64-decoded. The keys of the run are at last struck out of the finished
-entry, in every spelling: that net does not depend on any rule.
+A value is replaced by the same placeholder everywhere: if an id were replaced in a response but not in the next URL,
+the recording could not be sent again. Only whole values of a known form are replaced, never parts of words. Texts are
+also checked percent-decoded and base64-decoded. Finally the keys of the run are redacted in the finished entry, in
+every encoding, which does not depend on any rule.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ from emulator.recordings.secret_patterns import (
 from emulator.recordings.spellings import spellings
 
 OTHER_KEY = "[other key]"
-CONTENT_HASH = "_blake3"  # of bytes in a message, as emulator.rpc.plain has them
+CONTENT_HASH = "_blake3"  # of bytes in a message, in the format of emulator.rpc.plain
 _IS_LABEL = re.compile(r"\[[a-z ]+\]|")  # or no key at all
 DEPTH_MAX = 2  # of encodings within encodings
-REGISTERED_CHARS_MIN = 8  # a shorter text is a word, which would be replaced everywhere
+REGISTERED_CHARS_MIN = 8  # a shorter text may be a common word, which would be replaced everywhere
 
 _PERCENT = re.compile(r"[\w.~+%-]+")
 _IS_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*+("|\\?$)', re.DOTALL)  # one that is cut off goes to the end
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*+("|\\?$)', re.DOTALL)  # a truncated one extends to the end
 _JSON_NAME_FOLLOWS = re.compile(r"\s*:")
 _SEGMENT = re.compile(r"(?<=/)(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}(?=[/?#]|$)")
 
@@ -74,12 +74,12 @@ ENDS_OF_EMULATOR_KEY = ("xa***or", "ator")
 
 
 class Sanitizer:
-    """The rules in force for one recording, and the placeholders it has given."""
+    """The enabled rules of one recording, and its placeholders."""
 
     def __init__(
         self, keys: Mapping[str, str] | None = None, strike: Sequence[str] = (), keep: Iterable[str] = ()
     ) -> None:
-        """Replace each of `keys` by its label, and `strike` everywhere; `keep` names rules that are not wanted."""
+        """Replace each of `keys` by its label, and `strike` everywhere; `keep` names disabled rules."""
         self._rules = frozenset(RULES).difference(keep)
         self._keys = dict(keys or {})
         self._secrets = sorted(
@@ -89,8 +89,10 @@ class Sanitizer:
         # Names of headers and hosts are written in lower case, so the case does not count.
         self._struck_texts = re.compile("|".join(map(re.escape, self._strike)), re.IGNORECASE) if strike else None
         self._placeholders = Placeholders()
-        self._registered: dict[str, str] = {}  # values that are replaced wherever they stand from now on
-        self._echoed: dict[str, str] = {}  # free texts, which are so within their exchange: they may be common words
+        self._registered: dict[str, str] = {}  # values that are replaced everywhere from now on
+        self._echoed: dict[
+            str, str
+        ] = {}  # free texts, replaced only within their exchange, because they may be common words
         self.struck: Counter[str] = Counter()
         texts = [*self._secrets, *((text, REDACTED) for text in self._strike)]
         self._net = [(spelling, label) for text, label in texts for spelling in spellings(text)]
@@ -98,12 +100,12 @@ class Sanitizer:
 
     @property
     def rules(self) -> list[str]:
-        """The names of the rules in force."""
+        """Return the names of the enabled rules."""
         return [name for name in RULES if name in self._rules]
 
     @property
     def replaced(self) -> Counter[str]:
-        """How many different values have a placeholder, by kind."""
+        """Return how many different values have a placeholder, by kind."""
         return self._placeholders.counts
 
     # --- an exchange
@@ -114,11 +116,11 @@ class Sanitizer:
         return self._through_net(msgspec.json.encode(entry).decode()).encode()
 
     def line(self, text: str) -> str:
-        """Return a text that stands outside of the entries, such as the title of a page, sanitized."""
+        """Sanitize a text outside of the entries, such as the title of a page."""
         return self._through_net(self.text(text))
 
     def _through_net(self, text: str) -> str:
-        """A text without the keys and the texts to be struck, in whatever spelling the rules have missed."""
+        """Redact keys and given texts in a text, in every encoding, also if the rules missed them."""
         for spelling, label in self._net:
             if spelling in text:
                 self.struck["keys"] += text.count(spelling)
@@ -133,7 +135,7 @@ class Sanitizer:
         self._learn([*request.headers, *response.headers])
         request.method = self.text(request.method)
         if request.body is not UNSET:
-            self._post_data(request.body)  # first: its values may be echoed in what follows
+            self._post_data(request.body)  # first: the rest may repeat its values
         if entry.grpc is not UNSET:
             self._grpc(entry.grpc)
         request.url = self.url(request.url)
@@ -189,7 +191,7 @@ class Sanitizer:
     # --- headers
 
     def _learn(self, pairs: Iterable[Pair]) -> None:
-        """Note what headers name that is to be struck out wherever it stands: a body may echo it."""
+        """Register the secrets in headers, so that they are redacted everywhere: a body may repeat them."""
         for pair in pairs:
             name = pair.name.lower()
             if "keys" in self._rules and name in KEY_HEADERS:
@@ -226,7 +228,7 @@ class Sanitizer:
         return self.url(value) if name in ("location", "referer", "origin") else self.text(value)
 
     def _credentials(self, value: str) -> str:
-        """A key as its label, behind the scheme; from the label, compare knows which key to send."""
+        """Return an Authorization with the label of its key, from which `compare` selects the key to send."""
         scheme, space, secret = value.partition(" ")
         if not space:
             scheme, secret = "", value
@@ -248,7 +250,7 @@ class Sanitizer:
     # --- bodies
 
     def json_value(self, value: Any, name: str = "") -> Any:
-        """Return JSON values sanitized; `name` is that of the field they stand in."""
+        """Sanitize a JSON value; `name` is the name of its field."""
         match value:
             case str():
                 return self._named(name, value)
@@ -260,9 +262,9 @@ class Sanitizer:
                 return value
 
     def json_text(self, text: str) -> str:
-        """Return JSON, or what was meant to be, with its strings sanitized and all else as it was.
+        """Sanitize the strings of JSON text, also of invalid JSON, and change nothing else.
 
-        An error names the column of a request's fault, so the bytes around the strings must stay.
+        Error messages contain columns of the request, so the bytes around the strings must not change.
         """
         name = ""
         pieces, end = [], 0
@@ -285,13 +287,13 @@ class Sanitizer:
         return "".join(pieces) + self._outside(text[end:])
 
     def _outside(self, text: str) -> str:
-        """What stands between strings: numbers and marks, or anything at all in what is no JSON."""
+        """Sanitize the text between strings: numbers and punctuation, or anything in invalid JSON."""
         return self.text(text) if len(text) > 6 else text
 
     def _named(self, name: str, value: str) -> str:
         """The value of a field."""
         word = name.lower()
-        if word == CONTENT_HASH and HEX.fullmatch(value):  # of which the content of a small file can be guessed
+        if word == CONTENT_HASH and HEX.fullmatch(value):  # the content of a small file could be guessed from it
             return self._placeholders.hex(value)
         if "keys" in self._rules and is_secret_name(name):
             self.struck["keys"] += 1
@@ -327,7 +329,7 @@ class Sanitizer:
         return clean
 
     def _url_tokens(self, url: str) -> str:
-        """A URL that the service gave out, without the token in its path."""
+        """Return a URL of the service without the token in its path."""
         if "tokens" not in self._rules or "://" not in url:
             return url
 
@@ -342,7 +344,7 @@ class Sanitizer:
     # --- texts
 
     def url(self, url: str) -> str:
-        """Return a URL sanitized; the values of its query by their names."""
+        """Sanitize a URL; the values of its query by their names."""
         path, mark, query = url.partition("?")
         pairs = [self._query_pair(pair) for pair in query.split("&")] if mark else []
         return self.text(path + mark + "&".join(pairs)) if mark else self.text(path)
@@ -355,7 +357,7 @@ class Sanitizer:
         return pair if clean == value else f"{name}={encode(clean, safe='[]')}"
 
     def text(self, text: str, depth: int = 0) -> str:
-        """Return any text sanitized, also what it holds percent-encoded or in base64."""
+        """Sanitize any text, also percent-encoded or base64-encoded parts."""
         if not text:
             return text
         for value, label in self._secrets:
@@ -456,7 +458,7 @@ class Sanitizer:
         return HOME.sub("~", text)
 
 
-# In this order: a key or a signature may hold what looks like an id.
+# In this order: a key or a signature may contain what looks like an id.
 _TEXT_RULES: tuple[tuple[str, Callable[[Sanitizer, str], str]], ...] = (
     ("keys", Sanitizer._keys_in),
     ("shown-keys", Sanitizer._shown_keys_in),

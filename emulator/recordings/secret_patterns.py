@@ -1,10 +1,10 @@
-"""What secrets look like in a text."""
+"""Patterns of secrets in texts."""
 
 from __future__ import annotations
 
 import re
 
-# Every pattern takes time in proportion to a text: none looks ahead from each place through a run of unbounded length.
+# Every pattern takes linear time: none looks ahead from each position through a run of unbounded length.
 UUID = re.compile(
     r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![0-9a-fA-F])"
 )

@@ -1,7 +1,7 @@
 """A recorded exchange as a command line and as a test.
 
-The command calls the same server again. The test begins with an empty team of the pytest plugin, so the exchanges that
-lead to this one come first. Contents of files are not recorded: fillers of the recorded size stand for them.
+The command calls the same server again. The test starts with an empty team of the pytest plugin, so it first repeats
+the exchanges that this one depends on. Contents of files are not recorded: fillers of the recorded size replace them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class CannotCopy(ValueError):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Where a command calls, and with which keys."""
+    """The server that a command calls, and its keys."""
 
     url: str
     grpc: str
@@ -75,7 +75,7 @@ def _headers(entry: Entry, server: Server, *, is_form: bool) -> Iterator[tuple[s
 
 
 def _key(entry: Entry) -> Plane | str | None:
-    """The plane whose key was sent, another key, or None for none."""
+    """Return the plane whose key was sent, another key, or None for no key."""
     recorded = header(entry.request.headers, "authorization")
     if recorded is None:
         return None
@@ -84,11 +84,11 @@ def _key(entry: Entry) -> Plane | str | None:
 
 
 def _curl_body(body: PostData) -> tuple[str, list[str]]:
-    """What is piped into curl, and its arguments."""
+    """Return the input of curl, and its arguments."""
     if body.params is UNSET:
         if body.size is not UNSET and body.size:
             raise CannotCopy(_left_out(body.size))
-        # Without a type of its own, curl would say that the body is a form.
+        # Without an explicit type, curl would declare the body a form.
         return "", [*([] if body.mime_type else ["-H content-type:"]), shlex.join(["--data-raw", body.text])]
     feed, lines = "", []
     for param in body.params:
@@ -218,7 +218,7 @@ class _Test:
         return [f"files=[{', '.join(parts)}]"]
 
     def _answer(self, entry: Entry) -> Iterator[str]:
-        """What is asserted of the answer: of a refusal all, of anything else the members."""
+        """Return the assertion on the response: the whole body of a refusal, the members of any other."""
         answer = None if entry.request.method == "HEAD" else answer_of(entry)
         if isinstance(answer, dict) and succeeded(entry):
             yield f"assert list(response.json()) == {list(answer)!r}"
@@ -254,7 +254,7 @@ class _Test:
                 return repr(value)
 
     def _literal(self, text: str) -> str:
-        """A text as Python writes it, with variables for the ids that earlier answers have."""
+        """Return a text as a Python literal, with variables for ids of earlier responses."""
         names = self._chain.names
         pieces: list[str] = []
         end = 0
@@ -272,7 +272,7 @@ class _Test:
 
 
 def _braced(text: str) -> str:
-    """A text as it stands in an f-string between double quotes."""
+    """Return a text escaped for an f-string in double quotes."""
     return json.dumps(text, ensure_ascii=False)[1:-1].replace("{", "{{").replace("}", "}}")
 
 
@@ -281,5 +281,5 @@ def _subscripts(path: str) -> str:
 
 
 def _starts_jobs(entry: Entry) -> bool:
-    """Whether a call leaves work that is done after the answer."""
+    """Return whether a call starts jobs that run after the response."""
     return entry.operation in ("documents.add", "documents.upload", "documents.update", "batches.add_requests")

@@ -83,7 +83,7 @@ async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
 
 
 def _fits(item: bytes, limits: Limits) -> bool:
-    """Whether a request fits its shape and is of one kind. Refuses one with too many items."""
+    """Return whether a request is valid and of one kind. Refuses one with too many items."""
     serde_errors.check_items(item, limits)
     depth_max = limits.json_depth_max
     try:

@@ -1,4 +1,4 @@
-"""What is around an HTTP request: how the journal shows it, what the client says of its attempt, and its connection."""
+"""The metadata of an HTTP request: its view in the journal, the client's timeout and retry, and its connection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CODEC = JsonCodec()
 
 
 class HttpEnvelope(Envelope):
-    """What is around an HTTP request."""
+    """The metadata of an HTTP request."""
 
     scope: Scope = msgspec.field(default_factory=dict)
 

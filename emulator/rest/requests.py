@@ -1,4 +1,4 @@
-"""How a route reads its request: from the path, the query, a JSON body or a form. Each way also has its schema."""
+"""Readers of requests: from the path, the query, a JSON body or a form, each with its OpenAPI schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a route answers: a JSON struct, a model's answer, bytes with ranges, or a refusal in one of the two dialects."""
+"""Responses of routes: a JSON struct, a model's answer, bytes with ranges, or a refusal in one of the two dialects."""
 
 from __future__ import annotations
 

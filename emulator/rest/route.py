@@ -1,4 +1,4 @@
-"""What a route is."""
+"""Routes of the REST API."""
 
 from __future__ import annotations
 

@@ -34,5 +34,5 @@ _MANAGEMENT = ("/v1/collections", "/v1/billing", "/auth", "/audit")
 
 
 def plane_of(path: str) -> Plane:
-    """Whose dialect a path speaks, whether or not it has a route."""
+    """Return the plane whose dialect a path uses, whether or not it has a route."""
     return Plane.MANAGEMENT if path.startswith(_MANAGEMENT) else Plane.INFERENCE

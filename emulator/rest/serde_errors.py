@@ -92,7 +92,7 @@ def too_many_items(limits: Limits) -> ApiError:
 
 
 def _deeper_than(body: bytes, most: int | None) -> int | None:
-    """Where the nesting exceeds the limit, if it does."""
+    """Return the position at which the nesting exceeds the limit, if it does."""
     if most is None or not is_deeper(body, most):
         return None
     depth = 0
@@ -250,13 +250,13 @@ _Kind = inspect.Type | _TaggedEnum
 
 
 def expected(shape: type, value: Any, steps: Sequence[Step]) -> str:
-    """What should stand at a path of a value: `a string`, `i32`, `struct DocumentsSource`."""
+    """Return the expected type at a path of a value: `a string`, `i32`, `struct DocumentsSource`."""
     kinds = [kind for kind in _at(shape, value, steps) if not isinstance(kind, inspect.NoneType)]
     return _name(kinds[0]) if kinds else "another type"
 
 
 def variants(shape: type, value: Any, steps: Sequence[Step]) -> str:
-    """Which words may stand at a path of a value: `, expected one of …`, or nothing where no word is known."""
+    """Return the valid words at a path of a value: `, expected one of …`, or an empty text if none are known."""
     words = [f"`{word}`" for kind in _at(shape, value, steps) for word in _words(kind)]
     if len(words) > 2:
         return f", expected one of {', '.join(words)}"
@@ -312,7 +312,7 @@ def _flat(kind: inspect.Type) -> Iterator[_Kind]:
 
 
 def _inside(kind: _Kind, value: Any, step: Step) -> Iterator[_Kind]:
-    """What a container may hold at a step."""
+    """Return the type of a container's member at a step."""
     match kind:
         case _TaggedEnum() if step == kind.tag_field:
             yield kind

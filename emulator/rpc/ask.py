@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 120
 
 
 class RpcAnswer(msgspec.Struct):
-    """What a call was answered."""
+    """The response to a call."""
 
     code: str
     message: str

@@ -78,7 +78,7 @@ class CallThreads(ThreadPoolExecutor):
 
     @property
     def open_calls(self) -> int:
-        """How many calls run or queue."""
+        """The number of running and queued calls."""
         return self._open
 
     def runs(self, behaviour: Behaviour) -> Behaviour:

@@ -1,4 +1,4 @@
-"""What was last seen on each gRPC connection: on insecure channels xai-sdk sends UploadFile without a key."""
+"""The last key on each gRPC connection: on insecure channels xai-sdk sends UploadFile without a key."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class TimestampCodec:
 
 
 class FunctionCodec(msgspec.Struct, frozen=True):
-    """Whatever two functions say."""
+    """Converts a field with two functions."""
 
     to_json: Callable[[Any], Any]
     to_message: Callable[[Any], Any]
@@ -204,7 +204,7 @@ class Shape:
 
     @cached_property
     def _members(self) -> dict[str, _Member]:
-        """What the members of a body are read as, by their names."""
+        """Return the types of a body's members, by name."""
         declared = load().message(self.message).DESCRIPTOR.fields_by_name
         found: dict[str, _Member] = {}
         for each in self.fields:

@@ -57,7 +57,7 @@ def _data(raw: bytes) -> memoryview:
 
 
 def _start_of_only_field(raw: bytes, tag: int) -> int | None:
-    """Where the bytes of a field begin, if a message is nothing but this field, with a length as protobuf writes it."""
+    """Return the offset of a field's bytes if a message has only this field, with a length as protobuf encodes it."""
     if raw[:1] != bytes([tag]):
         return None
     length = shift = 0
@@ -119,7 +119,7 @@ def write_public_url(view: FileView) -> Message:
 
 
 def write_revoked(revoked: RevokedPublicUrl) -> Message:
-    """What was revoked."""
+    """Return the message of a revocation."""
     return _message("xai_api.RevokePublicUrlResponse")(
         file_id=revoked.file_id, revoked=revoked.public_url is not None, public_url=revoked.public_url
     )

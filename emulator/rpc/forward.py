@@ -43,7 +43,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where a call goes, and with which metadata. `tls` is the path of root certificates, empty for grpcio's own."""
+    """The target of a call, and its metadata. `tls` is the path of root certificates, empty for grpcio's own."""
 
     target: str
     tls: str | None
@@ -83,7 +83,7 @@ class Passed(msgspec.Struct):
 
 
 class Switchboard(Protocol):
-    """What decides about calls, and is notified when they end; called in the threads of the calls."""
+    """Routes calls, and is notified when they end; called in the threads of the calls."""
 
     def route(self, call: Passed) -> Route | Refusal: ...
 

@@ -34,7 +34,7 @@ class LoopCalls:
         loop.call_soon_threadsafe(loop.add_reader, self._receiver, self._woken)
 
     def add(self, function: Callable[[], object]) -> None:
-        """Let the loop call a function soon. Raises RuntimeError if the loop is closed."""
+        """Call a function on the loop. Raises RuntimeError if the loop is closed."""
         self._functions.append(function)
         try:
             self._sender.send(b"\0")  # which releases the interpreter lock
@@ -60,7 +60,7 @@ class LoopCalls:
 
 
 class LoopWork:
-    """What runs on the loop for one call. A client that cancels its call cancels that."""
+    """The work of one call on the loop. It is cancelled when the client cancels its call."""
 
     def __init__(self, calls: LoopCalls, context: grpc.ServicerContext) -> None:
         self._calls, self._loop = calls, calls.loop

@@ -23,7 +23,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Schema:
-    """What a descriptor set declares, by full name; an undeclared name is a KeyError."""
+    """The declarations of a descriptor set, by full name; an undeclared name is a KeyError."""
 
     def __init__(self, descriptors: bytes) -> None:
         files = FileDescriptorSet.FromString(descriptors).file

@@ -49,7 +49,7 @@ class Receiving:
             self._changed.notify_all()
 
     def _wait_ms(self, now: float, end: float) -> float:
-        """How long at most to wait before looking again; 0 or less if a slot is free."""
+        """Return the time to wait before the next check; 0 or less if a slot is free."""
         if self._bytes >= self._bytes_max:
             return end - now
         moment_ago = now - MOMENT_SECONDS * 1000

@@ -1,4 +1,4 @@
-"""What is around an RPC: how the journal shows its messages, what the client says of its attempt, its connection."""
+"""The metadata of an RPC: the journal's view of its messages, the client's deadline and retry, and its connection."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _value(field: Any, value: Any) -> Any:
 
 
 def is_repeated(field: Any) -> bool:
-    """Whether a field holds a list: newer versions of protobuf say so, the older ones have a label instead."""
+    """Return whether a field is repeated: newer versions of protobuf have an attribute, older ones a label."""
     return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED)
 
 
@@ -68,7 +68,7 @@ def _item(field: Any, value: Any) -> Any:
 
 
 class RpcEnvelope(Envelope):
-    """What is around a call of a method."""
+    """The metadata of an RPC."""
 
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     remaining_seconds: float | None = None
@@ -79,7 +79,7 @@ class RpcEnvelope(Envelope):
         self.drop_connection()
 
     def deadline_seconds(self) -> float | None:
-        """What is left of the deadline when the call arrives."""
+        """Return the time to the deadline when the call arrives."""
         seconds = self.remaining_seconds
         return None if seconds is None or seconds > _FAR_AWAY_SECONDS else seconds
 

@@ -1,4 +1,4 @@
-"""How a method reads its messages and writes its answer."""
+"""Read the messages of a method, and write its response."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def optional(message: Message, field: str) -> Any:
 
 
 def enum_value(name: str, table: dict[int, Any], number: int) -> Any:
-    """What an enum's number stands for. Enums are open on the wire, so a number may be unknown."""
+    """Return the value of an enum's number. Enums are open on the wire, so a number may be unknown."""
     if number not in table:
         raise invalid(f"Invalid {name}: {number} is not one of the known values.", rule="protobuf", param=name)
     return table[number]

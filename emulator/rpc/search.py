@@ -19,7 +19,7 @@ _METRICS = dict(enumerate(RankingMetric))
 
 
 def read_search(message: Message) -> SearchDocuments:
-    """What to look for."""
+    """Return the search of a request message."""
     mode = _MODES[message.WhichOneof("retrieval_mode")]
     hybrid, semantic, keyword = message.hybrid_retrieval, message.semantic_retrieval, message.keyword_retrieval
     return SearchDocuments(
@@ -48,7 +48,7 @@ def _fusion(hybrid: Message) -> Fusion:
 
 
 def write_matches(matches: list[Match]) -> Message:
-    """What was found."""
+    """Return the response message for the matches."""
     return _message("xai_api.SearchResponse")(
         matches=[
             _message("xai_api.SearchMatch")(

@@ -132,7 +132,7 @@ class RpcServer:
     # --- handlers
 
     def _handlers(self) -> dict[str, Callable[[], grpc.RpcMethodHandler]]:
-        """What gives the handler of a call, by the full name of its method."""
+        """Return the function that returns the handler of a call, by the full name of its method."""
         found = {f"{method.service}/{method.name}": self._handler(method) for method in METHODS}
         for name, handler in {
             **health.handlers(self._unary, self._streams),

@@ -1,4 +1,4 @@
-"""How a gRPC call is refused: a status, a sentence of bounded length and, as metadata, what REST says in headers."""
+"""Refusals of gRPC calls: a status, a message of bounded length and, as metadata, the headers of REST."""
 
 from __future__ import annotations
 

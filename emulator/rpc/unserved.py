@@ -36,7 +36,7 @@ class Unserved:
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _note(self, full_name: str, pairs: dict[str, Any], error: ApiError) -> None:
-        """Let the journal know."""
+        """Record the call in the journal."""
         credentials = bearer(pairs.get("authorization"))
         team, envelope = self._services.teams.get(team_of(credentials)), envelope_of(full_name, pairs, None)
         self._services.journal.unmatched(

@@ -1,4 +1,4 @@
-"""What a batch is: its requests and their kinds, how both come to an end, and what may be added to it."""
+"""Batches: their requests, kinds and states, and the checks of new requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.domain.transitions import step
 
 
 class RequestKind(enum.Enum):
-    """What a request asks for; the values are its keys in `batch_request` (Batch reference).
+    """The kind of a request; the values are the keys in `batch_request` (Batch reference).
 
     A request is always stored as the JSON body of the REST endpoint of its kind, whichever transport it came
     through.
@@ -30,7 +30,7 @@ class RequestKind(enum.Enum):
 
 
 class ResultKind(enum.Enum):
-    """What comes back; the values are its keys in `batch_result.response`."""
+    """The kind of a result; the values are the keys in `batch_result.response`."""
 
     CHAT = "chat_get_completion"
     IMAGE = "image_generation"
@@ -38,7 +38,7 @@ class ResultKind(enum.Enum):
 
 
 class KindRow(msgspec.Struct, frozen=True):
-    """What is known of a kind of request. Only the chat endpoint's name was observed; the others follow its pattern."""
+    """One kind of request. Only the chat endpoint's name was observed; the others follow its pattern."""
 
     result: ResultKind
     endpoint: str
@@ -60,7 +60,7 @@ UNSUPPORTED_MODELS = frozenset(
 
 
 class Phase(enum.Enum):
-    """Where a batch stands. The API shows no such word: it follows from counters and times."""
+    """The state of a batch. The API does not show it, only counters and times."""
 
     OPEN = "open"  # takes requests
     VALIDATING = "validating"  # its file is being read; nothing of it counts yet
@@ -80,7 +80,7 @@ PHASES: dict[Phase, frozenset[Phase]] = {
 
 
 class State(enum.Enum):
-    """Where a request stands; the values are those of `batch_request_metadata.state`."""
+    """The state of a request; the values are those of `batch_request_metadata.state`."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -172,20 +172,20 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def state_of(batch: Batch, request: Request) -> State:
-    """Where a request stands: what is not finished when its batch ends is cancelled."""
+    """Return the state of a request: unfinished requests are cancelled when their batch ends."""
     if request.outcome is None:
         return State.CANCELLED if batch.closed else State.PENDING
     return State.FAILED if isinstance(request.outcome, Failure) else State.SUCCEEDED
 
 
 def finish(batch: Batch, request: Request, outcome: bytes | Failure) -> State:
-    """The state a request steps to with its outcome."""
+    """Return the state of a request with this outcome."""
     target = State.FAILED if isinstance(outcome, Failure) else State.SUCCEEDED
     return step(STATES, state_of(batch, request), target)
 
 
 def cancelled_outcome(batch: Batch) -> Failure:
-    """How a request reads that its batch has cancelled."""
+    """Return the outcome of a request that was cancelled with its batch."""
     word = "expired" if batch.phase is Phase.EXPIRED else "cancelled"
     return Failure(Kind.ABORTED, f"Batch {word}")  # "Batch cancelled": observed live, 2026-08
 
@@ -194,7 +194,7 @@ def cancelled_outcome(batch: Batch) -> Failure:
 
 
 def check_open(batch: Batch) -> None:
-    """Refuse to add requests to a batch that takes none."""
+    """Refuse to add requests to a batch that accepts none."""
     if batch.input_file_id is not None:
         raise ApiError(
             Kind.FAILED_PRECONDITION, "Cannot add inline requests to a file-based batch", rule="file_based_batch"
@@ -205,13 +205,13 @@ def check_open(batch: Batch) -> None:
 
 
 def model_of(body: dict[str, Any]) -> str:
-    """The model a request names, as it was submitted; empty where it names none."""
+    """Return the model of a request as it was submitted; empty if it has none."""
     model = body.get("model")
     return model if isinstance(model, str) else ""
 
 
 def check_model(model: str) -> None:
-    """Refuse a model that batches do not support, in the recorded sentence."""
+    """Refuse a model that batches do not support, with the recorded message."""
     if model in UNSUPPORTED_MODELS:
         raise invalid(f"Model {model} is not supported for batch processing.", rule="batch_model", param="model")
 
@@ -228,7 +228,7 @@ def check_size(size: int, limits: Limits) -> None:
 
 
 def content_conflict(id: str) -> ApiError:
-    """The refusal of an id that stands for other content already."""
+    """Return the refusal of an id that exists with other content."""
     return ApiError(
         Kind.FAILED_PRECONDITION,
         f"batch_request_id '{id}' content differs from originally submitted",

@@ -124,7 +124,7 @@ URLS: dict[str, tuple[RequestKind, type[Struct]]] = {
 
 
 def check_body(body: Any, shape: type[Struct]) -> str | None:
-    """What is wrong with a body of a shape, or None."""
+    """Return the error of a body for a schema, or None."""
     try:
         msgspec.convert(body, shape)
     except msgspec.ValidationError as error:

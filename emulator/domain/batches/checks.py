@@ -1,4 +1,4 @@
-"""Why a request fails when its turn comes: what is well-formed, but asks for what cannot be."""
+"""Checks of a batch request when it is processed: it is well-formed, but cannot be carried out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILE_SOURCES = ("file_id", "url", "file_data")
 
 
 def complaint(request: ModelRequest) -> str | None:
-    """The error of a request that cannot be carried out, or None."""
+    """Return the error of a request that cannot be carried out, or None."""
     if request.kind == RequestKind.RESPONSES.value:
         try:
             response_rules.check(request)
@@ -49,7 +49,7 @@ def _about_chat(chat: Json) -> str | None:
 
 
 def file_ids(body: Json) -> Iterator[str]:
-    """The ids of the files a request needs. Schemas of tools are not searched: there it is only a name."""
+    """Return the ids of the files that a request needs, except in schemas of tools, where `file_id` is only a name."""
     for key, value in body.items():
         if key == "file_id" and isinstance(value, str) and value:
             yield value

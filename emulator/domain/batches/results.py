@@ -25,7 +25,7 @@ def result_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Jso
 
 
 def cost_of(result: Json) -> int:
-    """What a result cost, in ticks. Raises BadAnswer for what cannot be summed up."""
+    """Return the cost of a result, in ticks. Raises BadAnswer for an invalid cost."""
     usage = result.get("usage")
     ticks = usage.get("cost_in_usd_ticks") if isinstance(usage, dict) else None
     if not isinstance(ticks, int) or isinstance(ticks, bool):

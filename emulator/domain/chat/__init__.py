@@ -1,4 +1,4 @@
-"""Chat: what a model endpoint is asked, what it may refuse, what it answers and what that costs. Pure.
+"""Chat: requests of model endpoints, their refusals, answers and costs. Pure functions.
 
 A guide for every endpoint that answers with a model (REST chat, REST responses, gRPC, batches):
 

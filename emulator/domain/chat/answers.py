@@ -27,7 +27,7 @@ PRIORITY_FACTOR = 2  # of the price of the priority tier (recorded, 2026-09)
 
 
 class BadAnswer(ValueError):
-    """A responder said something that is no answer to the request; the message says what."""
+    """A responder returned an invalid answer; the message says why."""
 
 
 class FunctionCall(msgspec.Struct, frozen=True):
@@ -283,7 +283,7 @@ def quote_of(text: str) -> str:
 
 
 def marker(number: int, uri: str) -> str:
-    """What marks a citation in a text (tools guide, June 2026)."""
+    """Return the marker of a citation in a text (tools guide, June 2026)."""
     return f"[[{number}]]({uri})"
 
 

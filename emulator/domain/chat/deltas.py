@@ -1,4 +1,4 @@
-"""The pieces in which an answer is streamed, the same for every transport: searches, reasoning, text, calls, ends."""
+"""The deltas of a streamed answer, the same for every transport: searches, reasoning, text, calls, ends."""
 
 from __future__ import annotations
 
@@ -85,6 +85,6 @@ def _searches(answer: Answer) -> Iterator[Delta]:
 
 
 def pieces(text: str, words: int = 1) -> Iterator[str]:
-    """Cut a text into pieces of so many words, each with the white space before it."""
+    """Split a text into pieces of `words` words, each with the white space before it."""
     found = (piece.group() for piece in _PIECE.finditer(text))
     return found if words == 1 else iter(lambda: "".join(islice(found, words)), "")

@@ -1,4 +1,4 @@
-"""What the emulator's own search found for a request: the only text that an answer may quote or cite."""
+"""Results of the emulator's own search for a request: the only text that an answer may quote or cite."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SearchTool(enum.Enum):
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """A chunk that was found. `collection_ids` is empty for an attachment; `file_id` is, for one that came inline."""
+    """A matching chunk. `collection_ids` is empty for an attachment; `file_id` is empty for an inline one."""
 
     text: str
     score: float
@@ -40,10 +40,10 @@ class Passage(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True):
-    """One call of a search tool, and what it found, best first.
+    """One call of a search tool, with its results, best first.
 
-    `opening` is what an answer may quote where no word of the query matched; `notes` are sentences on files that could
-    not be searched.
+    `opening` is the text that an answer may quote if no word of the query matched; `notes` are sentences on files that
+    could not be searched.
     """
 
     tool: SearchTool

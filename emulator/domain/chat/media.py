@@ -145,7 +145,7 @@ def _image_cost(request: ModelRequest, model: ImageModel, count: int) -> int:
 
 
 def lacks_content(image: Json) -> bool:
-    """Whether an image is left to the emulator."""
+    """Return whether the emulator has to create the image."""
     return not image.get("url") and not image.get("b64_json")
 
 

@@ -1,4 +1,4 @@
-"""The models: names, aliases, prices and what each accepts. One table serves the lists, the refusals and the costs.
+"""The models: names, aliases, prices and capabilities. Lists, refusals and costs use the same table.
 
 Prices are in ticks of 1e-10 US dollar: for a token, an image, or a second of video. Where a row has no source of its
 own, it is as recorded live in September 2026. Cached prices of grok-4.5 to 4.7 and the creation times of grok-4.5,
@@ -14,7 +14,7 @@ import msgspec
 
 LONG_CONTEXT_THRESHOLD = 200_000  # prompt tokens from which on a request costs twice as much (recorded, 2026-09)
 LONG_CONTEXT_FACTOR = 2
-LATEST = "latest"  # what a missing model is read as (recorded, 2026-09)
+LATEST = "latest"  # the model of a request without one (recorded, 2026-09)
 _EFFORTS = frozenset({"low", "medium", "high", "xhigh", "minimal"})
 
 

@@ -1,4 +1,4 @@
-"""How fast an answer is given: a wait before it, the pace of its text, and where its stream ends too early."""
+"""The pace of an answer: a delay before it, the speed of its text, and an optional early end of its stream."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
     cut_after: int | None = None
 
     def microseconds(self, tokens: int) -> int:
-        """How long after the delay so many tokens are there."""
+        """Return the time from the end of the delay to the given number of tokens."""
         writing = tokens / self.tokens_per_second if self.tokens_per_second else 0.0
         return round((self.ttft + writing) * MICROSECONDS)
 
     @property
     def delay_microseconds(self) -> int:
-        """How long nothing happens at all."""
+        """Return the delay before the answer."""
         return round(self.delay * MICROSECONDS)
 
 
 class Paced(msgspec.Struct, frozen=True):
-    """What a responder said, and how fast it is to be given."""
+    """A responder's answer, with its pace."""
 
     said: Any
     pace: Pace

@@ -1,4 +1,4 @@
-"""What an answer has used so far, while it is streamed."""
+"""The usage of an answer so far, while it is streamed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Progress:
         return msgspec.structs.replace(used, cost_in_usd_ticks=ticks)
 
     def _new_tokens(self, delta: TextDelta | ReasoningDelta) -> int:
-        """How many tokens a text has more than before: they are counted over the whole of it."""
+        """Return how many tokens a text has gained, counted over the whole text."""
         key = type(delta), delta.choice
         before = self._characters.get(key, 0)
         self._characters[key] = now = before + len(delta.text)

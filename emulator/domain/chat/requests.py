@@ -33,7 +33,7 @@ _SETTINGS = frozenset(
 
 
 class Endpoint(enum.Enum):
-    """Which API a request came through; answers differ in what is shown of them, never in their text."""
+    """The API of a request. Answers differ in the members that are shown, never in their text."""
 
     CHAT = "chat"
     RESPONSES = "responses"
@@ -123,13 +123,13 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @property
     def count(self) -> int:
-        """How many choices, or images, are wanted."""
+        """The number of requested choices or images."""
         n = (self.chat if self.result_kind is ResultKind.CHAT else self.body).get("n")
         return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
 
     @property
     def seconds(self) -> int:
-        """How long a video is to be."""
+        """The requested duration of a video."""
         given = self.body.get("duration") or self.body.get("seconds")
         try:
             return max(1, int(given))  # type: ignore[arg-type]  # what is no number is not one second either
@@ -198,7 +198,7 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @property
     def query(self) -> str:
-        """What a search tool looks for: the last user text, unless something else was said."""
+        """The query of search tools: the last user text, unless the responder gives another."""
         return " ".join((self.search or self.prompt).split())[:QUERY_CHARS_MAX]
 
     @property
@@ -246,7 +246,7 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def has_parts(self) -> bool:
-        """Whether a message is made of parts: files and images are."""
+        """Whether a message has parts, such as files and images."""
         return any(isinstance(message.get("content"), list) for message in self.messages)
 
     @cached

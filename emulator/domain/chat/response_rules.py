@@ -1,6 +1,6 @@
-"""What a request of `/v1/responses` may not ask, in the words of the real service, beside `rules` for every endpoint.
+"""Checks of `/v1/responses` requests, with the messages of the real service, in addition to `rules` for every endpoint.
 
-Unknown members are no reason to refuse, so this is a list of the members that are.
+Unknown members are accepted, so this lists the members that are refused.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CONTENT = {
 
 
 def check(request: ModelRequest) -> None:
-    """Refuse what a `responses` body may not hold."""
+    """Refuse members that a `responses` body must not have."""
     body = request.body
     rules.refuse_live_search(body)
     for name, words in _NOT_SUPPORTED.items():

@@ -37,7 +37,7 @@ def begun_response_json(answer: Answer) -> Json:
 
 
 def incomplete_reason(answer: Answer) -> str | None:
-    """Why an answer is not whole."""
+    """Return why an answer is incomplete."""
     return next((_INCOMPLETE[each.finish_reason] for each in answer.choices if each.finish_reason in _INCOMPLETE), None)
 
 

@@ -53,7 +53,7 @@ def from_responses(body: Json) -> Json:
 
 
 def _included(body: Json) -> Json:
-    """What the answer is to hold beside its text; other words are ignored."""
+    """Return the options of `include`; unknown words are ignored."""
     given = body.get("include")
     wanted = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
     include = [_INCLUDED[each] for each in wanted if each in _INCLUDED]

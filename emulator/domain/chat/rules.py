@@ -1,6 +1,6 @@
-"""What a chat request may not ask, in the words of the real service. Unknown members are no reason to refuse.
+"""Checks of chat requests, with the messages of the real service. Unknown members are accepted.
 
-The real service looks at the shape of a body first, then at the model, the key, and at last at these arguments
+The real service checks the schema of a body first, then the model, the key, and finally these arguments
 (recorded, 2026-09): operations have `require_model` in their `screen`, `check` comes after authentication.
 """
 
@@ -24,7 +24,7 @@ _PARTS = ("text", "image_url", "file", "text_file")
 
 
 def require_model(name: str) -> None:
-    """Refuse the name of a language model that is not there. A missing one is read as `latest`."""
+    """Refuse an unknown language model. A missing one means `latest`."""
     if find_language(name) is None:
         raise invalid(f"Model not found: {(name or LATEST)[:200]}", rule="model_not_found", param="model")
 
@@ -41,7 +41,7 @@ def check(request: ModelRequest, limits: Limits) -> None:
 
 
 def refuse_live_search(chat: Json) -> None:
-    """Refuse what searched the web before there were tools for it (since January 2026)."""
+    """Refuse the former web search parameters, which tools replaced in January 2026."""
     tools = chat.get("tools")
     types = [tool.get("type") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     given = [name for name in ("search_parameters", "web_search_options") if chat.get(name) is not None]
@@ -57,7 +57,7 @@ def no_messages() -> ApiError:
 
 
 def check_messages(request: ModelRequest) -> None:
-    """Refuse a conversation without messages, and messages that hold nothing."""
+    """Refuse a conversation without messages, and empty messages."""
     if not request.messages:
         raise no_messages()
     for message in request.messages:
@@ -89,7 +89,7 @@ def check_tools(request: ModelRequest, limits: Limits) -> None:
 
 
 def check_sampling(chat: Json, model: LanguageModel, limits: Limits) -> None:
-    """Refuse parameters that the model does not support, and bounds that are none."""
+    """Refuse parameters that the model does not support, and invalid bounds."""
     for name in ("max_completion_tokens", "max_tokens"):
         bound = chat.get(name)
         if isinstance(bound, int) and bound <= 0:

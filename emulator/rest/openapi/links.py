@@ -21,7 +21,7 @@ def operation_id(route: Route) -> str:
 
 
 def links(route: Route) -> dict[str, Any]:
-    """What can be called next with the ids of an answer, by operation; nothing where the caller had them before."""
+    """Return the operations that can be called with the ids in a response, without ids that the request contained."""
     in_path = {name: f"$request.path.{name}" for name in names_in(route.path)}
     in_answer = _in_answer(route)
     if not set(in_answer) - set(in_path):
@@ -54,7 +54,7 @@ def _ids(shape: Any) -> Iterator[tuple[str, str]]:
 
 
 def _own_id(route: Route) -> str:
-    """Which parameter a plain `id` is: the one below the path, else the last one in it."""
+    """Return the parameter for a plain `id`: the one below the path, else the last one in it."""
     below = (other.path.removeprefix(f"{route.path}/") for other in ROUTES if other.path.startswith(f"{route.path}/"))
     follows = (re.fullmatch(r"\{(\w+)\}", rest) for rest in below)
     return next((found[1] for found in follows if found), (names_in(route.path) or [""])[-1])

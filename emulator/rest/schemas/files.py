@@ -166,7 +166,7 @@ def public_url_json(view: FileView) -> PublicUrlJson:
 
 
 def revoked_json(revoked: RevokedPublicUrl) -> RevokedJson:
-    """What was revoked."""
+    """Return the JSON of a revocation."""
     return RevokedJson(revoked.file_id, revoked.public_url is not None, revoked.public_url or UNSET)
 
 
@@ -372,7 +372,7 @@ async def _chunks(request: Request, call: Call) -> AsyncIterator[Chunk]:
 
 
 def _is_stream(body: bytes) -> bool:
-    """Whether the first line is a whole object and another line follows."""
+    """Return whether the first line is a whole object and another line follows."""
     first, _, rest = body.partition(b"\n")
     try:
         return bool(rest.strip()) and isinstance(msgspec.json.decode(first), dict)

@@ -43,7 +43,7 @@ _MEMBERS: dict[str, dict[str, Callable[[Any], bool]]] = {
 
 
 def is_input(value: Any) -> bool:
-    """Whether a value is a text, or a list of items that each fit their type; without a type an item is a message."""
+    """Return whether a value is a text, or a list of valid items; an item without a type is a message."""
     return isinstance(value, str) or (isinstance(value, list) and all(map(_is_item, value)))
 
 

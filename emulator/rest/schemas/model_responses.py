@@ -230,7 +230,7 @@ class ResponseUsageJson(Struct):
 
 
 class IncompleteJson(Struct):
-    """Why a response is not whole."""
+    """Why a response is incomplete."""
 
     reason: str
 

@@ -126,7 +126,7 @@ ModelTool = Annotated[
 
 
 def is_tool_choice(value: Any) -> bool:
-    """Whether a value says which tool is to be called: a word, or a function by its name."""
+    """Return whether a value is a tool choice: a word, or a function by its name."""
     if isinstance(value, dict):
         return value.get("type") == "function" and isinstance(value.get("name"), str)
     return isinstance(value, str)

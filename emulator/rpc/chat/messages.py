@@ -383,7 +383,7 @@ _DETAILS = {
 
 
 def _usage_to_message(usage: Any) -> Message:
-    """What REST says in two levels, in one."""
+    """Flatten the two levels of the usage over REST."""
     flat = dict(usage)
     for level, names in _DETAILS.items():
         details = usage.get(level)

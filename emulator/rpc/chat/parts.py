@@ -1,4 +1,4 @@
-"""What whole answers and chunks have in common: the turns of search tools, calls, citations, what was used.
+"""Messages that whole answers and chunks share: turns of search tools, calls, citations, usage.
 
 Every call of a search tool is an output of its own, and so is what it returned (recorded, 2026-08). A whole answer
 leaves the returned output out unless the request included it; its index stays unused.
@@ -39,7 +39,7 @@ def function_call(call: FunctionCall) -> Message:
 
 
 def is_included(answer: Answer, search: Search) -> bool:
-    """Whether the request wants to see what a search returned."""
+    """Return whether the request includes the results of a search."""
     return _INCLUDED[search.tool] in answer.settings.get("include", ())
 
 
@@ -64,7 +64,7 @@ def inline_citations(answer: Answer) -> Iterator[Message]:
 
 
 def usage_message(usage: Usage) -> Message:
-    """What was used, with an entry for each call of a tool that ran on the server."""
+    """Return the usage, with an entry for each call of a server tool."""
     message = USAGE.to_message(usage_json(usage))
     tools = load().enum("xai_api.ServerSideTool").values_by_name
     message.server_side_tools_used.extend(tools[f"SERVER_SIDE_TOOL_{_USED[tool]}"].number for tool in usage.tools)
