@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
+from emulator.control.page import CACHED
 from tests.console.harness import BROWSERS, FLAGS, Console, found_browser, new_console, new_page
 
 _teams = itertools.count(1)
 
 
-# Not for more than a module: while Playwright runs, its event loop is in the way of asynchronous tests.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def emulator() -> Iterator[Emulator]:
+    """One emulator for all tests of the console, each with a team of its own: a browser knows its address already."""
+    with Emulator() as running:
+        yield running
+
+
+# Not for more than the package: while Playwright runs, its event loop is in the way of asynchronous tests.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """A browser for the tests of one module."""
+    """A browser, which takes three seconds of processor time to start."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright is not installed (pip install playwright)"
     )
@@ -30,10 +38,18 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def page(browser: Any) -> Any:
-    """A page for the tests of one module, one after the other: a new one takes a second of processor time to start."""
+    """A page for one test after the other: a new one takes a second of processor time to start."""
     return new_page(browser)
+
+
+@pytest.fixture(autouse=True)
+def files_kept_by_browser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the browser ask for the modules of the page once: to ask again for all of them is half of a page load."""
+    if "browser" in request.fixturenames:
+        for suffix in (".js", ".css"):
+            monkeypatch.setitem(CACHED, suffix, "max-age=3600")
 
 
 @pytest.fixture

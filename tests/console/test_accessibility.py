@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.console.harness import NARROW, PANELS, WIDE, Console, expect, new_con
 from tests.serving import free_port
 
 HOSTILE = "<img src=x onerror=hit()><script>hit()</script>"
+SHOWN = "<img src=x onerror=hit()>"  # the part of it that every panel shows
 # Each control a person can reach, that a screen reader could not name.
 NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary, progress")]
   .filter((each) => each.checkVisibility() && !each.closest("[aria-hidden=true]"))
@@ -85,6 +87,7 @@ def furnished(emulator: Emulator, browser: Any) -> Iterator[Console]:
     console.ids = {"collection": collection, "file": file_id, "batch": batch}
     yield console
     console.close()
+    console.page.context.close()
     assert console.problems == []
     assert console.external_requests == []
 
@@ -113,23 +116,86 @@ def visit(console: Console, address: str) -> Any:
     return page
 
 
-def test_markup_in_names_is_shown_as_text(furnished: Console) -> None:
+@dataclass
+class View:
+    """What was found at an address: on a wide screen, and on a narrow one."""
+
+    address: str
+    text: str
+    elements_from_names: int
+    hits: int
+    nameless: list[str]
+    headings: int
+    current_panels: int
+    widths: list[int] = field(default_factory=list)  # of the page and of the window
+    broken_words: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def views(furnished: Console) -> list[View]:
+    """Each address visited once on a wide screen and once on a narrow one, for all tests that look at every panel."""
+    furnished.rest.get("/files/file_nobody")  # refused by the rule not_found
+    wrong = {"batch_request_id": "1", "batch_request": {"chat_get_completion": {"model": "grok-4.3", "messages": []}}}
+    for name in ("nightly summaries", "before-the-import"):
+        batch = furnished.rest.post("/batches", json={"name": name}).json()["batch_id"]
+        furnished.rest.post(f"/batches/{batch}/requests", json={"batch_requests": [wrong]})
+        furnished.collection(name)
+        furnished.upload(f"{name}.txt")
+        furnished.control("POST", "/snapshots", json={"name": name.replace(" ", "-")})
+    found = []
+    for address in addresses(furnished):
+        page = visit(furnished, address)
+        if shows_names(address):
+            expect(page.locator("main")).to_contain_text(SHOWN)
+        found.append(
+            View(
+                address,
+                text=page.locator("main").inner_text(),
+                elements_from_names=page.locator("img[src=x], main script").count(),
+                hits=page.evaluate("window.hits"),
+                nameless=page.evaluate(NAMELESS),
+                headings=page.locator("h1").count(),
+                current_panels=page.locator("nav [aria-current=page]").count(),
+            )
+        )
+    furnished.page.set_viewport_size(NARROW)
+    for view in found:
+        page = visit(furnished, view.address)
+        view.widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        view.broken_words = page.evaluate(BROKEN_WORDS)
+    furnished.page.set_viewport_size(WIDE)
+    return found
+
+
+def shows_names(address: str) -> bool:
+    """Whether a panel shows names of things, or the calls about them."""
+    return address.startswith(("files", "collections", "search?", "batches", "journal/"))
+
+
+def test_markup_in_names_is_shown_as_text(views: list[View]) -> None:
     """Whatever a name, a field, a prompt or a body holds, it is shown, and nothing in it runs."""
-    for address in addresses(furnished):
-        page = visit(furnished, address)
-        if address.startswith(("files", "collections", "search?", "batches", "journal/")):
-            expect(page.locator("main")).to_contain_text("<img src=x onerror=hit()>")
-        assert page.locator("img[src=x], main script").count() == 0, address
-        assert page.evaluate("window.hits") == 0, address
+    for view in views:
+        assert SHOWN in view.text or not shows_names(view.address), view.address
+        assert (view.elements_from_names, view.hits) == (0, 0), view.address
 
 
-def test_controls_have_accessible_names(furnished: Console) -> None:
+def test_controls_have_accessible_names(views: list[View]) -> None:
     """A screen reader can say what each control is, and each panel has one heading of the first order at most."""
-    for address in addresses(furnished):
-        page = visit(furnished, address)
-        assert page.evaluate(NAMELESS) == [], address
-        assert page.locator("h1").count() == 1, address
-        assert page.locator("nav [aria-current=page]").count() == 1, address
+    for view in views:
+        assert view.nameless == [], view.address
+        assert (view.headings, view.current_panels) == (1, 1), view.address
+
+
+def test_narrow_page_cuts_nothing_off(views: list[View]) -> None:
+    """On a narrow screen a page never has to be moved sideways."""
+    for view in views:
+        page_width, window_width = view.widths
+        assert page_width <= window_width, view.address
+
+
+def test_narrow_page_does_not_break_words(views: list[View]) -> None:
+    """On a narrow screen a line ends between words: none of at most 20 letters is broken in two."""
+    assert {view.address: view.broken_words for view in views if view.broken_words} == {}
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
@@ -150,36 +216,6 @@ def test_colour_scheme_choice_is_kept(furnished: Console) -> None:
         page.reload()
         expect(page.get_by_role("button", name=f"Colours: {wanted}")).to_be_visible()
         assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == scheme
-
-
-def test_narrow_page_cuts_nothing_off(furnished: Console) -> None:
-    """On a narrow screen a page never has to be moved sideways."""
-    furnished.page.set_viewport_size(NARROW)
-    try:
-        for address in addresses(furnished):
-            page = visit(furnished, address)
-            widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-            assert widths[0] <= widths[1], address
-    finally:
-        furnished.page.set_viewport_size(WIDE)
-
-
-def test_narrow_page_does_not_break_words(furnished: Console) -> None:
-    """On a narrow screen a line ends between words: none of at most 20 letters is broken in two."""
-    furnished.rest.get("/files/file_nobody")  # refused by the rule not_found
-    wrong = {"batch_request_id": "1", "batch_request": {"chat_get_completion": {"model": "grok-4.3", "messages": []}}}
-    for name in ("nightly summaries", "before-the-import"):
-        batch = furnished.rest.post("/batches", json={"name": name}).json()["batch_id"]
-        furnished.rest.post(f"/batches/{batch}/requests", json={"batch_requests": [wrong]})
-        furnished.collection(name)
-        furnished.upload(f"{name}.txt")
-        furnished.control("POST", "/snapshots", json={"name": name.replace(" ", "-")})
-    furnished.page.set_viewport_size(NARROW)
-    try:
-        for address in addresses(furnished):
-            assert visit(furnished, address).evaluate(BROKEN_WORDS) == [], address
-    finally:
-        furnished.page.set_viewport_size(WIDE)
 
 
 def test_console_works_with_keyboard_alone(console: Console) -> None:

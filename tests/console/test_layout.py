@@ -28,6 +28,7 @@ def crowded(emulator: Emulator, browser: Any) -> Iterator[Console]:
     console.ids = {"collection": collection}
     yield console
     console.close()
+    console.page.context.close()
     assert console.problems == []
 
 

@@ -1,0 +1,1 @@
+"""Tests of the console; a package, so that they share a browser."""
