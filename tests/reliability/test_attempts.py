@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def embed(texts):
 def flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """An emulator whose responder and embedder kill the process when they meet the word poison."""
     (tmp_path / "deadly.py").write_text(DEADLY)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where `python -m emulator` looks for modules
     return (
         *("--data-dir", str(tmp_path / "data"), "--batches", "instant"),
         *("--responder", "call:deadly:answer", "--embedder", "deadly:embed"),
@@ -131,7 +132,7 @@ def test_work_stopped_in_good_order_does_not_count_as_attempt(tmp_path: Path, mo
         "    return 'done'\n"
     )
     begun, go_on = tmp_path / "begun", tmp_path / "go-on"
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where `python -m emulator` looks for modules
     flags = ("--data-dir", str(tmp_path / "data"), "--batches", "instant", "--responder", "call:slow:answer")
     variables = {"BEGUN": str(begun), "GO_ON": str(go_on)}
     for name, value in variables.items():
@@ -144,7 +145,7 @@ def test_work_stopped_in_good_order_does_not_count_as_attempt(tmp_path: Path, mo
                 items = [request("a")]
                 client.post(f"/v1/batches/{batch}/requests", json={"batch_requests": items}).raise_for_status()
             until(lambda: begun.exists() and len(begun.read_text()) > stops)  # noqa: B023 - called at once
-            served.process.terminate()
+            served.process.send_signal(signal.SIGTERM)
             try:
                 served.process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
