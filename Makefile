@@ -39,8 +39,11 @@ run: $(STAMPS)/run  ## Start the emulator (PORT=7878, 0 picks a free one; ARGS="
 demo: $(STAMPS)/demo  ## Show what it does, with both SDKs, and leave it running to look at (ARGS=--once ends it)
 	@exec $(BIN)/python -m emulator demo $(ARGS)
 
+# One more than processors: a test waits now and then, for a process, a browser or the end of a time bound.
+TEST_WORKERS = $(if $(filter auto,$(WORKERS)),$(shell echo $$(( $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1 ))),$(WORKERS))
+
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test that measures no time or memory (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
-	$(BIN)/python -m pytest -p no:randomly -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -p no:randomly -n $(TEST_WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, repeatedly (RUNS=20; ARGS="--randomly-seed=7")
 	@for run in $$(seq $(RUNS)); do \
