@@ -74,19 +74,26 @@ def tantivy_times(chunks: Sequence[str], asked: Sequence[str]) -> list[float]:
 
 async def fill(store: Store, chunks: Sequence[str]) -> None:
     """Index chunks as jobs do."""
-    from emulator.domain.documents import IndexedChunk
+    from emulator.domain.documents import IndexedChunk, chunk_id
     from emulator.store.chunks import index_rows
 
     for start in range(0, len(chunks), PER_DOCUMENT):
         for at in range(start, min(start + PER_DOCUMENT, len(chunks)), AT_ONCE):
             piece = [
-                IndexedChunk(f"{number}", number - start, chunks[number], chunks[number], None)
+                IndexedChunk(chunk_id(*PLACE, number, ""), number - start, chunks[number], chunks[number], None)
                 for number in range(at, min(at + AT_ONCE, start + PER_DOCUMENT, len(chunks)))
             ]
             with store.transaction():
                 store.chunks.add(*PLACE, str(start), piece, None)
             await store.indexes.stage(*PLACE, str(start), index_rows(piece, None))
         store.chunks.publish(*PLACE, str(start))
+
+
+def beside_text(store: Store, chunks: Sequence[str]) -> float:
+    """The bytes of the database for each chunk, without those of its text."""
+    row = store.database.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    assert row is not None
+    return float(row[0] - sum(map(len, chunks))) / len(chunks)
 
 
 def query(text: str, mode: str) -> IndexQuery:
@@ -125,7 +132,8 @@ async def figures(chunks: Sequence[str], asked: Sequence[str], directory: Path) 
         Figure(f"index: {count} indexed", len(chunks) / indexing * 1000, "chunks/s", 2000, "higher"),
         Figure(f"index: first search in {count}", first, "ms", 300 if is_large else 50),
         Figure(f"index: first search in {count} after a restart", again, "ms", 300 if is_large else 50),
-        Figure(f"index: memory of each of {count}", store.indexes.loaded_bytes(*PLACE) / len(chunks), "bytes", 1200),
+        Figure(f"index: memory of each of {count}", store.indexes.loaded_bytes(*PLACE) / len(chunks), "bytes", 1000),
+        Figure(f"store: each of {count}, beside its text", beside_text(store, chunks), "bytes", 160),
     ]
     for mode, median, most in (("keyword", 2, 20), ("semantic", None, None), ("hybrid", 5, 30)):
         times = [
