@@ -11,6 +11,7 @@ ordinary messages.
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
@@ -132,8 +133,41 @@ class EventStream(StreamingResponse):
         super().__init__(events, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
 
 
-class SseResponse(Response):
-    """Server-sent events of an operation. A planned fault may cut them: then the connection ends early.
+class ReadResponse(Response):
+    """A response that is read while it is sent. A planned fault may cut it: then the connection ends early."""
+
+    on_left: Callable[[], object] | None = None  # called if the client disconnects before the end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self.begin_with(response_headers(scope))
+        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
+        try:
+            if scope["method"] == "HEAD":
+                await send(start)
+            else:
+                with CancelOnDisconnect(scope):
+                    await self._stream(start, send)
+        except CallerGone:
+            self._left()
+        except asyncio.CancelledError:
+            self._left()
+            raise
+        except ApiError:
+            _cut(scope)
+        else:
+            await send({"type": "http.response.body", "body": b""})
+
+    def _left(self) -> None:
+        if self.on_left is not None:
+            self.on_left()
+
+    @abstractmethod
+    async def _stream(self, start: Message, send: Send) -> None:
+        """Send the head and the pieces of the body."""
+
+
+class SseResponse(ReadResponse):
+    """Server-sent events of an operation.
 
     No event is read before the response starts, and the events are closed when the client disconnects.
     """
@@ -143,26 +177,13 @@ class SseResponse(Response):
         self._events = events
         self.raw_headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self.begin_with(response_headers(scope))
-        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
-        try:
-            if scope["method"] != "HEAD":
-                await self._stream(scope, send)
-        except CallerGone:
-            return
-        except ApiError:
-            _cut(scope)
-        else:
-            await send({"type": "http.response.body", "body": b""})
-
-    async def _stream(self, scope: Scope, send: Send) -> None:
-        with CancelOnDisconnect(scope):
-            async with aclosing(self._events()) as events:  # type: ignore[type-var]
-                slices = TimeSlices()
-                async for event in events:
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-                    await slices.pause()
+    async def _stream(self, start: Message, send: Send) -> None:
+        await send(start)
+        async with aclosing(self._events()) as events:  # type: ignore[type-var]
+            slices = TimeSlices()
+            async for event in events:
+                await slices.pause()  # not after the last one, which a client may take for the end
+                await send({"type": "http.response.body", "body": event, "more_body": True})
 
 
 class FileDownload(StreamingResponse):
@@ -230,11 +251,8 @@ def _cut(scope: Scope) -> None:
     connection.close()
 
 
-class ContentResponse(Response):
-    """Content of the store, whole or, over GET, one byte range of it (RFC 9110 §14).
-
-    A planned fault may cut it: then the connection ends before the response does.
-    """
+class ContentResponse(ReadResponse):
+    """Content of the store, whole or, over GET, one byte range of it (RFC 9110 §14)."""
 
     def __init__(self, content: Content, wanted: tuple[int, int] | None) -> None:
         super().__init__(status_code=200 if wanted is None else 206, content_type=None)
@@ -252,19 +270,6 @@ class ContentResponse(Response):
         """Return how many bytes of the content are sent."""
         return self._stop - self._start
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self.begin_with(response_headers(scope))
-        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
-        try:
-            if scope["method"] == "HEAD":
-                await send(start)
-            else:
-                await self._stream(start, send)
-        except ApiError:
-            _cut(scope)
-        else:
-            await send({"type": "http.response.body", "body": b""})
-
     async def _stream(self, start: Message, send: Send) -> None:
         async with aclosing(self._content.read(self._start, self._stop)) as pieces:  # type: ignore[type-var]
             try:
@@ -274,8 +279,12 @@ class ContentResponse(Response):
                 await send(start)
                 raise
             await send(start)
+            left = self.content_bytes
             while piece is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                left -= len(piece)
+                if not left:
+                    self.on_left = None  # a client may leave as soon as it has every byte
                 await asyncio.sleep(0)  # a fast reader must not block the loop
                 piece = await anext(pieces, None)
 

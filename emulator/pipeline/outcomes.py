@@ -7,6 +7,8 @@ import asyncio
 from emulator.core.errors import ApiError, CallerGone, Dropped, Kind, disk_unusable, is_of_disk
 from emulator.operations.base import Call
 
+LEFT = "CANCELLED"  # the client has gone: before the response, or before its end
+
 
 def outcome_of(error: BaseException) -> str:
     """Return the outcome of a call that ends with an exception, as the journal names it."""
@@ -16,7 +18,7 @@ def outcome_of(error: BaseException) -> str:
         case Dropped():
             return "DROPPED"
         case CallerGone() | asyncio.CancelledError():
-            return "CANCELLED"
+            return LEFT
         case OSError() if is_of_disk(error):
             return disk_unusable(error).kind.name
     return Kind.INTERNAL.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -38,15 +39,16 @@ async def completion_events(stream: Stream) -> AsyncIterator[bytes]:
     """Render the deltas of a stream as events: data only, the last one `[DONE]` (recorded)."""
     writer = ChunkWriter(stream.answer, include_usage=stream.include_usage)
     templates: dict[int, tuple[bytes, bytes]] = {}  # by choice: what is before and after the text of a delta
-    async for delta in stream.read():
-        if isinstance(delta, TextDelta) and delta.choice in templates:
-            before, after = templates[delta.choice]
-            yield before + msgspec.json.encode(delta.text) + after
-            continue
-        for chunk in writer.write(delta):
-            yield b"data: " + msgspec.json.encode(chunk) + b"\n\n"
-        if isinstance(delta, TextDelta):  # the first one is like no other: it has the role
-            templates[delta.choice] = _template(writer, delta.choice)
+    async with aclosing(stream.read()) as deltas:  # type: ignore[type-var]
+        async for delta in deltas:
+            if isinstance(delta, TextDelta) and delta.choice in templates:
+                before, after = templates[delta.choice]
+                yield before + msgspec.json.encode(delta.text) + after
+                continue
+            for chunk in writer.write(delta):
+                yield b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+            if isinstance(delta, TextDelta):  # the first one is like no other: it has the role
+                templates[delta.choice] = _template(writer, delta.choice)
     yield b"data: [DONE]\n\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, ClassVar
 
 import msgspec
@@ -49,9 +50,10 @@ async def response_events(stream: Stream) -> AsyncIterator[bytes]:
     writer = EventWriter(stream.answer)
     for event in writer.begin():
         yield _encoded(event)
-    async for delta in stream.read():
-        for event in writer.write(delta):
-            yield _encoded(event)
+    async with aclosing(stream.read()) as deltas:  # type: ignore[type-var]
+        async for delta in deltas:
+            for event in writer.write(delta):
+                yield _encoded(event)
 
 
 def _encoded(event: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -17,13 +18,22 @@ from emulator.domain.keys import bearer, team_of
 from emulator.http.disconnect import CancelOnDisconnect
 from emulator.http.middleware import StepsMiddleware, allow_origins, answer_preflight, label
 from emulator.http.requests import Request, connection_of, header, headers_of
-from emulator.http.responses import NO_CONNECTION, ContentResponse, Headers, JsonResponse, Response, response_headers
+from emulator.http.responses import (
+    NO_CONNECTION,
+    ContentResponse,
+    Headers,
+    JsonResponse,
+    ReadResponse,
+    Response,
+    response_headers,
+)
 from emulator.http.routing import MATCH, TableRoute, raw_path
 from emulator.operations import OPERATIONS
 from emulator.operations.base import Call
 from emulator.pipeline.begin import begin
 from emulator.pipeline.chaos.responses import alter_json
 from emulator.pipeline.origin_check import OriginCheck
+from emulator.pipeline.outcomes import LEFT
 from emulator.pipeline.perform import perform
 from emulator.rest.field_suggestions import suggest
 from emulator.rest.protojson import FromProtoJson, FromProtoQuery
@@ -129,6 +139,8 @@ class Rest:
             call.entry.refused(error)
             response = refusal(error, operation.plane)
         self._note(call, route, request, response)
+        if isinstance(response, ReadResponse):
+            response.on_left = partial(call.entry.end, LEFT)
         return response
 
     def _note(self, call: Call, route: Route, request: Request, response: Response) -> None:

@@ -59,6 +59,7 @@ from emulator.operations import OPERATIONS
 from emulator.operations.base import Call, Content, Stream
 from emulator.pipeline.begin import begin
 from emulator.pipeline.chaos.responses import encode_message
+from emulator.pipeline.outcomes import LEFT
 from emulator.pipeline.perform import perform
 from emulator.rpc import health, reflection
 from emulator.rpc.call_threads import CallThreads
@@ -257,7 +258,8 @@ class RpcServer:
                 work.start(_next_piece(call, pieces))
                 piece = _result(work, context)
         finally:
-            asyncio.run_coroutine_threadsafe(_close(pieces), self._loop)
+            has_left = piece is not _END and not context.is_active()
+            asyncio.run_coroutine_threadsafe(_close(pieces, call if has_left else None), self._loop)
 
     # --- one call
 
@@ -347,6 +349,9 @@ class Refusal(Exception):
 async def _next_piece(call: Call, pieces: AsyncIterator[Any]) -> Result:
     try:
         return await anext(pieces, _END), metadata(call, None)
+    except asyncio.CancelledError:
+        call.entry.end(LEFT)
+        raise
     except ApiError as error:
         raise Refusal(error, metadata(call, error)) from error
 
@@ -364,7 +369,10 @@ def _result(work: LoopWork, context: grpc.ServicerContext) -> Any:
     return result
 
 
-async def _close(pieces: Any) -> None:
+async def _close(pieces: Any, left: Call | None = None) -> None:
+    """Close the pieces of a response; `left` is its call if the client has not read them all."""
+    if left is not None:
+        left.entry.end(LEFT)
     await pieces.aclose()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from emulator import Emulator
+from emulator.http.responses import ContentResponse
+from emulator.operations.base import Content
 from tests.serving import PATIENCE_SECONDS, until
 
 SLOW_SECONDS = 60  # far longer than the tests wait, so that a call ends by its cancellation or not at all
@@ -69,6 +72,62 @@ def test_disconnect_after_the_response_cancels_nothing(emulator: Emulator, contr
     client.close()
     until(lambda: all(call["outcome"] for call in journal(control)))
     assert [call["outcome"] for call in journal(control)] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat/completions", {"messages": [{"role": "user", "content": "one two three"}]}),
+        ("/responses", {"input": "one two three"}),
+    ],
+)
+def test_stream_that_its_client_leaves_is_shown_as_cancelled(
+    emulator: Emulator, control: httpx.Client, rest: httpx.Client, path: str, body: dict[str, Any]
+) -> None:
+    """A stall lasts a minute of real time: the client leaves long before the end."""
+    control.post("/faults", json={"operation": "*", "stall_stream_after_deltas": 1})
+    with rest.stream("POST", f"/v1{path}", json={"model": "grok-4.3", "stream": True, **body}) as reply:
+        pieces = reply.iter_raw()  # kept: without it the client would close the connection
+        next(pieces)
+        assert journal(control)[0]["outcome"] == "ok"
+    until(lambda: journal(control)[0]["outcome"] == "CANCELLED")
+    assert journal(control)[0]["status"] == 200
+
+
+def test_download_that_its_client_leaves_is_shown_as_cancelled(control: httpx.Client, rest: httpx.Client) -> None:
+    id = rest.post("/v1/files", files={"file": ("a.bin", bytes(1000))}).json()["id"]
+    control.post("/faults", json={"operation": "files.content", "drip_bytes_per_second": 20})
+    with rest.stream("GET", f"/v1/files/{id}/content") as reply:
+        pieces = reply.iter_raw()  # kept: without it the client would close the connection
+        next(pieces)
+        assert journal(control)[-1]["outcome"] == "ok"
+    until(lambda: journal(control)[-1]["outcome"] == "CANCELLED")
+
+
+async def test_client_that_leaves_with_every_byte_of_a_download_has_read_it() -> None:
+    """A client that knows the length need not wait for the end of the response."""
+    left = list[str]()
+
+    async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    async def download(bytes_read: int) -> None:
+        async def send(message: dict[str, Any]) -> None:
+            received.append(message.get("body", b""))
+            if len(b"".join(received)) == bytes_read:
+                task.cancel()
+
+        task, received = asyncio.current_task(), list[bytes]()
+        assert task is not None
+        response = ContentResponse(Content(6, "text/plain", read), None)
+        response.on_left = lambda: left.append(f"after {bytes_read} bytes")
+        await response({"type": "http", "method": "GET", "headers": []}, None, send)  # type: ignore[arg-type]
+
+    for bytes_read in (3, 6):
+        [error] = await asyncio.gather(asyncio.create_task(download(bytes_read)), return_exceptions=True)
+        assert isinstance(error, asyncio.CancelledError)
+    assert left == ["after 3 bytes"]
 
 
 def test_stop_with_a_running_call_is_not_taken_for_a_disconnect() -> None:

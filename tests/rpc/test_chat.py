@@ -16,7 +16,7 @@ from fixtures.team import EmulatedTeam
 from tests.rest.batch_helpers import chat_body
 from tests.rpc.client import Rpc
 from tests.rpc.client import message as made
-from tests.serving import PATIENCE_SECONDS
+from tests.serving import PATIENCE_SECONDS, until
 
 CHAT = "xai_api.Chat"
 FERNS = "The lighthouse keeper waters the ferns on Monday."
@@ -302,12 +302,14 @@ def test_stream_is_cut_after_planned_number_of_deltas(emulator: Emulator, rpc: R
 
 
 def test_client_that_leaves_stalled_stream_ends_it(emulator: Emulator, rpc: Rpc) -> None:
-    """A stall lasts a minute of real time; the thread of the call is free long before that."""
+    """A stall lasts a minute of real time: the thread of the call is free long before, and the journal says why."""
     plan(emulator, stall_stream_after_deltas=1)
     call = rpc.start(f"{CHAT}/GetCompletionChunk", asked())
     assert next(call).outputs[0].delta.content == "one"
     call.cancel()
     assert complete(rpc, asked()).outputs[0].message.content == "one two three"
+    journal = f"{emulator.url}/_emulator/requests"
+    until(lambda: httpx.get(journal).json()["requests"][0]["outcome"] == "CANCELLED")
 
 
 def test_client_that_leaves_cancels_responder(emulator: Emulator, rpc: Rpc, monkeypatch: pytest.MonkeyPatch) -> None:

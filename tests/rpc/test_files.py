@@ -208,7 +208,7 @@ def test_upload_cancelled_midway_stores_nothing(emulator: Emulator, rpc: Rpc) ->
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are seen in /proc")
 def test_download_cancelled_midway_closes_file(emulator: Emulator, rpc: Rpc) -> None:
-    """The file that was being read is closed, and no task keeps running."""
+    """The file that was being read is closed, no task keeps running, and the journal shows it as cancelled."""
 
     def open_blobs() -> list[str]:
         links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
@@ -222,6 +222,8 @@ def test_download_cancelled_midway_closes_file(emulator: Emulator, rpc: Rpc) -> 
     until(lambda: len(open_blobs()) == 1)
     call.cancel()
     until(lambda: open_blobs() == [] and tasks(emulator) <= before)
+    journal = f"{emulator.url}/_emulator/requests"
+    until(lambda: httpx.get(journal).json()["requests"][-1]["outcome"] == "CANCELLED")
 
 
 def test_download_of_deleted_file_continues_over_grpc(rpc: Rpc) -> None:
