@@ -81,7 +81,6 @@ def tools() -> dict[str, Tool]:
     """Return all tools by name, in the order of the table."""
     described = document(ROUTES, "")
     reading = {(route.method, route.path) for route in ROUTES if route.reads or route.method == "GET"}
-    reading |= {("POST", "/requests/find"), ("POST", "/requests/verify")}
     return {name: _tool(name, *call, described, call in reading) for name, call in TOOLS.items()}
 
 

@@ -233,9 +233,9 @@ async def _events(request: ControlRequest) -> AsyncGenerator[bytes, None]:
 ROUTES = (
     ControlRoute("GET", "/requests", list_all, Calls, query=CallsQuery),
     ControlRoute("DELETE", "/requests", clear, Cleared),
-    ControlRoute("POST", "/requests/find", find_calls, Calls, Find),
-    ControlRoute("POST", "/requests/count", count, Counted, CallQuery),
-    ControlRoute("POST", "/requests/verify", verify, Verified, Expectation, refusals=(409, 422)),
+    ControlRoute("POST", "/requests/find", find_calls, Calls, Find, reads=True),
+    ControlRoute("POST", "/requests/count", count, Counted, CallQuery, reads=True),
+    ControlRoute("POST", "/requests/verify", verify, Verified, Expectation, reads=True, refusals=(409, 422)),
     ControlRoute("GET", "/requests/unmatched", unmatched, AllUnmatched),
     ControlRoute("GET", "/requests/stream", stream, EventStream),
     ControlRoute("GET", "/requests/har", export, FileDownload, query=CallsQuery),

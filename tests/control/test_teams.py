@@ -134,6 +134,13 @@ def test_reads_of_unknown_teams_leave_nothing_that_lasts(control: httpx.Client, 
     assert not any("outsider" in name for name in runner._due)
 
 
+@pytest.mark.parametrize(("verb", "body"), [("find", {}), ("count", {}), ("verify", {"times": 0})])
+def test_query_of_the_calls_of_a_team_creates_no_team(control: httpx.Client, verb: str, body: dict[str, Any]) -> None:
+    """These are reads, although their method is POST."""
+    control.post(f"/requests/{verb}?team=asked", json=body).raise_for_status()
+    assert "asked" not in [team["name"] for team in control.get("/teams").json()["teams"]]
+
+
 def test_team_that_only_read_has_an_id_and_a_journal(control: httpx.Client, emulator: Emulator) -> None:
     """A team that stores nothing has a stable id and a readable journal, and keeps both when it stores something."""
     with as_team(emulator, "reader") as rest:
