@@ -272,7 +272,7 @@ def _event_error(event: Mapping[str, Any], output: list[Json]) -> str | None:
     item, word = output[place], event["type"].removeprefix("response.")
     shown = event.get("item")
     if shown is not None:
-        late = () if word.endswith("done") else ("status", "content", "arguments", "queries", "results")
+        late = () if word.endswith("done") else ("status", "content", "summary", "arguments", "queries", "results")
         begun, ended = ({key: each for key, each in whole.items() if key not in late} for whole in (shown, item))
         return None if begun == ended else f"the item is {begun!r}, in the response it is {ended!r}"
     if event.get("item_id") != item.get("id"):

@@ -207,6 +207,13 @@ def test_responses(rest: RestClient, name: str) -> None:
     whole = rest.json("POST", "/v1/responses", json_body=body)
     streamed = events(rest, "/v1/responses", body)[-1]["response"]
     assert streamed["previous_response_id"] == whole["previous_response_id"] == earlier
+    counts: list[int] = []
+    for more in ({}, {"instructions": "Be brief. " * 20}):  # which a continued response does not inherit (recorded)
+        body = {"model": MODEL, "input": "Say two.", "store": True, **more}
+        id = rest.json("POST", "/v1/responses", json_body=body)["id"]
+        body = {"model": MODEL, "input": "Say three.", "previous_response_id": id}
+        counts.append(rest.json("POST", "/v1/responses", json_body=body)["usage"]["input_tokens"])
+    assert counts[0] == counts[1]
     inputs = [{"role": role, "content": text} for role, text in (("user", "a"), ("assistant", "b"), ("user", "c"))]
     many = rest.json("POST", "/v1/responses", json_body={"model": MODEL, "input": inputs, "store": True})["id"]
     path = f"/v1/responses/{many}/input_items"

@@ -396,3 +396,31 @@ def test_team_id(rest: RestClient, name: str) -> None:
         rest.json("PUT", path, json_body={"collection_name": f"{name}c", "team_id": other})
     names = [each.name for each in rest.list_collections(filter=f'collection_name:"{name}"').items]
     assert names == [f"{name}a"]
+
+
+@case(
+    "collections.documents.file-deleted-everywhere",
+    *("files.delete", "documents.list", "documents.get", "documents.search", "collections.get"),
+    evidence="documented",
+    source="Files guide: a deleted file is gone; Collections guide: documents are files",
+)
+def test_deleted_everywhere(rest: RestClient, target: Target, name: str) -> None:
+    """A deleted file is no document of any of its collections any more, and no search finds it."""
+    collections = [rest.create_collection(f"{name}{word}").id for word in "abc"]
+    file, other = (rest.upload_file(b"The kettle is copper.", f"{name}{word}.txt").id for word in "de")
+    for collection in collections:
+        for each in (file, other):
+            rest.add_document(collection, each)
+            matchers.wait_until(
+                lambda collection=collection, each=each: rest.get_document(collection, each).status,  # type: ignore[misc]
+                "PROCESSED",
+                within_seconds=target.wait_seconds_max,
+            )
+    rest.delete_file(file)
+    for collection in collections:
+        assert [each.file_id for each in rest.list_documents(collection).items] == [other]
+        assert rest.get_collection(collection).documents == 1
+        assert [match.file_id for match in rest.search("kettle", [collection], mode="keyword")] == [other]
+        with pytest.raises(ApiError) as refused:
+            rest.get_document(collection, file)
+        assert refused.value.kind == "not_found"

@@ -440,3 +440,19 @@ def test_batch_upload(rest: RestClient, name: str) -> None:
             alone = rest.json("POST", "/v1/files:uploadChunks", json_body=body)
         assert alone["hash"] == file["hash"]
         assert rest.read_file(alone["file_id"]) == content
+
+
+@case(
+    "files.two-files",
+    *("files.upload", "files.list"),
+    evidence="assumed",
+    source="OpenAPI: UploadFileMultipartRequest has one file; the refusal is not recorded",
+    refusal="multipart",
+)
+def test_two_files(rest: RestClient, name: str) -> None:
+    """A form with two files is refused, and neither of them is stored."""
+    form = [("file", FilePart(f"{name}{word}.txt", b"x", "text/plain")) for word in "ab"]
+    with pytest.raises(ApiError) as refused:
+        rest.call("POST", "/v1/files", form=form)
+    assert refused.value.kind == "invalid"
+    assert rest.list_files(filter=f'name:"{name}"').items == []

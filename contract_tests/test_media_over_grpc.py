@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from . import matchers
 from .case import case
 from .clients.client import Client
-from .clients.models import ApiError
+from .clients.models import ApiError, Unsupported
 from .clients.rest import RestClient
 from .target import Target
 
@@ -124,6 +126,29 @@ def test_loaded(client: Client, rest: RestClient, target: Target) -> None:
         assert loaded.status == 200, url
         assert loaded.headers["content-type"].startswith(kind), url
         assert loaded.body
+    assert len({*urls, video["video"]["url"], made["video"]["url"]}) == len(urls) + 2
     for message, found in ((image, shown), (video, made)):
         ticks = found["usage"]["cost_in_usd_ticks"]
         assert message["usage"].get("cost_in_usd_ticks", ticks) == ticks  # an older library does not know it
+
+
+@case(
+    "media.over-grpc.aspect-ratio",
+    "images.generate",
+    evidence="documented",
+    source=f"{IMAGE_PROTO}; OpenAPI: GenerateImageRequest.aspect_ratio",
+    paid=True,
+)
+def test_aspect_ratio(client: Client, rest: RestClient) -> None:
+    """Over gRPC and REST an image is as wide and as high as its aspect ratio says."""
+    for word, ratio in (("2_1", 2.0), ("1_2", 0.5)):
+        message = {"aspect_ratio": f"IMG_ASPECT_RATIO_{word}", "format": "IMG_FORMAT_URL"}
+        image = client.call_rpc("GenerateImage", **IMAGE, **message)["images"][0]
+        body = {**IMAGE, "aspect_ratio": word.replace("_", ":")}
+        shown = rest.json("POST", "/v1/images/generations", json_body=body)["data"][0]
+        for url in (image["url"], shown["url"]):
+            loaded = rest.load(url).body
+            if not loaded.startswith(b"\x89PNG"):
+                raise Unsupported("the size of a PNG alone is looked at")
+            width, height = struct.unpack(">II", loaded[16:24])
+            assert width == pytest.approx(ratio * height, rel=0.1), (word, width, height)

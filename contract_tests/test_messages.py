@@ -18,6 +18,7 @@ from .target import Target
 
 pytestmark = pytest.mark.over_grpc
 SHARED = "Files guide, Collections guide and Batch guide: REST and gRPC share the same objects"
+CANCELLED, INVALID_ARGUMENT = 1, 3  # google.rpc.Code
 TEXT = b"The lighthouse keeper waters the ferns."
 
 
@@ -358,7 +359,7 @@ def test_results(client: Client, rest: RestClient, target: Target, name: str) ->
     assert [each["batch_request_id"] for each in found] == ["a", "b", "c"]
     for result, json in zip(found, shown, strict=True):
         if "error" in json["batch_result"]:
-            matchers.check(result, {"response": "$null", "error": {"code": {"$above": 0}}})
+            matchers.check(result, {"response": "$null", "error": {"code": INVALID_ARGUMENT}})
             assert result["error"]["message"] == json["batch_result"]["error"]
             continue
         matchers.check(result, {"error": "$null"})
@@ -378,6 +379,8 @@ def test_results(client: Client, rest: RestClient, target: Target, name: str) ->
     agree(rows, rest.json("GET", f"/v1/batches/{id}/requests")["batch_request_metadata"])
     failed = client.call_rpc("ListBatchRequestMetadata", batch_id=id, status=[4])["batch_request_metadata"]
     assert [row["batch_request_id"] for row in failed] == ["b"]
+    finished = client.call_rpc("ListBatchRequestMetadata", batch_id=id, status=[2, 4])["batch_request_metadata"]
+    assert finished == rows
     page = client.call_rpc("ListBatchRequestMetadata", batch_id=id, limit=2)
     page = client.call_rpc("ListBatchRequestMetadata", batch_id=id, limit=2, pagination_token=page["pagination_token"])
     assert [row["batch_request_id"] for row in page["batch_request_metadata"]] == ["c"]
@@ -392,9 +395,34 @@ def test_results(client: Client, rest: RestClient, target: Target, name: str) ->
     destructive=True,
 )
 def test_cancelled(client: Client, rest: RestClient, name: str) -> None:
-    """A batch that is cancelled says so in its message, and what was not answered is an error."""
+    """A batch that is cancelled says so in its message, as every other call does."""
     id = rest.create_batch(f"{name}batch").id
     message = client.call_rpc("CancelBatch", batch_id=id)
     matchers.check(message, {"batch_id": id, "cancel_time": "$text"})
     agree(without_costs(message), rest.json("GET", f"/v1/batches/{id}"))
+    assert without_costs(client.call_rpc("GetBatch", batch_id=id)) == without_costs(message)
     assert client.call_rpc("ListBatchResults", batch_id=id)["results"] == []
+
+
+@case(
+    "batches.messages.cancelled-requests",
+    *("batches.cancel", "batches.list_results", "batches.get_request"),
+    evidence="documented",
+    source="batch.proto; google.rpc.Code: a result that was cancelled is an error",
+    control=True,
+    destructive=True,
+)
+@pytest.mark.own_team
+def test_cancelled_requests(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """A request that was pending when its batch was cancelled has the code CANCELLED and the message of REST."""
+    target.control("PATCH", f"/teams/{target.team}", {"batches": "manual"}, team=None)
+    id = rest.create_batch(f"{name}batch").id
+    rest.add_chats(id, {"a": "Say a."})
+    client.call_rpc("CancelBatch", batch_id=id)
+    [result] = client.call_rpc("ListBatchResults", batch_id=id)["results"]
+    [shown] = rest.json("GET", f"/v1/batches/{id}/results")["results"]
+    error = {"code": CANCELLED, "message": shown["batch_result"]["error"]}
+    matchers.check(result, {"batch_request_id": "a", "response": "$null", "error": error})
+    assert client.call_rpc("GetBatchRequestResult", batch_id=id, batch_request_id="a")["result"] == result
+    [row] = client.call_rpc("ListBatchRequestMetadata", batch_id=id, status=[3])["batch_request_metadata"]
+    assert row["batch_request_id"] == "a"

@@ -175,9 +175,11 @@ def test_documents(readers: Readers, rest: RestClient, client: Client, name: str
             collection, files[-1], {"author": f"Sappho {number}", "Öl": f" {number} 油", "year": f"{number}"}
         )
         read()
-    form = [("name", f"{name}c.csv"), ("data", FilePart("c.csv", b"a,b\n1,2\n")), ("content_type", "text/csv")]
-    files.append(rest.json("POST", path, form=[*form, ("fields", '{"author": "Alkaios"}')])["file_metadata"]["file_id"])
-    read()
+    for word in "fc":
+        form = [("name", f"{name}{word}.csv"), ("data", FilePart("c.csv", b"a,b\n1,2\n")), ("content_type", "text/csv")]
+        form.append(("fields", f'{{"author": "Alkaios {word}"}}'))
+        files.append(rest.json("POST", path, form=form)["file_metadata"]["file_id"])
+        read()
     rest.add_document(other, files[0])
     read()
     rest.reindex_document(collection, files[1])
@@ -188,8 +190,7 @@ def test_documents(readers: Readers, rest: RestClient, client: Client, name: str
             read()
     rest.json("PUT", f"/v1/files/{files[1]}", json_body={"filename": f"{name}e.txt"})
     read()
-    rest.remove_document(collection, files[2])
-    files.pop()
+    rest.remove_document(collection, files.pop())
     read()
 
 
