@@ -6,7 +6,6 @@ import os
 import ssl
 from collections.abc import Iterator
 
-import httpcore  # noqa: F401
 import httpx
 import hypothesis
 import pytest
@@ -34,9 +33,6 @@ hypothesis.settings.load_profile("random" if EXAMPLES else "fixed")
 
 # A client of httpx or openai reads every trusted certificate when it is made: 20 ms, though no test uses TLS.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
-
-# httpx imports httpcore with its first call, and knows the classes of its errors from then on. Were that call made in a
-# pytest that runs inside of a test, the modules it imported would go with it, and later calls would have other classes.
 
 # By default httpx gives up after 5 s, which a busy machine may need for a call that does much.
 for phase in ("connect", "read", "write", "pool"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -84,16 +86,21 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("pieces", pages_with(lambda block: block.note != "pytest", "python"))
 def test_python_blocks_run_as_printed(emulator: Emulator, workshop: Path, pieces: list[Block]) -> None:
     """Each block of Python on a page runs in a new namespace, but for what needs a library that is not installed."""
-    for block in pieces:
-        if block.needs is not None and find_spec(block.needs) is None:
-            continue
-        emulator.reset()
-        namespace: dict[str, Any] = {"__name__": "docs"}
-        code = block.code.replace(ADDRESS, emulator.grpc_target).replace(NAMED_ADDRESS, f"127.0.0.1:{emulator.port}")
-        exec(compile(code, block.place, "exec"), namespace)
-        for thing in namespace.values():
-            if hasattr(thing, "close") and not isinstance(thing, type):
-                thing.close()
+    namespace: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a block may use a client without a name, and not close it
+        for block in pieces:
+            if block.needs is not None and find_spec(block.needs) is None:
+                continue
+            emulator.reset()
+            namespace = {"__name__": "docs"}
+            code = block.code.replace(ADDRESS, emulator.grpc_target)
+            exec(compile(code.replace(NAMED_ADDRESS, f"127.0.0.1:{emulator.port}"), block.place, "exec"), namespace)
+            for thing in namespace.values():
+                if hasattr(thing, "close") and not isinstance(thing, type):
+                    thing.close()
+        namespace.clear()
+        gc.collect()
 
 
 def test_pytest_blocks_of_pages_pass(tmp_path: Path) -> None:
