@@ -35,10 +35,10 @@ __all__ = ["DatabaseUnusable", "LockTaken", "Store"]
 
 
 def _check_own(directory: Path) -> None:
-    """Refuse a directory that is not its own, before anything is written to it.
+    """Refuse a directory that is not exclusive to this store, before anything is written to it.
 
-    A temporary one is to be removed. One whose parts are links may share its blobs with another directory, and each
-    would sweep those of the other.
+    A temporary directory will be removed. A directory whose parts are links may share its blobs with another one, and
+    each would sweep the blobs of the other.
     """
     if is_temporary(directory):
         raise DatabaseUnusable(f"{directory} is a temporary directory of an xai-emulator: use another --data-dir")
@@ -50,7 +50,7 @@ def _check_own(directory: Path) -> None:
 
 
 def _check_whole(directory: Path) -> None:
-    """Refuse a new database next to existing blobs: they would be removed, for no row owns them."""
+    """Refuse a new database next to existing blobs: the sweep would remove them, because no row owns them."""
     database, blobs = directory / DATABASE, directory / BLOBS
     is_new = not database.exists() or database.stat().st_size == 0
     if is_new and blobs.is_dir() and any(blobs.iterdir()):
@@ -61,10 +61,10 @@ def _check_whole(directory: Path) -> None:
 
 
 class Store:
-    """Everything that is kept, in memory (blobs: in a temporary directory) or below one data directory."""
+    """All persistent state, in memory (blobs: in a temporary directory) or below one data directory."""
 
     def __init__(self, directory: Path | None, seed: str | None = None) -> None:
-        """Open the store, perhaps with another seed of ids. Raises LockTaken, DatabaseUnusable or OSError, and why."""
+        """Open the store. `seed` replaces the seed of the ids. Raises LockTaken, DatabaseUnusable or OSError."""
         with ExitStack() as opened:
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
@@ -98,11 +98,11 @@ class Store:
             self.blobs.sweep(self.files.blobs() | self.batches.blobs())
             self.blobs.trim(self.files.open_blobs())
             self.seed = self._keep_seed(seed)
-            sweep()  # last: what belongs to this store is locked by now
+            sweep()  # last: the directory is locked by now
             self._opened = opened.pop_all()
 
     def _keep_seed(self, given: str | None) -> str:
-        """The seed of all ids: the given one, else that of the last time, else a new one."""
+        """Return the seed of all ids: the given one, else the stored one, else a new one."""
         row = self.database.row("SELECT seed FROM emulator")
         kept: str | None = None if row is None else row[0]
         seed = given or kept or ids.random_seed()
@@ -113,7 +113,7 @@ class Store:
         return seed
 
     def totals(self) -> dict[str, int]:
-        """How much all teams have, by kind; an upload that is not complete counts as a file."""
+        """Return the number of objects of all teams by kind; an incomplete upload counts as a file."""
         count = self.database.count
         return {name: count(name) for name in ("teams", "files", "collections", "documents", "batches", "jobs")}
 
@@ -135,11 +135,11 @@ class Store:
                 self.blobs.remove(name for name in names if not self.batches.reads(name))
 
     def release_blob(self, name: str) -> None:
-        """Let a blob go when the present transaction commits; one that a batch reads stays as long as the batch."""
+        """Remove a blob when the current transaction commits; one that a batch reads is kept as long as the batch."""
         self._unowned.append(name)
 
     def remove_file(self, team: str, id: str) -> None:
-        """Delete a file with all that hangs on it: its bytes, its public URL, its planned expiry, its documents."""
+        """Delete a file with its bytes, its public URL, its planned expiry and its documents."""
         with self.transaction():
             file = self.files.get_including_expired(team, id)
             if file is not None:
@@ -150,13 +150,13 @@ class Store:
                 self.release_blob(file.blob)
 
     def remove_document(self, team: str, collection_id: str, file_id: str) -> bool:
-        """Take a file out of a collection, and what was indexed of it. Whether it was there."""
+        """Remove a file from a collection, with its chunks; return whether it was a document of the collection."""
         with self.transaction():
             self.chunks.remove(team, collection_id, file_id)
             return self.documents.delete(team, collection_id, file_id)
 
     def remove_collection(self, team: str, id: str) -> None:
-        """Delete a collection with its documents and what was indexed of them. The files stay."""
+        """Delete a collection with its documents and their chunks. The files stay."""
         with self.transaction():
             self.chunks.remove_collection(team, id)
             self.collections.delete(team, id)
@@ -164,7 +164,7 @@ class Store:
     def clear(self, team: str, *, in_steps: bool = False) -> dict[str, int]:
         """Delete everything of a team; return the number of rows removed by table.
 
-        In steps, the rows of chunks, which are not found any more, are deleted later if they are many.
+        If there are many rows of chunks, a later job deletes them in steps; no search finds them meanwhile.
         """
         with self.transaction():
             for name in self.files.blobs(team) | self.batches.blobs(team):
@@ -180,9 +180,9 @@ class Store:
         overrides: Mapping[str, Any],
         new_token: Callable[[], str] | None = None,
     ) -> None:
-        """Let a team have what a snapshot holds, and nothing else, but for the settings that are to be its own.
+        """Replace everything of a team by a snapshot, except the settings in `overrides`.
 
-        With new tokens for its public URLs, if asked for. Raises BadSnapshot, and changes nothing then.
+        `new_token` gives its public URLs new tokens. Raises BadSnapshot, and changes nothing then.
         """
         with self.snapshots.restoring(snapshot), self.transaction():
             self.clear(team)
@@ -192,5 +192,5 @@ class Store:
                 self.files.renew_public_urls(team, new_token)
 
     def close(self) -> None:
-        """Close the database and remove what is temporary; a second call does nothing."""
+        """Close the database and remove temporary files; a second call does nothing."""
         self._opened.close()

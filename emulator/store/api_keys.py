@@ -45,13 +45,13 @@ class ApiKeys:
         return None if row is None else API_KEYS.read(row)
 
     def by_hash(self, team: str, hash: str) -> ApiKey | None:
-        """Return the key with this hash of its secret or of its last one, deleted or not."""
+        """Return the key whose current or previous secret has this hash, deleted or not."""
         where = "team = ?1 AND hash = ?2 OR team = ?1 AND old_hash = ?2"
         row = self._db.row(f"{API_KEYS.select} WHERE {where}", (team, hash))
         return None if row is None else API_KEYS.read(row)
 
     def total(self, team: str) -> int:
-        """Return how many keys a team has made, with those that are deleted."""
+        """Return how many keys a team has created, including the deleted ones."""
         return self._db.count("api_keys WHERE team = ?", (team,))
 
     def page(self, team: str, after: Cursor | None, limit: int) -> list[ApiKey]:
@@ -68,7 +68,7 @@ class ApiKeys:
         )
 
     def update(self, team: str, key: ApiKey) -> None:
-        """Replace what can change of a key."""
+        """Update the mutable fields of a key."""
         self._db.write(
             f"UPDATE api_keys SET {API_KEYS.assigned(_CHANGED)} WHERE team = ? AND id = ?",
             (*API_KEYS.values(key, _CHANGED), team, key.id),
@@ -76,5 +76,5 @@ class ApiKeys:
 
     @staticmethod
     def cursor(key: ApiKey) -> Cursor:
-        """Return where it stands in the list."""
+        """Return the position of a key in the list."""
         return Cursor(key.created_at, key.seq)

@@ -17,7 +17,7 @@ class AuditLog:
         self._db = database
 
     def append(self, team: str, event: AuditEvent, most: int | None) -> None:
-        """Add an event; of more than `most` the oldest go."""
+        """Add an event; if there are more than `most`, delete the oldest ones."""
         with self._db.transaction():
             self._db.write(AUDIT_EVENTS.insert, AUDIT_EVENTS.row(team, event))
             if most is not None:
@@ -46,5 +46,5 @@ class AuditLog:
 
     @staticmethod
     def cursor(event: AuditEvent) -> Cursor:
-        """Return where it stands in the list."""
+        """Return the position of an event in the list."""
         return Cursor(event.at, event.seq)

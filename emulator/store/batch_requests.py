@@ -1,4 +1,4 @@
-"""Rows of the requests of batches. A body is kept here, or lies on a line of the batch's input file."""
+"""Rows of the requests of batches. The body of a request is in its row, or on a line of the input file of the batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SELECT = (
 )
 _KINDS = {kind.value: kind for kind in RequestKind}
 _OF_BATCH = "team = ?1 AND batch_id = ?2"
-# Without what an addition has written that is not complete. The plus sign keeps the order of `seq` from being used.
+# Excludes the requests of an incomplete addition. The plus sign keeps SQLite from using the order of `seq`.
 _FIRST = "SELECT first FROM batch_additions WHERE owner = ?1 AND batch_id = ?2"
 _ADMITTED = f"{_OF_BATCH} AND +seq < ifnull(({_FIRST}), {2**63 - 1})"
 
@@ -34,12 +34,12 @@ def _request(row: tuple[Any, ...]) -> Request:
 
 
 class NewRow(msgspec.Struct, frozen=True):
-    """A request to be added: with its body, or with where its line begins in the input file."""
+    """A request to add: with its body, or with the offset of its line in the input file."""
 
     id: str
     kind: RequestKind
     model: str
-    due_at: Instant | None  # None: as soon as anything of its batch is processed
+    due_at: Instant | None  # None: when the next request of its batch is processed
     size: int  # bytes of the body, or of the line
     body: bytes | None = None
     offset: int | None = None
@@ -53,7 +53,7 @@ class BatchRequests:
         self._blobs = blobs
 
     def insert(self, team: str, batch_id: str, at: Instant, rows: Sequence[NewRow]) -> bool:
-        """Add requests, but for those whose ids the batch has already; whether that was none."""
+        """Add requests, without those whose ids the batch already has; return whether there were none of these."""
         added = self._db.write_many(
             "INSERT INTO batch_requests (team, batch_id, id, kind, model, created_at, due_at, size, body, "
             "body_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -65,12 +65,12 @@ class BatchRequests:
         return not rows or added == len(rows)
 
     def get(self, team: str, batch_id: str, id: str) -> Request | None:
-        """One request."""
+        """Return a request."""
         row = self._db.row(f"{_SELECT} WHERE {_ADMITTED} AND id = ?", (team, batch_id, id))
         return None if row is None else _request(row)
 
     def bodies(self, batch: Batch, requests: Sequence[Request]) -> list[bytes]:
-        """The JSON bodies of requests, in their order."""
+        """Return the JSON bodies of requests, in their order."""
         if batch.input_blob is None:
             rows = [self._db.row("SELECT body FROM batch_requests WHERE seq = ?", (each.seq,)) for each in requests]
             return [row[0] for row in rows if row is not None]
@@ -83,7 +83,7 @@ class BatchRequests:
     def page(
         self, team: str, batch_id: str, *, after: Cursor | None, limit: int, finished: bool | None = None
     ) -> list[Request]:
-        """Requests, starting after a position: all, only finished ones, or only others."""
+        """Return requests after a position: all, only finished ones, or only unfinished ones."""
         where = {None: "", True: " AND finished_at IS NOT NULL", False: " AND finished_at IS NULL"}[finished]
         return self._db.keyset(
             _request,
@@ -98,13 +98,13 @@ class BatchRequests:
 
     @staticmethod
     def cursor(request: Request) -> Cursor:
-        """Where a request stands in the lists."""
+        """Return the position of a request in the lists."""
         return Cursor(request.id, request.seq)
 
     # --- processing
 
     def due(self, team: str, batch_id: str, until: Instant, *, limit: int, bytes: int) -> list[Request]:
-        """Unfinished requests that are due, in due order: at most `limit`, and not much more than `bytes` of bodies."""
+        """Return due requests in due order: at most `limit`, with not much more than `bytes` bytes of bodies."""
         rows = self._db.rows(
             f"{_SELECT} WHERE {_ADMITTED} AND finished_at IS NULL AND (due_at IS NULL OR due_at <= ?) "
             "ORDER BY due_at, seq LIMIT ?",
@@ -119,14 +119,14 @@ class BatchRequests:
         return found
 
     def next_due(self, team: str, batch_id: str) -> Instant | None:
-        """When the next unfinished request of a batch is due; None where none is, or none by itself."""
+        """Return when the next unfinished request of a batch is due; None if none has a time of its own."""
         row = self._db.row(
             f"SELECT min(due_at) FROM batch_requests WHERE {_ADMITTED} AND finished_at IS NULL", (team, batch_id)
         )
         return None if row is None else row[0]
 
     def finish(self, request: Request, outcome: bytes | Failure, at: Instant) -> bool:
-        """Write down how a request ended, once: whether it was still unfinished."""
+        """Store the outcome of a request, once; return whether it was unfinished."""
         result, error, kind = (
             (None, outcome.message, outcome.kind.name) if isinstance(outcome, Failure) else (outcome, None, None)
         )
@@ -140,7 +140,7 @@ class BatchRequests:
     # --- additions in several transactions
 
     def begin_addition(self, team: str, batch_id: str) -> None:
-        """Let what is inserted from now on not be there before `end_addition`."""
+        """Hide all requests that are inserted from now on until `end_addition`."""
         self._db.write(
             "INSERT INTO batch_additions SELECT ?, ?, "
             "1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'batch_requests'), 0)",
@@ -148,16 +148,16 @@ class BatchRequests:
         )
 
     def is_adding(self, team: str, batch_id: str) -> bool:
-        """Whether there is an addition that is not complete."""
+        """Return whether there is an incomplete addition."""
         row = self._db.row("SELECT 1 FROM batch_additions WHERE owner = ? AND batch_id = ?", (team, batch_id))
         return row is not None
 
     def end_addition(self, team: str, batch_id: str) -> bool:
-        """Let what was inserted since `begin_addition` be there, or note that it was deleted. Whether it was begun."""
+        """End an addition: publish its requests, or note that they were deleted. Return whether it was begun."""
         return self._db.write("DELETE FROM batch_additions WHERE owner = ? AND batch_id = ?", (team, batch_id)) > 0
 
     def take_back(self, team: str, batch_id: str, limit: int) -> bool:
-        """Delete some requests of an addition that is not complete. Return whether it is gone with the last of them."""
+        """Delete some requests of an incomplete addition. Return whether the last of them is deleted."""
         with self._db.transaction():
             deleted = self._db.write(
                 "DELETE FROM batch_requests WHERE seq IN "
@@ -167,7 +167,7 @@ class BatchRequests:
             return deleted < limit and self.end_addition(team, batch_id)
 
     def take_back_all(self) -> None:
-        """Delete what additions have written that another process did not complete. On a full disk it stays hidden."""
+        """Delete the rows of additions that another process did not complete. On a full disk they stay hidden."""
         with suppress(OSError):
             for team, batch_id in self._db.rows("SELECT owner, batch_id FROM batch_additions"):
                 self.take_back(team, batch_id, 2**63 - 1)
@@ -175,11 +175,11 @@ class BatchRequests:
     # --- input files
 
     def staged(self, team: str, batch_id: str) -> int:
-        """How many requests a file has brought so far."""
+        """Return how many requests were read from the input file so far."""
         return self._db.count(f"batch_requests WHERE {_OF_BATCH}", (team, batch_id))
 
     def discard(self, team: str, batch_id: str, limit: int) -> int:
-        """Remove some requests of a batch that admits none; how many went."""
+        """Delete some requests of a batch whose input file was rejected; return how many."""
         return self._db.write(
             f"DELETE FROM batch_requests WHERE seq IN (SELECT seq FROM batch_requests WHERE {_OF_BATCH} LIMIT ?)",
             (team, batch_id, limit),

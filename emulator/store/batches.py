@@ -1,4 +1,4 @@
-"""Rows of batches, of what they cost, and of the calls that count against their rates."""
+"""Rows of batches, of their costs, and of the calls that count against their rate limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ONE = "team = ? AND id = ?"
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What the finished requests of one endpoint cost."""
+    """The cost of the finished requests of one endpoint."""
 
     endpoint: str
     ticks: int
@@ -29,20 +29,20 @@ class Batches:
         self._db = database
 
     def insert(self, team: str, batch: Batch) -> None:
-        """Add a batch; its number is the store's to give."""
+        """Add a batch; the store assigns its number."""
         self._db.write(BATCHES.insert, BATCHES.row(team, batch))
 
     def get(self, team: str, id: str) -> Batch | None:
-        """The batch, unless it is missing."""
+        """Return the batch, or None."""
         row = self._db.row(f"{BATCHES.select} WHERE {_ONE}", (team, id))
         return None if row is None else BATCHES.read(row)
 
     def total(self, team: str) -> int:
-        """How many batches a team has."""
+        """Return how many batches a team has."""
         return self._db.count("batches WHERE team = ?", (team,))
 
     def page(self, team: str, after: Cursor | None, limit: int) -> list[Batch]:
-        """Batches, newest first, starting after a position."""
+        """Return batches, newest first, after a position."""
         return self._db.keyset(
             BATCHES.read,
             BATCHES.select,
@@ -56,7 +56,7 @@ class Batches:
 
     @staticmethod
     def cursor(batch: Batch) -> Cursor:
-        """Where a batch stands in the list."""
+        """Return the position of a batch in the list."""
         return Cursor(batch.created_at, batch.seq)
 
     def set_phase(self, team: str, id: str, phase: Phase) -> None:
@@ -66,7 +66,7 @@ class Batches:
     def close(
         self, team: str, id: str, phase: Phase, at: Instant, *, because: str | None = None, reverts: bool = False
     ) -> None:
-        """End a batch; what was not finished is cancelled by that alone."""
+        """End a batch; requests that are not finished count as cancelled from now on."""
         self._db.write(
             f"UPDATE batches SET phase = ?, closed_at = ?, cancelled_because = ?, cancel_reverts = ? WHERE {_ONE}",
             (phase.value, at, because, reverts, team, id),
@@ -81,25 +81,25 @@ class Batches:
         )
 
     def set_read(self, team: str, id: str, *, bytes: int, lines: int) -> None:
-        """Remember how much of the input file has been read."""
+        """Store how much of the input file has been read."""
         self._db.write(f"UPDATE batches SET read_bytes = ?, read_lines = ? WHERE {_ONE}", (bytes, lines, team, id))
 
     # --- input files
 
     def blobs(self, team: str | None = None) -> set[str]:
-        """The names of all blobs that batches read their requests from, of one team or of all."""
+        """Return the names of all blobs from which batches read their requests, of one team or of all."""
         where, parameters = ("", ()) if team is None else (" AND team = ?", (team,))
         rows = self._db.rows(f"SELECT input_blob FROM batches WHERE input_blob IS NOT NULL{where}", parameters)
         return {row[0] for row in rows}
 
     def reads(self, blob: str) -> bool:
-        """Whether a batch reads its requests from a blob: then it outlives its file."""
+        """Return whether a batch reads its requests from a blob. Such a blob is kept when its file is deleted."""
         return self._db.row("SELECT 1 FROM batches WHERE input_blob = ?", (blob,)) is not None
 
     # --- costs
 
     def add_cost(self, team: str, id: str, cost: Cost) -> None:
-        """Add what requests cost."""
+        """Add the cost of requests."""
         self._db.write(
             "INSERT INTO batch_costs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
             "SET ticks = ticks + excluded.ticks, count = count + excluded.count",
@@ -107,7 +107,7 @@ class Batches:
         )
 
     def costs(self, team: str, id: str) -> list[Cost]:
-        """What a batch cost, by endpoint."""
+        """Return the cost of a batch by endpoint."""
         rows = self._db.rows(
             "SELECT endpoint, ticks, count FROM batch_costs WHERE team = ? AND batch_id = ? ORDER BY endpoint",
             (team, id),
@@ -117,12 +117,12 @@ class Batches:
     # --- rates
 
     def calls_since(self, team: str, operation: str, instant: Instant) -> int:
-        """How often an operation was called after an instant; older calls are deleted."""
+        """Return how often an operation was called after an instant; older calls are deleted."""
         self._db.write(
             "DELETE FROM batch_calls WHERE team = ? AND operation = ? AND at <= ?", (team, operation, instant)
         )
         return self._db.count("batch_calls WHERE team = ? AND operation = ?", (team, operation))
 
     def note_call(self, team: str, operation: str, at: Instant) -> None:
-        """Remember a call."""
+        """Record a call."""
         self._db.write("INSERT INTO batch_calls VALUES (?, ?, ?)", (team, operation, at))

@@ -1,13 +1,13 @@
-"""Writing blobs: new ones, and more bytes at the end of one that grows.
+"""Write blobs: new ones, and more bytes at the end of one that grows.
 
-A file may be uploaded in many calls, and its content is complete after each of them. To copy it with every call would
-write the square of its size, so its blob grows in place as long as nothing but the row of the file relies on it:
+A file may be uploaded in many calls, and its content is complete after each of them. Copying it in every call would
+write the square of its size, so its blob grows in place as long as only the row of the file depends on it:
 
 - The first `size` bytes of a blob, as its row says, are never written again.
 - A reader, the index and a link each share the blob before they use its bytes. A shared blob never grows again: the
   next call writes a copy, which grows from then on.
-- Bytes are appended before the row that claims them is committed. Until then they lie behind `size`: sharing the blob,
-  a failure of the call, or the next start cuts them off.
+- Bytes are appended before the row with the new size is committed. Until then they lie behind `size`: sharing the
+  blob, a failure of the call, or the next start truncates them.
 
 All of this runs on the event loop. Only blobs that are shared already may be shared in a thread.
 """
@@ -25,17 +25,17 @@ from emulator.core.locks import PRIVATE_FILE
 if TYPE_CHECKING:
     from blake3 import blake3
 
-GROWING_MAX = 1000  # blobs whose hash is held in memory, about 2 KiB each; one that is dropped is copied once
+GROWING_MAX = 1000  # blobs whose hash state is in memory, about 2 KiB each; a blob that is dropped is copied once
 _UNFINISHED = ".part"
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a file that only this user can read; an `opener` of `open`."""
+    """Open a file that only this user can read; use it as `opener` of `open`."""
     return os.open(path, flags, PRIVATE_FILE)
 
 
 class BlobWriter:
-    """Bytes on their way in; hashed as they come."""
+    """Writes a new blob, and hashes its bytes."""
 
     def __init__(self, path: Path) -> None:
         from blake3 import blake3
@@ -60,16 +60,16 @@ class BlobWriter:
         self.size += len(data)
 
     def digest(self) -> str:
-        """BLAKE3-256 of the bytes so far, 64 hex digits."""
+        """Return the BLAKE3-256 of the bytes so far, 64 hex digits."""
         return self._hash.hexdigest()
 
     def keep(self) -> None:
-        """The bytes are whole: give them their name."""
+        """Rename the complete file to its final name."""
         self._file.close()
         os.replace(self._part, self._path)
 
     def discard(self) -> None:
-        """Leave nothing behind, whether or not the bytes were kept before."""
+        """Delete the blob, whether or not `keep` was called."""
         self._file.close()
         self._part.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
@@ -80,7 +80,7 @@ class BlobShared(Exception):
 
 
 class _Growing:
-    """A blob that can grow: the bytes that its row claims, and their hash."""
+    """A blob that can grow: the committed number of its bytes, and their hash."""
 
     def __init__(self, size: int, hash: blake3) -> None:
         self.size, self.hash = size, hash
@@ -89,7 +89,7 @@ class _Growing:
 
 
 class BlobAppender(BlobWriter):
-    """Bytes on their way to the end of a growing blob; size and digest are those of all its bytes."""
+    """Appends bytes to a growing blob; size and digest are those of all its bytes."""
 
     def __init__(self, path: Path, growing: _Growing) -> None:
         self._path, self._growing = path, growing
@@ -107,32 +107,32 @@ class BlobAppender(BlobWriter):
         super().write(data)
 
     def keep(self) -> None:
-        """The bytes are whole. They have their name already."""
+        """Do nothing: the blob already has its final name."""
         self._file.close()
         if self._growing.is_shared:
             raise BlobShared
 
     def commit(self) -> None:
-        """A committed row claims the bytes: keep them from now on."""
+        """Keep the bytes: a committed row includes them."""
         self._growing.size, self._growing.hash, self._growing.is_appended = self.size, self._hash, False
 
     def discard(self) -> None:
-        """Leave the blob as it was."""
+        """Truncate the blob to its former size."""
         self._file.close()
         self._growing.is_appended = False
-        if not self._growing.is_shared:  # else it has been cut already, and others may rely on it
+        if not self._growing.is_shared:  # else it has been truncated already, and others may depend on it
             os.truncate(self._path, self._growing.size)
 
 
 class GrowingBlobs:
-    """The blobs that can grow: those that this process wrote for a chunked upload and that nothing else relies on."""
+    """The blobs that can grow: this process wrote them for a chunked upload, and nothing else depends on them."""
 
     def __init__(self, path_of: Callable[[str], Path]) -> None:
         self._path_of = path_of
         self._growing: dict[str, _Growing] = {}  # oldest first
 
     def add(self, writer: BlobWriter) -> None:
-        """Let the blob of a writer grow: a committed row claims it."""
+        """Allow the blob of a writer to grow: a committed row owns it."""
         if isinstance(writer, BlobAppender):
             writer.commit()
             return
@@ -141,17 +141,17 @@ class GrowingBlobs:
         self._growing[writer.name] = _Growing(writer.size, writer._hash)
 
     def append(self, name: str) -> BlobAppender | None:
-        """Start to append to a blob; None where it cannot grow, or another call appends to it."""
+        """Start to append to a blob; return None if it cannot grow, or another call appends to it."""
         growing = self._growing.get(name)
         return None if growing is None or growing.is_appended else BlobAppender(self._path_of(name), growing)
 
     def share_all(self, names: set[str]) -> None:
-        """Let none of the blobs grow again."""
+        """Prevent all blobs from growing."""
         for name in self._growing.keys() & names:
             self.share(name)
 
     def share(self, name: str) -> None:
-        """Let a blob never grow again. Bytes that no row claims yet are cut off."""
+        """Prevent a blob from growing. Uncommitted bytes are truncated."""
         growing = self._growing.pop(name, None)
         if growing is not None:
             growing.is_shared = True

@@ -1,7 +1,7 @@
 """The bytes of files: each blob is a file of its own, written under a temporary name and then renamed.
 
-What may be read is never written again, so that snapshots can share it by hard links. Only a file that is uploaded
-in chunks grows in place, until it is read: see `blob_writers`.
+Bytes that can be read are never written again, so that snapshots can share them by hard links. Only a file that is
+uploaded in chunks grows in place, until it is read: see `blob_writers`.
 
 Order of an upload: write `*.part`, rename, one transaction, commit, reply. A process that dies before the commit leaves
 an orphan, which the next start sweeps.
@@ -26,16 +26,16 @@ from emulator.core import ids
 from emulator.core.locks import BLOB_NAME, PRIVATE_DIRECTORY, TemporaryDirectory
 from emulator.store.blob_writers import BlobShared, BlobWriter, GrowingBlobs, open_private
 
-READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones stall the loop
-REMOVED_AT_ONCE = 16  # on the event loop: each costs a system call, and some disks take their time
-BLOBS = "blobs"  # the directory that holds them
+READ_BYTES = 256 * 1024  # measured: smaller reads cost calls, larger ones delay the event loop
+REMOVED_AT_ONCE = 16  # on the event loop: each costs a system call, and some disks are slow
+BLOBS = "blobs"  # name of the directory
 _FICLONE = 0x40049409  # linux/fs.h
-# Why a file cannot have a second name: another file system, one without links, as many as there may be, no permission.
+# Errors of a file that cannot be linked: another file system, no support, too many links, no permission.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def clone(source: Path, target: Path) -> None:
-    """Give bytes that never change a second name: a hard link, or a copy where the file system has none."""
+    """Give a second name to bytes that never change: a hard link, or a copy if the file system cannot link."""
     try:
         os.link(source, target)
         return
@@ -52,7 +52,7 @@ def clone(source: Path, target: Path) -> None:
 
 
 def _share_blocks(source: int, target: int) -> bool:
-    """Copy a file without copying its bytes, as Btrfs, XFS and others can; whether that was done."""
+    """Copy a file by sharing its blocks, as Btrfs, XFS and others can; return whether that succeeded."""
     if not sys.platform.startswith("linux"):
         return False
     import fcntl
@@ -69,7 +69,7 @@ def _lost(path: Path) -> OSError:
 
 
 def _pieces(file: FileIO, start: int, stop: int) -> Iterator[bytes]:
-    """The bytes [start, stop) of a file, or those that are there."""
+    """Yield the bytes [start, stop) of a file, or those that exist."""
     file.seek(start)
     left = stop - start
     while left > 0 and (piece := file.read(min(READ_BYTES, left))):
@@ -78,7 +78,7 @@ def _pieces(file: FileIO, start: int, stop: int) -> Iterator[bytes]:
 
 
 async def _written(writer: BlobWriter, *sources: tuple[FileIO, int]) -> BlobWriter:
-    """Write the first bytes of files, as many as given of each; others have their turn between two pieces."""
+    """Write the first bytes of files, as many as given for each. Yields to other tasks between two pieces."""
     try:
         for file, size in sources:
             for piece in _pieces(file, 0, size):
@@ -103,34 +103,34 @@ class Blobs:
         self._blobs = directory / BLOBS
         self._blobs.mkdir(exist_ok=True, mode=PRIVATE_DIRECTORY)
         self._growing = GrowingBlobs(self._place)
-        self._lock = threading.Lock()  # around the next two
+        self._lock = threading.Lock()  # guards the next two
         self._held: Counter[str] = Counter()
-        self._removed: set[str] = set()  # while they were held
-        self._remover: ThreadPoolExecutor | None = None  # made when it is first needed
+        self._removed: set[str] = set()  # names to remove once they are released
+        self._remover: ThreadPoolExecutor | None = None  # created at its first use
         self._closed = False
 
     def new(self) -> BlobWriter:
-        """Start to write a blob, under a name that no other has: one that is derived as ids are comes again."""
+        """Start to write a blob, under a random name: an id derived from the seed could be used already."""
         return BlobWriter(self._place(self._fresh_name()))
 
     def _fresh_name(self) -> str:
         return f"xai-blob-{ids.fresh_name()}"
 
     def adopt(self, source: Path) -> str:
-        """Make the bytes of a file, which never change, a blob; its name. May run in a thread."""
+        """Make a blob of a file whose bytes never change; return its name. May run in a thread."""
         name = self._fresh_name()
         clone(source, self._place(name))
         return name
 
     def hold(self, names: Iterable[str]) -> None:
-        """Keep blobs as they are, and from being removed, until as many calls of `let_go` have named them."""
+        """Keep blobs from being removed until `let_go` was called as often for each of them."""
         names = list(names)
         self._growing.share_all(set(names))
         with self._lock:
             self._held.update(names)
 
     def let_go(self, names: Iterable[str]) -> None:
-        """Remove what was to be removed while it was held. May run in a thread."""
+        """Release blobs, and remove those whose removal was requested meanwhile. May run in a thread."""
         with self._lock:
             self._held.subtract(names)
             self._held = +self._held
@@ -139,11 +139,11 @@ class Blobs:
         self.remove(removed)
 
     def share(self, name: str) -> None:
-        """Let the bytes of a blob never change again, for one who is going to rely on them."""
+        """Prevent a blob from growing, so that the caller can depend on its bytes."""
         self._growing.share(name)
 
     def path(self, name: str) -> Path:
-        """Where the bytes of a blob lie, which is shared by that."""
+        """Share a blob, and return the path of its bytes."""
         self.share(name)
         return self._place(name)
 
@@ -151,7 +151,7 @@ class Blobs:
         return self._blobs / name
 
     def require(self, name: str, size: int | None = None) -> Path:
-        """Return `path`. Raises OSError where the bytes cannot be opened, or some of them are lost."""
+        """Return `path`. Raises OSError if the file cannot be opened, or is too short."""
         self.share(name)
         path = self._place(name)
         try:
@@ -164,16 +164,16 @@ class Blobs:
         return path
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes [start, stop) in pieces. The file stays open, so a blob removed meanwhile is still read whole."""
+        """Yield the bytes [start, stop) in pieces. The file stays open, so that a removed blob is read completely."""
         with open(self.path(name), "rb", buffering=0) as file:
             for piece in _pieces(file, start, os.fstat(file.fileno()).st_size if stop is None else stop):
                 yield piece
 
     @asynccontextmanager
     async def appended(self, name: str, size: int, added: BlobWriter) -> AsyncIterator[BlobWriter]:
-        """The `size` bytes of a blob with more after them, for a block that commits their row; else discard them.
+        """Append to the `size` bytes of a blob. The block commits their row; if it fails, they are discarded.
 
-        The result has the same name where the blob could grow in place, and can grow itself. `added` is used up.
+        The result has the same name if the blob could grow in place, and can grow itself. `added` is consumed.
         """
         try:
             whole = await self._joined(name, size, added) if size else added
@@ -198,9 +198,9 @@ class Blobs:
             return await _written(self.new(), (old, size), (new, added.size))
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove blobs; one that is missing already is no error. Many are removed in a thread, after the return.
+        """Remove blobs; a missing one is no error. Many are removed in a thread, after the return.
 
-        They have no owner any more: what is still there when the process ends is swept by the next one.
+        They have no owner any more: if the process ends first, the next one sweeps them.
         """
         names = list(names)
         self._growing.share_all(set(names))  # nothing is appended to them any more
@@ -227,17 +227,17 @@ class Blobs:
         self._place(name).unlink(missing_ok=True)
 
     def trim(self, sizes: Iterable[tuple[str, int]]) -> None:
-        """Cut blobs that could grow to the bytes that their rows claim: the last process may have died in a call."""
+        """Truncate blobs that could grow to the sizes in their rows: the last process may have died during a call."""
         for name, size in sizes:
             with suppress(FileNotFoundError):
                 found = self._place(name).stat()
-                if found.st_size > size and found.st_nlink == 1:  # what a snapshot links never grew after that
+                if found.st_size > size and found.st_nlink == 1:  # a blob that a snapshot links did not grow after that
                     os.truncate(self._place(name), size)
 
     def sweep(self, owned: set[str]) -> int:
-        """Remove blobs that no row owns: the rest of uploads that were cut off. Returns how many.
+        """Remove blobs that no row owns: those of interrupted uploads. Return how many.
 
-        What has any other name was not made here, and stays.
+        Files with other names were not made by this class, and stay.
         """
         with os.scandir(self._blobs) as entries:
             orphans = [

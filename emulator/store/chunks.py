@@ -1,7 +1,7 @@
-"""Rows of chunks and their vectors: what can be found. Everything a search ranks with is built from them.
+"""Rows of chunks and their vectors: everything that a search ranks is built from them.
 
 A document can be found while it has a row in `indexed_documents`, so that one row publishes or removes it. The rows of
-its chunks may be there before, and some time after: a document of 50,000 chunks is written, and deleted, in steps.
+its chunks may exist before, and for some time after: a document of 50,000 chunks is written and deleted in steps.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _OWNER = "(SELECT number FROM chunk_owners WHERE owner = ? AND collection_id = ?
 _ITS_KEYS = "key BETWEEN number << 31 AND number << 31 | 0x7fffffff"
 _OWNED = f"chunk_owners CROSS JOIN chunks ON {_ITS_KEYS}"
 _IN_ORDER = "ORDER BY collection_id, file_id"
-_ORDINAL_BITS = 31  # of the key of a chunk; the others are the number of its document in `chunk_owners`
+_ORDINAL_BITS = 31  # lower bits of the key of a chunk; the upper ones are the number of its document in `chunk_owners`
 _ORDINAL = "key & 0x7fffffff"
 _AFTER = f"key > ({_OWNER} << 31) + ? AND key <= {_OWNER} << 31 | 0x7fffffff ORDER BY key LIMIT ?"
 DELETED_AT_ONCE = 1000  # rows: about 2 ms, with vectors of 1,024 numbers
 
 
 class DocumentVersion(msgspec.Struct, frozen=True, gc=False):
-    """A document as it was indexed at one time; its number is new with every indexing.
+    """One version of an indexed document; each indexing gives it a new number.
 
-    An index refers to it once for each chunk, and without `gc` the collector passes all of these references by.
+    An index refers to it once for each chunk. `gc=False` keeps the garbage collector from following these references.
     """
 
     number: int
@@ -41,7 +41,7 @@ class DocumentVersion(msgspec.Struct, frozen=True, gc=False):
 
 
 class IndexRow(msgspec.Struct, frozen=True):
-    """A chunk as it is indexed. The vector is in float32, little-endian; it is empty where the stand-in compares it."""
+    """A chunk to index. The vector is float32, little-endian; it is empty if the chunk is compared by n-grams."""
 
     ordinal: int
     text: str
@@ -57,14 +57,14 @@ class StoredChunk(msgspec.Struct, frozen=True):
 
 
 def index_rows(chunks: Sequence[IndexedChunk], vectors: NDArray[float32] | None) -> list[IndexRow]:
-    """Chunks as they are indexed; `vectors` has one row for each, or is None."""
+    """Return chunks in the form in which they are indexed; `vectors` has one row for each, or is None."""
     found = [b""] * len(chunks) if vectors is None else [each.tobytes() for each in vectors.astype("<f4", copy=False)]
     pairs = zip(chunks, found, strict=True)
     return [IndexRow(chunk.ordinal, chunk.indexed_text, vector) for chunk, vector in pairs]
 
 
 class Listener(Protocol):
-    """Notified of every change, even of one that is rolled back later."""
+    """Notified of every change, including changes that are rolled back later."""
 
     def on_publish(self, team: str, collection_id: str, file_id: str) -> None: ...
     def on_remove(self, team: str, collection_id: str, file_id: str) -> None: ...
@@ -72,7 +72,7 @@ class Listener(Protocol):
 
 
 class Chunks:
-    """The chunks of every team's indexed documents. What is published here is found; what is not, is not."""
+    """The chunks of all indexed documents. Only published documents can be found."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -80,7 +80,7 @@ class Chunks:
         self._on_rest: list[Callable[[str, str | None, str | None], None]] = []
 
     def on_rest(self, listener: Callable[[str, str | None, str | None], None]) -> None:
-        """Call with the team, collection and document (None for all of them) whose rows `discard` has yet to delete.
+        """Call `listener` with the team, collection and document (None for all) whose rows `discard` has to delete.
 
         It is called in the transaction that removes them.
         """
@@ -98,7 +98,7 @@ class Chunks:
         chunks: Sequence[IndexedChunk],
         vectors: NDArray[float32] | None,
     ) -> None:
-        """Let these be the chunks of a document, all at once; see `add`."""
+        """Replace the chunks of a document in one transaction; see `add`."""
         with self._db.transaction():
             self.remove(team, collection_id, file_id)
             while self.discard(team, collection_id, file_id):
@@ -114,9 +114,9 @@ class Chunks:
         chunks: Sequence[IndexedChunk],
         vectors: NDArray[float32] | None,
     ) -> None:
-        """Store some chunks of a document; they are not found before `publish`. For documents too large to replace.
+        """Store some chunks of a document; `publish` makes them searchable. For documents too large for `replace`.
 
-        `vectors` has one row for each; None leaves the comparison to the stand-in, which needs nothing but the text.
+        `vectors` has one row for each; None selects the comparison by n-grams, which needs only the text.
         """
         rows = index_rows(chunks, vectors)
         first = self._owner(team, collection_id, file_id) << _ORDINAL_BITS
@@ -133,7 +133,7 @@ class Chunks:
         )
 
     def _owner(self, team: str, collection_id: str, file_id: str) -> int:
-        """The number of a document in the keys of its chunks."""
+        """Return the number of a document in the keys of its chunks."""
         place = (team, collection_id, file_id)
         self._db.write("INSERT OR IGNORE INTO chunk_owners (owner, collection_id, file_id) VALUES (?, ?, ?)", place)
         row = self._db.row(f"SELECT {_OWNER}", place)
@@ -142,7 +142,7 @@ class Chunks:
         return number
 
     def publish(self, team: str, collection_id: str, file_id: str) -> None:
-        """Let the chunks of a document be found."""
+        """Make the chunks of a document searchable."""
         self._db.write(
             "INSERT INTO indexed_documents (team, collection_id, file_id) VALUES (?, ?, ?)",
             (team, collection_id, file_id),
@@ -151,13 +151,13 @@ class Chunks:
             listener.on_publish(team, collection_id, file_id)
 
     def remove(self, team: str, collection_id: str, file_id: str) -> None:
-        """Let a document be found no more. It need not be indexed."""
+        """Remove a document from search. It need not be indexed."""
         self._remove(team, collection_id, file_id)
         for listener in self._listeners:
             listener.on_remove(team, collection_id, file_id)
 
     def remove_collection(self, team: str, collection_id: str) -> None:
-        """Let no document of a collection be found any more."""
+        """Remove all documents of a collection from search."""
         self._remove(team, collection_id, None)
         for listener in self._listeners:
             listener.on_drop(team, collection_id)
@@ -171,9 +171,9 @@ class Chunks:
                     listener(team, collection_id, file_id)
 
     def clear(self, team: str, *, in_steps: bool) -> int:
-        """Let no document of a team be found any more; return how many chunks they have.
+        """Remove all documents of a team from search; return how many chunks they have.
 
-        In steps, the rest of the rows is deleted later, as that of a removed document is. In a transaction.
+        Runs in a transaction. Like those of a removed document, the remaining rows are deleted later, in steps.
         """
         where, parameters = _owner_place(team, None, None)
         count = self._db.count(f"{_OWNED} WHERE {where}", parameters)
@@ -187,7 +187,7 @@ class Chunks:
         return count
 
     def documents_with_rows(self, team: str, collection_id: str | None) -> Iterator[tuple[str, str]]:
-        """Return collections and documents whose chunks have rows, found or not: of a collection, or of a team."""
+        """Yield the collection and document ids that have rows of chunks, searchable or not."""
         place = ("", "")
         where, parameters = _owner_place(team, collection_id, None)
         while True:
@@ -201,7 +201,7 @@ class Chunks:
             yield (place := (row[0], row[1]))
 
     def discard(self, team: str, collection_id: str | None, file_id: str | None) -> bool:
-        """Delete some rows of chunks that cannot be found, those of a document, a collection or a team that is gone.
+        """Delete some rows of chunks of a removed document, collection or team, which cannot be found any more.
 
         Return whether there may be more.
         """
@@ -217,15 +217,15 @@ class Chunks:
         )
         return DELETED_AT_ONCE in (deleted, emptied)
 
-    # --- to build an index, and to show what it found
+    # --- to build an index, and to show results
 
     def last_version(self) -> int:
-        """Return the number of the newest version: every later one exceeds it."""
+        """Return the number of the newest version; later versions have greater numbers."""
         row = self._db.row("SELECT max(seq) FROM indexed_documents")
         return 0 if row is None or row[0] is None else int(row[0])
 
     def versions(self, team: str, collection_id: str, after: int, last: int, limit: int) -> list[DocumentVersion]:
-        """Documents of a collection that can be found, in the order of their versions, after a number."""
+        """Return searchable documents of a collection, ordered by version number, after a number."""
         rows = self._db.rows(
             "SELECT seq, file_id FROM indexed_documents WHERE team = ? AND collection_id = ? AND seq > ? "
             "AND seq <= ? ORDER BY seq LIMIT ?",
@@ -234,12 +234,12 @@ class Chunks:
         return [DocumentVersion(*row) for row in rows]
 
     def version(self, team: str, collection_id: str, file_id: str) -> DocumentVersion | None:
-        """A document as it can be found now."""
+        """Return the searchable version of a document."""
         row = self._db.row(f"SELECT seq, file_id FROM indexed_documents WHERE {_ONE}", (team, collection_id, file_id))
         return None if row is None else DocumentVersion(*row)
 
     def rows(self, team: str, collection_id: str, version: DocumentVersion, after: int, limit: int) -> list[IndexRow]:
-        """What is indexed of an version, after an ordinal; nothing if there is a newer one."""
+        """Return the rows to index of a version, after an ordinal; none if there is a newer version."""
         if self.version(team, collection_id, version.file_id) != version:
             return []
         rows = self._db.rows(
@@ -249,7 +249,7 @@ class Chunks:
         return [IndexRow(*row) for row in rows]
 
     def of_document(self, team: str, collection_id: str, file_id: str, after: int, limit: int) -> list[IndexedChunk]:
-        """The chunks of a document that can be found, after an ordinal."""
+        """Return the chunks of a searchable document, after an ordinal."""
         if self.version(team, collection_id, file_id) is None:
             return []
         rows = self._db.rows(
@@ -259,7 +259,7 @@ class Chunks:
         return [IndexedChunk(*row) for row in rows]
 
     def get(self, team: str, collection_id: str, version: DocumentVersion, ordinal: int) -> StoredChunk | None:
-        """A chunk of an version, unless there is a newer one."""
+        """Return a chunk of a version; None if there is a newer version."""
         if self.version(team, collection_id, version.file_id) != version:
             return None
         row = self._db.row(
@@ -270,14 +270,14 @@ class Chunks:
 
 
 def _place(team: str, collection_id: str | None, file_id: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the condition, and its parameters, of the rows of a document, of all of a collection, or of a team."""
+    """Return the condition, and its parameters, for the rows of a document, of a collection, or of a team."""
     if collection_id is None:
         return "team = ?", (team,)
     return (_ALL, (team, collection_id)) if file_id is None else (_ONE, (team, collection_id, file_id))
 
 
 def _owner_place(team: str, collection_id: str | None, file_id: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the same of the rows of `chunk_owners`."""
+    """Return the condition, and its parameters, for the same rows of `chunk_owners`."""
     where, parameters = _place(team, collection_id, file_id)
     return where.replace("team", "owner", 1), parameters
 

@@ -9,7 +9,7 @@ from emulator.domain.paging import Cursor
 from emulator.store.columns import Columns, json_text
 from emulator.store.database import Database
 
-# A file that has expired is no document any more, whether or not the job that removes it has run yet.
+# An expired file is not a document any more, whether or not the job that removes it has run.
 _EXPIRED = "FROM documents WHERE team = collections.team AND collection_id = collections.id AND expires_at <= ?"
 _CHANGEABLE = ("name", "description", "chunk_configuration", "field_definitions")
 _KEYS: dict[CollectionsSortBy, str] = {CollectionsSortBy.NAME: "name", CollectionsSortBy.AGE: "created_at"}
@@ -37,27 +37,27 @@ class Collections:
         self._db = database
 
     def insert(self, team: str, collection: Collection) -> None:
-        """Add a collection; its counts and its number are the store's to keep."""
+        """Add a collection; the store maintains its counts and its number."""
         self._db.write(COLLECTIONS.insert, COLLECTIONS.row(team, collection))
 
     def update(self, team: str, collection: Collection) -> None:
-        """Change what may change: name, description, chunk configuration and field definitions."""
+        """Update the mutable fields: name, description, chunk configuration and field definitions."""
         self._db.write(
             f"UPDATE collections SET {COLLECTIONS.assigned(_CHANGEABLE)} WHERE team = ? AND id = ?",
             (*COLLECTIONS.values(collection, _CHANGEABLE), team, collection.id),
         )
 
     def delete(self, team: str, id: str) -> None:
-        """Remove a collection; its documents and their unique values go with it, the files stay."""
+        """Remove a collection with its documents and their unique values; the files stay."""
         self._db.write("DELETE FROM collections WHERE team = ? AND id = ?", (team, id))
 
     def get(self, team: str, id: str, now: Instant) -> Collection | None:
-        """The collection, unless it is missing."""
+        """Return the collection, or None."""
         row = self._db.row(f"{COLLECTIONS.select} WHERE team = ? AND id = ?", (now, now, team, id))
         return None if row is None else COLLECTIONS.read(row)
 
     def total(self, team: str) -> int:
-        """How many collections a team has."""
+        """Return how many collections a team has."""
         return self._db.count("collections WHERE team = ?", (team,))
 
     def page(
@@ -70,7 +70,7 @@ class Collections:
         after: Cursor | None,
         limit: int,
     ) -> list[Collection]:
-        """Collections in order, starting after a position."""
+        """Return collections in order, after a position."""
         return self._db.keyset(
             COLLECTIONS.read,
             COLLECTIONS.select,
@@ -84,6 +84,6 @@ class Collections:
 
     @staticmethod
     def cursor(collection: Collection, sort_by: CollectionsSortBy) -> Cursor:
-        """Where a collection stands in an order."""
+        """Return the position of a collection in an order."""
         key = collection.name if sort_by is CollectionsSortBy.NAME else collection.created_at
         return Cursor(key, collection.seq)

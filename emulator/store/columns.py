@@ -1,7 +1,7 @@
-"""Derive the columns of a table from the fields of a struct: a new field is named in the struct and in schema.sql.
+"""Derive the columns of a table from the fields of a struct: a new field is declared in the struct and in schema.sql.
 
-A field is a column of its name. An enum is kept by its value and a bool as 0 or 1. A struct becomes the columns
-`field_subfield`, which are NULL where it is None; its own first field is never None. Other types need an `Encoding`.
+A field is stored in the column of its name, an enum by its value and a bool as 0 or 1. A struct is stored in the
+columns `field_subfield`, which are NULL if it is None; its first field is never None. Other types need an `Encoding`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Encoding(NamedTuple):
-    """How values of a field become a column, and back; `decode` of None takes the column as it is."""
+    """Converts the values of a field to column values and back; `decode` of None uses the column value as it is."""
 
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any] | None
 
 
 def json_text(shape: Any) -> Encoding:
-    """An encoding as a text of JSON."""
+    """Return an encoding as JSON text."""
     return Encoding(lambda value: msgspec.json.encode(value).decode(), json_decoder(shape))
 
 
 def json_decoder(shape: Any) -> Callable[[str | bytes], Any]:
-    """Return a function that decodes JSON; its decoder is made at the first use, for one of a union takes long."""
+    """Return a function that decodes JSON. It makes its decoder, which is slow for a union, at the first use."""
     decoder = cache(lambda: msgspec.json.Decoder(shape))
     return lambda text: decoder().decode(text)
 
@@ -40,15 +40,15 @@ def json_decoder(shape: Any) -> Callable[[str | bytes], Any]:
 class _Field(NamedTuple):
     columns: list[str]
     encode: Callable[[Any], Iterable[Any]]
-    decode: Callable[..., Any] | None  # takes all columns, and is not called for a struct that is not there
+    decode: Callable[..., Any] | None  # takes all columns; not called for a struct that is None
 
 
 class Columns(Generic[T]):
-    """Both ways between the structs of a type and the rows of a table.
+    """Converts between the structs of a type and the rows of a table.
 
-    `computed` are fields that the database counts: with the SQL that selects each, or None where the column has its
+    `computed` are fields that the database computes, with the SQL that selects each, or None if the column has its
     name. They are selected, not inserted. `joined` are fields whose structs are rows of other tables: the caller joins
-    those to `select`, and inserts them by themselves.
+    them in `select`, and inserts them separately.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class Columns(Generic[T]):
         self.read = self._reader(struct, joined)
 
     def _reader(self, struct: type[T], joined: Mapping[str, Columns[Any]]) -> Callable[[tuple[Any, ...]], T]:
-        """Return what makes a struct of a row that was selected with `selected`.
+        """Return a function that makes a struct from a row that was selected with `selected`.
 
-        It is compiled from one expression, as dataclasses compile theirs: a page of a list reads a hundred rows.
+        It is compiled from one expression, as dataclasses do, because a page of a list reads a hundred rows.
         """
         arguments: list[str] = []
         known: dict[str, Any] = {"struct": struct}
@@ -98,20 +98,20 @@ class Columns(Generic[T]):
         return read
 
     def row(self, team: str, value: T) -> tuple[Any, ...]:
-        """The parameters of `insert`."""
+        """Return the parameters of `insert`."""
         return team, *self.values(value, self._inserted)
 
     def values(self, value: T, fields: Iterable[str]) -> list[Any]:
-        """What is kept of some fields, in the order of their columns."""
+        """Return the column values of some fields, in the order of their columns."""
         return [each for name in fields for each in self._fields[name].encode(getattr(value, name))]
 
     def assigned(self, fields: Iterable[str]) -> str:
-        """The SET clause that takes the `values` of the same fields."""
+        """Return the SET clause for the `values` of the same fields."""
         return ", ".join(f"{column} = ?" for name in fields for column in self._fields[name].columns)
 
 
 def _hints(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the types of the fields, as `typing.get_type_hints` does; that compiles each of them by itself."""
+    """Return the types of the fields, like `typing.get_type_hints`, which would compile each of them separately."""
     hints: dict[str, Any] = {}
     for each in reversed(struct.__mro__):
         source = ", ".join(f"{name!r}: {hint}" for name, hint in inspect.get_annotations(each).items())
@@ -130,6 +130,6 @@ def _field(name: str, hint: Any, encoding: Encoding | None) -> _Field:
         absent = (None,) * len(columns)
         return _Field(columns, lambda value: absent if value is None else msgspec.structs.astuple(value), kind)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        members = {member.value: member for member in kind}  # a look-up that is much cheaper than the enum's own
+        members = {member.value: member for member in kind}  # much faster than a look-up in the enum
         return _Field([name], lambda value: (None if value is None else value.value,), members.__getitem__)
     return _Field([name], lambda value: (value,), bool if kind is bool else None)

@@ -1,7 +1,7 @@
 """The one SQLite connection: opening, schema versions, transactions.
 
-It is called directly on the event loop that owns the state (a row by key takes microseconds, a thread hop ten times
-that), so a transaction that contains no `await` is atomic against every other operation.
+It is called directly on the event loop that owns the state, because a row by key takes microseconds, and a change of
+threads ten times that. So a transaction without an `await` is atomic with respect to every other operation.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _SCHEMA = Path(__file__).with_name("schema.sql")
 _CHUNKS = Path(__file__).with_name("schema_chunks.sql")
 _FROM_2 = Path(__file__).with_name("schema_from_2.sql")
 _ADDED = Path(__file__).with_name("schema_added.sql")
-# How long a statement waits for another program that has the database locked. The event loop waits with it, so it is
-# short, and only the first statement waits: until one gets through, the others are refused at once.
+# How long a statement waits while another program has the database locked. The event loop waits too, so the time is
+# short. Only the first statement waits: until one succeeds, the others fail at once.
 BUSY_MILLISECONDS = 50
 
 
@@ -34,7 +34,7 @@ class DatabaseUnusable(Exception):
     """The database cannot be opened; the message says why and what to do."""
 
 
-# What SQLite says of the disk, by its primary result code, and the system's number for it.
+# The errno for each primary result code of SQLite that is about the disk.
 _DISK_ERRORS = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_IOERR: errno.EIO,
@@ -46,7 +46,7 @@ _DISK_ERRORS = {
 }
 
 
-# A text that is none any more is met by Python, not by SQLite: as an OperationalError without a code, or undecoded.
+# Python, not SQLite, reports damaged text: as an OperationalError without a code, or as a decoding error.
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
@@ -55,21 +55,21 @@ def translate_error(error: Exception) -> Exception:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
         return OSError(errno.EIO, "database disk image is malformed")
-    number = _DISK_ERRORS.get((code or 0) & 0xFF)  # the primary code
+    number = _DISK_ERRORS.get((code or 0) & 0xFF)  # the primary result code
     return error if number is None else OSError(number, str(error))
 
 
 class Database:
-    """A connection with the schema in place. Rows come back as plain tuples."""
+    """A connection with the current schema. Rows are plain tuples."""
 
     def __init__(self, path: Path | None) -> None:
         """Open `path`, or a database in memory. Raises DatabaseUnusable."""
         where = ":memory:" if path is None else str(path)
         self._depth = 0
-        self._is_locked = False  # by another program, when last tried
+        self._is_locked = False  # by another program, at the last attempt
         self._checkpoints = None if path is None else Checkpoints(path)
         try:
-            if path is not None:  # SQLite would make it readable by others
+            if path is not None:  # SQLite would make it readable by other users
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), PRIVATE_FILE))
             self._connection = sqlite3.connect(
                 where, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLISECONDS / 1000
@@ -95,7 +95,7 @@ class Database:
             )
         # WAL with NORMAL: a commit survives the death of the process, not necessarily a power cut.
         connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
-        # Some builds overwrite what is deleted with zeros even where that means more I/O: five times slower.
+        # Some builds overwrite deleted content with zeros even if that costs I/O, which is five times slower.
         connection.execute("PRAGMA secure_delete=FAST")
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES_MAX}")
         if version != SCHEMA_VERSION:
@@ -119,7 +119,7 @@ class Database:
 
     @property
     def rows_written(self) -> int:
-        """How many rows were written so far, those that were taken back included: it only grows."""
+        """Return how many rows were written so far, including those that were rolled back; it only increases."""
         return self._connection.total_changes
 
     @contextmanager
@@ -147,7 +147,7 @@ class Database:
 
     @contextmanager
     def without_triggers(self) -> Iterator[None]:
-        """Run no trigger inside. In a transaction, which brings them back if it fails. Costs about a millisecond."""
+        """Disable triggers inside. Needs a transaction, whose rollback restores them. Takes about a millisecond."""
         triggers = self.rows("SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'")
         for name, _ in triggers:
             self.write(f"DROP TRIGGER main.{name}")
@@ -156,12 +156,12 @@ class Database:
             self.write(sql)
 
     def _roll_back(self) -> None:
-        """Undo the transaction, unless SQLite has done that already: on a full disk it does."""
+        """Roll the transaction back, unless SQLite has done so already, as on a full disk."""
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
     def _translated(self, error: Exception) -> Exception:
-        """Return the translated error; after a locked database, later calls do not wait for it again."""
+        """Return the translated error. After a locked database, later calls do not wait for it again."""
         translated = translate_error(error)
         if isinstance(translated, OSError) and translated.errno == errno.EBUSY and not self._is_locked:
             self._wait_for_locks(0)
@@ -174,7 +174,7 @@ class Database:
     def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         try:
             cursor = self._connection.execute(sql, parameters)
-            if self._is_locked and self._connection.in_transaction:  # it got through
+            if self._is_locked and self._connection.in_transaction:  # the lock was acquired
                 self._wait_for_locks(BUSY_MILLISECONDS)
             return cursor
         except _ERRORS as error:
@@ -195,7 +195,7 @@ class Database:
             raise self._translated(error) from error
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         except _ERRORS as error:
@@ -203,14 +203,14 @@ class Database:
         return row
 
     def count(self, counted: str, parameters: Sequence[Any] = ()) -> int:
-        """How many rows there are of what follows FROM: a table and its condition."""
+        """Return the number of rows for the text after FROM: a table and its condition."""
         row = self.row(f"SELECT count(*) FROM {counted}", parameters)
         assert row is not None
         count: int = row[0]
         return count
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows."""
+        """Return all rows."""
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except _ERRORS as error:
@@ -229,7 +229,7 @@ class Database:
         limit: int,
         seq: str = "seq",
     ) -> list[T]:
-        """What is made of a page of rows in the order of (order_by, seq), after a position; both names are trusted."""
+        """Return a page of rows in the order of (order_by, seq), after a position, converted by `make`."""
         direction, beyond = ("DESC", "<") if descending else ("ASC", ">")
         values = list(parameters)
         if after is not None:

@@ -1,4 +1,4 @@
-"""Rows of deferred completions: answers that wait to be fetched."""
+"""Rows of deferred chat completions."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class DeferredCompletions:
         self._db = database
 
     def insert(self, team: str, deferred: Deferred) -> None:
-        """Keep one."""
+        """Store a deferred completion."""
         self._db.write(DEFERRED.insert, DEFERRED.row(team, deferred))
 
     def get(self, team: str, id: str) -> Deferred | None:
-        """Return one, expired or not."""
+        """Return a deferred completion, expired or not."""
         row = self._db.row(f"{DEFERRED.select} WHERE team = ? AND id = ?", (team, id))
         return None if row is None else DEFERRED.read(row)
 
     def total(self, team: str) -> int:
-        """Return how many a team has that have not expired."""
+        """Return how many unexpired deferred completions a team has."""
         return self._db.count("deferred_completions WHERE team = ? AND answer <> x''", (team,))
 
     def set_ready(self, team: str, id: str) -> None:
-        """Let one be fetched."""
+        """Mark a deferred completion as ready to be fetched."""
         self._db.write("UPDATE deferred_completions SET is_ready = 1 WHERE team = ? AND id = ?", (team, id))
 
     def empty(self, team: str, id: str) -> None:
-        """Forget the answer of one, but not that there was one."""
+        """Delete the answer of a deferred completion, and keep its row."""
         self._db.write("UPDATE deferred_completions SET answer = x'' WHERE team = ? AND id = ?", (team, id))
 
     def delete(self, team: str, id: str) -> None:
-        """Delete one."""
+        """Delete a deferred completion."""
         self._db.write("DELETE FROM deferred_completions WHERE team = ? AND id = ?", (team, id))

@@ -1,4 +1,4 @@
-"""Rows of documents and of the values that no two documents of a collection may share."""
+"""Rows of documents and of their values in unique fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOCUMENTS = Columns(
 _SELECT = f"{DOCUMENTS.select} JOIN files ON files.team = documents.team AND files.id = documents.file_id"
 _ALL = "team = ? AND collection_id = ?"
 _ONE = "team = ? AND collection_id = ? AND file_id = ?"
-# A document is gone at the very instant its file expires, whether or not the job that removes it has run yet.
+# A document disappears at the instant its file expires, whether or not the job that removes it has run.
 _ALIVE = living("documents")
 _KEYS: dict[DocumentsSortBy, str] = {
     DocumentsSortBy.NAME: "documents.name",
@@ -36,7 +36,7 @@ _KEYS: dict[DocumentsSortBy, str] = {
 
 
 def _json(fields: Mapping[str, str | None]) -> str:
-    return json.dumps(fields, ensure_ascii=False)  # a key has one spelling, which SQL can compare
+    return json.dumps(fields, ensure_ascii=False)  # one spelling for each key, so that SQL can compare them
 
 
 class Documents:
@@ -46,7 +46,7 @@ class Documents:
         self._db = database
 
     def put(self, team: str, collection_id: str, file: File, fields: Mapping[str, str]) -> None:
-        """Make a file a document, or give the document that it is other fields."""
+        """Add a file to a collection, or replace the fields of an existing document."""
         self._db.write(
             "INSERT INTO documents (team, collection_id, file_id, name, size, created_at, expires_at, fields, status, "
             "revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) "
@@ -58,17 +58,17 @@ class Documents:
         )
 
     def get(self, team: str, collection_id: str, file_id: str, now: Instant) -> Document | None:
-        """The document, unless it is missing or its file has expired."""
+        """Return the document; None if it is missing or its file has expired."""
         row = self._db.row(f"{_SELECT} WHERE documents.{_ONE} AND {_ALIVE}", (team, collection_id, file_id, now))
         return None if row is None else DOCUMENTS.read(row)
 
     def status(self, team: str, collection_id: str, file_id: str) -> DocumentStatus | None:
-        """The status of a document, expired or not; None where there is none."""
+        """Return the status of a document, expired or not; None if there is none."""
         row = self._db.row(f"SELECT status FROM documents WHERE {_ONE}", (team, collection_id, file_id))
         return None if row is None else DocumentStatus(row[0])
 
     def total(self, team: str) -> int:
-        """How many documents a team has, in all its collections."""
+        """Return how many documents a team has, in all its collections."""
         return self._db.count("documents WHERE team = ?", (team,))
 
     def page(
@@ -84,7 +84,7 @@ class Documents:
         name: str | None = None,
         status: DocumentStatus | None = None,
     ) -> list[Document]:
-        """Living documents in order, starting after a position; only those of a name or a status, if one is given."""
+        """Return unexpired documents in order, after a position; only those with a name or a status, if given."""
         where: str = f"documents.{_ALL} AND {_ALIVE}"
         parameters: list[str | int] = [team, collection_id, now]
         for column, value in (("name", name), ("status", None if status is None else status.value)):
@@ -105,7 +105,7 @@ class Documents:
 
     @staticmethod
     def cursor(document: Document, sort_by: DocumentsSortBy) -> Cursor:
-        """Where a document stands in an order."""
+        """Return the position of a document in an order."""
         keys: dict[DocumentsSortBy, int | str] = {
             DocumentsSortBy.NAME: document.file.filename,
             DocumentsSortBy.SIZE: document.file.size,
@@ -114,14 +114,14 @@ class Documents:
         return Cursor(keys[sort_by], document.seq)
 
     def collections_of(self, team: str, file_id: str) -> list[str]:
-        """The ids of the collections that a file is a document of."""
+        """Return the ids of the collections of which a file is a document."""
         rows = self._db.rows(
             "SELECT collection_id FROM documents WHERE team = ? AND file_id = ? ORDER BY seq", (team, file_id)
         )
         return [row[0] for row in rows]
 
     def expired(self, team: str, collection_id: str, now: Instant) -> list[str]:
-        """The ids of files that are still documents although they have expired."""
+        """Return the ids of expired files that are still documents."""
         rows = self._db.rows(
             f"SELECT file_id FROM documents WHERE {_ALL} AND expires_at <= ?",
             (team, collection_id, now),
@@ -131,7 +131,7 @@ class Documents:
     def fields(
         self, team: str, collection_id: str, now: Instant, after: str, limit: int
     ) -> list[tuple[str, dict[str, str]]]:
-        """The fields of living documents in the order of their file ids, after one."""
+        """Return the fields of unexpired documents ordered by file id, after one."""
         rows = self._db.rows(
             f"SELECT file_id, fields FROM documents WHERE {_ALL} AND {_ALIVE} AND file_id > ? ORDER BY file_id LIMIT ?",
             (team, collection_id, now, after, limit),
@@ -139,41 +139,41 @@ class Documents:
         return [(file_id, _FIELDS.decode(fields)) for file_id, fields in rows]
 
     def begin(self, team: str, collection_id: str, file_id: str, revision: int) -> None:
-        """Start the indexing of a document again."""
+        """Mark a document as being indexed again."""
         self._db.write(
             f"UPDATE documents SET status = ?, error_message = NULL, chunks = 0, revision = ? WHERE {_ONE}",
             (DocumentStatus.PROCESSING.value, revision, team, collection_id, file_id),
         )
 
     def set_status(self, team: str, document: Document, status: DocumentStatus, *, chunks: int) -> None:
-        """Note how far the indexing of a document has come, and how many chunks it has."""
+        """Store the indexing status of a document, and its number of chunks."""
         self._db.write(
             f"UPDATE documents SET status = ?, chunks = ? WHERE {_ONE}",
             (status.value, chunks, team, document.collection_id, document.file.id),
         )
 
     def set_processed(self, team: str, document: Document, at: Instant) -> None:
-        """Note that a document can be found."""
+        """Mark a document as processed."""
         self._db.write(
             f"UPDATE documents SET status = ?, last_indexed_at = ? WHERE {_ONE}",
             (DocumentStatus.PROCESSED.value, at, team, document.collection_id, document.file.id),
         )
 
     def set_failed(self, team: str, document: Document, message: str) -> None:
-        """Note why a document cannot be indexed."""
+        """Mark a document as failed, with the reason."""
         self._db.write(
             f"UPDATE documents SET status = ?, error_message = ?, chunks = 0 WHERE {_ONE}",
             (DocumentStatus.FAILED.value, message, team, document.collection_id, document.file.id),
         )
 
     def delete(self, team: str, collection_id: str, file_id: str) -> bool:
-        """Unlink a document; its unique values go with it, the file stays. Whether there was one."""
+        """Delete a document with its unique values, and keep the file; return whether it existed."""
         return self._db.write(f"DELETE FROM documents WHERE {_ONE}", (team, collection_id, file_id)) > 0
 
     # --- unique values
 
     def unique_owner(self, team: str, collection_id: str, key: str, value: str) -> str | None:
-        """The id of the file whose document has a value in a unique field."""
+        """Return the id of the file whose document has a value in a unique field."""
         row = self._db.row(
             "SELECT file_id FROM document_unique_values WHERE team = ? AND collection_id = ? AND key = ? AND value = ?",
             (team, collection_id, key, value),
@@ -181,17 +181,17 @@ class Documents:
         return None if row is None else row[0]
 
     def set_unique_values(self, team: str, collection_id: str, file_id: str, values: Mapping[str, str]) -> None:
-        """Let these be a document's values in unique fields; the ones it had are free."""
+        """Replace the values of a document in unique fields; its former values become free."""
         self._db.write(f"DELETE FROM document_unique_values WHERE {_ONE}", (team, collection_id, file_id))
         self._db.write_many(
             "INSERT INTO document_unique_values (team, collection_id, key, value, file_id) VALUES (?, ?, ?, ?, ?)",
             ((team, collection_id, key, value, file_id) for key, value in values.items()),
         )
 
-    # --- fields of all documents of a collection: these statements look at every document, so each does it once
+    # --- fields of all documents of a collection: each of these statements reads every document once
 
     def any_missing(self, team: str, collection_id: str, keys: Sequence[str]) -> str | None:
-        """One of the fields that some document does not have."""
+        """Return one of the fields that some document does not have."""
         if not keys:
             return None
         row = self._db.row(
@@ -202,7 +202,7 @@ class Documents:
         return None if row is None else next(key for key in keys if key not in _FIELDS.decode(row[0]))
 
     def find_duplicate(self, team: str, collection_id: str, keys: Sequence[str]) -> tuple[str, str] | None:
-        """One of the fields in which several documents have the same value, and that value."""
+        """Return one of the fields in which several documents have the same value, and that value."""
         if not keys:
             return None
         row = self._db.row(
@@ -213,7 +213,7 @@ class Documents:
         return None if row is None else (row[0], row[1])
 
     def enforce_unique(self, team: str, collection_id: str, keys: Sequence[str]) -> None:
-        """Let the values that documents have in some fields be unique."""
+        """Make the existing values of some fields unique."""
         if keys:
             self._db.write(
                 "INSERT INTO document_unique_values (team, collection_id, key, value, file_id) "
@@ -223,11 +223,11 @@ class Documents:
             )
 
     def drop_unique(self, team: str, collection_id: str, key: str) -> None:
-        """Let the values in a field be unique no longer."""
+        """Remove the uniqueness of a field."""
         self._db.write(f"DELETE FROM document_unique_values WHERE {_ALL} AND key = ?", (team, collection_id, key))
 
     def drop_fields(self, team: str, collection_id: str, keys: Collection[str]) -> None:
-        """Take fields away from every document."""
+        """Remove fields from every document."""
         if keys:
             self._db.write(  # RFC 7396: a null in a merge patch removes the member
                 f"UPDATE documents SET fields = json_patch(fields, ?) WHERE {_ALL}",

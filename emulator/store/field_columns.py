@@ -1,11 +1,13 @@
-"""The fields of a collection's documents in columns, so that a filter looks at each value once, not at each document.
+"""The fields of a collection's documents in columns, so that a filter tests each distinct value once.
 
 A column has a code for each document, and the distinct values in two orders: as numbers and as texts. A comparison is
-true for a run of one of these orders, whose ends are found by bisection with the plain test of the comparison itself.
-So a filter accepts what the plain evaluation accepts, and a range over any number of documents takes a few dozen tests.
+true for a contiguous range of one of these orders, whose ends are found by bisection with the test of the comparison
+itself. So a filter accepts what the evaluation per document accepts, and a range takes a few dozen tests for any number
+of documents.
 
-Columns are made when a collection is first filtered, for those that were filtered last. From then on triggers of this
-connection note which documents change, whatever changes them; a change that is rolled back takes its note with it.
+The columns of a collection are built by its first filter, and kept for the collections that were filtered last. From
+then on triggers of this connection record which documents change, whatever changes them; the rollback of a change
+removes its record too.
 """
 
 from __future__ import annotations
@@ -47,17 +49,17 @@ BEGIN INSERT INTO changed VALUES ({row}.team, {row}.collection_id, {row}.file_id
 
 
 class Column:
-    """One field of all documents."""
+    """The values of one field in all documents."""
 
     def __init__(self, number_of: Callable[[str], Any]) -> None:
         import numpy
 
         self._number_of = number_of
-        self.codes: Array = numpy.full(64, _ABSENT, numpy.int32)  # of each row
+        self.codes: Array = numpy.full(64, _ABSENT, numpy.int32)  # by row
         self._values: list[str] = []  # by code
         self._code_of: dict[str, int] = {}
-        self._numbers: Array | None = None  # codes of those that are numbers, ascending; None before they are needed
-        self._texts: Array | None = None  # codes of all, in code point order
+        self._numbers: Array | None = None  # codes of the numbers, ascending; None until they are needed
+        self._texts: Array | None = None  # all codes, in code point order of their values
 
     def put(self, row: int, value: str | None) -> None:
         """Set the value of a row."""
@@ -78,7 +80,7 @@ class Column:
         return code
 
     def where(self, count: int, codes: Array | None, *, absent: bool = False) -> Array:
-        """Which of `count` rows have one of the codes, or any where they are None; `absent`: which have no value."""
+        """Return a mask of `count` rows: those with one of `codes`, or any value if it is None; `absent`: those with no value."""
         import numpy
 
         table = numpy.full(len(self._values) + 1, codes is None)
@@ -91,15 +93,15 @@ class Column:
         return mask
 
     def equal(self, value: str) -> Array:
-        """The code of a value, if some document has it."""
+        """Return the code of a value, if some document has it."""
         import numpy
 
         return numpy.array([self._code_of[value]] if value in self._code_of else [], numpy.int32)
 
     def run(self, order: Array, begins: Test | None, ends: Test | None) -> Array:
-        """The codes from the first value in an order for which `begins` is true to before that of `ends`.
+        """Return the codes of a range of an order, from the first value that `begins` accepts to before that of `ends`.
 
-        Both are false for the values up to some place, and true from there on; None is the begin, or the end.
+        Each is false up to some value, and true from there on; None stands for the first value, or the end.
         """
         begin = 0 if begins is None else bisect_left(order, True, key=lambda code: begins(self._values[code]))
         end = len(order) if ends is None else bisect_left(order, True, key=lambda code: ends(self._values[code]))
@@ -107,7 +109,7 @@ class Column:
 
     @property
     def numbers(self) -> Array:
-        """The codes of values that are numbers, in their order."""
+        """Return the codes of numeric values, in numeric order."""
         if self._numbers is None:
             numbers = ((self._number_of(value), code) for code, value in enumerate(self._values))
             self._numbers = _in_order([pair for pair in numbers if pair[0] is not None])
@@ -115,14 +117,14 @@ class Column:
 
     @property
     def texts(self) -> Array:
-        """The codes of all values, in code point order."""
+        """Return the codes of all values, in code point order."""
         if self._texts is None:
             self._texts = _in_order([(value, code) for code, value in enumerate(self._values)])
         return self._texts
 
 
 class Columns:
-    """The documents of a collection by row, and a column for each field that some of them has."""
+    """The documents of a collection by row, and a column for each field that some document has."""
 
     def __init__(self, number_of: Callable[[str], Any]) -> None:
         self._number_of = number_of
@@ -155,23 +157,23 @@ class Columns:
             self._free.append(row)
 
     def column(self, key: str) -> Column:
-        """The column of a field."""
+        """Return the column of a field."""
         column = self._columns.get(key)
         if column is None:
             column = self._columns[key] = Column(self._number_of)
         return column
 
     def peek(self, key: str) -> Column:
-        """The column of a field, which is not kept where no document has the field."""
+        """Return the column of a field; it is not stored if no document has the field."""
         return self._columns.get(key) or Column(self._number_of)
 
     @property
     def rows(self) -> int:
-        """How many rows a mask has."""
+        """Return the number of rows of a mask."""
         return len(self._file_ids)
 
     def chosen(self, mask: Array) -> set[str]:
-        """The file ids of the rows of a mask."""
+        """Return the file ids of the rows of a mask."""
         ids = self._file_ids
         return {ids[row] for row in mask.nonzero()[0].tolist()} - {None}  # type: ignore[return-value]
 
@@ -182,11 +184,11 @@ class FieldColumns:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._kept: OrderedDict[tuple[str, str], Columns] = OrderedDict()
-        self._used = asyncio.Lock()  # columns change as they are brought up to date, and are looked at in threads
+        self._used = asyncio.Lock()  # columns change when they are updated, and are read in threads
 
     @asynccontextmanager
     async def of(self, team: str, collection_id: str, number_of: Callable[[str], Any]) -> AsyncIterator[Columns]:
-        """The columns of a collection as it is now, which do not change inside. `number_of` orders them as numbers."""
+        """Yield the current columns of a collection, unchanged inside. `number_of` converts values to numbers."""
         async with self._used:
             yield await self._current(team, collection_id, number_of)
 
@@ -233,7 +235,7 @@ class FieldColumns:
         self._db.write(f"DELETE FROM temp.changed WHERE {_ONE}", key)
 
     def _changed(self, key: tuple[str, str]) -> Collection[str]:
-        """Documents that were changed since the last call."""
+        """Return the documents that were changed since the last call."""
         rows = self._db.rows(f"SELECT DISTINCT file_id FROM temp.changed WHERE {_ONE} ORDER BY file_id", key)
         if rows:
             self._db.write(f"DELETE FROM temp.changed WHERE {_ONE}", key)
@@ -241,7 +243,7 @@ class FieldColumns:
 
 
 def _in_order(pairs: list[tuple[Any, int]]) -> Array:
-    """The codes of pairs of a value and a code, by value. No step of it keeps the interpreter for long."""
+    """Return the codes of pairs of a value and a code, ordered by value. No step holds the GIL for long."""
     import numpy
 
     pieces = [sorted(pairs[start : start + _SORTED_AT_ONCE]) for start in range(0, len(pairs), _SORTED_AT_ONCE)]

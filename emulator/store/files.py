@@ -17,13 +17,13 @@ FILES = Columns(File, "files", computed={"seq": None})
 
 
 def living(table: str) -> str:
-    """The condition of `File.alive` for the rows of a table; its parameter is the time."""
+    """Return the condition of `File.alive` for the rows of a table; its parameter is the time."""
     return f"({table}.expires_at IS NULL OR {table}.expires_at > ?)"
 
 
 _ALIVE = living("files")
 _ONE = f"{FILES.select} WHERE team = ? AND id = ?"
-READ_MAX = 1000  # files that are held in memory
+READ_MAX = 1000  # files in the cache
 _KEYS: dict[SortBy, str] = {SortBy.CREATED_AT: "created_at", SortBy.FILENAME: "filename", SortBy.SIZE: "size"}
 
 
@@ -32,8 +32,8 @@ class Files:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._read: dict[tuple[str, str], File | None] = {}  # since something was written last
-        self._read_at = -1  # how much had been written by then
+        self._read: dict[tuple[str, str], File | None] = {}  # since the last write
+        self._read_at = -1  # the number of rows written by then
 
     def insert(self, team: str, file: File) -> File:
         """Add a file and return it with its insertion number."""
@@ -42,18 +42,18 @@ class Files:
         return msgspec.structs.replace(file, seq=row[0])
 
     def get(self, team: str, id: str, now: Instant) -> File | None:
-        """The file, unless it is missing or expired."""
+        """Return the file; None if it is missing or expired."""
         file = self._stored(team, id)
         return file if file is not None and file.alive(now) else None
 
     def get_including_expired(self, team: str, id: str) -> File | None:
-        """The row as it is stored: for the job that removes it."""
+        """Return the row as it is stored, expired or not: for the job that removes it."""
         row = self._db.row(_ONE, (team, id))
         return None if row is None else FILES.read(row)
 
     def _stored(self, team: str, id: str) -> File | None:
-        """The same, out of memory where nothing was written meanwhile: calls about one file often come in a row."""
-        if self._db.in_transaction:  # what is read here may yet be taken back
+        """Return the same, cached until the next write: calls about one file often follow each other."""
+        if self._db.in_transaction:  # a row read here may be rolled back
             return self.get_including_expired(team, id)
         if self._read_at != self._db.rows_written or len(self._read) >= READ_MAX:
             self._read, self._read_at = {}, self._db.rows_written
@@ -63,14 +63,14 @@ class Files:
         return self._read[key]
 
     def by_public_url(self, token: str) -> tuple[str, File] | None:
-        """The team and file of a public URL's token, expired or not: only the team's clock decides that."""
+        """Return the team and file of a public URL's token, expired or not: only the team's clock decides that."""
         row = self._db.row(f"SELECT team, {', '.join(FILES.selected)} FROM files WHERE public_url_token = ?", (token,))
         return None if row is None else (row[0], FILES.read(row[1:]))
 
     def page(
         self, team: str, now: Instant, *, sort_by: SortBy, descending: bool, after: Cursor | None, limit: int
     ) -> list[File]:
-        """Living files in order, starting after a position."""
+        """Return unexpired files in order, after a position."""
         return self._db.keyset(
             FILES.read,
             FILES.select,
@@ -84,7 +84,7 @@ class Files:
 
     @staticmethod
     def cursor(file: File, sort_by: SortBy) -> Cursor:
-        """Where a file stands in an order."""
+        """Return the position of a file in an order."""
         keys: dict[SortBy, int | str] = {
             SortBy.CREATED_AT: file.created_at,
             SortBy.FILENAME: file.filename,
@@ -93,7 +93,7 @@ class Files:
         return Cursor(keys[sort_by], file.seq)
 
     def position(self, team: str, id: str, sort_by: SortBy) -> Cursor | None:
-        """Where a file stands in an order, or stood before it was deleted."""
+        """Return the position of a file in an order, also of a deleted file."""
         key = _KEYS[sort_by]
         for table in ("files", "deleted_files"):
             row = self._db.row(f"SELECT {key}, seq FROM {table} WHERE team = ? AND id = ?", (team, id))
@@ -102,25 +102,25 @@ class Files:
         return None
 
     def set_content(self, team: str, id: str, *, size: int, hash: str, blob: str, status: UploadStatus) -> None:
-        """Let other bytes be the content of a file."""
+        """Replace the content of a file."""
         self._db.write(
             "UPDATE files SET size = ?, hash = ?, blob = ?, upload_status = ? WHERE team = ? AND id = ?",
             (size, hash, blob, status.value, team, id),
         )
 
     def seal(self, team: str, id: str) -> None:
-        """Take no more chunks for a file."""
+        """Reject further chunks of a file."""
         self._db.write("UPDATE files SET open_for_chunks = 0 WHERE team = ? AND id = ?", (team, id))
 
     def set_metadata(self, team: str, id: str, *, filename: str, content_type: str, expires_at: Instant | None) -> None:
-        """Rename a file, or change what it is or when it expires."""
+        """Update the name, the type and the expiry of a file."""
         self._db.write(
             "UPDATE files SET filename = ?, content_type = ?, expires_at = ? WHERE team = ? AND id = ?",
             (filename, content_type, expires_at, team, id),
         )
 
     def set_public_url(self, team: str, id: str, url: PublicUrl | None) -> None:
-        """Give a file its one public URL, or take it away."""
+        """Set or remove the public URL of a file."""
         token, expires_at = (None, None) if url is None else (url.token, url.expires_at)
         self._db.write(
             "UPDATE files SET public_url_token = ?, public_url_expires_at = ? WHERE team = ? AND id = ?",
@@ -128,7 +128,7 @@ class Files:
         )
 
     def renew_public_urls(self, team: str, new_token: Callable[[], str]) -> None:
-        """Let every public URL of a team, oldest file first, have another token."""
+        """Replace the token of every public URL of a team, oldest file first."""
         rows = self._db.rows(
             "SELECT seq FROM files WHERE team = ? AND public_url_token IS NOT NULL ORDER BY seq", (team,)
         )
@@ -136,16 +136,16 @@ class Files:
             self._db.write("UPDATE files SET public_url_token = ? WHERE seq = ?", (new_token(), seq))
 
     def delete(self, team: str, id: str) -> None:
-        """Remove the row; where it stood in the lists is remembered."""
+        """Delete the row; its position in the lists is kept for page tokens."""
         self._db.write("DELETE FROM files WHERE team = ? AND id = ?", (team, id))
 
     def usage(self, team: str) -> tuple[int, int]:
-        """The number and total bytes of a team's files."""
+        """Return the number and total bytes of a team's files."""
         row = self._db.row("SELECT files_count, files_bytes FROM teams WHERE name = ?", (team,))
         return (0, 0) if row is None else (row[0], row[1])
 
     def active_public_urls(self, team: str, now: Instant) -> int:
-        """How many public URLs of a team work now."""
+        """Return how many public URLs of a team are active."""
         return self._db.count(
             "files WHERE team = ? AND public_url_token IS NOT NULL "
             f"AND (public_url_expires_at IS NULL OR public_url_expires_at > ?) AND {_ALIVE}",
@@ -153,27 +153,27 @@ class Files:
         )
 
     def blobs(self, team: str | None = None) -> set[str]:
-        """The names of all blobs that some file owns, of one team or of all."""
+        """Return the names of all blobs that files own, of one team or of all."""
         where, parameters = ("", ()) if team is None else (" WHERE team = ?", (team,))
         return {row[0] for row in self._db.rows(f"SELECT blob FROM files{where}", parameters)}
 
     def open_blobs(self) -> list[tuple[str, int]]:
-        """The blobs of all files that take chunks, and how many bytes the files have."""
+        """Return the blobs of all files that accept chunks, with the sizes of the files."""
         return [(row[0], row[1]) for row in self._db.rows("SELECT blob, size FROM files WHERE open_for_chunks")]
 
     def insert_batch_upload(self, team: str, id: str, file_ids: list[str], created_at: Instant) -> None:
-        """Remember which files a batch upload is made of."""
+        """Store the file ids of a batch upload."""
         self._db.write(
             "INSERT INTO file_batch_uploads VALUES (?, ?, ?, ?, NULL)", (team, id, json.dumps(file_ids), created_at)
         )
 
     def batch_upload(self, team: str, id: str) -> tuple[list[str], Instant | None] | None:
-        """The file ids of a batch upload, and when it was completed."""
+        """Return the file ids of a batch upload, and when it was completed."""
         row = self._db.row(
             "SELECT file_ids, completed_at FROM file_batch_uploads WHERE team = ? AND id = ?", (team, id)
         )
         return None if row is None else (json.loads(row[0]), row[1])
 
     def complete_batch_upload(self, team: str, id: str, at: Instant) -> None:
-        """Note when a batch upload was completed."""
+        """Store when a batch upload was completed."""
         self._db.write("UPDATE file_batch_uploads SET completed_at = ? WHERE team = ? AND id = ?", (at, team, id))

@@ -1,7 +1,7 @@
-"""The n-grams of a segment: lists of chunks, and for frequent ones a bit for each chunk of the segment.
+"""The n-grams of a segment: lists of chunks, and for frequent n-grams a bit for each chunk of the segment.
 
 A bitmap takes less memory than a list of more than a sixteenth of the chunks, and is added to the scores faster. Half
-of the n-grams of a text are among the thousand that are so frequent.
+of the n-grams of a text are among the thousand frequent ones.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_CHUNKS_MIN = 2048  # of a segment with bitmaps: a small one is merged soon
-_SHARE = 16  # a list of more than one in so many chunks becomes a bitmap
+_CHUNKS_MIN = 2048  # minimum chunks of a segment with bitmaps: a small segment is merged soon
+_SHARE = 16  # a list with more than one in this many chunks becomes a bitmap
 
 
 class NGrams(msgspec.Struct, frozen=True, eq=False):
@@ -33,30 +33,30 @@ class NGrams(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def lengths(self) -> Array:
-        """How many n-grams each chunk has."""
+        """Return the number of n-grams of each chunk."""
         return self.lists.lengths
 
     @property
     def bytes(self) -> int:
-        """The memory it takes."""
+        """Return the memory that the arrays take."""
         return self.lists.bytes + self.frequent.nbytes + self.bits.nbytes
 
     def bits_of(self, row: int) -> Array:
-        """A one or a zero for each chunk."""
+        """Return a one or a zero for each chunk."""
         return numpy.unpackbits(self.bits[row], count=len(self.lengths))
 
     def without(self, kept: Array) -> NGrams:
-        """The n-grams of some chunks only, as a mask says."""
+        """Return the n-grams of the chunks in a mask."""
         return packed(_unpacked(self).without(kept))
 
 
 def merged(parts: Sequence[NGrams]) -> NGrams:
-    """The n-grams of all parts, whose chunks follow each other."""
+    """Return the n-grams of all parts, whose chunks are numbered consecutively."""
     return packed(postings.merged([_unpacked(part) for part in parts]))
 
 
 def packed(lists: Postings) -> NGrams:
-    """Turn the long ones of all lists into bitmaps."""
+    """Return the same n-grams with the long lists as bitmaps."""
     count = len(lists.lengths)
     sizes = numpy.diff(lists.starts).astype(numpy.int64)
     is_long = sizes * _SHARE > count if count >= _CHUNKS_MIN else numpy.zeros(len(sizes), numpy.bool_)
@@ -73,7 +73,7 @@ def packed(lists: Postings) -> NGrams:
 
 
 def _unpacked(ngrams: NGrams) -> Postings:
-    """All n-grams as lists."""
+    """Return all n-grams as lists."""
     lists = ngrams.lists
     if not len(ngrams.frequent):
         return lists
@@ -81,4 +81,4 @@ def _unpacked(ngrams: NGrams) -> Postings:
     sizes = numpy.array([len(each) for each in frequent], numpy.int64)
     starts = numpy.concatenate([[0], numpy.cumsum(sizes)])
     long = Postings(ngrams.frequent, starts, numpy.concatenate(frequent), lists.lengths[:0])
-    return postings.merged([long, lists])  # one that has no chunks of its own moves those of the next one nowhere
+    return postings.merged([long, lists])  # the first has no chunks, so the numbers of the second stay

@@ -1,4 +1,4 @@
-"""What a search asks of the index of a collection, and what it answers."""
+"""The query to the index of a collection, and its result."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-Accepts: TypeAlias = Callable[[str], bool]  # of a file id
+Accepts: TypeAlias = Callable[[str], bool]  # takes a file id
 
 
 class IndexQuery(msgspec.Struct, frozen=True):
-    """What to rank by: keywords, and either the vector of an embedder or, for the stand-in, the text itself.
+    """The query of a ranking: keywords, and either the vector of an embedder or, for n-grams, the text itself.
 
     `accepts` filters by file id; None accepts all.
     """
@@ -27,13 +27,13 @@ class IndexQuery(msgspec.Struct, frozen=True):
     keywords: KeywordQuery | None
     vector: NDArray[float32] | None
     metric: MetricSpace
-    depth: int | None  # how many chunks of each ranking; None is all
+    depth: int | None  # the number of chunks of each ranking; None for all
     accepts: Accepts | None = None
     spelling: str | None = None
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """A chunk in one ranking. The rank, from 1, is that among all chunks, accepted or not: a filter never moves it."""
+    """A chunk in one ranking. The rank, from 1, is that among all chunks: a filter does not change it."""
 
     version: DocumentVersion
     ordinal: int
@@ -42,7 +42,7 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class IndexResult(msgspec.Struct, frozen=True):
-    """The rankings asked for, best first."""
+    """The requested rankings, best first."""
 
     keyword: list[Hit]
     vector: list[Hit]

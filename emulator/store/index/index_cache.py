@@ -1,19 +1,20 @@
-"""The indexes of collections in memory: they grow while documents are indexed, and are searched beside that.
+"""The indexes of collections in memory: they grow while documents are indexed, and can be searched at the same time.
 
 An entry, which belongs to one collection, goes through these states, each entered on the event loop:
 
     no entry --stage or search--> behind --search or pause--> updating --> current --publish or remove--> behind
     any state --on_drop, or too much memory, or a failed update--> dropped
 
-- `stage` is given the chunks of a document as they are written. They are in the index before the document is published,
-  so to publish it only gives its version to its slot. What was not staged (after a restart, or when the entry had been
-  dropped) is read from the rows instead.
-- `changes` counts what the entry has heard of, `changes_held` how much of that the index holds. A search waits until
-  the changes it found on arrival are held. It does not ask for later ones, so a busy collection is still searched.
-- One task brings an entry up to date, for all searches that wait. It is shielded: a search whose client leaves does not
-  take the work away from the others.
-- Three threads: one changes indexes, one ranks, one merges large segments. Between them stand segments and the `View`,
-  which never change.
+- `stage` gets the chunks of a document as they are written. They are in the index before the document is published,
+  so publishing only assigns its version to its slot. Chunks that were not staged (after a restart, or after the entry
+  was dropped) are read from the rows instead.
+- `changes` counts the changes that the entry was notified of, `changes_held` those that the index contains. A search
+  waits for the changes that were made before it. It does not wait for later ones, so a busy collection is still
+  searched.
+- One task updates an entry for all searches that wait. It is shielded: a search whose client disconnects does not
+  cancel the work for the others.
+- Three threads: one changes indexes, one ranks, one merges large segments. They share segments and the `View`, which
+  never change.
 - After a pause in the changes an index is tidied, and saved if the store has a data directory. `close` saves it too.
 """
 
@@ -41,42 +42,42 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Key = tuple[str, str]  # team, collection id
 
-LOADED_BYTES_MAX = 1 << 30  # the index that was not used for the longest time goes, and is built again when it is
-SLICE = 64  # chunks, or documents, read between two chances for other calls
-BUFFERED_MAX = 256  # chunks that wait to be indexed together
+LOADED_BYTES_MAX = 1 << 30  # above it the least recently used index is dropped, and rebuilt at its next use
+SLICE = 64  # chunks, or documents, read between two yields to other calls
+BUFFERED_MAX = 256  # chunks that are indexed together
 PAUSE_SECONDS = 1.0  # without a change, before an index is tidied
-_FREED_SHARE = 8  # of the size of an index: about what it takes to build and merge it, in blocks of all sizes
+_FREED_SHARE = 8  # of the size of an index: about the memory that building and merging it takes, in blocks of all sizes
 
 
 class _Staged(msgspec.Struct):
-    """A document whose chunks are in the index, as far as an ordinal, and which is not published yet."""
+    """A document that is not published yet, and whose chunks up to an ordinal are in the index."""
 
     slot: int
     next: int = 0
 
 
 class _Entry(msgspec.Struct, eq=False):
-    """A collection's index, the versions it holds, and the files whose documents have changed since."""
+    """The index of a collection, the versions in it, and the files whose documents have changed since."""
 
     key: Key
     index: LiveIndex | None = None
-    is_complete: bool = False  # whether it has held all documents, so that `changed_files` is what it lacks
+    is_complete: bool = False  # whether it has contained all documents, so that only `changed_files` may be missing
     versions: dict[str, int] = msgspec.field(default_factory=dict)  # slots by file id; the view has the numbers
     staged: dict[str, _Staged] = msgspec.field(default_factory=dict)  # by file id
-    slots: int = 0  # given so far
-    new_files: list[str] = msgspec.field(default_factory=list)  # of slots that the index has not heard of
+    slots: int = 0  # assigned so far
+    new_files: list[str] = msgspec.field(default_factory=list)  # of slots that are not in the index yet
     buffer: list[tuple[int, IndexRow]] = msgspec.field(default_factory=list)
-    gone: list[int] = msgspec.field(default_factory=list)  # slots that the index has not heard of
+    gone: list[int] = msgspec.field(default_factory=list)  # slots that are not removed from the index yet
     changed_files: set[str] = msgspec.field(default_factory=set)
-    changes: int = 0  # heard of so far
-    changes_held: int = -1  # of these, how many the index holds
+    changes: int = 0  # notified so far
+    changes_held: int = -1  # how many of them are in the index
     work: asyncio.Task[None] | None = None
     tidying: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     bytes: int = 0
 
     def new_slot(self, file_id: str) -> int:
-        """A slot for a document."""
+        """Assign a slot to a document, and return it."""
         self.slots += 1
         self.new_files.append(file_id)
         return self.slots - 1
@@ -98,7 +99,7 @@ class Indexes:
         self._ranking = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     async def search(self, team: str, collection_id: str, query: IndexQuery) -> IndexResult:
-        """Rank the chunks of a collection as it is now. One without indexed documents needs no index, and no numpy."""
+        """Rank the current chunks of a collection. Needs no index, and no numpy, if no document is indexed."""
         if not self._chunks.versions(team, collection_id, 0, self._chunks.last_version(), 1):
             from emulator.store.index.collection_index import IndexResult
 
@@ -110,14 +111,14 @@ class Indexes:
         return await _run(self._ranking, partial(answer, index.view, query))
 
     async def stage(self, team: str, collection_id: str, file_id: str, rows: Sequence[IndexRow]) -> None:
-        """Take chunks of a document that were just written: all that it has, from the first one, in order."""
+        """Add chunks of a document that were just written: all of its chunks, from the first one, in order."""
         entry = self._entry((team, collection_id))
         if entry.index is None and self._files.names(team, collection_id):
-            await self._have(entry, self._open, lambda: entry.index is not None)  # its files take the first slots
+            await self._have(entry, self._open, lambda: entry.index is not None)  # its files use the first slots
         staged = entry.staged.get(file_id)
         if staged is None:
             if rows and rows[0].ordinal:
-                return  # the entry is newer than the first chunks; all are read when the document is published
+                return  # the entry is newer than the first chunks; publishing reads all of them
             staged = entry.staged[file_id] = _Staged(entry.new_slot(file_id))
         entry.buffer += [(staged.slot, row) for row in rows]
         staged.next += len(rows)
@@ -125,7 +126,10 @@ class Indexes:
         await self._have(entry, self._flush, lambda: len(entry.buffer) < BUFFERED_MAX)
 
     async def _have(self, entry: _Entry, work: Work, is_done: Callable[[], bool]) -> None:
-        """Do work on an entry until it is done. If it fails the entry goes, and the next search meets the error."""
+        """Run work on an entry until it is done.
+
+        If it fails, the entry is dropped; the next search raises the error.
+        """
         while not is_done() and self._entries.get(entry.key) is entry:
             if entry.work is None:
                 entry.work = asyncio.create_task(self._working(entry, work))
@@ -133,11 +137,11 @@ class Indexes:
                 await asyncio.shield(entry.work)
 
     def on_publish(self, team: str, collection_id: str, file_id: str) -> None:
-        """Note that a document is to be found."""
+        """Note that a document became searchable."""
         self._note(team, collection_id, file_id)
 
     def on_remove(self, team: str, collection_id: str, file_id: str) -> None:
-        """Note that a document is not to be found any more, and that its chunks will be written again."""
+        """Note that a document is not searchable any more, and that its chunks will be written again."""
         entry = self._note(team, collection_id, file_id)
         staged = None if entry is None else entry.staged.pop(file_id, None)
         if entry is not None and staged is not None:
@@ -160,24 +164,24 @@ class Indexes:
                 asyncio.get_running_loop().call_soon(self._files.remove_unknown, names)
 
     def drop_team(self, team: str) -> None:
-        """Drop the indexes of a team: needed where its rows are changed by other means than `Chunks`."""
+        """Drop the indexes of a team: needed if its rows are changed by other means than `Chunks`."""
         loaded = [collection_id for owner, collection_id in self._entries if owner == team]
         for collection_id in {*loaded, *self._files.collections(team)}:
             self.on_drop(team, collection_id)
 
     def _evict(self, key: Key) -> None:
-        """Keep an index no longer in memory. Who uses it keeps it until then."""
+        """Remove an index from memory. Tasks that use it keep it until they end."""
         entry = self._entries.pop(key, None)
         if entry is not None and entry.timer is not None:
             entry.timer.cancel()
 
     def loaded_bytes(self, team: str, collection_id: str) -> int:
-        """The memory that the index of a collection takes now."""
+        """Return the memory that the index of a collection takes."""
         entry = self._entries.get((team, collection_id))
         return 0 if entry is None else entry.bytes
 
     def close(self) -> None:
-        """End all work and the threads, and save what is not saved."""
+        """Stop all work and the threads, and save unsaved segments."""
         entries = list(self._entries.values())
         for entry in entries:
             for task in (entry.work, entry.tidying):
@@ -187,25 +191,25 @@ class Indexes:
         for thread in (self._changing, self._merging, self._ranking):
             thread.shutdown()
         for entry in entries if self._files.are_kept else ():
-            if entry.work is None:  # else it was cut off, and the next start reads the rest from the rows
+            if entry.work is None:  # else it was interrupted, and the next start reads the rest from the rows
                 with suppress(OSError):
                     self._finish(entry)
 
     def _entry(self, key: Key) -> _Entry:
-        """The entry of a collection, which is the last to go from now on."""
+        """Return the entry of a collection, and mark it as the most recently used."""
         entry = self._entries.setdefault(key, _Entry(key))
         self._entries.move_to_end(key)
         return entry
 
     def _limit_memory(self) -> None:
-        """Drop what was not used for the longest time, but never the last one used."""
+        """Drop the least recently used indexes, but never the last one used."""
         used = sum(entry.bytes for entry in self._entries.values())
         while used > LOADED_BYTES_MAX and len(self._entries) > 1:
             oldest = next(iter(self._entries.values()))
             used -= oldest.bytes
             self._evict(oldest.key)
 
-    # --- bringing an entry up to date
+    # --- updating an entry
 
     async def _up_to_date(self, entry: _Entry) -> LiveIndex:
         """Return the index with all changes up to now."""
@@ -217,7 +221,7 @@ class Indexes:
         return entry.index
 
     async def _working(self, entry: _Entry, work: Work) -> None:
-        """Do a piece of work on an entry. If that fails, the next search starts from the rows."""
+        """Run work on an entry. If it fails, the next search starts from the rows."""
         try:
             await work(entry)
         except BaseException:
@@ -229,7 +233,7 @@ class Indexes:
         self._limit_memory()
 
     async def _catch_up(self, entry: _Entry) -> None:
-        """Let the index hold all documents as they are now."""
+        """Update the index to the current documents."""
         changes, changed_files, entry.changed_files = entry.changes, entry.changed_files, set()
         last = self._chunks.last_version()
         index = await self._opened(entry)
@@ -244,7 +248,7 @@ class Indexes:
         entry.is_complete, entry.changes_held, entry.bytes = True, changes, index.bytes
 
     async def _flush(self, entry: _Entry, *, is_waited_for: bool = False) -> None:
-        """Index the chunks that wait for it; where a search waits too, leave most merges to a later call."""
+        """Index the buffered chunks; if a search waits too, leave most merges to a later call."""
         index = await self._opened(entry)
         files, entry.new_files = entry.new_files, []
         rows, entry.buffer = entry.buffer, []
@@ -254,15 +258,15 @@ class Indexes:
         if entry.index is None:
             names = self._files.names(*entry.key)
             index, entry.versions = await _run(self._changing, partial(_read_index, self._files, names))
-            entry.index, entry.slots = index, entry.slots + index.slots  # none were given before if there are files
-            self._plan(entry)  # they may be many
+            entry.index, entry.slots = index, entry.slots + index.slots  # with files, none were assigned before
+            self._plan(entry)  # there may be many segments
         return entry.index
 
     async def _open(self, entry: _Entry) -> None:
         await self._opened(entry)
 
     async def _compared(self, entry: _Entry, last: int) -> tuple[list[str], list[DocumentVersion]]:
-        """Compare all documents: the files whose versions are stale, and the versions that are new, in order."""
+        """Compare all documents; return the files whose versions are stale, and the new versions in order."""
         found: dict[str, DocumentVersion] = {}
         after = 0
         slices = TimeSlices()
@@ -277,7 +281,7 @@ class Indexes:
     async def _changed(
         self, entry: _Entry, changed_files: Iterable[str], last: int
     ) -> tuple[list[str], list[DocumentVersion]]:
-        """Compare the documents that have changed: what `_compared` returns."""
+        """Compare the changed documents, and return the same as `_compared`."""
         stale: list[str] = []
         new: list[DocumentVersion] = []
         slices = TimeSlices()
@@ -294,14 +298,14 @@ class Indexes:
         return stale, sorted(new, key=lambda version: version.number)
 
     def _held(self, entry: _Entry) -> dict[str, int]:
-        """The numbers of the versions that the index holds, by file id."""
+        """Return the numbers of the versions in the index, by file id."""
         if entry.index is None or not entry.versions:
             return {}
         numbers = entry.index.view.numbers.tolist()
         return {file_id: numbers[slot] for file_id, slot in entry.versions.items()}
 
     async def _read(self, entry: _Entry, version: DocumentVersion) -> int:
-        """Read what was not staged of a version, and return its slot."""
+        """Read the chunks of a version that were not staged, and return its slot."""
         staged = entry.staged.pop(version.file_id, None) or _Staged(entry.new_slot(version.file_id))
         while rows := self._chunks.rows(*entry.key, version, staged.next - 1, SLICE):
             entry.buffer += [(staged.slot, row) for row in rows]
@@ -313,7 +317,7 @@ class Indexes:
     # --- pauses
 
     def _plan(self, entry: _Entry) -> None:
-        """Tidy an index after a pause in its changes."""
+        """Schedule tidying an index after a pause in its changes."""
         if entry.timer is None:
             with suppress(RuntimeError):  # no loop is running
                 loop = asyncio.get_running_loop()
@@ -323,11 +327,11 @@ class Indexes:
         entry.timer = None
         if entry.work is not None or entry.tidying is not None or entry.changes + entry.slots != changes:
             self._plan(entry)
-        elif entry.index is not None:  # a small one is not begun before it is needed
+        elif entry.index is not None:  # without an index there is nothing to tidy
             entry.tidying = asyncio.create_task(self._tidy(entry, entry.index))
 
     async def _tidy(self, entry: _Entry, index: LiveIndex) -> None:
-        """Bring an index up to date and leave it in few segments. It is searched and changed meanwhile."""
+        """Update an index and merge it into few segments. It is searched and changed meanwhile."""
         try:
             await self._up_to_date(entry)
             for parts in await _run(self._changing, index.plan):
@@ -341,7 +345,7 @@ class Indexes:
             entry.tidying = None
 
     async def _save(self, entry: _Entry, index: LiveIndex) -> None:
-        """Write what has no file. A full disk costs the next start some time, and nothing else."""
+        """Write the segments that have no file. A full disk only makes the next start slower."""
         found = await _run(self._changing, index.unsaved)
         names: dict[int, str] = {}
         with suppress(OSError):
@@ -359,7 +363,7 @@ class Indexes:
         """Save at the end, without a loop or a thread."""
         index = entry.index
         if index is None:
-            return  # what little there is will be read from the rows
+            return  # the few chunks will be read from the rows
         _add(index, entry.new_files, entry.buffer)
         numbers, gone = dict[int, int](), list(entry.gone)
         for file_id in entry.changed_files:

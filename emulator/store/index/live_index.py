@@ -1,6 +1,6 @@
 """The index of one collection: segments that grow, and the view of them that searches rank.
 
-Everything but `view` and `answer` is for one thread, that of the changes. `answer` may run in another one.
+All methods run in the thread that changes indexes, except `view` and `answer`, which may run in another one.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 BUILT_AT_ONCE = 256  # chunks
-_FAN = 8  # segments of about one size are merged when there are so many
-_LEVEL_BITS = 3  # of such a size: each is 8 times the one below
-_LEVELS = 5  # of sizes whose segments are merged at once; larger ones wait for a pause
+_FAN = 8  # this many segments of about one size are merged
+_LEVEL_BITS = 3  # of a level of size: each is 8 times the one below
+_LEVELS = 5  # levels whose segments are merged at once; larger ones are merged after a pause
 LEVELS_OF_SEARCH = 2  # while a search waits
-_GONE_MAX = 0.25  # of a segment that is left as it is
-_UNDECIDED, _GONE = 0, -1  # instead of the number of a version: written and not published, or removed
+_GONE_MAX = 0.25  # the largest share of removed chunks in a segment that is not merged
+_UNDECIDED, _GONE = 0, -1  # instead of the number of a version: written but not published, or removed
 
 
 class LiveIndex:
-    """Segments, and which documents are to be found in them."""
+    """Segments, and the documents that can be found in them."""
 
     def __init__(self, found: Sequence[Segment] = (), file_ids: Sequence[str] = ()) -> None:
-        """An index of segments that were read, whose slots are those of these documents; none is found yet."""
+        """Make an index of segments that were read. Their slots belong to `file_ids`; no document can be found yet."""
         self._segments = list(found)
         self._file_ids = list(file_ids)
         self._numbers = numpy.full(max(len(file_ids), 64), _UNDECIDED, numpy.int64)
@@ -52,11 +52,11 @@ class LiveIndex:
 
     @property
     def bytes(self) -> int:
-        """The memory that the segments take."""
+        """Return the memory that the segments take."""
         return _bytes_of(self._segments)
 
     def add_slots(self, file_ids: Sequence[str]) -> None:
-        """Give the next slots to documents. They are not found before they have a version."""
+        """Assign the next slots to documents. They can be found once they have a version."""
         self._file_ids += file_ids
         if len(self._file_ids) > len(self._numbers):
             grown = numpy.full(len(self._file_ids) * 3 // 2, _UNDECIDED, numpy.int64)
@@ -64,13 +64,13 @@ class LiveIndex:
             self._numbers = grown
 
     def add(self, rows: Sequence[tuple[int, IndexRow]], levels: int = _LEVELS) -> None:
-        """Append chunks, each with the slot of its document. Segments of so many levels are merged at once."""
+        """Append chunks, each with the slot of its document. Merge segments of the lowest `levels` levels at once."""
         for start in range(0, len(rows), BUILT_AT_ONCE):
             self._segments.append(segments.built(rows[start : start + BUILT_AT_ONCE]))
             self._merge_equals(levels)
 
     def set_versions(self, numbers: Mapping[int, int], gone: Iterable[int]) -> None:
-        """Let documents be found as these versions, and others no more, by their slots. Searches see it all at once."""
+        """Set the versions of documents by slot, and remove others. Searches see the whole change at once."""
         for slot in gone:
             self._numbers[slot], self._file_ids[slot] = _GONE, ""
         for slot, number in numbers.items():
@@ -91,7 +91,7 @@ class LiveIndex:
                 memory.freed(_bytes_of(small))
 
     def plan(self) -> list[list[Segment]]:
-        """Which segments to merge, so that few are left, without what was removed where that is much of one."""
+        """Return the segments to merge, so that few remain, and none with a large share of removed chunks."""
         groups: list[list[Segment]] = [[]]
         for segment in sorted(self._segments, key=len, reverse=True):
             if sum(map(len, groups[-1])) + len(segment) > CHUNKS_MAX:
@@ -100,7 +100,7 @@ class LiveIndex:
         return [each for each in groups if len(each) > 1 or any(self._gone_share(part) > _GONE_MAX for part in each)]
 
     def replace(self, parts: Sequence[Segment], merged: Sequence[Segment]) -> None:
-        """Let segments take the place of those they were made of, if these are still there."""
+        """Replace segments by the one they were merged into, if all of them are still there."""
         gone = {id(part) for part in parts}
         kept = [each for each in self._segments if id(each) not in gone]
         if len(kept) + len(gone) == len(self._segments):
@@ -111,7 +111,7 @@ class LiveIndex:
         return float((self._numbers[segment.slots] == _GONE).mean())
 
     def merge(self, parts: Sequence[Segment]) -> list[Segment]:
-        """Merge segments into one, or none, without what was removed; in any thread. `replace` puts it in place."""
+        """Merge segments into one, or none, without removed chunks; in any thread. `replace` installs the result."""
         masks = [self._numbers[part.slots] != _GONE for part in parts]
         kept = [
             part if mask.all() else part.without(mask) for part, mask in zip(parts, masks, strict=True) if mask.any()
@@ -122,12 +122,12 @@ class LiveIndex:
 
     @property
     def slots(self) -> int:
-        """How many were given."""
+        """Return how many slots were assigned."""
         return len(self._file_ids)
 
     @classmethod
     def read(cls, files: SegmentFiles, names: Iterable[str]) -> tuple[LiveIndex, dict[str, int]]:
-        """An index of files, and the slots of the documents that are whole in it, as some version."""
+        """Return an index of files, and the slots of the documents that are complete in it, in some version."""
         slots: dict[SavedDocument, int] = {}
         chunks: Counter[int] = Counter()
         found: list[Segment] = []
@@ -142,14 +142,14 @@ class LiveIndex:
         index = cls(found, [each.file_id for each in slots])
         whole: dict[str, int] = {}
         for document, slot in sorted(slots.items(), key=lambda item: item[0].number):
-            if chunks[slot] == document.chunks:  # a file that holds others of its chunks may be gone
+            if chunks[slot] == document.chunks:  # a file with others of its chunks may be missing
                 whole[document.file_id] = slot
         numbers = {slot: document.number for document, slot in slots.items() if whole.get(document.file_id) == slot}
         index.set_versions(numbers, [slot for slot in range(len(slots)) if slot not in numbers])
         return index, whole
 
     def unsaved(self) -> list[Unsaved]:
-        """The segments without a file, ready to be written; none with a document that is undecided."""
+        """Return the segments without a file, ready to be written; none with an unpublished document."""
         counts = numpy.zeros(len(self._file_ids), numpy.int64)
         for segment in self._segments:
             counts += numpy.bincount(segment.slots, minlength=len(counts))
@@ -167,7 +167,7 @@ class LiveIndex:
         return found
 
     def set_names(self, names: Mapping[int, str]) -> set[str]:
-        """Note the files of segments by their identity; return the files of all segments there are."""
+        """Store the names of the files of segments by their identity; return the files of all current segments."""
         self._segments = [
             msgspec.structs.replace(each, name=names[id(each)]) if id(each) in names else each
             for each in self._segments
@@ -176,14 +176,14 @@ class LiveIndex:
 
 
 class Unsaved(msgspec.Struct, frozen=True):
-    """A segment without a file, and what to write into one: the same with slots that are places in `documents`."""
+    """A segment without a file, and a copy to write, whose slots are indices into `documents`."""
 
     segment: Segment
     saved: Segment
     documents: list[SavedDocument]
 
     def write(self, files: SegmentFiles) -> str:
-        """Write it, in any thread, and return its name. Raises OSError."""
+        """Write the segment, in any thread, and return the name of its file. Raises OSError."""
         return files.write(self.saved, self.documents, ANALYSIS_VERSION)
 
 
@@ -192,12 +192,12 @@ def _bytes_of(parts: Iterable[Segment]) -> int:
 
 
 def _level(chunks: int) -> int:
-    """Segments of a level have about the same size."""
+    """Return the level of a segment; segments of a level have about the same size."""
     return (chunks - 1).bit_length() // _LEVEL_BITS
 
 
 def rank_texts(texts: Sequence[str], query: KeywordQuery, depth: int) -> list[tuple[int, float]]:
-    """The places and scores of the texts that match a query, best first: those of an index that holds them alone."""
+    """Return the indices and scores of the texts that match a query, best first, as an index of these texts does."""
     rows = [(0, IndexRow(place, text, b"")) for place, text in enumerate(texts)]
     index = LiveIndex((), [""])
     index.add(rows)
@@ -224,7 +224,7 @@ def answer(view: View, query: IndexQuery) -> IndexResult:
 
 
 def _accepted(view: View, accepts: Accepts) -> Array:
-    """The chunks of the documents that a filter accepts, as a mask."""
+    """Return a mask of the chunks of the documents that a filter accepts."""
     numbers = view.numbers.tolist()
     documents = [number > 0 and accepts(view.file_ids[slot]) for slot, number in enumerate(numbers)]
     mask: Array = numpy.array(documents, numpy.bool_)[view.slots]
