@@ -1,4 +1,4 @@
-"""Locks for things that are known by a key, such as the batch of a team."""
+"""Locks by key, such as one for each batch of a team."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class KeyedLocks:
-    """One lock for each key. It exists while a task holds it or waits for it."""
+    """One lock for each key. It exists as long as a task holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()

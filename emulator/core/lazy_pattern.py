@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled when they are first used: compiling one takes as long as loading a module."""
+"""Regular expressions that are compiled at their first use: compiling one takes as long as importing a module."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class _LazyPattern:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(re.compile(self.pattern, self.flags), name)
-        setattr(self, name, value)  # from now on a method is found as fast as that of a compiled pattern
+        setattr(self, name, value)  # the next access is as fast as on a compiled pattern
         return value
 
 
 def lazy_pattern(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
-    """Return what `re.compile` does, but for the moment at which it is compiled, and at which an error is found."""
+    """Return a pattern like `re.compile`, but compile it, and report errors, at the first use."""
     return cast("re.Pattern[AnyStr]", _LazyPattern(pattern, flags))

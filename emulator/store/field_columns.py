@@ -80,7 +80,7 @@ class Column:
         return code
 
     def where(self, count: int, codes: Array | None, *, absent: bool = False) -> Array:
-        """Return a mask of `count` rows: those with one of `codes`, or any value if it is None; `absent`: those with no value."""
+        """Return a mask of `count` rows: with one of `codes`, or any value if None; if `absent`, with no value."""
         import numpy
 
         table = numpy.full(len(self._values) + 1, codes is None)

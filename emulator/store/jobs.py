@@ -1,4 +1,4 @@
-"""Job rows: what happens later, due in the team's own time."""
+"""Job rows: scheduled work, due in the time of the team."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import msgspec
 from emulator.core.clock import LATEST, Instant
 from emulator.store.database import Database
 
-ATTEMPTS_MAX = 3  # begun and never ended: then a job is dropped, for it may be what ends the process
-HELD = LATEST + 1  # when a job is due that waits to be released: no clock comes there
+ATTEMPTS_MAX = 3  # starts without an end; then the job is dropped, because it may be what ends the process
+HELD = LATEST + 1  # due time of a job that waits to be released: no clock reaches it
 
 
 class JobCancelled(Exception):
-    """A job is not planned any more: while it ran, its team was reset, restored or deleted."""
+    """The job is not scheduled any more: while it ran, its team was reset, restored or deleted."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Something to do to `subject` at `due_at`."""
+    """Work to do for `subject` at `due_at`."""
 
     seq: int
     team: str
     due_at: Instant
     kind: str
     subject: str
-    attempts: int = 0  # that were begun and did not end: the process ended first
-    careful: int = 0  # how many more pieces of the work are to be done one by one
+    attempts: int = 0  # starts without an end, because the process ended
+    careful: int = 0  # how many more pieces of the work are done one by one
 
 
 class Jobs:
@@ -36,7 +36,7 @@ class Jobs:
         self._db = database
 
     def add(self, team: str, kind: str, subject: str, due_at: Instant, *, careful: int = 0) -> int:
-        """Plan a job and return its number."""
+        """Schedule a job and return its number."""
         row = self._db.row(
             "INSERT INTO jobs (team, due_at, kind, subject) VALUES (?, ?, ?, ?) RETURNING seq",
             (team, due_at, kind, subject),
@@ -48,7 +48,7 @@ class Jobs:
         return seq
 
     def begin(self, job: Job) -> None:
-        """Note that a job is begun. What is noted is still there if the process ends before the job does."""
+        """Record that a job starts. The record remains if the process ends before the job does."""
         self._db.write(
             "INSERT INTO job_attempts (job, attempts) SELECT seq, 1 FROM jobs WHERE seq = ? "
             "ON CONFLICT DO UPDATE SET attempts = attempts + 1",
@@ -56,11 +56,11 @@ class Jobs:
         )
 
     def interrupt(self, job: Job) -> None:
-        """Note that a job was stopped in good order and will be started again: none of its attempts counts."""
+        """Record that a job was stopped properly and will run again: none of its attempts counts."""
         self._db.write("UPDATE job_attempts SET attempts = 0 WHERE job = ?", (job.seq,))
 
     def is_planned(self, team: str, kind: str, subject: str, by: Instant) -> bool:
-        """Whether a job of a kind for a subject is due at an instant or earlier."""
+        """Return whether a job of a kind for a subject is due by an instant."""
         row = self._db.row(
             "SELECT 1 FROM jobs WHERE team = ? AND subject = ? AND kind = ? AND due_at <= ? LIMIT 1",
             (team, subject, kind, by),
@@ -68,9 +68,9 @@ class Jobs:
         return row is not None
 
     def next_due(self, team: str, kinds: Iterable[str], until: Instant) -> Job | None:
-        """The earliest job of some kinds of a team that is due by `until`."""
+        """Return the earliest job of some kinds of a team that is due by `until`."""
         found: list[Job] = []
-        for kind in kinds:  # one after the other: the index has an order for each kind
+        for kind in kinds:  # one after the other: the database index has an order for each kind
             row = self._db.row(
                 "SELECT seq, team, due_at, kind, subject, coalesce(attempts, 0), coalesce(careful, 0) "
                 "FROM jobs LEFT JOIN job_attempts ON job = seq WHERE team = ? AND kind = ? AND due_at <= ? "
@@ -82,7 +82,7 @@ class Jobs:
         return min(found, key=lambda job: (job.due_at, job.seq), default=None)
 
     def earliest(self, team: str, kinds: Iterable[str] | None = None) -> Instant | None:
-        """When the next job of a team is due, of some kinds or of all."""
+        """Return when the next job of a team is due, of some kinds or of all."""
         if kinds is None:
             row = self._db.row("SELECT min(due_at) FROM jobs WHERE team = ?", (team,))
             return None if row is None else row[0]
@@ -92,7 +92,7 @@ class Jobs:
         return min((row[0] for row in found if row is not None and row[0] is not None), default=None)
 
     def planned(self, team: str, limit: int) -> list[Job]:
-        """The first jobs of a team, in the order in which they are due."""
+        """Return the first jobs of a team, in the order in which they are due."""
         rows = self._db.rows(
             "SELECT seq, team, due_at, kind, subject FROM jobs WHERE team = ? ORDER BY due_at, seq LIMIT ?",
             (team, limit),
@@ -100,26 +100,26 @@ class Jobs:
         return [Job(*row) for row in rows]
 
     def count(self, team: str) -> int:
-        """How many jobs of a team are planned."""
+        """Return how many jobs of a team are scheduled."""
         return self._db.count("jobs WHERE team = ?", (team,))
 
     def release(self, team: str, due_at: Instant) -> None:
-        """Let the jobs that are held be due."""
+        """Make the held jobs due."""
         self._db.write("UPDATE jobs SET due_at = ? WHERE team = ? AND due_at = ?", (due_at, team, HELD))
 
     def exists(self, job: Job) -> bool:
-        """Whether a job is still planned; what looks like the things it is about may be others with the same ids."""
+        """Return whether a job is still scheduled; objects with the same ids may be new ones."""
         return self._db.row("SELECT 1 FROM jobs WHERE seq = ?", (job.seq,)) is not None
 
     def done(self, job: Job) -> None:
-        """Remove a job; belongs in the transaction that does its work. Raises Withdrawn."""
+        """Remove a job, in the transaction that does its work. Raises JobCancelled."""
         if not self._db.write("DELETE FROM jobs WHERE seq = ?", (job.seq,)):
             raise JobCancelled
 
     def cancel(self, team: str, kind: str, subject: str) -> None:
-        """Remove the planned jobs of a kind for a subject."""
+        """Remove the scheduled jobs of a kind for a subject."""
         self._db.write("DELETE FROM jobs WHERE team = ? AND subject = ? AND kind = ?", (team, subject, kind))
 
     def teams(self) -> list[str]:
-        """The teams that have jobs."""
+        """Return the teams that have jobs."""
         return [row[0] for row in self._db.rows("SELECT DISTINCT team FROM jobs")]

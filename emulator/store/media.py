@@ -1,4 +1,4 @@
-"""Rows of images and videos behind signed URLs: those of batches go with their batch, the others when they expire."""
+"""Rows of images and videos with signed URLs. Those of a batch are deleted with it, others when they expire."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from emulator.store.database import Database
 
 
 def _as_json(shape: Any) -> Encoding:
-    """An encoding as JSON."""
+    """Return an encoding as JSON."""
     return Encoding(msgspec.json.encode, json_decoder(shape))
 
 
@@ -29,7 +29,7 @@ _CONTENT = ("answer", "input", "messages")
 
 
 def size_of(response: StoredResponse) -> int:
-    """Return how many bytes the content of a response takes."""
+    """Return the size of the content of a response in bytes."""
     return sum(map(len, RESPONSES.values(response, _CONTENT)))
 
 
@@ -40,11 +40,11 @@ class StoredResponses:
         self._db = database
 
     def insert(self, team: str, response: StoredResponse) -> None:
-        """Keep one; the store gives it its number."""
+        """Store a response; the store assigns its number."""
         self._db.write(RESPONSES.insert, RESPONSES.row(team, response))
 
     def get(self, team: str, id: str, now: Instant) -> StoredResponse | None:
-        """Return one that has not expired."""
+        """Return a response that has not expired."""
         row = self._db.row(
             f"{RESPONSES.select} WHERE team = ? AND id = ? AND expires_at > ?",
             (team, id, now),
@@ -52,14 +52,14 @@ class StoredResponses:
         return None if row is None else RESPONSES.read(row)
 
     def total(self, team: str) -> int:
-        """Return how many a team has."""
+        """Return how many stored responses a team has."""
         return self._db.count("stored_responses WHERE team = ?", (team,))
 
     def oldest(self, team: str, count: int) -> list[str]:
-        """Return the ids of the first ones of a team."""
+        """Return the ids of the first responses of a team."""
         rows = self._db.rows("SELECT id FROM stored_responses WHERE team = ? ORDER BY seq LIMIT ?", (team, count))
         return [row[0] for row in rows]
 
     def delete(self, team: str, id: str) -> bool:
-        """Delete one; return whether it existed."""
+        """Delete a response; return whether it existed."""
         return bool(self._db.write("DELETE FROM stored_responses WHERE team = ? AND id = ?", (team, id)))

@@ -17,7 +17,7 @@ class DeferredVideo(msgspec.Struct, frozen=True):
     result: bytes
     is_ready: bool
     created_at: Instant
-    due_at: Instant | None  # None: it waits to be released
+    due_at: Instant | None  # None: it waits for release
     expires_at: Instant
 
 

@@ -1,10 +1,10 @@
-"""Write requests into a batch: in steps where they are many, and all of them or none.
+"""Add requests to a batch, in steps if there are many, and either all of them or none.
 
-A step is a transaction of a few milliseconds, and other calls run between two of them. Until the last one, a row of
-`batch_additions` hides what the others have written: from lists, from the jobs that answer requests, from snapshots.
-Where the addition fails, a job deletes what it has written; where the process ends, the next one does.
+A step is a transaction of a few milliseconds; other calls run between two steps. Until the last step, a row of
+`batch_additions` hides the requests of the others: from lists, from the jobs that answer requests, from snapshots.
+If the addition fails, a job deletes its requests; if the process ends, the next one does.
 
-One call at a time adds to a batch: it holds the batch's lock.
+The lock of the batch permits one addition at a time.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from emulator.state.services import Services
 from emulator.store.batch_requests import NewRow
 
 STEP_ROWS = 500  # about 4 ms
-STEP_BYTES = 1024 * 1024  # of their bodies
+STEP_BYTES = 1024 * 1024  # of bodies
 REMOVED_AT_ONCE = 1000  # rows: about 2 ms
 
 
 def addition_lock(services: Services, team: str, batch_id: str) -> asyncio.Lock:
-    """Return the lock of those who add to a batch."""
+    """Return the lock for additions to a batch."""
     return services.locks.of("batch", team, batch_id)
 
 
 async def write_requests(services: Services, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
-    """Add requests. Return False, and add none, where the batch has one of their ids or became another one meanwhile.
+    """Add requests. Return False, and add none, if the batch has one of their ids or was replaced meanwhile.
 
     The caller holds the batch's lock.
     """
@@ -43,7 +43,7 @@ async def write_requests(services: Services, call: Call, batch_id: str, rows: li
 
 
 def _steps(rows: list[NewRow]) -> Iterator[list[NewRow]]:
-    """Return the rows, as many at a time as one step writes."""
+    """Yield the rows of each step."""
     step, size = list[NewRow](), 0
     for row in rows:
         if step and (len(step) == STEP_ROWS or size + row.size > STEP_BYTES):
@@ -55,7 +55,7 @@ def _steps(rows: list[NewRow]) -> Iterator[list[NewRow]]:
 
 
 class _Changed(Exception):
-    """A request is there already, or the batch is another one."""
+    """A request exists already, or the batch was replaced."""
 
 
 def _at_once(services: Services, call: Call, batch_id: str, rows: list[NewRow]) -> bool:
@@ -84,7 +84,7 @@ async def _staged(services: Services, call: Call, batch_id: str, steps: list[lis
                 raise _Changed
             _admit(services, call, batch_id, sum(map(len, steps)))
     except BaseException as error:
-        with suppress(OSError):  # what remains is deleted by the next addition, or by the next process
+        with suppress(OSError):  # the next addition, or the next process, deletes the rest
             _plan_removal(services, call, batch_id)
         if isinstance(error, _Changed):
             return False
@@ -93,10 +93,10 @@ async def _staged(services: Services, call: Call, batch_id: str, steps: list[lis
 
 
 def _admit(services: Services, call: Call, batch_id: str, count: int) -> None:
-    """Count requests that were added, and plan when they are processed. In a transaction."""
+    """Count added requests, and schedule their processing. In a transaction."""
     services.store.batches.count(call.team.name, batch_id, requests=count)
     due_at = due(call.team.batches, call.at)
-    # A job that is due no later processes these requests too; with one per call, thousands would read them all.
+    # An earlier job processes these requests too; with one job per call, thousands would read them all.
     if count and (due_at is None or not services.store.jobs.is_planned(call.team.name, PROCESS, batch_id, due_at)):
         services.jobs.add(call.team, PROCESS, batch_id, due_at)
 
@@ -107,7 +107,7 @@ def _plan_removal(services: Services, call: Call, batch_id: str) -> None:
 
 
 async def remove_addition(services: Services, team: str, batch_id: str) -> None:
-    """Delete what an addition that failed has written to a batch."""
+    """Delete the requests that a failed addition has written to a batch."""
     async with addition_lock(services, team, batch_id):
         await _delete_incomplete(services, team, batch_id)
 

@@ -128,7 +128,7 @@ class Indexes:
     async def _have(self, entry: _Entry, work: Work, is_done: Callable[[], bool]) -> None:
         """Run work on an entry until it is done.
 
-        If it fails, the entry is dropped; the next search raises the error.
+        If it fails, the entry is dropped, and the next search tries again.
         """
         while not is_done() and self._entries.get(entry.key) is entry:
             if entry.work is None:

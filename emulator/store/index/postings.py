@@ -1,8 +1,8 @@
 """Inverted lists in flat arrays: which chunks of a segment have a term, how often, and where.
 
-They are built once and never changed, so any thread may read them, and they can be saved and mapped as they are. A
-chunk is named by its place in the segment, which has at most CHUNKS_MAX chunks, so that a place takes two bytes. Terms
-are named by keys: numbers of n-grams, or 64-bit hashes of words, of which two are equal by chance in none of a billion
+They are built once and never change, so any thread can read them, and they can be saved and memory-mapped. A chunk is
+identified by its place in the segment, which has at most CHUNKS_MAX chunks, so that a place takes two bytes. Terms are
+identified by keys: numbers of n-grams, or 64-bit hashes of words, of which two collide in less than one of a billion
 vocabularies.
 """
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 CHUNKS_MAX = 1 << 16  # of a segment
-_KEYS_KEPT = 1 << 14  # of words met last
-_MOVED_AT_ONCE = 1 << 18  # numbers, when lists are merged: bounds the memory that this takes
+_KEYS_KEPT = 1 << 14  # the keys of recent words that are cached
+_MOVED_AT_ONCE = 1 << 18  # numbers that are copied at once in a merge, to limit its memory
 _EMPTY = numpy.zeros(0, numpy.uint16)
 
 
 class Postings(msgspec.Struct, frozen=True, eq=False):
-    """The lists of one field. List `i` is that of `keys[i]`: `places[starts[i]:starts[i + 1]]`, ascending."""
+    """The lists of one field. List `i` belongs to `keys[i]`: `places[starts[i]:starts[i + 1]]`, ascending."""
 
     keys: Array  # ascending
     starts: Array
     places: Array
     lengths: Array  # of each chunk, in terms
-    counts: Array | None = None  # how often the term is in the chunk; None where it counts once
+    counts: Array | None = None  # how often the term is in the chunk; None if it counts once
     position_starts: Array | None = None  # of each list
-    positions: Array | None = None  # of a list's terms, chunk by chunk as many as `counts` says
+    positions: Array | None = None  # of the terms of a list; as many for each chunk as `counts` says
 
     @property
     def bytes(self) -> int:
-        """The memory it takes."""
+        """Return the memory that the arrays take."""
         return sum(array.nbytes for array in self.arrays.values())
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """Every array by its name."""
+        """Return every array by its name."""
         named = ((name, getattr(self, name)) for name in self.__struct_fields__)
         return {name: array for name, array in named if array is not None}
 
     def lists_of(self, keys: Array) -> list[int | None]:
-        """The number of each term's list."""
+        """Return the number of each key's list, or None."""
         if not len(self.keys):
             return [None] * len(keys)
         found = numpy.searchsorted(self.keys, keys)
@@ -58,16 +58,16 @@ class Postings(msgspec.Struct, frozen=True, eq=False):
         return [at if is_known else None for at, is_known in zip(found.tolist(), known.tolist(), strict=True)]
 
     def places_of(self, number: int) -> Array:
-        """The chunks of a list."""
+        """Return the chunks of a list."""
         return self.places[self.starts[number] : self.starts[number + 1]]
 
     def counts_of(self, number: int) -> Array:
-        """How often its term is in each chunk of a list."""
+        """Return how often the term is in each chunk of a list."""
         assert self.counts is not None
         return self.counts[self.starts[number] : self.starts[number + 1]]
 
     def located(self, number: int) -> Array:
-        """Each occurrence of a list's term as one number: its chunk in the upper half, its position in the lower."""
+        """Return each occurrence of a term as one number: upper half the chunk, lower half the position."""
         assert self.position_starts is not None
         assert self.positions is not None
         where = self.positions[self.position_starts[number] : self.position_starts[number + 1]]
@@ -76,10 +76,10 @@ class Postings(msgspec.Struct, frozen=True, eq=False):
         return located
 
     def without(self, kept: Array) -> Postings:
-        """The lists of some chunks only, which move up; `kept` is a mask."""
+        """Return the lists of the chunks in the mask `kept`, which are renumbered."""
         stays = kept[self.places]
         moved = (numpy.cumsum(kept, dtype=numpy.int64) - 1).astype(numpy.uint16)
-        # No list is empty before, so each sum is that of one list.
+        # No list was empty, so each sum is that of one list.
         left = numpy.add.reduceat(stays, self.starts[:-1], dtype=numpy.int64) if len(self.keys) else _EMPTY
         lists = left > 0
         counts = position_starts = positions = None
@@ -101,17 +101,18 @@ class Postings(msgspec.Struct, frozen=True, eq=False):
 
 @lru_cache(_KEYS_KEPT)
 def key_of(term: str) -> int:
-    """The key of a word: the same in every process and on every machine."""
+    """Return the key of a word: the same in every process and on every machine."""
     digest = hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
 def of_terms(chunks: Sequence[Sequence[str]], *, positions: bool) -> Postings:
-    """The lists of chunks that are given as their terms."""
+    """Return the lists of chunks that are given as their terms."""
     lengths = numpy.fromiter(map(len, chunks), numpy.int64, len(chunks))
     total = int(lengths.sum())
     keys = numpy.fromiter((key_of(term) for terms in chunks for term in terms), numpy.uint64, total)
-    order = numpy.argsort(keys, kind="stable")  # a list keeps the order of the chunks, and a chunk that of its terms
+    # Stable: a list keeps the order of the chunks, and a chunk that of its terms.
+    order = numpy.argsort(keys, kind="stable")
     keys, places = keys[order], numpy.repeat(numpy.arange(len(chunks)), lengths)[order]
     is_first = _changes(keys)
     is_new = is_first | _changes(places)
@@ -133,7 +134,7 @@ def of_terms(chunks: Sequence[Sequence[str]], *, positions: bool) -> Postings:
 
 
 def of_numbers(places: Array, numbers: Array, count: int) -> Postings:
-    """The lists of numbers in chunks, `count` chunks in all; a number counts once in each."""
+    """Return the lists of numbers in chunks, of which there are `count`; a number counts once in each chunk."""
     pairs = numpy.unique(numbers.astype(numpy.uint64) << numpy.uint64(16) | places)
     found, places = (
         (pairs >> numpy.uint64(16)).astype(numpy.uint32),
@@ -149,7 +150,7 @@ def of_numbers(places: Array, numbers: Array, count: int) -> Postings:
 
 
 def merged(parts: Sequence[Postings]) -> Postings:
-    """The lists of all parts, whose chunks follow each other."""
+    """Return the lists of all parts, whose chunks are numbered consecutively."""
     keys = numpy.concatenate([part.keys for part in parts])
     order = numpy.argsort(keys, kind="stable")
     keys = keys[order]
@@ -178,19 +179,19 @@ def merged(parts: Sequence[Postings]) -> Postings:
 
 
 def unique(values: Array) -> Array:
-    """Each value once, ascending: many times faster than `numpy.unique`, which hashes."""
+    """Return the sorted distinct values: many times faster than `numpy.unique`, which hashes."""
     ascending = numpy.sort(values)
     found: Array = ascending[_changes(ascending)]
     return found
 
 
 def narrow(array: Array) -> Array:
-    """The same numbers, none negative, in the smallest type that holds them."""
+    """Return the same numbers, none negative, in the smallest type that can represent them."""
     return array.astype(numpy.min_scalar_type(int(array.max(initial=0))))
 
 
 def _rearranged(values: Array, sizes: Array, order: Array) -> Array:
-    """Runs of values of these sizes, in another order."""
+    """Return runs of values of these sizes, in another order."""
     result = numpy.empty_like(values)
     begins, sizes, at = _starts(sizes)[:-1][order], sizes[order].astype(numpy.int64), 0
     for runs in _pieces(sizes):
@@ -203,7 +204,7 @@ def _rearranged(values: Array, sizes: Array, order: Array) -> Array:
 
 
 def _pieces(sizes: Array) -> Iterator[slice]:
-    """Slices of runs whose sizes add up to what is moved at once, or a single run."""
+    """Yield slices of runs whose total size is at most what is copied at once, or of a single run."""
     ends = numpy.cumsum(sizes)
     start = 0
     while start < len(sizes):
@@ -214,14 +215,14 @@ def _pieces(sizes: Array) -> Iterator[slice]:
 
 
 def _starts(sizes: Array) -> Array:
-    """Where runs of these sizes begin, and where the last one ends."""
+    """Return the start of each run of these sizes, and the end of the last one."""
     starts = numpy.zeros(len(sizes) + 1, numpy.int64)
     numpy.cumsum(sizes, out=starts[1:])
     return starts
 
 
 def _sums(values: Array | None, sizes: Array) -> Array:
-    """The sum of each run of values."""
+    """Return the sum of each run of values."""
     assert values is not None
     if not len(sizes):
         return numpy.zeros(0, numpy.int64)
@@ -230,7 +231,7 @@ def _sums(values: Array | None, sizes: Array) -> Array:
 
 
 def _changes(values: Array) -> Array:
-    """Which values differ from the one before; the first one does."""
+    """Return a mask of the values that differ from the previous one, including the first."""
     changes = numpy.ones(len(values), numpy.bool_)
     numpy.not_equal(values[1:], values[:-1], out=changes[1:])
     return changes

@@ -1,7 +1,7 @@
 """Scores of all chunks of a view: exact, each the sum over the terms of the query in their order.
 
-A chunk's score is computed from its own numbers and the counts of the collection, in the same steps wherever it stands:
-how the chunks are spread over segments moves no bit of it.
+The score of a chunk is computed from its own numbers and the counts of the collection, in the same steps in every
+segment: the distribution of the chunks over segments changes no bit of it.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-DIGITS = 6  # scores of vectors that differ less are equal: the order of additions must not decide
-_ROWS = 4096  # vectors multiplied at once
+DIGITS = 6  # vector scores that differ by less are equal, so that the order of additions does not matter
+_ROWS = 4096  # vectors that are multiplied at once
 _QUIETLY = numpy.errstate(all="ignore")  # an embedder's numbers may be too large to multiply
-_WEIGHT_BITS = 12  # behind the point
-_LONG = 4096  # chunks of a list before which it is looked whether it has to be read
-_WORTHWHILE = 16384  # chunks of lists that may be spared: to see whether they can be takes as long as to read so many
-_LOOKUP = 4  # chunks of a list that are read in the time in which one is looked up
-_SPARED = 8  # of so many chunks one may be looked at by itself; of more it is faster to score all
-_TOLERANCE = 4e-6  # of a cosine: scores that are rounded may be equal although they differ by less
+_WEIGHT_BITS = 12  # fraction bits
+_LONG = 4096  # lists with fewer chunks are read without checking whether that is necessary
+_WORTHWHILE = 16384  # chunks whose lists take as long to read as the check whether they can be skipped
+_LOOKUP = 4  # chunks of a list that are read in the time of one look-up
+_SPARED = 8  # if fewer than one in so many chunks are candidates, they are scored separately, else all are scored
+_TOLERANCE = 4e-6  # of a cosine: rounded scores may be equal although they differ by less
 _BELOW = 1 - 1e-9  # sums in another order may differ by less
 _NOWHERE = numpy.zeros(0, numpy.intp)
 _NONE = (numpy.zeros(0, numpy.uint16), numpy.zeros(0, numpy.uint8))
 
 
 class Scores(NamedTuple):
-    """Scores of all chunks of a view, or of some alone, by their numbers: of those that can be among the best."""
+    """The scores of all chunks of a view, or of the chunks, by their numbers, that can be among the best."""
 
     values: Array
     chunks: Array | None = None
 
 
 class _Match(msgspec.Struct, frozen=True):
-    """What is found of a term: in each segment the chunks, ascending, and how often they have it."""
+    """The occurrences of a term: in each segment the chunks, ascending, and how often they have it."""
 
     term: Term
-    factor: float  # what its part of the frequency, which is below 1, is multiplied by
-    count: int  # of all chunks with it
+    factor: float  # multiplied by the part of its frequency, which is below 1
+    count: int  # of all chunks with the term
     found: Sequence[tuple[Array, Array]]
 
 
 def by_terms(view: View, terms: Sequence[Term], depth: int | None = None) -> Scores:
-    """BM25 of each chunk, at most 0 where it does not match; only of some where the best ones are enough."""
+    """Return BM25 of each chunk, at most 0 for those that do not match; with `depth`, perhaps only of the best ones."""
     matches = _matches(view, terms)
     required = sum(term.required for term in terms)
     chunks = None if depth is None or required else _candidates(view, matches, depth)
@@ -77,7 +77,7 @@ def by_terms(view: View, terms: Sequence[Term], depth: int | None = None) -> Sco
 
 
 def _matches(view: View, terms: Sequence[Term]) -> list[_Match]:
-    """What is found, in the order of the terms, without those that no chunk has."""
+    """Return the occurrences of terms, in the order of the terms, without terms that no chunk has."""
     found: list[list[tuple[Array, Array]]] = [[] for _ in terms]
     for field in range(len(FIELDS)):
         mine = [(term, found[number]) for number, term in enumerate(terms) if term.field == field]
@@ -96,12 +96,12 @@ def _matches(view: View, terms: Sequence[Term]) -> list[_Match]:
 
 
 def _add(view: View, match: _Match, scores: Array) -> None:
-    """Add the part of a term to the scores of all chunks."""
+    """Add the score of a term to the scores of all chunks."""
     for start, normalisers, (places, counts) in zip(
         view.starts, view.normalisers[match.term.field], match.found, strict=False
     ):
         if len(places):
-            places = places.astype(numpy.intp)  # once, for all that follows
+            places = places.astype(numpy.intp)  # converted once for both uses
             normaliser = normalisers.take(places)
             numpy.add.at(
                 scores[start : start + len(normalisers)], places, match.factor * (counts / (counts + normaliser))
@@ -109,10 +109,10 @@ def _add(view: View, match: _Match, scores: Array) -> None:
 
 
 def _candidates(view: View, matches: Sequence[_Match], depth: int) -> Array | None:
-    """The chunks that can be among the best, ascending; None where it is faster to score all.
+    """Return the chunks that can be among the best, ascending; None if scoring all is faster.
 
-    The terms that say most are read first. As soon as enough chunks have a score that the terms left cannot add to a
-    chunk without one, a chunk has to have at least the difference (Turtle and Flood, Query evaluation, 1995: MaxScore).
+    Terms with the highest weights are read first. Once `depth` chunks have a score above the most that the remaining
+    terms can add, a candidate needs at least the difference (MaxScore: Turtle and Flood, Query evaluation, 1995).
     """
     scores = numpy.zeros(len(view))
     rest, unread = sum(match.factor for match in matches), sum(match.count for match in matches)
@@ -135,7 +135,7 @@ def _candidates(view: View, matches: Sequence[_Match], depth: int) -> Array | No
 
 
 def _among(view: View, matches: Sequence[_Match], chunks: Array) -> Array:
-    """The scores of some chunks, ascending, in the same steps as those of all."""
+    """Return the scores of some chunks, ascending, computed in the same steps as those of all."""
     counts = numpy.zeros((len(matches), len(chunks)))
     normalisers = numpy.empty((len(FIELDS), len(chunks)))
     bounds = numpy.searchsorted(chunks, view.starts).tolist()
@@ -156,7 +156,7 @@ def _among(view: View, matches: Sequence[_Match], chunks: Array) -> Array:
 
 
 def _found(field: Postings, lists: Sequence[int | None], alive: Array | None) -> tuple[Array, Array]:
-    """The living chunks of a segment that have a term, and how often."""
+    """Return the living chunks of a segment that have a term, and how often."""
     known = [each for each in lists if each is not None]
     if len(known) < len(lists) or not lists:
         return _NONE
@@ -170,7 +170,7 @@ def _found(field: Postings, lists: Sequence[int | None], alive: Array | None) ->
 
 
 def _phrase(field: Postings, lists: Sequence[int]) -> tuple[Array, Array]:
-    """The chunks in which terms follow each other, and how often; the rarest term is looked at first."""
+    """Return the chunks with adjacent terms in this order, and how often; the rarest term is checked first."""
     sizes = [int(field.starts[each + 1] - field.starts[each]) for each in lists]
     rarest = sizes.index(min(sizes))
     begins = field.located(lists[rarest]) - rarest
@@ -185,9 +185,9 @@ def _phrase(field: Postings, lists: Sequence[int]) -> tuple[Array, Array]:
 
 @_QUIETLY
 def by_spelling(view: View, text: str, metric: MetricSpace, depth: int | None = None) -> Scores:
-    """The similarity of each chunk's n-grams to those of a text; -inf where it is not compared by them.
+    """Return the similarity of the n-grams of each chunk and a text; -inf for chunks that are not compared by n-grams.
 
-    Where the best ones are enough, only of some.
+    With `depth`, perhaps only of the best ones.
     """
     numbers = unique(ngrams_of_query(text))
     found = [_Shared(segment.ngrams, numbers, alive) for segment, alive in zip(view.segments, view.alive, strict=True)]
@@ -225,7 +225,7 @@ def by_spelling(view: View, text: str, metric: MetricSpace, depth: int | None = 
 def _alike(
     view: View, found: Sequence[_Shared], rare: Sequence[Array], weight: Array, length: float, depth: int
 ) -> list[Array] | None:
-    """The chunks of each segment that can be among the best, by what rare n-grams add; None where many can be."""
+    """Return the chunks of each segment that can be among the best, judged by rare n-grams; None if there are many."""
     scaled = numpy.empty(len(view), numpy.float32)
     parts = [scaled[start:end] for start, end in pairwise(view.starts)]
     for part, sums, scale in zip(parts, rare, view.ngram_scales, strict=True):
@@ -247,14 +247,14 @@ def _alike(
 
 
 def _whole(weight: Array) -> Array:
-    """Weights as whole numbers in about the same ratios: sums of them are exact, in whatever order they are added."""
+    """Return weights as integers in about the same ratios: their sums are exact in any order of addition."""
     digits = min(_WEIGHT_BITS, 31 - int(numpy.ceil(numpy.log2(max(float(weight.sum()), 1)))))
     whole: Array = numpy.rint(numpy.ldexp(weight, digits)).astype(numpy.uint32)
     return whole
 
 
 class _Shared:
-    """Which of the n-grams of a query a segment has."""
+    """The n-grams of a query that a segment has."""
 
     def __init__(self, ngrams: NGrams, numbers: Array, alive: Array | None) -> None:
         self._ngrams = ngrams
@@ -272,13 +272,13 @@ class _Shared:
         self.counts[self._frequent] = numpy.bitwise_count(bits).sum(axis=1)
 
     def sums(self, weight: Array) -> Array:
-        """The sum of the weights of the shared rare n-grams for each chunk."""
+        """Return the sum of the weights of the shared rare n-grams for each chunk."""
         places = numpy.concatenate([_NONE[0], *self._places])
         sums: Array = numpy.bincount(places, numpy.repeat(weight[self._rare], self._sizes), len(self._ngrams.lengths))
         return sums
 
     def frequent_weight(self, weight: Array) -> int:
-        """The most that frequent n-grams add to the sum of a chunk."""
+        """Return the maximum that frequent n-grams add to the sum of a chunk."""
         return int(weight[self._frequent].sum())
 
     def with_frequent(self, weight: Array, rare: Array, places: Array | None) -> Array:
@@ -297,7 +297,7 @@ class _Shared:
 
 
 def _both(keys: Array, numbers: Array) -> tuple[Array, Array]:
-    """Where keys and numbers, both ascending, hold the same: places in the one and in the other."""
+    """Return the indices of the equal elements of keys and numbers, both ascending."""
     if not len(keys):
         return _NOWHERE, _NOWHERE
     at = numpy.searchsorted(keys, numbers)
@@ -307,7 +307,7 @@ def _both(keys: Array, numbers: Array) -> tuple[Array, Array]:
 
 @_QUIETLY
 def by_vector(view: View, query: Array, metric: MetricSpace) -> Array:
-    """The similarity of each chunk's vector to another one; -inf where it has none of this length."""
+    """Return the similarity of each chunk's vector and another one; -inf if it has no vector of this length."""
     scores = []
     square = query @ query
     for segment, alive in zip(view.segments, view.alive, strict=True):
@@ -324,7 +324,7 @@ def by_vector(view: View, query: Array, metric: MetricSpace) -> Array:
 
 
 def _similarities(rows: Array, query: Array, square: Array, metric: MetricSpace) -> Array:
-    """Higher is nearer, and every score is finite."""
+    """Return similarities; a higher one is nearer, and every one is finite."""
     products = rows @ query
     squares = numpy.einsum("ij,ij->i", rows, rows)
     if metric is MetricSpace.EUCLIDEAN:
@@ -337,7 +337,7 @@ def _similarities(rows: Array, query: Array, square: Array, metric: MetricSpace)
 
 
 def _nearness(products: Array, squares: Array, square: Any) -> Array:
-    """1 / (1 + Euclidean distance), of the inner products and the squares of the lengths."""
+    """Return 1 / (1 + Euclidean distance), from the inner products and the squares of the lengths."""
     nearness: Array = numpy.reciprocal(1 + numpy.sqrt(numpy.maximum(squares + square - 2 * products, 0)))
     return nearness
 

@@ -1,13 +1,13 @@
-"""Segments in files below the data directory, so that an index is there again after a restart.
+"""Segments in files below the data directory, so that an index can be loaded after a restart.
 
-    index/xai-index-HEX        a segment: never written again, removed when another takes its place
+    index/xai-index-HEX        a segment: never written again, removed when another replaces it
     index/xai-index-HEX.part   one that is being written
 
-The table `index_segments` says which files belong to which collection. It changes in the transaction that changes the
-collection, so what a process that dies leaves is a file that the table does not name; the next start removes it. A file
-says what it was made of: the versions of its documents and how many chunks each has. Where these are not the ones of
-the rows, where a checksum is wrong, or where another version of the emulator cut the texts in another way, documents
-are indexed from their rows. So no file is ever needed, and none can make a search wrong.
+The table `index_segments` assigns files to collections. It changes in the transaction that changes the collection, so a
+process that dies can only leave files that the table does not name; the next start removes them. A file contains the
+versions of its documents and the number of chunks of each. If these differ from the rows, if a checksum is wrong, or if
+another version of the emulator made the terms, documents are indexed from their rows. So no file is ever needed, and
+none can make a search wrong.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-INDEX = "index"  # the directory
+INDEX = "index"  # name of the directory
 FORMAT_VERSION = 1
 _NAME = lazy_pattern(r"xai-index-[0-9a-f]{32}(\.part)?")
 _MAGIC = b"xai-index\n"
 _HEAD = struct.Struct("<10sIII")  # magic, format version, bytes of the header, its checksum
-_ALIGNED = 64  # arrays begin at multiples of so many bytes
+_ALIGNED = 64  # arrays begin at multiples of this many bytes
 
 
 class SavedDocument(msgspec.Struct, frozen=True, array_like=True):
-    """A document of a segment: its version, and how many chunks it has in all segments."""
+    """A document of a segment: its version, and the number of its chunks in all segments."""
 
     number: int
     file_id: str
@@ -67,10 +67,10 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class SegmentFiles:
-    """The files of all collections. Without a directory nothing is kept."""
+    """The files of all collections. Without a directory no segment is saved."""
 
     def __init__(self, database: Database, directory: Path | None) -> None:
-        """Take a data directory, and remove what a process that died has left in it."""
+        """Open the directory, and remove the files that a process that died has left in it."""
         self._db = database
         self._directory = None if directory is None else directory / INDEX
         if self._directory is not None:
@@ -79,11 +79,11 @@ class SegmentFiles:
 
     @property
     def are_kept(self) -> bool:
-        """Whether there is a directory for them."""
+        """Return whether segments are saved."""
         return self._directory is not None
 
     def names(self, owner: str, collection_id: str) -> list[str]:
-        """The files of a collection of a team."""
+        """Return the files of a collection of a team."""
         rows = self._db.rows(
             "SELECT name FROM index_segments WHERE owner = ? AND collection_id = ? ORDER BY name",
             (owner, collection_id),
@@ -91,7 +91,7 @@ class SegmentFiles:
         return [row[0] for row in rows]
 
     def set_names(self, owner: str, collection_id: str, names: Iterable[str]) -> set[str]:
-        """Let these be the files of a collection; return those that are not any more."""
+        """Replace the files of a collection; return those that it does not have any more."""
         before, after = set(self.names(owner, collection_id)), set(names)
         with self._db.transaction():
             self._db.write_many("DELETE FROM index_segments WHERE name = ?", ((name,) for name in before - after))
@@ -102,25 +102,25 @@ class SegmentFiles:
         return before - after
 
     def forget(self, owner: str, collection_id: str) -> list[str]:
-        """Let a collection have no files; return those it had, which are to be removed after the transaction."""
+        """Remove the files of a collection from the table; return them, for removal after the transaction."""
         names = self.names(owner, collection_id)
         if names:
             self._db.write("DELETE FROM index_segments WHERE owner = ? AND collection_id = ?", (owner, collection_id))
         return names
 
     def collections(self, owner: str) -> list[str]:
-        """The ids of a team's collections that have files."""
+        """Return the ids of a team's collections that have files."""
         rows = self._db.rows("SELECT DISTINCT collection_id FROM index_segments WHERE owner = ?", (owner,))
         return [row[0] for row in rows]
 
     def remove_unknown(self, names: Iterable[str]) -> None:
-        """Remove those files that the table does not name: a transaction that was rolled back keeps its own."""
+        """Remove those files that the table does not name: a rolled back transaction keeps its own."""
         self.remove(
             name for name in names if self._db.row("SELECT 1 FROM index_segments WHERE name = ?", (name,)) is None
         )
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, in any thread. One that cannot be removed now goes at the next start."""
+        """Remove files, in any thread. The next start removes those that cannot be removed now."""
         for name in names if self._directory is not None else ():
             with suppress(OSError):
                 (self._path(name)).unlink(missing_ok=True)
@@ -130,7 +130,7 @@ class SegmentFiles:
         return self._directory / name
 
     def write(self, segment: Segment, documents: list[SavedDocument], analysis: int) -> str:
-        """Write a segment, whose slots are places in `documents`, and return its name. Raises OSError."""
+        """Write a segment, whose slots are indices into `documents`, and return its name. Raises OSError."""
         assert self._directory is not None
         self._directory.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
         name = f"xai-index-{ids.fresh_name()}"
@@ -155,7 +155,7 @@ class SegmentFiles:
         return name
 
     def read(self, name: str, analysis: int) -> tuple[Segment, list[SavedDocument]] | None:
-        """Map a segment into memory; None for one that is missing, damaged, or was cut in another way."""
+        """Map a segment into memory; None if it is missing, damaged, or made with another version of the analysis."""
         try:
             with open(self._path(name), "rb") as file:
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -178,7 +178,7 @@ def _contiguous(array: Array) -> Array:
 
 
 def _arrays(content: mmap.mmap, begin: int, header: _Header) -> Iterator[tuple[str, Array]]:
-    """Every array of a file. Raises ValueError for one that is damaged."""
+    """Yield every array of a file with its name. Raises ValueError if one is damaged."""
     import numpy
 
     for each in header.arrays:
@@ -204,7 +204,7 @@ def _aligned(offset: int) -> int:
 
 
 def _made(directory: Path) -> Iterator[Path]:
-    """What has a name of ours in the directory, which may be missing."""
+    """Yield the files that match the names of segments; the directory may be missing."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):

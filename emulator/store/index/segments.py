@@ -1,8 +1,8 @@
 """A segment: the chunks that were indexed together, as inverted lists and vectors. It never changes.
 
-An index is a few segments. New chunks become small ones, small ones are merged into larger ones, and what was removed
-goes when a segment is merged: until then the chunks of a removed document are passed over. So to index a chunk costs
-the same however many there are, and to remove a document costs next to nothing.
+An index is a few segments. New chunks become small segments, and small segments are merged into larger ones. A merge
+drops the chunks of removed documents; until then searches skip them. So indexing a chunk costs the same for any number
+of chunks, and removing a document costs almost nothing.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_FORMER_STAND_IN = 1024  # dimensions: versions that stored the stand-in's vectors may have made such a vector
+_FORMER_STAND_IN = 1024  # dimensions: former versions stored n-gram vectors, which may have this number
 
 
 class Vectors(msgspec.Struct, frozen=True, eq=False):
-    """An embedder's vectors: a row of float32 for each of some chunks."""
+    """Vectors of an embedder: a row of float32 for each of some chunks."""
 
     places: Array
     rows: Array
 
 
 class Segment(msgspec.Struct, frozen=True, eq=False):
-    """Chunks, each known by the slot of its document in the index and its ordinal in the document."""
+    """Chunks, each identified by the slot of its document in the index and its ordinal in the document."""
 
     slots: Array
     ordinals: Array
     fields: tuple[Postings, ...]
     ngrams: NGrams
     vectors: Mapping[int, Vectors] = {}  # by dimensions
-    name: str | None = None  # of the file it was read from or saved to
+    name: str | None = None  # of the file from which it was read or to which it was saved
 
     def __len__(self) -> int:
         return len(self.slots)
 
     @property
     def bytes(self) -> int:
-        """The memory it takes."""
+        """Return the memory that the arrays take."""
         lists = sum(field.bytes for field in self.fields) + self.ngrams.bytes
         return (
             lists + self.slots.nbytes + self.ordinals.nbytes + sum(each.rows.nbytes for each in self.vectors.values())
@@ -58,7 +58,7 @@ class Segment(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """Every array by its name, from which `of_arrays` makes the segment again."""
+        """Return every array by its name, from which `of_arrays` restores the segment."""
         named = {"slots": self.slots, "ordinals": self.ordinals}
         for number, field in enumerate(self.fields):
             named |= {f"{number}.{name}": array for name, array in field.arrays.items()}
@@ -70,7 +70,7 @@ class Segment(msgspec.Struct, frozen=True, eq=False):
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array], name: str) -> Segment:
-        """The segment of a file. Raises KeyError where an array is missing."""
+        """Return the segment of a file. Raises KeyError if an array is missing."""
 
         def lists(prefix: str) -> Postings:
             found = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
@@ -87,7 +87,7 @@ class Segment(msgspec.Struct, frozen=True, eq=False):
         )
 
     def without(self, kept: Array) -> Segment:
-        """Some of its chunks only, as a mask says."""
+        """Return a segment of the chunks in a mask."""
         moved = numpy.cumsum(kept) - 1
         vectors = {}
         for dimensions, each in self.vectors.items():
@@ -104,7 +104,7 @@ class Segment(msgspec.Struct, frozen=True, eq=False):
 
 
 def built(rows: Sequence[tuple[int, IndexRow]]) -> Segment:
-    """A segment of chunks, each with the slot of its document."""
+    """Return a segment of chunks, each with the slot of its document."""
     texts = [row.text for _, row in rows]
     cut = [fields_of(text) for text in texts]
     fields = tuple(
@@ -133,7 +133,7 @@ def built(rows: Sequence[tuple[int, IndexRow]]) -> Segment:
 
 
 def merged(parts: Sequence[Segment]) -> Segment:
-    """One segment of all chunks of several, in their order."""
+    """Return one segment of all chunks of several, in their order."""
     vectors: dict[int, list[Vectors]] = {}
     shift = 0
     for part in parts:
@@ -156,12 +156,12 @@ def merged(parts: Sequence[Segment]) -> Segment:
 
 
 def _has_ngrams(vector: bytes) -> bool:
-    """Whether a chunk is compared by n-grams: it has no vector of an embedder, or one that may be the stand-in's."""
+    """Return whether a chunk is compared by n-grams: it has no vector, or one that may be a stored n-gram vector."""
     return not vector or len(vector) == 4 * _FORMER_STAND_IN
 
 
 def compared_by_ngrams(segment: Segment) -> Array | None:
-    """Which chunks are compared by n-grams, as a mask; None where all are."""
+    """Return a mask of the chunks that are compared by n-grams; None if all are."""
     others = [each.places for dimensions, each in segment.vectors.items() if dimensions != _FORMER_STAND_IN]
     if not others:
         return None

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-_PART = 64  # scores whose highest one is looked at
+_PART = 64  # scores in a group, of which the highest is used
 
 
 def best(scores: Array, order: Array, above: float, depth: int | None, accepted: Array | None) -> tuple[Array, Array]:
-    """The numbers of the best chunks with a score above a bound, best first, and their ranks.
+    """Return the numbers of the best chunks with a score above a bound, best first, and their ranks.
 
-    Equal scores stand as `order` says. `accepted` is a mask: what it leaves out is not returned, but keeps its rank.
+    `order` breaks ties. `accepted` is a mask: other chunks are not returned, but keep their ranks.
     """
     if accepted is None:
         chosen = _first(scores, order, _high(scores, above, depth), depth)
@@ -29,11 +29,7 @@ def best(scores: Array, order: Array, above: float, depth: int | None, accepted:
 
 
 def _high(scores: Array, above: float, depth: int | None) -> Array:
-    """The chunks with a score above a bound; where the first ones are wanted only, without most that are not of them.
-
-    Among as many parts of the scores as are wanted, each has a highest one: so the lowest of these is not higher than
-    the last score that is wanted.
-    """
+    """Return the chunks with a score above a bound; with `depth`, without most chunks below the first `depth`."""
     lowest = None if depth is None else reached(scores, depth)
     if lowest is not None and lowest > above:
         return numpy.flatnonzero(scores >= lowest)
@@ -41,7 +37,10 @@ def _high(scores: Array, above: float, depth: int | None) -> Array:
 
 
 def reached(scores: Array, depth: int) -> float | None:
-    """Return a score, the highest if possible, that so many chunks reach; None where there are few chunks."""
+    """Return a score, as high as possible, that `depth` chunks reach; None if there are few chunks.
+
+    The scores are divided into more than `depth` groups. The `depth`-th highest of their maxima is such a score.
+    """
     parts = len(scores) // _PART
     if parts <= depth:
         return None
@@ -50,7 +49,7 @@ def reached(scores: Array, depth: int) -> float | None:
 
 
 def _first(scores: Array, order: Array, among: Array, depth: int | None) -> Array:
-    """The first of some chunks, in their order."""
+    """Return the first `depth` of some chunks, in their order."""
     if depth is not None and depth < len(among):
         values = scores[among]
         lowest = numpy.partition(values, len(values) - depth)[len(values) - depth]
@@ -64,7 +63,7 @@ def _first(scores: Array, order: Array, among: Array, depth: int | None) -> Arra
 
 
 def _ranks(scores: Array, order: Array, among: Array, chosen: Array) -> Array:
-    """The rank from 1 of the chosen among all that were found."""
+    """Return the ranks, from 1, of the chosen chunks among all that were found."""
     values = numpy.sort(scores[among])
     ends = numpy.searchsorted(values, scores[chosen], "right")
     ranks = len(values) - ends + 1

@@ -1,25 +1,25 @@
-"""Stems of words in English, German, French and Spanish, by their endings alone: `renewals` and `renewed` are `renew`.
+"""Stems of words in English, German, French and Spanish, by suffix stripping: `renewals` and `renewed` have `renew`.
 
-A stem need not be a word. It is the same for most forms of a word, and that is all that an index needs. The endings are
-few and no dictionary stands behind them, so a form that changes inside a word (`went`, `Häuser` of `Haus` apart from
-its umlaut) is not recognised.
+A stem need not be a word. It is the same for most forms of a word, which is sufficient for an index. There are few
+suffixes and no dictionary, so a form that changes inside the word (`went`, or `Häuser` of `Haus` apart from its umlaut)
+is not recognised.
 
-Why not a Snowball stemmer: in pure Python it takes 27 to 59 microseconds for a word, this one 1 to 3, and it finds no
-more in `benchmarks/ranking`; and saved indexes would depend on the version that is installed.
+A Snowball stemmer in pure Python takes 27 to 59 microseconds for a word, this one 1 to 3, and Snowball finds no more in
+`benchmarks/ranking`; besides, saved indexes would depend on the installed version.
 
-Words come in lower case and without diacritics, as `analysis` cuts them.
+Words are in lower case and without diacritics, as `analysis` returns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-WORDS_MAX = 40_000  # stems that are remembered for each language
+WORDS_MAX = 40_000  # cached stems for each language
 
 _VOWELS = frozenset("aeiouy")
 _DOUBLED = frozenset("bdfgklmnprt")
 
-# Endings with the letters that have to stay before them. The longest that fits is cut off, once.
+# Suffixes with the minimum number of letters before them. The longest that fits is removed, once.
 _ENGLISH = {
     4: "ations ation ators ator ating ated ates ate izations ization izing ized ize ments ment ness ingly edly able "
     "ible ances ance ences ence ive ions ion ly ers er ors or",
@@ -38,7 +38,7 @@ _SPANISH = {
     "as os es an en a o e s"
 }
 
-# Frequent function words. A text is taken to be in the language of which it has the most.
+# Frequent function words. The language of a text is the one with the most of them in the text.
 _FUNCTION_WORDS = {
     "english": (
         "a an the of to in on at for from by with and or not is are was were be been being am do does did has have "
@@ -69,19 +69,19 @@ FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _FUN
 
 
 def language_of(words: Iterable[str]) -> str:
-    """Return the language of a text: that of most of its function words, English where it has none."""
+    """Return the language of a text: the one with the most function words in it, English if there are none."""
     distinct = set(words)
     counts = {language: len(distinct & known) for language, known in FUNCTION_WORDS.items()}
     return max(counts, key=counts.__getitem__)
 
 
 def stems_in(language: str) -> Callable[[str], str]:
-    """Return the stemmer of a language, which remembers the stems of frequent words."""
+    """Return the stemmer of a language, which caches the stems of frequent words."""
     return _STEMS[language].__getitem__
 
 
 def stems_of(word: str) -> list[str]:
-    """Return the stems of a word whose language is not known: one for each language, without repetition."""
+    """Return the distinct stems of a word whose language is not known, one for each language."""
     return list(dict.fromkeys(stems[word] for stems in _STEMS.values()))
 
 
@@ -103,7 +103,7 @@ def _english(word: str) -> str:
 
 
 def _german(word: str) -> str:
-    # Where there are no umlauts, they are spelt with an e: both spellings have one stem.
+    # Umlauts may be spelt with an e: both spellings have the same stem.
     for spelling, letter in (("ae", "a"), ("oe", "o"), ("ue", "u")):
         if spelling in word:
             word = word.replace(spelling, letter)
@@ -120,7 +120,7 @@ def _spanish(word: str) -> str:
 
 
 def _by_length(endings: dict[int, str]) -> dict[int, dict[str, int]]:
-    """Endings with the letters that have to stay, by their length, the longest first."""
+    """Return suffixes with the minimum number of letters before them, by their length, the longest first."""
     found: dict[int, dict[str, int]] = {}
     for stay, row in endings.items():
         for ending in row.split():
@@ -141,7 +141,7 @@ def _without(word: str, endings: dict[int, dict[str, int]]) -> str:
 
 
 class _Stems(dict[str, str]):
-    """The stems of words that were asked for, as many as are worth remembering."""
+    """A cache of stems, of limited size."""
 
     def __init__(self, stem: Callable[[str], str]) -> None:
         self._stem = stem
@@ -149,7 +149,7 @@ class _Stems(dict[str, str]):
     def __missing__(self, word: str) -> str:
         if len(self) >= WORDS_MAX:
             self.clear()
-        # Numbers and identifiers have no forms, nor do words of other scripts; and no form is very long.
+        # Numbers, identifiers and words of other scripts have no forms, and no form is very long.
         stem = self._stem(word) if 3 < len(word) <= 40 and word.isascii() and word.isalpha() else word
         self[word] = stem = word if stem == word else stem
         return stem

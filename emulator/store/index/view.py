@@ -1,6 +1,6 @@
-"""An index as one search sees it: segments, which of their chunks are alive, and the counts that scores need.
+"""An index as one search sees it: segments, a mask of their living chunks, and the counts that scores need.
 
-It does not change while it is searched; the next change of the collection makes another one of the same segments.
+It does not change during a search; the next change of the collection makes another view of the same segments.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class View:
-    """Segments side by side: their chunks are numbered through, and so are their documents' slots."""
+    """A list of segments: their chunks are numbered consecutively, and so are the slots of their documents."""
 
     def __init__(self, segments: tuple[Segment, ...], numbers: Array, file_ids: list[str]) -> None:
-        """`numbers` has for each slot that of the document's version: at most 0 for one that is not to be found."""
+        """Make a view. `numbers` has a version number for each slot: at most 0 for a document that cannot be found."""
         self.segments = segments
         self.numbers = numbers
         self.file_ids = file_ids
-        self.alive: list[Array | None] = []  # of each segment, as a mask; None where all are
+        self.alive: list[Array | None] = []  # of each segment, as a mask; None if all are
         for segment in segments:
             alive = numbers[segment.slots] > 0
             self.alive.append(None if alive.all() else alive)
@@ -38,30 +38,30 @@ class View:
 
     @cached_property
     def count(self) -> int:
-        """How many chunks are alive."""
+        """Return the number of living chunks."""
         pairs = zip(self.segments, self.alive, strict=True)
         return sum(len(segment) if alive is None else int(alive.sum()) for segment, alive in pairs)
 
     @cached_property
     def starts(self) -> list[int]:
-        """The number of the first chunk of each segment, and that of the chunk after the last."""
+        """Return the number of the first chunk of each segment, and the number of chunks."""
         return [0, *accumulate(map(len, self.segments))]
 
     @cached_property
     def slots(self) -> Array:
-        """The slot of each chunk's document."""
+        """Return the slot of each chunk's document."""
         return _joined([segment.slots for segment in self.segments])
 
     @cached_property
     def order(self) -> Array:
-        """What orders chunks of equal score: their document's version, then their ordinal."""
+        """Return the order of chunks with equal scores: by their document's version, then by ordinal."""
         ordinals = _joined([segment.ordinals for segment in self.segments])
         order: Array = self.numbers[self.slots] << 31 | ordinals
         return order
 
     @cached_property
     def ngram_scales(self) -> list[Array]:
-        """By what the sum of the weights of a chunk's n-grams is multiplied; 0 where it is not to be found by them."""
+        """Return the factors of the weight sums of the chunks' n-grams; 0 for chunks that cannot be found by them."""
         scales = []
         for segment, alive in zip(self.segments, self.alive, strict=True):
             lengths = segment.ngrams.lengths
@@ -74,7 +74,7 @@ class View:
 
     @cached_property
     def normalisers(self) -> list[list[Array]]:
-        """BM25's part for the length of a chunk, for each field and segment."""
+        """Return the length normalisation of BM25 for each field and segment."""
         return [self._normalisers_of(field) for field in range(len(FIELDS))]
 
     def _normalisers_of(self, field: int) -> list[Array]:

@@ -1,1 +1,1 @@
-"""Snapshots: a team saved as a file, and made of one."""
+"""Snapshots: save a team as a file, and restore it."""

@@ -1,14 +1,14 @@
-"""Where snapshots are kept, below the data directory or the temporary one.
+"""The directory of snapshots, below the data directory or the temporary one.
 
 A snapshot that was made here shares the bytes of files: its own file names a directory of hard links to the blobs,
-which are never written again. So to save and to restore copies rows only. `export` writes a file with the bytes in it.
+which are never written again. So saving and restoring copy rows only. `export` writes a file that contains the bytes.
 
-    snapshots/team-TEAM/NAME.xai-snapshot   the file: what is there is a snapshot
+    snapshots/team-TEAM/NAME.xai-snapshot   the file of a snapshot
     snapshots/links/xai-links-HEX/BLOB      its bytes
     snapshots/parts/xai-part-HEX            a file that is being written
 
-A file is written under another name and renamed when its links are complete, so a snapshot is whole or not there. What
-a process that dies leaves is a part, or links that no file names; the next start removes those, and nothing else.
+A file is written under another name and renamed when its links are complete, so a snapshot exists completely or not at
+all. A process that dies leaves a part, or links that no file names; the next start removes those, and nothing else.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ SNAPSHOTS = "snapshots"
 
 
 class SnapshotRow(msgspec.Struct, frozen=True):
-    """A snapshot that is kept."""
+    """A stored snapshot."""
 
     name: str
     team: str
-    at: Instant  # in the team's time
-    size: int  # bytes, those that it shares included
+    at: Instant  # in the time of the team
+    size: int  # bytes, including the shared ones
 
 
 class NoSpace(ValueError):
-    """The snapshots of a team would have more bytes than they may; the message says how many."""
+    """The snapshots of a team would exceed their limit of bytes; the message has the limit."""
 
 
 class SnapshotDirectory:
     """The files of all snapshots."""
 
     def __init__(self, directory: Path) -> None:
-        """Take a directory, which may not exist yet, and remove what a process that died has left in it."""
+        """Open a directory, which may not exist yet, and remove the files that a process that died has left in it."""
         self._directory = directory / SNAPSHOTS
         self._parts, self.links = self._directory / "parts", self._directory / "links"
-        self._changing = threading.Lock()  # held while a snapshot takes the place of another, or goes
+        self._changing = threading.Lock()  # held while a snapshot is replaced or removed
         self._sweep()
 
     def _sweep(self) -> None:
@@ -62,28 +62,28 @@ class SnapshotDirectory:
         try:
             used = {_links_in(path) for path in self._directory.glob(f"team-*/*{SNAPSHOT_SUFFIX}")} if links else set()
         except BadSnapshot:
-            return  # one that cannot be read now may need its bytes once it can
+            return  # a snapshot that cannot be read now may need its bytes later
         for path in links:
             if path.name not in used:
                 remove_links(path)
 
     def path(self, team: str, name: str) -> Path:
-        """Where a snapshot lies, or would."""
+        """Return the path of a snapshot, which may not exist."""
         return self._directory / f"team-{team}" / f"{name}{SNAPSHOT_SUFFIX}"
 
     def names(self, team: str) -> list[str]:
-        """The snapshots of a team, in order of name."""
+        """Return the names of a team's snapshots, sorted."""
         paths = self.path(team, "").parent.glob(f"*{SNAPSHOT_SUFFIX}")
         return sorted(path.name.removesuffix(SNAPSHOT_SUFFIX) for path in paths)
 
     def describe(self, team: str, name: str) -> SnapshotRow:
-        """What is known of a snapshot. Raises BadSnapshot."""
+        """Return the row of a snapshot. Raises BadSnapshot."""
         with closing(open_whole(self.path(team, name))) as file:
             origin, at = file.execute("SELECT team, at FROM snapshot").fetchone()
             return SnapshotRow(name, origin, at, size_of(file))
 
     def new_part(self) -> Path:
-        """Make an empty file for what is not whole yet. Raises OSError when the disk is full."""
+        """Make an empty file for an incomplete snapshot. Raises OSError when the disk is full."""
         self._make(self._parts)
         part = self._parts / f"xai-part-{ids.fresh_name()}"
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
@@ -100,22 +100,22 @@ class SnapshotDirectory:
             missing.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
 
     def space_left(self, target: Path, bytes_max: int | None) -> int | None:
-        """How many bytes a snapshot may have beside the others of its team; None where there is no limit."""
+        """Return how many bytes a snapshot may have beside the others of its team; None if there is no limit."""
         if bytes_max is None:
             return None
         others = (path for path in target.parent.glob(f"*{SNAPSHOT_SUFFIX}") if path != target)
         return bytes_max - sum(_size(path) for path in others)
 
     def check_space(self, target: Path, size: int, bytes_max: int | None) -> None:
-        """Raise NoSpace for a snapshot of more bytes than may still be stored."""
+        """Raise NoSpace if a snapshot of `size` bytes exceeds the limit."""
         space = self.space_left(target, bytes_max)
         if space is not None and size > space:
             raise NoSpace(f"{size} bytes, and {max(space, 0)} of {bytes_max} are left")
 
     def keep(self, part: Path, target: Path, bytes_max: int | None = None) -> int:
-        """Give a file its name, in the place of the snapshot that had it; the bytes of the snapshot.
+        """Rename a file to the name of a snapshot, which it replaces; return the bytes of the snapshot.
 
-        Raises BadSnapshot for a file that is none, and NoSpace, for which see `space`.
+        Raises BadSnapshot for a file of another kind, and NoSpace (see `space_left`).
         """
         size = _size_or_raise(part)
         self._make(target.parent)
@@ -127,7 +127,7 @@ class SnapshotDirectory:
         return size
 
     def import_file(self, part: Path, team: str, name: str, bytes_max: int | None) -> None:
-        """Keep a file that was sent. Raises BadSnapshot for one that is none, and NoSpace."""
+        """Store an uploaded file. Raises BadSnapshot for a file of another kind, and NoSpace."""
         if _links_in(part) is not None:
             raise BadSnapshot("the snapshot has no bytes in it: send one that was fetched")
         self.keep(part, self.path(team, name), bytes_max)
@@ -144,7 +144,7 @@ class SnapshotDirectory:
         """Delete the snapshots of a team."""
         for name in self.names(team):
             self.remove(team, name)
-        with suppress(OSError):  # there is none, or something else is in it
+        with suppress(OSError):  # the directory is missing, or contains something else
             self.path(team, "").parent.rmdir()
 
     def _remove_links(self, name: str | None) -> None:
@@ -152,7 +152,7 @@ class SnapshotDirectory:
             remove_links(self.links / name)
 
     def export(self, path: Path) -> Path:
-        """Write the file of a snapshot with the bytes in it; the caller removes it. May run in a thread.
+        """Write a snapshot as a file that contains the bytes; the caller removes it. May run in a thread.
 
         Raises BadSnapshot, and OSError when the disk is full.
         """
@@ -172,7 +172,7 @@ class SnapshotDirectory:
 
 
 def remove_links(directory: Path) -> None:
-    """Remove a directory of links; what was not made here stays."""
+    """Remove a directory of links, but no file that was not made here."""
     for path in _named(directory, BLOB_NAME):
         path.unlink(missing_ok=True)
     with suppress(OSError):
@@ -180,7 +180,7 @@ def remove_links(directory: Path) -> None:
 
 
 def _named(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
-    """What has a name of ours in a directory, which may be missing."""
+    """Return the files in a directory that match a pattern; the directory may be missing."""
     try:
         with os.scandir(directory) as entries:
             return [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name) and not entry.is_symlink()]
@@ -194,7 +194,7 @@ def _links_in(path: Path) -> str | None:
 
 
 def _links_or_none(path: Path) -> str | None:
-    """The links of a snapshot, if it is there and can be read; otherwise a later start removes them."""
+    """Return the links of a snapshot if it can be read; otherwise a later start removes them."""
     try:
         return _links_in(path)
     except BadSnapshot:

@@ -1,7 +1,7 @@
-"""The file of a snapshot: an SQLite database that says what it is.
+"""The file of a snapshot: an SQLite database with an application id.
 
-The bytes of blobs are in its table `blobs`, or, while it is kept where it was made, in a directory of hard links that
-its table `links` names.
+The bytes of blobs are in its table `blobs`, or, as long as it is stored where it was made, in a directory of hard links
+that its table `links` names.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from emulator.core.locks import BLOB_NAME, LINKS_NAME
 from emulator.store.blobs import Blobs
 
 FORMAT_VERSION = 1
-SCHEMA_VERSION = 2  # of the tables in it: those of a database have other numbers
+SCHEMA_VERSION = 2  # of the tables in a snapshot: those of a database have other numbers
 APPLICATION_ID = 0x58414953  # in the file's header: "XAIS"
 PIECE_BYTES = 1024 * 1024
 
 
 class BadSnapshot(ValueError):
-    """A file that is no snapshot, or none that can be restored here; the message says why."""
+    """A file that is no snapshot, or that cannot be restored here; the message has the reason."""
 
 
 def open_part(path: Path) -> sqlite3.Connection:
-    """Open a snapshot that is being written. It is not whole before it is renamed, so a journal could save nothing."""
+    """Open a snapshot for writing. It needs no journal, because it is renamed only when it is complete."""
     connection = sqlite3.connect(path, isolation_level="DEFERRED")
     connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")
     return connection
 
 
 def open_whole(path: Path) -> sqlite3.Connection:
-    """Open a snapshot to be read. Raises BadSnapshot."""
+    """Open a snapshot for reading. Raises BadSnapshot."""
     with ExitStack() as opened:
         try:
             file = opened.enter_context(closing(sqlite3.connect(_address(path), uri=True)))
@@ -74,28 +74,28 @@ def _links_row(file: sqlite3.Connection) -> tuple[str, int] | None:
 
 
 def links_of(file: sqlite3.Connection) -> str | None:
-    """The name of the directory with a snapshot's bytes; None where they are in the file."""
+    """Return the name of the directory with a snapshot's bytes; None if they are in the file."""
     row = _links_row(file)
     return None if row is None else row[0]
 
 
 def size_of(file: sqlite3.Connection) -> int:
-    """The bytes of a snapshot: those in its file and those in its links."""
+    """Return the bytes of a snapshot: those in its file and those in its links."""
     [own] = file.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
     row = _links_row(file)
     return int(own) + (0 if row is None else row[1])
 
 
 def name_links(file: sqlite3.Connection, name: str, size: int) -> None:
-    """Say in a snapshot that is being written where its bytes are, and how many."""
+    """Store the directory and the number of bytes of a snapshot in its file."""
     file.execute("CREATE TABLE links (directory TEXT, bytes INTEGER)")
     file.execute("INSERT INTO links VALUES (?, ?)", (name, size))
 
 
 def linked(links: Path, name: object) -> Path:
-    """Where the bytes of a blob of a snapshot are linked. Raises BadSnapshot where they are not there."""
+    """Return the path of a linked blob of a snapshot. Raises BadSnapshot if it does not exist."""
     path = links / str(name)
-    if BLOB_NAME.fullmatch(str(name)) is None or not path.is_file():  # a file may name anything, a path as well
+    if BLOB_NAME.fullmatch(str(name)) is None or not path.is_file():  # a file may contain any name, a path as well
         raise BadSnapshot(
             "the bytes of the snapshot are not there: it was removed meanwhile, or its file was copied by hand "
             "(use `xai-emulator snapshot fetch`)"
@@ -104,7 +104,7 @@ def linked(links: Path, name: object) -> Path:
 
 
 def put_blobs(file: sqlite3.Connection, links: Path) -> None:
-    """Copy the bytes of a snapshot into its file. Raises BadSnapshot where they are not there."""
+    """Copy the bytes of a snapshot into its file. Raises BadSnapshot if they do not exist."""
     for rowid, name in file.execute("SELECT rowid, name FROM blobs").fetchall():
         with linked(links, name).open("rb") as source:
             size = source.seek(0, 2)
@@ -117,7 +117,7 @@ def put_blobs(file: sqlite3.Connection, links: Path) -> None:
 
 
 def take_blob(file: sqlite3.Connection, rowid: int, blobs: Blobs) -> str:
-    """Copy bytes out of a snapshot into a new blob, and return its name."""
+    """Copy bytes from a snapshot into a new blob, and return its name."""
     blob = blobs.new()
     try:
         with file.blobopen("blobs", "content", rowid, readonly=True) as source:

@@ -1,7 +1,7 @@
-"""Snapshots: everything a team has, in one file that can be kept, copied and given to another team.
+"""Snapshots: all data of a team in one file that can be stored, copied and restored into another team.
 
-The file is an SQLite database with the rows of every table that has a column `team`, whatever that table is. Of the
-bytes that they refer to see `directory`.
+The file is an SQLite database with the rows of every table that has a column `team`. For the bytes of the blobs see
+`directory`.
 """
 
 from __future__ import annotations
@@ -36,37 +36,38 @@ from emulator.store.snapshots.files import (
 from emulator.store.teams import TeamRow
 
 NAME = lazy_pattern(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-# Which rows of a table are there, where others are being written: see `operations.batches.additions`.
+# Excludes rows of incomplete additions: see `operations.batches.additions`.
 _ADMITTED = {
     "batch_requests": " AND NOT EXISTS (SELECT 1 FROM main.batch_additions AS addition WHERE owner = team "
     "AND addition.batch_id = batch_requests.batch_id AND seq >= first)"
 }
-_BLOB_COLUMN = lazy_pattern(r"(?:.*_)?blob")  # holds the name of a blob
+_BLOB_COLUMN = lazy_pattern(r"(?:.*_)?blob")  # contains the name of a blob
 
 
-_Team = tuple[  # what a clock and the settings can be made of
+_Team = tuple[  # the clock and the settings
     Annotated[int, Meta(ge=-LATEST, le=LATEST)], Annotated[int, Meta(ge=0, le=LATEST)] | None, dict[str, Any]
 ]
 
 
 class SnapshotWriter:
-    """A snapshot being written: its rows are there, and its blobs are held until it is finished."""
+    """A snapshot that is being written: its rows are complete, and its blobs are held until it is finished."""
 
     def __init__(self, kept: SnapshotDirectory, blobs: Blobs, part: Path, target: Path, names: set[str]) -> None:
         self._kept, self._blobs, self._part, self._target, self._names = kept, blobs, part, target, names
         blobs.hold(names)
 
     def finish(self, bytes_max: int | None = None) -> int:
-        """Link the bytes and give the file its name; the bytes of the snapshot.
+        """Link the bytes and rename the file to its final name; return the bytes of the snapshot.
 
-        Touches nothing that the loop owns: meant for a thread.
-        Raises OSError when the disk is full, and NoSpace where the team's snapshots would have more than `bytes_max`.
+        Meant for a thread: uses nothing that the event loop owns.
+        Raises OSError when the disk is full, and NoSpace if the team's snapshots would exceed `bytes_max`.
         """
         links: Path | None = None
         try:
             paths = [self._blobs.path(name) for name in sorted(self._names)]
             size = sum(path.stat().st_size for path in paths)
-            self._kept.check_space(self._target, size + self._part.stat().st_size, bytes_max)  # before a copy fills it
+            # Before a copy fills the disk.
+            self._kept.check_space(self._target, size + self._part.stat().st_size, bytes_max)
             links = self._kept.new_links()
             for path in paths:
                 clone(path, links / path.name)
@@ -100,7 +101,7 @@ class Snapshots:
         self.kept = SnapshotDirectory(blobs.directory)
 
     def save(self, team: str, target: Path, at: Instant, *, without: Iterable[str]) -> SnapshotWriter:
-        """Write the rows of a team as they are now, without some settings of its own; `finish` then links the bytes."""
+        """Write the current rows of a team, without some of its settings; `finish` then links the bytes."""
         names, part = self._blob_names(team), self.kept.new_part()
         try:
             with self._attached(part):
@@ -111,16 +112,16 @@ class Snapshots:
         return SnapshotWriter(self.kept, self._blobs, part, target, names)
 
     def _write_rows(self, team: str, at: Instant, without: Iterable[str], blobs: Iterable[str]) -> None:
-        # The file is not whole before it is renamed, so there is nothing that a journal could save.
+        # No journal is needed, because the file is renamed only when it is complete.
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"application_id={APPLICATION_ID}"):
             self._db.write(f"PRAGMA snapshot.{pragma}")
         self._db.write(f"PRAGMA snapshot.user_version={FORMAT_VERSION}")
         with self._db.transaction():
             self._db.write("CREATE TABLE snapshot.snapshot (schema_version INTEGER, team TEXT, at INTEGER)")
             self._db.write("INSERT INTO snapshot.snapshot VALUES (?, ?, ?)", (SCHEMA_VERSION, team, at))
-            self._db.write("CREATE TABLE snapshot.blobs (name TEXT PRIMARY KEY, content BLOB)")  # null: it is linked
+            self._db.write("CREATE TABLE snapshot.blobs (name TEXT PRIMARY KEY, content BLOB)")  # null: linked
             self._db.write_many("INSERT INTO snapshot.blobs VALUES (?, NULL)", [(name,) for name in blobs])
-            # Left out as they are read: what is written once can be read in the file, even when it is changed after.
+            # Excluded from the query: data that is written and then deleted could still be read in the file.
             paths = ", ".join(f"'$.{name}'" for name in without)
             read = {"overrides": f"json_remove(overrides, {paths}) AS overrides"}
             columns = [read.get(name, name) for name in self._columns("teams")]
@@ -155,7 +156,7 @@ class Snapshots:
 
     @contextmanager
     def restoring(self, snapshot: LoadedSnapshot) -> Iterator[None]:
-        """Attach a snapshot for `insert`; if that fails, its blobs are removed. Encloses the transaction."""
+        """Attach a snapshot for `insert`; if that fails, remove its blobs. Encloses the transaction."""
         try:
             with self._attached(snapshot.path):
                 yield
@@ -168,12 +169,12 @@ class Snapshots:
     def insert(self, team: str, snapshot: LoadedSnapshot) -> None:
         """Insert the rows of the attached snapshot for an empty team."""
         self._db.write("PRAGMA defer_foreign_keys=ON")
-        with self._db.without_triggers():  # nothing is counted: the counts come with the rows
+        with self._db.without_triggers():  # the counts are in the rows of the snapshot
             self._rename_blobs(snapshot.blobs)
             shift = self._shift()
             saved = {row[0] for row in self._db.rows("SELECT name FROM snapshot.sqlite_master WHERE type = 'table'")}
             for table in self._tables():
-                if table in saved:  # a table that came later is in no older snapshot
+                if table in saved:  # older snapshots do not have newer tables
                     self._insert_rows(table, team, shift)
             self._insert_chunks(team)
             self._insert_team(team)
@@ -206,7 +207,7 @@ class Snapshots:
         )
 
     def _insert_chunks(self, team: str) -> None:
-        """Insert rows of the view `placed_chunks`, which a snapshot has as a table."""
+        """Insert rows of the view `placed_chunks`, which is a table in a snapshot."""
         self._db.write(
             "INSERT INTO main.chunk_owners (owner, collection_id, file_id) "
             "SELECT DISTINCT ?, collection_id, file_id FROM snapshot.chunks",
@@ -216,7 +217,7 @@ class Snapshots:
             "INSERT INTO main.chunks SELECT number << 31 | ordinal, id, content, indexed_text, page_number, vector "
             "FROM snapshot.chunks AS s JOIN main.chunk_owners AS place "
             "ON owner = ? AND place.collection_id = s.collection_id AND place.file_id = s.file_id "
-            "WHERE ordinal BETWEEN 0 AND 0x7fffffff ORDER BY 1",  # others would be in the place of another document
+            "WHERE ordinal BETWEEN 0 AND 0x7fffffff ORDER BY 1",  # others would belong to another document
             (team,),
         )
 
@@ -252,7 +253,7 @@ class Snapshots:
         return found is not None
 
     def _tables(self) -> list[str]:
-        """The tables whose rows belong to teams."""
+        """Return the tables whose rows belong to teams."""
         rows = self._db.rows(
             "SELECT m.name FROM main.sqlite_master AS m, pragma_table_info(m.name) AS c "
             "WHERE m.type = 'table' AND c.name = 'team' ORDER BY m.name"
