@@ -1,12 +1,14 @@
-"""Listen on one port for HTTP/1.1 and gRPC: the first bytes of a connection decide which of the two it speaks.
+"""Listen on one port for HTTP/1.1 and gRPC: the first bytes of a connection identify the protocol.
 
-With TLS there is a second port, for the same two: there ALPN decides, and the first bytes follow it. Clients that offer
-HTTP/1.1 get that, since REST is served over nothing else; gRPC clients offer h2 alone (RFC 7301, section 3.2).
+With TLS there is a second port for the same protocols: there ALPN decides, or else the first bytes after the handshake.
+Clients that offer HTTP/1.1 get it, because REST is served over nothing else; gRPC clients offer h2 only (RFC 7301,
+section 3.2).
 
-HTTP/1.1 is served in place by uvicorn's protocol class. HTTP/2, which only gRPC speaks here, is piped to a gRPC server
-on a private unix socket, loaded when the first such connection arrives. `uvicorn.Server` is not used: its stop costs
-200 ms, and from Python 3.12 on `asyncio.Server.wait_closed()` waits for every open transport, piped ones included.
-Everything here belongs to one event loop, but for the two calls into the gRPC server, which have threads of their own.
+HTTP/1.1 is served in this process by uvicorn's protocol class. HTTP/2, which is for gRPC only, is piped to a gRPC
+server on a private unix socket, loaded when the first such connection arrives. `uvicorn.Server` is not used: its stop
+takes 200 ms, and from Python 3.12 on `asyncio.Server.wait_closed()` waits for every open transport, piped ones
+included. Everything here belongs to one event loop, except the two calls into the gRPC server, which have threads of
+their own.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ TLS_HANDSHAKE = 0x16  # the first byte of a ClientHello, RFC 8446 §5.1
 # How much longer than the grace period the gRPC server may take to stop. It needs milliseconds, but on a busy machine
 # its threads may have to wait for the processor.
 BACKEND_SECONDS = 2.0
-UNWIND_SECONDS = 0.1  # how long aborted connections and cancelled requests may take to end
+UNWIND_SECONDS = 0.1  # time for aborted connections and cancelled requests to end
 ALPN_PROTOCOLS = ("http/1.1", "h2")  # in the order of preference
 TLS_HANDSHAKE_SECONDS = 10.0  # after which a client that has not finished its handshake is disconnected
 TLS_HINT = (
@@ -67,18 +69,18 @@ TLS_HINT = (
 
 
 class Tls(NamedTuple):
-    """The TLS settings of a port, and the number of its TLS port; 0 picks a free one."""
+    """The TLS settings of a port, and the number of its TLS port; 0 selects a free one."""
 
     context: ssl.SSLContext
     number: int
 
 
 class AlertedHandshake(ssl.SSLObject):
-    """A handshake whose failure reaches the client as a TLS alert, such as that a certificate is required.
+    """A handshake whose failure is sent to the client as a TLS alert, such as that a certificate is required.
 
-    The event loops close a connection when its handshake fails, and with it goes the alert that has not been sent. So
-    the failure is reported as a wait first, for which they send what they have, and as itself at the next turn: with
-    what the client sends next, or when its time for the handshake is over.
+    The event loops close a connection when its handshake fails, and discard the alert that has not been sent. So the
+    failure is first reported as a need for more input, upon which they send the alert, and then, at the next input or
+    the timeout of the handshake, as itself.
     """
 
     _failure: ssl.SSLError | None = None
@@ -96,7 +98,7 @@ class AlertedHandshake(ssl.SSLObject):
 
 
 class Port:
-    """One listening port, on 127.0.0.1 and, where it exists, ::1, for HTTP/1.1 and gRPC."""
+    """A listening port, on 127.0.0.1 and, if available, ::1, for HTTP/1.1 and gRPC."""
 
     def __init__(
         self,
@@ -129,7 +131,7 @@ class Port:
         return len(self._open)
 
     async def start(self) -> None:
-        """Listen, and learn the numbers if any would do; raise PortTaken or CannotListen if that cannot be."""
+        """Listen, and set the numbers of free ports. Raises PortTaken or CannotListen."""
         check_uvicorn()
         self._http.config.load()
         sockets = listening_sockets(self.host, self.number)
@@ -157,12 +159,12 @@ class Port:
         )
 
     def leave_to_parent(self) -> None:
-        """Neither listen nor hold connections open in a forked child."""
+        """Close the listeners and connections in a forked child; they stay open in the parent."""
         replace_by_null(each.fileno() for listener in self._listeners for each in listener.sockets)
         replace_by_null(descriptor(connection) for connection in self._open)
 
     async def stop(self) -> None:
-        """Stop listening, end every conversation and free what they held; the running ones get the grace period."""
+        """Stop listening, close all connections and free resources; running calls get the grace period."""
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
@@ -182,7 +184,7 @@ class Port:
         await backend_stopped
 
     async def _quiet(self, seconds: float) -> None:
-        """Wait until no connection is open and no request runs, but no longer than given."""
+        """Wait until no connection is open and no request runs, but no longer than `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._open:
@@ -198,16 +200,16 @@ class Port:
                 connection.abort()
 
     def opened(self, connection: Connection) -> None:
-        """Count a connection in."""
+        """Register a connection."""
         self._open.add(connection)
 
     def closed(self, connection: Connection) -> None:
-        """Count a connection out."""
+        """Unregister a connection."""
         self._open.discard(connection)
         self._closed_one.set()
 
     def refuse_tls(self) -> None:
-        """Say once what the client's configuration needs: a client repeats its handshake again and again."""
+        """Log once how the client has to be configured, because clients repeat their handshakes."""
         if not self._hinted_at_tls:
             self._hinted_at_tls = True
             self._log(TLS_HINT)
@@ -218,11 +220,11 @@ class Port:
         return self._http.read_buffer
 
     def http_connection(self) -> HttpConnection:
-        """Make the protocol of a connection that speaks HTTP/1.1, or nothing known."""
+        """Return the protocol of a connection with HTTP/1.1, or with an unknown protocol."""
         return HttpConnection(self._http)
 
     def pipe(self, transport: asyncio.Transport, received: bytes) -> None:
-        """Connect a client that speaks HTTP/2 with the gRPC server, as soon as that is there."""
+        """Connect a client that speaks HTTP/2 to the gRPC server, once that runs."""
         client = ClientEnd(self)
         transport.pause_reading()
         transport.set_protocol(client)
@@ -233,7 +235,7 @@ class Port:
 
 
 class FirstBytes(asyncio.Protocol):
-    """A new connection, held until its first bytes identify HTTP/2, TLS or HTTP/1.1."""
+    """A new connection, whose first bytes are kept until they identify HTTP/2, TLS or HTTP/1.1."""
 
     def __init__(self, port: Port) -> None:
         self._port = port
@@ -252,7 +254,7 @@ class FirstBytes(asyncio.Protocol):
             self._port.closed(self)
             http = self._port.http_connection()
             self.transport.set_protocol(BufferedReads(http, self._port.read_buffer))
-            # uvloop takes up the other way of reading only when it starts to read
+            # uvloop changes to buffered reads only when reading starts
             self.transport.pause_reading()
             self.transport.resume_reading()
             http.connection_made(self.transport)

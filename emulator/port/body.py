@@ -1,7 +1,7 @@
-"""Bytes of HTTP/1.1 on their way in, with fewer copies than uvicorn makes: a large upload is mostly copying.
+"""Receive bytes of HTTP/1.1 with fewer copies than uvicorn: copying takes most of the time of a large upload.
 
-Reads go into one buffer that all connections of a port share (a read and its parsing are one step of the loop), and a
-piece of a body goes to the app as the parser cut it.
+All connections of a port read into one shared buffer (a read and its parsing are one step of the loop), and the pieces
+of a body are passed to the app as the parser returns them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-# At once: each read of a large body costs as much Python, and half of this size takes a tenth longer. A small request
-# is one step anyway; hashing and writing, which take longest, are cut into smaller steps (operations/files/receive.py).
+# Per read: every read of a large body costs the same time in Python, and half of this size takes a tenth longer. A
+# small request is one read anyway; hashing and writing take longest, in smaller steps (operations/files/receive.py).
 READ_BYTES = 512 * 1024
-# Of a body that the app has not asked for; more is left in the socket. Less than one read, or libuv would keep reading
-# the same connection, and others would wait for twice as long.
+# The part of a body that the app has not requested yet; the rest stays in the socket. Less than one read, or libuv
+# would continue to read the same connection, and others would wait for twice as long.
 WAITING_BYTES_MAX = READ_BYTES // 4
 
 Message = MutableMapping[str, Any]
@@ -23,30 +23,30 @@ Receive = Callable[[], Awaitable[Message]]
 
 
 class Body:
-    """The pieces of one request's body that have arrived and were not asked for yet."""
+    """The received pieces of a request's body that the app has not requested yet."""
 
-    # Defaults of the class, because most requests have no body.
+    # Defaults in the class, because most requests have no body.
     _pieces: deque[bytes] | None = None
     _waiting = 0
-    _more = True  # whether more pieces may come, as far as is known
+    _more = True  # whether more pieces may arrive
 
     @property
     def full(self) -> bool:
         return self._waiting > WAITING_BYTES_MAX
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece until it is asked for."""
+        """Keep a piece until it is requested."""
         if self._pieces is None:
             self._pieces = deque()
         self._pieces.append(piece)
         self._waiting += len(piece)
 
     def end(self) -> None:
-        """Let the piece that was added last be the last one."""
+        """Mark the last added piece as the last one."""
         self._more = False
 
     def receiver(self, receive: Receive) -> Receive:
-        """The app's `receive`: the pieces, then the messages of uvicorn's own `receive`."""
+        """Return the app's `receive`: the pieces, then the messages of uvicorn's own `receive`."""
 
         async def receive_piece() -> Message:
             if not self._pieces:
@@ -62,7 +62,7 @@ class Body:
 
 
 class BufferedReads(asyncio.BufferedProtocol):
-    """Reads for a protocol into a shared buffer; that protocol keeps nothing of what it is shown."""
+    """Reads for a protocol into a shared buffer; the protocol must not keep references to it."""
 
     def __init__(self, protocol: asyncio.Protocol, buffer: bytearray) -> None:
         self._protocol = protocol

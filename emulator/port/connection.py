@@ -10,35 +10,35 @@ from typing import Protocol
 
 
 class Connection(Protocol):
-    """An accepted connection, in whichever state it is."""
+    """An accepted connection, in any state."""
 
     transport: asyncio.Transport
 
     def hang_up(self) -> None:
-        """Close now if nothing is under way, else as soon as that has ended."""
+        """Close now if nothing is in progress, else as soon as that has ended."""
 
     def abort(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, even if something is in progress."""
 
 
 class Register(Protocol):
-    """The register of open connections: the port, as its connections use it."""
+    """The register of open connections: the interface of the port for its connections."""
 
     def opened(self, connection: Connection) -> None:
-        """Count a connection in."""
+        """Register a connection."""
 
     def closed(self, connection: Connection) -> None:
-        """Count a connection out."""
+        """Unregister a connection."""
 
 
 def descriptor(connection: Connection) -> int:
-    """The file descriptor of a connection's socket; -1 once it is being closed, when another file may have it."""
+    """Return the file descriptor of a connection's socket; -1 once it is closing, when the number may be reused."""
     number: int = -1 if connection.transport.is_closing() else connection.transport.get_extra_info("socket").fileno()
     return number
 
 
 def end_output(transport: asyncio.Transport) -> None:
-    """Send an end and continue to read. asyncio has no half-close for TLS: there the connection is closed."""
+    """Send an EOF and continue to read. asyncio has no half-close for TLS: there the connection is closed."""
     if transport.can_write_eof():
         transport.write_eof()
     else:
@@ -46,7 +46,7 @@ def end_output(transport: asyncio.Transport) -> None:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close with an RST instead of an orderly end."""
+    """Close with an RST instead of a FIN."""
     with suppress(OSError):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

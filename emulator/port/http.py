@@ -1,4 +1,4 @@
-"""HTTP/1.1 on an accepted connection: uvicorn's protocol, with a bounded request head and an end on demand."""
+"""HTTP/1.1 on an accepted connection: uvicorn's protocol with a limit of the request head and a controlled stop."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from emulator.port.connection import Register, end_output, reset
 Send = Callable[[Message], Awaitable[None]]
 ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
 
-CONNECTION = "xai_emulator.connection"  # the name, in an ASGI scope's extensions, of the request's ClientConnection
-BODY = "xai_emulator.body"  # likewise of its Body, which the app does not get to see
+CONNECTION = "xai_emulator.connection"  # the name of the request's ClientConnection in the extensions of an ASGI scope
+BODY = "xai_emulator.body"  # likewise of its Body, which is removed before the app is called
 
-# Long enough for a filter of 8192 characters, the longest documented query, percent-encoded from four bytes each.
+# Enough for a filter of 8192 characters, the longest documented query, with four percent-encoded bytes each.
 HEAD_BYTES_MAX = 128 * 1024
 KEEP_ALIVE_SECONDS = 75
 REFUSAL_SECONDS = 1.0  # how long a refused client may continue to send before its connection is closed
@@ -43,30 +43,30 @@ NOT_HTTP, HEAD_TOO_LARGE, NO_TUNNEL, TWO_HOSTS, OTHER_CODING, OTHER_VERSION = (
 
 
 class ClientConnection(Protocol):
-    """The connection of an ASGI request, found in `scope["extensions"][CONNECTION]`."""
+    """The connection of an ASGI request, in `scope["extensions"][CONNECTION]`."""
 
-    loop: asyncio.AbstractEventLoop  # that the request runs on
+    loop: asyncio.AbstractEventLoop  # of the request
 
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response at once. False, and nothing is sent, where the client has to catch up with others."""
+        """Send a whole response at once. Return False, and send nothing, if earlier data has not been sent yet."""
 
     def on_lost(self, callback: Callable[[], None] | None) -> None:
-        """Call back when the connection is lost from now on; None withdraws an earlier callback."""
+        """Call `callback` when the connection is lost from now on; None removes the callback."""
 
     def abort(self) -> None:
         """Reset the connection, so that the client sees it drop."""
 
     def close(self) -> None:
-        """Close the connection once all that was written is sent: the client sees its response end too soon."""
+        """Close the connection once all data is sent: the client receives a truncated response."""
 
 
 class HttpServer:
-    """State that all HTTP connections of a port share: the app, uvicorn's settings, and the running requests."""
+    """The shared state of all HTTP connections of a port: the app, uvicorn's settings, and the running requests."""
 
     def __init__(self, register: Register, app: ASGI, log: Callable[[str], None]) -> None:
         self.register = register
         self._app = app
-        # Of the process' environment, loggers and proxies in front of it, uvicorn is to know nothing.
+        # uvicorn must not use the process' environment, its loggers or its proxies.
         self.config = Config(
             self._run_app,
             http=HttpConnection,
@@ -85,11 +85,11 @@ class HttpServer:
 
     @property
     def running(self) -> set[asyncio.Task[None]]:
-        """The requests that run now."""
+        """Return the running requests."""
         return self.state.tasks
 
     def _run_app(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
-        """Run the app, and note for the day of the stop whether its response is an event stream."""
+        """Run the app, and record for the stop whether its response is an event stream."""
         connection = scope["extensions"][CONNECTION]
         body: Body = scope["extensions"].pop(BODY)
 
@@ -105,7 +105,7 @@ class HttpServer:
 
 
 class HttpConnection(HttpToolsProtocol):
-    """An HTTP/1.1 connection: uvicorn's, with a bounded request head, refusals that arrive, and an end on demand."""
+    """uvicorn's HTTP/1.1 connection with a limit of the request head, delivered refusals, and a controlled stop."""
 
     def __init__(self, server: HttpServer) -> None:
         super().__init__(server.config, server.state, {})
@@ -113,12 +113,12 @@ class HttpConnection(HttpToolsProtocol):
         self.streams_events = False
         self._register = server.register
         self._in_head = False
-        self._upgrading = False  # the head just read asks for another protocol, and is read again without that
-        self._head_bytes = 0  # of the request head being read, as far as the parser has reported it
-        self._progressed = False  # the parser has reported something of the bytes that it is given now
-        self._unreported_bytes = 0  # that it has taken since it last reported something
+        self._upgrading = False  # the current head requests another protocol, and is parsed again without that
+        self._head_bytes = 0  # of the request head being read, as reported by the parser
+        self._progressed = False  # whether the parser has reported something about its current input
+        self._unreported_bytes = 0  # parsed since the last report
         self._refused = False
-        self._refusal = NOT_HTTP  # what is answered when the parser gives up
+        self._refusal = NOT_HTTP  # the response if the parser fails
         self._on_lost: Callable[[], None] | None = None  # of the running request: pipelined ones run one by one
         self._requests: deque[RequestResponseCycle] = deque()  # oldest first; more than one when they are pipelined
 
@@ -150,18 +150,18 @@ class HttpConnection(HttpToolsProtocol):
         except HttpParserError:
             self._refuse(self._refusal)
             return
-        # The parser keeps what it has of an unfinished header, which must not grow without bound. Where something was
-        # reported, the unfinished rest is shorter than one read, and what came before it may be another request.
+        # The parser buffers an unfinished header, whose size must be limited. After a report the unfinished rest is
+        # shorter than one read, and the bytes before it may belong to another request.
         self._unreported_bytes = 0 if self._progressed else self._unreported_bytes + len(data)
         if self._unreported_bytes > HEAD_BYTES_MAX:
             self._refuse(HEAD_TOO_LARGE)
 
     def _decline_upgrade(self, data: bytes) -> None:
-        """Decline the offer to change the protocol in the head just read, and every one in the data after it.
+        """Ignore the offer to change the protocol in the head just read, and every one in the data after it.
 
-        It may be ignored (RFC 9110 section 7.8). After a head with `Upgrade` the parser takes the body, or what
-        follows, for the other protocol's. That head is therefore parsed again without the offer, which makes it an
-        ordinary request with an ordinary body.
+        Ignoring it is allowed (RFC 9110 section 7.8). After a head with `Upgrade` the parser treats the body, or the
+        following data, as that of the other protocol. That head is therefore parsed again without the offer, which
+        makes it an ordinary request with an ordinary body.
         """
         while True:
             head = self._head_without_upgrade()
@@ -186,7 +186,7 @@ class HttpConnection(HttpToolsProtocol):
         self.scope["extensions"] = {CONNECTION: self, BODY: self._body}  # type: ignore[dict-item]
         self._in_head, self._upgrading, self._head_bytes, self._progressed = True, False, 0, True
 
-    # The parser's callbacks, several for each request, call few functions of Python: those took a tenth of a small GET.
+    # The parser calls these often, so they call few Python functions, which took a tenth of a small GET.
 
     def on_url(self, url: bytes) -> None:
         self._progressed = True
@@ -197,11 +197,11 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._progressed = True
-        self._head_bytes += len(name) + len(value)  # trailers, which come after the body, are counted with the head
+        self._head_bytes += len(name) + len(value)  # trailers, which follow the body, count with the head
         if self._head_bytes > HEAD_BYTES_MAX:
             self._give_up(HEAD_TOO_LARGE)
         if not self._in_head:
-            return  # a trailer: never a header, or it could bring what was checked, such as a key (RFC 9110 § 6.5.1)
+            return  # a trailer must never replace a header that was checked, such as a key (RFC 9110 § 6.5.1)
         name = name.lower()
         if name in _CHECKED_HEADERS:
             self._check_header(name, value)
@@ -242,7 +242,8 @@ class HttpConnection(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._body.end()
-        if not self.parser.should_keep_alive():  # a trailer may say so too, and the parser ignores what follows
+        # A trailer may set it too, and the parser then ignores the following data.
+        if not self.parser.should_keep_alive():
             self.cycle.keep_alive = False
             if self.cycle.response_complete:
                 self.transport.close()
@@ -262,13 +263,13 @@ class HttpConnection(HttpToolsProtocol):
         return self._requests
 
     def _refuse(self, answer: bytes) -> None:
-        """Answer what is no HTTP request, and leave the client time to read that before the connection closes."""
+        """Refuse input that is no HTTP request, and let the client read the response before the connection closes."""
         self._refused = True
         unanswered = self._unanswered()
         is_broken = bool(unanswered) and not self._in_head and unanswered[-1].more_body
         whole = list(unanswered)[:-1] if is_broken else list(unanswered)
         if whole and not (whole[0].response_started and self.streams_events):
-            whole[-1].keep_alive = False  # their responses come first, and then the connection closes
+            whole[-1].keep_alive = False  # their responses are sent first, and then the connection closes
             return
         if whole or (is_broken and unanswered[0].response_started):
             self.transport.close()  # the refusal cannot be written into another response
@@ -276,12 +277,12 @@ class HttpConnection(HttpToolsProtocol):
         for request in unanswered:
             _disconnect(request)
         self.transport.write(answer)
-        # To close with bytes unread would reset the connection, and the client might never see the answer.
+        # Closing with unread bytes would reset the connection, and the client might never receive the response.
         end_output(self.transport)
         self.timeout_keep_alive_task = self.loop.call_later(REFUSAL_SECONDS, self.timeout_keep_alive_handler)
 
     def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        # One write where uvicorn's `send` takes two, and one look at the head where that looks at each header twice.
+        # One write, and one pass over the headers; uvicorn's `send` takes two writes and checks each header twice.
         unanswered = self._requests
         if not unanswered or unanswered[0].response_complete:
             unanswered = self._unanswered()
@@ -333,7 +334,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class _Failures(logging.Handler):
-    """Hand to the port's log what uvicorn reports, but for requests that were cancelled by the stop."""
+    """Pass the errors that uvicorn reports to the port's log, except for requests that the stop cancelled."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         super().__init__()

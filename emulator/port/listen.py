@@ -1,4 +1,4 @@
-"""Sockets that listen: which addresses a host stands for, and one sentence for why one cannot be had."""
+"""Listening sockets: the addresses of a host, and one sentence if it is not possible to listen on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BIND_ATTEMPTS = 16
 
 
 class CannotListen(OSError):
-    """The address cannot be listened on; its text is one sentence that says why."""
+    """It is not possible to listen on the address; the text is one sentence with the reason."""
 
     def __init__(self, host: str, number: int, cause: OSError) -> None:
         super().__init__(cause.errno, cause.strerror)
@@ -23,7 +23,7 @@ class CannotListen(OSError):
 
 
 class PortTaken(CannotListen):
-    """Something else listens on the address already."""
+    """Another process listens on the address already."""
 
     def __str__(self) -> str:
         return f"Port {self.number} is taken: something else already listens on {_address(self.host, self.number)}."
@@ -36,11 +36,11 @@ def listening_sockets(host: str, number: int) -> list[socket.socket]:
             family, _, _, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
         except OSError as error:
             raise CannotListen(host, number, error) from error
-        except UnicodeError as error:  # an empty label, or one of more than 63 letters
+        except UnicodeError as error:  # an empty label, or one of more than 63 characters
             raise CannotListen(host, number, OSError(errno.EINVAL, "this is not a valid host name")) from error
         return [_listening_socket(family, str(address[0]), number)]
     for _ in range(BIND_ATTEMPTS if number == 0 else 0):
-        with suppress(PortTaken):  # free on one of the two only
+        with suppress(PortTaken):  # the number is free on one of the two only
             return _loopback_sockets(number)
     return _loopback_sockets(number)
 
@@ -58,12 +58,13 @@ def _loopback_sockets(number: int) -> list[socket.socket]:
 
 def _listening_socket(family: int, address: str, number: int) -> socket.socket:
     try:
-        # With the protocol named, which asyncio looks for before it sets TCP_NODELAY on what is accepted.
+        # With an explicit protocol, because asyncio checks it before it sets TCP_NODELAY on accepted sockets.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise CannotListen(address, number, error) from error
     try:
-        if os.name == "posix":  # to restart while old connections linger; a second listener is refused all the same
+        # Allows a restart while old connections linger; a second listener is refused nevertheless.
+        if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -65,21 +65,21 @@ SOCKET_DIRECTORY_BYTES_MAX = 80  # a socket's path has at most 104 bytes on macO
 
 
 class GrpcServer(Protocol):
-    """A running gRPC server, as the port needs to know it."""
+    """The interface of a running gRPC server for the port."""
 
     def stop(self) -> None:
         """End every call and return when that is done; called in a worker thread."""
 
 
 class PipeEnd(asyncio.Protocol):
-    """One end of a piped connection: what it receives goes to the other end, no faster than that one takes it."""
+    """One end of a piped connection: its input is written to the other end, no faster than that one accepts it."""
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
         self.other: PipeEnd | None = None
-        self.ended = False  # nothing more comes from this end
-        self.lost = False  # nor can this end be written to
+        self.ended = False  # this end sends no more data
+        self.lost = False  # nor can this end receive data
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -96,7 +96,7 @@ class PipeEnd(asyncio.Protocol):
                 self.transport.close()
             elif not self.other.transport.is_closing():
                 end_output(self.other.transport)
-        return self.transport.can_write_eof()  # whether this end may still be written to
+        return self.transport.can_write_eof()  # whether this end accepts data
 
     def pause_writing(self) -> None:
         if self.other is not None and not self.other.ended:
@@ -111,12 +111,12 @@ class PipeEnd(asyncio.Protocol):
 
 
 class ClientEnd(PipeEnd):
-    """The client's end of a piped connection, which stands for the whole of it."""
+    """The client's end of a piped connection, which represents the whole connection."""
 
     def __init__(self, register: Register) -> None:
         super().__init__()
         self._register = register
-        self.name = ""  # of its socket towards the gRPC server, which calls the peer `unix:` and this
+        self.name = ""  # of its socket to the gRPC server, which calls the peer `unix:` and this
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -132,10 +132,10 @@ class ClientEnd(PipeEnd):
                 os.unlink(self.name)
 
     def server_lost(self) -> None:
-        """Send the client what is left, and an end; close when it has closed, and ignore what it sends until then.
+        """Send the client the remaining data and an EOF; close when it has closed, and ignore what it sends until then.
 
-        To close at once would reset the connection if the client has sent anything that was not read, and a reset
-        discards what it has not received yet.
+        Closing at once would reset the connection if data of the client was not read, and a reset discards data that
+        the client has not received yet.
         """
         if self.transport.is_closing():
             return
@@ -147,7 +147,7 @@ class ClientEnd(PipeEnd):
             self.transport.resume_reading()
 
     def hang_up(self) -> None:
-        """Close if no gRPC server is there yet; else that one, which is being stopped as well, ends the connection."""
+        """Close if there is no gRPC server yet; else the server, which is stopping as well, ends the connection."""
         if self.other is None:
             self.transport.close()
 
@@ -156,7 +156,7 @@ class ClientEnd(PipeEnd):
 
 
 class ServerEnd(PipeEnd):
-    """The end of a piped connection towards the gRPC server."""
+    """The end of a piped connection to the gRPC server."""
 
     def __init__(self, client: ClientEnd) -> None:
         super().__init__()
@@ -173,10 +173,10 @@ class ServerEnd(PipeEnd):
         self._client.server_lost()
 
     def _unread(self) -> bytes:
-        """Read what the server sent before it closed the connection.
+        """Read the data that the server sent before it closed the connection.
 
-        A server that closes with bytes of the client unread, or before the client has sent its last, makes a read or
-        a write of this end fail. The transport then gives up, although the last answers may still be in the socket.
+        If a server closes with unread data of the client, or before the client has sent all of its data, a read or a
+        write of this end fails. The transport then stops, although the last responses may still be in the socket.
         """
         pieces = []
         with suppress(OSError):
@@ -186,19 +186,19 @@ class ServerEnd(PipeEnd):
 
 
 class GrpcBackend:
-    """The gRPC server on a private unix socket, loaded when the first client asks for it."""
+    """The gRPC server on a private unix socket, loaded for the first gRPC client."""
 
     def __init__(self, load_grpc: Callable[[str], GrpcServer], log: Callable[[str], None]) -> None:
         self._load_grpc, self._log = load_grpc, log
         self._loading: asyncio.Future[None] | None = None
-        self._lock = threading.Lock()  # around the next two, which the loading thread uses as well
+        self._lock = threading.Lock()  # guards the next two, which the loading thread uses as well
         self._server: GrpcServer | None = None
         self._stopped = False
-        self._directory = Path()  # with the socket, once that is there
+        self._directory = Path()  # with the socket, once it exists
         self._clients = 0
 
     async def connect(self, client: ClientEnd, received: bytes) -> None:
-        """Pipe the client to the server; hang up on it when there is none."""
+        """Pipe the client to the server; close its connection if there is no server."""
         if not await self._loaded():
             client.abort()
             return
@@ -213,15 +213,15 @@ class GrpcBackend:
             server.transport.abort()
         else:
             client.transport.resume_reading()
-            server.transport.write(received)  # last: it may find the client to be too fast, and pause it again
+            server.transport.write(received)  # last: the write may pause the client again
 
     def _socket(self, client: ClientEnd) -> socket.socket:
-        """Connect from a name of its own, without which gRPC calls the peer of every call just `unix:`."""
+        """Connect from a named socket; otherwise gRPC calls the peer of every call just `unix:`."""
         self._clients += 1
         client.name = str(self._directory / f"c{self._clients}")
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.setblocking(False)  # the server's queue is either free at once, or too long to wait for
+            connection.setblocking(False)  # the server's queue either has room, or is too long to wait for
             connection.bind(client.name)
             connection.connect(self._address)
         except OSError:
@@ -234,7 +234,7 @@ class GrpcBackend:
         return str(self._directory / "grpc")
 
     async def _loaded(self) -> bool:
-        """Wait for the server to run; if it cannot be loaded, the next client tries again."""
+        """Wait until the server runs; if it cannot be loaded, the next client tries again."""
         if self._loading is None:
             self._loading = in_thread(self._load, "grpc")
             self._loading.add_done_callback(self._load_ended)
@@ -261,7 +261,7 @@ class GrpcBackend:
             self._log(f"The gRPC server could not be loaded: {type(error).__name__}: {error}")
 
     async def stop(self, seconds: float) -> None:
-        """Stop the server, or the loading of it, but wait no longer than given."""
+        """Stop the server, or its loading, but wait no longer than `seconds`."""
         with self._lock:
             self._stopped = True
             server, self._server = self._server, None

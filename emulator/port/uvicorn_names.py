@@ -1,7 +1,7 @@
-"""The names of uvicorn that this package uses although they are no public interface, each once.
+"""The names of uvicorn that this package uses although they are not public.
 
-A newer uvicorn may rename or drop any of them. The port compares this list with the installed one before it listens,
-so that such a change is one sentence at the start and not a failure in the middle of a request.
+A newer uvicorn may rename or drop any of them. The port compares this list with the installed version before it
+listens, so that such a change is one message at the start and not an error during a request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NAMES: dict[type, str] = {
 
 
 class UnsupportedUvicorn(CannotListen):
-    """The installed uvicorn is not one that this package knows."""
+    """The installed uvicorn is not supported by this package."""
 
     def __init__(self, sentence: str) -> None:
         OSError.__init__(self, sentence)
@@ -40,7 +40,7 @@ class UnsupportedUvicorn(CannotListen):
 def check_uvicorn() -> None:
     """Raise UnsupportedUvicorn if the installed uvicorn lacks a name."""
     for owner, names in NAMES.items():
-        # An attribute of instances is one that a method of the class names.
+        # An attribute of instances counts as present if a method of the class names it.
         methods = [each for each in vars(owner).values() if isinstance(each, FunctionType)]
         present = {*dir(owner), *(name for method in methods for name in method.__code__.co_names)}
         missing = [name for name in names.split() if name not in present]

@@ -24,20 +24,20 @@ from emulator.rest.responses import AsBytes, AsJson
 from emulator.rest.route import Route
 from emulator.rest.schemas import batches as shapes
 
-# Observed live on every answer of this API, 2026-08.
+# Observed live in every response of this API, 2026-08.
 _RETENTION: Headers = [(b"x-zero-data-retention", b"false"), (b"x-data-retention", b"general")]
 
 
 _SYNTAX = "Failed to parse the request body as JSON: "
-_PATH = lazy_pattern(r"[\w.\[\]]+: ")  # before what is wrong at it
-WHOLE_BYTES_MAX = 1024 * 1024  # of a body that is decoded at once where a request does not fit
+_PATH = lazy_pattern(r"[\w.\[\]]+: ")  # the path at the start of an error message
+WHOLE_BYTES_MAX = 1024 * 1024  # of a body that is decoded as a whole if a request is invalid
 
 
 class RequestsFromJson(FromJson, frozen=True):
-    """A body that is validated against its schema and then passed on as sent, with what the schema does not know.
+    """A body that is validated against its schema and then passed on as sent, including unknown members.
 
-    It may hold thousands of requests, so they are decoded one by one. Where one does not fit, the whole is decoded at
-    once, to report the line; of a large body only that request is, and the line is that within the request.
+    It may contain thousands of requests, so they are decoded one by one. If one is invalid, the whole body is decoded,
+    to report the line. In a large body only that request is decoded, and the line is that within the request.
     """
 
     async def __call__(self, request: Request, call: Call) -> Any:
@@ -59,9 +59,9 @@ class RequestsFromJson(FromJson, frozen=True):
 
 
 async def _requests(body: bytes, limits: Limits) -> list[bytes] | None:
-    """The requests of a body, unless there is anything in it that may have to be refused and the whole can be decoded.
+    """Return the requests of a body, or None if a part may have to be refused and the whole body can be decoded.
 
-    Raises the refusal where the body is too large for that.
+    Raises the refusal if the body is too large for that.
     """
     try:
         others, items = await _items(body)
@@ -95,7 +95,7 @@ def _fits(item: bytes, limits: Limits) -> bool:
 
 
 def _misfit(number: int, item: bytes, limits: Limits) -> ApiError:
-    """The refusal of one request of a large body."""
+    """Return the refusal of one request of a large body."""
     refused: ApiError | None = None
     try:
         serde_errors.decode(item, shapes.NewRequestBody, limits)
@@ -107,7 +107,7 @@ def _misfit(number: int, item: bytes, limits: Limits) -> ApiError:
         return error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    if refused is None:  # the body around the request makes it two levels deeper
+    if refused is None:  # the body around the request adds two levels
         return ApiError(Kind.MALFORMED_BODY, f"{_SYNTAX}recursion limit exceeded", rule="json_depth_max")
     start, separator, sentence = refused.message.partition(": ")
     joint = "." if _PATH.match(sentence) else ": "
@@ -116,7 +116,7 @@ def _misfit(number: int, item: bytes, limits: Limits) -> ApiError:
 
 
 async def _items(body: bytes) -> tuple[dict[str, msgspec.Raw], list[bytes]]:
-    """The members of a body beside its requests, and these."""
+    """Return the members of a body except its requests, and the requests."""
     slices = TimeSlices()
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     await slices.pause()
@@ -130,7 +130,7 @@ class _OneKind(msgspec.Struct):
 
 
 def _check_kinds(body: Any) -> None:
-    """Refuse requests of no kind, of two or of an unknown one, as serde does with an enum."""
+    """Refuse requests of no kind, of several kinds or of an unknown one, as serde does with an enum."""
     items = body.get("batch_requests") if isinstance(body, dict) else None
     for number, item in enumerate(items if isinstance(items, list) else ()):
         request = item.get("batch_request") if isinstance(item, dict) else None
@@ -187,7 +187,7 @@ ROUTES: tuple[Route, ...] = (
         f"{_ONE}/requests",
         "batches.add_requests",
         RequestsFromJson(shapes.AddRequestsBody, shapes.add),
-        AsBatchJson(NoneType, lambda _: None),  # observed live: the body is the word null
+        AsBatchJson(NoneType, lambda _: None),  # observed live: the body is `null`
     ),
     Route(
         "GET",

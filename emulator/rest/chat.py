@@ -20,7 +20,7 @@ from emulator.rest.schemas import chat as shapes
 
 
 class FromWholeJson(FromJson, frozen=True):
-    """A body that is checked against its shape and then handed on as it was sent, with what the shape does not know."""
+    """A body that is validated against its schema and then passed on as sent, including unknown members."""
 
     async def __call__(self, request: Request, call: Call) -> Any:
         limits = call.team.limits
@@ -32,13 +32,13 @@ class FromWholeJson(FromJson, frozen=True):
         return self.make(request.path_params, value)
 
     def check(self, body: bytes, value: Any) -> None:
-        """Refuse a value for what its shape cannot say."""
+        """Refuse values that the schema cannot express."""
 
 
 async def completion_events(stream: Stream) -> AsyncIterator[bytes]:
     """Render the deltas of a stream as events: data only, the last one `[DONE]` (recorded)."""
     writer = ChunkWriter(stream.answer, include_usage=stream.include_usage)
-    templates: dict[int, tuple[bytes, bytes]] = {}  # by choice: what is before and after the text of a delta
+    templates: dict[int, tuple[bytes, bytes]] = {}  # by choice: the bytes before and after the text of a delta
     async with aclosing(stream.read()) as deltas:  # type: ignore[type-var]
         async for delta in deltas:
             if isinstance(delta, TextDelta) and delta.choice in templates:
@@ -47,13 +47,13 @@ async def completion_events(stream: Stream) -> AsyncIterator[bytes]:
                 continue
             for chunk in writer.write(delta):
                 yield b"data: " + msgspec.json.encode(chunk) + b"\n\n"
-            if isinstance(delta, TextDelta):  # the first one is like no other: it has the role
+            if isinstance(delta, TextDelta):  # the first delta of a choice differs, because it has the role
                 templates[delta.choice] = _template(writer, delta.choice)
     yield b"data: [DONE]\n\n"
 
 
 def _template(writer: ChunkWriter, choice: int) -> tuple[bytes, bytes]:
-    """Return the event of a text delta without its text. In other strings of it the quotes are escaped."""
+    """Return the event of a text delta without its text, as two parts; quotes in its other strings are escaped."""
     [chunk] = writer.write(TextDelta(choice, ""))
     before, _, after = msgspec.json.encode(chunk).partition(b'"content":""')
     return b"data: " + before + b'"content":', after + b"\n\n"

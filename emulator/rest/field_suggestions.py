@@ -1,7 +1,7 @@
-"""Suggest which field was meant by one that the server ignores.
+"""Suggest a declared field for one that the server ignores.
 
-Clients that were written for other services send names such as `top_k`, and believe that they take effect. The table
-has the ones that were seen; any other name is compared with the names that the request declares.
+Clients that were written for other services send fields such as `top_k`, which have no effect. The table has the known
+ones; other names are compared with the names that the request declares.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PAGE = {
 }
 _AFTER = {"after": "pagination_token"}
 
-# By operation: the last part of an ignored name, and the field that was meant.
+# By operation: the last part of an ignored name, and the suggested field.
 SUGGESTIONS: dict[str, dict[str, str]] = {
     "documents.search": {
         **dict.fromkeys(_LIMIT, "limit"),
@@ -55,7 +55,7 @@ SUGGESTIONS: dict[str, dict[str, str]] = {
 
 
 def suggest(operation: str, ignored: str, known: Collection[str]) -> str | None:
-    """Return the field that was probably meant by an ignored one; `known` are the declared names beside it."""
+    """Return the declared field for an ignored one, if any; `known` are the declared names beside it."""
     name = ignored.rpartition(".")[2]
     meant = SUGGESTIONS.get(operation, {}).get(name)
     if meant is None and len(name) <= NAME_CHARS_MAX:

@@ -1,4 +1,4 @@
-"""The paths of API keys, of what they may be given, and of the audit log."""
+"""The paths of API keys, of their possible permissions, and of the audit log."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from emulator.rest.schemas import media as shapes
 
 
 class FromMediaJson(FromWholeJson, frozen=True):
-    """A body whose images and videos each have an address or a file."""
+    """A body whose images and videos each need a URL or a file."""
 
     async def __call__(self, request: Request, call: Call) -> Any:
         read = await super().__call__(request, call)
@@ -30,7 +30,7 @@ class FromMediaJson(FromWholeJson, frozen=True):
 
 
 def _missing_url(body: dict[str, Any], raw: bytes) -> ApiError | None:
-    """Build the refusal of a source without an address and a file (recorded for `image`, 2026-04)."""
+    """Return the refusal of a source without a URL and a file (recorded for `image`, 2026-04)."""
     for name, source in sources(body):
         if not any(source.get(key) for key in ("url", "image_url", "file_id")):
             given = body[name]
@@ -40,7 +40,7 @@ def _missing_url(body: dict[str, Any], raw: bytes) -> ApiError | None:
 
 
 class AsVideoJson(AsJson, frozen=True):
-    """A video: 202 while it is pending, then 200, also for one that failed (recorded, 2026-04)."""
+    """A video: 202 while it is pending, then 200, also if it failed (recorded, 2026-04)."""
 
     def __call__(self, request: Request, result: Any) -> Response:
         return JsonResponse(self.make(result), 202 if result.status == "pending" else 200)

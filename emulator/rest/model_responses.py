@@ -24,7 +24,10 @@ from emulator.rest.schemas.model_tools import is_tool_choice
 
 
 class FromModelRequest(FromWholeJson, frozen=True):
-    """A body with an input of items. A refusal of its shape is JSON, unlike elsewhere (recorded, 2026-06)."""
+    """A body with input items.
+
+    Unlike in other paths, a body that does not fit is refused in JSON (recorded, 2026-06).
+    """
 
     refuses_in_json: ClassVar[bool] = True
 
@@ -36,7 +39,7 @@ class FromModelRequest(FromWholeJson, frozen=True):
             raise
 
     def check(self, body: bytes, value: Any) -> None:
-        """Refuse what fits no variant of the untagged enums of the body."""
+        """Refuse values that fit no variant of the untagged enums of the body."""
         if not isinstance(value, dict):
             return
         if "input" in value and not is_input(value["input"]):

@@ -1,6 +1,6 @@
-"""multipart/form-data as a stream: parts in wire order, each refused before the next is read.
+"""Parse multipart/form-data as a stream: parts in wire order, each validated before the next one is read.
 
-python-multipart's parser finds the boundaries. Content-Disposition is parsed here: the raw filename must be judged
+python-multipart's parser finds the boundaries. Content-Disposition is parsed here, because the filename is validated
 before any unescaping, and RFC 5987 `filename*` must not be lost.
 """
 
@@ -19,15 +19,15 @@ from emulator.core.errors import ApiError, Kind, invalid
 from emulator.core.limits import Limits
 
 _HEADER_BYTES_MAX = 16 * 1024  # of all headers of one part
-# Quoted values keep their backslashes: whether they are allowed is for the filename rules to say.
-# Compiled, and kept by `re`, with the first upload.
+# Quoted values keep their backslashes: the filename rules decide whether they are allowed.
+# Compiled at the first upload, and cached by `re`.
 _PARAMETER = rb'(?s);\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]*))\s*'
 _BOUNDARY = r'(?i)multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;",]{1,200}))\s*(?:;.*)?'
 _SILENT = logging.Logger("emulator.rest.multipart", logging.CRITICAL)
 
 
 class Part(msgspec.Struct, frozen=True):
-    """The head of one part. `filename` of None means a plain field."""
+    """The headers of one part. `filename` of None means a plain field."""
 
     name: str
     filename: str | None
@@ -35,7 +35,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary of a Content-Type header, or the refusal of a body that is no form."""
+    """Return the boundary of a Content-Type header. Raises the refusal of a body that is no form."""
     found = re.fullmatch(_BOUNDARY, content_type)
     if found is None:
         raise invalid("Invalid `boundary` for `multipart/form-data` request", rule="content_type")
@@ -43,14 +43,14 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class Form:
-    """A form that is being read: `next_part`, then `data` or `text` of that part, until there are no more."""
+    """A form that is read as a stream: `next_part`, then `data` or `text` of that part, until there is no other."""
 
     def __init__(self, stream: AsyncIterator[bytes], boundary: bytes, limits: Limits) -> None:
         from python_multipart.multipart import MultipartParser
 
         self._stream = stream
         self._limits = limits
-        self._events: deque[Part | memoryview | None] = deque()  # heads, data, and None for the end of a part
+        self._events: deque[Part | memoryview | None] = deque()  # headers, data, and None for the end of a part
         self._head: dict[str, bytes] = {}
         self._field = self._value = b""
         self._head_bytes = 0
@@ -67,10 +67,10 @@ class Form:
                 "on_part_end": lambda: self._events.append(None),
             },
         )
-        self._parser.logger = _SILENT  # its own one repeats bytes of the body on stderr
+        self._parser.logger = _SILENT  # the parser's own logger writes bytes of the body to stderr
 
     async def next_part(self) -> Part | None:
-        """The head of the next part, skipping what is left of the present one; None at the end of a whole form."""
+        """Return the headers of the next part, skipping the rest of the current one; None at the end of the form."""
         while True:
             event = await self._next_event()
             if isinstance(event, Part):
@@ -79,12 +79,12 @@ class Form:
                 return None
 
     async def data(self) -> AsyncIterator[memoryview]:
-        """The bytes of the present part."""
+        """Yield the bytes of the current part."""
         while isinstance(event := await self._next_event(), memoryview):
             yield event
 
     async def text(self, name: str) -> str:
-        """The present part as the text of a plain field."""
+        """Return the current part as the text of a plain field."""
         most, value = self._limits.multipart_field_bytes_max, bytearray()
         async for piece in self.data():
             value += piece
@@ -114,7 +114,7 @@ class Form:
         return self._events.popleft()
 
     def _finish(self) -> None:
-        """The body is over. The parser does not complain of a truncated one, so its state is looked at."""
+        """Finish the body. The parser does not report a truncated one, so its state is checked."""
         from python_multipart.multipart import MultipartState
 
         if self._parser.state != MultipartState.END:
@@ -163,7 +163,7 @@ def _part(head: dict[str, bytes]) -> Part:
 
 
 def _parameters(disposition: bytes) -> dict[str, bytes]:
-    """The raw parameters of `form-data; name="…"; filename="…"`. Raises for anything else."""
+    """Return the raw parameters of `form-data; name="…"; filename="…"`. Raises for any other disposition."""
     kind, _, _ = disposition.partition(b";")
     if kind.strip().lower() != b"form-data":
         raise _malformed("a part has no Content-Disposition: form-data")
@@ -181,7 +181,7 @@ def _parameters(disposition: bytes) -> dict[str, bytes]:
 
 
 def _filename(parameters: dict[str, bytes]) -> str | None:
-    """The filename; RFC 5987's form wins where both are given."""
+    """Return the filename; the form of RFC 5987 has priority."""
     extended = parameters.get("filename*")
     if extended is None:
         return _utf8(parameters["filename"], "filename") if "filename" in parameters else None
@@ -204,7 +204,7 @@ def _malformed(why: str) -> ApiError:
     return ApiError(Kind.INVALID_ARGUMENT, f"Error parsing `multipart/form-data` request: {why}", rule="multipart")
 
 
-# --- what POST /v1/files reads
+# --- the form of POST /v1/files
 
 Fields = dict[str, Any]
 _FIX = (
@@ -214,7 +214,7 @@ _FIX = (
 
 
 async def read_until_file(form: Form) -> tuple[dict[str, str], Part]:
-    """The plain fields before the part named `file`, and that part's head."""
+    """Return the plain fields before the part named `file`, and the headers of that part."""
     fields: dict[str, str] = {}
     while (part := await form.next_part()) is not None:
         if part.name == "file":
@@ -228,7 +228,7 @@ async def read_until_file(form: Form) -> tuple[dict[str, str], Part]:
 
 
 async def file_data(form: Form) -> AsyncIterator[memoryview]:
-    """The bytes of the file; after them, the parts that follow it are judged."""
+    """Yield the bytes of the file; then validate the parts that follow it."""
     async for piece in form.data():
         yield piece
     while (part := await form.next_part()) is not None:
@@ -239,7 +239,7 @@ async def file_data(form: Form) -> AsyncIterator[memoryview]:
 
 
 def expires_after(fields: dict[str, str]) -> int | None:
-    """The TTL in seconds, from xAI's plain integer or OpenAI's pair of fields."""
+    """Return the TTL in seconds, from xAI's plain integer or OpenAI's pair of fields."""
     plain, anchor, seconds = (fields.get(f"expires_after{key}") for key in ("", "[anchor]", "[seconds]"))
     if plain is not None and (anchor is not None or seconds is not None):
         raise invalid("expires_after is given in two forms.", rule="expires_after", param="expires_after")

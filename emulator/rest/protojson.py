@@ -1,8 +1,8 @@
 """JSON as the management plane reads it: the JSON form of protobuf messages, behind a grpc-gateway.
 
-Keys are in snake_case or camelCase, unknown ones are ignored, null is the same as nothing, a number may be a string and
-an enum a number. A value that does not fit is a 400 with code 3. Content types are not looked at: a gateway has one
-decoder for all. (protobuf.dev: "ProtoJSON Format"; the words of the refusals are those of Go's protojson.)
+Keys are in snake_case or camelCase, unknown ones are ignored, null is the same as a missing field, a number may be a
+string and an enum a number. A value that does not fit is refused with 400 and code 3. The content type is ignored,
+because a gateway has one decoder for all. (protobuf.dev: "ProtoJSON Format"; the messages are those of Go's protojson.)
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from emulator.rest.requests import FromJson, FromQuery, read_json_body
 
 T = TypeVar("T")
 
-_INT32 = range(-(2**31), 2**31)  # every whole number of the requests is an int32
+_INT32 = range(-(2**31), 2**31)  # every integer of the requests is an int32
 
 
 class FromProtoJson(FromJson, frozen=True):
-    """Path parameters and a JSON body of a shape. A body may be missing: it is an empty message then."""
+    """Path parameters and a JSON body. A missing body is an empty message."""
 
     async def __call__(self, request: Request, call: Call) -> Any:
         body = await read_json_body(request, call.team.limits)
@@ -46,14 +46,14 @@ class FromProtoQuery(FromQuery, frozen=True):
 
 
 def decode(body: bytes, shape: type[T], limits: Limits) -> T:
-    """The body as a message of a shape, or the refusal."""
+    """Return the body as a message of a type. Raises the refusal."""
     if not body.strip():
         return shape()
     return convert(parse(body, limits), shape)
 
 
 def parse(body: bytes, limits: Limits) -> Any:
-    """The body as plain JSON values."""
+    """Return the body as plain JSON values."""
     try:
         return serde_errors.parse(body, limits)
     except ApiError as error:
@@ -64,13 +64,13 @@ def parse(body: bytes, limits: Limits) -> Any:
 
 
 def convert(value: Any, shape: type[T]) -> T:
-    """JSON values as a message of a shape."""
+    """Convert JSON values to a message of a type."""
     message: T = _reader(shape)(value, "message")  # type: ignore[arg-type]  # a class is hashable
     return message
 
 
 def query(raw: bytes, shape: type[T], limits: Limits) -> T:
-    """The query as a message of a shape: a repeated field is given once for each of its items."""
+    """Return the query as a message of a type: a repeated field occurs once for each of its items."""
     most = limits.query_string_bytes_max
     if most is not None and len(raw) > most:
         raise invalid(f"The query string has more than {most} bytes.", rule="query_string_bytes_max")
@@ -92,7 +92,7 @@ def query(raw: bytes, shape: type[T], limits: Limits) -> T:
 
 
 def _from_query(field: _Field, text: str) -> Any:
-    """A scalar of the query: an enum's number has no quotes there, an empty number is no number."""
+    """Convert a scalar of the query: the number of an enum has no quotes there, and an empty number is invalid."""
     if field.kind is bool:
         return {"true": True, "1": True, "false": False, "0": False}.get(text, text)
     if field.kind is int and not text:
@@ -102,7 +102,7 @@ def _from_query(field: _Field, text: str) -> Any:
     return text
 
 
-# --- one reader for each type of a shape's fields; readers are made once
+# --- one reader for each type of field; readers are made once
 
 
 Reader = Callable[[Any, str], Any]
@@ -118,7 +118,7 @@ class _Field(typing.NamedTuple):
 
 @functools.cache
 def _fields(shape: type) -> dict[str, _Field]:
-    """The fields of a shape by each of their names: a member of a message in a query has its path for one."""
+    """Return the fields of a type by each of their names; in a query, the name of a nested member is its path."""
     found: dict[str, _Field] = {}
     hints = typing.get_type_hints(shape)
     for declared in msgspec.structs.fields(shape):
@@ -130,7 +130,7 @@ def _fields(shape: type) -> dict[str, _Field]:
 
 
 def camel_case(name: str) -> str:
-    """The JSON name of a field: `pagination_token` is `paginationToken`."""
+    """Return the JSON name of a field: `pagination_token` is `paginationToken`."""
     first, *rest = name.split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
@@ -194,7 +194,7 @@ def _read_bool(value: Any, name: str) -> bool:
 
 
 def _read_int(value: Any, name: str) -> int:
-    """A whole number, which may be written as a string or with a fraction of zero."""
+    """Read an integer, which may be a string or have a fraction of zero."""
     number = value
     if isinstance(value, str) and value == value.strip() and len(value) < 40:
         try:
@@ -209,7 +209,7 @@ def _read_int(value: Any, name: str) -> int:
 
 
 def _read_enum(kind: type[enum.Enum], value: Any, name: str) -> enum.Enum:
-    """A member by its name, or by its number: members stand in the order of their numbers."""
+    """Read a member by its name, or by its number: members are declared in the order of their numbers."""
     members = list(kind)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(members):
         return members[value]

@@ -18,10 +18,10 @@ _NUMBER = lazy_pattern(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
 class JsonCodec:
-    """Bodies of HTTP in the journal: they are JSON already. Unknown fields are known after a call was served."""
+    """Bodies of HTTP in the journal, which are JSON already. Unknown fields are added after the call."""
 
     def request(self, body: bytes) -> Any:
-        if is_deeper(body, WALKED_MAX):  # as one that was refused may be
+        if is_deeper(body, WALKED_MAX):  # the body of a refused call may be
             raise ValueError("too deep to be shown as JSON")
         return msgspec.json.decode(body)
 
@@ -40,17 +40,17 @@ class HttpEnvelope(Envelope):
     scope: Scope = msgspec.field(default_factory=dict)
 
     def drop(self) -> None:
-        """Reset the connection. There is none where the application is called within the process."""
+        """Reset the connection. A call within the process has none."""
         connection = connection_of(self.scope)
         if connection is not None:
             connection.abort()
 
     def deadline_seconds(self) -> float | None:
-        """What OpenAI's clients say of their own attempt."""
+        """Return the timeout of the client's attempt, from a header of OpenAI's clients."""
         return self._number(b"x-stainless-read-timeout")
 
     def retry(self) -> int | None:
-        """What OpenAI's clients say of their own attempt."""
+        """Return the number of the client's retry, from a header of OpenAI's clients."""
         number = self._number(b"x-stainless-retry-count")
         return None if number is None else int(number)
 
@@ -60,7 +60,7 @@ class HttpEnvelope(Envelope):
 
 
 def envelope_of(scope: Scope, headers: Mapping[bytes, bytes], raw_path: str) -> HttpEnvelope:
-    """The envelope of a request, whose path is as it was sent."""
+    """Return the metadata of a request; `raw_path` is its path as sent."""
     target, query = raw_path, scope["query_string"]
     if query:
         target = f"{target}?{query.decode('latin-1')}"

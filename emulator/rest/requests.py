@@ -16,7 +16,7 @@ from emulator.rest import serde_errors
 
 
 class Reading(Protocol):
-    """A way to read a request."""
+    """Interface of the readers."""
 
     content_type: ClassVar[str | None]
 
@@ -24,7 +24,7 @@ class Reading(Protocol):
 
 
 class FromPath(msgspec.Struct, frozen=True):
-    """Nothing but path parameters."""
+    """Path parameters only."""
 
     make: Callable[[Mapping[str, str]], Any]
     content_type: ClassVar[str | None] = None
@@ -34,7 +34,7 @@ class FromPath(msgspec.Struct, frozen=True):
 
 
 class FromQuery(msgspec.Struct, frozen=True):
-    """Path and query parameters; `shape` is a msgspec.Struct of the latter."""
+    """Path and query parameters; `shape` is the msgspec.Struct of the query."""
 
     shape: type
     make: Callable[[Mapping[str, str], Any], Any]
@@ -45,13 +45,13 @@ class FromQuery(msgspec.Struct, frozen=True):
 
 
 class FromJson(msgspec.Struct, frozen=True):
-    """Path parameters and a JSON body of a shape; an optional body may be missing, or have no content type."""
+    """Path parameters and a JSON body; an optional body may be missing, or have no content type."""
 
     shape: type
     make: Callable[[Mapping[str, str], Any], Any]
     optional: bool = False
     content_type: ClassVar[str | None] = "application/json"
-    refuses_in_json: ClassVar[bool] = False  # a body of another shape: JSON without a code, in place of plain text
+    refuses_in_json: ClassVar[bool] = False  # refuse a body that does not fit as JSON without a code, not as plain text
 
     async def __call__(self, request: Request, call: Call) -> Any:
         body = await read_json_body(request, call.team.limits)
@@ -61,22 +61,22 @@ class FromJson(msgspec.Struct, frozen=True):
         return self.make(request.path_params, serde_errors.decode(body, self.shape, call.team.limits))
 
     def check_type(self, request: Request) -> None:
-        """Refuse what does not call itself JSON."""
+        """Refuse a content type other than JSON."""
         declared = (request.header(b"content-type") or "").split(";", 1)[0].strip().lower()
         if declared != self.content_type and not declared.endswith("+json"):
             raise ApiError(
                 Kind.UNSUPPORTED_MEDIA_TYPE,
-                "Expected request with `Content-Type: application/json`",  # axum's words
+                "Expected request with `Content-Type: application/json`",  # message of axum
                 rule="content_type",
             )
 
 
 class FromStream(msgspec.Struct, frozen=True, eq=False):
-    """A body that is read as it arrives; where `json_shape` is given, JSON of that shape is taken as well."""
+    """A body that is read as it arrives; with `json_shape`, a JSON body of that type is accepted as well."""
 
     make: Callable[[Request, Call], Any]
     media_type: str
-    schema: dict[str, Any]  # JSON Schema of the fields or the message
+    schema: dict[str, Any]  # JSON Schema of the form or the message
     json_shape: type | None = None
     content_type: ClassVar[str | None] = None
 
@@ -85,7 +85,7 @@ class FromStream(msgspec.Struct, frozen=True, eq=False):
 
 
 def query(request: Request, shape: type, limits: Limits) -> Any:
-    """The query parameters as a shape; unknown ones are ignored, a repeated one is read once, the last time."""
+    """Read the query parameters; unknown ones are ignored, and the last one of several with the same name counts."""
     raw: bytes = request.scope["query_string"]
     if not raw:
         return shape()
@@ -106,13 +106,13 @@ def query(request: Request, shape: type, limits: Limits) -> Any:
     except msgspec.ValidationError as error:
         raise _bad_query(error, values) from None
     for name in values:
-        if getattr(found, name, values) is None:  # msgspec takes the word for the thing; a query has no null
+        if getattr(found, name, values) is None:  # msgspec reads the text `null` as None; a query has no null
             raise invalid(f"Invalid {name}: 'null' is not one of its values.", rule="query", param=name)
     return found
 
 
 def query_names(request: Request, limits: Limits) -> list[str]:
-    """Return the decoded names of the query parameters; none of a query that is too long or not valid UTF-8."""
+    """Return the decoded names of the query parameters; none if the query is too long or not valid UTF-8."""
     raw: bytes = request.scope["query_string"]
     if limits.query_string_bytes_max is not None and len(raw) > limits.query_string_bytes_max:
         return []
@@ -124,13 +124,13 @@ def query_names(request: Request, limits: Limits) -> list[str]:
 
 @functools.cache
 def _lists(shape: type) -> frozenset[str]:
-    """The parameters of a shape that may come several times."""
+    """Return the parameters of a type that may occur several times."""
     declared = msgspec.structs.fields(shape)
     return frozenset(each.encode_name for each in declared if getattr(each.type, "__origin__", None) is list)
 
 
 def _bad_query(error: msgspec.ValidationError, values: Mapping[str, Any]) -> ApiError:
-    """Name the parameter and what it may be."""
+    """Return a refusal that names the parameter and its valid values."""
     sentence, _, path = str(error).partition(" - at `$.")
     name = path.rstrip("`").split("[", 1)[0]
     value = str(values.get(name, ""))[:40]
@@ -140,5 +140,5 @@ def _bad_query(error: msgspec.ValidationError, values: Mapping[str, Any]) -> Api
 
 
 async def read_json_body(request: Request, limits: Limits) -> bytes:
-    """The whole body. Refuses one over the limit as soon as that is known."""
+    """Return the whole body. Refuses one over the limit as soon as the limit is exceeded."""
     return await request.read_body(limits.json_body_bytes_max, "json_body_bytes_max")

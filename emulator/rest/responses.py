@@ -25,13 +25,13 @@ from emulator.operations.base import Content, Stream
 
 
 class Writing(Protocol):
-    """A way to answer."""
+    """Interface of the writers."""
 
     def __call__(self, request: Request, result: Any) -> Response: ...
 
 
 class AsJson(msgspec.Struct, frozen=True):
-    """A struct, rendered from the operation's result."""
+    """Renders the result of the operation as a JSON struct."""
 
     shape: type
     make: Callable[[Any], Any]
@@ -41,7 +41,7 @@ class AsJson(msgspec.Struct, frozen=True):
 
 
 class AsBytes(msgspec.Struct, frozen=True):
-    """Content, whole or, over GET, one byte range of it (RFC 9110 §14). Where its type is always the same, that one."""
+    """Sends content, whole or, for GET, one byte range of it (RFC 9110 §14); with a fixed type if there is only one."""
 
     media_type: str = "*/*"
 
@@ -61,9 +61,9 @@ _RATES: Headers = [
 
 
 def _model_headers(answer: Answer, *, is_stream: bool) -> Headers:
-    """The headers of an answer: rates that are never used up, and times as the responder sets its pace.
+    """Return the headers of a model's response: rates that never decrease, and times that follow the responder's pace.
 
-    A stream has no times: they are not over when its headers are sent, and no recording has any.
+    A stream has no times: it is not complete when its headers are sent, and no recording has them.
     """
     left = max(0, TOKENS_LIMIT - answer.usage.total_tokens)
     headers = [*_RATES, (b"x-ratelimit-remaining-tokens", b"%d" % left)]
@@ -85,7 +85,7 @@ _NO_METRICS: Headers = [
 
 
 class AsAnswer(AsJson, frozen=True):
-    """A model's answer in JSON, or as server-sent events; `x-request-id` is its id (recorded, 2026-04)."""
+    """Sends a model's answer in JSON, or as server-sent events; `x-request-id` is its id (recorded, 2026-04)."""
 
     events: Callable[[Stream], AsyncIterator[bytes]]
     media_type: ClassVar[str] = "text/event-stream"
@@ -102,7 +102,7 @@ class AsAnswer(AsJson, frozen=True):
 
 
 class AsFetched(AsJson, frozen=True):
-    """An answer that is fetched: 202 without a body while it is pending."""
+    """Sends a deferred answer: 202 without a body while it is pending."""
 
     def __call__(self, request: Request, result: Any) -> Response:
         content = self.make(result)
@@ -110,13 +110,14 @@ class AsFetched(AsJson, frozen=True):
 
 
 def refusal(error: ApiError, plane: Plane) -> Response:
-    """A refusal in the dialect of the plane it comes from."""
+    """Return a refusal in the dialect of its plane."""
     wire = WIRE[error.kind]
     headers = encoded(error.labels)
     if plane is Plane.MANAGEMENT:
         if error.message == BAD_MANAGEMENT_KEY:
-            headers.append((b"www-authenticate", BAD_MANAGEMENT_KEY.encode()))  # observed live: the message again
-        # Observed live, 2026-04: a blank follows each comma, as in no other response.
+            # Observed live: the value repeats the message.
+            headers.append((b"www-authenticate", BAD_MANAGEMENT_KEY.encode()))
+        # Observed live, 2026-04: unlike in all other responses, a space follows each comma.
         message = msgspec.json.encode(error.message).decode()
         status_json = f'{{"code":{wire.number}, "message":{message}, "details":[]}}'
         return Response(status_json.encode(), error.status or wire.management_http or wire.http, headers=headers)
@@ -132,5 +133,5 @@ def refusal(error: ApiError, plane: Plane) -> Response:
 
 
 def encoded(labels: list[tuple[str, str]]) -> Headers:
-    """Names and values as headers."""
+    """Return names and values as headers."""
     return [(name.encode(), value.encode()) for name, value in labels]

@@ -18,7 +18,8 @@ ROUTES: tuple[Route, ...] = (
     *keys.ROUTES,
 )
 
-# The rest of the real service's REST surface, and why it is not here. A prefix covers everything below it.
+# The rest of the REST API of the real service, with the reasons why it is not emulated. A prefix covers all paths below
+# it.
 NOT_EMULATED: dict[str, str] = {
     "/v1/complete": "text completion is not emulated",
     "/v1/completions": "text completion is not emulated",
@@ -29,7 +30,7 @@ NOT_EMULATED: dict[str, str] = {
 }
 
 
-# What the management host serves (REST reference); everything else is the inference host's.
+# The paths of the management host (REST reference); all others belong to the inference host.
 _MANAGEMENT = ("/v1/collections", "/v1/billing", "/auth", "/audit")
 
 

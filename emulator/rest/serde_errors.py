@@ -1,7 +1,7 @@
-"""JSON bodies, refused in the words of the real service's JSON extractor (serde_json behind axum; observed live).
+"""JSON bodies, refused with the messages of the real service's JSON extractor (serde_json behind axum; observed live).
 
-Decoding is msgspec's. Only when it fails is the body scanned again, for the line and column that serde would name: a
-missing field is noticed after the closing brace of its object, a wrong type at the end of the value.
+msgspec decodes. Only if it fails, the body is scanned again, for the line and column that serde would report: serde
+detects a missing field after the closing brace of its object, a wrong type at the end of the value.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 _SYNTAX = "Failed to parse the request body as JSON: "
 _SHAPE = "Failed to deserialize the JSON body into the target type: "
-# An unclosed string runs to the end, so that no input is scanned twice.
-# Compiled, and kept by `re`, with the first body that is refused.
+# An unclosed string extends to the end, so that no input is scanned twice.
+# Compiled at the first refused body, and cached by `re`.
 _TOKEN = rb'(?s)[ \t\r\n]*("(?:[^"\\]|\\.)*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+)'
 _BYTE = r" ?\(byte (\d+)\)"
 _PATH = r" - at `\$(.*)`$"
@@ -31,12 +31,12 @@ _STEP = r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]"
 
 
 def decode(body: bytes, shape: type[T], limits: Limits) -> T:
-    """The body as a value of a shape, or a refusal: MALFORMED_BODY for bad syntax, MISSHAPEN_BODY for a bad shape."""
+    """Decode a body as a type. Raises MALFORMED_BODY for invalid syntax, MISSHAPEN_BODY for another type."""
     return convert(body, parse(body, limits), shape)
 
 
 def convert(body: bytes, value: Any, shape: type[T]) -> T:
-    """The plain values of a body as a value of a shape, or a refusal: MISSHAPEN_BODY."""
+    """Convert the plain values of a body to a type. Raises MISSHAPEN_BODY."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
@@ -44,23 +44,23 @@ def convert(body: bytes, value: Any, shape: type[T]) -> T:
 
 
 def missing_field(body: bytes, steps: Sequence[str | int], name: str) -> ApiError:
-    """The refusal of an object, at a path of the body, that lacks a field which its shape leaves open."""
+    """Return the refusal of an object, at a path of the body, that lacks a field which its schema does not require."""
     path = list(steps)
     where = _position(body, _end_of(body, path))
     return ApiError(Kind.MISSHAPEN_BODY, f"{_SHAPE}{_prefix(path)}missing field `{name}` at {where}", rule="json")
 
 
 def mismatch(body: bytes, steps: list[str | int], enum: str) -> ApiError:
-    """The refusal of the value at a path that fits no variant of an untagged enum."""
+    """Return the refusal of the value at a path that fits no variant of an untagged enum."""
     where = _position(body, _end_of(body, steps))
     sentence = f"{_prefix(steps)}data did not match any variant of untagged enum {enum} at {where}"
     return ApiError(Kind.MISSHAPEN_BODY, _SHAPE + sentence, rule="json")
 
 
 def parse(body: bytes, limits: Limits) -> Any:
-    """The body as plain JSON values. It is decoded in one go, which keeps the loop from others: hence the bounds."""
+    """Return the body as plain JSON values. It is decoded in one step, which blocks the loop: hence the limits."""
     too_many = has_more_items(body, limits.json_items_max)
-    # A parser meets the depth of a body before its length; of a body that is too long only the beginning is looked at.
+    # A parser exceeds the depth before it reaches the end; of a body that is too long only the beginning is checked.
     depth = _deeper_than(body[:DEPTH_SCAN_BYTES] if too_many else body, limits.json_depth_max)
     if depth is not None:
         raise ApiError(
@@ -83,7 +83,7 @@ def check_items(body: bytes, limits: Limits) -> None:
 
 
 def too_many_items(limits: Limits) -> ApiError:
-    """The refusal of JSON with more items and members than are allowed."""
+    """Return the refusal of JSON with more items and members than are allowed."""
     return ApiError(
         Kind.PAYLOAD_TOO_LARGE,
         f"The body has more than {limits.json_items_max} items and members of JSON.",
@@ -123,7 +123,7 @@ def _position(body: bytes, end: int) -> str:
 
 
 def _describe(message: str, body: bytes, value: Any, shape: Any) -> str:
-    """serde's sentence for msgspec's."""
+    """Return serde's message for msgspec's."""
     found = re.search(_PATH, message)
     sentence = message[: found.start()] if found else message
     offender, steps = _resolve(value, _steps(found[1]) if found else [])
@@ -145,7 +145,7 @@ def _steps(path: str) -> list[str | int | None]:
 
 
 def _resolve(value: Any, steps: list[str | int | None]) -> tuple[Any, list[str | int]]:
-    """Follow a path as far as it goes."""
+    """Follow a path as far as possible."""
     walked: list[str | int] = []
     for each in steps:
         if each is None or not isinstance(value, dict | list):
@@ -182,7 +182,7 @@ def _unexpected(value: Any) -> str:
 
 
 def _end_of(body: bytes, steps: list[str | int]) -> int:
-    """The offset just after the value at a path: one pass over the tokens."""
+    """Return the offset just after the value at a path, in one pass over the tokens."""
     tokens = re.finditer(_TOKEN, body)
     try:
         token = next(tokens)
@@ -194,7 +194,7 @@ def _end_of(body: bytes, steps: list[str | int]) -> int:
 
 
 def _member(tokens: Iterator[re.Match[bytes]], target: str | int) -> re.Match[bytes]:
-    """The first token of a container's member; `tokens` stand just after its opening bracket."""
+    """Return the first token of a container's member; `tokens` are positioned just after its opening bracket."""
     index = 0
     while True:
         token = next(tokens)
@@ -212,7 +212,7 @@ def _member(tokens: Iterator[re.Match[bytes]], target: str | int) -> re.Match[by
 
 
 def _skip(tokens: Iterator[re.Match[bytes]], token: re.Match[bytes]) -> int:
-    """The end of the value that starts with `token`."""
+    """Return the end of the value that starts with `token`."""
     depth = 0
     while True:
         if token[1] in (b"{", b"["):
@@ -224,13 +224,13 @@ def _skip(tokens: Iterator[re.Match[bytes]], token: re.Match[bytes]) -> int:
         token = next(tokens)
 
 
-# What a schema expects at a path.
+# The type that a schema expects at a path.
 
 Step = str | int
 
 _NAMES: dict[type[inspect.Type], str] = {
     inspect.StrType: "a string",
-    inspect.FloatType: "f32",  # OpenAPI: every number that is no integer has the format `float`
+    inspect.FloatType: "f32",  # OpenAPI: every number except integers has the format `float`
     inspect.BoolType: "a boolean",
     inspect.ListType: "a sequence",
     inspect.DictType: "a map",
@@ -296,7 +296,7 @@ def _at(shape: type, value: Any, steps: Sequence[Step]) -> list[_Kind]:
 
 
 def _flat(kind: inspect.Type) -> Iterator[_Kind]:
-    """The alternatives of a union, one by one; those with tags together."""
+    """Yield the alternatives of a union one by one; those with tags together."""
     title = ""
     if isinstance(kind, inspect.Metadata):
         title, kind = (kind.extra_json_schema or {}).get("title", ""), kind.type

@@ -1,4 +1,4 @@
-"""REST as a Starlette route: a table of routes, what is around it, and how the pipeline is called."""
+"""REST as a Starlette route: a table of routes, the checks around it, and the call of the pipeline."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ from emulator.state.services import Services
 NAMES_SHOWN = 8  # in a header
 PATH_CHARS_SHOWN = 100  # in a header
 
-# Recorded on the inference host, 2025-07 and later. Of the management host the words below /auth alone are known; any
-# other path gets this sentence in the dialect of its other refusals.
+# Recorded on the inference host, 2025-07 and later. For the management host only the message of paths below /auth is
+# known; its other paths get this message in the dialect of its other refusals.
 UNKNOWN_ROUTE_CODE = "Some requested entity was not found"
 UNKNOWN_ROUTE = (
     "No handler found on route. Please double check your URL and consult https://api.x.ai/docs for more information."
@@ -85,11 +85,14 @@ class Rest:
         }
 
     def _request_id(self) -> bytes:
-        """A UUID's shape at the price of a counter."""
+        """Return an id in the format of a UUID, from a counter, which is cheap."""
         return b"%b%012x" % (self._request_prefix, next(self._requests))
 
     def _refuse_host(self, scope: Scope, headers: Headers) -> Response | None:
-        """Refuse a call to a name that may be rebound. A call within the process, to `Emulator.app`, has no browser."""
+        """Refuse a call to a host name that can be rebound.
+
+        A call within the process, to `Emulator.app`, has no browser.
+        """
         refused = self._origin_check.api_refusal(header(scope, b"host"))
         if refused is None or connection_of(scope) is None:
             return None
@@ -97,7 +100,7 @@ class Rest:
 
     async def _not_found(self, request: StarletteRequest, error: HTTPException) -> Response:
         unknown = _unknown(request.method, raw_path(request.scope))
-        # OpenAI's clients try a 5xx again unless a header says not to.
+        # OpenAI's clients retry a 5xx unless a header forbids it.
         more = [(b"x-should-retry", b"false")] if unknown.kind is Kind.NOT_EMULATED else []
         return self._unmatched(request.scope, unknown, *more)
 
@@ -110,7 +113,7 @@ class Rest:
         return self._unmatched(request.scope, error)
 
     async def _gone(self, request: StarletteRequest, gone: CallerGone) -> None:
-        """Send no response. Without a connection to drop, raise the error to the caller."""
+        """Send no response. If there is no connection to drop, raise the error to the caller."""
         if isinstance(gone, Dropped) and connection_of(request.scope) is None:
             raise ConnectionResetError(NO_CONNECTION) from None
 
@@ -127,7 +130,7 @@ class Rest:
             envelope=envelope_of(scope, headers, scope[MATCH].raw_path),
         )
         try:
-            if isinstance(route.read, FromStream):  # which sees the disconnect where it reads the body
+            if isinstance(route.read, FromStream):  # it detects the disconnect when it reads the body
                 result = await perform(self._services, call)
             else:
                 with CancelOnDisconnect(scope):
@@ -161,7 +164,7 @@ class Rest:
         self._services.journal.replied(call, response.status_code, response.body, size, headers)
 
     def _unmatched(self, scope: Scope, error: ApiError, *more: tuple[bytes, bytes]) -> Response:
-        """Refuse what fits no route, and let the journal know; `more` are headers of this refusal."""
+        """Refuse a request that matches no route, and record it in the journal; `more` are headers of this refusal."""
         response = refusal(error, plane_of(raw_path(scope)))
         response.raw_headers += more
         headers = headers_of(scope)
@@ -190,7 +193,7 @@ def _ignored(call: Call, route: Route, request: Request) -> Ignored:
 
 
 def _listed(operation: str, ignored: Ignored) -> str:
-    """Return the names for a header, each with the field that was probably meant."""
+    """Return the names for a header, each with its suggested field."""
     names = []
     for name, known in itertools.islice(ignored.items(), NAMES_SHOWN):
         meant = suggest(operation, name, known)
@@ -215,6 +218,6 @@ def _unknown(method: str, path: str) -> ApiError:
 
 
 def _origin(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-    """The URL under which the caller reaches the emulator, which may be mounted in another application."""
+    """Return the URL under which the caller reaches the emulator, which may be mounted in another application."""
     host = (headers.get(b"host") or b"localhost").decode("latin-1")
     return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"

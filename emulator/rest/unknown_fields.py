@@ -1,4 +1,4 @@
-"""Find the fields of a JSON body or a query that its shape does not declare, and that the server so ignores."""
+"""Find the fields of a JSON body or a query that its type does not declare, and that the server therefore ignores."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import msgspec
 
 from emulator.rest import protojson
 
-BODY_BYTES_MAX = 256 * 1024  # a larger body is not read a second time
-NAME_CHARS_MAX = 100  # of an ignored field; the rest of a longer name is cut off
+BODY_BYTES_MAX = 256 * 1024  # a larger body is not read twice
+NAME_CHARS_MAX = 100  # of an ignored field; longer names are truncated
 
 
-# The paths of the ignored fields, each with the names that are declared beside it.
+# The paths of the ignored fields, each with the declared names beside it.
 Ignored = dict[str, Collection[str]]
 _CONTAINERS = frozenset({dict, list})
 
 
 def unread_fields(body: bytes, shape: type, *, camel_case: bool) -> Ignored:
-    """Return the ignored fields of a body; none of one that is not JSON."""
+    """Return the ignored fields of a body; none if it is not JSON."""
     if len(body) > BODY_BYTES_MAX:
         return {}
     try:
@@ -57,7 +57,7 @@ def _add_unread(found: Ignored, value: Any, shape: Any, prefix: str, camel_case:
 
 @functools.cache
 def _fields(struct: Hashable, camel_case: bool) -> Mapping[str, Any]:
-    """The names under which a struct is read, and what they hold."""
+    """Return the names under which a struct is read, and the types of their values."""
     hints = typing.get_type_hints(struct)
     known: dict[str, Any] = {}
     if (tag := struct.__struct_config__.tag_field) is not None:  # type: ignore[attr-defined]  # it is the type of a struct
@@ -71,7 +71,7 @@ def _fields(struct: Hashable, camel_case: bool) -> Mapping[str, Any]:
 
 @functools.cache
 def _declared(shape: Hashable) -> tuple[type[msgspec.Struct] | None, Any]:
-    """The one struct, or the one type of items, that a declared type allows; of several none is singled out."""
+    """Return the struct, or the type of items, that a declared type allows, if it is the only one."""
     parts = typing.get_args(shape) if typing.get_origin(shape) in (typing.Union, types.UnionType) else (shape,)
     structs = [part for part in parts if isinstance(part, type) and issubclass(part, msgspec.Struct)]
     items = [typing.get_args(part)[0] for part in parts if typing.get_origin(part) is list]

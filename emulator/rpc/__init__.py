@@ -1,1 +1,1 @@
-"""The gRPC transport: the official services, bound to the operations of the emulator."""
+"""The gRPC transport: the official services, connected to the operations of the emulator."""

@@ -1,4 +1,4 @@
-"""Ask any method of a gRPC server, with messages as JSON values."""
+"""Call any method of a gRPC server, with messages as JSON values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RpcAnswer(msgspec.Struct):
     message: str
     responses: list[dict[str, Any]]
     metadata: dict[str, str]
-    unknown: list[str] = []  # the fields of the responses that are not declared
+    unknown: list[str] = []  # undeclared fields of the responses
 
 
 class RpcAsker:
@@ -35,7 +35,7 @@ class RpcAsker:
         self._channel.close()
 
     def ask(self, method: str, requests: Sequence[Any], metadata: Sequence[tuple[str, str]]) -> RpcAnswer:
-        """Call `/service/Method`. Raises ValueError where the values are no messages of that method."""
+        """Call `/service/Method`. Raises ValueError if the values are not messages of that method."""
         types = message_types(method)
         if types is None:
             raise ValueError(f"{method} is not known")
@@ -46,6 +46,6 @@ class RpcAsker:
             for raw in call:
                 responses.append(to_plain(types[1], raw)[0])
         except grpc.RpcError:
-            pass  # the status says it
+            pass  # the status has the error
         trailers = {name: str(value) for name, value in call.trailing_metadata() or ()}
         return RpcAnswer(call.code().name, call.details() or "", responses, trailers)

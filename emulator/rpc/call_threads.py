@@ -1,15 +1,15 @@
-"""The threads that gRPC calls run in, and what ends calls that keep threads from others.
+"""The threads of gRPC calls, and the cancellation of stalled calls that keep threads from others.
 
-grpcio gives every call a thread and keeps it while the call waits for its client: for a message that does not come, or
-for a client that does not read. So unary calls and streams have a pool each, and stalled streams never hold up a unary
-call. Within a pool a stalled call is left alone as long as every other call finds a thread; when calls queue, those
-that have waited for their clients longer than the pool's patience are cancelled, the longest first, one for each call
-in the queue. A cancelled call counts as a thread that is about to be free, however long it takes to end, so that no
-more calls are cancelled than are needed. grpcio reads the pool off the attribute `experimental_thread_pool` of a
-handler's function.
+grpcio gives every call a thread and keeps it while the call waits for its client: for a message that does not arrive,
+or for a client that does not read. So unary calls and streams have a pool each, and stalled streams never delay a unary
+call. A stalled call continues as long as every other call of the pool gets a thread; if calls queue, those that have
+waited for their clients longer than the pool's patience are cancelled, the longest first, one for each call in the
+queue. A cancelled call counts as a thread that will be free soon, however long it takes to end, so that no more calls
+are cancelled than necessary. grpcio reads the pool from the attribute `experimental_thread_pool` of a handler's
+function.
 
-The pool is a queue and a count of its own: grpcio wants a `ThreadPoolExecutor`, whose futures and semaphores take a
-twentieth of a call.
+The pool has its own queue and counter: the futures and semaphores of a `ThreadPoolExecutor`, the class that grpcio
+expects, take a twentieth of the time of a call.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from emulator.core.threads import start_thread
 from emulator.rpc.status import abort
 
 CHECK_SECONDS = 0.25  # how often a pool with a queue looks for stalled calls
-RECEIVE_SECONDS = 1.0  # a call that queued longer than the patience has still so long to receive its message
+RECEIVE_SECONDS = 1.0  # the time to receive its message for a call that queued longer than the patience
 
 Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
 _Queued = tuple[float, Callable[..., Any], tuple[Any, ...]]  # when it arrived, and the call
 
 
 class ClientWait:
-    """A block of `CallThreads.waiting_for_client`: a class, since a generator takes five times as long."""
+    """The context manager of `CallThreads.waiting_for_client`: a class, because a generator is five times as slow."""
 
     __slots__ = ("_context", "_threads")
 
@@ -53,7 +53,7 @@ class ClientWait:
 
 
 class CallThreads(ThreadPoolExecutor):
-    """A pool of threads, started on demand, for calls of one kind."""
+    """A pool of threads for calls of one kind. Threads are started on demand."""
 
     def __init__(
         self,
@@ -67,18 +67,19 @@ class CallThreads(ThreadPoolExecutor):
         self._kind, self._thread_count, self._patience_seconds = kind, threads, patience_seconds
         self._loop, self._log = loop, log
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None ends a thread
-        self._lock = threading.Lock()  # around the next four
+        self._lock = threading.Lock()  # guards the next four
         self._started = 0  # threads
         self._open = 0
         self._checking = False
-        self._leaving: set[grpc.ServicerContext] = set()  # calls that were cancelled and still have their threads
-        self._waits: dict[grpc.ServicerContext, float] = {}  # calls that wait for their clients: when they are overdue
-        # .since: when the client of the call in this thread last did something; .context: of that call, once it waits
+        self._leaving: set[grpc.ServicerContext] = set()  # cancelled calls that still have their threads
+        # Calls that wait for their clients, and when they are overdue.
+        self._waits: dict[grpc.ServicerContext, float] = {}
+        # .since: the last action of the client of the call in this thread; .context: of that call, while it waits
         self._current = threading.local()
 
     @property
     def open_calls(self) -> int:
-        """The number of running and queued calls."""
+        """Return the number of running and queued calls."""
         return self._open
 
     def runs(self, behaviour: Behaviour) -> Behaviour:
@@ -87,7 +88,7 @@ class CallThreads(ThreadPoolExecutor):
         return behaviour
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> None:  # type: ignore[override]
-        """Run a call in a thread, now or when one is free. grpcio needs a future only where it limits the calls."""
+        """Run a call in a thread, now or when one is free. grpcio needs a future only if it limits the calls."""
         with self._lock:
             self._open += 1
             needs_thread = self._started < min(self._open, self._thread_count)
@@ -101,27 +102,27 @@ class CallThreads(ThreadPoolExecutor):
             self._loop.call_soon_threadsafe(self._check)
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
-        """End the threads when they have run what is queued."""
+        """End the threads after the queued calls."""
         for _ in range(self._started):
             self._queue.put(None)
 
     def waiting_for_client(self, context: grpc.ServicerContext) -> ClientWait:
-        """Mark a block, in the thread of a call, that does nothing but wait for the client of this call."""
+        """Mark a block, in the thread of a call, that only waits for the client of this call."""
         return ClientWait(self, context)
 
     def begin_wait(self, context: grpc.ServicerContext) -> None:
-        """Begin to wait for the client of the call in this thread."""
+        """Note that the call in this thread waits for its client."""
         now = monotonic_ms()
         self._current.context = context
         self._waits[context] = max(self._current.since + self._patience_seconds * 1000, now + RECEIVE_SECONDS * 1000)
 
     def end_wait(self, context: grpc.ServicerContext) -> None:
-        """Note that the client of the call in this thread has done something."""
+        """Note that the client of the call in this thread has acted."""
         del self._waits[context]
         self._current.since = monotonic_ms()
 
     def only_message(self, raws: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        """Wait for the one message of a request that does not stream; without it, end the call."""
+        """Wait for the only message of a unary request; if there is none, end the call."""
         with self.waiting_for_client(context):
             raw = next(raws, None)
         if raw is None:
@@ -129,7 +130,7 @@ class CallThreads(ThreadPoolExecutor):
         return raw
 
     def _start(self) -> None:
-        """Start a thread; where the system has none left, the calls wait for those there are."""
+        """Start a thread; if the system has none left, the calls wait for the existing ones."""
         try:
             start_thread(self._work, f"grpc-{self._kind}")
         except RuntimeError as error:
@@ -140,13 +141,13 @@ class CallThreads(ThreadPoolExecutor):
     def _work(self) -> None:
         while (queued := self._queue.get()) is not None:
             self._run(*queued)
-            del queued  # with the messages of the call
+            del queued  # release the messages of the call
 
     def _run(self, arrived: float, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self._current.since, self._current.context = arrived, None
         try:
             function(*arguments)
-        except Exception as error:  # of grpcio's own: it catches those of a handler
+        except Exception as error:  # an error of grpcio itself, which catches those of a handler
             self._log(f"A gRPC call failed: {type(error).__name__}: {error}")
         finally:
             with self._lock:
@@ -156,7 +157,7 @@ class CallThreads(ThreadPoolExecutor):
     def _check(self) -> None:
         """Cancel stalled calls as long as others queue. Runs on the loop."""
         now = monotonic_ms()
-        with self._lock:  # a call that is found in `_waits` has not ended, and will remove itself from `_leaving`
+        with self._lock:  # a call in `_waits` has not ended, and will remove itself from `_leaving`
             queued = self._open - self._thread_count
             self._checking = queued > 0
             if queued <= 0:

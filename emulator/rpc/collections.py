@@ -38,7 +38,7 @@ from emulator.rpc.requests import Message, Method, enum_value, optional, to_time
 
 _message = load().message
 
-# The members of these enums stand in the order of their numbers.
+# The members of these enums are declared in the order of their numbers.
 _SORT_BY = dict(enumerate(CollectionsSortBy))
 _METRIC_SPACE = dict(enumerate(MetricSpace))
 _DOCUMENTS_SORT_BY = dict(enumerate(DocumentsSortBy))
@@ -46,7 +46,7 @@ _STATUS = {status: number for number, status in enumerate(DocumentStatus)}
 _OPERATION = dict(enumerate(FieldDefinitionOperation))
 _DESCENDING = {0: True, 1: False, 2: True}  # an unknown ordering is the default, which is descending
 
-# The service knows three strategies (collections.proto); the other ones are REST's alone.
+# The service has three strategies (collections.proto); the other ones exist only in REST.
 _STRATEGIES = (Strategy.CHARS, Strategy.TOKENS, Strategy.BYTES)
 
 

@@ -1,7 +1,7 @@
-"""Messages and JSON bodies, each from the other, by tables: what a field is called on both sides, how it is spelled.
+"""Convert messages to JSON bodies and back, by tables: the name of a field on both sides, and the format of its values.
 
-A message gives every field that is set. A body may hold anything: it may have come over REST. What the
-message has no place for is left out.
+A message gives every field that is set. A body may contain anything, because it may have arrived over REST. Members
+without a field in the message are omitted.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from emulator.rpc.request_metadata import is_repeated
 from emulator.rpc.requests import Message
 
 Json = dict[str, Any]
-DEPTH_MAX = 64  # of JSON that is kept as such: a body that holds it stays within json_depth_max
+DEPTH_MAX = 64  # of JSON that is stored as such: a body that contains it stays within json_depth_max
 
 
 class Codec(Protocol):
-    """Two spellings of one value. `to_message` raises ValueError, TypeError or KeyError for what does not fit."""
+    """Two formats of one value. `to_message` raises ValueError, TypeError or KeyError for a value that does not fit."""
 
     def to_json(self, value: Any) -> Any: ...
 
@@ -39,7 +39,7 @@ class Codec(Protocol):
 
 
 class ScalarCodec(msgspec.Struct, frozen=True):
-    """The same on both sides: texts, whole numbers, truth values."""
+    """The same on both sides: strings, integers, booleans."""
 
     type: type
 
@@ -56,7 +56,7 @@ TEXT, WHOLE, FLAG = ScalarCodec(str), ScalarCodec(int), ScalarCodec(bool)
 
 
 class Number:
-    """A float32, in the fewest digits that still mean it: 0.7, not 0.699999988079071."""
+    """A float32, with the fewest digits that identify it: 0.7, not 0.699999988079071."""
 
     def to_json(self, value: float) -> float | None:
         if not math.isfinite(value):
@@ -72,7 +72,7 @@ class Number:
 
 @dataclass(frozen=True)
 class EnumCodec:
-    """A value of an enum: its name without the prefix, in lower case, unless `words` spells it otherwise."""
+    """A member of an enum: its name without the prefix, in lower case, or the name in `words`."""
 
     enum: str
     prefix: str
@@ -108,7 +108,7 @@ class Base64:
 
 
 class JsonText:
-    """A JSON object that a message holds as text; other text stays what it is, and so does one that is too deep."""
+    """A JSON object that a message contains as text; text that is no object, or nested too deeply, is not converted."""
 
     def to_json(self, value: str) -> Any:
         if is_deeper(value.encode(), DEPTH_MAX):
@@ -124,7 +124,7 @@ class JsonText:
 
 
 class TimestampCodec:
-    """A Timestamp: a date where it is midnight, else RFC 3339."""
+    """A Timestamp: a date if it is midnight, else RFC 3339."""
 
     def to_json(self, value: Message) -> str:
         try:
@@ -146,7 +146,7 @@ class FunctionCodec(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field: its name in the message, and what the body calls it. Aliases are read, never written."""
+    """One field: its name in the message, and its names in the body. Aliases are read, never written."""
 
     name: str
     codec: Codec
@@ -162,7 +162,7 @@ class Shape:
     fields: tuple[Field, ...] = field(hash=False)
 
     def to_json(self, value: Message) -> Json:
-        """The members for the fields that are set."""
+        """Return the members for the fields that are set."""
         set_fields = {descriptor.name: content for descriptor, content in value.ListFields()}
         found: Json = {}
         for each in self.fields:
@@ -173,7 +173,7 @@ class Shape:
         return found
 
     def to_message(self, value: Any) -> Message:
-        """The message of a body; members that do not fit are left out."""
+        """Return the message of a body; members that do not fit are omitted."""
         if not isinstance(value, dict):
             raise TypeError(value)
         fitting: dict[str, Any] = {}
@@ -183,11 +183,11 @@ class Shape:
                 continue
             try:
                 fitting[member.name] = member.read(content)
-            except _UNFIT:  # not suppressed by a context, which costs: there are twenty for each result of a page
+            except _UNFIT:  # not `suppress`, which is slow: a page has twenty for each result
                 continue
         try:
             return self._make(**fitting)
-        except _UNFIT:  # the codecs let pass what the message does not: a number too large for its field
+        except _UNFIT:  # the codec accepts the value, but not the field: a number that is too large
             return self._piecewise(fitting)
 
     def _piecewise(self, values: Json) -> Message:
@@ -218,7 +218,7 @@ class Shape:
 
 
 class _Member(msgspec.Struct, frozen=True):
-    """A member of a body: the field it is for, how it is read, and the members that are preferred to it."""
+    """A member of a body: its field, its codec, and the members that have priority over it."""
 
     name: str
     read: Callable[[Any], Any]
@@ -242,14 +242,14 @@ _UNFIT = (TypeError, ValueError, KeyError, AttributeError)
 
 @dataclass(frozen=True)
 class OneOf:
-    """A message of which one field is set, as an object whose `type` names it. Raises ValueError if none fits."""
+    """A message with one field set, as an object with a `type`. Raises ValueError if none fits."""
 
     message: str
     oneof: str
     shapes: Mapping[str, tuple[str, Codec]] = field(hash=False)  # by type: the field and its members
 
     def to_json(self, value: Message) -> Json:
-        """The object; an unknown field gives an empty one."""
+        """Return the object; an unknown field gives an empty one."""
         name = value.WhichOneof(self.oneof)
         for type, (each, codec) in self.shapes.items():
             if each == name:
@@ -257,7 +257,7 @@ class OneOf:
         return {}
 
     def to_message(self, value: Any) -> Message:
-        """The message of an object of a known type."""
+        """Return the message of an object of a known type."""
         name, codec = self.shapes[value["type"]]
         message = load().message(self.message)()
         fitting = codec.to_message(value)

@@ -18,7 +18,7 @@ from emulator.rpc.requests import Message, Method, enum_value, optional, parse, 
 
 _message = load().message
 
-SLICE_BYTES = 256 * 1024  # of an upload, written in one go
+SLICE_BYTES = 256 * 1024  # of an upload, written in one step
 _DATA_TAG = 2 << 3 | 2  # UploadFileChunk.data, https://protobuf.dev/programming-guides/encoding
 _VARINT_BYTES_MAX = 10
 
@@ -28,7 +28,7 @@ _FORMAT = {0: ContentFormat.ORIGINAL, 1: ContentFormat.ORIGINAL, 2: ContentForma
 
 
 async def read_upload(messages: AsyncIterator[bytes]) -> UploadFile:
-    """An upload: the first message is the init, every later one is data."""
+    """Read an upload: the first message is the init, every later one is data."""
     first = parse(_message("xai_api.UploadFileChunk"), await anext(messages, b""))
     if first.WhichOneof("chunk") != "init":
         raise invalid("Missing init chunk", rule="init_first")
@@ -39,14 +39,14 @@ async def read_upload(messages: AsyncIterator[bytes]) -> UploadFile:
             del raw
             for start in range(0, len(data), SLICE_BYTES):
                 yield data[start : start + SLICE_BYTES]
-                await asyncio.sleep(0)  # others get a turn between the slices of a large message
-            del data  # before the next message is waited for: a stalled upload holds nothing
+                await asyncio.sleep(0)  # other calls run between the slices of a large message
+            del data  # before waiting for the next message: a stalled upload keeps no data in memory
 
     return UploadFile(first.init.name, content(), None, optional(first.init, "expires_after"))
 
 
 def _data(raw: bytes) -> memoryview:
-    """The data of a later message of an upload: as a rule where it lies, for protobuf would copy it twice."""
+    """Return the data of a later message of an upload, usually without a copy; protobuf would copy it twice."""
     start = _start_of_only_field(raw, _DATA_TAG)
     if start is not None:
         return memoryview(raw)[start:]
@@ -70,7 +70,7 @@ def _start_of_only_field(raw: bytes, tag: int) -> int | None:
 
 
 def read_list(message: Message) -> ListFiles:
-    """A page; over gRPC oldest first, for the enum's 0 is ascending."""
+    """Return a request for a page; over gRPC oldest first, because 0 of the enum is ascending."""
     return ListFiles(
         limit=message.limit,
         descending=enum_value("order", _DESCENDING, message.order),
@@ -81,12 +81,12 @@ def read_list(message: Message) -> ListFiles:
 
 
 def read_content(message: Message) -> ReadFile:
-    """The bytes, or the text, of a file."""
+    """Return a request for the bytes, or the text, of a file."""
     return ReadFile(message.file_id, enum_value("format", _FORMAT, message.format))
 
 
 def write_file(view: FileView) -> Message:
-    """A file."""
+    """Return the message of a file."""
     file = view.file
     return _message("xai_api.File")(
         id=file.id,
@@ -100,19 +100,19 @@ def write_file(view: FileView) -> Message:
 
 
 def write_uploaded(file: File) -> Message:
-    """A file that is new."""
+    """Return the message of a new file."""
     return write_file(FileView(file))
 
 
 def write_page(page: Page[FileView]) -> Message:
-    """A page of files; the token is absent on the final page."""
+    """Return a page of files; the token is absent on the last page."""
     return _message("xai_api.ListFilesResponse")(
         data=[write_file(view) for view in page.items], pagination_token=page.token_if_more
     )
 
 
 def write_public_url(view: FileView) -> Message:
-    """A public URL."""
+    """Return the message of a public URL."""
     return _message("xai_api.CreatePublicUrlResponse")(
         public_url=view.public_url, expires_at=to_timestamp(view.public_url_expires_at)
     )
@@ -126,7 +126,7 @@ def write_revoked(revoked: RevokedPublicUrl) -> Message:
 
 
 def write_key(key: KeyDescription) -> Message:
-    """The key's own description."""
+    """Return the description of the key."""
     return _message("xai_api.ApiKey")(
         redacted_api_key=key.redacted_api_key,
         user_id=key.user_id,

@@ -1,8 +1,8 @@
-"""A gRPC server that forwards every method, known or not, and reports what passes.
+"""A gRPC server that forwards every method, known or not, and reports the calls.
 
-Messages go in and out as bytes, and every method is forwarded as a stream both ways, from which the other kinds differ
-in nothing on the wire. Metadata, trailers, status details, deadlines and cancellation pass; what grpcio writes of its
-own (`grpc-…`, `user-agent`) does not.
+Messages are forwarded as bytes, and every method as a bidirectional stream, because all kinds are the same on the wire.
+Metadata, trailers, status details, deadlines and cancellation are forwarded; the headers that grpcio itself adds
+(`grpc-…`, `user-agent`) are not.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from emulator.core.clock import Instant, monotonic_ms, wall
 from emulator.rpc.plain import message_types, to_plain
 from emulator.rpc.status import within_a_header
 
-THREADS = 256  # a call keeps one, and its channel another
+THREADS = 256  # a call uses one, and its channel another
 STOP_SECONDS = 0.2
-MESSAGES_MAX = 20_000  # of one call and direction that are noted: 48 MiB in pieces of 4 KiB are 12,288
+MESSAGES_MAX = 20_000  # recorded messages of one call and direction: 48 MiB in pieces of 4 KiB are 12,288
 METADATA_BYTES_MAX = 256 * 1024
-_FAR_AWAY_SECONDS = 10 * 365 * 86_400  # grpc's word for no deadline
+_FAR_AWAY_SECONDS = 10 * 365 * 86_400  # grpc's value for no deadline
 _METADATA = (
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
     ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),
@@ -36,14 +36,14 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
     ("grpc.http2.max_ping_strikes", 0),
 )
-# Without retries: one that grpcio made by itself would be missing in the recording.
+# Without retries: those that grpcio makes itself would be missing in the recording.
 CHANNEL_OPTIONS = (*_METADATA, ("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0))
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """The target of a call, and its metadata. `tls` is the path of root certificates, empty for grpcio's own."""
+    """The target of a call, and its metadata. `tls` is the path of root certificates; empty for those of grpcio."""
 
     target: str
     tls: str | None
@@ -51,14 +51,14 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A call that is not forwarded: the name of a status, and a sentence."""
+    """A call that is not forwarded: the name of a status, and a message."""
 
     code: str
     message: str
 
 
 class Passed(msgspec.Struct):
-    """One call, as it passed."""
+    """A forwarded call."""
 
     method: str
     peer: str
@@ -66,20 +66,20 @@ class Passed(msgspec.Struct):
     started: Instant
     requests: list[dict[str, Any]] = []
     responses: list[dict[str, Any]] = []
-    counts: list[int] = msgspec.field(default_factory=lambda: [0, 0])  # of the messages each way
-    sizes: list[int] = msgspec.field(default_factory=lambda: [0, 0])  # of them, in bytes
+    counts: list[int] = msgspec.field(default_factory=lambda: [0, 0])  # of messages in each direction
+    sizes: list[int] = msgspec.field(default_factory=lambda: [0, 0])  # of messages in each direction, in bytes
     at_ms: list[float] = []
-    unknown: list[str] = []  # fields that are not declared
+    unknown: list[str] = []  # undeclared fields
     understood: bool = True
     initial: Metadata = ()
     trailers: Metadata = ()
     code: str = "UNKNOWN"
     message: str = ""
     milliseconds: float = 0
-    refused: bool = False  # here, and not by the service
+    refused: bool = False  # by this server, not by the service
     unreachable: bool = False
-    error: str | None = None  # what failed in noting the call, which went on
-    tag: Any = None  # the switchboard's own
+    error: str | None = None  # an error in recording the call, which continued
+    tag: Any = None  # for the switchboard's use
 
 
 class Switchboard(Protocol):
@@ -91,10 +91,10 @@ class Switchboard(Protocol):
 
 
 class ForwardServer:
-    """A grpcio server on a unix socket that forwards what it is asked."""
+    """A grpcio server on a unix socket that forwards all calls."""
 
     def __init__(self, socket_path: str, switchboard: Switchboard, *, keep_bytes: bool = False) -> None:
-        """Serve on the socket. `keep_bytes` notes the bytes in messages and not only their number."""
+        """Serve on the socket. `keep_bytes` records the bytes in messages and not only their number."""
         self._switchboard, self._keep_bytes = switchboard, keep_bytes
         self._channels: dict[tuple[str, str | None], grpc.Channel] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="xai-emulator-forward")
@@ -153,14 +153,14 @@ class ForwardServer:
                 note.message(raw, 1)
                 yield raw
         except grpc.RpcError:
-            pass  # the status says it
-        except GeneratorExit:  # grpcio stops reading when the client has gone
+            pass  # the status has the error
+        except GeneratorExit:  # grpcio stops reading when the client has disconnected
             upstream.cancel()
             call.code, call.message = "CANCELLED", "the client left"
             raise
         call.code, call.message = upstream.code().name, upstream.details() or ""
         call.trailers = tuple(upstream.trailing_metadata() or ())
-        # Our own channel's words for no connection, and not the service's.
+        # The message of our own channel for a failed connection, not of the service.
         call.unreachable = call.code == "UNAVAILABLE" and not call.initial and not call.trailers and not call.counts[1]
         if call.unreachable and "TSI_PROTOCOL_FAILURE" in call.message:
             call.message = f"{route.target}: the TLS handshake failed; see --ca ({call.message})"
@@ -169,32 +169,32 @@ class ForwardServer:
 
 
 class _Notes:
-    """Notes the messages of a call while they pass. What fails here must not fail the call."""
+    """Records the messages of a call as they are forwarded. An error here must not fail the call."""
 
     def __init__(self, call: Passed, began: float, keep_bytes: bool) -> None:
         self._call, self._began, self._keep_bytes = call, began, keep_bytes
         self._types = message_types(call.method)
         call.understood = self._types is not None
-        self.cancel: Callable[[], object] | None = None  # of the call to the service, once that is there
+        self.cancel: Callable[[], object] | None = None  # of the call to the service, once it exists
 
     def requests(self, raws: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass the client's messages on.
+        """Forward the client's messages.
 
-        For a cancelled call grpcio may first report that its messages have ended; asked once more, it knows
-        better. Without that, half of a cancelled upload would reach the service as a whole file.
+        For a cancelled call grpcio may first report the end of its messages; the second request for a message raises.
+        Without it, half of a cancelled upload would reach the service as a whole file.
         """
         try:
             for raw in raws:
                 self.message(raw, 0)
                 yield raw
             next(raws, None)
-        except Exception:  # the client has gone
+        except Exception:  # the client has disconnected
             if self.cancel is None:
                 raise
             self.cancel()
 
     def message(self, raw: bytes, direction: int) -> None:
-        """Note a message: of a request in direction 0, of a response in 1."""
+        """Record a message: of a request in direction 0, of a response in 1."""
         try:
             self._note(raw, direction)
         except Exception as error:
@@ -207,7 +207,7 @@ class _Notes:
         if self._types is None:
             return
         if call.counts[direction] > MESSAGES_MAX:
-            call.understood = False  # what is left of it would be sent again as if it were whole
+            call.understood = False  # a replay would send the rest as if it were complete
             return
         call.at_ms.append(round(monotonic_ms() - self._began, 1))
         try:

@@ -1,4 +1,4 @@
-"""The messages in a recorded body of gRPC: each behind a flag and its length, as other programs write bodies down.
+"""The messages in a recorded body of gRPC: each with a flag and its length before it, as other programs record bodies.
 
 Source: PROTOCOL-HTTP2.md of gRPC ("Length-Prefixed-Message").
 """
@@ -19,7 +19,7 @@ _CODES = (
 
 
 def split_frames(data: bytes, encoding: str = "") -> list[bytes]:
-    """Return the messages of a body; `encoding` is its `grpc-encoding`. Raises ValueError where it is none."""
+    """Return the messages of a body; `encoding` is its `grpc-encoding`. Raises ValueError for any other body."""
     found, at, left = [], 0, BYTES_MAX
     while at < len(data):
         length = int.from_bytes(data[at + 1 : at + _HEAD], "big")
@@ -36,7 +36,7 @@ def split_frames(data: bytes, encoding: str = "") -> list[bytes]:
 
 
 def code_name(number: str) -> str | None:
-    """Return the name of a `grpc-status`; None for what is none."""
+    """Return the name of a `grpc-status`; None for an unknown one."""
     return _CODES[int(number)] if number.isascii() and number.isdigit() and int(number[:3]) < len(_CODES) else None
 
 

@@ -1,7 +1,7 @@
-"""The standard health service: whatever is served is SERVING as long as the server answers.
+"""The standard health service: every service is SERVING as long as the server responds.
 
-Of a service that is not served, Check says NOT_FOUND and Watch SERVICE_UNKNOWN. The calls need no key and are not in
-the journal.
+For an unknown service Check returns NOT_FOUND and Watch SERVICE_UNKNOWN. The calls need no key and are not in the
+journal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emulator.rpc.requests import Message
 from emulator.rpc.status import abort, parse_or_abort
 
 SERVICE = "grpc.health.v1.Health"
-NAME_CHARS_MAX = 200  # of a name that the client made up
+NAME_CHARS_MAX = 200  # of a name from the client
 SERVING, SERVICE_UNKNOWN = 1, 3  # HealthCheckResponse.ServingStatus
 
 
@@ -31,14 +31,14 @@ def handlers(unary: CallThreads, streams: CallThreads) -> dict[str, grpc.RpcMeth
 
 
 def check(request: Message, context: grpc.ServicerContext) -> Message:
-    """Say how one service is; the empty name is the server as a whole."""
+    """Return the status of a service; the empty name is the server as a whole."""
     if not _is_served(request.service):
         abort(context, "NOT_FOUND", f"There is no service {request.service[:NAME_CHARS_MAX]} here.")
     return _status(SERVING)
 
 
 def list_all(request: Message, context: grpc.ServicerContext) -> Message:
-    """Say how every service is."""
+    """Return the status of every service."""
     return _message("HealthListResponse")(statuses={name: _status(SERVING) for name in ["", *services()]})
 
 
@@ -54,7 +54,7 @@ def _unary(
 
 
 def _watch(threads: CallThreads) -> grpc.RpcMethodHandler:
-    """Say how a service is and leave the stream open, without a thread: until the server stops nothing changes."""
+    """Send the status of a service and keep the stream open, without a thread: it does not change."""
 
     def watch(raws: Iterator[bytes], context: grpc.ServicerContext, send: Callable[[bytes], None]) -> None:
         message = parse_or_abort(_message("HealthCheckRequest"), threads.only_message(raws, context), context)

@@ -1,10 +1,10 @@
-"""Work of a gRPC call that runs on the event loop, while the thread of the call waits for it.
+"""Run the work of a gRPC call on the event loop, while the thread of the call waits for it.
 
-A way of its own from a thread to the loop and back, because every call takes it: `run_coroutine_threadsafe` takes half
-as long again, and waking the loop with `call_soon_threadsafe` costs more switches between the two threads. It writes to
-the loop while it holds the interpreter lock, so the loop's thread wakes up, finds the lock taken and sleeps again.
-`LoopCalls` writes with the lock released: the loop runs at once, and an operation that does not wait has a result
-before the thread of the call asks for it.
+Every call passes from a thread to the loop and back, so this module optimises the way: `run_coroutine_threadsafe` takes
+one and a half times as long, and waking the loop with `call_soon_threadsafe` costs more switches between the two
+threads. It writes to the loop's socket while it holds the GIL, so the loop's thread wakes up, finds the GIL taken and
+sleeps again. `LoopCalls` writes with the GIL released: the loop runs at once, and an operation that does not wait has a
+result before the thread of the call requests it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 import grpc
 
-WAKES_BYTES = 4096  # read at once, one for each call
+WAKES_BYTES = 4096  # read in one call; each byte is for one function
 
 
 class LoopCalls:
-    """Calls functions on the loop, in order, for the threads of gRPC calls."""
+    """Calls functions on the loop, in order, from the threads of gRPC calls."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -37,14 +37,14 @@ class LoopCalls:
         """Call a function on the loop. Raises RuntimeError if the loop is closed."""
         self._functions.append(function)
         try:
-            self._sender.send(b"\0")  # which releases the interpreter lock
+            self._sender.send(b"\0")  # this releases the GIL
         except BlockingIOError:
-            pass  # the loop has yet to read what woke it before
+            pass  # the buffer is full, so the loop will wake up
         except OSError:  # closed
             self.loop.call_soon_threadsafe(self._call)
 
     def close(self) -> None:
-        """Free the sockets, on the loop. What is added afterwards is called all the same."""
+        """Close the sockets, on the loop. Functions that are added afterwards are called nevertheless."""
         self.loop.remove_reader(self._receiver)
         self._receiver.close()
         self._sender.close()
@@ -64,18 +64,19 @@ class LoopWork:
 
     def __init__(self, calls: LoopCalls, context: grpc.ServicerContext) -> None:
         self._calls, self._loop = calls, calls.loop
-        self._task: asyncio.Task[None] | None = None  # while it runs: before, to cancel it would end it unseen
+        # Only while it runs: cancelled earlier, it would end without a result.
+        self._task: asyncio.Task[None] | None = None
         self._ended: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         self._waiting = False  # for a result
         self._gone = not context.add_callback(self._cancel)
 
     def start(self, work: Coroutine[Any, Any, Any], then: Callable[[], None] | None = None) -> None:
-        """Run a coroutine, after the one before it has ended."""
+        """Run a coroutine after the previous one has ended."""
         self._waiting = True
         self._calls.add(lambda: self._loop.create_task(self._run(work, then)))
 
     def result(self) -> Any:
-        """Wait for what the coroutine returns, or raises."""
+        """Wait for the result of the coroutine, and return or raise it."""
         result, error = self._ended.get()
         self._waiting = False
         if error is not None:
@@ -97,11 +98,11 @@ class LoopWork:
                 then()
 
     def _cancel(self) -> None:
-        """Cancel what runs. grpcio calls this at the end of every call, also of one that was answered."""
+        """Cancel the running coroutine. grpcio calls this at the end of every call, also after a response."""
         self._gone = True
-        if not self._waiting:  # to wake the loop for nothing takes a twentieth of a call
+        if not self._waiting:  # waking the loop without need takes a twentieth of the time of a call
             return
-        with suppress(RuntimeError):  # the loop is closed, and with it the call has ended
+        with suppress(RuntimeError):  # the loop is closed, so the call has ended
             self._loop.call_soon_threadsafe(self._cancel_task)
 
     def _cancel_task(self) -> None:

@@ -21,7 +21,7 @@ def _read(message: Message, kind: RequestKind, shape: Shape) -> CreateMedia:
 
 
 def read_images(message: Message) -> CreateMedia:
-    """Read a request for images; one that gives an image is an edit."""
+    """Read a request for images; one with an input image is an edit."""
     is_edit = message.HasField("image") or bool(message.images)
     return _read(message, RequestKind.IMAGE_EDIT if is_edit else RequestKind.IMAGE_GENERATION, IMAGE_REQUEST)
 
@@ -37,7 +37,7 @@ def read_extension(message: Message) -> CreateMedia:
 
 
 def read_video_id(message: Message) -> DeferredId:
-    """Ask for a video."""
+    """Return a request for a video."""
     return DeferredId(message.request_id)
 
 
@@ -47,7 +47,7 @@ def write_images(images: Images) -> Message:
 
 
 def write_video(video: VideoView) -> Message:
-    """Render a video as it stands."""
+    """Render the current state of a video."""
     response = VIDEO_RESPONSE.to_message(video.members) if video.members else None
     if video.status == "pending":
         response = VIDEO_RESPONSE.to_message({"progress": video.progress})

@@ -1,8 +1,8 @@
 """The messages, enums and services of the gRPC contract, made from our own descriptors.
 
-They live in a private DescriptorPool: the pool that generated modules share admits one definition per name, and
-xai-sdk, in whatever version, puts its own there. For the same reason a message of ours takes no sub-message of a
-generated module: build a Timestamp or a Status with the classes of this schema too.
+They are in a private DescriptorPool, because the pool of generated modules allows one definition per name, and every
+version of xai-sdk adds its own. For the same reason these messages accept no sub-message of a generated module: build a
+Timestamp or a Status with the classes of this schema too.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Schema:
-    """The declarations of a descriptor set, by full name; an undeclared name is a KeyError."""
+    """The declarations of a descriptor set, by full name. Raises KeyError for an unknown name."""
 
     def __init__(self, descriptors: bytes) -> None:
         files = FileDescriptorSet.FromString(descriptors).file
@@ -41,18 +41,18 @@ class Schema:
         return self._classes[name]
 
     def enum(self, name: str) -> EnumDescriptor:
-        """Return an enum, to translate with its values_by_name and values_by_number."""
+        """Return an enum; its values_by_name and values_by_number translate values."""
         return self.pool.FindEnumTypeByName(name)
 
     def service(self, name: str) -> ServiceDescriptor:
-        """Return a service: its methods know their message types and which sides stream."""
+        """Return a service: its methods have their message types and their kinds of streaming."""
         return self.pool.FindServiceByName(name)
 
     def file_containing(self, symbol: str) -> str:
         """Return the name of the file that declares a service, method, message, field, enum or value by full name."""
         try:
             file = self.pool.FindFileContainingSymbol(symbol)
-        except KeyError:  # some implementations of protobuf do not look for methods
+        except KeyError:  # some implementations of protobuf do not find methods
             service, _, method = symbol.rpartition(".")
             file = self.service(service).methods_by_name[method].containing_service.file
         name: str = file.name
@@ -61,13 +61,13 @@ class Schema:
 
 @cache
 def load() -> Schema:
-    """Return the contract the emulator speaks; descriptors never change, so one copy serves the process."""
+    """Return the contract of the emulator; descriptors never change, so the process shares one copy."""
     return Schema(DESCRIPTORS.read_bytes())
 
 
 @cache
 def infrastructure() -> Schema:
-    """Return what every gRPC server may have beside its contract: health and reflection. Loaded when it is called."""
+    """Return the services that every gRPC server may have: health and reflection. Loaded at the first call."""
     return Schema(INFRASTRUCTURE.read_bytes())
 
 
@@ -78,12 +78,12 @@ def timestamp(instant: int) -> Message:
 
 
 def to_datetime(timestamp: Message) -> datetime:
-    """Return a google.protobuf.Timestamp as a moment in UTC, cut to the microsecond; past year 9999 it overflows."""
+    """Return a google.protobuf.Timestamp as a datetime in UTC, cut to microseconds; OverflowError after 9999."""
     return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 
 def unknown_fields(message: Message) -> list[str]:
-    """List the fields a message carries and the schema does not declare, each path once: "chunk_configuration.17"."""
+    """Return the paths of the undeclared fields of a message, each once: "chunk_configuration.17"."""
     return list(dict.fromkeys(_unknown_fields(message, "")))
 
 
@@ -92,6 +92,6 @@ def _unknown_fields(message: Message, prefix: str) -> Iterator[str]:
         yield f"{prefix}{field.field_number}"
     for declared, value in message.ListFields():
         if declared.message_type is None or declared.message_type.GetOptions().map_entry:
-            continue  # a scalar; and the maps of the contract go from text to text
+            continue  # a scalar; and the maps of the contract have text values
         for child in [value] if isinstance(value, Message) else value:
             yield from _unknown_fields(child, f"{prefix}{declared.name}.")

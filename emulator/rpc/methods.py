@@ -1,4 +1,4 @@
-"""Every RPC of the real services: bound to an operation, or listed with the reason why not."""
+"""Every RPC of the real services: bound to an operation, or listed with the reason why it is not served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHODS: tuple[Method, ...] = (
     *media.METHODS,
 )
 
-# What xai-sdk knows besides: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
+# Other methods of xai-sdk: `Service/Method`, or `Service` for all methods of one. The reasons are those of REST.
 NOT_EMULATED: dict[str, str] = {
     "xai_api.Embedder": "embeddings are not emulated",
     "xai_api.Sample": "text completion is not emulated",

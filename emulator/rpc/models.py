@@ -16,12 +16,12 @@ _SERVICE = "xai_api.Models"
 
 
 def read_list(message: Message) -> ListModels:
-    """Ask for a list."""
+    """Return a request for a list."""
     return ListModels()
 
 
 def read_name(message: Message) -> ModelName:
-    """Ask for one model."""
+    """Return a request for one model."""
     return ModelName(message.name)
 
 
@@ -52,7 +52,7 @@ def write_language(model: LanguageModel) -> Message:
 
 
 def write_image(model: ImageModel) -> Message:
-    """Render a model that makes images."""
+    """Render a model that generates images."""
     return _message("xai_api.ImageGenerationModel")(
         **_common(model), max_prompt_length=model.max_prompt_length, image_price=model.image_price
     )

@@ -1,6 +1,6 @@
-"""Messages as JSON values and back, by the names of their fields, for recordings.
+"""Convert messages to JSON values and back, by the names of their fields, for recordings.
 
-Bytes are shown by their number and hash, since base64 would hide the content of a file from a search for it.
+Bytes become their number and hash, because base64 would hide the content of a file from a search.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from emulator.rpc.request_metadata import is_repeated
 from emulator.rpc.requests import Message
 
 BYTES = "_bytes"
-BYTES_MAX = 512 * 1024 * 1024  # of a filler
+BYTES_MAX = 512 * 1024 * 1024  # of generated filler bytes
 _FILLER = b"left out "
 
 
 @cache
 def message_types(method: str) -> tuple[type[Message], type[Message]] | None:
-    """Return the classes of the request and the response of `/service/Method`; None for one that is not known."""
+    """Return the classes of the request and the response of `/service/Method`; None for an unknown method."""
     service, _, name = method.removeprefix("/").rpartition("/")
     try:
         declared = load().service(service).methods_by_name[name]
@@ -32,7 +32,7 @@ def message_types(method: str) -> tuple[type[Message], type[Message]] | None:
 
 
 def to_plain(message_type: type[Message], raw: bytes, *, keep_bytes: bool = False) -> tuple[dict[str, Any], list[str]]:
-    """Return a message as JSON values, and the paths of the fields that are not declared. Raises ValueError."""
+    """Return a message as JSON values, and the paths of its undeclared fields. Raises ValueError."""
     from google.protobuf.message import DecodeError
 
     try:
@@ -43,7 +43,7 @@ def to_plain(message_type: type[Message], raw: bytes, *, keep_bytes: bool = Fals
 
 
 def _plain(message: Message, keep_bytes: bool) -> Any:
-    if message.DESCRIPTOR.full_name.startswith("google.protobuf."):  # a moment, or JSON values of any form
+    if message.DESCRIPTOR.full_name.startswith("google.protobuf."):  # a timestamp, or JSON values of any form
         from google.protobuf.json_format import MessageToDict
 
         return MessageToDict(message, descriptor_pool=load().pool)
@@ -73,9 +73,9 @@ def _item(field: Any, value: Any, keep_bytes: bool) -> Any:
 
 
 def from_plain(message_type: type[Message], value: Any) -> bytes:
-    """Return the message that JSON values of a recording stand for. Raises ValueError where they fit no such message.
+    """Return the message for JSON values of a recording. Raises ValueError if they fit no such message.
 
-    Bytes that were left out become a filler of their length.
+    Omitted bytes are replaced by filler of the same length.
     """
     from google.protobuf.json_format import ParseDict, ParseError
 
@@ -87,7 +87,7 @@ def from_plain(message_type: type[Message], value: Any) -> bytes:
 
 
 def filled(value: Any) -> Any:
-    """Return JSON values of a recording as protobuf's JSON has them: bytes in base64, or a filler of their length."""
+    """Return JSON values of a recording as protobuf's JSON has them: bytes in base64, or filler of the same length."""
     match value:
         case {"_bytes": int(), "_base64": str(content)}:
             return content
@@ -104,5 +104,5 @@ def filled(value: Any) -> Any:
 
 
 def fill(size: int) -> bytes:
-    """Return so many bytes of text that say nothing."""
+    """Return filler text of a length in bytes."""
     return (_FILLER * (size // len(_FILLER) + 1))[:size]

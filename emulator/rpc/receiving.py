@@ -1,9 +1,9 @@
-"""Bounds the memory of messages that uploads receive, over all of them.
+"""Limit the memory of the messages that all uploads receive.
 
-The size of a message is known only when it is there, decompressed: 25 KiB on the wire may be 25 MiB. So a message is
-not asked for while too many bytes wait to be worked off, nor while too many others were asked for a moment ago. A
-client that has not sent its message after that moment is waited for without being counted: stalled clients block no
-others. No call waits longer than a second, whatever the others do: a planned fault may slow an upload down for long.
+The size of a message is known only when it has been received and decompressed: 25 KiB on the wire may be 25 MiB. So a
+message is not requested while too many bytes wait to be processed, or too many other messages were requested a moment
+ago. A client that has not sent its message after that moment does not count any more: stalled clients block no others.
+No call waits longer than a second, whatever the others do, because a planned fault may slow down an upload for long.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import threading
 
 from emulator.core.clock import monotonic_ms
 
-RECEIVES_MAX = 8  # begun within the last moment, and not there yet
+RECEIVES_MAX = 8  # requested within the last moment, and not received yet
 MOMENT_SECONDS = 0.1
 WAIT_SECONDS = 1.0
 
 
 class Receiving:
-    """Counts what uploads have received and not worked off yet, and what they wait for. Used by their threads."""
+    """Counts the bytes that uploads have received and not processed yet, and their pending receives.
+
+    Used by their threads.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -27,7 +30,7 @@ class Receiving:
         self._changed = threading.Condition()
 
     def begin(self) -> object:
-        """Wait for a free slot, and begin to receive a message; what is returned stands for this receive."""
+        """Wait for a free slot, and begin to receive a message; return an object that identifies this receive."""
         receive, end = object(), monotonic_ms() + WAIT_SECONDS * 1000
         with self._changed:
             while (now := monotonic_ms()) < end and (wait_ms := self._wait_ms(now, end)) > 0:
@@ -36,14 +39,14 @@ class Receiving:
         return receive
 
     def end(self, receive: object, size: int) -> None:
-        """Count the bytes of the message that has come; 0 where none has."""
+        """Add the bytes of the received message; 0 if none arrived."""
         with self._changed:
             del self._begun[receive]
             self._bytes += size
             self._changed.notify_all()
 
     def worked_off(self, size: int) -> None:
-        """Count the bytes of a message out."""
+        """Subtract the bytes of a processed message."""
         with self._changed:
             self._bytes -= size
             self._changed.notify_all()

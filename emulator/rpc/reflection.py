@@ -1,6 +1,6 @@
 """Server reflection: the descriptors of all services, for grpcurl and for clients that are built at run time.
 
-Served from our own descriptor sets; grpcio-reflection would be a dependency more and would put its messages into the
+It uses our own descriptor sets; grpcio-reflection would be another dependency and would add its messages to the
 descriptor pool that all generated modules share. The calls need no key and are not in the journal.
 """
 
@@ -15,7 +15,7 @@ from emulator.rpc.messages import Schema, infrastructure, load
 from emulator.rpc.requests import Message
 from emulator.rpc.status import parse_or_abort
 
-VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")  # which differ in nothing but the name
+VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")  # they differ only in the name
 
 
 def handlers(streams: CallThreads) -> dict[str, grpc.RpcMethodHandler]:
@@ -24,7 +24,7 @@ def handlers(streams: CallThreads) -> dict[str, grpc.RpcMethodHandler]:
 
 
 def services() -> list[str]:
-    """List every service of the server by its full name."""
+    """Return the full name of every service of the server."""
     return sorted([*load().services, *infrastructure().services])
 
 
@@ -44,7 +44,7 @@ def _handler(version: str, threads: CallThreads) -> grpc.RpcMethodHandler:
 
 
 def answer(version: str, request: Message) -> Message:
-    """Answer one question. What is not there is an error in the answer, and the stream continues."""
+    """Answer one request. An unknown name is an error in the answer, and the stream continues."""
     kind = request.WhichOneof("message_request")
     questions: dict[str | None, Callable[[], Message]] = {
         "file_by_filename": lambda: _files(version, _file_named(request.file_by_filename)),
@@ -80,12 +80,12 @@ def _services(version: str) -> Message:
 
 
 def _files(version: str, found: tuple[Schema, str] | None) -> Message:
-    """Return a file and all that it imports, the file itself first."""
+    """Return a file and all of its imports, the file itself first."""
     if found is None:
         return _error(version, grpc.StatusCode.NOT_FOUND, "No file of this server declares it.")
     schema, name = found
     names = [name]
-    for each in names:  # which grows meanwhile
+    for each in names:  # the list grows in the loop
         names += [needed for needed in schema.files[each].dependency if needed not in names]
     files = [schema.files[each].SerializeToString() for each in names]
     return _message(version, "ServerReflectionResponse")(

@@ -11,11 +11,14 @@ from emulator.operations.base import Envelope
 from emulator.rpc.messages import unknown_fields
 from emulator.rpc.requests import Message
 
-_FAR_AWAY_SECONDS = 10 * 365 * 86_400  # grpc's word for no deadline
+_FAR_AWAY_SECONDS = 10 * 365 * 86_400  # grpc's value for no deadline
 
 
 class MessageCodec:
-    """The messages of a method, as JSON for the journal. Bytes are shown by their number: they may be a whole file."""
+    """The messages of a method, as JSON for the journal.
+
+    Bytes are replaced by their number: they may be a whole file.
+    """
 
     def __init__(self, request_type: type, response_type: type) -> None:
         self.request_type, self.response_type = request_type, response_type
@@ -31,7 +34,7 @@ class MessageCodec:
 
 
 def _parsed(message_type: type, body: bytes) -> Message:
-    """A message. Raises ValueError for bytes that are none, or only the beginning of one."""
+    """Decode a message. Raises ValueError for invalid or truncated bytes."""
     from google.protobuf.message import DecodeError
 
     try:
@@ -41,13 +44,13 @@ def _parsed(message_type: type, body: bytes) -> Message:
 
 
 def _shown(message: Message) -> dict[str, Any]:
-    """A message by its fields' own names. `MessageToDict` would show the content of bytes."""
+    """Return a message by the names of its fields. `MessageToDict` would include the content of bytes."""
     return {field.name: _value(field, value) for field, value in message.ListFields()}
 
 
 def _value(field: Any, value: Any) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return {str(key): item for key, item in value.items()}  # the maps of the contract hold text
+        return {str(key): item for key, item in value.items()}  # the maps of the contract contain text
     if is_repeated(field):
         return [_item(field, item) for item in value]
     return _item(field, value)
@@ -79,17 +82,17 @@ class RpcEnvelope(Envelope):
         self.drop_connection()
 
     def deadline_seconds(self) -> float | None:
-        """Return the time to the deadline when the call arrives."""
+        """Return the time from the arrival of the call to the deadline."""
         seconds = self.remaining_seconds
         return None if seconds is None or seconds > _FAR_AWAY_SECONDS else seconds
 
     def retry(self) -> int | None:
-        """The number of attempts before this one, as grpc reports its own retries."""
+        """Return the number of previous attempts, as grpc reports its own retries."""
         text = self.metadata.get("grpc-previous-rpc-attempts")
         return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else None
 
 
 def envelope_of(full_name: str, metadata: Mapping[str, Any], codec: MessageCodec | None) -> RpcEnvelope:
-    """The envelope of a call, or of one that no method serves."""
+    """Return the metadata of a call, or of one without a method."""
     headers = [(key.encode(), value.encode()) for key, value in metadata.items() if isinstance(value, str)]
     return RpcEnvelope("POST", f"/{full_name}", headers, codec, metadata=metadata)

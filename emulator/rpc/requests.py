@@ -20,11 +20,11 @@ def _read(content: Content) -> AsyncIterator[bytes]:
 
 
 class Method(msgspec.Struct, frozen=True):
-    """One RPC: the operation behind it, how its message becomes a request, how a result becomes a message.
+    """One RPC: its operation, the conversion of its message to a request, and of a result to a message.
 
-    `read` takes the message, or for a client stream an iterator of the bytes of its messages. `write` makes the answer,
-    or for a server stream the message of one of the `pieces` of a result. `keyless` marks the one RPC that xai-sdk
-    sends without a key on insecure channels.
+    `read` gets the message, or for a client stream an iterator of the bytes of its messages. `write` makes the
+    response, or for a server stream the message of one of the `pieces` of a result. `keyless` marks the one RPC that
+    xai-sdk sends without a key on insecure channels.
     """
 
     service: str
@@ -47,7 +47,7 @@ def parse(message_type: type[Message], raw: bytes) -> Message:
 
 
 def optional(message: Message, field: str) -> Any:
-    """A field's value, or None where the client did not set it."""
+    """Return a field's value, or None if the client did not set it."""
     return getattr(message, field) if message.HasField(field) else None
 
 
@@ -59,5 +59,5 @@ def enum_value(name: str, table: dict[int, Any], number: int) -> Any:
 
 
 def to_timestamp(instant: Instant | None) -> Message | None:
-    """A Timestamp; None stays unset."""
+    """Return a Timestamp; None stays unset."""
     return None if instant is None else timestamp(instant)

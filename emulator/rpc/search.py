@@ -1,4 +1,4 @@
-"""The Documents service: messages to requests, results to messages. It knows no filter and no groups."""
+"""The Documents service: messages to requests, results to messages. It has no filter and no groups."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_search(message: Message) -> SearchDocuments:
 
 
 def _fusion(hybrid: Message) -> Fusion:
-    """The weights have no presence in protobuf: both 0 is what a client sends that sets neither."""
+    """Read the weights. They have no presence in protobuf: a client that sets none sends both as 0."""
     default, given = Fusion(), hybrid.reciprocal_rank_fusion
     k = optional(given, "k")
     weights = given.embedding_weight, given.text_weight

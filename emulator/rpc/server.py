@@ -76,27 +76,27 @@ from emulator.rpc.wording import reword
 from emulator.state.services import Services
 
 MIB = 1024 * 1024
-# The largest request that is documented is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and
-# grpcio's default refuses 4 MiB.
+# The largest documented request is one of 25 MiB for a batch; xai-sdk sends messages of up to 20 MiB, and grpcio's
+# default refuses more than 4 MiB.
 MESSAGE_BYTES_MAX = 26 * MIB
 DECODED_ON_LOOP_BYTES_MAX = 64 * 1024
 RECEIVED_BYTES_MAX = 64 * MIB  # of the messages of all uploads that are not written yet
 UNARY_THREADS, STREAM_THREADS = 256, 128  # started on demand
 UNARY_PATIENCE_SECONDS, STREAM_PATIENCE_SECONDS = 5, 30
-STREAMS_MAX = 4096  # that run or queue
+STREAMS_MAX = 4096  # running or queued
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
-    # Behind a socket of this machine probing the bandwidth gains nothing, but uses megabytes.
+    # On a socket of the same machine, bandwidth probing gains nothing, but uses megabytes.
     ("grpc.http2.bdp_probe", 0),
-    # xai-sdk pings every 30 s, calls or not; a default server would call that too many and hang up
+    # xai-sdk pings every 30 s; a default server would consider that abuse and close the connection
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
     ("grpc.http2.max_ping_strikes", 0),
 )
 _END: Any = object()
 
-BeginCall = Callable[[], Call]  # to be called on the loop
+BeginCall = Callable[[], Call]  # called on the loop
 Result = tuple[Any, Trailers]  # of work on the loop
 
 
@@ -110,7 +110,7 @@ class RpcServer:
         socket_path: str,
         drop_peer: Callable[[str], None],
     ) -> None:
-        """Serve on the socket. `drop_peer` resets the connection of the calls that say this peer."""
+        """Serve on the socket. `drop_peer` resets the connection of the calls from a peer."""
         self._services, self._loop, self._drop_peer = services, loop, drop_peer
         self._calls = LoopCalls(loop)
         self._last_team = LastSeen()
@@ -133,7 +133,7 @@ class RpcServer:
     # --- handlers
 
     def _handlers(self) -> dict[str, Callable[[], grpc.RpcMethodHandler]]:
-        """Return the function that returns the handler of a call, by the full name of its method."""
+        """Return the functions that return the handlers of calls, by the full names of their methods."""
         found = {f"{method.service}/{method.name}": self._handler(method) for method in METHODS}
         for name, handler in {
             **health.handlers(self._unary, self._streams),
@@ -143,7 +143,10 @@ class RpcServer:
         return found
 
     def _handler(self, method: Method) -> Callable[[], grpc.RpcMethodHandler]:
-        """Read the streaming kind off the descriptor. Messages go in and out as bytes: when to decode is not ours."""
+        """Read the kind of streaming from the descriptor.
+
+        Messages are passed as bytes: the pipeline decides when to decode.
+        """
         descriptor = load().service(method.service).methods_by_name[method.name]
         codec = MessageCodec(
             load().message(descriptor.input_type.full_name), load().message(descriptor.output_type.full_name)
@@ -165,7 +168,7 @@ class RpcServer:
         return lambda: stream if self._streams.open_calls < STREAMS_MAX else refused
 
     def _refuse(self, method: Method, codec: MessageCodec, context: grpc.ServicerContext) -> bytes:
-        """Refuse a stream that is one too many, in the journal as well."""
+        """Refuse a stream over the limit, and record it in the journal."""
 
         async def read(call: Call) -> Any:
             raise ApiError(
@@ -193,14 +196,14 @@ class RpcServer:
     def _stream_unary(
         self, method: Method, codec: MessageCodec, raws: Iterator[bytes], context: grpc.ServicerContext
     ) -> bytes:
-        """Serve the operation's wishes for the next message from this thread, until it needs no more."""
+        """Receive messages in this thread as the operation requests them, until it needs no more."""
         wishes: queue.SimpleQueue[asyncio.Future[Any] | None] = queue.SimpleQueue()
 
         async def messages(call: Call) -> AsyncIterator[bytes]:
             while (raw := await self._wish(wishes)) is not _END:
                 call.envelope.body_bytes += len(raw)
                 yield raw
-                del raw  # before the next one is asked for: it may be large
+                del raw  # before requesting the next one: it may be large
 
         async def read(call: Call) -> Any:
             return await method.read(messages(call))
@@ -208,7 +211,7 @@ class RpcServer:
         work = LoopWork(self._calls, context)
         begin_call = self._prepare(method, codec, read, context)
         work.start(self._answer(begin_call, method), lambda: wishes.put(None))
-        size = 0  # of the message that the operation works on
+        size = 0  # of the message that the operation processes
         while (wish := wishes.get()) is not None:
             self._worked_off(size)
             size = self._grant(wish, raws, context)
@@ -218,7 +221,7 @@ class RpcServer:
         return answer
 
     def _worked_off(self, size: int) -> None:
-        """Count a message of an upload out: the operation holds it no longer."""
+        """Subtract a message of an upload: the operation has released it."""
         self._receiving.worked_off(size)
         memory.freed(size)
 
@@ -228,7 +231,7 @@ class RpcServer:
         return await wish
 
     def _grant(self, wish: asyncio.Future[Any], raws: Iterator[bytes], context: grpc.ServicerContext) -> int:
-        """Wait for the client's next message and hand it over; its size in bytes."""
+        """Wait for the client's next message and pass it on; return its size in bytes."""
         receive, size = self._receiving.begin(), 0
         try:
             with self._streams.waiting_for_client(context):
@@ -271,7 +274,7 @@ class RpcServer:
         context: grpc.ServicerContext,
         body: bytes = b"",
     ) -> BeginCall:
-        """Read the metadata of a call in its thread; return what begins it on the loop."""
+        """Read the metadata of a call in its thread; return the function that begins it on the loop."""
         metadata = dict(context.invocation_metadata() or ())
         credentials, peer = bearer(metadata.get("authorization")), context.peer()
         envelope = envelope_of(f"{method.service}/{method.name}", metadata, codec)
@@ -295,9 +298,10 @@ class RpcServer:
         return self._services.address.origin if authority is None else self._services.address.origin_at(authority)
 
     def _fallback(self, peer: str, credentials: str | None, method: Method) -> str | None:
-        """Remember the team last seen on a connection, for the one RPC that may come without a key.
+        """Store the team last seen on a connection, for the one RPC that may arrive without a key.
 
-        The team, not the key: the channels for both planes share a connection, so the last key may be of the other.
+        The team, not the key: the channels for both planes share a connection, so the last key may be for the other
+        plane.
         """
         if credentials is not None:
             self._last_team.note(peer, team_of(credentials))
@@ -307,7 +311,7 @@ class RpcServer:
         return f"{INFERENCE_KEY}@{DEFAULT_TEAM if last is None else last}"
 
     async def _answer(self, begin_call: BeginCall, method: Method) -> Result:
-        """Return the response of a call, which is recorded in the journal."""
+        """Return the response of a call, and record it in the journal."""
         call = begin_call()
         raw = encode_message(call, method.write(await self._perform(call)))
         trailers = metadata(call, None)
@@ -315,7 +319,7 @@ class RpcServer:
         return raw, trailers
 
     async def _open(self, begin_call: BeginCall, method: Method) -> Result:
-        """Return the call, the pieces of the content that it asks for, and the first: from then on the file is open."""
+        """Return the call, the pieces of the requested content, and the first piece: from then on the file is open."""
         call = begin_call()
         result: Content | Stream = await self._perform(call)
         size = result.size if isinstance(result, Content) else 0
@@ -377,7 +381,7 @@ async def _close(pieces: Any, left: Call | None = None) -> None:
 
 
 def _next(raws: Iterator[bytes]) -> Any:
-    """The client's next message, or _END. Raises when the client has gone.
+    """Return the client's next message, or _END. Raises if the client has disconnected.
 
     When a call is cancelled, grpcio may first report the end of its messages, as if the client had sent them all. The
     second request for a message then raises: without it, half of a cancelled upload would be stored as a whole file.
@@ -415,14 +419,14 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
 
 
 async def _read(method: Method, codec: MessageCodec, raw: bytes) -> Any:
-    """The request in a message. A large one, which may hold a million items, is decoded off the loop."""
+    """Return the request in a message. A large one, which may contain a million items, is decoded in a thread."""
     if len(raw) <= DECODED_ON_LOOP_BYTES_MAX:
         return method.read(parse(codec.request_type, raw))
     return await asyncio.to_thread(lambda: method.read(parse(codec.request_type, raw)))
 
 
 def _authority(context: grpc.ServicerContext) -> str | None:
-    """The authority the client called; grpcio keeps it where only its own code looks."""
+    """Return the authority that the client called; grpcio has it in an internal attribute only."""
     details = getattr(getattr(context, "_rpc_event", None), "call_details", None)
     host = getattr(details, "host", None)
     return host.decode() if isinstance(host, bytes) and host else None

@@ -8,7 +8,7 @@ from emulator.rpc.requests import Message, Method
 
 
 def read_text(message: Message) -> Tokenize:
-    """Read what to tokenize. Raises ApiError for a model that is not there."""
+    """Return a request for the tokens of a text. Raises ApiError for an unknown model."""
     return Tokenize(message.text, message.model)
 
 

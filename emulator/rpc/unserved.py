@@ -1,4 +1,4 @@
-"""Calls of methods that are not served: UNIMPLEMENTED with the reason in words, and a note in the journal."""
+"""Calls of methods that are not served: UNIMPLEMENTED with the reason, and a journal entry."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from emulator.rpc.request_metadata import envelope_of
 from emulator.rpc.status import abort, metadata, noted
 from emulator.state.services import Services
 
-NAME_CHARS_MAX = 200  # of a name that the client made up
+NAME_CHARS_MAX = 200  # of a name from the client
 
 
 class Unserved:
-    """Answers every call that has no handler."""
+    """Refuses every call that has no handler."""
 
     def __init__(self, services: Services, loop: asyncio.AbstractEventLoop) -> None:
         self._services, self._loop = services, loop
 
     def handler(self, full_name: str) -> grpc.RpcMethodHandler:
-        """Return a handler that refuses `Service/Method`, however it streams: it waits for no message."""
+        """Return a handler that refuses `Service/Method`, of any kind of streaming, without waiting for a message."""
 
         def refuse(raws: Any, context: grpc.ServicerContext) -> NoReturn:
             error = refusal(full_name)
@@ -46,7 +46,7 @@ class Unserved:
 
 
 def refusal(full_name: str) -> ApiError:
-    """Say why a method is not served: the real service has it, or no service does."""
+    """Return the reason why a method is not served: the real service has it, or no service does."""
     service, _, name = full_name[:NAME_CHARS_MAX].rpartition("/")
     reason = NOT_EMULATED.get(full_name) or NOT_EMULATED.get(service)
     if reason is not None:

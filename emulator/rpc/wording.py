@@ -1,7 +1,7 @@
-"""Sentences of refusals that the two APIs word differently.
+"""Messages of refusals that differ between the two APIs.
 
-Operations raise the sentence of the REST API. "Batch not found" is known from the tests of the TypeScript SDK, the
-sentences over gRPC from xAI's own test server for xai-sdk; both are client code, so neither is certain.
+Operations raise the message of the REST API. "Batch not found" is from the tests of the TypeScript SDK, the messages
+over gRPC are from xAI's test server for xai-sdk; both are client code, so neither is certain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOT_FOUND: dict[type, str] = {DeferredId: "Invalid request ID", ResponseId: "Res
 
 
 def reword(error: ApiError, operation: Operation) -> None:
-    """Give a refusal the sentence of the gRPC API, unless a planned fault has worded it."""
+    """Replace the message of a refusal by that of the gRPC API, unless a planned fault set it."""
     if error.rule != "not_found":
         return
     if error.message == "Batch not found" and error.subject is not None:

@@ -1,7 +1,8 @@
-"""The OpenAPI 3.1 document of `/v1`, produced from the declarations that decode, check and answer.
+"""The OpenAPI 3.1 document of `/v1`, generated from the declarations that decode, validate and render.
 
-Paths come from the routes, shapes from the msgspec structs, bounds from the rules on the operations' requests. A bound
-is stated only where the team's profile refuses beyond it; where it clamps, the description says so.
+Paths come from the routes, schemas from the msgspec structs, bounds from the rules of the operations' requests. A bound
+is in the schema only if the team's profile refuses values beyond it; if the profile clamps them, it is in the
+description.
 """
 
 from __future__ import annotations
@@ -58,14 +59,14 @@ _ERRORS = {Plane.INFERENCE: "Error", Plane.PUBLIC: "Error", Plane.MANAGEMENT: "S
 
 
 def document(team: Team, origin: str) -> dict[str, Any]:
-    """The document for a team's limits and profile."""
+    """Return the document for a team's limits and profile."""
     schemas = _schemas(team)
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, team, schemas)
     for route in ROUTES:
         if isinstance(route.read, FromQuery):
-            schemas.pop(route.read.shape.__name__, None)  # taken apart: each field is a parameter
+            schemas.pop(route.read.shape.__name__, None)  # not needed: each field is a parameter
     security = {
         plane.value: {"type": "http", "scheme": "bearer", "description": f"A key of the {plane.value} plane."}
         for plane in (Plane.INFERENCE, Plane.MANAGEMENT)
@@ -94,7 +95,7 @@ def _structs() -> Iterator[type]:
 
 
 def _schemas(team: Team) -> dict[str, Schema]:
-    """The schema of every struct, bodies bounded by the rules of the operations that read them."""
+    """Return the schema of every struct, with the bounds of the operations that read it."""
     schemas = schemas_of(_structs())
     for route in ROUTES:
         if isinstance(route.write, AsJson) and route.write.shape is not NoneType:
@@ -109,7 +110,7 @@ def _schemas(team: Team) -> dict[str, Schema]:
 
 
 def _require_what_is_written(name: str, schemas: dict[str, Schema]) -> None:
-    """Require what an answer and what is in it always have: a member with a default too; only UNSET is left out."""
+    """Make members required that a response always contains, including those with defaults; only UNSET is omitted."""
     schema = schemas[name]
     properties = schema.get("properties", {})
     if properties:
@@ -120,7 +121,7 @@ def _require_what_is_written(name: str, schemas: dict[str, Schema]) -> None:
 
 
 def _properties(name: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
-    """The properties of a body and of what is in it, by name; the outer one where a name is there twice."""
+    """Return the properties of a body and of the objects in it, by name; outer ones have priority."""
     own = schemas[name].get("properties", {})
     found = dict(own)
     for inner in _inner(own):
@@ -129,19 +130,19 @@ def _properties(name: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
 
 
 def _inner(properties: dict[str, Schema]) -> list[str]:
-    """The schemas that properties refer to."""
+    """Return the names of the schemas to which properties refer."""
     return re.findall(r"'#/components/schemas/([^']+)'", str(properties))
 
 
 def _json_shape(route: Route) -> type | None:
-    """The shape of the JSON body that a route reads, if it reads one."""
+    """Return the type of the JSON body that a route reads, or None."""
     if isinstance(route.read, FromStream):
         return route.read.json_shape
     return route.read.shape if isinstance(route.read, FromJson) else None
 
 
 def _bound(properties: dict[str, Schema], operation: Operation, team: Team) -> None:
-    """Write an operation's rules into the schemas of the properties with the same names."""
+    """Add the bounds of an operation to the schemas of the properties with the same names."""
     for name, rule in rules(operation.request):
         high = getattr(team.limits, rule.high)
         for schema in (properties[key] for key in (name, f"{name}[seconds]") if key in properties):
@@ -156,7 +157,7 @@ def _bound(properties: dict[str, Schema], operation: Operation, team: Team) -> N
 
 
 def _state(schema: Schema, type: str, **bounds: int | None) -> None:
-    """Write bounds into the branch of a type; None is no bound."""
+    """Add bounds to the branch of a type; None is no bound."""
     for branch in schema.get("anyOf", [schema]):
         if branch.get("type") == type:
             branch |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
@@ -204,7 +205,7 @@ def _path_parameters(route: Route) -> list[Schema]:
 
 
 def _literals(prefix: str) -> list[str]:
-    """The words that stand where a parameter may: they lead to paths of their own."""
+    """Return the literal segments at the place of a parameter: they belong to other paths."""
     rests = {route.path.removeprefix(prefix).partition("/")[0] for route in ROUTES if route.path.startswith(prefix)}
     return sorted(rest for rest in rests if "{" not in rest)
 
@@ -216,7 +217,7 @@ def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> l
     properties = {name: dict(schema) for name, schema in shape["properties"].items()}
     _bound(properties, OPERATIONS[route.operation], team)
     for schema in properties.values():
-        schema.pop("maxItems", None)  # a target with so many items would be longer than a request head may be
+        schema.pop("maxItems", None)  # a target with so many items would exceed the limit of a request head
     parameters = query_parameters({**shape, "properties": properties})
     for each in parameters:
         if each["name"] == "limit":
@@ -225,7 +226,7 @@ def _query_parameters(route: Route, team: Team, schemas: dict[str, Schema]) -> l
 
 
 def _or_empty(schema: Schema) -> Schema:
-    """An empty limit is the same as none (`?limit=`)."""
+    """Allow an empty limit (`?limit=`), which is the same as none."""
     rest = {key: value for key, value in schema.items() if key in ("default", "description")}
     return {**rest, "anyOf": [{key: value for key, value in schema.items() if key not in rest}, {"const": ""}]}
 
@@ -244,7 +245,7 @@ def _body(route: Route, team: Team) -> Schema | None:
 
 
 def _success(route: Route) -> dict[str, Schema]:
-    """The replies of a call that is carried out, by status."""
+    """Return the responses of a successful call, by status."""
     if isinstance(route.write, AsJson):
         empty = route.write.shape is NoneType
         schema = {"type": "null"} if empty else reference(route.write.shape.__name__)
@@ -253,7 +254,7 @@ def _success(route: Route) -> dict[str, Schema]:
             reply["content"][route.write.media_type] = {"schema": {"type": "string"}}
         pending = {"202": {"description": "Pending."}} if isinstance(route.write, AsFetched | AsVideoJson) else {}
         return {"200": {**reply, "links": followed} if (followed := links(route)) else reply, **pending}
-    assert isinstance(route.write, AsBytes)  # there is no third way to answer
+    assert isinstance(route.write, AsBytes)  # there is no third kind of response
     content = {route.write.media_type: BINARY}
     replies: dict[str, Schema] = {"200": {"description": "The bytes.", "content": content}}
     if route.method == "GET":
@@ -262,7 +263,7 @@ def _success(route: Route) -> dict[str, Schema]:
 
 
 def _refusal(plane: Plane, route: Route) -> Schema:
-    """Any refusal: the plane's JSON, or the plain sentence of the inference plane's JSON extractor."""
+    """Return the schema of a refusal: the plane's JSON, or the plain text of the inference plane's JSON extractor."""
     content = json_content(reference(_ERRORS[plane]))
     if isinstance(route.read, FromJson | FromStream) and plane is Plane.INFERENCE:
         content["text/plain"] = {"schema": {"type": "string"}}

@@ -1,4 +1,4 @@
-"""The links of the OpenAPI document: where an id leads to that a call has made (OpenAPI 3.1, Link Object)."""
+"""The links of the OpenAPI document: operations that accept an id from a response (OpenAPI 3.1, Link Object)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.rest.routes import ROUTES
 
 
 def operation_id(route: Route) -> str:
-    """The operation's name, which is the hinge of everything else; with the method where two routes lead to it."""
+    """Return the name of the operation, with the method if several routes use it."""
     alone = sum(other.operation == route.operation for other in ROUTES) == 1
     return route.operation if alone else f"{route.operation}.{route.method.lower()}"
 
@@ -36,7 +36,7 @@ def links(route: Route) -> dict[str, Any]:
 
 
 def _in_answer(route: Route) -> dict[str, str]:
-    """The path parameters that an answer has the value of, and where."""
+    """Return the path parameters whose values a response contains, with their JSON pointers."""
     if not isinstance(route.write, AsJson):
         return {}
     names = {name for other in ROUTES for name in names_in(other.path)}
@@ -45,7 +45,7 @@ def _in_answer(route: Route) -> dict[str, str]:
 
 
 def _ids(shape: Any) -> Iterator[tuple[str, str]]:
-    """The ids of a struct and of the structs in it: their names and JSON pointers."""
+    """Yield the ids of a struct and of the structs in it: names and JSON pointers."""
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         for member in msgspec.structs.fields(shape):
             if member.name.endswith("id"):
@@ -54,7 +54,7 @@ def _ids(shape: Any) -> Iterator[tuple[str, str]]:
 
 
 def _own_id(route: Route) -> str:
-    """Return the parameter for a plain `id`: the one below the path, else the last one in it."""
+    """Return the parameter for a plain `id`: the parameter that follows the path, else the last one in it."""
     below = (other.path.removeprefix(f"{route.path}/") for other in ROUTES if other.path.startswith(f"{route.path}/"))
     follows = (re.fullmatch(r"\{(\w+)\}", rest) for rest in below)
     return next((found[1] for found in follows if found), (names_in(route.path) or [""])[-1])

@@ -1,7 +1,7 @@
 """Schemas of requests that are read as ProtoJSON, which accepts more than the plain JSON of the same struct.
 
-null is the same as a missing field, an enum may be given by its number, and a number as a string (protobuf.dev,
-"ProtoJSON Format"). `protojson.py` reads requests so; here the served document says so.
+null is the same as a missing field, an enum may be a number, and a number may be a string (protobuf.dev, "ProtoJSON
+Format"). `rest/protojson.py` reads requests in this way; this module describes it in the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _REFERENCE = re.compile(r"'#/components/schemas/([^']+)'")
 
 
 def accept_protojson(names: Iterable[str], schemas: dict[str, Schema], *, in_query: bool) -> None:
-    """Widen the schemas of these structs, and of all they refer to, in place. No response may refer to any of them.
+    """Extend the schemas of these structs, and of all to which they refer, in place. No response may refer to them.
 
-    A query has neither null nor types: of its parameters only the enums are widened.
+    A query has neither null nor types: of its parameters only the enums are extended.
     """
     waiting, seen = list(names), set[str]()
     while waiting:

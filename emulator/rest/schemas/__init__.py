@@ -1,1 +1,1 @@
-"""JSON as the API writes and reads it: the structs, and what makes them from the core's values and back."""
+"""The JSON of the API: structs, and their conversion from and to the values of the core."""

@@ -1,4 +1,4 @@
-"""Batches in JSON (Batch reference; times are dates and there is no word for a batch's status: observed live)."""
+"""Batches in JSON (Batch reference; times are dates, and a batch has no status: observed live)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BatchStateJson(Struct):
 
 
 class BatchJson(Struct):
-    """A batch. `input_file_id` is there for one that came from a file."""
+    """A batch. `input_file_id` is present if it was created from a file."""
 
     batch_id: str
     name: str
@@ -53,7 +53,7 @@ class BatchesJson(Struct):
 
 
 class RequestMetadataJson(Struct):
-    """What is known about a request."""
+    """The metadata of a request."""
 
     batch_request_id: str
     endpoint: str
@@ -81,7 +81,7 @@ class ResponseJson(Struct):
 class BatchResultJson(Struct):
     """The outcome of a request: a response, or an error, which is a bare string (observed live, 2026-08).
 
-    LiteLLM's model of it wants an object there, and so fails on the real service as it does here.
+    The type in LiteLLM requires an object, and so fails with the real service as it does here.
     """
 
     response: ResponseJson | UnsetType = UNSET
@@ -102,11 +102,11 @@ class ResultsJson(Struct):
     pagination_token: str | None
 
 
-# --- answers
+# --- responses
 
 
 def batch_json(view: BatchView) -> BatchJson:
-    """A batch as REST shows it."""
+    """Return the JSON of a batch."""
     batch = view.batch
     return BatchJson(
         batch_id=batch.id,
@@ -124,12 +124,12 @@ def batch_json(view: BatchView) -> BatchJson:
 
 
 def batches_json(page: Page[BatchView]) -> BatchesJson:
-    """A page of batches: a full one has a token even where nothing follows (observed live)."""
+    """Return a page of batches: a full one has a token even if none follow (observed live)."""
     return BatchesJson([batch_json(view) for view in page.items], page.next_token)
 
 
 def requests_json(page: Page[RequestView]) -> RequestsJson:
-    """A page of requests."""
+    """Return a page of requests."""
     return RequestsJson([_metadata(view) for view in page.items], page.token_if_more)
 
 
@@ -146,7 +146,7 @@ def _metadata(view: RequestView) -> RequestMetadataJson:
 
 
 def results_json(page: Page[ResultView]) -> dict[str, Any]:
-    """A page of results, as ResultsJson describes it; what is JSON already is passed on as it is."""
+    """Return a page of results, with the structure of ResultsJson; parts that are JSON already are copied."""
     token = page.token_if_more
     return {"results": [_result(view) for view in page.items], "pagination_token": token}
 
@@ -188,7 +188,7 @@ ONE = Meta(extra_json_schema={"minProperties": 1, "maxProperties": 1})
 
 
 class NewRequestBody(Struct):
-    """A request and its id; without one it is given one."""
+    """A request and its id, which is generated if it is missing."""
 
     batch_request: Annotated[BatchRequestBody, ONE]
     batch_request_id: str | None = None
@@ -201,7 +201,7 @@ class AddRequestsBody(Struct):
 
 
 class BatchesQuery(Struct):
-    """The query of a list. `page_size` is what the guide's samples call `limit`."""
+    """The query of a list. The guide's samples call `page_size` `limit`."""
 
     limit: Int32 | None = None
     page_size: Int32 | None = None
@@ -209,12 +209,12 @@ class BatchesQuery(Struct):
 
 
 def create(path: Path, body: CreateBatchBody) -> CreateBatch:
-    """A new batch."""
+    """Return a request to create a batch."""
     return CreateBatch(body.name, body.input_file_id)
 
 
 def add(path: Path, requests: list[bytes]) -> AddRequests:
-    """Requests for the batch in the path, each as it was sent, in JSON."""
+    """Return a request to add `requests` to the batch in the path, each as sent, in JSON."""
     return AddRequests(path["batch_id"], _requests(requests))
 
 
@@ -225,17 +225,17 @@ def _requests(items: list[bytes]) -> Iterator[NewRequest]:
 
 
 def list_batches(path: Path, query: BatchesQuery) -> ListBatches:
-    """A page of batches."""
+    """Return a request for a page of batches."""
     return ListBatches(_limit(query), query.pagination_token)
 
 
 def list_requests(path: Path, query: BatchesQuery) -> ListRequests:
-    """A page of the requests of the batch in the path."""
+    """Return a request for a page of the requests of the batch in the path."""
     return ListRequests(path["batch_id"], _limit(query), query.pagination_token)
 
 
 def list_results(path: Path, query: BatchesQuery) -> ListResults:
-    """A page of the results of the batch in the path."""
+    """Return a request for a page of the results of the batch in the path."""
     return ListResults(path["batch_id"], _limit(query), query.pagination_token)
 
 

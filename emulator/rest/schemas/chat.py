@@ -20,7 +20,7 @@ Path = Mapping[str, str]
 
 
 class Role(enum.Enum):
-    """Who speaks, in the order in which a refusal names them (recorded, 2026-04)."""
+    """The role of a message, in the order in which a refusal names them (recorded, 2026-04)."""
 
     DEVELOPER = "developer"
     SYSTEM = "system"
@@ -53,7 +53,7 @@ class ChatMessage(MessageBase, kw_only=True):
 
 
 class StreamOptions(Struct):
-    """Whether the stream ends with what was used."""
+    """Whether the stream ends with the usage."""
 
     include_usage: bool | None = None
 
@@ -84,7 +84,7 @@ class MessageJson(Struct):
 
 
 class ChoiceJson(Struct):
-    """One of the answers."""
+    """A choice of a completion."""
 
     index: int
     message: MessageJson
@@ -92,7 +92,7 @@ class ChoiceJson(Struct):
 
 
 class PromptDetailsJson(Struct):
-    """What the prompt was made of, in tokens."""
+    """The tokens of the prompt, by kind."""
 
     text_tokens: int
     audio_tokens: int
@@ -101,7 +101,7 @@ class PromptDetailsJson(Struct):
 
 
 class CompletionDetailsJson(Struct):
-    """What was written, in tokens."""
+    """The tokens of the completion, by kind."""
 
     reasoning_tokens: int
     audio_tokens: int
@@ -110,7 +110,7 @@ class CompletionDetailsJson(Struct):
 
 
 class UsageJson(Struct):
-    """What was used, in tokens, and its cost in ticks of 1e-10 US dollar."""
+    """The usage, in tokens, and its cost in ticks of 1e-10 US dollar."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -122,7 +122,7 @@ class UsageJson(Struct):
 
 
 class ChatResponse(Struct):
-    """A completion; or, of a deferred one, its request id."""
+    """A completion, or the request id of a deferred one."""
 
     id: str | UnsetType = UNSET
     object: Literal["chat.completion"] | UnsetType = UNSET
@@ -159,7 +159,7 @@ class TokenizeResponse(Struct):
 
 
 def create(path: Path, body: dict[str, Any]) -> CreateCompletion:
-    """Read a body that has its shape."""
+    """Return a request for a completion."""
     request = ModelRequest(
         *("", "", RequestKind.CHAT.value, body.get("model") or "", {**body, "messages": body["messages"]}),
         endpoint=Endpoint.CHAT,
@@ -174,7 +174,7 @@ def create(path: Path, body: dict[str, Any]) -> CreateCompletion:
 
 
 def deferred_id(path: Path) -> DeferredId:
-    """Ask for a deferred completion."""
+    """Return a request for a deferred completion."""
     return DeferredId(path["request_id"])
 
 
@@ -189,7 +189,7 @@ def fetched_response(result: Fetched) -> dict[str, Any] | None:
 
 
 def tokenize(path: Path, body: TokenizeRequest) -> Tokenize:
-    """Read what to tokenize."""
+    """Return a request for the tokens of a text."""
     return Tokenize(body.text, body.model or "")
 
 

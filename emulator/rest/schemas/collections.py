@@ -1,4 +1,4 @@
-"""Collections in JSON, as the management plane writes them (observed live): what is not set is left out."""
+"""Collections in JSON, as the management plane writes them (observed live): unset fields are omitted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Path = Mapping[str, str]
 
 
 class Ordering(enum.Enum):
-    """The direction of a list, in the order of the numbers; unknown is descending."""
+    """The direction of a list, in the order of the numbers; unknown means descending."""
 
     UNKNOWN = "ORDERING_UNKNOWN"
     ASCENDING = "ORDERING_ASCENDING"
@@ -41,7 +41,7 @@ class Ordering(enum.Enum):
 
 
 class EmptyJson(Struct):
-    """`{}`: done."""
+    """`{}`: success."""
 
 
 # --- chunk configurations: a struct for each row of the table of strategies
@@ -72,7 +72,7 @@ ChunkConfigurationBody = msgspec.defstruct(
 )
 
 
-# --- answers
+# --- responses
 
 
 class IndexConfigurationJson(Struct):
@@ -92,7 +92,7 @@ class FieldDefinitionJson(Struct):
 
 
 class CollectionJson(Struct):
-    """A collection, with the keys that the live service answers; a size in bytes is an int64, and so a string."""
+    """A collection, with the keys that the live service sends; a size in bytes is an int64, and so a string."""
 
     collection_id: str
     collection_name: str
@@ -114,7 +114,7 @@ class CollectionsJson(Struct):
 
 
 def collection_json(collection: Collection) -> CollectionJson:
-    """A collection as REST shows it."""
+    """Return the JSON of a collection."""
     return CollectionJson(
         collection_id=collection.id,
         collection_name=collection.name,
@@ -149,12 +149,12 @@ def _configuration_json(configuration: ChunkConfiguration) -> Any:
 
 
 def collections_json(page: Page[Collection]) -> CollectionsJson:
-    """A page of collections."""
+    """Return a page of collections."""
     token = page.token_if_more
     return CollectionsJson([collection_json(each) for each in page.items], token or UNSET)
 
 
-# --- requests; every field is optional in protobuf, what must be there is for the operation to say
+# --- requests; every field is optional in protobuf: the operation checks the required ones
 
 
 class IndexConfigurationBody(Struct):
@@ -181,7 +181,7 @@ class FieldDefinitionUpdateBody(Struct):
 
 
 class CreateCollectionBody(Struct):
-    """The body of `POST /v1/collections`; `version` is internal to the real service and not read."""
+    """The body of `POST /v1/collections`; `version` is internal to the real service and ignored."""
 
     collection_name: str = ""
     collection_description: str | None = None
@@ -194,7 +194,7 @@ class CreateCollectionBody(Struct):
 
 
 class UpdateCollectionBody(Struct):
-    """The body of `PUT /v1/collections/{collection_id}`; what is missing stays."""
+    """The body of `PUT /v1/collections/{collection_id}`; missing fields do not change."""
 
     collection_name: str | None = None
     collection_description: str | None = None
@@ -204,7 +204,7 @@ class UpdateCollectionBody(Struct):
 
 
 class TeamQuery(Struct):
-    """The query of calls about one thing."""
+    """The query of calls about one object."""
 
     team_id: str | None = None
 
@@ -221,7 +221,7 @@ class CollectionsQuery(Struct):
 
 
 def create(path: Path, body: CreateCollectionBody) -> CreateCollection:
-    """A new collection."""
+    """Return a request to create a collection."""
     return CreateCollection(
         collection_name=body.collection_name,
         collection_description=body.collection_description,
@@ -234,7 +234,7 @@ def create(path: Path, body: CreateCollectionBody) -> CreateCollection:
 
 
 def update(path: Path, body: UpdateCollectionBody) -> UpdateCollection:
-    """Changes to the collection in the path."""
+    """Return a request to update the collection in the path."""
     return UpdateCollection(
         collection_id=path["collection_id"],
         collection_name=body.collection_name,
@@ -249,7 +249,7 @@ def update(path: Path, body: UpdateCollectionBody) -> UpdateCollection:
 
 
 def list_collections(path: Path, query: CollectionsQuery) -> ListCollections:
-    """A page of collections."""
+    """Return a request for a page of collections."""
     return ListCollections(
         limit=query.limit or 0,
         descending=query.order is not Ordering.ASCENDING,
@@ -261,17 +261,17 @@ def list_collections(path: Path, query: CollectionsQuery) -> ListCollections:
 
 
 def collection_id(path: Path, query: TeamQuery) -> CollectionId:
-    """The collection in the path."""
+    """Return a request for the collection in the path."""
     return CollectionId(path["collection_id"], query.team_id)
 
 
 def definition(body: FieldDefinitionBody) -> FieldDefinition:
-    """A metadata field."""
+    """Return a metadata field."""
     return FieldDefinition(body.key, body.required, body.inject_into_chunk, body.unique, body.description)
 
 
 def chunk_configuration(body: Any) -> ChunkConfiguration | None:
-    """The one strategy of a chunk configuration, or the refusal of none or several."""
+    """Return the one strategy of a chunk configuration. Raises the refusal if there are several."""
     if body is None:
         return None
     given = {strategy: part for strategy in STRATEGIES if (part := getattr(body, wire_key(strategy))) is not None}

@@ -1,4 +1,4 @@
-"""Documents in JSON, as the management plane writes them (observed live): what is not set is left out."""
+"""Documents in JSON, as the management plane writes them (observed live): unset fields are omitted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Path = Mapping[str, str]
 
 
 class DocumentFileJson(Struct):
-    """The file of a document. An int64 is a string; `processing_status` says nothing about the indexing."""
+    """The file of a document. An int64 is a string; `processing_status` is independent of the indexing."""
 
     file_id: str
     name: str
@@ -44,7 +44,7 @@ class DocumentFileJson(Struct):
 
 
 class DocumentJson(Struct):
-    """A document, with the keys that the live service answers."""
+    """A document, with the keys that the live service sends."""
 
     file_metadata: DocumentFileJson
     fields: dict[str, str]
@@ -63,7 +63,7 @@ class DocumentsJson(Struct):
 
 
 def document_json(document: Document) -> DocumentJson:
-    """A document as REST shows it."""
+    """Return the JSON of a document."""
     file, indexed_at = document.file, document.last_indexed_at
     return DocumentJson(
         file_metadata=DocumentFileJson(
@@ -86,13 +86,13 @@ def document_json(document: Document) -> DocumentJson:
 
 
 def documents_json(page: Page[Document]) -> DocumentsJson:
-    """A page of documents."""
+    """Return a page of documents."""
     token = page.token_if_more
     return DocumentsJson([document_json(each) for each in page.items], token or UNSET)
 
 
 def batch_json(documents: list[Document]) -> DocumentsJson:
-    """Documents that were asked for by their ids."""
+    """Return the documents that were requested by id."""
     return DocumentsJson([document_json(each) for each in documents])
 
 
@@ -102,7 +102,7 @@ def batch_json(documents: list[Document]) -> DocumentsJson:
 class AddDocumentBody(Struct):
     """The body of `POST /v1/collections/{collection_id}/documents/{file_id}`, which may be missing.
 
-    Some clients repeat the ids of the path, which the live service tolerates (observed 2026-07): the path decides.
+    Some clients repeat the ids of the path, which the live service tolerates (observed 2026-07): the path has priority.
     """
 
     fields: dict[str, str] = {}
@@ -145,17 +145,17 @@ UPLOAD_FORM: dict[str, Any] = {
 
 
 def add(path: Path, body: AddDocumentBody) -> AddDocument:
-    """The file in the path as a document."""
+    """Return a request to add the file in the path as a document."""
     return AddDocument(path["collection_id"], path["file_id"], body.fields, body.team_id)
 
 
 def document_id(path: Path, query: TeamQuery) -> DocumentId:
-    """The document in the path."""
+    """Return a request for the document in the path."""
     return DocumentId(path["collection_id"], path["file_id"], query.team_id)
 
 
 def list_documents(path: Path, query: DocumentsQuery) -> ListDocuments:
-    """A page of documents."""
+    """Return a request for a page of documents."""
     return ListDocuments(
         collection_id=path["collection_id"],
         limit=query.limit or 0,
@@ -169,12 +169,12 @@ def list_documents(path: Path, query: DocumentsQuery) -> ListDocuments:
 
 
 def batch_get(path: Path, query: BatchGetQuery) -> BatchGetDocuments:
-    """The documents of the ids in the query."""
+    """Return a request for the documents with the ids in the query."""
     return BatchGetDocuments(path["collection_id"], query.file_ids, query.team_id)
 
 
 async def upload(request: Request, call: Call) -> UploadDocument:
-    """A document in a form. The guide's example puts fields behind the bytes, so the head is known at the end only."""
+    """Read a document in a form. In the guide's example fields follow the bytes, so they are known at the end only."""
     boundary = multipart.boundary_of(request.header(b"content-type") or "")
     form = multipart.Form(request.stream(), boundary, call.team.limits)
     query = protojson.query(request.scope["query_string"], TeamQuery, call.team.limits)
@@ -202,7 +202,7 @@ async def upload(request: Request, call: Call) -> UploadDocument:
 
 
 async def _read_fields(form: multipart.Form, fields: dict[str, str]) -> multipart.Part | None:
-    """Read plain fields up to the part named `data`, and return the head of that; None at the end of the form."""
+    """Read plain fields up to the part named `data`, and return its headers; None at the end of the form."""
     while (part := await form.next_part()) is not None:
         if part.name == "data":
             return part

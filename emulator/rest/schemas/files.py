@@ -51,7 +51,7 @@ class FilesJson(Struct):
 
 
 class DeletedJson(Struct):
-    """The answer to a delete."""
+    """The response to a deletion."""
 
     id: str
     deleted: bool = True
@@ -66,7 +66,7 @@ class PublicUrlJson(Struct):
 
 
 class RevokedJson(Struct):
-    """The answer to a revocation."""
+    """The response to a revocation."""
 
     id: str
     revoked: bool
@@ -97,7 +97,7 @@ class BatchUploadJson(Struct):
 
 
 class KeyJson(Struct, kw_only=True):
-    """A key's own description, in the order of the OpenAPI. Times are empty strings, as observed live."""
+    """The description of a key, in the order of the OpenAPI. Times are empty strings, as observed live."""
 
     redacted_api_key: str
     user_id: str
@@ -114,7 +114,7 @@ class KeyJson(Struct, kw_only=True):
 
 
 class MeKeyJson(Struct):
-    """The key, inside of `GET /v1/me`."""
+    """The key inside of `GET /v1/me`."""
 
     redacted_api_key: str
     api_key_id: str
@@ -123,7 +123,7 @@ class MeKeyJson(Struct):
 
 
 class MeJson(Struct, kw_only=True):
-    """Who the caller is, in the order of the OpenAPI."""
+    """The caller, in the order of the OpenAPI."""
 
     user_id: str
     team_id: str
@@ -132,11 +132,11 @@ class MeJson(Struct, kw_only=True):
     api_key: MeKeyJson
 
 
-# --- answers
+# --- responses
 
 
 def file_json(view: FileView) -> FileJson:
-    """A file as REST shows it."""
+    """Return the JSON of a file."""
     file = view.file
     return FileJson(
         bytes=file.size,
@@ -150,17 +150,17 @@ def file_json(view: FileView) -> FileJson:
 
 
 def uploaded_json(file: File) -> FileJson:
-    """A file that is new, and so has no public URL."""
+    """Return the JSON of a new file, which has no public URL."""
     return file_json(FileView(file))
 
 
 def files_json(page: Page[FileView]) -> FilesJson:
-    """A page of files."""
+    """Return a page of files."""
     return FilesJson([file_json(view) for view in page.items], page.next_token)
 
 
 def public_url_json(view: FileView) -> PublicUrlJson:
-    """The public URL of a file that has one."""
+    """Return the JSON of the public URL of a file."""
     expires_at = view.public_url_expires_at
     return PublicUrlJson(view.public_url or "", UNSET if expires_at is None else seconds(expires_at))
 
@@ -171,7 +171,7 @@ def revoked_json(revoked: RevokedPublicUrl) -> RevokedJson:
 
 
 def metadata_json(file: File) -> FileMetadataJson:
-    """A file as the chunked upload shows it."""
+    """Return the JSON of a file in a chunked upload."""
     return FileMetadataJson(
         file_id=file.id,
         name=file.filename,
@@ -186,13 +186,13 @@ def metadata_json(file: File) -> FileMetadataJson:
 
 
 def batch_upload_json(upload: BatchUpload) -> BatchUploadJson:
-    """A batch upload."""
+    """Return the JSON of a batch upload."""
     status: Literal["pending", "complete"] = "complete" if upload.complete else "pending"
     return BatchUploadJson(upload.batch_job_id, status, [metadata_json(file) for file in upload.files])
 
 
 def key_json(key: KeyDescription) -> KeyJson:
-    """The key of `GET /v1/api-key`."""
+    """Return the key for `GET /v1/api-key`."""
     return KeyJson(
         redacted_api_key=key.redacted_api_key,
         user_id=key.user_id,
@@ -205,7 +205,7 @@ def key_json(key: KeyDescription) -> KeyJson:
 
 
 def me_json(key: KeyDescription) -> MeJson:
-    """The caller of `GET /v1/me`."""
+    """Return the caller for `GET /v1/me`."""
     described = MeKeyJson(key.redacted_api_key, key.api_key_id)
     return MeJson(user_id=key.user_id, team_id=key.team_id, api_key=described)
 
@@ -238,7 +238,7 @@ class DownloadBody(Struct):
 
 
 class UpdateBody(Struct):
-    """The body of `PUT /v1/files/{file_id}` in JSON; what is missing stays."""
+    """The body of `PUT /v1/files/{file_id}` in JSON; missing fields do not change."""
 
     filename: Filename | None = None
     expires_after: int | None = None
@@ -296,7 +296,7 @@ Path = Mapping[str, str]
 
 
 def list_files(path: Path, query: FilesQuery) -> ListFiles:
-    """A page, asked for over REST: newest first unless asked otherwise."""
+    """Return a request for a page; over REST newest first by default."""
     return ListFiles(
         limit=query.limit or 0,
         descending=query.order == "desc",
@@ -308,32 +308,32 @@ def list_files(path: Path, query: FilesQuery) -> ListFiles:
 
 
 def read_file(path: Path, query: ContentQuery) -> ReadFile:
-    """The content of the file in the path."""
+    """Return a request for the content of the file in the path."""
     return ReadFile(path["file_id"], query.format)
 
 
 def download(path: Path, body: DownloadBody) -> ReadFile:
-    """The content of the file in the body."""
+    """Return a request for the content of the file in the body."""
     return ReadFile(body.file_id, body.format)
 
 
 def create_public_url(path: Path, body: PublicUrlBody) -> CreatePublicUrl:
-    """A public URL for the file in the path."""
+    """Return a request to create a public URL for the file in the path."""
     return CreatePublicUrl(path["file_id"], body.expires_after)
 
 
 def initialize(path: Path, body: InitializeBody) -> InitializeFile:
-    """The first step of a chunked upload."""
+    """Return a request to start a chunked upload."""
     return InitializeFile(body.name, body.content_type, body.expires_after)
 
 
 def batch_upload(path: Path, body: BatchUploadBody) -> CreateBatchUpload:
-    """Several files to be uploaded in chunks."""
+    """Return a request to upload several files in chunks."""
     return CreateBatchUpload([initialize(path, file) for file in body.files])
 
 
 async def upload(request: Request, call: Call) -> UploadFile:
-    """A file in a form; only what comes before its bytes has been read when this returns."""
+    """Read a file in a form; when this returns, only the parts before its bytes have been read."""
     form = _form(request, call)
     fields, part = await multipart.read_until_file(form)
     content = multipart.file_data(form)
@@ -341,7 +341,7 @@ async def upload(request: Request, call: Call) -> UploadFile:
 
 
 async def update(request: Request, call: Call) -> UpdateFile:
-    """Changes to a file: new metadata in JSON, or a form with new content (and metadata before it)."""
+    """Read changes to a file: new metadata in JSON, or a form with new content (and metadata before it)."""
     id = request.path_params["file_id"]
     if not (request.header(b"content-type") or "").lower().startswith("multipart/"):
         body = serde_errors.decode(await read_json_body(request, call.team.limits), UpdateBody, call.team.limits)
@@ -357,7 +357,7 @@ def _form(request: Request, call: Call) -> multipart.Form:
 
 
 async def upload_chunks(request: Request, call: Call) -> UploadChunks:
-    """One JSON object, or a stream of them, one per line: the JSON form of a client-streaming call."""
+    """Read one JSON object, or a stream of them, one per line: the JSON form of a client-streaming call."""
     return UploadChunks(_chunks(request, call))
 
 

@@ -1,6 +1,6 @@
-"""API keys and audit events in JSON: in camelCase, as the Management API guide shows, and outside of /v1.
+"""API keys and audit events in JSON: in camelCase, as in the Management API guide, and outside of /v1.
 
-The guide shows no whole answer. Members of a key follow the gRPC message `ApiKey`; those of an event are assumed.
+The guide has no complete response. Members of a key follow the gRPC message `ApiKey`; those of an event are assumed.
 """
 
 from __future__ import annotations
@@ -36,11 +36,14 @@ Path = Mapping[str, str]
 CLUSTER = "emulator"
 
 
-# --- answers
+# --- responses
 
 
 class ApiKeyJson(Struct, kw_only=True, rename="camel"):
-    """An API key. `apiKey`, its secret, is there when it was just made. An int64 such as `tpm` is a string."""
+    """An API key.
+
+    `apiKey`, its secret, is present only when it was created or rotated. An int64 such as `tpm` is a string.
+    """
 
     redacted_api_key: str
     user_id: str
@@ -119,7 +122,7 @@ class ManagementKeyJson(Struct, kw_only=True, rename="camel"):
 
 
 class EventJson(Struct, kw_only=True, rename="camel"):
-    """A change."""
+    """An event of the audit log."""
 
     event_id: str
     event_time: str
@@ -132,14 +135,14 @@ class EventJson(Struct, kw_only=True, rename="camel"):
 
 
 class EventsJson(Struct, rename="camel"):
-    """A page of changes; no token on the last one."""
+    """A page of events; no token on the last one."""
 
     events: list[EventJson]
     next_page_token: str | UnsetType = UNSET
 
 
 def key_json(view: KeyView) -> ApiKeyJson:
-    """A key as REST shows it."""
+    """Return the JSON of a key."""
     key = view.key
     return ApiKeyJson(
         redacted_api_key=f"xai-...{key.ending}",
@@ -161,32 +164,32 @@ def key_json(view: KeyView) -> ApiKeyJson:
 
 
 def keys_json(page: Page[KeyView]) -> ApiKeysJson:
-    """A page of keys."""
+    """Return a page of keys."""
     return ApiKeysJson([key_json(view) for view in page.items], page.token_if_more or UNSET)
 
 
 def propagation_json(propagation: Propagation) -> PropagationJson:
-    """The one cluster there is."""
+    """Return the only cluster."""
     return PropagationJson({CLUSTER: propagation.is_known})
 
 
 def teams_json(teams: list[TeamView]) -> TeamsJson:
-    """The teams of a management key."""
+    """Return the teams of a management key."""
     return TeamsJson([TeamJson(team.id, team.name) for team in teams])
 
 
 def models_json(names: list[str]) -> ModelNamesJson:
-    """The models of a team."""
+    """Return the models of a team."""
     return ModelNamesJson([ModelNameJson(name) for name in names])
 
 
 def endpoints_json(names: list[str]) -> EndpointAclsJson:
-    """The access lists of endpoints."""
+    """Return the access lists of endpoints."""
     return EndpointAclsJson([f"{ENDPOINT_ACL}{name}" for name in ("*", *names)])
 
 
 def management_key_json(view: ManagementKeyView) -> ManagementKeyJson:
-    """A management key as it describes itself."""
+    """Return the description of a management key."""
     return ManagementKeyJson(
         redacted_api_key=view.redacted,
         user_id=view.user_id,
@@ -198,7 +201,7 @@ def management_key_json(view: ManagementKeyView) -> ManagementKeyJson:
 
 
 def events_json(page: Page[EventView]) -> EventsJson:
-    """A page of changes."""
+    """Return a page of events."""
     events = [
         EventJson(
             event_id=view.id,
@@ -237,7 +240,7 @@ class ApiKeyBody(CreateApiKeyBody, rename="camel"):
 
 
 class UpdateApiKeyBody(Struct, rename="camel"):
-    """The body of `PUT /auth/api-keys/{apiKeyId}`: `fieldMask` names the fields to take, with commas between them."""
+    """The body of `PUT /auth/api-keys/{apiKeyId}`: `fieldMask` names the fields to update, separated by commas."""
 
     api_key: ApiKeyBody = field(default_factory=ApiKeyBody)
     field_mask: str = ""
@@ -272,7 +275,7 @@ _MASKED = {name: name for name in ApiKeyBody.__struct_fields__} | {"expire_time"
 
 
 def create(path: Path, body: CreateApiKeyBody) -> CreateKey:
-    """A new key."""
+    """Return a request to create a key."""
     return CreateKey(
         path["team_id"],
         body.name,
@@ -283,7 +286,7 @@ def create(path: Path, body: CreateApiKeyBody) -> CreateKey:
 
 
 def update(path: Path, body: UpdateApiKeyBody) -> UpdateKey:
-    """New values of the masked fields; one that the body does not have is taken back to its default."""
+    """Return a request to update the masked fields; those that the body does not have get their defaults."""
     names = [name.strip() for name in body.field_mask.split(",") if name.strip()]
     if not names:
         raise form_error("field_mask", "Field is empty but must not be empty", "not-empty")
@@ -302,32 +305,32 @@ def update(path: Path, body: UpdateApiKeyBody) -> UpdateKey:
 
 
 def rotate(path: Path, body: RotateApiKeyBody) -> RotateKey:
-    """A new secret for the key in the path."""
+    """Return a request for a new secret of the key in the path."""
     return RotateKey(path["api_key_id"], _instant("oldSecretExpireTime", body.old_secret_expire_time))
 
 
 def list_keys(path: Path, query: ApiKeysQuery) -> ListKeys:
-    """A page of keys."""
+    """Return a request for a page of keys."""
     return ListKeys(path["team_id"], query.page_size or 0, query.pagination_token, tuple(query.acl_filters))
 
 
 def key_id(path: Path) -> KeyId:
-    """The key in the path."""
+    """Return a request for the key in the path."""
     return KeyId(path["api_key_id"])
 
 
 def team_id(path: Path) -> TeamId:
-    """The team in the path."""
+    """Return a request for the team in the path."""
     return TeamId(path["team_id"])
 
 
 def no_parameters(path: Path) -> NoParameters:
-    """No parameters."""
+    """Return a request without parameters."""
     return NoParameters()
 
 
 def list_events(path: Path, query: EventsQuery) -> ListEvents:
-    """A page of changes."""
+    """Return a request for a page of events."""
     start, stop = _instant("eventTimeFrom", query.event_time_from), _instant("eventTimeTo", query.event_time_to)
     return ListEvents(
         path["team_id"],
@@ -341,7 +344,7 @@ def list_events(path: Path, query: EventsQuery) -> ListEvents:
 
 
 def _instant(name: str, text: str | None) -> Instant | None:
-    """A moment of ISO 8601 with its zone, or None for none. Raises ApiError."""
+    """Parse an ISO 8601 time with a time zone, or return None for None. Raises ApiError."""
     if not text:
         return None
     try:

@@ -45,7 +45,7 @@ class ExtendVideoRequest(VideoExtensionBody):
 
 
 class FileOutputJson(Struct):
-    """The file that `storage_options` asked for; times in Unix seconds."""
+    """The file that `storage_options` requested; times in Unix seconds."""
 
     file_id: str
     filename: str
@@ -80,7 +80,7 @@ class GeneratedImageResponse(Struct):
 
 
 class StartDeferredResponse(Struct):
-    """The request id of a video that has been started."""
+    """The request id of a video."""
 
     request_id: str
 
@@ -96,14 +96,14 @@ class GeneratedVideoJson(Struct):
 
 
 class VideoErrorJson(Struct):
-    """Why a video could not be made."""
+    """The reason why a video failed."""
 
     code: str
     message: str
 
 
 class VideoResponse(Struct):
-    """A video as it stands; the progress is in percent."""
+    """The current state of a video; the progress is in percent."""
 
     status: str
     video: GeneratedVideoJson | UnsetType = UNSET
@@ -114,7 +114,7 @@ class VideoResponse(Struct):
 
 
 def create(kind: RequestKind) -> Callable[[Path, dict[str, Any]], CreateMedia]:
-    """Return what reads a body that has its shape."""
+    """Return a reader of bodies of a kind."""
 
     def read(path: Path, body: dict[str, Any]) -> CreateMedia:
         return CreateMedia(ModelRequest("", "", kind.value, body.get("model") or "", body, endpoint=Endpoint.MEDIA))
@@ -123,12 +123,12 @@ def create(kind: RequestKind) -> Callable[[Path, dict[str, Any]], CreateMedia]:
 
 
 def video_id(path: Path) -> DeferredId:
-    """Ask for a video."""
+    """Return a request for a video."""
     return DeferredId(path["request_id"])
 
 
 def images_json(result: Images) -> dict[str, Any]:
-    """Render images. Over REST nothing names the model (recorded, 2026-04)."""
+    """Render images. Over REST the response does not name the model (recorded, 2026-04)."""
     return {name: value for name, value in result.members.items() if name != "model"}
 
 
@@ -138,7 +138,7 @@ def started_json(result: Started) -> StartDeferredResponse:
 
 
 def video_json(result: VideoView) -> dict[str, Any]:
-    """Render a video; of one that is pending, how far it is."""
+    """Render a video; a pending one has its progress."""
     if result.status == "pending":
         return {"status": result.status, "progress": result.progress}
     return result.members or {"status": result.status}

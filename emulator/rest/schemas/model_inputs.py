@@ -1,6 +1,6 @@
-"""The input of `/v1/responses` in JSON (OpenAPI: ModelInput, ModelInputPart): which items there are, and their members.
+"""The input of `/v1/responses` in JSON (OpenAPI: ModelInput, ModelInputPart): the types of items, and their members.
 
-The service reads an item as the first variant that fits, so its refusal does not say what is wrong with which item.
+The service reads an item as the first variant that fits, so its refusal does not name the item or the error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-# The types of items, each with the members that it has to have. Those of outputs are sent back as they came.
+# The types of items, each with its required members. Items of outputs are sent back unchanged.
 _MEMBERS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "message": {"role": lambda role: role in _ROLES, "content": _is_content},
     "function_call": {"call_id": _is_text, "name": _is_text, "arguments": _is_text},

@@ -24,7 +24,7 @@ Path = Mapping[str, str]
 
 
 class ReasoningConfiguration(Struct):
-    """How much a model reasons, and how that is reported."""
+    """The reasoning effort, and how reasoning is reported."""
 
     effort: str | None = None
     summary: str | None = None
@@ -107,7 +107,7 @@ class ReasoningItemJson(Struct, tag="reasoning"):
 
 
 class FileSearchResultJson(Struct):
-    """A chunk that was found. The service leaves the filename empty."""
+    """A matching chunk. The service leaves the filename empty."""
 
     file_id: str
     filename: str
@@ -125,7 +125,7 @@ class FileSearchItemJson(Struct, tag="file_search_call"):
 
 
 class AnnotationJson(Struct):
-    """A citation. The indices are 0 where nothing in the text marks it."""
+    """A citation. The indices are 0 if the text has no marker for it."""
 
     type: Literal["url_citation"]
     url: str
@@ -143,7 +143,7 @@ class OutputTextJson(Struct, tag="output_text"):
 
 
 class RefusalJson(Struct, tag="refusal"):
-    """A refusal, which only a responder gives."""
+    """A refusal, which only a custom responder returns."""
 
     refusal: str
 
@@ -171,7 +171,7 @@ OutputItem = ReasoningItemJson | FileSearchItemJson | MessageItemJson | Function
 
 
 class ReasoningJson(Struct):
-    """How much the model reasoned, and how that is reported."""
+    """The reasoning effort, and how reasoning is reported."""
 
     effort: str | None
     summary: str
@@ -184,13 +184,13 @@ class TextJson(Struct):
 
 
 class CachedTokensJson(Struct):
-    """Tokens of the input that were in a cache."""
+    """Cached tokens of the input."""
 
     cached_tokens: int
 
 
 class ReasoningTokensJson(Struct):
-    """Tokens of the output that are reasoning."""
+    """Reasoning tokens of the output."""
 
     reasoning_tokens: int
 
@@ -215,7 +215,7 @@ class ContextJson(Struct):
 
 
 class ResponseUsageJson(Struct):
-    """What was used, in tokens and calls, and its cost in ticks of 1e-10 US dollar."""
+    """The usage, in tokens and calls, and its cost in ticks of 1e-10 US dollar."""
 
     input_tokens: int
     input_tokens_details: CachedTokensJson
@@ -230,7 +230,7 @@ class ResponseUsageJson(Struct):
 
 
 class IncompleteJson(Struct):
-    """Why a response is incomplete."""
+    """The reason why a response is incomplete."""
 
     reason: str
 
@@ -273,7 +273,7 @@ class ModelResponseJson(Struct):
 
 
 class DeletedResponseJson(Struct):
-    """The answer to the deletion of a response (recorded, 2026-04)."""
+    """The response to the deletion of a response (recorded, 2026-04)."""
 
     id: str
     object: Literal["response"] = "response"
@@ -299,7 +299,7 @@ class CompactionItemJson(Struct):
 
 
 class CompactUsageJson(Struct):
-    """What a compaction used, in tokens, and how many messages it replaces."""
+    """The usage of a compaction, in tokens, and how many messages it replaces."""
 
     input_tokens: int
     input_tokens_details: CachedTokensJson
@@ -326,22 +326,22 @@ def _asked(body: dict[str, Any]) -> ModelRequest:
 
 
 def create(path: Path, body: dict[str, Any]) -> CreateResponse:
-    """Read a body that has its shape."""
+    """Return a request for a response."""
     return CreateResponse(_asked(body), stream=bool(body.get("stream")))
 
 
 def compact(path: Path, body: dict[str, Any]) -> CompactContext:
-    """Read a body that has its shape."""
+    """Return a request to compact a conversation."""
     return CompactContext(_asked(body))
 
 
 def response_id(path: Path) -> ResponseId:
-    """Name a stored response."""
+    """Return a request for a stored response."""
     return ResponseId(path["response_id"])
 
 
 def list_input_items(path: Path, query: InputItemsQuery) -> ListInputItems:
-    """Ask for a page of the input."""
+    """Return a request for a page of the input."""
     return ListInputItems(path["response_id"], query.limit, query.order == "desc", query.after)
 
 

@@ -72,7 +72,7 @@ class LanguageModelsJson(Struct):
 
 
 class ImageModelJson(Struct):
-    """A model that makes images."""
+    """A model that generates images."""
 
     id: str
     fingerprint: str
@@ -88,19 +88,19 @@ class ImageModelJson(Struct):
 
 
 class ImageModelsJson(Struct):
-    """All models that make images."""
+    """All models that generate images."""
 
     models: list[ImageModelJson]
 
 
 class VideoModelJson(_WholeModelJson):
-    """A model that makes videos."""
+    """A model that generates videos."""
 
     aliases: list[str]
 
 
 class VideoModelsJson(Struct):
-    """All models that make videos."""
+    """All models that generate videos."""
 
     models: list[VideoModelJson]
 
@@ -120,12 +120,12 @@ class EmbeddingModelsJson(Struct):
 
 
 def list_models(path: Mapping[str, str]) -> ListModels:
-    """Ask for a list."""
+    """Return a request for a list."""
     return ListModels()
 
 
 def model_name(path: Mapping[str, str]) -> ModelName:
-    """Ask for one model."""
+    """Return a request for one model."""
     return ModelName(path["model_id"])
 
 
@@ -179,23 +179,23 @@ def language_models_json(models: tuple[LanguageModel, ...]) -> LanguageModelsJso
 
 
 def image_model_json(model: ImageModel) -> ImageModelJson:
-    """Render a model that makes images."""
+    """Render a model that generates images."""
     members = {**_common(model), "max_prompt_length": model.max_prompt_length, "image_price": model.image_price}
     return msgspec.convert(members, ImageModelJson)
 
 
 def image_models_json(models: tuple[ImageModel, ...]) -> ImageModelsJson:
-    """Render models that make images."""
+    """Render models that generate images."""
     return ImageModelsJson([image_model_json(model) for model in models])
 
 
 def video_model_json(model: VideoModel) -> VideoModelJson:
-    """Render a model that makes videos."""
+    """Render a model that generates videos."""
     return msgspec.convert(_common(model), VideoModelJson)
 
 
 def video_models_json(models: tuple[VideoModel, ...]) -> VideoModelsJson:
-    """Render models that make videos."""
+    """Render models that generate videos."""
     return VideoModelsJson([video_model_json(model) for model in models])
 
 

@@ -10,7 +10,7 @@ from emulator.rpc.requests import Message
 
 
 def _ratio(name: str) -> str:
-    """`9:19.5` for `9_19_5`, `auto` for `AUTO`."""
+    """Return `9:19.5` for `9_19_5`, `auto` for `AUTO`."""
     return name.replace("19_5", "19.5").replace("_", ":").lower()
 
 
@@ -49,7 +49,7 @@ IMAGE_REQUEST = Shape(
     ),
 )
 _VIDEO_URL = Shape("xai_api.VideoUrlContent", (Field("url", TEXT), Field("file_id", TEXT)))
-_DURATION = FunctionCodec(lambda seconds: seconds, int)  # the body may have it as a text
+_DURATION = FunctionCodec(lambda seconds: seconds, int)  # a string in some bodies
 _KEYFRAME = Shape("xai_api.VideoKeyframe", (Field("image", IMAGE_URL), Field("timestamp_s", NUMBER)))
 VIDEO_REQUEST = Shape(
     "xai_api.GenerateVideoRequest",
@@ -101,7 +101,7 @@ _IMAGE = Shape(
 
 
 def _image_to_message(image: Any) -> Message:
-    """xai-sdk shows no image that does not say that it respects moderation, and decodes none but data URLs."""
+    """xai-sdk raises for images without `respect_moderation`, and decodes only data URLs."""
     found = {"respect_moderation": True, **image}
     if isinstance(image.get("b64_json"), str):
         found["base64"] = f"data:{image.get('mime_type') or 'image/png'};base64,{image['b64_json']}"

@@ -22,7 +22,7 @@ from emulator.rpc.requests import Message, Method, enum_value, optional, to_time
 
 _message = load().message
 
-# The field of a BatchRequest in which a kind travels, and its shape.
+# The field of a BatchRequest for a kind, and its shape.
 _REQUESTS: dict[RequestKind, tuple[str, Shape]] = {
     RequestKind.CHAT: ("completion_request", CHAT_REQUEST),
     RequestKind.RESPONSES: ("completion_request", CHAT_REQUEST),
@@ -31,7 +31,7 @@ _REQUESTS: dict[RequestKind, tuple[str, Shape]] = {
     RequestKind.VIDEO_GENERATION: ("video_request", VIDEO_REQUEST),
     RequestKind.VIDEO_EXTENSION: ("video_extension_request", EXTENSION_REQUEST),
 }
-# The kind that a field stands for; an input image makes an image request an edit.
+# The kind for a field; an image request with an input image is an edit.
 _KINDS = {
     "completion_request": RequestKind.CHAT,
     "image_request": RequestKind.IMAGE_GENERATION,
@@ -46,7 +46,7 @@ _RESPONSES: dict[ResultKind, tuple[str, Shape]] = {
 _STATES = {1: State.PENDING, 2: State.SUCCEEDED, 3: State.CANCELLED, 4: State.FAILED}
 _STATE_NUMBERS = {state: number for number, state in _STATES.items()}
 CANCELLED = 1  # google.rpc.Code
-SMALL_BYTES_MAX = 64 * 1024  # of a request that is converted when it is asked for, on the event loop
+SMALL_BYTES_MAX = 64 * 1024  # smaller requests are converted when they are requested, on the event loop
 
 
 # --- requests
@@ -70,10 +70,10 @@ def _read_add(message: Message) -> AddRequests:
 
 
 def _new_requests(messages: list[Message]) -> Iterator[NewRequest]:
-    """Requests in the form in which they are kept: as the JSON bodies of the REST endpoints.
+    """Yield requests in the stored form: as the JSON bodies of the REST endpoints.
 
-    Large ones are made at once, which is where a large message is decoded: off the loop. The others are made as they
-    are asked for, so that they are not all in memory.
+    Large ones are converted here, in the thread that decodes a large message. The others are converted one by one as
+    they are requested, to save memory.
     """
     large = {
         number: _new_request(number, message)
@@ -97,11 +97,11 @@ def _new_request(number: int, message: Message) -> NewRequest:
     return NewRequest(message.batch_request_id or None, kind, body)
 
 
-# --- answers
+# --- responses
 
 
 def write_batch(view: BatchView) -> Message:
-    """A batch, with what it cost."""
+    """Return a batch, with its cost."""
     batch = view.batch
     costs = [
         _message("xai_api.EndpointCost")(endpoint=cost.endpoint, cost_usd_ticks=cost.ticks, request_count=cost.count)
@@ -132,14 +132,14 @@ def write_batch(view: BatchView) -> Message:
 
 
 def write_batches(page: Page[BatchView]) -> Message:
-    """A page of batches; the token is absent on the last one."""
+    """Return a page of batches; the token is absent on the last one."""
     return _message("xai_api.ListBatchesResponse")(
         batches=[write_batch(view) for view in page.items], pagination_token=_token(page)
     )
 
 
 def write_requests(page: Page[RequestView]) -> Message:
-    """A page of requests."""
+    """Return a page of requests."""
     return _message("xai_api.ListBatchRequestMetadataResponse")(
         batch_request_metadata=[_write_metadata(view) for view in page.items], pagination_token=_token(page)
     )
@@ -158,14 +158,14 @@ def _write_metadata(view: RequestView) -> Message:
 
 
 def write_results(page: Page[ResultView]) -> Message:
-    """A page of results."""
+    """Return a page of results."""
     return _message("xai_api.ListBatchResultsResponse")(
         results=[write_result(view) for view in page.items], pagination_token=_token(page)
     )
 
 
 def write_result(view: ResultView) -> Message:
-    """A result: the response in the message of its kind, or a status."""
+    """Return a result: the response in the message of its kind, or a status."""
     make = _message("xai_api.BatchResult")
     if isinstance(view.outcome, Failure):
         code = CANCELLED if view.state is State.CANCELLED else WIRE[view.outcome.kind].number
@@ -178,7 +178,7 @@ def write_result(view: ResultView) -> Message:
 
 
 def write_detail(detail: RequestDetail) -> Message:
-    """A request and its result, whichever transport it came through."""
+    """Return a request and its result, whichever transport was used."""
     request = detail.request
     name, shape = _REQUESTS[request.kind]
     body: Any = msgspec.json.decode(detail.body)

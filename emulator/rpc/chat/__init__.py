@@ -1,1 +1,1 @@
-"""The Chat service: requests of its messages, answers whole and in chunks."""
+"""The Chat service: requests, whole answers and chunks as messages."""

@@ -1,4 +1,4 @@
-"""Whole answers as messages; shapes as recorded, 2026-01 to 2026-08."""
+"""Whole answers as messages; their form is as recorded, 2026-01 to 2026-08."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from emulator.rpc.messages import load
 from emulator.rpc.requests import Message
 
 _message = load().message
-# The settings an answer reports where the request has none (recorded, 2026-08).
+# The reported settings if the request has none (recorded, 2026-08).
 _DEFAULTS = {"parallel_tool_calls": True, "temperature": 0.7, "top_p": 0.95}
 
 
 def write_answer(answer: Answer) -> Message:
-    """Render a whole answer: the turns of its searches, then its choices."""
+    """Render a whole answer: the outputs of its searches, then its choices."""
     message = CHAT_RESPONSE.to_message(completion_json(answer))
     choices = list(message.outputs)
     for choice in choices:
@@ -62,7 +62,7 @@ def write_started(started: Started) -> Message:
 
 
 def write_fetched(fetched: Fetched) -> Message:
-    """Render a deferred answer, or that it is pending or has expired."""
+    """Render a deferred answer, or the status pending or expired."""
     make = _message("xai_api.GetDeferredCompletionResponse")
     status = load().enum("xai_api.DeferredStatus").values_by_name
     if fetched.answer is None:

@@ -1,6 +1,6 @@
 """Streamed answers as messages, one for each delta; order and members as recorded, 2026-01 to 2026-08.
 
-Every chunk says who speaks and what was used so far, the last one what was used in all: clients overwrite both.
+Every chunk has the role and the usage so far, the last one the whole usage: clients overwrite both.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _ChunkWriter:
             case CallDelta():
                 members["tool_calls"] = [function_call(delta.call)]
             case End():
-                with suppress(KeyError):  # a responder may end an answer with a word of its own
+                with suppress(KeyError):  # a responder may end an answer with another reason
                     reason = FINISH_REASON.to_message(delta.finish_reason)
         content = _message("xai_api.Delta")(**members)
         return _message("xai_api.CompletionOutputChunk")(delta=content, index=index, finish_reason=reason)
@@ -104,7 +104,7 @@ class _ChunkWriter:
         return members
 
     def _citations_in(self, delta: TextDelta) -> list[Message]:
-        """The citations whose marks are whole with this delta."""
+        """Return the citations whose markers are complete with this delta."""
         if delta.choice:
             return []
         self._written += len(delta.text)

@@ -99,7 +99,7 @@ _MESSAGE = Shape(
 
 
 def _message_to_json(message: Message) -> Json:
-    """A message whose only part is text has that as its content."""
+    """The content of a message with one text part is its text."""
     found = _MESSAGE.to_json(message)
     content = found.get("content", [])
     if len(content) == 1 and content[0].get("type") == "text":
@@ -337,7 +337,7 @@ FINISH_REASON = EnumCodec("xai_api.FinishReason", "REASON_", _REASONS.__getitem_
 
 
 def _called(call: Any) -> Message:
-    """A call in an answer, which is complete (recorded); the JSON of the REST endpoint has no status."""
+    """Return a function call of an answer, which is complete (recorded); the JSON of REST has no status."""
     return TOOL_CALL.to_message({"status": "completed", **call})
 
 
@@ -407,7 +407,7 @@ CHAT_RESPONSE = Shape(
     ),
 )
 
-# What an answer repeats of its request.
+# The members of the request that an answer repeats.
 SETTINGS = Shape(
     "xai_api.RequestSettings",
     tuple(

@@ -30,17 +30,17 @@ def _asked(model: str, body: Json) -> ModelRequest:
 
 
 def read_deferred_id(message: Message) -> DeferredId:
-    """Ask for a deferred completion."""
+    """Return a request for a deferred completion."""
     return DeferredId(message.request_id, shows_expiry=True)
 
 
 def read_response_id(message: Message) -> ResponseId:
-    """Name a stored completion."""
+    """Return a request for a stored completion."""
     return ResponseId(message.response_id)
 
 
 def write_deleted(deleted: ResponseId) -> Message:
-    """Render the id of what was deleted."""
+    """Render the id of a deleted completion."""
     return load().message("xai_api.DeleteStoredCompletionResponse")(response_id=deleted.response_id)
 
 

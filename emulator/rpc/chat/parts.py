@@ -1,7 +1,7 @@
-"""Messages that whole answers and chunks share: turns of search tools, calls, citations, usage.
+"""Messages of both whole answers and chunks: outputs of search tools, calls, citations, usage.
 
-Every call of a search tool is an output of its own, and so is what it returned (recorded, 2026-08). A whole answer
-leaves the returned output out unless the request included it; its index stays unused.
+Every call of a search tool is an output of its own, and so is its result (recorded, 2026-08). A whole answer omits the
+result unless the request included it; its index stays unused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from emulator.rpc.chat.messages import TOOL_CALL, USAGE
 from emulator.rpc.messages import load
 from emulator.rpc.requests import Message
 
-OUTPUTS_PER_SEARCH = 2  # the call, and what it returned
+OUTPUTS_PER_SEARCH = 2  # the call and its result
 _CALL_TYPES = {SearchTool.COLLECTIONS: "file_search_call", SearchTool.ATTACHMENTS: "attachment_search_tool"}
 _INCLUDED = {
     SearchTool.COLLECTIONS: "collections_search_call_output",
@@ -26,14 +26,14 @@ _USED = {SearchTool.COLLECTIONS: "COLLECTIONS_SEARCH", SearchTool.ATTACHMENTS: "
 
 
 def search_call(answer: Answer, number: int, search: Search, status: str) -> Message:
-    """The call of a search tool; `status` is `in_progress` or `completed`."""
+    """Return the call of a search tool; `status` is `in_progress` or `completed`."""
     function = {"name": search.tool.value, "arguments": search.arguments}
     whole = {"id": answer.search_call_id(number), "type": _CALL_TYPES[search.tool], "status": status}
     return TOOL_CALL.to_message({**whole, "function": function})
 
 
 def function_call(call: FunctionCall) -> Message:
-    """The call of a function of the client."""
+    """Return the call of a function of the client."""
     function = {"name": call.name, "arguments": call.arguments}
     return TOOL_CALL.to_message({"id": call.id, "type": call.type, "status": "completed", "function": function})
 
@@ -44,13 +44,13 @@ def is_included(answer: Answer, search: Search) -> bool:
 
 
 def found_citations(search: Search) -> list[Message]:
-    """The passages of a search in collections, as its output cites them: without places in a text."""
+    """Return the passages of a search in collections, as its output cites them: without positions in a text."""
     cited = search.passages if search.tool is SearchTool.COLLECTIONS else ()
     return [_message("InlineCitation")(collections_citation=_collections_citation(each)) for each in cited]
 
 
 def inline_citations(answer: Answer) -> Iterator[Message]:
-    """The citations that are marked in the text of the first choice, in their order."""
+    """Yield the citations with markers in the text of the first choice, in their order."""
     passages = {each.uri: each for search in reversed(answer.searches) for each in reversed(search.passages)}
     for each in answer.annotations:
         passage = passages.get(each.uri)

@@ -1,6 +1,6 @@
 """Compile the .proto files of this folder into descriptor sets, one of the contract and one of the infrastructure.
 
-Run it after every change of a .proto file; it needs grpcio-tools, the running emulator does not:
+Run it after every change of a .proto file. It needs grpcio-tools; the emulator itself does not:
 
     python -m emulator.rpc.proto.compile
 """
@@ -16,14 +16,14 @@ INFRASTRUCTURE = FOLDER / "infrastructure.binpb"
 
 
 def sources(folder: Path = FOLDER) -> list[str]:
-    """Name every .proto file of a descriptor set the way the others import it."""
+    """Return every .proto file of a descriptor set under the name that the others import."""
     paths = (path for path in folder.rglob("*.proto") if folder != FOLDER or INFRASTRUCTURE_FOLDER not in path.parents)
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def compile_to(target: Path, folder: Path = FOLDER) -> None:
-    """Write the sources and all they import into target, as one serialized FileDescriptorSet."""
-    protoc = [sys.executable, "-m", "grpc_tools.protoc"]  # it knows where the well-known types are
+    """Write the sources and all of their imports into target, as one serialized FileDescriptorSet."""
+    protoc = [sys.executable, "-m", "grpc_tools.protoc"]  # it finds the well-known types
     arguments = [f"--proto_path={folder}", "--include_imports", f"--descriptor_set_out={target}"]
     subprocess.run([*protoc, *arguments, *sources(folder)], check=True)
 
