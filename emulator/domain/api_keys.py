@@ -21,7 +21,7 @@ MADE_PREFIX = "xai-emulator-"
 ENDPOINT_ACL = "api-key:endpoint:"
 MODEL_ACL = "api-key:model:"
 ALL = "*"
-ALL_ACLS = f"{MODEL_ACL}{ALL}", f"{ENDPOINT_ACL}{ALL}"  # of a key that may use everything
+ALL_ACLS = f"{MODEL_ACL}{ALL}", f"{ENDPOINT_ACL}{ALL}"  # of a key without restrictions
 MODEL_CHARS_MAX = 100
 ENDING_CHARS = 4
 
@@ -52,7 +52,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     id: str
     name: str
     acls: tuple[str, ...]
-    qps: int | None  # calls in a second; None is without a limit, as below
+    qps: int | None  # calls in a second; None means no limit, as below
     qpm: int | None  # calls in a minute
     tpm: int | None  # tokens of models in a minute
     created_at: Instant
@@ -61,7 +61,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     disabled: bool
     deleted: bool  # a deleted key stays as a row, so that its secret is refused in every auth mode
     hash: str  # of the secret
-    ending: str  # the last characters of the secret, which may be shown
+    ending: str  # the last characters of the secret, which are not confidential
     old: OldSecret | None = None
     seq: int = 0
 
@@ -92,7 +92,7 @@ def hash_of(secret: str) -> str:
 
 
 def ending_of(secret: str) -> str:
-    """Return the end of a secret, which may be shown."""
+    """Return the last characters of a secret, which are not confidential."""
     return without_team(secret)[-ENDING_CHARS:]
 
 

@@ -19,6 +19,6 @@ class AuditEvent(msgspec.Struct, frozen=True):
     seq: int = 0
 
     def matches(self, words: str) -> bool:
-        """Whether the description has each of some words, in any case."""
+        """Return whether the description contains each of some words, in any case."""
         description = self.description.casefold()
         return all(word in description for word in words.casefold().split())

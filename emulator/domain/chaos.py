@@ -1,9 +1,8 @@
 """Chaos: behaviours that clients tend not to expect, each behind a flag.
 
-Those that a seed alone turns on stay within the documented contract. The others (`OBSERVED`) were seen on the live
-service, contradict its documentation, and are on only where they are named. Each decision derives from a seed, so that
-a failing run can be reproduced.
-The behaviours themselves are in `pipeline/chaos/`.
+A seed alone enables the behaviours within the documented contract. The others (`OBSERVED`) were seen on the live
+service, contradict its documentation, and must be named. Each decision derives from a seed, so that a failing run can
+be reproduced. The behaviours are implemented in `pipeline/chaos/`.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ class ChaosFlag(enum.Enum):
 
     @property
     def word(self) -> str:
-        """The name of the flag on the command line and in the control API."""
+        """Return the name of the flag on the command line and in the control API."""
         return self.name.lower()
 
 
-# What was observed and contradicts the documentation: on only where it is named.
+# Observed behaviour that contradicts the documentation: enabled only by name.
 OBSERVED = frozenset(
     {
         ChaosFlag.JSON_CHUNK_CONTENT,  # three clients carry a decoder, 2026-10
@@ -58,7 +57,7 @@ CHAOS_FLAGS: dict[str, ChaosFlag] = {flag.word: flag for flag in ChaosFlag}
 
 
 class ChaosConfig(msgspec.Struct, frozen=True):
-    """The seed of all random decisions, and the flags that are on."""
+    """The seed of all random decisions, and the enabled flags."""
 
     seed: str
     flags: frozenset[ChaosFlag] = DEFAULT_FLAGS
@@ -75,9 +74,9 @@ class ChaosState(msgspec.Struct):
     config: ChaosConfig
     team: str
     calls: int = 0  # seen so far; each random decision depends on this number
-    rejected: int = -1  # the number of the last call that was rejected
+    rejected: int = -1  # the number of the last rejected call
     hidden: set[str] = msgspec.field(default_factory=set)  # ids of new objects that the next call does not find
-    new_keys: set[str] = msgspec.field(default_factory=set)  # ids of API keys that the next call is refused with
+    new_keys: set[str] = msgspec.field(default_factory=set)  # ids of API keys that the next call does not accept
     undeleted: set[str] = msgspec.field(default_factory=set)  # ids of files whose deletion was refused once
 
     def has(self, flag: ChaosFlag) -> bool:

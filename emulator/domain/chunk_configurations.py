@@ -22,7 +22,7 @@ class Unit(enum.StrEnum):
 class Boundaries(enum.StrEnum):
     """The preferred boundaries of chunks."""
 
-    TEXT = "text"  # of no kind that the configuration names
+    TEXT = "text"  # for formats that the configuration does not name
     MARKDOWN = "markdown"
     CODE = "code"
     ROWS = "rows"
@@ -52,12 +52,12 @@ class StrategyRow(msgspec.Struct, frozen=True):
 
     @property
     def size_field(self) -> str:
-        """The wire name of the chunk size: `max_chunk_size_bytes`."""
+        """Return the wire name of the chunk size: `max_chunk_size_bytes`."""
         return f"max_chunk_size_{self.unit}"
 
     @property
     def overlap_field(self) -> str | None:
-        """The wire name of the overlap, for the strategies that have one."""
+        """Return the wire name of the overlap; None if the strategy has none."""
         return f"chunk_overlap_{self.unit}" if self.overlaps else None
 
     @property
@@ -67,13 +67,13 @@ class StrategyRow(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The wire names inside the configuration, in the order of the reference."""
+        """Return the wire names inside the configuration, in the order of the reference."""
         names = (self.size_field, self.overlap_field, "encoding_name" if self.takes_encoding else None)
         return tuple(name for name in names if name is not None)
 
 
 # Collections reference: chunk_configuration of POST /v1/collections. `ast` is deprecated there and has the fields of
-# `table`; it cuts like `code_tokens`, the nearest thing that is left of it.
+# `table`; it cuts like `code_tokens`, the most similar remaining strategy.
 STRATEGIES: dict[Strategy, StrategyRow] = {
     Strategy.CHARS: StrategyRow(Unit.CHARS, Boundaries.TEXT),
     Strategy.TOKENS: StrategyRow(Unit.TOKENS, Boundaries.TEXT),
@@ -88,12 +88,12 @@ STRATEGIES: dict[Strategy, StrategyRow] = {
 
 
 def wire_key(strategy: Strategy) -> str:
-    """The key of the strategy's fields inside `chunk_configuration`: `bytes_configuration`."""
+    """Return the key of the strategy's fields inside `chunk_configuration`: `bytes_configuration`."""
     return f"{strategy}_configuration"
 
 
 class ChunkConfiguration(msgspec.Struct, frozen=True):
-    """The chunk configuration of a collection. The defaults are what a collection gets without one (observed live)."""
+    """The chunk configuration of a collection, with the defaults of a collection without one (observed live)."""
 
     strategy: Strategy = Strategy.BYTES
     max_size: int = 4000

@@ -126,7 +126,7 @@ def updated_definitions(
     reference forbids it in empty collections too, but the docstring and four tests of xai-sdk add one.
     """
     definitions = {definition.key: definition for definition in present}
-    old = set(definitions)  # what documents may have
+    old = set(definitions)  # fields that documents may have
     for update in updates:
         key = update.definition.key
         check_definitions([update.definition])

@@ -68,7 +68,7 @@ class File(msgspec.Struct, frozen=True):
     upload_status: UploadStatus
     open_for_chunks: bool = False
     public_url: PublicUrl | None = None
-    seq: int = 0  # given by the store
+    seq: int = 0  # assigned by the store
 
     def alive(self, now: Instant) -> bool:
         """Return whether the file exists at `now`: not from the instant of its expiry on, removed or not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emulator.core.lazy_pattern import lazy_pattern
 
-WALKED_MAX = 128  # levels of JSON that is shown or forwarded: clients and pages walk through it recursively
+WALKED_MAX = 128  # levels of JSON that is displayed or forwarded: clients and pages process it recursively
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -22,7 +22,7 @@ def is_deeper(raw: bytes, most: int | None) -> bool:
     return False
 
 
-# Unclosed strings run to the end. Escapes of quotes are taken out before.
+# Unclosed strings extend to the end. Escapes of quotes are removed before.
 _STRING_OR_ITEM = lazy_pattern(rb'"[^"]*+"?|[,\[{]')
 
 

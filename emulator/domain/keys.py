@@ -19,7 +19,7 @@ INFERENCE_KEY = "xai-emulator"
 MANAGEMENT_KEY = "xai-token-emulator"
 MANAGEMENT_PREFIX = "xai-token-"
 INFERENCE_PREFIX = "xai-"
-KEYS_KNOWN = 1024  # whose reading is remembered: every call asks for it, and few keys make many calls
+KEYS_KNOWN = 1024  # size of the cache: every call needs the result, and few keys make many calls
 TEAM_NAME = lazy_pattern(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -34,13 +34,13 @@ class Plane(enum.Enum):
 class AuthMode(enum.Enum):
     """How keys are checked."""
 
-    SHAPE = "shape"  # any key, unless it visibly belongs to the other plane
-    STRICT = "strict"  # only keys that were given
-    OPEN = "open"  # anything, or nothing
+    SHAPE = "shape"  # any key, except one with the form of the other plane
+    STRICT = "strict"  # only configured keys
+    OPEN = "open"  # any key, or none
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A key given with `--key KEY=plane[:PERMISSION,…]`; None for permissions means all of them."""
+    """A key configured with `--key KEY=plane[:PERMISSION,…]`; permissions of None mean all of them."""
 
     secret: str
     plane: Plane
@@ -56,13 +56,13 @@ class Principal(msgspec.Struct, frozen=True):
     team: str
     secret: str
     permissions: frozenset[str] | None = None
-    api_key: ApiKey | None = None  # where the management API made the key
+    api_key: ApiKey | None = None  # if the management API created the key
 
     def __repr__(self) -> str:
-        return f"Principal({self.team!r})"  # without the key, which has no place in a log
+        return f"Principal({self.team!r})"  # without the key, which must not be logged
 
     def require(self, permission: str) -> None:
-        """Refuse a key that was given without a permission."""
+        """Refuse a key that was configured without a permission."""
         if self.permissions is not None and permission not in self.permissions:
             raise ApiError(
                 Kind.PERMISSION_DENIED,
@@ -73,32 +73,32 @@ class Principal(msgspec.Struct, frozen=True):
 
 @lru_cache(KEYS_KNOWN)
 def bearer(authorization: str | None) -> str | None:
-    """The key of an `Authorization: Bearer …` header or metadata value."""
+    """Return the key of an `Authorization: Bearer …` header or metadata value."""
     scheme, _, secret = (authorization or "").partition(" ")
     return secret.strip() or None if scheme.lower() == "bearer" else None
 
 
 @lru_cache(KEYS_KNOWN)
 def team_of(secret: str | None) -> str:
-    """The team a key selects with its suffix `@team`; the default team where it has none."""
+    """Return the team that a key selects with its suffix `@team`; the default team if it has none."""
     _, at, name = (secret or "").rpartition("@")
     return name if at and TEAM_NAME.fullmatch(name) else DEFAULT_TEAM
 
 
 def check_team_name(name: str) -> str:
-    """The name, or ValueError for one that no key could select."""
+    """Return the name. Raises ValueError for a name that no key could select."""
     if not TEAM_NAME.fullmatch(name):
         raise ValueError("a team name has 1 to 64 characters of A-Z a-z 0-9 . _ -")
     return name
 
 
 def redact(secret: str) -> str:
-    """A key as error messages show it: its first two and last two characters."""
+    """Return a key in the form of error messages: its first two and last two characters."""
     return f"{secret[:2]}***{secret[-2:]}" if len(secret) > 4 else "***"
 
 
 def identify(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, Key]) -> Principal:
-    """Return whom a key names, be it valid or not: `authenticate` checks it."""
+    """Return the principal of a key, valid or not: `authenticate` checks it."""
     if plane is Plane.PUBLIC:
         return Principal(team_of(secret), "")
     known = None if mode is AuthMode.OPEN else _known(secret, given)
@@ -106,7 +106,7 @@ def identify(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, 
 
 
 def authenticate(secret: str | None, plane: Plane, mode: AuthMode, given: dict[str, Key]) -> None:
-    """Check a key. Raises ApiError, in the words of the plane, for one that is missing or not valid there."""
+    """Check a key. Raises ApiError, with the message of the plane, if it is missing or not valid there."""
     if plane is Plane.PUBLIC or mode is AuthMode.OPEN:
         return
     if not secret:
@@ -120,7 +120,7 @@ def authenticate(secret: str | None, plane: Plane, mode: AuthMode, given: dict[s
 
 
 def _known(secret: str | None, given: dict[str, Key]) -> Key | None:
-    """Return what is known of a key that was given, with or without its suffix `@team`."""
+    """Return the configured key, given with or without its suffix `@team`, or None."""
     if not secret or not given:
         return None
     return given.get(secret) or given.get(secret.removesuffix(f"@{team_of(secret)}"))
@@ -134,7 +134,7 @@ def _belongs_elsewhere(secret: str, plane: Plane) -> bool:
 
 
 def is_inference_key(secret: str) -> bool:
-    """Whether a key visibly belongs to the inference plane."""
+    """Return whether a key has the form of an inference key."""
     return secret.startswith(INFERENCE_PREFIX) and not secret.startswith(MANAGEMENT_PREFIX)
 
 
@@ -142,13 +142,13 @@ BAD_MANAGEMENT_KEY = "Invalid bearer token. Please ensure you use a valid manage
 
 
 def no_credentials(plane: Plane) -> ApiError:
-    """The refusal of a call without a key."""
+    """Return the refusal of a call without a key."""
     message = BAD_MANAGEMENT_KEY if plane is Plane.MANAGEMENT else "No credentials provided"
     return ApiError(Kind.NO_CREDENTIALS, message, rule="key")
 
 
 def incorrect_key(secret: str, plane: Plane) -> ApiError:
-    """The refusal of a wrong key, in the recorded words of the plane."""
+    """Return the refusal of a wrong key, with the recorded message of the plane."""
     if plane is Plane.MANAGEMENT:
         return ApiError(Kind.INCORRECT_KEY, BAD_MANAGEMENT_KEY, rule="key")
     return ApiError(

@@ -28,7 +28,7 @@ def size_of(aspect_ratio: str | None) -> tuple[int, int]:
 
 
 def png(width: int, height: int, colour: Colour) -> bytes:
-    """A PNG of one colour, with a palette of that one entry (W3C PNG specification)."""
+    """Return a PNG of one colour, with a palette of one entry (W3C PNG specification)."""
     row = b"\0" + bytes((width + 7) // 8)
     header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -47,7 +47,7 @@ def _png_chunk(type: bytes, data: bytes) -> bytes:
 
 
 def mp4(width: int, height: int, colour: Colour, seconds: int) -> bytes:
-    """An MP4 (ISO/IEC 14496-12) that shows one image for some seconds: a single sample, which is a PNG."""
+    """Return an MP4 (ISO/IEC 14496-12) that shows one image for some seconds: a single sample, which is a PNG."""
     image = png(width, height, colour)
     brand = _box(b"ftyp", b"isom", _u32(0x200), b"isomiso2mp41")
     moov = _movie(width, height, seconds, len(image), offset=0)
@@ -83,7 +83,7 @@ def _movie(width: int, height: int, seconds: int, sample: int, *, offset: int) -
 
 
 def _sample_entry(width: int, height: int) -> bytes:
-    """`mp4v` with object type 0x6D, which the MP4 registration authority gives to PNG."""
+    """Return `mp4v` with object type 0x6D, which the MP4 registration authority assigned to PNG."""
     decoder = bytes([0x04, 13, 0x6D, 0x11]) + bytes(11)
     stream = bytes([0x03, 3 + len(decoder) + 3]) + b"\0\x01\0" + decoder + bytes([0x06, 1, 2])
     return _box(
@@ -99,7 +99,7 @@ def _box(type: bytes, *parts: bytes) -> bytes:
 
 
 def _full(type: bytes, flags: int, *parts: bytes) -> bytes:
-    """A box with a version (always 0) and flags."""
+    """Return a box with a version (always 0) and flags."""
     return _box(type, _u32(flags), *parts)
 
 

@@ -59,7 +59,7 @@ def decode_token(token: str, query: tuple[Any, ...]) -> Cursor:
     check, body = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
     if check != _check(body, query):
         raise _bad_token()
-    try:  # the checksum is no secret, so the position may be forged
+    try:  # the checksum is not secret, so the position may be forged
         key, seq = msgspec.json.decode(body, type=tuple[_Stored | str, _Stored])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _bad_token() from None

@@ -1,4 +1,4 @@
-"""What a search asks for, how its words are read, and how its matches are grouped."""
+"""The parameters of a search, the terms of its query, and the grouping of its matches."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import msgspec
 from emulator.core.errors import invalid
 from emulator.core.lazy_pattern import lazy_pattern
 
-WEIGHT_MAX = 1e38  # the sum of two still is a 32-bit float, as scores are over gRPC
-SCORE = "#score"  # the relevance, where a group is ordered by metadata keys (OpenAPI: GroupByAggregate)
+WEIGHT_MAX = 1e38  # the sum of two is still a 32-bit float, the type of scores over gRPC
+SCORE = "#score"  # the relevance, if a group is ordered by metadata keys (OpenAPI: GroupByAggregate)
 
 _PHRASE = lazy_pattern(r'"([^"]*)"')
-# What stands between terms. Hyphens, dots, slashes, colons and a comma between digits hold one together: INV-99812,
-# 3.14, 10/12/2026, 12:30 and 1,250 are one term each, found where its parts stand in this order.
+# The separators of terms. Hyphens, dots, slashes, colons and a comma between digits do not separate: INV-99812, 3.14,
+# 10/12/2026, 12:30 and 1,250 are one term each, which matches their parts in this order.
 _BETWEEN = lazy_pattern(r'(?:[\s;!?()\[\]{}<>|"]|(?<!\d),|,(?!\d))+')
 
 
 class Mode(enum.Enum):
-    """How documents are searched; the values are those of `retrieval_mode.type`."""
+    """The modes of document search; the values are those of `retrieval_mode.type`."""
 
     HYBRID = "hybrid"
     SEMANTIC = "semantic"
@@ -30,7 +30,7 @@ class Mode(enum.Enum):
 
 
 class RagPipeline(enum.Enum):
-    """Where the real service searches. Accepted; the emulator has one place."""
+    """The search pipelines of the real service. Accepted; the emulator has only one."""
 
     CHROMA_DB = "chroma_db"
     ES = "es"
@@ -45,21 +45,24 @@ class RankingMetric(enum.Enum):
 
 
 class Aggregate(enum.Enum):
-    """Which records of a group are kept."""
+    """Which records of a group are returned."""
 
     MIN_K = "min_k"
     MAX_K = "max_k"
 
 
 class Fusion(msgspec.Struct, frozen=True):
-    """Reciprocal rank fusion: each ranking in which a chunk stands gives it weight / (k + rank)."""
+    """Reciprocal rank fusion: each ranking that contains a chunk adds weight / (k + rank) to its score."""
 
     k: int = 60
     embedding_weight: float = 0.5
     text_weight: float = 0.5
 
     def check(self) -> None:
-        """Refuse what would give no order. Weights should be between 0 and 1, of which only the lower end matters."""
+        """Refuse parameters that define no order.
+
+        Weights should be between 0 and 1, but only the lower bound is checked.
+        """
         if self.k < 0:
             raise invalid(f"retrieval_mode.reranker.k must be at least 0, got {self.k}.", rule="rrf", param="k")
         for name in ("embedding_weight", "text_weight"):
@@ -72,12 +75,12 @@ class Fusion(msgspec.Struct, frozen=True):
                 )
 
     def score(self, keyword_rank: int | None, vector_rank: int | None) -> float:
-        """The fused score of a chunk; a rank of None does not count."""
+        """Return the fused score of a chunk; a rank of None does not count."""
         text = 0.0 if keyword_rank is None else self.text_weight / (self.k + keyword_rank)
         return text + (0.0 if vector_rank is None else self.embedding_weight / (self.k + vector_rank))
 
     def of_rank(self, rank: int) -> float:
-        """The score that a rank gives by itself."""
+        """Return the score of a rank in one ranking."""
         return 1 / (self.k + rank)
 
 
@@ -90,7 +93,7 @@ class GroupBy(msgspec.Struct, frozen=True):
     k: int = 1
 
     def check(self, keys_max: int | None = None) -> None:
-        """Refuse groups by nothing or by too many keys, and groups of none."""
+        """Refuse groups without keys or with too many, and groups of no records."""
         keys = len(self.keys) + len(self.order_by)
         if keys_max is not None and keys > keys_max:
             raise invalid(
@@ -107,14 +110,14 @@ class GroupBy(msgspec.Struct, frozen=True):
 
 
 class KeywordQuery(msgspec.Struct, frozen=True):
-    """The terms of a query. Phrases were quoted and must be there, words may be. Both are text, not syntax."""
+    """The terms of a query. Quoted phrases are required, words are not. Both are text without syntax."""
 
     phrases: tuple[str, ...]
     words: tuple[str, ...]
 
 
 def keyword_query(text: str) -> KeywordQuery:
-    """Read a user's text. A quote without its partner is like a blank."""
+    """Parse a user's query. Unbalanced quotes are treated as spaces."""
     phrases = _terms(_PHRASE.findall(text))
     words = dict.fromkeys(_terms(_BETWEEN.split(_PHRASE.sub(" ", text))))
     for phrase in phrases:
@@ -123,13 +126,13 @@ def keyword_query(text: str) -> KeywordQuery:
 
 
 def _terms(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each term once, without those that hold nothing to look for."""
+    """Return each term once, without terms that contain no letter or digit."""
     terms = (text.replace("\0", " ").strip() for text in texts)
     return tuple(dict.fromkeys(term for term in terms if any(map(str.isalnum, term))))
 
 
 class Match(Protocol):
-    """What grouping looks at."""
+    """The fields of a match that grouping uses."""
 
     @property
     def fields(self) -> Mapping[str, str]: ...
@@ -139,10 +142,10 @@ M = TypeVar("M", bound=Match)
 
 
 def grouped(matches: Sequence[M], group_by: GroupBy) -> list[M]:
-    """The matches that stay, in the order they had. They come best first; those without a key share the null group.
+    """Return the remaining matches in their order, best first; matches without a key form the null group.
 
-    `#score` puts the better match first under both aggregates. The reference calls the smallest values the best
-    scores, as if scores were distances; but they are not, and the worst matches are useless.
+    `#score` puts the better match first under both aggregates. The reference calls the smallest values the best scores,
+    as if scores were distances; but they are not, and the worst matches would be useless.
     """
     groups: dict[tuple[str | None, ...], list[int]] = {}
     for rank, match in enumerate(matches):
@@ -159,7 +162,7 @@ def grouped(matches: Sequence[M], group_by: GroupBy) -> list[M]:
 
 
 def _sorted_by_value(ranks: list[int], values: list[str | None], aggregate: Aggregate) -> list[int]:
-    """Ranks in the order of their values: numbers before texts, and what has no value last."""
+    """Return ranks in the order of their values: numbers before texts, and missing values last."""
     descending = aggregate is Aggregate.MAX_K
     numbers, texts, missing = [], [], []
     for rank, value in zip(ranks, values, strict=True):

@@ -1,1 +1,1 @@
-"""Batches: their requests and results, what is allowed, and what follows."""
+"""Batches: their requests and results, and their rules."""

@@ -25,7 +25,7 @@ class RequestKind(enum.Enum):
     RESPONSES = "responses"
     IMAGE_GENERATION = "image_generation"
     IMAGE_EDIT = "image_edit"
-    VIDEO_GENERATION = "video_generation"  # an edit where the body has a `video`
+    VIDEO_GENERATION = "video_generation"  # an edit if the body has a `video`
     VIDEO_EXTENSION = "video_extension"
 
 
@@ -53,7 +53,7 @@ KINDS: dict[RequestKind, KindRow] = {
     RequestKind.VIDEO_EXTENSION: KindRow(ResultKind.VIDEO, "xai_api.Video/ExtendVideo"),
 }
 
-# Refused for batches (observed live, August and September 2026); every other name is taken.
+# Refused for batches (observed live, August and September 2026); every other name is accepted.
 UNSUPPORTED_MODELS = frozenset(
     {"grok-4.5", "grok-4.6", "grok-4.7", "grok-3-mini", "grok-build-0.1", "grok-code-fast-1"}
 )
@@ -62,9 +62,9 @@ UNSUPPORTED_MODELS = frozenset(
 class Phase(enum.Enum):
     """The state of a batch. The API does not show it, only counters and times."""
 
-    OPEN = "open"  # takes requests
-    VALIDATING = "validating"  # its file is being read; nothing of it counts yet
-    SEALED = "sealed"  # came from a file, takes no more
+    OPEN = "open"  # accepts requests
+    VALIDATING = "validating"  # its input file is being read; none of its requests counts yet
+    SEALED = "sealed"  # was created from a file, accepts no more requests
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
@@ -88,7 +88,7 @@ class State(enum.Enum):
     CANCELLED = "cancelled"
 
 
-# The way back from CANCELLED is the race of the real service, which happens only where a team asks for it
+# A request leaves CANCELLED in a race of the real service, which happens only if a team enables it
 # (observed live, 2026-08: five cancelled requests were five successes twenty seconds later).
 STATES: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
@@ -99,8 +99,9 @@ STATES: dict[State, frozenset[State]] = {
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A batch. A request that is not finished counts as pending while the batch is alive, as cancelled once it is not:
-    so the counters add up by construction."""
+    """A batch. A request that is not finished counts as pending while the batch is active, and as cancelled afterwards:
+    so the sum of the counters is always correct.
+    """
 
     id: str
     name: str
@@ -111,14 +112,14 @@ class Batch(msgspec.Struct, frozen=True):
     input_blob: str | None
     phase: Phase
     closed_at: Instant | None = None
-    cancelled_because: str | None = None  # set when it was not the user who cancelled
+    cancelled_because: str | None = None  # set if the user did not cancel it
     cancel_reverts: bool = False  # the requests are processed although the batch is cancelled
     num_requests: int = 0
     num_success: int = 0
     num_error: int = 0
     read_bytes: int = 0  # of the input file, so far
     read_lines: int = 0
-    seq: int = 0  # given by the store
+    seq: int = 0  # assigned by the store
 
     @property
     def closed(self) -> bool:
@@ -142,7 +143,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class NewRequest(msgspec.Struct, frozen=True):
-    """A request on its way into a batch; an id of None is to be made."""
+    """A new request for a batch; an id of None will be generated."""
 
     id: str | None
     kind: RequestKind
@@ -150,7 +151,7 @@ class NewRequest(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a request did not succeed. REST shows the message alone, gRPC a code beside it."""
+    """Why a request failed. REST shows the message alone, gRPC also a code."""
 
     kind: Kind
     message: str
@@ -237,7 +238,7 @@ def content_conflict(id: str) -> ApiError:
 
 
 def canonical(kind: RequestKind, body: Any) -> bytes:
-    """The content of a request, such that two equal ones read the same: an absent member is a null one, 1.0 is 1."""
+    """Return the content of a request in a canonical form: an absent member is the same as null, and 1.0 as 1."""
     return msgspec.json.encode([kind.value, _plain(body)], order="sorted")
 
 
@@ -258,14 +259,14 @@ FILE_GAP = 3 * MICROSECONDS  # a batch from a file shows no requests for its fir
 
 
 def file_due(speed: str, at: Instant) -> Instant | None:
-    """When the input file of a batch that is created at an instant is read; None waits until it is released."""
+    """Return when the input file of a batch that is created at an instant is read; None if it waits for release."""
     return first_due(speed, at, FILE_GAP)
 
 
 def due(speed: str, at: Instant, index: int = 0) -> Instant | None:
-    """When what is added at an instant is processed; at the realistic speed a quarter of the requests at a time.
+    """Return when requests that are added at an instant are processed; at realistic speed a quarter of them at a time.
 
-    None waits until it is released.
+    None waits for release.
     """
     first = first_due(speed, at)
     return later(first, STAGE * (index % _STAGES)) if speed == "realistic" and first is not None else first

@@ -1,8 +1,8 @@
-"""The bodies of batch requests: the documented schema of each kind, and the check of a body against it.
+"""The bodies of batch requests: the documented schema of each kind, and the validation of a body.
 
-Only what is documented is checked, and only its type (OpenAPI: ChatRequest, ModelRequest, GenerateImageRequest,
-EditImageRequest, GenerateVideoRequest, EditVideoRequest, ExtendVideoRequest; and what xai-sdk's messages have beyond
-them). A body is kept as it was sent, with whatever else it holds.
+Only documented members are checked, and only their types (OpenAPI: ChatRequest, ModelRequest, GenerateImageRequest,
+EditImageRequest, GenerateVideoRequest, EditVideoRequest, ExtendVideoRequest; and further members of xai-sdk's
+messages). A body is stored as sent, including unknown members.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ImageFormat = Literal["url", "b64_json"]
 
 
 class VideoUrl(Struct):
-    """A video: by its address, or by the id of a file."""
+    """A video: its URL, or the id of a file."""
 
     url: str | None = None
     file_id: str | None = None
@@ -53,7 +53,7 @@ class ImageEditBody(ImageGenerationBody, kw_only=True):
 
 
 class VideoGenerationBody(Struct):
-    """The body of /v1/videos/generations, or in a batch of /v1/videos/edits: then there is a video."""
+    """The body of /v1/videos/generations, or in a batch of /v1/videos/edits, which has a video."""
 
     prompt: str | None = None
     model: str | None = None
@@ -103,7 +103,7 @@ class PublicUrlOptions(Struct):
 
 
 class StorageOptions(Struct):
-    """Asks that what is generated is also kept as a file of the team; the expiry is in seconds."""
+    """Stores generated media as a file of the team too; the expiry is in seconds."""
 
     filename: str
     expires_after: int | None = None

@@ -1,4 +1,4 @@
-"""Checks of a batch request when it is processed: it is well-formed, but cannot be carried out."""
+"""Checks of a batch request when it is processed: it is well-formed, but may not be executable."""
 
 from __future__ import annotations
 

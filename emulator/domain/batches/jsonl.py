@@ -13,19 +13,19 @@ from emulator.domain.batches.bodies import URLS, check_body
 from emulator.domain.json_depth import is_deeper
 
 PREFIX = "JSONL file validation failed: "
-# As serde_json says it where msgspec only knows the end of its input.
+# The message of serde_json if msgspec only reports the end of its input.
 _CUT_OFF = "EOF while parsing a value"
 
 
 class BadFile(Exception):
-    """The file cannot be a batch; the message is what the cancelled batch shows."""
+    """The file cannot be a batch; the cancelled batch shows the message."""
 
     def __init__(self, complaint: str) -> None:
         super().__init__(PREFIX + complaint)
 
 
 class Line(msgspec.Struct):
-    """One line; its values are checked one by one, to name what is wrong."""
+    """One line; its values are checked one by one, to name the invalid one."""
 
     custom_id: Any = None
     method: Any = None
@@ -34,7 +34,7 @@ class Line(msgspec.Struct):
 
 
 def read_line(number: int, raw: bytes, limits: Limits) -> NewRequest:
-    """The request on a line; the first line is number 1. Raises BadFile."""
+    """Return the request on a line; the first line is number 1. Raises BadFile."""
     most = limits.batch_request_bytes_max
     if most is not None and len(raw) > most:
         raise BadFile(f"line {number}: a request may have at most {most} bytes, this one has {len(raw)}")
@@ -71,7 +71,7 @@ def _request(number: int, line: Line) -> NewRequest:
 
 
 def body_of(raw: bytes) -> bytes:
-    """The JSON of the body on a line that was read before."""
+    """Return the JSON of the body on a line that was read before."""
     return bytes(msgspec.json.decode(raw, type=_Body).body)
 
 

@@ -1,7 +1,7 @@
-"""From what a responder said to the result the API shows: the envelope of each kind, usage and cost.
+"""Convert a responder's answer to the result in the API: the envelope of each kind, usage and cost.
 
-A responder may say as little as one string. Whatever it leaves out is filled in here, so that every result is whole:
-what was used is counted from the text, and a batch's cost is the sum of its results'.
+An answer may be a single string. Missing members are filled in, so that every result is complete: the usage is counted
+from the text, and the cost of a batch is the sum of its results.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TICKS_MAX = 10**13  # of one request, 1000 US dollars: the sum of a batch has 63
 
 
 def result_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Json:
-    """The whole result; `created` is in Unix seconds. Raises BadAnswer."""
+    """Return the complete result; `created` is in Unix seconds. Raises BadAnswer."""
     return _RESULTS[request.result_kind](request, said, id, created)
 
 

@@ -1,7 +1,7 @@
-"""An answer in the one form that every renderer writes: choices, searches, citations, and what it used and cost.
+"""An answer in the form that all renderers use: choices, searches, citations, usage and cost.
 
-A responder may say as little as one string. `answer_of` fills in what it leaves out, counts and prices it, so that one
-request has one text, one count and one cost through REST, gRPC and a batch. All of it can be stored: it is msgspec.
+A responder's answer may be a single string. `answer_of` fills in missing members, counts and prices it, so that one
+request has one text, one count and one cost through REST, gRPC and a batch. An answer can be stored: it is msgspec.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class FunctionCall(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One of the answers. `extra` and `message_extra` hold members that a responder gave beside the known ones."""
+    """A choice of an answer. `extra` and `message_extra` are additional members from a responder."""
 
     text: str = ""
     reasoning: str = ""
-    encrypted_reasoning: str = ""  # for a client that keeps the conversation itself
+    encrypted_reasoning: str = ""  # for a client that stores the conversation itself
     calls: tuple[FunctionCall, ...] = ()
     finish_reason: str = "stop"
     refusal: str | None = None
@@ -53,7 +53,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """Where a source is cited in the text of the first choice, in code points; both are 0 where nothing marks it."""
+    """A citation in the text of the first choice, with positions in code points; both are 0 if there is no marker."""
 
     uri: str
     title: str
@@ -62,14 +62,14 @@ class Annotation(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What an answer used. `completion_tokens` are without `reasoning_tokens`; `extra` is what a responder added."""
+    """The usage of an answer. `completion_tokens` are without `reasoning_tokens`; `extra` is added by a responder."""
 
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     image_tokens: int = 0
-    context_tokens: int = 0  # the prompt without what searches returned
+    context_tokens: int = 0  # the prompt without results of searches
     tools: tuple[SearchTool, ...] = ()  # one for each call
     cost_in_usd_ticks: int = 0
     num_sources_used: int = 0
@@ -80,12 +80,12 @@ class Usage(msgspec.Struct, frozen=True):
         return self.prompt_tokens + self.completion_tokens + self.reasoning_tokens
 
     def count(self, tool: SearchTool) -> int:
-        """How often a tool was called."""
+        """Return how often a tool was called."""
         return self.tools.count(tool)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to a request. `extra` holds members of a whole completion that a responder gave beside the known.
+    """The answer to a request. `extra` contains additional members of a whole completion from a responder.
 
     `settings` are the members of the request that an answer repeats.
     """
@@ -102,38 +102,38 @@ class Answer(msgspec.Struct, frozen=True):
     service_tier: str = "default"
     extra: Json = {}
     settings: Json = {}
-    pace: Pace | None = None  # None for at once
+    pace: Pace | None = None  # None: without delay
 
     @property
     def characters(self) -> int:
-        """The length of all that is written, which a pace spreads over time."""
+        """Return the length of all text, over which a pace distributes time."""
         return sum(
             len(choice.reasoning) + len(choice.text) + sum(len(call.arguments) for call in choice.calls)
             for choice in self.choices
         )
 
     def search_call_id(self, number: int) -> str:
-        """The id of a call of a search tool."""
+        """Return the id of a call of a search tool."""
         return call_id(self.id, number)
 
 
 def call_id(answer_id: str, number: int) -> str:
-    """The id of the n-th tool call of an answer, in the form of mid 2026."""
+    """Return the id of the n-th tool call of an answer, in the form of mid 2026."""
     return f"call-{ids.fixed_uuid(answer_id, '', 'calls')}-{number}"
 
 
 def tokens(text: str) -> int:
-    """Estimate the tokens of a text: one for every four characters begun."""
+    """Return the estimated tokens of a text: a quarter of its characters, rounded up."""
     return tokens_of(len(text))
 
 
 def tokens_of(characters: int) -> int:
-    """Estimate the tokens of a text of so many characters."""
+    """Return the estimated tokens of a number of characters."""
     return -(-characters // CHARACTERS_PER_TOKEN)
 
 
 def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Answer:
-    """Return the whole answer of what a responder said; `created` is in Unix seconds. Raises BadAnswer."""
+    """Return the complete answer for a responder's answer; `created` is in Unix seconds. Raises BadAnswer."""
     whole = said if isinstance(said, dict) and isinstance(said.get("choices"), list) else {}
     if whole and not whole["choices"]:
         raise BadAnswer("a chat completion has at least one choice")
@@ -165,7 +165,7 @@ def answer_of(request: ModelRequest, said: Any, *, id: str, created: int) -> Ans
 
 
 def _as_given(answer: Answer, whole: Json) -> Answer:
-    """Take what a responder said of a whole completion."""
+    """Copy the members of a whole completion from a responder."""
     return msgspec.structs.replace(
         answer,
         id=_text(whole, "id") or answer.id,
@@ -228,7 +228,7 @@ def _others(members: Json, known: Sequence[str]) -> Json:
 
 
 def _call(given: Any, id: str) -> FunctionCall:
-    """A call of a client's function: `{"name": …, "arguments": {…}}` is enough."""
+    """Return a call of a client's function: `{"name": …, "arguments": {…}}` is enough."""
     if not isinstance(given, dict):
         raise BadAnswer(f"a tool call is an object, not {_shown(given)}")
     function = given["function"] if isinstance(given.get("function"), dict) else given
@@ -240,7 +240,7 @@ def _call(given: Any, id: str) -> FunctionCall:
 
 
 def _bounded(request: ModelRequest, choice: Choice) -> Choice:
-    """Cut the text where a stop text or the bound of tokens demands it."""
+    """Truncate the text at a stop sequence or at the token limit."""
     text, reason = choice.text, choice.finish_reason
     if request.language_model.accepts_stop:
         ends = [place for stop in request.stops if (place := text.find(stop)) >= 0]
@@ -257,7 +257,7 @@ def _bounded(request: ModelRequest, choice: Choice) -> Choice:
 
 
 def _cited(choices: Sequence[Choice], searches: Sequence[Search], whole: Json) -> tuple[str, ...]:
-    """The sources that the text of the first choice quotes: only what a search found can be cited."""
+    """Return the sources that the text of the first choice quotes: only results of searches can be cited."""
     given = whole.get("citations")
     if isinstance(given, list):
         return tuple(each for each in given if isinstance(each, str))
@@ -274,7 +274,7 @@ def _cited(choices: Sequence[Choice], searches: Sequence[Search], whole: Json) -
 
 
 def quote_of(text: str) -> str:
-    """The beginning of a passage as an answer quotes it: white space folded, cut at a word."""
+    """Return the beginning of a passage for a quote: white space normalised, truncated at a word."""
     folded = " ".join(text.split())
     if len(folded) <= QUOTE_CHARS_MAX:
         return folded
@@ -303,7 +303,7 @@ def _annotations(request: ModelRequest, choices: Sequence[Choice], uris: Sequenc
 
 
 def usage_of(request: ModelRequest, choices: Sequence[Choice], given: Any = None) -> Usage:
-    """Count and price an answer; what a responder says of its usage goes before what is counted."""
+    """Count and price an answer; usage from a responder has priority over counting."""
     images = sum([image_tokens(image) for image in request.images])
     context = sum([tokens(text_of(message)) for message in request.messages]) + images
     context += sum([tokens(json.dumps(each)) for each in request.functions])
@@ -331,9 +331,9 @@ def usage_of(request: ModelRequest, choices: Sequence[Choice], given: Any = None
 
 
 def cost(usage: Usage, model: LanguageModel, *, priority: bool = False) -> int:
-    """Return what a usage costs, in ticks of 1e-10 US dollar (reproduces eight recordings exactly, 2026-04 to 2026-08).
+    """Price a usage, in ticks of 1e-10 US dollar (reproduces eight recordings exactly, 2026-04 to 2026-08).
 
-    From the long context threshold on, tokens cost twice as much, and so does the priority tier.
+    From the long context threshold on, tokens cost twice as much, as they do in the priority tier.
     """
     text = max(0, usage.prompt_tokens - usage.cached_tokens - usage.image_tokens)
     ticks = text * model.prompt_price + usage.cached_tokens * model.cached_price

@@ -1,7 +1,7 @@
 """The bodies of chat and `responses` requests, as REST documents them (OpenAPI: ChatRequest, ModelRequest).
 
-Batches check no more than the types of documented members, and keep a body as it was sent. The endpoints declare what
-they refuse beyond that in `rest/schemas`.
+Batches only check the types of documented members, and store a body as sent. `rest/schemas` declares the stricter
+schemas of the endpoints.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class ImageUrl(Struct):
-    """An image: by its address (a data URL included), or by the id of a file."""
+    """An image: its URL (a data URL included), or the id of a file."""
 
     url: str | None = None
     image_url: str | None = None
@@ -50,7 +50,7 @@ class FunctionCall(Struct):
 
 
 class ToolCall(Struct):
-    """A call that a model made."""
+    """A call by a model."""
 
     id: str
     function: FunctionCall
@@ -58,7 +58,7 @@ class ToolCall(Struct):
 
 
 class MessageBase(Struct):
-    """What every form of a message has beside its role."""
+    """The members of all forms of a message beside its role."""
 
     content: str | list[ContentPart] | None = None
     name: str | None = None
@@ -74,14 +74,14 @@ class Message(MessageBase, kw_only=True):
 
 
 class Tool(Struct):
-    """A tool: of the client (`function`), or of the server (every other type): those are accepted and never run."""
+    """A tool of the client (`function`), or of the server (every other type): those are accepted and never run."""
 
     type: str
     function: dict[str, Any] | None = None
 
 
 class ChatOptions(Struct):
-    """The members of a chat completions body that are alike in a batch and at the endpoint."""
+    """The members of a chat completions body that are the same in a batch and at the endpoint."""
 
     model: str | None = None
     frequency_penalty: float | None = None
@@ -104,7 +104,7 @@ class ChatOptions(Struct):
 
 
 class ChatBody(ChatOptions):
-    """The chat completions body of a batch request. A request without messages is accepted, and fails when it runs."""
+    """The chat completions body of a batch request. One without messages is accepted, and fails when processed."""
 
     messages: list[Message] | None = None
     seed: Int32 | None = None
@@ -112,7 +112,7 @@ class ChatBody(ChatOptions):
 
 
 class InputItem(Struct):
-    """One item of a response's input: a message, a call, or the output of one."""
+    """An input item of a response: a message, a call, or the output of one."""
 
     type: str | None = None
     role: str | None = None

@@ -40,7 +40,7 @@ def _call(call: FunctionCall) -> Json:
 
 
 def usage_json(usage: Usage) -> Json:
-    """Render what was used. Reasoning tokens are not part of completion_tokens (recorded, 2026-08)."""
+    """Render the usage. Reasoning tokens are not part of completion_tokens (recorded, 2026-08)."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -64,7 +64,7 @@ def usage_json(usage: Usage) -> Json:
 
 
 class ChunkWriter:
-    """Renders the deltas of an answer as chunks; the role comes with the first delta of each choice (recorded)."""
+    """Renders the deltas of an answer as chunks; the first delta of each choice has the role (recorded)."""
 
     def __init__(self, answer: Answer, *, include_usage: bool) -> None:
         self._answer, self._include_usage = answer, include_usage
@@ -72,7 +72,7 @@ class ChunkWriter:
         self._ends = 0
 
     def write(self, delta: Delta) -> Iterator[Json]:
-        """Render the chunks of a delta; searches show in no chunk."""
+        """Render the chunks of a delta; searches have no chunk."""
         match delta:
             case ReasoningDelta():
                 yield self._chunk(delta.choice, {"reasoning_content": delta.text})

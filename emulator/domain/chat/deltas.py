@@ -11,7 +11,7 @@ from emulator.core.lazy_pattern import lazy_pattern
 from emulator.domain.chat.answers import Answer, FunctionCall
 from emulator.domain.chat.evidence import Search
 
-_PIECE = lazy_pattern(r"\s*\S+|\s+")  # a word and the white space before it; what is left at the end
+_PIECE = lazy_pattern(r"\s*\S+|\s+")  # a word and the white space before it, or the rest at the end
 
 
 class SearchStarted(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class SearchStarted(msgspec.Struct, frozen=True):
 
 
 class SearchDone(msgspec.Struct, frozen=True):
-    """A search tool has returned what it found."""
+    """A search tool has returned its results."""
 
     number: int
     search: Search
@@ -43,7 +43,7 @@ class TextDelta(msgspec.Struct, frozen=True):
 
 
 class CallDelta(msgspec.Struct, frozen=True):
-    """A whole call of a function of the client (recorded: it comes in one piece)."""
+    """A call of a function of the client (recorded: always in one piece)."""
 
     choice: int
     index: int

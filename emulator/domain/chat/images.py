@@ -1,4 +1,4 @@
-"""Images in a conversation: what can be said of one without fetching anything."""
+"""Images in a conversation: descriptions and token counts, without fetching anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ImageFacts(msgspec.Struct, frozen=True):
 
 
 def describe_image(image: Json) -> str:
-    """Describe an image for a reader; one at an address is named and never fetched."""
+    """Describe an image for a reader; one with a URL is named and never fetched."""
     url = image.get("url")
     if isinstance(url, str) and url.startswith("data:"):
         facts = facts_of(data_of(url))
@@ -39,7 +39,7 @@ def describe_image(image: Json) -> str:
 def image_tokens(image: Json) -> int:
     """Count the tokens of an image: one for each tile of 32 pixels, and two (recorded, 2026-09).
 
-    At low detail the longer side has 512 pixels at most. What is not in the request counts as a small image (assumed).
+    At low detail the longer side has 512 pixels at most. An image that is not in the request counts as small (assumed).
     """
     url = image.get("url")
     facts = facts_of(data_of(url)) if isinstance(url, str) and url.startswith("data:") else None
@@ -53,7 +53,7 @@ def image_tokens(image: Json) -> int:
 
 
 def data_of(url: str) -> bytes:
-    """Decode a data URL, or base64 without its head; what cannot be decoded is empty."""
+    """Decode a data URL, or plain base64; return empty bytes if that fails."""
     try:
         return base64.b64decode(url.partition(",")[2] if url.startswith("data:") else url)
     except (binascii.Error, ValueError):
@@ -61,7 +61,7 @@ def data_of(url: str) -> bytes:
 
 
 def facts_of(content: bytes) -> ImageFacts:
-    """Read the head of a PNG, JPEG or WebP."""
+    """Read the header of a PNG, JPEG or WebP."""
     if content.startswith(b"\x89PNG\r\n\x1a\n") and len(content) >= 24:
         return ImageFacts("image/png", len(content), *struct.unpack(">II", content[16:24]))
     if content.startswith(b"\xff\xd8"):
@@ -72,7 +72,7 @@ def facts_of(content: bytes) -> ImageFacts:
 
 
 def _jpeg_sides(content: bytes) -> tuple[int, int]:
-    """Width and height from the frame header of a JPEG (ITU-T T.81, B.2.2)."""
+    """Return width and height from the frame header of a JPEG (ITU-T T.81, B.2.2)."""
     place = 2
     while place + 9 <= len(content) and content[place] == 0xFF:
         kind, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")

@@ -1,4 +1,4 @@
-"""Images and videos: what a request may ask, what its result holds, and what that costs.
+"""Images and videos: the rules of their requests, the form of their results, and their cost.
 
 REST, gRPC and batches use the same functions: one request has one result and one cost everywhere.
 """
@@ -33,21 +33,21 @@ MODEL_UNAVAILABLE = (
 
 
 def image_model(name: str) -> ImageModel:
-    """Return the model that makes an image; the default one where the table does not have the name."""
+    """Return the model that generates an image; the default one if the name is unknown."""
     found = find(name, IMAGE_MODELS) or find(DEFAULT_MODELS[ResultKind.IMAGE], IMAGE_MODELS)
     assert found is not None
     return found
 
 
 def video_model(name: str) -> VideoModel:
-    """Return the model that makes a video; the default one where the table does not have the name."""
+    """Return the model that generates a video; the default one if the name is unknown."""
     found = find(name, VIDEO_MODELS) or find(DEFAULT_MODELS[ResultKind.VIDEO], VIDEO_MODELS)
     assert found is not None
     return found
 
 
 def check_model(request: ModelRequest, team_id: str) -> None:
-    """Refuse a model that makes no media of the kind. A request may leave the model out."""
+    """Refuse a model that does not generate media of the kind. A request may omit the model."""
     models: Any = IMAGE_MODELS if request.result_kind is ResultKind.IMAGE else VIDEO_MODELS
     if request.model and find(request.model, models) is None:
         sentence = MODEL_UNAVAILABLE.format(model=request.model[:200], team=team_id)
@@ -55,7 +55,7 @@ def check_model(request: ModelRequest, team_id: str) -> None:
 
 
 def _model_name(request: ModelRequest, model: ImageModel | VideoModel) -> str:
-    """The name in a result: of the model behind an alias, else as it was sent."""
+    """Return the name in a result: of the model behind an alias, else as sent."""
     known = not request.model or request.model == model.id or request.model in model.aliases
     return model.id if known else request.model
 
@@ -64,7 +64,7 @@ def _model_name(request: ModelRequest, model: ImageModel | VideoModel) -> str:
 
 
 def check_media(request: ModelRequest) -> None:
-    """Refuse a request for an image or video whose arguments cannot be carried out. Raises ApiError."""
+    """Refuse a request for an image or video with invalid arguments. Raises ApiError."""
     _check_sources(request.body)
     if request.result_kind is ResultKind.IMAGE:
         _check_image(request)
@@ -91,26 +91,26 @@ def _check_video(request: ModelRequest) -> None:
     is_generation = request.kind == RequestKind.VIDEO_GENERATION.value
     has_source = any(body.get(name) for name in ("image", "input_reference", "keyframes", "video"))
     if is_generation and not request.prompt and not has_source:
-        # OpenAPI: GenerateVideoRequest.prompt; the sentence is assumed.
+        # OpenAPI: GenerateVideoRequest.prompt; the message is assumed.
         raise invalid("A prompt is required unless an image is given.", rule="prompt", param="prompt")
 
 
 def _check_sources(body: Json) -> None:
-    """Refuse an image or video that is given twice (OpenAPI: `url` and `file_id` are mutually exclusive)."""
+    """Refuse an image or video with two sources (OpenAPI: `url` and `file_id` are mutually exclusive)."""
     for name, source in sources(body):
         if source.get("file_id") and (source.get("url") or source.get("image_url")):
             raise invalid(f"Only one of {name}.url or {name}.file_id can be set.", rule="media_source", param=name)
 
 
 def sources(body: Json) -> list[tuple[str, Json]]:
-    """Return the images and videos that a request gives, with the member that holds each."""
+    """Return the images and videos of a request, each with the name of its member."""
     found = [(name, body.get(name)) for name in _SINGLE_SOURCES]
     found += [(name, each) for name in _SOURCE_LISTS for each in body.get(name) or ()]
     return [(name, source) for name, source in found if isinstance(source, dict)]
 
 
 def check_file_type(name: str, file_id: str, content_type: str) -> None:
-    """Refuse a file that is not what its member asks for (OpenAPI: ImageUrl.file_id, VideoUrl.file_id)."""
+    """Refuse a file of a type that its member does not accept (OpenAPI: ImageUrl.file_id, VideoUrl.file_id)."""
     if name == "video" and not content_type.startswith("video/"):
         raise invalid(f"File {file_id} is not a video.", rule="media_type", param=name)
     if name != "video" and content_type not in IMAGE_TYPES:
@@ -121,7 +121,7 @@ def check_file_type(name: str, file_id: str, content_type: str) -> None:
 
 
 def image_result(request: ModelRequest, said: Any) -> Json:
-    """Complete what a responder said of images. Raises BadAnswer."""
+    """Complete a responder's answer for images. Raises BadAnswer."""
     whole = said if isinstance(said, dict) else {}
     if isinstance(said, str):
         whole = {"data": [{"url": said}] * request.count}
@@ -137,7 +137,7 @@ def image_result(request: ModelRequest, said: Any) -> Json:
 
 
 def _image_cost(request: ModelRequest, model: ImageModel, count: int) -> int:
-    """Price each image, and each one that is given (recorded, 2026-04: an edit of one image costs 220,000,000)."""
+    """Price all generated and input images (recorded, 2026-04: an edit of one image costs 220,000,000)."""
     quality = request.body.get("quality")
     price = dict(model.quality_prices).get(quality if isinstance(quality, str) else "", model.image_price)
     given = sum(name in ("image", "images") for name, _ in sources(request.body))
@@ -150,7 +150,7 @@ def lacks_content(image: Json) -> bool:
 
 
 def video_result(request: ModelRequest, said: Any) -> Json:
-    """Complete what a responder said of a video. Raises BadAnswer."""
+    """Complete a responder's answer for a video. Raises BadAnswer."""
     whole = said if isinstance(said, dict) else {}
     if isinstance(said, str):
         whole = {"video": {"url": said}}
@@ -174,7 +174,7 @@ def video_result(request: ModelRequest, said: Any) -> Json:
 
 
 def failed_video(code: str, message: str) -> Json:
-    """Build the result of a video that could not be made (recorded, 2026-04)."""
+    """Return the result of a failed video (recorded, 2026-04)."""
     video = {"url": "", "duration": 0, "respect_moderation": True}
     return {"status": "failed", "video": video, "error": {"code": code, "message": message}, "progress": 0}
 

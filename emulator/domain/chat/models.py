@@ -1,8 +1,8 @@
 """The models: names, aliases, prices and capabilities. Lists, refusals and costs use the same table.
 
-Prices are in ticks of 1e-10 US dollar: for a token, an image, or a second of video. Where a row has no source of its
-own, it is as recorded live in September 2026. Cached prices of grok-4.5 to 4.7 and the creation times of grok-4.5,
-grok-4.6 and grok-build-0.1 are assumed.
+Prices are in ticks of 1e-10 US dollar: for a token, an image, or a second of video. A row without a source of its own
+is as recorded live in September 2026. Cached prices of grok-4.5 to 4.7 and the creation times of grok-4.5, grok-4.6 and
+grok-build-0.1 are assumed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TypeVar
 
 import msgspec
 
-LONG_CONTEXT_THRESHOLD = 200_000  # prompt tokens from which on a request costs twice as much (recorded, 2026-09)
+LONG_CONTEXT_THRESHOLD = 200_000  # prompt tokens from which a request costs twice as much (recorded, 2026-09)
 LONG_CONTEXT_FACTOR = 2
 LATEST = "latest"  # the model of a request without one (recorded, 2026-09)
 _EFFORTS = frozenset({"low", "medium", "high", "xhigh", "minimal"})
 
 
 class LanguageModel(msgspec.Struct, frozen=True):
-    """A model that answers a conversation. `efforts` is None where it refuses every reasoning effort."""
+    """A model that answers a conversation. `efforts` is None if it refuses every reasoning effort."""
 
     id: str
     created: int  # Unix seconds
@@ -29,7 +29,7 @@ class LanguageModel(msgspec.Struct, frozen=True):
     context_tokens_max: int
     efforts: frozenset[str] | None = None
     aliases: tuple[str, ...] = ()
-    retired: tuple[str, ...] = ()  # names of older models that it answers for, and which no list shows
+    retired: tuple[str, ...] = ()  # names of older models that it replaces, and that no list contains
     accepts_stop: bool = False
     recorded_fingerprint: str = ""
     input_modalities: tuple[str, ...] = ("text", "image")
@@ -39,24 +39,24 @@ class LanguageModel(msgspec.Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """The recorded fingerprint, or one of the same form."""
+        """Return the recorded fingerprint, or one of the same form."""
         return self.recorded_fingerprint or _fingerprint(self.id)
 
     @property
     def image_token_price(self) -> int:
-        """The price of a token of an image in the prompt; 0 where the model takes none."""
+        """Return the price of a token of an image in the prompt; 0 if the model accepts none."""
         return self.prompt_price if "image" in self.input_modalities else 0
 
 
 class ImageModel(msgspec.Struct, frozen=True):
-    """A model that makes images."""
+    """A model that generates images."""
 
     id: str
     created: int
     image_price: int
     aliases: tuple[str, ...] = ()
-    quality_prices: tuple[tuple[str, int], ...] = ()  # by the `quality` of a request, where it has one
-    input_image_price: int = 20_000_000  # of an image that a request gives (recorded, 2026-04)
+    quality_prices: tuple[tuple[str, int], ...] = ()  # by the `quality` of a request, if it has one
+    input_image_price: int = 20_000_000  # of an input image (recorded, 2026-04)
     max_prompt_length: int = 8000
     input_modalities: tuple[str, ...] = ("text", "image")
     output_modalities: tuple[str, ...] = ("image",)
@@ -68,7 +68,7 @@ class ImageModel(msgspec.Struct, frozen=True):
 
 
 class VideoModel(msgspec.Struct, frozen=True):
-    """A model that makes videos."""
+    """A model that generates videos."""
 
     id: str
     created: int
@@ -84,7 +84,7 @@ class VideoModel(msgspec.Struct, frozen=True):
 
 
 class EmbeddingModel(msgspec.Struct, frozen=True):
-    """A model that makes vectors. The live service lists none (recorded, 2026-09)."""
+    """A model that generates vectors. The live service lists none (recorded, 2026-09)."""
 
     id: str
     created: int
@@ -131,7 +131,7 @@ LANGUAGE_MODELS: tuple[LanguageModel, ...] = (
         *("grok-4.3", 1_776_556_800, 12_500, 2_000, 25_000, 1_000_000),
         efforts=_EFFORTS | {"none"},
         aliases=("grok-4.3-latest", "grok-latest"),
-        # Migration guide of May 2026: the models before grok-4.20 lead here.
+        # Migration guide of May 2026: requests for the models before grok-4.20 are sent to this one.
         retired=(
             *_with_latest("grok-3", "grok-3-fast", "grok-3-mini", "grok-3-mini-fast"),
             *("grok-3-beta", "grok-3-fast-beta", "grok-3-mini-beta", "grok-3-mini-fast-beta"),
@@ -182,23 +182,23 @@ MODELS: tuple[Model, ...] = (*LANGUAGE_MODELS, *IMAGE_MODELS, *VIDEO_MODELS, *EM
 
 
 def find(name: str, models: tuple[M, ...]) -> M | None:
-    """Return the model of a name, an alias or a retired name; None where there is none."""
+    """Return the model of a name, an alias or a retired name; None if there is none."""
     return next((model for model in models if name in names(model)), None)
 
 
 def find_language(name: str) -> LanguageModel | None:
-    """Return the language model of a name: every request asks for one."""
+    """Return the language model of a name, by a look-up, because every request needs one."""
     return _LANGUAGE_MODELS_BY_NAME.get(name)
 
 
 def model_name(name: str) -> str:
-    """Return the name under which a language model answers: its own for an alias, else the one that was sent."""
+    """Return the name of a language model in answers: its own for an alias, else the one that was sent."""
     found = find_language(name)
     return name or LATEST if found is None else found.id
 
 
 def names(model: Model) -> tuple[str, ...]:
-    """Return every name by which a request may ask for a model."""
+    """Return every name by which a request may select a model."""
     retired = model.retired if isinstance(model, LanguageModel) else ()
     return (model.id, *model.aliases, *retired)
 

@@ -37,5 +37,5 @@ class Paced(msgspec.Struct, frozen=True):
 
 
 def without_pace(said: Any) -> Any:
-    """Return what a responder said, for a request whose answer is not waited for, such as one of a batch."""
+    """Return a responder's answer without its pace, for a request that is not waited for, such as one of a batch."""
     return said.said if isinstance(said, Paced) else said

@@ -10,18 +10,19 @@ from emulator.domain.chat.models import find_language
 
 
 class Progress:
-    """Counts the deltas of an answer; never more than the whole answer used."""
+    """Counts the deltas of an answer; never exceeds the usage of the whole answer."""
 
     def __init__(self, answer: Answer) -> None:
         self._whole, self._model = answer.usage, find_language(answer.model)
         self._is_priority = answer.service_tier == "priority"
-        self._hidden = sum(tokens(search.output) for search in answer.searches)  # what searches have yet to return
+        # Results that searches have not returned yet.
+        self._hidden = sum(tokens(search.output) for search in answer.searches)
         self._tools_used = 0
         self._characters: dict[tuple[type, int], int] = {}
         self._completion = self._reasoning = 0
 
     def add(self, delta: Delta) -> Usage:
-        """Count a delta, and return what was used with it."""
+        """Count a delta, and return the usage so far."""
         match delta:
             case SearchStarted():
                 self._tools_used += 1

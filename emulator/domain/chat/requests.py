@@ -1,6 +1,6 @@
-"""A model request in the one form in which every transport, batches and responders know it: JSON of its REST endpoint.
+"""A model request in the common form of all transports, batches and responders: the JSON of its REST endpoint.
 
-A `responses` request and a gRPC message are read as the chat completions body that asks the same (`ModelRequest.chat`).
+A `responses` request and a gRPC message are converted to the equivalent chat completions body (`ModelRequest.chat`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from emulator.domain.chat.responses_body import chat_of
 _DEFAULT_SECONDS = {RequestKind.VIDEO_GENERATION: 8, RequestKind.VIDEO_EXTENSION: 6}  # OpenAPI: default of `duration`
 COLLECTION_TOOLS = ("file_search", "collections_search")
 ATTACHMENT_TOOL = "attachment_search"
-DEFAULT_MODEL = "grok-4.3"  # prices what a batch asks of a model that is not in the table
+DEFAULT_MODEL = "grok-4.3"  # its prices apply to batch requests for an unknown model
 _SETTINGS = frozenset(
     {
         *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort", "temperature", "top_p"),
@@ -33,7 +33,7 @@ _SETTINGS = frozenset(
 
 
 class Endpoint(enum.Enum):
-    """The API of a request. Answers differ in the members that are shown, never in their text."""
+    """The API of a request. The members of answers differ, their text does not."""
 
     CHAT = "chat"
     RESPONSES = "responses"
@@ -43,11 +43,11 @@ class Endpoint(enum.Enum):
 
 
 class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what is cached
-    """A request as a responder gets it. `kind` is its key in `batch_request`, `body` the JSON of its REST endpoint.
+    """A request for a responder. `kind` is its key in `batch_request`, `body` the JSON of its REST endpoint.
 
-    `evidence` is what the emulator's search found for it. Outside of batches the two ids are empty. `search` replaces
-    the query of that search; False lets none run. `history` are the messages of the stored response that it continues,
-    and `restored` the messages that each of its encrypted contents stands for (`operations/chat/conversations.py` reads
+    `evidence` are the results of the emulator's search for it. Outside of batches the two ids are empty. `search`
+    replaces the query of that search; False disables it. `history` are the messages of the stored response that it
+    continues, and `restored` the messages for each of its encrypted contents (`operations/chat/conversations.py` reads
     both).
     """
 
@@ -64,25 +64,25 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
     restored: Mapping[str, Sequence[Json]] = msgspec.field(default_factory=dict)
 
     def changed(self, **members: Any) -> ModelRequest:
-        """Return this request with other `team`, `search` or `evidence`, and with what was read of its body so far."""
+        """Return this request with another `team`, `search` or `evidence`, and with the cached values of its body."""
         copy = msgspec.structs.replace(self, **members)
         vars(copy).update(vars(self))
         return copy
 
     def __repr__(self) -> str:
-        """Name the request without its content, which may be long."""
+        """Return the kind and ids without the content, which may be long."""
         return f"ModelRequest({self.kind!r}, {self.model!r}, {self.endpoint.value!r})"
 
     @cached
     def prompt(self) -> str:
-        """The last user message of a conversation, or the prompt of an image or video."""
+        """Return the last user message of a conversation, or the prompt of an image or video."""
         if self.result_kind is ResultKind.CHAT:
             return user_text_of(self.messages)
         return prompt_of(RequestKind(self.kind), self.body)
 
     @cached
     def chat(self) -> Json:
-        """The body of a chat or `responses` request, as a chat completions body, with the messages it continues."""
+        """Return the equivalent chat completions body of a chat or `responses` request, with the continued messages."""
         chat = chat_of(RequestKind(self.kind), self.body)
         if not self.history and not self.restored:
             return chat
@@ -95,8 +95,9 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def inline_citations(self) -> bool:
-        """Whether the text marks what it cites: in responses unless the request says otherwise, in completions where
-        it says so (guide to citations, 2026-06)."""
+        """Return whether the text has citation markers: by default in responses, on request in completions (guide to
+        citations, 2026-06).
+        """
         include = self.body.get("include")
         words = include if isinstance(include, list) else []
         if self.kind == RequestKind.RESPONSES.value:
@@ -105,7 +106,7 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @property
     def is_stored(self) -> bool:
-        """Whether the answer is kept: unless the request says otherwise over REST, and where it says so over gRPC."""
+        """Return whether the answer is stored: by default over REST, on request over gRPC."""
         if self.endpoint is Endpoint.RESPONSES:
             return self.chat.get("store") is not False
         return self.endpoint is Endpoint.GRPC and bool(self.chat.get("store"))
@@ -116,20 +117,20 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def language_model(self) -> LanguageModel:
-        """The model that answers, which is the one of the table that prices the answer."""
+        """Return the model that answers, whose prices apply."""
         found = find_language(self.model) or find_language(DEFAULT_MODEL)
         assert found is not None
         return found
 
     @property
     def count(self) -> int:
-        """The number of requested choices or images."""
+        """Return the number of requested choices or images."""
         n = (self.chat if self.result_kind is ResultKind.CHAT else self.body).get("n")
         return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
 
     @property
     def seconds(self) -> int:
-        """The requested duration of a video."""
+        """Return the requested duration of a video."""
         given = self.body.get("duration") or self.body.get("seconds")
         try:
             return max(1, int(given))  # type: ignore[arg-type]  # what is no number is not one second either
@@ -138,10 +139,10 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the answer is sent in deltas."""
+        """Return whether the answer is sent in deltas."""
         return self.body.get("stream") is True and not self.body.get("deferred")
 
-    # --- what a conversation holds
+    # --- the conversation
 
     @cached
     def messages(self) -> list[Json]:
@@ -154,13 +155,13 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def functions(self) -> list[Json]:
-        """The functions of the client, each as `{"name": …, "parameters": …}`."""
+        """Return the functions of the client, each as `{"name": …, "parameters": …}`."""
         found = (tool.get("function") for tool in self.tools)
         return [each for each in found if isinstance(each, dict) and isinstance(each.get("name"), str)]
 
     @property
     def tool_choice(self) -> str:
-        """`auto`, `none` or `required`; any other word is read as `auto`, and a named function as `required`."""
+        """Return `auto`, `none` or `required`; another word counts as `auto`, and a named function as `required`."""
         choice = self.chat.get("tool_choice")
         if choice is None:
             return "auto"
@@ -170,7 +171,7 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def named_function(self) -> str | None:
-        """The function that `tool_choice` names."""
+        """Return the function that `tool_choice` names."""
         choice = self.chat.get("tool_choice")
         function = choice.get("function") if isinstance(choice, dict) else None
         name = function.get("name") if isinstance(function, dict) else None
@@ -178,7 +179,7 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def forced_functions(self) -> list[Json]:
-        """The functions among which `tool_choice` demands a call; none where it demands no call."""
+        """Return the functions of which `tool_choice` requires a call; none if it requires no call."""
         if self.tool_choice != "required":
             return []
         if not isinstance(self.chat.get("tool_choice"), dict):
@@ -187,24 +188,27 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def turn(self) -> list[Json]:
-        """The messages after the last user message."""
+        """Return the messages after the last user message."""
         last = max((place for place, each in enumerate(self.messages) if each.get("role") == "user"), default=-1)
         return self.messages[last + 1 :]
 
     @property
     def answers_tool_result(self) -> bool:
-        """Whether the last message is the result of a tool."""
+        """Return whether the last message is the result of a tool."""
         return bool(self.messages) and self.messages[-1].get("role") in ("tool", "function")
 
     @property
     def query(self) -> str:
-        """The query of search tools: the last user text, unless the responder gives another."""
+        """Return the query of search tools: the last user text, unless the responder replaces it."""
         return " ".join((self.search or self.prompt).split())[:QUERY_CHARS_MAX]
 
     @property
     def searches(self) -> bool:
-        """Whether a search tool runs: neither where tools are off, nor where a function of the client is called, nor
-        where the client just returned the result of one."""
+        """Return whether a search tool runs.
+
+        It does not if tools are off, if a function of the client is called, or if the client has just returned the
+        result of one.
+        """
         if self.result_kind is not ResultKind.CHAT or self.tool_choice == "none" or self.forced_functions:
             return False
         if self.search is False:
@@ -213,17 +217,17 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def collection_tools(self) -> list[Json]:
-        """The tools that search collections."""
+        """Return the tools that search collections."""
         return [tool for tool in self.tools if tool.get("type") in COLLECTION_TOOLS]
 
     @property
     def attachment_tools(self) -> list[Json]:
-        """The tools that search attached files; these are searched without one, too."""
+        """Return the tools that search attached files, which are also searched without one."""
         return [tool for tool in self.tools if tool.get("type") == ATTACHMENT_TOOL]
 
     @cached
     def files(self) -> list[Json]:
-        """The attached files, in order, each source once."""
+        """Return the attached files, in order, each source once."""
         found: dict[str, Json] = {}
         for part in self._parts:
             file = part.get("file")
@@ -233,12 +237,12 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def images(self) -> list[Json]:
-        """The images in the conversation, each as `{"url": …}` or `{"file_id": …}`."""
+        """Return the images in the conversation, each as `{"url": …}` or `{"file_id": …}`."""
         return list(_images(self._parts))
 
     @cached
     def asked_images(self) -> list[Json]:
-        """The images of the last user message."""
+        """Return the images of the last user message."""
         if not self.has_parts:
             return []
         asked = [message for message in self.messages if message.get("role") == "user"][-1:]
@@ -246,41 +250,41 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @cached
     def has_parts(self) -> bool:
-        """Whether a message has parts, such as files and images."""
+        """Return whether a message has parts, such as files and images."""
         return any(isinstance(message.get("content"), list) for message in self.messages)
 
     @cached
     def _parts(self) -> list[Json]:
-        """The parts of all messages."""
+        """Return the parts of all messages."""
         return all_parts_of(self.messages)
 
     @cached
     def server_tools(self) -> list[str]:
-        """The types of the tools that run on the server, in order, each once."""
+        """Return the types of the tools that run on the server, in order, each once."""
         types = [tool.get("type") for tool in self.tools]
         return list(dict.fromkeys(each for each in types if isinstance(each, str) and each != "function"))
 
     @property
     def format(self) -> str:
-        """`text`, `json_object` or `json_schema`."""
+        """Return `text`, `json_object` or `json_schema`."""
         wanted = self.chat.get("response_format")
         kind = wanted.get("type") if isinstance(wanted, dict) else None
         return kind if kind in ("json_object", "json_schema") else "text"
 
     @property
     def schema_demanded(self) -> bool:
-        """Whether the answer is an instance of a schema, which may be large."""
+        """Return whether the answer is an instance of a schema, which may be large."""
         return self.result_kind is ResultKind.CHAT and self.format == "json_schema"
 
     @property
     def schema(self) -> Any:
-        """The JSON Schema of the demanded format."""
+        """Return the JSON Schema of the requested format."""
         described = self.chat["response_format"].get("json_schema")
         return described.get("schema", described) if isinstance(described, dict) else None
 
     @property
     def tokens_max(self) -> int | None:
-        """The bound of the visible text, in tokens."""
+        """Return the limit of the visible text, in tokens."""
         for name in ("max_completion_tokens", "max_tokens"):
             bound = self.chat.get(name)
             if isinstance(bound, int) and not isinstance(bound, bool) and bound > 0:
@@ -289,14 +293,14 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @property
     def stops(self) -> list[str]:
-        """The texts before which the answer ends."""
+        """Return the stop sequences."""
         stop = self.chat.get("stop")
         given = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
         return [each for each in given if isinstance(each, str) and each]
 
     @property
     def settings(self) -> Json:
-        """The members that an answer repeats."""
+        """Return the members that an answer repeats."""
         found = {name: value for name, value in self.chat.items() if name in _SETTINGS and value is not None}
         if self.endpoint is Endpoint.RESPONSES and self.body.get("instructions") is not None:
             found["instructions"] = self.body["instructions"]
@@ -304,7 +308,7 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
 
     @property
     def tier(self) -> str:
-        """The service tier of the answer: everything but `priority` is answered as `default` (recorded, 2026-09)."""
+        """Return the service tier of the answer: `default` unless `priority` was requested (recorded, 2026-09)."""
         return "priority" if self.chat.get("service_tier") in ("priority", "fast") else "default"
 
 

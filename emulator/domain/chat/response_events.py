@@ -1,6 +1,6 @@
 """The events of a streamed response: names, members and order as recorded; `sequence_number` counts them from 0.
 
-The deltas of an answer come one after the other, so at most one item is open: the first delta of another one closes it.
+The deltas of an answer are sequential, so at most one item is open: the first delta of another one closes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class EventWriter:
         self._sequence = 0
         self._output_index = 0  # of the open item, or of the next one
         self._open: tuple[str, int] | None = None  # the kind of the open item, and its choice
-        self._place: Json = {}  # of the last item that was begun: its id and its index
+        self._place: Json = {}  # of the last item that was opened: its id and its index
         self._ends = 0
 
     def begin(self) -> Iterator[Json]:
@@ -53,7 +53,7 @@ class EventWriter:
             case End():
                 yield from self._end(delta)
 
-    # --- what is in the stream
+    # --- the content of the stream
 
     def _event(self, type: str, **members: object) -> Json:
         event: Json = {"sequence_number": self._sequence, "type": type, **members}
@@ -120,7 +120,7 @@ class EventWriter:
         yield self._event("response.output_text.done", **at, text=part["text"], logprobs=[])
 
     def _refusal_events(self, part: Json, at: Json) -> Iterator[Json]:
-        """Render a refusal in one piece; only a responder gives one."""
+        """Render a refusal in one piece; only a custom responder returns one."""
         yield self._event("response.content_part.added", **at, part=items.refusal_part(""))
         yield self._event("response.refusal.delta", **at, delta=part["refusal"])
         yield self._event("response.refusal.done", **at, refusal=part["refusal"])

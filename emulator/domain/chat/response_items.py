@@ -1,7 +1,7 @@
 """The output of a response as items: reasoning, searches, messages and calls of functions. Key order as recorded.
 
 The same functions write the items of a whole response and those of the events of a stream, so the two cannot differ.
-A search of attached files shows in no item (recorded over gRPC, 2026-08); it is counted in the usage.
+A search of attached files has no item (recorded over gRPC, 2026-08); the usage counts it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILE_SEARCH_RESULTS = "collections_search_call_output"
 
 
 def output_items(answer: Answer, *, with_reasoning: bool = True) -> list[Json]:
-    """Render the whole output. Reasoning comes first, then the searches, then what is said (recorded)."""
+    """Render the whole output. Reasoning comes first, then the searches, then the messages and calls (recorded)."""
     return list(_items(answer, with_reasoning=with_reasoning))
 
 
@@ -35,22 +35,22 @@ def _items(answer: Answer, *, with_reasoning: bool) -> Iterator[Json]:
 
 
 def shows(search: Search) -> bool:
-    """Whether a search is an item of the output."""
+    """Return whether a search is an item of the output."""
     return search.tool is SearchTool.COLLECTIONS
 
 
 def has_message(choice: Choice) -> bool:
-    """Whether a choice says something: one that only calls functions has no message (recorded, 2026-04)."""
+    """Return whether a choice has a message: one that only calls functions has none (recorded, 2026-04)."""
     return bool(choice.text or choice.refusal is not None or not choice.calls)
 
 
 def _id(prefix: str, answer: Answer, index: int) -> str:
-    """The id of an item of a choice; only a responder gives more than one."""
+    """Return the id of an item of a choice; only a custom responder returns several choices."""
     return f"{prefix}_{answer.id}_{index}" if index else f"{prefix}_{answer.id}"
 
 
 def reasoning_item(answer: Answer, index: int, choice: Choice, status: str) -> Json:
-    """Render reasoning; while it is in progress it has no summary yet."""
+    """Render reasoning, without a summary while it is in progress."""
     is_done = status == "completed"
     item: Json = {
         "id": _id("rs", answer, index),
@@ -94,14 +94,14 @@ def message_item(answer: Answer, index: int, content: list[Json], status: str) -
 
 
 def content_parts(answer: Answer, index: int, choice: Choice) -> list[Json]:
-    """Render what a message holds: its text with citations, and a refusal where the responder gave one."""
+    """Render the content of a message: its text with citations, and a refusal if the responder returned one."""
     annotations = list(map(annotation_json, answer.annotations)) if index == 0 else []
     parts = [text_part(choice.text, annotations)] if choice.text or choice.refusal is None else []
     return parts + ([refusal_part(choice.refusal)] if choice.refusal is not None else [])
 
 
 def text_part(text: str, annotations: list[Json]) -> Json:
-    """Render text; models since grok-4.20 give no logprobs (recorded, 2026-09)."""
+    """Render text; models since grok-4.20 return no logprobs (recorded, 2026-09)."""
     return {"type": "output_text", "text": text, "logprobs": [], "annotations": annotations}
 
 
@@ -111,7 +111,7 @@ def refusal_part(refusal: str) -> Json:
 
 
 def annotation_json(annotation: Annotation) -> Json:
-    """Render a citation; the two indices are 0 where nothing in the text marks it (recorded)."""
+    """Render a citation; the two indices are 0 if the text has no marker for it (recorded)."""
     return {
         "type": "url_citation",
         "url": annotation.uri,
@@ -122,7 +122,7 @@ def annotation_json(annotation: Annotation) -> Json:
 
 
 def call_item(answer: Answer, index: int, number: int, call: FunctionCall, status: str) -> Json:
-    """Render the call of a function of the client; while it is in progress it has no arguments yet."""
+    """Render the call of a function of the client, without arguments while it is in progress."""
     return {
         "arguments": call.arguments if status == "completed" else "",
         "call_id": call.id,

@@ -14,7 +14,7 @@ from emulator.domain.chat.requests import Endpoint, ModelRequest
 _NOT_SUPPORTED = {
     "background": "background",
     "metadata": "metadata",
-    "max_tokens": "max_tokens, use max_output_tokens instead",  # the service says so, too; its words are not known
+    "max_tokens": "max_tokens, use max_output_tokens instead",  # as in the service, whose message is not known
     "response_format": "response_format",
 }
 # Members of tools: reported, 2026-06 to 2026-10; OpenAPI: "rejected if set".
@@ -25,14 +25,14 @@ _NOT_SUPPORTED_OF_TOOLS = {
     "code_interpreter": ("container",),
     "mcp": ("require_approval", "connector_id"),
 }
-# A part of a message, and the members one of which it has to have.
+# Parts of a message, with the members of which each needs one.
 _CONTENT = {
     "input_text": ("text",),
     "output_text": ("text",),
     "text": ("text",),
     "refusal": ("refusal",),
     "input_image": ("image_url", "file_id"),
-    "input_file": (),  # a file without a source is refused in words of its own
+    "input_file": (),  # a file without a source has its own message
 }
 
 
@@ -56,7 +56,7 @@ def check(request: ModelRequest) -> None:
 
 
 def check_function_outputs(request: ModelRequest) -> None:
-    """Refuse the result of a call that was not made (recorded, 2026-09; the words are assumed)."""
+    """Refuse the result of a call that was not made (recorded, 2026-09; the message is assumed)."""
     if request.endpoint is not Endpoint.RESPONSES:
         return
     made: set[Any] = set()
@@ -69,12 +69,12 @@ def check_function_outputs(request: ModelRequest) -> None:
 
 
 def not_found(id: str) -> ApiError:
-    """Build the refusal of a response that is not stored (recorded, 2026-04)."""
+    """Return the refusal of a response that is not stored (recorded, 2026-04)."""
     return ApiError(Kind.NOT_FOUND, f"Response with id={id[:200]} not found", rule="not_found")
 
 
 def _check_part(part: Any) -> None:
-    """Refuse a part of the shape of another API (recorded, 2026-09)."""
+    """Refuse a part with the form of another API (recorded, 2026-09)."""
     members = _CONTENT.get(str(part.get("type"))) if isinstance(part, dict) else None
     if members is None or (members and all(part.get(name) is None for name in members)):
         raise invalid("Empty content block", rule="content", param="input")

@@ -1,4 +1,4 @@
-"""An answer as a response of `/v1/responses`: whole, and as it was when it began. Key order as recorded, 2026-07."""
+"""An answer as a response of `/v1/responses`: whole, and at the start of a stream. Key order as recorded, 2026-07."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emulator.domain.chat.bodies import Json
 from emulator.domain.chat.evidence import SearchTool
 from emulator.domain.chat.response_items import output_items
 
-_TEMPERATURE, _TOP_P = 0.7, 0.95  # where the request says nothing (recorded, 2026-04)
+_TEMPERATURE, _TOP_P = 0.7, 0.95  # the defaults (recorded, 2026-04)
 _SUMMARIES = ("auto", "concise", "detailed")  # any other word is replaced by the last one (recorded, 2026-09)
 # Why an answer is incomplete (OpenAPI and the TypeScript SDK: incomplete_details.reason), by its finish_reason.
 _INCOMPLETE = {"length": "max_output_tokens", "max_context": "max_prompt_tokens", "time_limit": "max_time_limit"}
@@ -26,13 +26,13 @@ def response_json(answer: Answer) -> Json:
 
 
 def stored_response_json(answer: Answer) -> Json:
-    """Render a response that is read again: without its reasoning and its instructions (recorded, 2026-09)."""
+    """Render a stored response: without its reasoning and its instructions (recorded, 2026-09)."""
     output = output_items(answer, with_reasoning=False)
     return _response(answer, output, usage_json(answer.usage), answer.created) | {"instructions": None}
 
 
 def begun_response_json(answer: Answer) -> Json:
-    """Render a response of which nothing is written yet, as a stream begins with it."""
+    """Render a response without output, for the start of a stream."""
     return _response(answer, [], None, None)
 
 
@@ -89,7 +89,7 @@ def _response(answer: Answer, output: list[Json], usage: Json | None, completed_
 
 
 def _text_format(chosen: Any) -> Json:
-    """The format as /v1/responses writes it, flat; a chat body has the schema below `json_schema`."""
+    """Return the format in the flat form of /v1/responses; a chat body has the schema below `json_schema`."""
     if not isinstance(chosen, dict):
         return {"type": "text"}
     schema = chosen.get("json_schema")
@@ -97,14 +97,14 @@ def _text_format(chosen: Any) -> Json:
 
 
 def _flat(tool: Any) -> Any:
-    """A function as /v1/responses writes it, flat; a chat body has it below `function`."""
+    """Return a function in the flat form of /v1/responses; a chat body has it below `function`."""
     if not isinstance(tool, dict) or not isinstance(tool.get("function"), dict):
         return tool
     return {"type": "function", **tool["function"]}
 
 
 def usage_json(usage: Usage) -> Json:
-    """Render what was used. The tokens of reasoning are part of output_tokens (recorded, 2026-04)."""
+    """Render the usage. Reasoning tokens are part of output_tokens (recorded, 2026-04)."""
     written = usage.completion_tokens + usage.reasoning_tokens
     rendered: Json = {
         "input_tokens": usage.prompt_tokens,

@@ -1,7 +1,7 @@
-"""Translate a `responses` body to the chat completions body that asks the same.
+"""Translate a `responses` body to the equivalent chat completions body.
 
-Responders, usage and gRPC read the chat completions form only: a `responses` request of a batch comes back as a chat
-completion, and is a GetCompletionsRequest over gRPC. Bodies are not trusted: a member of the wrong shape is left out.
+Responders, usage and gRPC read the chat completions form only: a `responses` request of a batch is returned as a chat
+completion, and is a GetCompletionsRequest over gRPC. Bodies are not validated: invalid members are omitted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SAME = (
     *("search_parameters", "service_tier", "store", "logprobs", "top_logprobs", "safety_identifier"),
     *("prompt_cache_key", "reasoning_effort"),
 )
-# What `include` asks for, in the words of chat.proto: IncludeOption.
+# The values of `include`, with the names of chat.proto: IncludeOption.
 _INCLUDED = {
     "file_search_call.results": "collections_search_call_output",
     "web_search_call.action.sources": "web_search_call_output",
@@ -32,7 +32,7 @@ def chat_of(kind: RequestKind, body: Json) -> Json:
 
 
 def from_responses(body: Json) -> Json:
-    """Return the chat completions body that asks the same as a `responses` body."""
+    """Return the equivalent chat completions body of a `responses` body."""
     chat: Json = {name: body[name] for name in _SAME if body.get(name) is not None}
     chat["messages"] = [*_instructions(body), *_messages(body.get("input"))]
     if body.get("max_output_tokens") is not None:
@@ -114,7 +114,7 @@ def _response_format(text_format: Json) -> Json:
 
 
 def _nested(tool: Any) -> Any:
-    """A function as chat writes it, below `function`; `responses` writes it flat."""
+    """Return a function in the form of chat, below `function`; in `responses` it is flat."""
     if not isinstance(tool, dict) or tool.get("type") != "function" or "function" in tool:
         return tool
     return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}

@@ -50,7 +50,7 @@ def refuse_live_search(chat: Json) -> None:
 
 
 def no_messages() -> ApiError:
-    """Build the refusal of a conversation without messages (recorded, 2026-04; the code is spelled so)."""
+    """Return the refusal of a conversation without messages (recorded, 2026-04; the code is spelled so)."""
     return ApiError(
         Kind.INVALID_ARGUMENT, "Bad data: Messages cannot be empty", rule="messages", param="messages", code="400"
     )
@@ -68,7 +68,7 @@ def check_messages(request: ModelRequest) -> None:
 
 
 def check_tools(request: ModelRequest, limits: Limits) -> None:
-    """Refuse a choice among no tools, too many tools, and several choices where a tool of the server runs."""
+    """Refuse a tool choice without tools, too many tools, and several choices if a tool of the server runs."""
     chat = request.chat
     if chat.get("tool_choice") is not None and not request.tools:
         raise invalid(
@@ -110,7 +110,7 @@ def check_sampling(chat: Json, model: LanguageModel, limits: Limits) -> None:
 
 
 def not_positive(bound: int) -> ApiError:
-    """Build the refusal of a bound of tokens that is none (recorded, 2026-08)."""
+    """Return the refusal of an invalid token limit (recorded, 2026-08)."""
     return invalid(
         f"Maximum number of tokens max_tokens must be positive but max_tokens = {bound}",
         rule="max_tokens",
@@ -119,13 +119,13 @@ def not_positive(bound: int) -> ApiError:
 
 
 def unsupported(model: LanguageModel, shown: str, param: str) -> ApiError:
-    """Build the refusal of a parameter that a model lacks (recorded, 2026-07 to 2026-09)."""
+    """Return the refusal of a parameter that a model does not support (recorded, 2026-07 to 2026-09)."""
     sentence = f"Model {model.id} does not support parameter {shown}."
     return invalid(sentence, rule="model_parameter", param=param)
 
 
 def check_parts(request: ModelRequest) -> None:
-    """Refuse parts without content, files without a source, and images for a model that takes none."""
+    """Refuse parts without content, files without a source, and images for a model that accepts none."""
     if not request.has_parts:
         return
     for message in request.messages:
@@ -141,19 +141,19 @@ def check_parts(request: ModelRequest) -> None:
 
 
 def _check_part(part: Any) -> None:
-    """Refuse a part of the shape of another API (recorded, 2026-09)."""
+    """Refuse a part with the form of another API (recorded, 2026-09)."""
     kind = part.get("type") if isinstance(part, dict) else None
     if kind not in _PARTS or (kind != "text_file" and part.get(kind) is None):
         raise invalid("Empty content block", rule="content", param="messages")
 
 
 def no_file_source() -> ApiError:
-    """Build the refusal of a file part that names no file (recorded, 2026-08)."""
+    """Return the refusal of a file part that names no file (recorded, 2026-08)."""
     return invalid("FileContent must set one of file_id, url, or inline data", rule="file_source", param="messages")
 
 
 def check_prompt_length(request: ModelRequest) -> None:
-    """Refuse a prompt that the context of the model cannot hold."""
+    """Refuse a prompt that exceeds the context of the model."""
     most = request.language_model.context_tokens_max
     # A token has four characters, so a short conversation need not be counted.
     if sum(len(text_of(message)) for message in request.messages) <= most:

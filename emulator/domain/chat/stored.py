@@ -15,19 +15,19 @@ from emulator.domain.chat.requests import Endpoint, ModelRequest
 
 
 class StoredResponse(msgspec.Struct, frozen=True):
-    """A stored response. It holds the whole conversation, so deleting an earlier response does not shorten it."""
+    """A stored response. It contains the whole conversation, so deleting an earlier response does not shorten it."""
 
     id: str
     created_at: Instant
     expires_at: Instant
     answer: Answer
     input: tuple[Json, ...]  # the items of this request alone
-    messages: tuple[Json, ...]  # of the conversation up to the answer, which is included; without the instructions
+    messages: tuple[Json, ...]  # of the conversation up to and including the answer, without the instructions
     seq: int = 0
 
 
 def input_items(request: ModelRequest, answer_id: str) -> tuple[Json, ...]:
-    """Return the items of a request, each with an id; those of a gRPC request are made of its messages."""
+    """Return the items of a request, each with an id; for a gRPC request they are made from its messages."""
     if request.endpoint is not Endpoint.RESPONSES:
         items = [item for message in messages_of(request.body) for item in _items_of(message)]
     elif isinstance(given := request.body.get("input"), str):
@@ -72,7 +72,7 @@ def _part_of(part: Json, message: Json) -> Json:
 def conversation(request: ModelRequest, answer: Answer) -> tuple[Json, ...]:
     """Return the messages that precede those of a request which continues this answer.
 
-    Instructions are not inherited (recorded, 2026-09). Of several choices the first one is continued.
+    Instructions are not inherited (recorded, 2026-09). If there are several choices, the first one is continued.
     """
     own = 1 if request.endpoint is Endpoint.RESPONSES and request.body.get("instructions") else 0
     return *request.messages[own:], *_said(answer)
