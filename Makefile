@@ -101,7 +101,7 @@ FRAMEWORKS_LOCK := tests/frameworks/requirements.lock
 CLIENTS_frameworks := $(FRAMEWORKS) --constraint $(FRAMEWORKS_LOCK)
 
 contract: $(STAMPS)/test $(STAMPS)/node contract-newest contract-litellm  ## Run the contract tests with the newest clients, mutants and fuzzing (minutes)
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
+	$(BIN)/python -m pytest -p schemathesis -n $(WORKERS) --maxprocesses 8 tests/contract/check_mutants.py tests/contract/check_schemathesis.py
 
 contract-all: contract $(OLDER:%=contract-%) contract-recorded  ## Run the contract tests with older clients too, and through the recorder
 
