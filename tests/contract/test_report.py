@@ -18,8 +18,8 @@ from .mutants import Mutant
 
 BROKEN = (
     "emulator/rest/schemas/files.py",
-    '    """A file as REST shows it."""\n',
-    '    raise RuntimeError("broken")\n',
+    "    file = view.file\n    return FileJson(\n",
+    '    raise RuntimeError("broken")\n    return FileJson(\n',
 )
 
 
