@@ -70,10 +70,10 @@ class ControlToken:
 
         None if the browser has the cookie.
         """
-        request = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-        given = next((value for name, value in request if name == "token"), None)
+        parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        given = next((value for name, value in parameters if name == "token"), None)
         if self._is_token(given):
-            kept = urlencode([(name, value) for name, value in request if name != "token"])
+            kept = urlencode([(name, value) for name, value in parameters if name != "token"])
             cookie = f"{self._name}={self._value}; Path={root_path}; HttpOnly; SameSite=Strict"
             return redirect(303, f"{root_path}/{'?' if kept else ''}{kept}", (b"set-cookie", cookie.encode()))
         if given is None and self.admits(headers):
