@@ -40,6 +40,11 @@ class Checkpoints:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def wait(self) -> None:
+        """Wait for a running checkpoint."""
+        if self._running is not None:
+            self._running.result()
+
     def close(self) -> None:
         """Wait for a running checkpoint."""
         self._thread.shutdown()

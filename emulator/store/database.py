@@ -10,7 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,6 +67,7 @@ class Database:
         where = ":memory:" if path is None else str(path)
         self._depth = 0
         self._is_locked = False  # by another program, at the last attempt
+        self._is_full = False  # the disk, at the last write
         self._checkpoints = None if path is None else Checkpoints(path)
         try:
             if path is not None:  # SQLite would make it readable by other users
@@ -163,15 +164,30 @@ class Database:
     def _translated(self, error: Exception) -> Exception:
         """Return the translated error. After a locked database, later calls do not wait for it again."""
         translated = translate_error(error)
-        if isinstance(translated, OSError) and translated.errno == errno.EBUSY and not self._is_locked:
+        number = translated.errno if isinstance(translated, OSError) else None
+        if number == errno.EBUSY and not self._is_locked:
             self._wait_for_locks(0)
+        self._is_full |= number == errno.ENOSPC
         return translated
 
     def _wait_for_locks(self, milliseconds: int) -> None:
         self._is_locked = milliseconds == 0
         self._connection.execute(f"PRAGMA busy_timeout={milliseconds}")
 
+    def _empty_log(self) -> None:
+        """Copy the log into the database and truncate it: refused writes start no checkpoint that would do so later.
+
+        On a disk that is still full, the pages stay in the log.
+        """
+        if self._checkpoints is not None:
+            self._checkpoints.wait()
+        with suppress(sqlite3.Error):
+            blocked, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._is_full = bool(blocked)
+
     def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        if self._is_full and not self._connection.in_transaction:
+            self._empty_log()
         try:
             cursor = self._connection.execute(sql, parameters)
             if self._is_locked and self._connection.in_transaction:  # the lock was acquired

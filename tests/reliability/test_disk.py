@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.core.clock import MICROSECONDS, Clock
+from emulator.store.database import Database
 from tests.rest.batch_helpers import request
 from tests.rpc.client import Rpc, data, init, trailers
 from tests.serving import KEY, PATIENCE_SECONDS, Served, environment, run_serve, until
@@ -77,7 +79,7 @@ def test_full_disk_returns_503_for_writes(small_disk: Path) -> None:
         collection = http.post("/v1/collections", json={"collection_name": "c"}, headers=MANAGEMENT).json()
         batch = http.post("/v1/batches", json={"name": "b"}).json()["batch_id"]
         ballast = fill(small_disk)
-        items = [request(str(n)) for n in range(500)]
+        items = [request(str(n)) for n in range(300)]
         while (reply := http.post("/v1/batches", json={"name": "b" * 4000})).is_success:
             pass  # what the database has room for within its pages
         assert_full(reply)
@@ -105,6 +107,29 @@ def test_full_disk_returns_503_for_writes(small_disk: Path) -> None:
     assert "Traceback" not in "".join(served.said)
     with Served("--data-dir", small_disk) as served:
         assert [file["id"] for file in served.files()] == [kept]
+
+
+def test_disk_full_of_write_ahead_log_refuses_one_write(small_disk: Path) -> None:
+    """A disk that the database's write-ahead log has filled refuses one write: the next one empties the log first."""
+    path, reserve = small_disk / "emulator.sqlite", small_disk / "reserve"
+    reserve.write_bytes(bytes(MIB))  # what the database grows by when the log is emptied
+    keys = itertools.count()
+    with closing(Database(path)) as database:
+
+        def write(times: int = 1) -> None:
+            """Write the same pages again, in so few rows that no checkpoint is due."""
+            for _ in range(times):
+                with database.transaction():
+                    database.write("DELETE FROM batch_calls")
+                    database.write("INSERT INTO batch_calls VALUES ('a', ?, 0)", (f"{next(keys)}".ljust(100_000),))
+
+        for _ in range(3):
+            with pytest.raises(OSError, match="full"):
+                write(100)
+            assert path.with_name("emulator.sqlite-wal").stat().st_size > MIB
+            reserve.unlink(missing_ok=True)
+            write()
+            assert path.with_name("emulator.sqlite-wal").stat().st_size < MIB
 
 
 def test_full_disk_leaves_no_partial_snapshot_or_setting(small_disk: Path) -> None:
