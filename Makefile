@@ -41,14 +41,15 @@ demo: $(STAMPS)/demo  ## Show what it does, with both SDKs, and leave it running
 
 # One more than processors: a test waits now and then, for a process, a browser or the end of a time bound.
 TEST_WORKERS = $(if $(filter auto,$(WORKERS)),$(shell echo $$(( $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1 ))),$(WORKERS))
+PARALLEL = -n $(TEST_WORKERS) --maxprocesses 8 --dist worksteal
 
 test: $(STAMPS)/test $(STAMPS)/node  ## Run every test that measures no time or memory (WORKERS=auto, 0 for one process; ARGS="tests/rest -x")
-	$(BIN)/python -m pytest -p no:randomly -n $(TEST_WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -p no:randomly $(PARALLEL) $(ARGS)
 
 test-shuffled: $(STAMPS)/test $(STAMPS)/node  ## Run the tests in random order, repeatedly (RUNS=20; ARGS="--randomly-seed=7")
 	@for run in $$(seq $(RUNS)); do \
 	  echo "run $$run of $(RUNS)"; \
-	  $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; \
+	  $(BIN)/python -m pytest -q $(PARALLEL) $(ARGS) || exit 1; \
 	done
 
 # Only uvicorn is older: it is found before the one of $(VENV), whose other packages are used.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from emulator.cli.mcp import build_server
 from emulator.cli.mcp_tools import DESTRUCTIVE, TOOLS, tools
 from tests.serving import environment
 
-mcp = pytest.importorskip("mcp")
+# Imported by the tests: it takes two seconds, which every process that only collects this module would spend too.
+pytestmark = pytest.mark.skipif(find_spec("mcp") is None, reason="needs the package mcp")
 
 
 def connected(emulator: Emulator) -> Any:
     """A client of the server for an emulator that was reset, both in this process; to be entered and left in a test."""
+    import mcp
+
     emulator.reset()
     return mcp.Client(build_server(argparse.Namespace(url=emulator.url, control_token=None)))
 
@@ -117,6 +121,8 @@ async def test_guide_is_a_resource(emulator: Emulator) -> None:
 
 async def test_command_serves_on_stdin_and_stdout(emulator: Emulator) -> None:
     """The process that an agent starts answers, and ends when its input does."""
+    import mcp
+
     command = mcp.StdioServerParameters(
         command=sys.executable,
         args=["-m", "emulator", "mcp", "--url", emulator.url],
