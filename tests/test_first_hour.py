@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import socket
-import subprocess
-import sys
 
 import pytest
 
@@ -23,11 +22,12 @@ STEPS = (
 )
 
 
-def test_demo_runs_all_steps() -> None:
+def test_demo_runs_all_steps(capsys: pytest.CaptureFixture[str]) -> None:
     """Upload, collection, fields, search, batch, time and faults, with both SDKs; each step prints its result."""
-    ran = subprocess.run([sys.executable, "-m", "emulator", "demo", "--once"], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    places = [ran.stdout.index(step) for step in STEPS]
+    stream = io.StringIO()
+    assert demo.demo(0, once=True, out=stream) == 0
+    out, err = stream.getvalue(), capsys.readouterr().err
+    places = [out.index(step) for step in STEPS]
     assert places == sorted(places)
     for outcome in (
         "expires 3600 seconds after its creation",
@@ -39,9 +39,9 @@ def test_demo_runs_all_steps() -> None:
         "2 attempts: 503, then 200",
         "/_emulator/",
     ):
-        assert outcome in ran.stdout
-    assert "\x1b" not in ran.stdout, "no colours without a terminal"
-    assert ran.stderr == ""
+        assert outcome in out
+    assert "\x1b" not in out, "no colours without a terminal"
+    assert err == ""
 
 
 def test_demo_without_sdk_names_install_command(

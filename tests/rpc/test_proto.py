@@ -225,7 +225,12 @@ def run(code: str, **environment: str) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, check=True)
 
 
-SDK = "from xai_sdk.proto import files_pb2, collections_pb2"
+SDK = """
+import sys
+from importlib.util import find_spec, module_from_spec
+sys.modules["xai_sdk"] = module_from_spec(find_spec("xai_sdk"))  # not executed: its clients take long to import
+from xai_sdk.proto import files_pb2, collections_pb2
+"""
 OURS = "from emulator.rpc import messages; schema = messages.load()"
 TALK = """
 sent = schema.message("xai_api.UploadFileChunk")(init={"name": "a.txt"})

@@ -10,15 +10,17 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from emulator.search.extraction.formats import EXTRACTION_METHODS, ExtractionMethod
-from emulator.search.extraction.readers import Processes
 from emulator.search.extraction.result import Bounds, Extracted, ExtractionError
+
+if TYPE_CHECKING:  # it imports asyncio, which would take a third of the start of the process
+    from emulator.search.extraction.readers import Processes
 
 _ROOT = Path(__file__).parents[3]  # where the package `emulator` is, wherever the emulator was started
 # The kernel limits the processor time. The timeout of the wait is longer, because on a busy machine the process may get
@@ -30,6 +32,8 @@ _NO_MEMORY = "The file needs more than {memory_bytes_max} bytes of memory to be 
 
 def extract_isolated(data: bytes | Path, how: ExtractionMethod, bounds: Bounds, processes: Processes) -> Extracted:
     """Extract the text of a file in another process; any failure of that process is an ExtractionError."""
+    import subprocess  # here, because that process does not need it
+
     command = [sys.executable, "-X", "utf8", "-m", __name__, how, json.dumps(msgspec.structs.asdict(bounds))]
     command.append(str(os.getpid()))
     try:

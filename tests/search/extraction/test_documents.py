@@ -304,8 +304,16 @@ def test_damaged_file_is_text_or_extraction_error(how: ExtractionMethod) -> None
         ExtractionMethod.ODT,
     ],
 )
-def test_empty_document_is_refused_in_words(how: ExtractionMethod, tmp_path: Path) -> None:
+def test_empty_document_is_refused_in_words(
+    how: ExtractionMethod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An empty file that is called as a document goes to the reader of such documents, from memory and from disk."""
+
+    def read_here(data: bytes | Path, method: ExtractionMethod, bounds: Bounds, processes: Processes) -> Extracted:
+        assert method == how
+        return read(data if isinstance(data, bytes) else data.read_bytes(), method, bounds)
+
+    monkeypatch.setattr("emulator.search.extraction.extract.extract_isolated", read_here)
     path = tmp_path / "blob"
     path.write_bytes(b"")
     for data in (b"", path):
