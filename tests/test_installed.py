@@ -8,8 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
-import venv
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -19,25 +17,27 @@ import pytest
 from emulator.cli import build_parser
 from emulator.cli.environment import environment
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
+from tests.packages import ROOT, built_wheel, installed_programs, outside, run
 from tests.serving import PATIENCE_SECONDS, READY
 
-ROOT = Path(__file__).parent.parent
-# What the Dockerfile copies, so that the wheel is built from no more than that.
-SOURCES = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
 FEATURE = ROOT / "examples" / "devcontainer" / "xai-emulator"
 UNPRIVILEGED = 10_001  # the user of the image
 # A first program by someone who has read three lines of the documentation.
 FIRST_TEST = """
-def test_both_clients_see_one_team(xai_emulator, xai_client, openai_client):
-    file = openai_client.files.create(file=("a.txt", b"Hello"), purpose="assistants", expires_after={
-        "anchor": "created_at", "seconds": 3600})
-    assert xai_client.files.content(file.id) == b"Hello"
+import pytest
+
+
+@pytest.mark.xai_emulator(world="files")
+def test_team_starts_with_a_world_and_has_a_clock(xai_emulator):
+    assert len(xai_emulator.call("GET", "/v1/files")["data"]) == 3
+    file = xai_emulator.upload("a.png", b"PNG", "image/png")
+    xai_emulator.call("POST", f"/v1/files/{file}/public-url", {"expires_after": 3600})
     xai_emulator.advance(3600)
-    assert list(openai_client.files.list()) == []
+    assert xai_emulator.call("GET", f"/v1/files/{file}")["filename"] == "a.png"
 
 
-def test_nothing_is_left_of_another_test(openai_client):
-    assert list(openai_client.files.list()) == []
+def test_nothing_is_left_of_another_test(xai_emulator):
+    assert xai_emulator.call("GET", "/v1/files")["data"] == []
 """
 # The page and the gRPC contract are files beside the code: both have to be there.
 LOOK = """
@@ -57,42 +57,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of a new environment that has the wheel, which was built from the sdist."""
-    pytest.importorskip("build", reason="the package `build` is not installed")
-    place = tmp_path_factory.mktemp("installed")
-    for name in SOURCES:
-        _copy(ROOT / name, place / "source" / name)
-    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", place / "dist", place / "source"], place)
-    (wheel,), (sdist,) = (place / "dist").glob("*.whl"), (place / "dist").glob("*.tar.gz")
+    return installed_programs(tmp_path_factory)
+
+
+def test_wheel_and_sdist_have_one_version(tmp_path_factory: pytest.TempPathFactory) -> None:
+    wheel = built_wheel(tmp_path_factory)
+    (sdist,) = wheel.parent.glob("*.tar.gz")
     assert sdist.name.removesuffix(".tar.gz") == wheel.name.partition("-py3")[0]
-    venv.create(place / "venv", symlinks=True)
-    programs = place / "venv" / "bin"
-    # What it depends on is taken from here, where it is installed already: one line more in the path of the new one.
-    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(place / "venv")}))
-    (libraries / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "--quiet"]
-    run([*pip, "--no-deps", "--no-index", "--no-warn-script-location", "--force-reinstall", wheel], place)
-    return programs
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    else:
-        shutil.copy(source, target)
-
-
-def outside(**variables: str) -> dict[str, str]:
-    """An environment without anything of the tree, and these variables."""
-    dropped = ("PYTHON", "PYTEST", "COV", "XAI_EMULATOR_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | variables
-
-
-def run(command: list[str | Path], place: Path, **variables: str) -> str:
-    """Run a program far from the tree; what it prints."""
-    done = subprocess.run(command, cwd=place, env=outside(**variables), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_installed_demo_runs(installed: Path, tmp_path: Path) -> None:
@@ -103,10 +74,12 @@ def test_installed_demo_runs(installed: Path, tmp_path: Path) -> None:
 
 
 def test_installed_plugin_is_found(installed: Path, tmp_path: Path) -> None:
-    """pytest finds the plugin by itself, and each test has a team of its own."""
+    """pytest finds the plugin by itself, with its marker, and each test has a team of its own."""
     (tmp_path / "test_first.py").write_text(FIRST_TEST)
-    others = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")  # installed as well, and slow to import
-    assert "2 passed" in run([installed / "python", "-m", "pytest", "-q", *others, tmp_path], tmp_path)
+    # Installed as well, and slow to import.
+    others = [f"-pno:{name}" for name in ("schemathesis", "hypothesispytest", "xdist", "asyncio", "anyio", "randomly")]
+    command = [installed / "python", "-m", "pytest", "-q", "--strict-markers", *others, tmp_path]
+    assert "2 passed" in run(command, tmp_path)
 
 
 def test_installed_console_is_served(installed: Path, tmp_path: Path) -> None:
@@ -172,9 +145,9 @@ def test_installed_server_runs_as_in_the_container(installed: Path, tmp_path: Pa
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it is a shell script")
-def test_devcontainer_feature_installs_the_command(installed: Path, tmp_path: Path) -> None:
-    (wheel,) = (installed.parents[1] / "dist").glob("*.whl")
-    pip = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+def test_devcontainer_feature_installs_the_command(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    wheel = built_wheel(tmp_path_factory)
+    pip = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_COMPILE": "0"}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     run(["sh", FEATURE / "install.sh"], tmp_path, PREFIX=str(tmp_path), PACKAGE=str(wheel), PATH=path, **pip)
     command = tmp_path / "bin" / "xai-emulator"

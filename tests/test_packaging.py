@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +11,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.packages import built_wheel
 
 ROOT = Path(__file__).parent.parent
 INSTALLED_AS = {
@@ -26,17 +27,8 @@ LOCK = (ROOT / "requirements-ci.lock").read_text().split()
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy because a build leaves products beside its sources."""
-    source = tmp_path_factory.mktemp("source")
-    for file in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
-        if (ROOT / file).exists():
-            shutil.copy(ROOT / file, source)
-    for folder in INSTALLED_AS:
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*build, "--wheel-dir", source / "dist", source], check=True, capture_output=True)
-    (built,) = (source / "dist").glob("*.whl")
-    return built
+    """The wheel that is built from the sdist."""
+    return built_wheel(tmp_path_factory)
 
 
 def test_wheel_holds_every_file_of_the_packages_under_its_installed_name(wheel: Path) -> None:
