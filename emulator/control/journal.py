@@ -99,15 +99,16 @@ def _ring(request: ControlRequest) -> Ring:
     return request.parts.journal.ring(request.team.name)
 
 
-def _calls(request: ControlRequest, entries: list[Entry], limit: int) -> Calls:
+def _calls(request: ControlRequest, wanted: CallQuery, limit: int) -> Calls:
     ring, team = _ring(request), request.team.name
-    return Calls(evicted=ring.evicted, last=ring.last, requests=[shown(entry, team) for entry in entries[-limit:]])
+    found = find(ring, wanted, limit)
+    return Calls(evicted=ring.evicted, last=ring.last, requests=[shown(entry, team) for entry in found])
 
 
 async def list_all(request: ControlRequest) -> Calls:
     """List the calls in the journal of a team, oldest first."""
     query: CallsQuery = request.query
-    return _calls(request, find(_ring(request), _wanted(query)), query.limit)
+    return _calls(request, _wanted(query), query.limit)
 
 
 async def export(request: ControlRequest) -> FileDownload:
@@ -117,7 +118,7 @@ async def export(request: ControlRequest) -> FileDownload:
     files, and no bodies that the journal truncated.
     """
     wanted = _wanted(request.query)
-    calls = _shown(request, find(_ring(request), wanted)[-request.query.limit :])
+    calls = _shown(request, find(_ring(request), wanted, request.query.limit))
     content = await asyncio.to_thread(request.parts.exports.har, calls, request.services.address.origin)
     return FileDownload.of(content, f"{request.team.name}.har")
 
@@ -155,7 +156,7 @@ def _shown(request: ControlRequest, entries: list[Entry]) -> list[JournalCall]:
 
 async def find_calls(request: ControlRequest) -> Calls:
     """List the calls that match a description."""
-    return _calls(request, find(_ring(request), request.body), request.body.limit)
+    return _calls(request, request.body, request.body.limit)
 
 
 async def count(request: ControlRequest) -> Counted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -50,9 +51,15 @@ class Inconclusive(Exception):
     """The calls that could decide were evicted from the journal."""
 
 
-def find(ring: Ring, query: CallQuery) -> list[Entry]:
-    """Return the calls that match, oldest first."""
-    return [entry for entry in ring.entries if entry.number > query.after and not any(differences(entry, query))]
+def find(ring: Ring, query: CallQuery, limit: int | None = None) -> list[Entry]:
+    """Return the calls that match, oldest first; the last ones if there are more than the limit."""
+    given, found = _given(query), list[Entry]()
+    for entry in _after(ring, query):
+        if len(found) == limit:
+            break
+        if not any(_differences(entry, given)):
+            found.append(entry)
+    return found[::-1]
 
 
 def holds(ring: Ring, expected: Expectation, found: int) -> bool:
@@ -68,19 +75,26 @@ def holds(ring: Ring, expected: Expectation, found: int) -> bool:
 
 def nearest(ring: Ring, query: CallQuery, limit: int) -> list[tuple[Entry, list[str]]]:
     """Return the calls that nearly match, the fewest differences first, each with the fields that differ."""
-    candidates = [
-        (entry, wrong)
-        for entry in ring.entries
-        if entry.number > query.after and (wrong := list(differences(entry, query)))
-    ]
+    given = _given(query)
+    candidates = [(entry, wrong) for entry in _after(ring, query) if (wrong := list(_differences(entry, given)))]
     return sorted(candidates, key=lambda pair: (len(pair[1]), -pair[0].number))[:limit]
 
 
-def differences(entry: Entry, query: CallQuery) -> Iterator[str]:
+def _after(ring: Ring, query: CallQuery) -> Iterator[Entry]:
+    """Return the entries that a query is about, newest first: of a full journal most queries are about the last few."""
+    return takewhile(lambda entry: entry.number > query.after, reversed(ring.entries))
+
+
+def _given(query: CallQuery) -> dict[str, Any]:
+    """Return the values of a query by the names of their tests."""
+    values = {name: getattr(query, name) for name in _TESTS}
+    return {name: wanted for name, wanted in values.items() if wanted is not None and wanted is not UNSET}
+
+
+def _differences(entry: Entry, given: dict[str, Any]) -> Iterator[str]:
     """Yield the names of the fields that do not match."""
-    for name, fits in _TESTS.items():
-        wanted = getattr(query, name)
-        if wanted is not None and wanted is not UNSET and not fits(entry, wanted):
+    for name, wanted in given.items():
+        if not _TESTS[name](entry, wanted):
             yield name
 
 

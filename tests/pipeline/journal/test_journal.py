@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,36 @@ def test_cleared_entries_make_no_expectation_inconclusive(make_call: Callable[..
     assert holds(ring, Expectation(times=0), 0)
     note(journal, make_call())
     assert [entry.number for entry in find(ring, CallQuery())] == [6]
+
+
+@pytest.mark.parametrize(
+    ("query", "limit", "found", "looked_at"),
+    [
+        (CallQuery(after=97), None, [98, 99, 100], 4),
+        (CallQuery(), 2, [99, 100], 3),
+        (CallQuery(operation="files.get"), 1, [100], 2),
+        (CallQuery(after=100), None, [], 1),
+        (CallQuery(operation="files.list"), 5, [], 100),
+    ],
+)
+def test_query_looks_at_no_entry_older_than_its_answer(
+    make_call: Callable[..., Call], query: CallQuery, limit: int | None, found: list[int], looked_at: int
+) -> None:
+    """What a client asks after each of its calls costs as much with a full journal as with an empty one."""
+    journal, seen = Journal(), list[int]()
+
+    class Watched(deque[Entry]):
+        def __reversed__(self) -> Iterator[Entry]:
+            for entry in super().__reversed__():
+                seen.append(entry.number)
+                yield entry
+
+    for _ in range(100):
+        note(journal, make_call("files.get"))
+    ring = journal.ring("default")
+    ring.entries = Watched(ring.entries)
+    assert [entry.number for entry in find(ring, query, limit)] == found
+    assert len(seen) == looked_at
 
 
 def test_call_that_outlives_its_entry_is_not_counted(make_call: Callable[..., Call]) -> None:
