@@ -1,11 +1,12 @@
-"""Processes of `xai-emulator` that start by a fork, with everything imported: a fifth of the work of a new interpreter.
+"""Processes that start by a fork, with everything imported: a fifth of the work of a new interpreter.
 
-The fork server is a process of its own that has imported what `serve` needs and has no thread. For each order that
-comes over its socket it forks a child, which takes the given streams, environment and directory and runs the command
-line; it answers with the process id, and writes the exit status of the child to the given pipe. It ends when the
-process that started it closes the socket.
+A fork server is a process of its own that has imported what a program needs and has no thread: `xai-emulator`, or the
+contract kit. For each order that comes over its socket it forks a child, which takes the given streams, environment and
+directory and runs the command line; it answers with the process id, and writes the exit status of the child to the
+given pipe. It ends when the process that started it closes the socket.
 
-A child differs from `python -m emulator` by how it has started alone: it ends, and is ended, like any other process.
+A child differs from `python -m emulator` or `python -m pytest` by how it has started alone: it ends, and is ended, like
+any other process.
 """
 
 from __future__ import annotations
@@ -18,15 +19,21 @@ import os
 import selectors
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).parent.parent
+KIT = ROOT / "contract_tests"
+KIT_OPTIONS = ("-c", str(KIT / "pytest.ini"), "--rootdir", str(KIT))  # of pytest
+
+Program = Literal["emulator", "kit"]
 _PID = struct.Struct("i")
 _ORDER_BYTES_MAX = 100_000
 
@@ -49,14 +56,14 @@ def can_fork(environment: Mapping[str, str]) -> bool:
 
 
 class ForkedProcess:
-    """`xai-emulator` with these arguments, with what the tests use of `subprocess.Popen`."""
+    """A program with these arguments, with what the tests use of `subprocess.Popen`."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], program: Program = "emulator") -> None:
         """Start it in the current directory, with pipes for stdout and stderr."""
         self.returncode: int | None = None
         order = {"arguments": arguments, "environment": dict(environment), "directory": os.getcwd()}
         (out, to_out), (err, to_err), (self._status, to_status) = os.pipe(), os.pipe(), os.pipe()
-        link = _fork_server()
+        link = _fork_server(program)
         try:
             socket.send_fds(link, [json.dumps(order).encode()], [to_out, to_err, to_status])
             (self.pid,) = _PID.unpack(link.recv(_PID.size))
@@ -77,7 +84,7 @@ class ForkedProcess:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._status, selectors.EVENT_READ)
                 if not selector.select(timeout):
-                    raise subprocess.TimeoutExpired("xai-emulator", timeout or 0)
+                    raise subprocess.TimeoutExpired("a fork", timeout or 0)
             (status,) = _PID.unpack(os.read(self._status, _PID.size))
             os.close(self._status)
             self.returncode = os.waitstatus_to_exitcode(status)
@@ -95,12 +102,12 @@ class ForkedProcess:
 
 
 @functools.cache
-def _fork_server() -> socket.socket:
-    """Start the fork server of this process; the socket that takes orders."""
+def _fork_server(program: Program) -> socket.socket:
+    """Start the fork server of a program for this process; the socket that takes orders."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
+            [sys.executable, "-m", "tests.fork_server", program, str(theirs.fileno())],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -153,25 +160,58 @@ def _next_order(descriptor: int) -> dict[str, Any] | None:
                 link.send(_PID.pack(pid))
 
 
-def _main() -> int | None:
+def _import_emulator() -> Callable[[], int]:
     import emulator.cli.serve
     import emulator.runtime.app
     import emulator.runtime.serve  # noqa: F401  # here, so that no child has to import it
     from emulator.cli import main
 
+    return main
+
+
+def _import_kit() -> Callable[[], int]:
+    import httpx
+    import pytest
+
+    class Imports:
+        """A plugin of a run that ends when the cases are imported, as pytest imports them."""
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_cmdline_main(self) -> int:
+            for path in KIT.glob("test_*.py"):
+                import_module(f"{KIT.name}.{path.stem}")
+            return 0
+
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    assert pytest.main([*KIT_OPTIONS, str(KIT)], plugins=[Imports()]) == 0
+    # Every client of httpx reads the trusted certificates, though none of these uses TLS.
+    ssl.create_default_context = functools.cache(ssl.create_default_context)
+    httpx.create_ssl_context()
+    return pytest.main
+
+
+_PROGRAMS: dict[str, tuple[str, Callable[[], Callable[[], int]]]] = {  # the name each has, and what imports it
+    "emulator": (str(ROOT / "emulator" / "__main__.py"), _import_emulator),
+    "kit": ("pytest", _import_kit),
+}
+
+
+def _main() -> int | None:
+    name, load = _PROGRAMS[sys.argv[1]]
+    run = load()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it comes from a terminal to all of its processes
-    gc.freeze()
-    order = _next_order(int(sys.argv[1]))
+    gc.freeze()  # no child looks at what was imported, nor gets copies of it
+    order = _next_order(int(sys.argv[2]))
     if order is None:
         return None
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.unfreeze()
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.path[0] = order["directory"]
-    sys.argv = [str(ROOT / "emulator" / "__main__.py"), *order["arguments"]]
-    return main()
+    sys.argv = [name, *order["arguments"]]
+    return run()
 
 
 if __name__ == "__main__":

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.serving import PATIENCE_SECONDS
+from emulator import Emulator
+from emulator.cli.environment import environment as clients_environment
+from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
+from tests.fork_server import KIT, KIT_OPTIONS, ROOT, ForkedProcess, can_fork
+from tests.serving import PATIENCE_SECONDS, Served, environment
 
-ROOT = Path(__file__).parent.parent.parent
-KIT = ROOT / "contract_tests"
 NODE_PACKAGES = ROOT / "tests" / "node"
 
 
@@ -31,20 +34,40 @@ class Run:
         return {id for id, case in self.record["cases"].items() if "failed" in case["clients"].values()}
 
 
-def run_kit(*options: str, record: Path, tree: Path = ROOT, python: str = sys.executable) -> Run:
+def run_kit(*options: str, record: Path, tree: Path = ROOT, **variables: str) -> Run:
     """Start the emulator of a tree, judge it, stop it; with `--base-url` judge the one that runs there."""
-    is_running = any(option.startswith("--base-url") for option in options)
-    emulator = [] if is_running else [sys.executable, "-m", "emulator", "exec", "--"]
-    pytest = [python, "-m", "pytest", "-c", KIT / "pytest.ini", "--rootdir", KIT]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    environment.pop("PYTEST_ADDOPTS", None)
-    done = subprocess.run(
-        [*emulator, *pytest, f"--record={record}", f"--case-seconds={PATIENCE_SECONDS}", *options, KIT],
-        cwd=tree,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE_SECONDS,
-    )
+    with ExitStack() as running:
+        if not any(option.startswith("--base-url") for option in options):
+            variables |= running.enter_context(_start(tree))
+        given = (f"--record={record}", f"--case-seconds={PATIENCE_SECONDS}", *options)
+        code, out, err = _run([*KIT_OPTIONS, *given, str(KIT)], variables)
     found = json.loads(record.read_text("utf-8")) if record.exists() else {"clients": {}, "cases": {}}
-    return Run(done.returncode, done.stdout + done.stderr, found)
+    return Run(code, out + err, found)
+
+
+@contextmanager
+def _start(tree: Path) -> Iterator[dict[str, str]]:
+    """Run the emulator of a tree, that of this one in this process; the environment for its clients."""
+    if tree == ROOT:
+        with Emulator() as emulator:
+            yield clients_environment(emulator.url, emulator.api_key, emulator.management_key)
+    else:
+        with Served(python=("-P",), PYTHONPATH=str(tree)) as served:  # -P: not the emulator of the working directory
+            yield clients_environment(served.url, INFERENCE_KEY, MANAGEMENT_KEY)
+
+
+def _run(arguments: list[str], variables: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run pytest: its exit code, stdout and stderr. The working directory has to be that of the repository."""
+    chosen = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables)
+    chosen.pop("PYTEST_ADDOPTS", None)
+    if not can_fork(chosen):
+        command = [sys.executable, "-m", "pytest", *arguments]
+        done = subprocess.run(command, env=chosen, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS)
+        return done.returncode, done.stdout, done.stderr
+    child = ForkedProcess(arguments, chosen, "kit")
+    try:
+        with child.stdout, child.stderr:
+            said = child.stdout.read(), child.stderr.read()  # a few lines on stderr, which its pipe holds
+        return child.wait(PATIENCE_SECONDS), *said
+    finally:
+        child.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,18 +36,30 @@ class Mutant:
         return texts
 
     def grow(self, folder: Path) -> Path:
-        """Put a changed copy of the emulator into a folder."""
-        for package in PACKAGES:
-            # With the bytecode, or each mutant would compile all that it imports.
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns(".*"))
+        """Put a changed emulator into a folder: copies of the changed files, and links to everything else."""
+        folder.mkdir()
+        for package in (*PACKAGES, "contract_tests"):  # the command line reads the options of the kit
+            (folder / package).symlink_to(ROOT / package)
         for file, text in self.changed().items():
-            path = folder / file
-            path.write_text(text, "utf-8")
-            for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
-                compiled.unlink()
-        # The command line reads the options of the kit from beside the package.
-        (folder / "contract_tests").symlink_to(ROOT / "contract_tests")
+            path = Path(file)
+            for parent in reversed(path.parents):
+                if (folder / parent).is_symlink():
+                    (folder / parent).unlink()
+                    _link_content(ROOT / parent, folder / parent)
+            for changed in (path, *(folder / path.parent).glob(f"__pycache__/{path.stem}.*")):
+                (folder / changed).unlink()
+            (folder / path).write_text(text, "utf-8")
         return folder
+
+
+def _link_content(source: Path, folder: Path) -> None:
+    """Make a folder of links to what is in another, with the bytecode, or each mutant would compile much of it."""
+    folder.mkdir()
+    for path in source.iterdir():
+        if path.name == "__pycache__":
+            _link_content(path, folder / path.name)
+        else:
+            (folder / path.name).symlink_to(path)
 
 
 def read_mutants() -> list[Mutant]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator import Emulator
 from emulator.cli.evidence_record import clients_of
 from emulator.core.limits import ROWS
 from emulator.operations import OPERATIONS
@@ -19,9 +20,11 @@ PUBLISHED = json.loads(evidence.EVIDENCE.read_text("utf-8"))
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
-    """All cases, as recorded by a run with a budget of 0 seconds, which calls nothing."""
+    """All cases, as recorded by a run without a budget against a server that is no emulator: nothing is called."""
     record = tmp_path_factory.mktemp("record") / "record.json"
-    run_kit("--clients=httpx,xai-sdk", "--budget=0", record=record)
+    with Emulator() as emulator:  # the address of a public URL is no emulator's root
+        server = (f"--base-url={emulator.url}/elsewhere", f"--grpc={emulator.grpc_target}")
+        run_kit(*server, "--clients=httpx,xai-sdk", "--budget=0", record=record, XAI_API_KEY="xai-key")
     return evidence.merge([json.loads(record.read_text("utf-8"))])["cases"]
 
 

@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from emulator import Emulator
+from tests.fork_server import ROOT
 from tests.serving import PATIENCE_SECONDS
 
-from .kit import KIT, Run, run_kit
+from .kit import Run, run_kit
 from .mutants import read_mutants
 
 
@@ -34,7 +35,7 @@ def verify(*options: str, **environment: str) -> subprocess.CompletedProcess[str
     """Run `xai-emulator verify`."""
     return subprocess.run(
         [sys.executable, "-m", "emulator", "verify", *options],
-        cwd=KIT.parent,
+        cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
