@@ -28,8 +28,9 @@ CONTENT_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".woff2": "font/woff2",
 }
-# A font is large and does not change between versions; everything else is revalidated.
-CACHED = {".woff2": "max-age=604800"}
+# Fonts and icons do not change between versions, and a browser asks for the icon whenever the address changes;
+# everything else is revalidated.
+CACHED = {".woff2": "max-age=604800", ".svg": "max-age=604800"}
 # The page shows untrusted file names, metadata and bodies: nothing in them may run, load or call other hosts.
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "

@@ -39,9 +39,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="package")
-def page(browser: Any) -> Any:
+def page(browser: Any, emulator: Emulator) -> Iterator[Any]:
     """A page for one test after the other: a new one takes a second of processor time to start."""
-    return new_page(browser)
+    page = new_page(browser)
+    yield page
+    page.goto("about:blank")  # no call of the page is under way when the emulator stops
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,6 @@ def files_kept_by_browser(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 def console(page: Any, emulator: Emulator) -> Iterator[Console]:
     """A page of a fresh team. The test fails if the browser complains, or asks anybody but the emulator."""
     console = new_console(page, emulator, f"team-{next(_teams)}")
-    yield console
+    with console.attached():
+        yield console
     console.close()
-    assert console.external_requests == []
-    assert console.problems == []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +61,33 @@ class Console:
     ids: dict[str, str] = field(default_factory=dict)  # of what it was furnished with
     problems: list[str] = field(default_factory=list)  # what the browser complained of
     external_requests: list[str] = field(default_factory=list)  # requests that went elsewhere
-    listeners: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # on events of the page
+
+    @contextmanager
+    def attached(self, size: dict[str, int] | None = WIDE) -> Iterator[Console]:
+        """Use the page for one test, in a viewport of this size, or of the last one.
+
+        Fails if the browser complains, or asks anybody but the emulator. The page stays where it is: the next test
+        goes to an address of its own.
+        """
+        listeners: dict[str, Callable[[Any], None]] = {
+            "pageerror": lambda error: self.problems.append(str(error)),
+            "console": lambda message: _note(self, message),
+            "request": lambda request: _look_at(self, request.url),
+        }
+        for event, listener in listeners.items():
+            self.page.on(event, listener)
+        if size is not None and self.page.viewport_size != size:
+            self.page.set_viewport_size(size)
+        try:
+            yield self
+        finally:
+            for event, listener in listeners.items():
+                self.page.remove_listener(event, listener)
+            if self.page.url.startswith(self.url):
+                self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+            self.page.emulate_media(color_scheme="light")
+        assert self.external_requests == []
+        assert self.problems == []
 
     def open(self, address: str = "") -> Any:
         """Open the page at an address below `#/`; the page."""
@@ -68,14 +95,7 @@ class Console:
         return self.page
 
     def close(self) -> None:
-        """Close the clients, and leave the page empty, as it is before its first use."""
-        for event, listener in self.listeners.items():
-            self.page.remove_listener(event, listener)
-        if self.page.url.startswith(self.url):
-            self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
-        self.page.goto("about:blank")
-        self.page.set_viewport_size(WIDE)
-        self.page.emulate_media(color_scheme="light")
+        """Close the clients."""
         self.rest.close()
         self.management.close()
 
@@ -128,20 +148,12 @@ def new_page(browser: Any) -> Any:
 
 
 def new_console(page: Any, emulator: Emulator, team: str) -> Console:
-    """The console of a team, to be opened in a page."""
+    """The console of a team, to be attached to a page."""
     rest, management = (
         httpx.Client(base_url=emulator.base_url, headers={"authorization": f"Bearer {key}@{team}"})
         for key in (emulator.api_key, emulator.management_key)
     )
-    console = Console(emulator, emulator.url, team, page, rest, management)
-    console.listeners = {
-        "pageerror": lambda error: console.problems.append(str(error)),
-        "console": lambda message: _note(console, message),
-        "request": lambda request: _look_at(console, request.url),
-    }
-    for event, listener in console.listeners.items():
-        page.on(event, listener)
-    return console
+    return Console(emulator, emulator.url, team, page, rest, management)
 
 
 def _note(console: Console, message: Any) -> None:

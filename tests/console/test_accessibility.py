@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from emulator import Emulator
-from tests.console.harness import NARROW, PANELS, WIDE, Console, expect, new_console, new_page
+from tests.console.harness import NARROW, PANELS, WIDE, Console, expect, new_console
 from tests.serving import free_port
 
 HOSTILE = "<img src=x onerror=hit()><script>hit()</script>"
@@ -67,10 +68,10 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def furnished(emulator: Emulator, browser: Any) -> Iterator[Console]:
-    """A console of a team that has one of everything, all of it with hostile names."""
-    console = new_console(new_page(browser), emulator, "furnished")
-    console.page.add_init_script("window.hits = 0; window.hit = () => { window.hits += 1; };")
+def furnished_team(emulator: Emulator, page: Any) -> Iterator[Console]:
+    """The console of a team that has one of everything, all of it with hostile names."""
+    console = new_console(page, emulator, f"furnished-{uuid4().hex}")
+    page.add_init_script("window.hits = 0; window.hit = () => { window.hits += 1; };")
     collection = console.collection(HOSTILE, collection_description=HOSTILE, field_definitions=[{"key": HOSTILE}])
     name = HOSTILE.replace('"', "").replace(";", "")
     file_id = console.document(collection, name, f"Text {HOSTILE}", **{HOSTILE: HOSTILE})
@@ -87,9 +88,13 @@ def furnished(emulator: Emulator, browser: Any) -> Iterator[Console]:
     console.ids = {"collection": collection, "file": file_id, "batch": batch}
     yield console
     console.close()
-    console.page.context.close()
-    assert console.problems == []
-    assert console.external_requests == []
+
+
+@pytest.fixture
+def furnished(furnished_team: Console) -> Iterator[Console]:
+    """That console, for one test."""
+    with furnished_team.attached():
+        yield furnished_team
 
 
 def addresses(console: Console) -> list[str]:
@@ -132,38 +137,38 @@ class View:
 
 
 @pytest.fixture(scope="module")
-def views(furnished: Console) -> list[View]:
+def views(furnished_team: Console) -> list[View]:
     """Each address visited once on a wide screen and once on a narrow one, for all tests that look at every panel."""
-    furnished.rest.get("/files/file_nobody")  # refused by the rule not_found
+    furnished_team.rest.get("/files/file_nobody")  # refused by the rule not_found
     wrong = {"batch_request_id": "1", "batch_request": {"chat_get_completion": {"model": "grok-4.3", "messages": []}}}
     for name in ("nightly summaries", "before-the-import"):
-        batch = furnished.rest.post("/batches", json={"name": name}).json()["batch_id"]
-        furnished.rest.post(f"/batches/{batch}/requests", json={"batch_requests": [wrong]})
-        furnished.collection(name)
-        furnished.upload(f"{name}.txt")
-        furnished.control("POST", "/snapshots", json={"name": name.replace(" ", "-")})
+        batch = furnished_team.rest.post("/batches", json={"name": name}).json()["batch_id"]
+        furnished_team.rest.post(f"/batches/{batch}/requests", json={"batch_requests": [wrong]})
+        furnished_team.collection(name)
+        furnished_team.upload(f"{name}.txt")
+        furnished_team.control("POST", "/snapshots", json={"name": name.replace(" ", "-")})
     found = []
-    for address in addresses(furnished):
-        page = visit(furnished, address)
-        if shows_names(address):
-            expect(page.locator("main")).to_contain_text(SHOWN)
-        found.append(
-            View(
-                address,
-                text=page.locator("main").inner_text(),
-                elements_from_names=page.locator("img[src=x], main script").count(),
-                hits=page.evaluate("window.hits"),
-                nameless=page.evaluate(NAMELESS),
-                headings=page.locator("h1").count(),
-                current_panels=page.locator("nav [aria-current=page]").count(),
+    with furnished_team.attached(WIDE):
+        for address in addresses(furnished_team):
+            page = visit(furnished_team, address)
+            if shows_names(address):
+                expect(page.locator("main")).to_contain_text(SHOWN)
+            found.append(
+                View(
+                    address,
+                    text=page.locator("main").inner_text(),
+                    elements_from_names=page.locator("img[src=x], main script").count(),
+                    hits=page.evaluate("window.hits"),
+                    nameless=page.evaluate(NAMELESS),
+                    headings=page.locator("h1").count(),
+                    current_panels=page.locator("nav [aria-current=page]").count(),
+                )
             )
-        )
-    furnished.page.set_viewport_size(NARROW)
-    for view in found:
-        page = visit(furnished, view.address)
-        view.widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        view.broken_words = page.evaluate(BROKEN_WORDS)
-    furnished.page.set_viewport_size(WIDE)
+    with furnished_team.attached(NARROW):
+        for view in found:
+            page = visit(furnished_team, view.address)
+            view.widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            view.broken_words = page.evaluate(BROKEN_WORDS)
     return found
 
 
@@ -283,18 +288,19 @@ def test_console_with_strict_keys_asks_for_them(page: Any) -> None:
     """With strict authentication the page asks for keys once, and keeps them in the tab alone."""
     with Emulator(auth="strict", keys=("inference-1=inference", "management-1=management")) as emulator:
         console = new_console(page, emulator, "default")
-        console.open("files")
-        dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("Incorrect API key provided")
-        dialog.get_by_label("Inference key").fill("inference-1")
-        dialog.get_by_label("Management key").fill("management-1")
-        dialog.get_by_role("button", name="Use these keys").click()
-        expect(page.get_by_text("This team has no files yet.")).to_be_visible()
-        console.open("collections")
-        expect(page.get_by_text("This team has no collections yet.")).to_be_visible()
-        assert page.evaluate("JSON.stringify({ ...localStorage })") == "{}"
+        with console.attached():
+            console.open("files")
+            dialog = page.get_by_role("dialog")
+            expect(dialog).to_contain_text("Incorrect API key provided")
+            dialog.get_by_label("Inference key").fill("inference-1")
+            dialog.get_by_label("Management key").fill("management-1")
+            dialog.get_by_role("button", name="Use these keys").click()
+            expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+            console.open("collections")
+            expect(page.get_by_text("This team has no collections yet.")).to_be_visible()
+            assert page.evaluate("JSON.stringify({ ...localStorage })") == "{}"
+        page.goto("about:blank")
         console.close()
-        assert console.problems == []
 
 
 def test_console_reports_lost_connection(page: Any) -> None:
@@ -304,11 +310,13 @@ def test_console_reports_lost_connection(page: Any) -> None:
     emulator.start()
     console = new_console(page, emulator, "default")
     console.upload("before.txt")
-    console.open("files")
-    expect(page.get_by_role("link", name="before.txt")).to_be_visible()
-    emulator.stop()
-    expect(page.get_by_text("No connection")).to_be_visible()
-    with Emulator(port=port):
-        expect(page.get_by_text("Live", exact=True)).to_be_visible()
-        expect(page.get_by_text("This team has no files yet.")).to_be_visible()
-        console.close()
+    with console.attached():
+        console.open("files")
+        expect(page.get_by_role("link", name="before.txt")).to_be_visible()
+        emulator.stop()
+        expect(page.get_by_text("No connection")).to_be_visible()
+        with Emulator(port=port):
+            expect(page.get_by_text("Live", exact=True)).to_be_visible()
+            expect(page.get_by_text("This team has no files yet.")).to_be_visible()
+            page.goto("about:blank")
+    console.close()

@@ -46,6 +46,12 @@ def test_font_is_kept_by_browsers_and_is_small(control: httpx.Client, path: Path
     assert sum(each.stat().st_size for each in FONTS) < 60 * 1024
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.svg")), ids=name)
+def test_icon_is_kept_by_browsers(control: httpx.Client, path: Path) -> None:
+    """A browser asks for the icon of the page whenever the address changes: with every panel that is opened."""
+    assert control.get(f"/console/{name(path)}").headers["cache-control"] == "max-age=604800"
+
+
 def test_fonts_have_every_character_of_the_page() -> None:
     """What the page itself says can be drawn with the subset that its fonts were cut to."""
     style = (FOLDER / "console.css").read_text("utf-8")

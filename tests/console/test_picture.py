@@ -30,16 +30,17 @@ def test_screenshot_has_size_of_search_panel(page: Any, tmp_path: Path) -> None:
     target = Path(os.environ.get("PICTURE", tmp_path / "console.png"))
     with Emulator() as emulator:
         console = new_console(page, emulator, "default")
-        page.set_viewport_size(SIZE)
         collection = console.collection("library", field_definitions=[{"key": "category"}, {"key": "year"}])
         for each in documents():
             console.document(collection, each["name"], each["text"], **each["fields"])
         console.control("POST", "/faults", json={"operation": "files.list", "error": "unavailable"})
         console.control("POST", "/clock/freeze", json={"at": "2026-04-09T14:03:00Z"})
-        console.open(f"search?q={QUERY}&collection={collection}&limit=3")
-        expect(page.get_by_role("article")).to_have_count(3)
-        expect(page.get_by_role("article").first).to_contain_text("night-train.txt")
-        page.screenshot(path=target, animations="disabled")
+        with console.attached(SIZE):
+            console.open(f"search?q={QUERY}&collection={collection}&limit=3")
+            expect(page.get_by_role("article")).to_have_count(3)
+            expect(page.get_by_role("article").first).to_contain_text("night-train.txt")
+            page.screenshot(path=target, animations="disabled")
+        page.goto("about:blank")
         console.close()
     assert size_of(target.read_bytes()) == size_of(PICTURE.read_bytes()) == (SIZE["width"], SIZE["height"])
     assert PICTURE.stat().st_size <= BYTES_MAX
