@@ -24,6 +24,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -99,6 +100,25 @@ class ForkedProcess:
     def kill(self) -> None:
         """End the process at once, unless it has ended."""
         self.send_signal(signal.SIGKILL)
+
+
+def run(arguments: list[str], environment: Mapping[str, str], program: Program = "emulator") -> tuple[int, str, str]:
+    """Run a program to its end, as a fork where it can be one: its exit code, stdout and stderr.
+
+    The working directory has to be that of the repository, or have `emulator` on its path.
+    """
+    if not can_fork(environment):
+        command = [sys.executable, "-m", "pytest" if program == "kit" else "emulator", *arguments]
+        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+    child = ForkedProcess(arguments, environment, program)
+    try:
+        with child.stdout, child.stderr, ThreadPoolExecutor(1) as reader:
+            err = reader.submit(child.stderr.read)
+            out = child.stdout.read()
+            return child.wait(), out, err.result()
+    finally:
+        child.kill()
 
 
 @functools.cache
