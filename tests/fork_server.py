@@ -103,20 +103,20 @@ class ForkedProcess:
 
 
 def run(arguments: list[str], environment: Mapping[str, str], program: Program = "emulator") -> tuple[int, str, str]:
-    """Run a program to its end, as a fork where it can be one: its exit code, stdout and stderr.
+    """Run a program to its end, as a fork where it can be one: its exit code, stdout and stderr, with their line ends.
 
     The working directory has to be that of the repository, or have `emulator` on its path.
     """
     if not can_fork(environment):
         command = [sys.executable, "-m", "pytest" if program == "kit" else "emulator", *arguments]
-        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
-        return done.returncode, done.stdout, done.stderr
+        done = subprocess.run(command, env=dict(environment), capture_output=True)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
     child = ForkedProcess(arguments, environment, program)
     try:
-        with child.stdout, child.stderr, ThreadPoolExecutor(1) as reader:
-            err = reader.submit(child.stderr.read)
-            out = child.stdout.read()
-            return child.wait(), out, err.result()
+        with child.stdout as out, child.stderr as err, ThreadPoolExecutor(1) as reader:
+            said = reader.submit(err.buffer.read)
+            printed = out.buffer.read()
+            return child.wait(), printed.decode(), said.result().decode()
     finally:
         child.kill()
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from tests import fork_server
 from tests.fork_server import ForkedProcess, can_fork
 
 PATIENCE_SECONDS = 600  # a bound for hangs, far above what a loaded machine needs; it judges no speed
@@ -69,17 +70,8 @@ def start_serve(
 
 
 def run_command(*words: str | Path, **variables: str) -> tuple[int, str, str]:
-    """Run `xai-emulator` until it ends by itself: its exit code, stdout and stderr, of a few lines each."""
-    process = start_command(*words, **variables)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        with process.stdout as out, process.stderr as err:
-            # Line ends are not translated: a test looks for carriage returns.
-            printed, said = out.buffer.read().decode(), err.buffer.read().decode()
-        return process.wait(PATIENCE_SECONDS), printed, said
-    finally:
-        process.kill()
+    """Run `xai-emulator` until it ends by itself: its exit code, stdout and stderr."""
+    return fork_server.run([*map(str, words)], environment(**variables))
 
 
 def run_serve(*flags: str | Path, **variables: str) -> tuple[int, str, str]:

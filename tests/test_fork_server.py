@@ -15,7 +15,7 @@ import pytest
 from emulator import Emulator
 from tests import fork_server
 from tests.fork_server import KIT, KIT_OPTIONS, ROOT, ForkedProcess, can_fork
-from tests.serving import PATIENCE_SECONDS, environment
+from tests.serving import PATIENCE_SECONDS, environment, run_command
 
 # A process that starts a server, says which process it is and waits until its input ends.
 STARTER = """
@@ -35,19 +35,14 @@ child.wait()
 pytestmark = pytest.mark.skipif(not can_fork(environment()), reason="a fork would differ from a new interpreter here")
 
 
-def run(*arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Run `xai-emulator` with these arguments as a fork: its exit code, stdout and stderr."""
-    return fork_server.run(list(arguments), environment(**variables))
-
-
 def test_child_returns_output_and_exit_code_of_success() -> None:
-    code, out, err = run("version")
+    code, out, err = run_command("version")
     assert (code, err) == (0, "")
     assert out == subprocess.run([sys.executable, "-m", "emulator", "version"], capture_output=True, text=True).stdout
 
 
 def test_child_returns_output_and_exit_code_of_failure() -> None:
-    code, out, err = run("no-such-command")
+    code, out, err = run_command("no-such-command")
     assert (code, out) == (2, "")
     assert "no-such-command" in err
 
@@ -65,10 +60,10 @@ def test_kit_says_as_a_fork_what_it_says_in_a_new_interpreter(emulator: Emulator
 
 def test_child_has_environment_of_its_order() -> None:
     """Its variables are those of the order alone: one child sees nothing of another."""
-    code, out, _ = run("env", XAI_EMULATOR_URL="http://localhost:1234")
+    code, out, _ = run_command("env", XAI_EMULATOR_URL="http://localhost:1234")
     assert code == 0
     assert "http://localhost:1234" in out
-    assert "http://localhost:1234" not in run("env")[1]
+    assert "http://localhost:1234" not in run_command("env")[1]
 
 
 def test_child_runs_in_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

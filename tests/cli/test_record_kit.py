@@ -9,19 +9,12 @@ from pathlib import Path
 
 from emulator import Emulator
 from emulator.cli.verify import kit as kit_folder
-from tests.fork_server import run
-from tests.serving import PATIENCE_SECONDS, environment
+from tests.serving import PATIENCE_SECONDS, run_command
 
 KEYS = {
     "XAI_API_KEY": "xai-" + "Real0Inference1Key2" * 4,
     "XAI_MANAGEMENT_KEY": "xai-token-" + "Real3Management4Key5" * 4,
 }
-
-
-def emulate(*words: str) -> tuple[int, str]:
-    """Run `xai-emulator` with real keys in its environment: its exit code, and what it says."""
-    code, out, err = run(list(words), environment(**KEYS))
-    return code, out + err
 
 
 def test_kit_passes_through_the_recorder_and_its_recording_settles_the_assumed_cases(tmp_path: Path) -> None:
@@ -31,12 +24,12 @@ def test_kit_passes_through_the_recorder_and_its_recording_settles_the_assumed_c
     kit += ["--cases", "auth,collections.documents,collections.c,files.c,files.upload"]
     kit += ["--case-seconds", str(PATIENCE_SECONDS)]
     with Emulator() as service:
-        code, said = emulate("record", "--out", str(out), "--to", service.url, "--", *kit)
-    assert code == 0, said
-    assert re.search(r"^=+ \d+ passed, .* =+$", said, re.MULTILINE)
+        code, printed, said = run_command("record", "--out", out, "--to", service.url, "--", *kit, **KEYS)
+    assert code == 0, printed + said
+    assert re.search(r"^=+ \d+ passed, .* =+$", printed, re.MULTILINE)
     assert not any(key in out.read_text() for key in KEYS.values())
-    code, said = emulate("compare", "--evidence", str(evidence), str(out))
-    assert code == 0, said
+    code, printed, said = run_command("compare", "--evidence", evidence, out, **KEYS)
+    assert code == 0, printed + said
     verdicts = {row["case"]: row["verdict"] for row in json.loads(evidence.read_text())}
     assert "contradicted" not in verdicts.values()
     assert list(verdicts.values()).count("confirmed") > len(verdicts) / 2

@@ -11,8 +11,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests import fork_server
-from tests.serving import environment
+from tests.serving import run_command
 
 from .kit import Run, run_kit
 from .mutants import read_mutants
@@ -26,11 +25,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = run_kit("--clients=httpx", "--destructive", "--paid", f"--junitxml={junit}", record=folder / "record.json")
     (folder / "output.txt").write_text(run.output)
     return Run(run.code, run.output, {**run.record, "junit": junit.read_text("utf-8")})
-
-
-def verify(*options: str, **variables: str) -> tuple[int, str, str]:
-    """Run `xai-emulator verify`: its exit code, stdout and stderr."""
-    return fork_server.run(["verify", *options], environment(**variables))
 
 
 @pytest.fixture(scope="module")
@@ -223,9 +217,8 @@ def test_other_server_without_key_is_usage_error(judged: Emulator, tmp_path: Pat
 def test_verify_writes_report_and_returns_verdict(judged: Emulator, tmp_path: Path) -> None:
     """`xai-emulator verify` judges a server by its URL, writes a report and returns its verdict."""
     report = tmp_path / "report.xml"
-    code, out, err = verify(
-        *("--base-url", judged.url, "--features", "auth", "--clients", "httpx", "--junit", str(report))
-    )
+    options = ("--base-url", judged.url, "--features", "auth", "--clients", "httpx", "--junit", report)
+    code, out, err = run_command("verify", *options)
     assert code == 0, out + err
     assert "auth.api_key" in out
     assert ElementTree.parse(report).getroot().tag == "testsuites"
@@ -233,6 +226,6 @@ def test_verify_writes_report_and_returns_verdict(judged: Emulator, tmp_path: Pa
 
 def test_verify_with_bad_url_is_usage_error() -> None:
     """Without a server it is used wrongly, as with every option that the kit refuses."""
-    code, out, err = verify()
+    code, out, err = run_command("verify")
     assert code == 2, out
     assert err == "ERROR: name the server to test: --base-url URL\n\n"
