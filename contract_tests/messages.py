@@ -17,6 +17,23 @@ def plain(message: Any) -> dict[str, Any]:
     return {field.name: _value(message, field) for field in message.DESCRIPTOR.fields}
 
 
+def unknown_name(declared: Any, fields: Mapping[str, Any]) -> str | None:
+    """Return a field or an enum value in the fields of a message, at any depth, that its descriptor does not have."""
+    for name, value in fields.items():
+        field = declared.fields_by_name.get(name)
+        if field is None:
+            return name
+        for each in value if isinstance(value, list | tuple) else [value]:
+            found = None
+            if field.enum_type is not None:
+                found = each if isinstance(each, str) and each not in field.enum_type.values_by_name else None
+            elif isinstance(each, Mapping) and not field.message_type.GetOptions().map_entry:
+                found = unknown_name(field.message_type, each)
+            if found is not None:
+                return found
+    return None
+
+
 def _value(message: Any, field: Any) -> Any:
     found = getattr(message, field.name)
     if hasattr(found, "append") or hasattr(found, "add"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,9 +92,9 @@ def joined(chunks: list[Json]) -> Json:
     return whole
 
 
-def cost(rest: RestClient, usage: Json) -> int:
+def cost(rest: RestClient, usage: Json, model: str = MODEL) -> int:
     """What a usage of chat completions costs by the prices of its model, which has used no tools."""
-    prices = rest.json("GET", f"/v1/language-models/{MODEL}")
+    prices = rest.json("GET", f"/v1/language-models/{model}")
     prompt, completion = usage["prompt_tokens_details"], usage["completion_tokens_details"]
     text = usage["prompt_tokens"] - prompt["image_tokens"] - prompt["cached_tokens"]
     made = usage["completion_tokens"] + completion["reasoning_tokens"]
@@ -126,14 +126,14 @@ def agree(found: Json, expected: Json, what: object) -> None:
     matchers.check(expected, found, str(what))
 
 
-def asked(word: str, place: int) -> Json:
+def asked(word: str, place: int, requests: Mapping[str, Sequence[Json]] = REQUESTS) -> Json:
     """A request in one of its three forms."""
     base: Json = (
         {"model": MODEL, "messages": [{"role": "user", "content": TEXT}]},
         {"model": MODEL, "input": TEXT},
         {"model": MODEL, "messages": [{"role": "ROLE_USER", "content": [{"text": TEXT}]}]},
     )[place]
-    return {**base, **REQUESTS[word][place]}
+    return {**base, **requests[word][place]}
 
 
 @case(
@@ -148,20 +148,26 @@ def asked(word: str, place: int) -> Json:
 def test_completions(rest: RestClient, target: Target) -> None:
     """A completion is the same whole, streamed and deferred, and costs what the prices of its model say."""
     for word in REQUESTS:
-        body = asked(word, 0)
-        whole = rest.json("POST", "/v1/chat/completions", json_body=body)
-        streamed = joined(events(rest, "/v1/chat/completions", {**body, "stream_options": {"include_usage": True}}))
-        expected = without_ids(whole, "refusal")
-        assert 0 <= streamed["created"] - whole["created"] <= target.case_seconds, word
-        streamed.setdefault("service_tier", whole["service_tier"])  # chunks have none
-        for other in (streamed, deferred(rest, target, body)):
-            found = without_ids(other, "refusal")
-            for call in (call for each in found["choices"] for call in each["message"].get("tool_calls") or ()):
-                assert call.pop("index", 0) == 0, word  # of the call among those of a delta
-            agree(found, expected, word)
+        whole = check_completion(rest, target, asked(word, 0), word)
         assert whole["usage"]["cost_in_usd_ticks"] == cost(rest, whole["usage"]), word
-        matchers.check(whole["usage"], {"completion_tokens_details": _NOTHING, "num_sources_used": 0}, word)
         matchers.check(whole["choices"], [{"finish_reason": _ENDS.get(word, "stop")}], word)
+
+
+def check_completion(rest: RestClient, target: Target, body: Json, word: str) -> Json:
+    """Return a completion, and fail where it is another one streamed or deferred."""
+    whole = rest.json("POST", "/v1/chat/completions", json_body=body)
+    streamed = joined(events(rest, "/v1/chat/completions", {**body, "stream_options": {"include_usage": True}}))
+    expected = without_ids(whole, "refusal")
+    assert not any(chunk.get("usage") for chunk in events(rest, "/v1/chat/completions", body)), word  # not asked for
+    assert 0 <= streamed["created"] - whole["created"] <= target.case_seconds, word
+    streamed.setdefault("service_tier", whole["service_tier"])  # chunks have none
+    for other in (streamed, deferred(rest, target, body)):
+        found = without_ids(other, "refusal")
+        for call in (call for each in found["choices"] for call in each["message"].get("tool_calls") or ()):
+            assert call.pop("index", 0) == 0, word  # of the call among those of a delta
+        agree(found, expected, word)
+    matchers.check(whole["usage"], {"completion_tokens_details": _NOTHING, "num_sources_used": 0}, word)
+    return whole
 
 
 _NOTHING = {f"{each}_tokens": 0 for each in ("reasoning", "audio", "accepted_prediction", "rejected_prediction")}
@@ -287,8 +293,13 @@ def over_grpc(client: Client, target: Target, message: Json) -> Iterator[tuple[s
         delta = dict(output["delta"])
         made["message"]["content"] += delta.pop("content")
         made["message"]["tool_calls"] += delta.pop("tool_calls")
+        for call in made["message"]["tool_calls"]:
+            if call["type"].endswith("SEARCH_TOOL"):  # a chunk begins a search, its result is another output
+                call["status"] = "TOOL_CALL_STATUS_COMPLETED"
         made |= {"message": {**made["message"], **delta}, "finish_reason": output["finish_reason"]}
     whole = without_ids(stored)
+    shown_outputs = {each["index"] for each in stored["outputs"]}
+    outputs = [each for each in outputs if each["index"] in shown_outputs]  # a whole answer leaves results out
     for number, shown in enumerate(whole["outputs"]):
         message = {key: outputs[number]["message"].get(key) for key in shown["message"]}
         outputs[number] = {**dict.fromkeys(shown), **outputs[number], "message": message}
@@ -309,30 +320,39 @@ def over_grpc(client: Client, target: Target, message: Json) -> Iterator[tuple[s
 def test_over_grpc(client: Client, rest: RestClient, target: Target) -> None:
     """Over gRPC a completion is the same whole, in chunks, deferred and stored, and is that of REST."""
     for word in REQUESTS:
-        message = asked(word, 2)
-        answers = dict(over_grpc(client, target, message))
-        expected = without_ids(answers["GetCompletion"])
-        times = [datetime.fromisoformat(each["created"]).timestamp() for each in answers.values()]
-        assert max(times) - min(times) <= target.case_seconds, (word, times)
-        for rpc, answer in answers.items():
-            found = without_ids(answer)
-            agree(found, expected, (word, rpc))
-        settings = {key: each for key, each in message.items() if key in answers["GetCompletion"]["settings"]}
-        matchers.check(answers["GetCompletion"]["settings"], _shown(settings), word)
-        check_schemas(answers["GetCompletion"]["settings"], message, word)
-        whole = rest.json("POST", "/v1/chat/completions", json_body=asked(word, 0))
-        for one, other in (("content", "content"), ("tool_calls", "tool_calls")):
-            shown = whole["choices"][0]["message"].get(other) or []
-            found = answers["GetCompletion"]["outputs"][0]["message"][one] or []
-            if other == "content":
-                assert found == shown, word
-            else:
-                called = [call["function"] for call in without_ids(found)]
-                assert called == [call["function"] for call in without_ids(shown)], word
-        usage = answers["GetCompletion"]["usage"]
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cost_in_usd_ticks", "num_sources_used"):
-            assert usage.get(name, whole["usage"][name]) == whole["usage"][name], (word, name)
-        assert answers["GetCompletion"]["system_fingerprint"] == whole["system_fingerprint"]
+        answer = check_completion_over_grpc(client, rest, target, (asked(word, 2), asked(word, 0)), word)
+        check_schemas(answer["settings"], asked(word, 2), word)
+
+
+def check_completion_over_grpc(
+    client: Client, rest: RestClient, target: Target, request: tuple[Json, Json], word: str
+) -> Json:
+    """Return the answer to a message, and fail where it is another one elsewhere or in answer to a body of REST."""
+    message, body = request
+    answers = dict(over_grpc(client, target, message))
+    answer = answers["GetCompletion"]
+    expected = without_ids(answer)
+    times = [datetime.fromisoformat(each["created"]).timestamp() for each in answers.values()]
+    assert max(times) - min(times) <= target.case_seconds, (word, times)
+    for rpc, other in answers.items():
+        agree(without_ids(other), expected, (word, rpc))
+    settings = {key: each for key, each in message.items() if key in answer["settings"]}
+    matchers.check(answer["settings"], _shown(settings), word)
+    whole = rest.json("POST", "/v1/chat/completions", json_body=body)
+    outputs = answer["outputs"][-len(whole["choices"]) :]
+    for output, choice in zip(outputs, whole["choices"], strict=True):
+        assert (output["message"]["content"] or "") == (choice["message"].get("content") or ""), word
+        called = [
+            [call["function"] for call in without_ids(each["message"].get("tool_calls") or [])]
+            for each in (output, choice)
+        ]
+        assert called[0] == called[1], word
+    usage = answer["usage"]
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cost_in_usd_ticks", "num_sources_used"):
+        assert usage.get(name, whole["usage"][name]) == whole["usage"][name], (word, name)
+    assert usage["prompt_image_tokens"] == whole["usage"]["prompt_tokens_details"]["image_tokens"], word
+    assert (answer["system_fingerprint"], answer["model"]) == (whole["system_fingerprint"], whole["model"]), word
+    return answer
 
 
 def check_schemas(settings: Json, message: Json, word: str) -> None:

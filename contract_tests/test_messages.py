@@ -278,6 +278,12 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
             {"hybrid_retrieval": {"reciprocal_rank_fusion": fusion}},
             {"retrieval_mode": {"type": "hybrid", "reranker": reranker}},
         ),
+        (
+            {"hybrid_retrieval": {"search_multiplier": 3}},
+            {"retrieval_mode": {"type": "hybrid", "search_multiplier": 3}},
+        ),
+        ({"instructions": "Prefer kettles."}, {"instructions": "Prefer kettles."}),
+        ({"ranking_metric": "RANKING_METRIC_L2_DISTANCE"}, {"ranking_metric": "RANKING_METRIC_L2_DISTANCE"}),
     ):
         request = {"query": "keeper of lighthouses", "source": {"collection_ids": [collection]}}
         shown = rest.json("POST", "/v1/documents/search", json_body={**request, **body})["matches"]

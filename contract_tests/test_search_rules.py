@@ -241,6 +241,9 @@ GROUPS: tuple[tuple[dict[str, Any], set[str]], ...] = (
     ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["place"], "k": 1}}}, {"a", "c", "e"}),
     ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["year"], "k": 2}}}, set(RECORDS)),
     ({"keys": ["author", "year"], "aggregate": {"min_k": {"keys": ["year"], "k": 1}}}, set(RECORDS)),
+    ({"keys": ["author"], "aggregate": {"min_k": {"keys": ["kind", "year"], "k": 1}}}, {"a", "c", "f"}),
+    ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["kind", "year"], "k": 1}}}, {"b", "c", "e"}),
+    ({"keys": ["author"], "aggregate": {"max_k": {"keys": ["place", "year"], "k": 1}}}, {"a", "c", "e"}),
     ({"keys": ["nothing"], "aggregate": {"min_k": {"keys": ["year"], "k": 2}}}, {"c", "e", "f"} - {"c"}),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -155,3 +156,12 @@ def api_error_from_http(status: int, message: str) -> ApiError:
 def api_error_from_grpc(code: str, message: str) -> ApiError:
     """A refusal that arrived with a gRPC code."""
     return ApiError(KINDS_BY_CODE.get(code, "unknown"), code, message)
+
+
+def refusal_kind(call: Callable[[], object]) -> str:
+    """The kind of the refusal of a call; empty if it is answered."""
+    try:
+        call()
+    except ApiError as error:
+        return error.kind
+    return ""

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import pages
-from ..messages import plain
+from ..messages import plain, unknown_name
 from ..target import Target
 from .client import MODEL, Client
 from .models import (
@@ -119,9 +119,9 @@ class XaiPython(Client):
         if request == "Empty":
             return import_module("google.protobuf.empty_pb2").Empty()
         asked = getattr(getattr(import_module("xai_sdk.proto"), module), request)
-        unknown = set(fields) - set(asked.DESCRIPTOR.fields_by_name)
-        if unknown:
-            raise Unsupported(f"{self.name} {self.version} has no {rpc} with {min(unknown)}")
+        unknown = unknown_name(asked.DESCRIPTOR, fields)
+        if unknown is not None:
+            raise Unsupported(f"{self.name} {self.version} has no {rpc} with {unknown}")
         return asked(**fields)
 
     def with_keys(self, api_key: str, management_key: str) -> Client:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ import emulator.cli
 from emulator import Emulator
 from emulator.runtime.terminal import printable, printable_json, printable_lines
 from fixtures.team import EmulatedTeam
-from tests.serving import run_command
+from tests.serving import PATIENCE_SECONDS, environment
 
 ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\u202egpj\u2028"
 ACTS = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode that no printed text may have
@@ -115,8 +117,14 @@ def attacked() -> Iterator[Emulator]:
 def test_verb_prints_no_escape_sequence_of_data(attacked: Emulator, words: list[str], kept: str) -> None:
     """Neither on stdout nor on stderr: it shows them as text."""
     collection: str = attacked.collection  # type: ignore[attr-defined]
-    _, out, err = run_command(*(collection if word == "ID" else word for word in words), XAI_EMULATOR_URL=attacked.url)
-    printed = out + err
+    command = [sys.executable, "-m", "emulator", *(collection if word == "ID" else word for word in words)]
+    done = subprocess.run(
+        command,
+        env=environment(XAI_EMULATOR_URL=attacked.url),
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    printed = (done.stdout + done.stderr).decode()
     assert printed
     assert acting(printed, "\n\t") == set()
     assert kept in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.serving import PATIENCE_SECONDS, start_command, until
+from tests.serving import PATIENCE_SECONDS, environment, until
 
 KEY = "xai-" + "Real0Inference1Key2" * 4
 Run = Callable[..., tuple[int, str, str]]
@@ -93,7 +94,10 @@ class Recording:
     """`xai-emulator record` as a process of its own."""
 
     def __init__(self, out: Path, to: str) -> None:
-        self.process = start_command("record", "--out", out, "--to", to, "--port", "0", XAI_API_KEY=KEY)
+        command = [sys.executable, "-m", "emulator", "record", "--out", str(out), "--to", to, "--port", "0"]
+        self.process = subprocess.Popen(
+            command, env=environment(XAI_API_KEY=KEY), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         words = self.process.stdout.readline().split()
