@@ -24,6 +24,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -99,6 +100,25 @@ class ForkedProcess:
     def kill(self) -> None:
         """End the process at once, unless it has ended."""
         self.send_signal(signal.SIGKILL)
+
+
+def run(arguments: list[str], environment: Mapping[str, str], program: Program = "emulator") -> tuple[int, str, str]:
+    """Run a program to its end, as a fork where it can be one: its exit code, stdout and stderr, with their line ends.
+
+    The working directory has to be that of the repository, or have `emulator` on its path.
+    """
+    if not can_fork(environment):
+        command = [sys.executable, "-m", "pytest" if program == "kit" else "emulator", *arguments]
+        done = subprocess.run(command, env=dict(environment), capture_output=True)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+    child = ForkedProcess(arguments, environment, program)
+    try:
+        with child.stdout as out, child.stderr as err, ThreadPoolExecutor(1) as reader:
+            said = reader.submit(err.buffer.read)
+            printed = out.buffer.read()
+            return child.wait(), printed.decode(), said.result().decode()
+    finally:
+        child.kill()
 
 
 @functools.cache

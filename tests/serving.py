@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from tests import fork_server
 from tests.fork_server import ForkedProcess, can_fork
 
 PATIENCE_SECONDS = 600  # a bound for hangs, far above what a loaded machine needs; it judges no speed
@@ -47,31 +48,35 @@ def free_port() -> int:
     raise AssertionError("there is no free port")
 
 
-def start_serve(
-    *flags: str | Path, python: tuple[str, ...] | None = None, **variables: str
+def start_command(
+    *words: str | Path, python: tuple[str, ...] | None = None, **variables: str
 ) -> ForkedProcess | subprocess.Popen[str]:
-    """Start `xai-emulator serve`, with pipes for its output: as a fork, or with `python` as a new interpreter.
+    """Start `xai-emulator`, with pipes for its output: as a fork, or with `python` as a new interpreter.
 
     `python` is the options of the interpreter, perhaps none.
     """
-    arguments, chosen = ["serve", *map(str, flags)], environment(**variables)
+    arguments, chosen = [*map(str, words)], environment(**variables)
     if python is None and can_fork(chosen):
         return ForkedProcess(arguments, chosen)
     command = [sys.executable, *(python or ()), "-m", "emulator", *arguments]
     return subprocess.Popen(command, env=chosen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def start_serve(
+    *flags: str | Path, python: tuple[str, ...] | None = None, **variables: str
+) -> ForkedProcess | subprocess.Popen[str]:
+    """Start `xai-emulator serve` as `start_command` does."""
+    return start_command("serve", *flags, python=python, **variables)
+
+
+def run_command(*words: str | Path, **variables: str) -> tuple[int, str, str]:
+    """Run `xai-emulator` until it ends by itself: its exit code, stdout and stderr."""
+    return fork_server.run([*map(str, words)], environment(**variables))
+
+
 def run_serve(*flags: str | Path, **variables: str) -> tuple[int, str, str]:
-    """Run `xai-emulator serve` until it ends by itself: its exit code, stdout and stderr, of a few lines each."""
-    process = start_serve(*flags, **variables)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        with process.stdout, process.stderr:
-            said = process.stdout.read(), process.stderr.read()
-        return process.wait(PATIENCE_SECONDS), *said
-    finally:
-        process.kill()
+    """Run `xai-emulator serve` as `run_command` does."""
+    return run_command("serve", *flags, **variables)
 
 
 class Served:

@@ -23,9 +23,12 @@ import yaml
 from emulator import Emulator
 from emulator.cli import build_parser
 from emulator.state.settings import ROWS, environment_name, flag
+from tests.fixtures.inner_run import load_plugins_of_options_only, run
 from tools.pages import PAGES as GENERATED
 from tools.pages import render as render_page
 from tools.reference import CONTRIBUTING, FILE, README, render, render_contributing, render_readme
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -103,17 +106,14 @@ def test_python_blocks_run_as_printed(emulator: Emulator, workshop: Path, pieces
         gc.collect()
 
 
-def test_pytest_blocks_of_pages_pass(tmp_path: Path) -> None:
+def test_pytest_blocks_of_pages_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests that pages show pass under the plugin, each in a file of its own."""
+    load_plugins_of_options_only(monkeypatch)
     pieces = [block for page in PAGES for block in blocks(page, "python") if block.note == "pytest"]
     for block in pieces:
-        (tmp_path / f"test_{block.page.removesuffix('.md')}_{block.line}.py").write_text(block.code, "utf-8")
-    # One process for all of them: each would import the clients again.
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "fixtures.plugin", "--rootdir", str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
-    ran = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, env=environment)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f"{sum(block.code.count('def test_') for block in pieces)} passed" in ran.stdout
+        path = pytester.path / f"test_{block.page.removesuffix('.md')}_{block.line}.py"
+        path.write_text(block.code, "utf-8")
+    run(pytester, "-W", "error").assert_outcomes(passed=sum(block.code.count("def test_") for block in pieces))
 
 
 @pytest.mark.parametrize("pieces", pages_with(lambda block: True, "js"))
@@ -122,12 +122,16 @@ def test_node_runs(emulator: Emulator, tmp_path: Path, pieces: list[Block]) -> N
     if not NODE_PACKAGES.is_dir():
         pytest.skip("there are no Node packages here: `make test` installs them where there is npm")
     (tmp_path / "node_modules").symlink_to(NODE_PACKAGES)
+    modules = []
     for block in pieces:
         if block.needs is None or (NODE_PACKAGES / block.needs).is_dir():
-            module = tmp_path / f"line-{block.line}.mjs"
-            module.write_text(block.code.replace(ADDRESS, emulator.grpc_target), "utf-8")
-            ran = subprocess.run(["node", str(module)], capture_output=True, text=True)
-            assert ran.returncode == 0, f"{block.place}\n{ran.stderr}"
+            modules.append(tmp_path / f"{block.page}-{block.line}.mjs")
+            modules[-1].write_text(block.code.replace(ADDRESS, emulator.grpc_target), "utf-8")
+    # One process for all of them, which loads the packages once.
+    code = f"for (const module of {json.dumps([str(module) for module in modules])}) await import(module)"
+    command = ["node", "--input-type=module", "--eval", code]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
@@ -152,7 +156,7 @@ def test_commands_run(emulator: Emulator, workshop: Path, pieces: list[Block]) -
 @pytest.mark.parametrize(
     ("language", "file", "command"),
     [
-        ("java", "Upload.java", ["java"]),
+        ("java", "Upload.java", ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]),  # it starts faster so
         ("go", "main.go", ["go", "run"]),
         ("ruby", "upload.rb", ["ruby"]),
     ],

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fork_server import ROOT, ForkedProcess, can_fork
-from tests.serving import PATIENCE_SECONDS, environment
+from emulator import Emulator
+from tests import fork_server
+from tests.fork_server import KIT, KIT_OPTIONS, ROOT, ForkedProcess, can_fork
+from tests.serving import PATIENCE_SECONDS, environment, run_command
 
 # A process that starts a server, says which process it is and waits until its input ends.
 STARTER = """
@@ -33,32 +35,35 @@ child.wait()
 pytestmark = pytest.mark.skipif(not can_fork(environment()), reason="a fork would differ from a new interpreter here")
 
 
-def run(*arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Run `xai-emulator` with these arguments as a fork: its exit code, stdout and stderr."""
-    child = ForkedProcess(list(arguments), environment(**variables))
-    with child.stdout, child.stderr:
-        said = child.stdout.read(), child.stderr.read()
-    return child.wait(PATIENCE_SECONDS), *said
-
-
 def test_child_returns_output_and_exit_code_of_success() -> None:
-    code, out, err = run("version")
+    code, out, err = run_command("version")
     assert (code, err) == (0, "")
     assert out == subprocess.run([sys.executable, "-m", "emulator", "version"], capture_output=True, text=True).stdout
 
 
 def test_child_returns_output_and_exit_code_of_failure() -> None:
-    code, out, err = run("no-such-command")
+    code, out, err = run_command("no-such-command")
     assert (code, out) == (2, "")
     assert "no-such-command" in err
 
 
+def test_kit_says_as_a_fork_what_it_says_in_a_new_interpreter(emulator: Emulator) -> None:
+    """The cases it collects, the head and the tables of its report, but for the time it took and the random prefix."""
+    options = [*KIT_OPTIONS, f"--base-url={emulator.url}", "--run-prefix=fork-", "--clients=httpx", "--cases=auth.me"]
+    chosen = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    command = [sys.executable, "-m", "pytest", *options, str(KIT)]
+    alone = subprocess.run(command, cwd=ROOT, env=chosen, capture_output=True, text=True)
+    code, out, err = fork_server.run([*options, str(KIT)], chosen, "kit")
+    assert (code, err) == (alone.returncode, alone.stderr) == (0, "")
+    assert out.splitlines()[:-1] == alone.stdout.splitlines()[:-1]
+
+
 def test_child_has_environment_of_its_order() -> None:
     """Its variables are those of the order alone: one child sees nothing of another."""
-    code, out, _ = run("env", XAI_EMULATOR_URL="http://localhost:1234")
+    code, out, _ = run_command("env", XAI_EMULATOR_URL="http://localhost:1234")
     assert code == 0
     assert "http://localhost:1234" in out
-    assert "http://localhost:1234" not in run("env")[1]
+    assert "http://localhost:1234" not in run_command("env")[1]
 
 
 def test_child_runs_in_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +18,7 @@ import emulator.cli
 from emulator import Emulator
 from emulator.runtime.terminal import printable, printable_json, printable_lines
 from fixtures.team import EmulatedTeam
-from tests.serving import PATIENCE_SECONDS, environment
+from tests.serving import run_command
 
 ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\u202egpj\u2028"
 ACTS = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode that no printed text may have
@@ -117,14 +115,8 @@ def attacked() -> Iterator[Emulator]:
 def test_verb_prints_no_escape_sequence_of_data(attacked: Emulator, words: list[str], kept: str) -> None:
     """Neither on stdout nor on stderr: it shows them as text."""
     collection: str = attacked.collection  # type: ignore[attr-defined]
-    command = [sys.executable, "-m", "emulator", *(collection if word == "ID" else word for word in words)]
-    done = subprocess.run(
-        command,
-        env=environment(XAI_EMULATOR_URL=attacked.url),
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    printed = (done.stdout + done.stderr).decode()
+    _, out, err = run_command(*(collection if word == "ID" else word for word in words), XAI_EMULATOR_URL=attacked.url)
+    printed = out + err
     assert printed
     assert acting(printed, "\n\t") == set()
     assert kept in printed

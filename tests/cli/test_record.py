@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.serving import PATIENCE_SECONDS, environment, until
+from tests.serving import PATIENCE_SECONDS, start_command, until
 
 KEY = "xai-" + "Real0Inference1Key2" * 4
 Run = Callable[..., tuple[int, str, str]]
@@ -94,10 +93,7 @@ class Recording:
     """`xai-emulator record` as a process of its own."""
 
     def __init__(self, out: Path, to: str) -> None:
-        command = [sys.executable, "-m", "emulator", "record", "--out", str(out), "--to", to, "--port", "0"]
-        self.process = subprocess.Popen(
-            command, env=environment(XAI_API_KEY=KEY), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self.process = start_command("record", "--out", out, "--to", to, "--port", "0", XAI_API_KEY=KEY)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         words = self.process.stdout.readline().split()

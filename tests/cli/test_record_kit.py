@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 import sys
 from pathlib import Path
 
 from emulator import Emulator
 from emulator.cli.verify import kit as kit_folder
-from tests.serving import PATIENCE_SECONDS, environment
+from tests.serving import PATIENCE_SECONDS, run_command
 
 KEYS = {
     "XAI_API_KEY": "xai-" + "Real0Inference1Key2" * 4,
     "XAI_MANAGEMENT_KEY": "xai-token-" + "Real3Management4Key5" * 4,
 }
-
-
-def emulate(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "emulator", *words]
-    return subprocess.run(command, cwd=cwd, env=environment(**KEYS), capture_output=True, text=True)
 
 
 def test_kit_passes_through_the_recorder_and_its_recording_settles_the_assumed_cases(tmp_path: Path) -> None:
@@ -29,12 +24,12 @@ def test_kit_passes_through_the_recorder_and_its_recording_settles_the_assumed_c
     kit += ["--cases", "auth,collections.documents,collections.c,files.c,files.upload"]
     kit += ["--case-seconds", str(PATIENCE_SECONDS)]
     with Emulator() as service:
-        recorded = emulate("record", "--out", str(out), "--to", service.url, "--", *kit, cwd=tmp_path)
-    assert recorded.returncode == 0, recorded.stdout + recorded.stderr
-    assert " failed" not in recorded.stdout.splitlines()[-1]
+        code, printed, said = run_command("record", "--out", out, "--to", service.url, "--", *kit, **KEYS)
+    assert code == 0, printed + said
+    assert re.search(r"^=+ \d+ passed, .* =+$", printed, re.MULTILINE)
     assert not any(key in out.read_text() for key in KEYS.values())
-    compared = emulate("compare", "--evidence", str(evidence), str(out), cwd=tmp_path)
-    assert compared.returncode == 0, compared.stdout + compared.stderr
+    code, printed, said = run_command("compare", "--evidence", evidence, out, **KEYS)
+    assert code == 0, printed + said
     verdicts = {row["case"]: row["verdict"] for row in json.loads(evidence.read_text())}
     assert "contradicted" not in verdicts.values()
     assert list(verdicts.values()).count("confirmed") > len(verdicts) / 2

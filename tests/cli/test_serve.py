@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.serving import PATIENCE_SECONDS
+from tests.serving import PATIENCE_SECONDS, run_serve
 
 READY = re.compile(r"xai-emulator ready (http://localhost:\d+) grpc=localhost:\d+ pid=(\d+)\n")
 
@@ -56,7 +56,5 @@ def test_serve_prints_one_line_on_stdout_and_logs_to_stderr(log_format: str) -> 
 def test_bad_seed_exits_with_code_2(tmp_path: object) -> None:
     """One line, and the port stays free."""
     path = f"{tmp_path}/none.yaml"
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"xai-emulator: --seed: {path}: No such file or directory\n"
+    line = f"xai-emulator: --seed: {path}: No such file or directory\n"
+    assert run_serve("--port", "0", "--seed", path) == (2, "", line)

@@ -28,7 +28,7 @@ from emulator.core.version import VERSION
 from emulator.operations import OPERATIONS
 from emulator.pipeline.faults.effects import BEHAVIOURS
 from emulator.state.settings import CLIENT_NAMES, from_environment
-from tests.serving import PATIENCE_SECONDS
+from tests.serving import PATIENCE_SECONDS, run_command
 
 NO_EMULATOR = "http://localhost:1"  # nothing listens there
 
@@ -372,10 +372,9 @@ def test_exec_runs_a_command_against_an_emulator_of_its_own() -> None:
         "q = r.Request(url + '/files', headers={'authorization': 'Bearer ' + os.environ['OPENAI_API_KEY']}); "
         "print(url, r.urlopen(q).status); raise SystemExit(7)"
     )
-    command = [sys.executable, "-m", "emulator", "exec", "--profile", "strict", "--", sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 7, done.stderr
-    url, status = done.stdout.split()
+    code, out, err = run_command("exec", "--profile", "strict", "--", sys.executable, "-IS", "-c", script)
+    assert code == 7, err
+    url, status = out.split()
     assert status == "200"
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 from emulator import Emulator
 from emulator.cli.environment import environment as clients_environment
 from emulator.domain.keys import INFERENCE_KEY, MANAGEMENT_KEY
-from tests.fork_server import KIT, KIT_OPTIONS, ROOT, ForkedProcess, can_fork
+from tests.fork_server import KIT, KIT_OPTIONS, ROOT, run
 from tests.serving import PATIENCE_SECONDS, Served, environment
 
 NODE_PACKAGES = ROOT / "tests" / "node"
@@ -35,12 +33,17 @@ class Run:
 
 
 def run_kit(*options: str, record: Path, tree: Path = ROOT, **variables: str) -> Run:
-    """Start the emulator of a tree, judge it, stop it; with `--base-url` judge the one that runs there."""
+    """Start the emulator of a tree, judge it, stop it; with `--base-url` judge the one that runs there.
+
+    The working directory has to be that of the repository.
+    """
     with ExitStack() as running:
         if not any(option.startswith("--base-url") for option in options):
             variables |= running.enter_context(_start(tree))
         given = (f"--record={record}", f"--case-seconds={PATIENCE_SECONDS}", *options)
-        code, out, err = _run([*KIT_OPTIONS, *given, str(KIT)], variables)
+        chosen = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables)
+        chosen.pop("PYTEST_ADDOPTS", None)
+        code, out, err = run([*KIT_OPTIONS, *given, str(KIT)], chosen, "kit")
     found = json.loads(record.read_text("utf-8")) if record.exists() else {"clients": {}, "cases": {}}
     return Run(code, out + err, found)
 
@@ -54,20 +57,3 @@ def _start(tree: Path) -> Iterator[dict[str, str]]:
     else:
         with Served(python=("-P",), PYTHONPATH=str(tree)) as served:  # -P: not the emulator of the working directory
             yield clients_environment(served.url, INFERENCE_KEY, MANAGEMENT_KEY)
-
-
-def _run(arguments: list[str], variables: Mapping[str, str]) -> tuple[int, str, str]:
-    """Run pytest: its exit code, stdout and stderr. The working directory has to be that of the repository."""
-    chosen = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables)
-    chosen.pop("PYTEST_ADDOPTS", None)
-    if not can_fork(chosen):
-        command = [sys.executable, "-m", "pytest", *arguments]
-        done = subprocess.run(command, env=chosen, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS)
-        return done.returncode, done.stdout, done.stderr
-    child = ForkedProcess(arguments, chosen, "kit")
-    try:
-        with child.stdout, child.stderr:
-            said = child.stdout.read(), child.stderr.read()  # a few lines on stderr, which its pipe holds
-        return child.wait(PATIENCE_SECONDS), *said
-    finally:
-        child.kill()

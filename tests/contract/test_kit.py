@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +11,7 @@ import httpx
 import pytest
 
 from emulator import Emulator
-from tests.fork_server import ROOT
-from tests.serving import PATIENCE_SECONDS
+from tests.serving import run_command
 
 from .kit import Run, run_kit
 from .mutants import read_mutants
@@ -29,18 +25,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = run_kit("--clients=httpx", "--destructive", "--paid", f"--junitxml={junit}", record=folder / "record.json")
     (folder / "output.txt").write_text(run.output)
     return Run(run.code, run.output, {**run.record, "junit": junit.read_text("utf-8")})
-
-
-def verify(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `xai-emulator verify`."""
-    return subprocess.run(
-        [sys.executable, "-m", "emulator", "verify", *options],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -195,46 +179,53 @@ def test_run_with_every_case_skipped_fails(judged: Emulator, tmp_path: Path) -> 
     assert run_kit(*target, record=tmp_path / "record.json").code == 1
 
 
+@pytest.mark.parametrize("option", ["--record", "--known-failing", "--node-packages"])
+def test_missing_path_is_usage_error_before_run(judged: Emulator, tmp_path: Path, option: str) -> None:
+    """An option that names a missing path ends the run with one line and the usage exit code, before any call."""
+    nowhere = tmp_path / "nowhere" / "file"
+    target = (f"--base-url={judged.url}", "--features=auth", "--clients=httpx")
+    run = run_kit(*target, f"{option}={nowhere}", record=tmp_path / "record.json")
+    assert run.code == 4, run.output
+    assert run.output.startswith(f"ERROR: {option}: {nowhere}")
+    assert run.output.strip().count("\n") == 0
+
+
+def test_server_that_does_not_answer_is_usage_error(tmp_path: Path) -> None:
+    """A URL without a server, or that is none, ends the run with a line that says so."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    for url, says in (
+        (closed, f"{closed} does not answer: "),
+        ("localhost:7878", "'localhost:7878' is not a URL such as http://localhost:7878"),
+    ):
+        run = run_kit(f"--base-url={url}", record=tmp_path / "record.json")
+        assert run.code == 4, run.output
+        assert says in run.output
+
+
+def test_other_server_without_key_is_usage_error(judged: Emulator, tmp_path: Path) -> None:
+    """A server that is no emulator is asked with the keys of the environment, and without them not at all."""
+    elsewhere = f"{judged.url}/elsewhere"  # the address of a public URL is no emulator's root
+    run = run_kit(f"--base-url={elsewhere}", "--features=auth", record=tmp_path / "record.json", XAI_API_KEY="")
+    assert run.code == 4, run.output
+    assert "/elsewhere is not an emulator, so it needs a key: set XAI_API_KEY" in run.output
+
+
 # --- the command
 
 
 def test_verify_writes_report_and_returns_verdict(judged: Emulator, tmp_path: Path) -> None:
     """`xai-emulator verify` judges a server by its URL, writes a report and returns its verdict."""
     report = tmp_path / "report.xml"
-    done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", "--junit", str(report))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "auth.api_key" in done.stdout
+    options = ("--base-url", judged.url, "--features", "auth", "--clients", "httpx", "--junit", report)
+    code, out, err = run_command("verify", *options)
+    assert code == 0, out + err
+    assert "auth.api_key" in out
     assert ElementTree.parse(report).getroot().tag == "testsuites"
 
 
 def test_verify_with_bad_url_is_usage_error() -> None:
-    """Without a server, with one that does not answer, or with a word it does not know, it is used wrongly."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    for options, says in (
-        ((), "name the server to test: --base-url URL"),
-        (("--base-url", closed), f"{closed} does not answer: "),
-        (("--base-url", "localhost:7878"), "'localhost:7878' is not a URL such as http://localhost:7878"),
-    ):
-        done = verify(*options)
-        assert done.returncode == 2, done.stdout
-        assert says in done.stderr
-
-
-@pytest.mark.parametrize("option", ["--record", "--known-failing", "--node-packages"])
-def test_verify_with_missing_path_is_usage_error_before_run(judged: Emulator, tmp_path: Path, option: str) -> None:
-    """An option that names a missing path ends the command with one line and the usage exit code, before any call."""
-    nowhere = tmp_path / "nowhere" / "file"
-    done = verify("--base-url", judged.url, "--features", "auth", "--clients", "httpx", option, str(nowhere))
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr.startswith(f"ERROR: {option}: {nowhere}")
-    assert done.stderr.strip().count("\n") == 0
-    assert "collected" not in done.stdout
-
-
-def test_verify_of_other_server_without_key_is_usage_error() -> None:
-    """A server that is no emulator is asked with the keys of the environment, and without them not at all."""
-    with Emulator() as emulator:  # the address of a public URL is no emulator's root
-        done = verify("--base-url", f"{emulator.url}/elsewhere", "--features", "auth", XAI_API_KEY="")
-    assert done.returncode == 2
-    assert "/elsewhere is not an emulator, so it needs a key: set XAI_API_KEY" in done.stderr
+    """Without a server it is used wrongly, as with every option that the kit refuses."""
+    code, out, err = run_command("verify")
+    assert code == 2, out
+    assert err == "ERROR: name the server to test: --base-url URL\n\n"

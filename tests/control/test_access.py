@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -17,7 +16,7 @@ from emulator.control.route import ControlRoute
 from emulator.control.routes import ROUTES
 from emulator.state.settings import BadSetting, from_keywords
 from fixtures.team import EmulatedTeam
-from tests.serving import PATIENCE_SECONDS, Served, environment
+from tests.serving import Served, run_command
 
 TOKEN = "s3cret-token;with,odd=characters"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
@@ -183,37 +182,28 @@ def test_token_that_no_header_carries_refuses_to_start(token: str) -> None:
 # --- who sends it
 
 
-def cli(*words: str, **variables: str) -> tuple[int, str, str]:
-    """A run of the command line: its code and what it says."""
-    command = [sys.executable, "-m", "emulator", *words]
-    done = subprocess.run(
-        command, env=environment(**variables), capture_output=True, text=True, timeout=PATIENCE_SECONDS
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
 def test_command_line_sends_the_token(guarded: Emulator) -> None:
     """From its flag or the environment; without it the sentence of the emulator is shown. `wait` needs none."""
-    code, _, said = cli("faults", "list", "--url", guarded.url)
+    code, _, said = run_command("faults", "list", "--url", guarded.url)
     assert (code, "Authorization: Bearer TOKEN" in said) == (1, True)
-    assert cli("faults", "list", "--url", guarded.url, "--control-token", TOKEN)[0] == 0
-    assert cli("snapshot", "list", "--url", guarded.url, XAI_EMULATOR_CONTROL_TOKEN=TOKEN)[0] == 0
-    assert cli("wait", "--url", guarded.url)[0] == 0
-    assert cli("env", "--url", guarded.url, "--control-token", "a b")[0] == 2
+    assert run_command("faults", "list", "--url", guarded.url, "--control-token", TOKEN)[0] == 0
+    assert run_command("snapshot", "list", "--url", guarded.url, XAI_EMULATOR_CONTROL_TOKEN=TOKEN)[0] == 0
+    assert run_command("wait", "--url", guarded.url)[0] == 0
+    assert run_command("env", "--url", guarded.url, "--control-token", "a b")[0] == 2
 
 
 def test_env_prints_the_token_it_was_given(guarded: Emulator) -> None:
     """So that the command line finds it in a shell that evaluates this."""
-    _, printed, said = cli("env", "--url", guarded.url, "--control-token", TOKEN)
+    _, printed, said = run_command("env", "--url", guarded.url, "--control-token", TOKEN)
     assert f"export XAI_EMULATOR_CONTROL_TOKEN='{TOKEN}'" in printed
     assert said == ""
-    assert "CONTROL_TOKEN" not in cli("env", "--url", guarded.url)[1]
+    assert "CONTROL_TOKEN" not in run_command("env", "--url", guarded.url)[1]
 
 
 def test_exec_gives_its_command_the_token() -> None:
     """The one that was made for this emulator."""
     program = "import os; print(os.environ['XAI_EMULATOR_CONTROL_TOKEN'])"
-    code, printed, said = cli("exec", "--host", "0.0.0.0", "--", sys.executable, "-c", program)
+    code, printed, said = run_command("exec", "--host", "0.0.0.0", "--", sys.executable, "-IS", "-c", program)
     assert code == 0
     assert re.search(r"control token: (\w+) ", said)[1] == printed.strip()  # type: ignore[index]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,10 @@ from emulator.comparing.send import Target
 from emulator.domain.keys import Plane
 from emulator.recordings.entries import Grpc
 from emulator.recordings.har import Recording, parse
-from tests.serving import PATIENCE_SECONDS, environment, until
+from tests.fixtures.inner_run import load_plugins_of_options_only, run
+from tests.serving import PATIENCE_SECONDS, until
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
@@ -191,21 +193,16 @@ def test_grpcurl_does_what_the_call_did(service: Emulator, http: httpx.Client) -
 # --- tests
 
 
-def test_pytest_text_passes_as_printed(service: Emulator, http: httpx.Client, tmp_path: Path) -> None:
+def test_pytest_text_passes_as_printed(
+    service: Emulator, http: httpx.Client, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each test in a file of its own, in a project that has nothing but the plugin."""
     flow(service, http)
+    load_plugins_of_options_only(monkeypatch)
     calls = [call for call in journal(http) if call["operation"] is not None]
     for call in calls:
-        (tmp_path / f"test_call_{call['number']}.py").write_text(code(http, call["number"])["pytest"])
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "emulator.fixtures.plugin", str(tmp_path)],
-        cwd=tmp_path,
-        env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
-        capture_output=True,
-        text=True,
-    )
-    assert f"{len(calls)} passed" in ran.stdout, ran.stdout
+        (pytester.path / f"test_call_{call['number']}.py").write_text(code(http, call["number"])["pytest"])
+    run(pytester, "-p", "no:cacheprovider").assert_outcomes(passed=len(calls))
 
 
 def test_pytest_text_fails_where_the_answer_changes(service: Emulator, http: httpx.Client) -> None:

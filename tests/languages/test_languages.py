@@ -19,7 +19,7 @@ from tests.serving import PATIENCE_SECONDS
 PROGRAMS = Path(__file__).parent
 TEXT = "Solar panels turn light into power."
 # A process for each language; the options of java make it start faster.
-JAVA = ("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
+JAVA = ("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 REST = {"java": (*JAVA, "Client.java"), "ruby": ("ruby", "client.rb"), "go": ("go", "run", "client.go")}
 
 # gRPC for Java and Go, as Debian packages it.

@@ -10,15 +10,20 @@ import pytest
 from tests.mutation.mutators import mutants
 from tests.mutation.survivors import EXPLAINED, UNTRIED
 
-names = cache(lambda file: {str(mutant) for mutant in mutants(file)})
-tables = cache(lambda file: {mutant.where for mutant in mutants(file)})
+
+@cache
+def names_and_tables(file: str) -> tuple[set[str], set[str]]:
+    """The names of all mutants of a module, and the names of the functions and tables they are in."""
+    found = mutants(file)
+    return {str(mutant) for mutant in found}, {mutant.where for mutant in found}
 
 
 @pytest.mark.parametrize("file", sorted({file for file, _ in (*EXPLAINED, *UNTRIED)}))
 def test_explained_mutants_exist(file: str) -> None:
     """An explanation of a mutant that does not exist any more is stale and must be reviewed."""
-    assert {name for module, name in EXPLAINED if module == file} <= names(file)
-    assert {table for module, table in UNTRIED if module == file} <= tables(file)
+    names, tables = names_and_tables(file)
+    assert {name for module, name in EXPLAINED if module == file} <= names
+    assert {table for module, table in UNTRIED if module == file} <= tables
 
 
 @pytest.mark.parametrize(
@@ -29,8 +34,8 @@ def test_mutants_differ_from_module_and_restore_it(file: str) -> None:
     found = mutants(file)
     assert len(found) > 20
     assert len({str(mutant) for mutant in found}) == len(found)
+    before = ast.dump(found[0].tree)
     for mutant in found:
-        before = ast.dump(mutant.tree)
         mutant.code()
         assert mutant.was != mutant.now
         assert ast.dump(mutant.tree) == before

@@ -13,6 +13,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -66,7 +67,7 @@ class RpcRequest:
         return sum(map(len, self.messages))
 
 
-# --- values by the name of their field
+# --- values by the name of their field. Each strategy is made once: that takes longer than to draw from it.
 
 NUMBERS = st.one_of(
     st.sampled_from([0, 1, 2, 3, 100, 101, 1000, 10_000, 50_000, 2**31 - 1, 2**31, 2**53, 2**63 - 1, 2**64 - 1, -1]),
@@ -91,6 +92,7 @@ TERMS = (
 EXPIRIES = st.sampled_from([3600, 2_592_000, 2_592_000, 10**12])
 
 
+@cache
 def filters() -> st.SearchStrategy[str]:
     """Filters with as much as 4 KB can hold of something."""
     joined = st.builds(
@@ -106,6 +108,7 @@ def filters() -> st.SearchStrategy[str]:
     return st.one_of(joined, nested, negated, wild, dots, TEXTS).map(lambda text: text[:3500])
 
 
+@cache
 def schemas() -> st.SearchStrategy[Json]:
     """JSON Schemas whose smallest instance is large."""
     leaves = st.sampled_from(
@@ -143,6 +146,7 @@ def doubling(steps: int) -> Json:
     return {"$defs": definitions, "$ref": f"#/$defs/d{steps}"}
 
 
+@cache
 def nested_arrays() -> st.SearchStrategy[Json]:
     """Arrays of arrays, with a least number of items each."""
 
@@ -155,6 +159,7 @@ def nested_arrays() -> st.SearchStrategy[Json]:
     return st.builds(build, st.integers(1, 60), st.sampled_from([1, 2, 10, 100, 10_000]))
 
 
+@cache
 def formats() -> st.SearchStrategy[Json]:
     """Values of `response_format`."""
     return schemas().map(
@@ -162,6 +167,7 @@ def formats() -> st.SearchStrategy[Json]:
     )
 
 
+@cache
 def tools() -> st.SearchStrategy[Json]:
     """Values of `tools`."""
     return st.builds(
@@ -171,6 +177,7 @@ def tools() -> st.SearchStrategy[Json]:
     )
 
 
+@cache
 def chat_requests() -> st.SearchStrategy[Json]:
     """Bodies of chat requests that ask for long answers."""
     return st.builds(
@@ -192,6 +199,7 @@ def chat_requests() -> st.SearchStrategy[Json]:
     )
 
 
+@cache
 def media_requests() -> st.SearchStrategy[Json]:
     """Bodies of requests for images and videos."""
     return st.fixed_dictionaries(
@@ -206,6 +214,7 @@ def media_requests() -> st.SearchStrategy[Json]:
     )
 
 
+@cache
 def batch_requests() -> st.SearchStrategy[Json]:
     """Lists of requests for a batch."""
     kinds = st.one_of(
@@ -221,6 +230,7 @@ def repeated(item: Json, count: int) -> Json:
     return [item] * max(1, min(count, 3000 // len(json.dumps(item))))
 
 
+@cache
 def archives() -> st.SearchStrategy[bytes]:
     """Office documents and archives of which a few KB hold megabytes."""
 
@@ -238,6 +248,7 @@ def archives() -> st.SearchStrategy[bytes]:
     return st.builds(build, names, pieces, st.sampled_from([1, 2, 3]))
 
 
+@cache
 def contents() -> st.SearchStrategy[bytes]:
     """Contents of files."""
     lines = st.builds(lambda n: "\n".join(line(str(k)) for k in range(n)).encode(), st.integers(1, 20))

@@ -121,6 +121,14 @@ def teams(emulator: Emulator) -> Iterator[tuple[Team, Team]]:
         yield furnish(emulator, "owner", stack), furnish(emulator, "outsider", stack)
 
 
+@pytest.fixture(scope="module")
+def attacked(emulator: Emulator) -> Iterator[tuple[Team, Team, list[Any]]]:
+    """A team that no test changes, another team, and all that the first can see of itself, read once."""
+    with ExitStack() as stack:
+        owner = furnish(emulator, "attacked", stack)
+        yield owner, furnish(emulator, "attacker", stack), owner.everything()
+
+
 def test_operations_are_all_tried() -> None:
     """No operation is left out of the attempts."""
     assert {attempt.operation for attempt in ATTEMPTS} == set(OPERATIONS)
@@ -151,15 +159,14 @@ def mixtures(attempt: Attempt, owner: Team, own: Ids) -> Iterator[tuple[Ids, Ids
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
-def test_objects_of_another_team_are_not_found(teams: tuple[Team, Team], attempt: Attempt) -> None:
+def test_objects_of_another_team_are_not_found(attacked: tuple[Team, Team, list[Any]], attempt: Attempt) -> None:
     """Every operation, over every transport, with another team's key and each mixture of both teams' ids.
 
     It fails with the same message as for unknown ids, and the owner's objects are unchanged. Only public content can be
     read by all, with the token in its URL.
     """
-    owner, outsider = teams
+    owner, outsider, before = attacked
     http, rpc = (clients[attempt.is_management] for clients in (outsider.http, outsider.rpc))
-    before = owner.everything()
     for attack, control in mixtures(attempt, owner, outsider.ids):
         (ended, said), (expected, said_of_nothing) = attempt(http, rpc, attack), attempt(http, rpc, control)
         assert ended == expected
@@ -172,10 +179,10 @@ def test_objects_of_another_team_are_not_found(teams: tuple[Team, Team], attempt
 
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.is_management], ids=str)
-def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Attempt) -> None:
+def test_foreign_team_id_grants_no_access(attacked: tuple[Team, Team, list[Any]], attempt: Attempt) -> None:
     """Naming the owner's team in `team_id` with another team's key is refused, or returns nothing of the owner's."""
-    owner, outsider = teams
-    before, http = owner.everything(), outsider.http[True]
+    owner, outsider, before = attacked
+    http = outsider.http[True]
     with httpx.Client(base_url=http.base_url, headers=http.headers, params={"team_id": owner.ids["team_id"]}) as named:
         ended, said = attempt(named, outsider.rpc[True], owner.ids)
     assert ended[0] != "OK" or attempt.transport == "rest", "every message has the field"
@@ -186,10 +193,9 @@ def test_foreign_team_id_grants_no_access(teams: tuple[Team, Team], attempt: Att
 @pytest.mark.parametrize(
     "attempt", [each for each in ATTEMPTS if {"team_id", "api_key_id"} & set(each.names())], ids=str
 )
-def test_team_and_api_key_of_another_team_are_refused(teams: tuple[Team, Team], attempt: Attempt) -> None:
+def test_team_and_api_key_of_another_team_are_refused(attacked: tuple[Team, Team, list[Any]], attempt: Attempt) -> None:
     """A management key is denied the paths of another team, and finds no API key of another team."""
-    owner, outsider = teams
-    before = owner.everything()
+    owner, outsider, before = attacked
     ended, said = attempt(outsider.http[True], outsider.rpc[True], owner.ids)
     refused = ((403, "team_id"), 7) if "team_id" in attempt.names() else ((404, "not_found"), 5)
     assert (ended, json.loads(said)["code"]) == refused
