@@ -137,7 +137,7 @@ conformance-filters: $(STAMPS)/test  ## Compare filter_grammar with test tables 
 
 mutation:  ## Change the code in small ways, and see whether the tests notice (hours; ARGS="emulator/domain/files.py")
 	$(MAKE) VENV=$(VENV)-mutation $(VENV)-mutation/.stamps/mutation
-	$(VENV)-mutation/bin/python -m tests.mutation $(ARGS)
+	XAI_EXAMPLES=all $(VENV)-mutation/bin/python -m tests.mutation $(ARGS)
 
 mutation-kit: $(STAMPS)/test  ## Change what the emulator sends in small ways, and see whether the contract kit notices (minutes; SAMPLE=300 SEED=7)
 	$(BIN)/python -m tests.mutation.wire --sample $(SAMPLE) --seed $(SEED) $(ARGS)

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import gc
 import importlib
-import os
 import ssl
 from collections.abc import Iterator
 
@@ -15,23 +14,19 @@ import requests
 from httpx._config import DEFAULT_TIMEOUT_CONFIG  # the object that is the default of every call
 
 from emulator import Emulator
+from tests.examples import ARE_FIXED, examples
 from tests.serving import PATIENCE_SECONDS
 
-# `make test` tries the same examples every time, so that it passes or fails alike everywhere. `make soak` sets
-# XAI_EXAMPLES: then new ones are tried. Deadlines and the health check judge the load of the machine, not the code.
-EXAMPLES = os.environ.get("XAI_EXAMPLES")  # of each property
+# Deadlines and the health check judge the load of the machine, not the code.
 hypothesis.settings.register_profile(
-    "fixed",
+    "xai-emulator",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    max_examples=50,
-    derandomize=True,
+    max_examples=examples(),
+    derandomize=ARE_FIXED,
     database=None,
 )
-hypothesis.settings.register_profile(
-    "random", hypothesis.settings.get_profile("fixed"), max_examples=int(EXAMPLES or 50), derandomize=False
-)
-hypothesis.settings.load_profile("random" if EXAMPLES else "fixed")
+hypothesis.settings.load_profile("xai-emulator")
 
 # A client of httpx or openai reads every trusted certificate when it is made: 20 ms, though no test uses TLS.
 ssl.create_default_context = functools.cache(ssl.create_default_context)

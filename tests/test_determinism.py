@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-import os
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.examples import ARE_FIXED
+
 TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
 
-@pytest.mark.skipif("XAI_EXAMPLES" in os.environ, reason="`make soak` tries new examples")
+@pytest.mark.skipif(not ARE_FIXED, reason="`make soak` tries new examples")
 def test_hypothesis_tries_the_same_examples_every_time() -> None:
     settings = hypothesis.settings()
     assert (settings.derandomize, settings.database, settings.deadline) == (True, None, None)

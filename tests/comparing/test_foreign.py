@@ -24,6 +24,7 @@ from emulator.comparing.send import Target
 from emulator.domain.keys import Plane
 from emulator.recordings.har import BadRecording, Recording
 from emulator.recordings.reading import decode, read
+from tests.examples import examples
 from tests.recordings.test_foreign import FILES, FOLDER, WITH_GRPC
 from tests.recordings.test_untrusted import VALUES, places, replaced
 
@@ -209,7 +210,9 @@ def test_hostile_messages_are_compared_or_left_out(compared: Compare, call: dict
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(40),
+    deadline=None,
 )
 @given(st.sampled_from([name for name in FILES if name.endswith(".har")]), VALUES, st.randoms(use_true_random=False))
 def test_file_with_any_value_at_any_place_is_compared(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,9 +22,9 @@ from emulator.recorder.server import RecorderOptions, RecorderThread
 from emulator.recordings.reading import read
 from emulator.rpc.messages import load
 from tests.comparing.test_compare import differing
+from tests.examples import examples
 from tests.serving import PATIENCE_SECONDS
 
-EXAMPLES = int(os.environ.get("XAI_EXAMPLES", "12"))
 CALLS_MAX = 10
 UNKNOWN = {
     "file": "file_00000000-0000-4000-8000-00000000000f",
@@ -212,7 +211,7 @@ def new_team(emulator: Emulator, name: str) -> dict[Plane, str]:
 
 
 @given(calls)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(12))
 def test_any_sequence_of_calls_is_alike(run: Run, calls: list[Any]) -> None:
     comparison = run(calls)
     assert differing(comparison) == []

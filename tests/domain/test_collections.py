@@ -25,6 +25,7 @@ from emulator.domain.collections import (
     updated_definitions,
     value_taken,
 )
+from tests.examples import examples
 
 keys = st.sampled_from(["author", "year", "title", "isbn"])
 definitions = st.builds(FieldDefinition, keys, st.booleans(), st.booleans(), st.booleans(), st.none() | st.text())
@@ -61,7 +62,7 @@ def as_documented(
     ],
     True,
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_updated_definitions_pass_checks_of_new_ones(
     present: list[FieldDefinition], updates: list[FieldDefinitionUpdate], has_documents: bool
 ) -> None:

@@ -28,6 +28,7 @@ from filter_grammar import (
 )
 from filter_grammar.ast import conjunction, disjunction
 from filter_grammar.lexis import NUMERAL, is_bare
+from tests.examples import examples
 
 UNLIMITED = Limits(None, None, None)
 
@@ -169,7 +170,7 @@ judged = trees(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(judged, st.lists(documents, min_size=1, max_size=6))
 def test_independent_evaluator_agrees(expr, docs):
     """A judge that shares nothing with ours but the notation of trees accepts the same documents."""
@@ -260,7 +261,7 @@ def outcome(text: str) -> Expr | FilterError:
         return error
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join) | st.text())
 def test_any_text_parses_or_raises_filter_error(text):
     """Any text at all parses, or raises a FilterError inside the text that can be written down in less than 1 kB."""

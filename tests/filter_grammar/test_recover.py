@@ -21,6 +21,7 @@ from filter_grammar import (
     render,
 )
 from filter_grammar.recover import ERRORS_MAX
+from tests.examples import examples
 from tests.filter_grammar.test_properties import FRAGMENTS, UNLIMITED, filters, outcome
 
 SPOT = "▸"  # in the texts below: where an error is
@@ -73,7 +74,7 @@ def test_recovery_of_correct_text_equals_parse(expr) -> None:
     assert parse_with_errors(text, UNLIMITED) == (parse(text, UNLIMITED), [])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.sampled_from([*FRAGMENTS, " AND ", " OR ", " && ", "a = 1"]), max_size=20).map("".join) | st.text())
 def test_first_error_is_the_one_of_parse_and_others_follow_in_order(text: str) -> None:
     expected = outcome(text)

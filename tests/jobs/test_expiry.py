@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.examples import examples
 
 HOURS = st.lists(st.integers(1, 20), min_size=1, max_size=8)
 
@@ -31,7 +32,7 @@ def living(rest: httpx.Client) -> set[str]:
     return {file["id"] for file in rest.get("/v1/files").json()["data"]}
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lives=HOURS, steps=st.lists(st.integers(0, 8), max_size=5))
 def test_files_end_in_the_order_of_their_times(
     emulator: Emulator, rest: httpx.Client, lives: list[int], steps: list[int]

@@ -59,7 +59,7 @@ class _Settings:
     @staticmethod
     def pytest_configure() -> None:
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-        parent = hypothesis.settings.get_profile("fixed")
+        parent = hypothesis.settings.get_profile("xai-emulator")
         checks = list(hypothesis.HealthCheck)
         hypothesis.settings.register_profile(
             "mutation", parent, phases=phases, suppress_health_check=checks, max_examples=EXAMPLES

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from emulator import Emulator
+from tests.examples import examples
 from tests.serving import PATIENCE_SECONDS
 
 TEAMS = itertools.count()
@@ -229,7 +230,7 @@ def test_collections_agree_with_model_over_both_transports(machine: type[Machine
     """Counts, uniqueness, required fields, cascades and page walks are the model's, after any sequence of calls."""
     case = machine.TestCase
     case.settings = settings(
-        max_examples=15,
+        max_examples=examples(15),
         stateful_step_count=20,
         deadline=None,
         suppress_health_check=list(HealthCheck),

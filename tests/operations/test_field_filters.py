@@ -16,6 +16,7 @@ from emulator.operations.filters import MetadataFilter
 from emulator.store import Store
 from emulator.store.field_columns import Columns
 from filter_grammar import numeral, parse, predicate
+from tests.examples import examples
 
 NUMBERS = ["1", "1.0", "-2", "1e1", "10", "9", "0.1", "1e999999999", "01"]
 VALUES = [*NUMBERS, "", "b", "B", "ab", "z", "é", "nan", "*", "null"]
@@ -39,7 +40,7 @@ filters = st.recursive(
 changes = st.lists(st.tuples(st.integers(0, 5).map(str), st.none() | documents), max_size=30)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(changes, filters, changes)
 def test_columns_accept_what_plain_evaluation_accepts(
     before: list[tuple[str, Mapping[str, str] | None]], text: str, after: list[tuple[str, Mapping[str, str] | None]]

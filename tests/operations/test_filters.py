@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from emulator import Emulator
 from emulator.operations import pagination
 from fixtures.team import EmulatedTeam
+from tests.examples import examples
 from tests.serving import PATIENCE_SECONDS
 
 FILES = ["Quarterly Report.pdf", "quarterly notes.txt", "data.csv", "picture.png"]
@@ -236,7 +237,7 @@ def walk(client: httpx.Client, **query: Any) -> list[list[dict[str, Any]]]:
         ["size_bytes = 3", "size_bytes > 0", 'name = "1"', "size_bytes > 9", 'name = "39"', "size_bytes >= 0"]
     ),
 )
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_filtered_pages_are_full(many: httpx.Client, sort_by: str, order: str, limit: int, filter: str) -> None:
     """Every page but the last is full, and together they are the unfiltered list without what does not match."""
     sort_by = "size" if sort_by == "size_bytes" else sort_by

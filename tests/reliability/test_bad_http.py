@@ -25,6 +25,7 @@ from emulator.domain.paging import Cursor, decode_token, encode_token
 from emulator.rest.routes import ROUTES
 from emulator.rpc.methods import METHODS
 from emulator.rpc.requests import Method
+from tests.examples import examples
 from tests.reliability.attacks import ATTEMPTS, Attempt, rest_request
 from tests.rpc.client import PATIENCE_SECONDS, Rpc, message
 from tests.serving import KEY, Served
@@ -319,7 +320,9 @@ def mutations(draw: st.DrawFn, whole: bytes) -> bytes:
     return whole
 
 
-FUZZ = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+FUZZ = settings(
+    max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @pytest.mark.parametrize("whole", WHOLE.values(), ids=WHOLE)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from emulator import Emulator
 from emulator.operations import OPERATIONS
+from tests.examples import examples
 from tests.reliability.linearizability import Event, linearize
 from tests.rest.batch_helpers import chat_body
 from tests.rpc.client import Rpc, data, init, message
@@ -330,7 +331,7 @@ def named(program: list[Call], files: list[str]) -> list[Call]:
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(15),
     phases=[Phase.explicit, Phase.generate],  # a history comes about once: there is nothing to be made smaller
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 from emulator.domain.keys import Plane
 from emulator.operations import OPERATIONS
 from emulator.rest.routes import plane_of
+from tests.examples import examples
 from tests.reliability.cost_meter import MANAGEMENT_KEY, Cost, MeteredServer
 from tests.reliability.costly_requests import TARGETS, RestRequest, RpcRequest, requests_of
 from tests.rpc.client import Rpc
 from tests.serving import KEY, PATIENCE_SECONDS
 
 EXAMPLES = int(os.environ.get("XAI_COSTS", "4"))
-ROWS_EXAMPLES = 100
 STEP_SECONDS_MAX = 0.250
 MEMORY_BYTES_MAX = 64 * 1024 * 1024
 ROWS_MAX = 10_000
@@ -132,10 +132,10 @@ def _plane(name: str) -> Plane:
     return OPERATIONS[TARGETS[name].operation].plane
 
 
-def tried(examples: int) -> hypothesis.settings:
+def tried(count: int) -> hypothesis.settings:
     """How requests are looked for. What was measured differs from run to run, so an example cannot be shrunk."""
     return hypothesis.settings(
-        max_examples=examples,
+        max_examples=count,
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
         database=None,
@@ -154,7 +154,7 @@ def test_small_requests_make_few_rows() -> None:
         request = RestRequest("POST", "/v1/files/batch_upload", json.dumps({"files": files}).encode())
         assert client.cost(request, Plane.INFERENCE).rows == len(files) + 1, "rows are counted"
 
-        @tried(ROWS_EXAMPLES)
+        @tried(examples(100))
         @hypothesis.given(st.data(), st.sampled_from(sorted(TARGETS)))
         def judge(data: st.DataObject, name: str) -> None:
             request = data.draw(requests_of(name, client.document, client.server.ids))

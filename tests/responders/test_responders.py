@@ -22,6 +22,7 @@ from emulator.domain.chat.requests import ModelRequest
 from emulator.responders import make_responder
 from emulator.responders.instances import BYTES_MAX, PARTS_MAX, TooLarge, instance
 from emulator.state.settings import BadSetting
+from tests.examples import examples
 from tests.rest.batch_helpers import Batches, Json, chat_body, request
 from tests.serving import PATIENCE_SECONDS, until
 
@@ -171,7 +172,7 @@ JSON = st.recursive(
 
 
 @given(schema=JSON)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_instance_of_any_schema_is_built_or_refused(schema: Any) -> None:
     """Whatever it is, there is a value, or it is refused."""
     with suppress(TooLarge):

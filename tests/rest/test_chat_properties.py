@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.examples import examples
 from tests.rest.batch_helpers import chat_body
 from tests.serving import PATIENCE_SECONDS
 
@@ -73,7 +74,7 @@ def client(emulator: Emulator) -> Any:
 
 
 @given(body=BODY)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
 def test_any_chat_body_is_answered_or_refused(client: httpx.Client, body: Any) -> None:
     reply = client.post(PATH, json=body)
     assert reply.status_code in (200, 400, 404, 410, 422), (reply.status_code, reply.text)
@@ -82,14 +83,14 @@ def test_any_chat_body_is_answered_or_refused(client: httpx.Client, body: Any) -
 
 
 @given(body=st.dictionaries(st.sampled_from([*OPTIONS, "messages", "model"]), JSON, max_size=4))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_json_is_answered_or_refused(client: httpx.Client, body: Any) -> None:
     reply = client.post(PATH, json={**chat_body(model="grok-4.3"), **body})
     assert reply.status_code in (200, 400, 404, 410, 422), (reply.status_code, reply.text)
 
 
 @given(text=TEXT)
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_tokens_of_any_text_cover_it(client: httpx.Client, text: str) -> None:
     reply = client.post(
         "/v1/tokenize-text",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.examples import examples
 
 PNG = ("a.png", b"\x89PNG", "image/png")
 DAY = 86_400
@@ -92,7 +93,7 @@ def test_limit_of_zero_is_the_default(rest: httpx.Client, limit: str) -> None:
     assert len(names(rest, f"limit={limit}")) == 3
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     data=st.data(), sort_by=st.sampled_from(["created_at", "filename", "size"]), order=st.sampled_from(["asc", "desc"])
 )

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.examples import examples
 
 BOUNDARY = "----emulator-test"
 TYPE = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -172,7 +173,7 @@ def acceptable(names: list[str]) -> bool:
     return "anchor" not in before or "seconds" in before
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(names=st.lists(st.sampled_from(sorted(PARTS)), max_size=6), cut=st.integers(0, 200))
 def test_form_is_accepted_only_in_allowed_order_of_parts(rest: httpx.Client, names: list[str], cut: int) -> None:
     """A form is taken if and only if its parts stand in an allowed order; a cut one never."""
@@ -182,7 +183,7 @@ def test_form_is_accepted_only_in_allowed_order_of_parts(rest: httpx.Client, nam
         assert post(rest, body[: -cut - 4]).status_code == 400
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.binary(max_size=2000) | st.sampled_from([b"\r\n" * 500, f"\r\n--{BOUNDARY}".encode()[:-1] * 40]))
 def test_uploaded_bytes_are_downloaded_unchanged(rest: httpx.Client, content: bytes) -> None:
     """Whatever the bytes, boundary look-alikes included."""
@@ -191,7 +192,7 @@ def test_uploaded_bytes_are_downloaded_unchanged(rest: httpx.Client, content: by
     assert rest.get(f"/v1/files/{file['id']}/content").content == content
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     name=st.text(
         st.characters(exclude_characters='"\\;', exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=255

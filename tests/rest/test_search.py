@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.examples import examples
 
 SHAPE = "Failed to deserialize the JSON body into the target type: "
 HYBRID, SEMANTIC, KEYWORD = ({"type": word} for word in ("hybrid", "semantic", "keyword"))
@@ -293,7 +294,9 @@ def test_filter_keeps_scores_and_order(library: Library) -> None:
         text = " ".join(words[(number * step) % 4] for step in range(1, 2 + number % 5))
         library.document(collection, text, name=f"{number}.txt", parity=str(number % 2), third=str(number % 3))
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+    @settings(
+        max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )
     @given(
         st.sampled_from(MODES),
         st.lists(st.sampled_from(words), min_size=1, max_size=3).map(" ".join),
@@ -576,7 +579,7 @@ def test_search_in_unknown_collection_returns_404(library: Library, emulator: Em
         assert (reply.status_code, reply.json()) == (404, {"code": "not-found", "error": "Collection not found"})
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(query=st.text(min_size=1, max_size=40).filter(str.strip), mode=st.sampled_from(MODES))
 def test_any_query_text_is_answered(library: Library, query: str, mode: dict[str, str]) -> None:
     """Whatever is typed is looked for."""

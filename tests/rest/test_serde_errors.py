@@ -17,6 +17,7 @@ from emulator.core.errors import ApiError, Kind
 from emulator.core.limits import DOCUMENTED, override
 from emulator.domain.json_depth import has_more_items
 from emulator.rest import serde_errors
+from tests.examples import examples
 
 
 class Inner(Struct):
@@ -122,7 +123,7 @@ def refusal(body: bytes) -> ApiError:
     return error.value
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(broken())
 def test_error_position_is_that_of_serde(case: tuple[str, str, int]) -> None:
     """A missing field after its object's brace, a wrong type after its value; columns are bytes, as serde counts."""
@@ -153,7 +154,7 @@ def test_truncated_body_is_refused_at_last_byte(body: dict[str, Any], data: st.D
     assert re.search(r"(EOF while parsing a value|expected value) at line 1 column \d+$", error.message)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=60) | st.text(st.sampled_from('{}[]",:\\ \n01ae.-"'), max_size=60).map(str.encode))
 def test_any_bytes_are_refused_with_message(body: bytes) -> None:
     """None of them is a whole body, and none is more than a refusal."""

@@ -21,6 +21,7 @@ from emulator.rpc.batches.methods import METHODS
 from emulator.rpc.chat.messages import CHAT_REQUEST, CHAT_RESPONSE
 from emulator.rpc.fields import Shape
 from emulator.rpc.messages import load
+from tests.examples import examples
 from tests.rpc.client import Message, Rpc, message
 
 SERVICE = "xai_api.BatchMgmt"
@@ -295,7 +296,7 @@ def compacted(sent: Message) -> Message:
 
 @pytest.mark.parametrize("name", TABLES)
 @given(data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_request_message_survives_conversion_to_json(name: str, data: st.DataObject) -> None:
     """What a client sends is what it gets back, field by field."""
     table, _ = TABLES[name]
@@ -308,7 +309,7 @@ def test_request_message_survives_conversion_to_json(name: str, data: st.DataObj
 
 @pytest.mark.parametrize("name", TABLES)
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_request_message_converts_to_valid_rest_body(name: str, data: st.DataObject) -> None:
     """The form in which requests are kept is the one that the REST endpoint documents."""
     table, url = TABLES[name]
@@ -334,7 +335,7 @@ JSON = st.recursive(
     data=st.data(),
     table=st.sampled_from([*(table for table, _ in TABLES.values()), CHAT_RESPONSE, IMAGE_RESPONSE, VIDEO_RESPONSE]),
 )
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 def test_any_body_converts_to_message(data: st.DataObject, table: Shape) -> None:
     """A body came from anywhere: what the message has no place for is left out."""
     names = [field.key or field.name for field in table.fields]

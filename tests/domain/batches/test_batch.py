@@ -43,6 +43,7 @@ from emulator.domain.chat.conversation import prompt_of
 from emulator.domain.chat.requests import ModelRequest
 from emulator.domain.chat.responses_body import from_responses
 from emulator.domain.json_depth import is_deeper
+from tests.examples import examples
 
 JSON = st.recursive(
     st.none()
@@ -151,7 +152,7 @@ def changed(value: Any) -> Any:
 
 
 @given(body=st.dictionaries(st.text(max_size=5), JSON, max_size=4), absent=st.text(max_size=5))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_equal_content_reads_the_same(body: dict[str, Any], absent: str) -> None:
     """Neither the order of members, nor an absent one, nor 1.0 for 1 is another content, at any depth; all else is."""
     assert canonical(RequestKind.CHAT, respelled(body, absent)) == canonical(RequestKind.CHAT, body)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.examples import examples
 from tests.rest.batch_helpers import Batches, chat_body, line, request
 from tests.serving import until
 
@@ -193,7 +194,7 @@ def test_file_over_lowered_size_limit_cancels_batch(batches: Batches) -> None:
     ending=st.sampled_from(["", "\n", "\r\n", "\n\n"]),
     separator=st.sampled_from(["\n", "\r\n", "\n\n"]),
 )
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_lines_are_read_whole_wherever_a_file_is_cut(
     emulator: Emulator, lengths: list[int], ending: str, separator: str
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from emulator import Emulator
+from tests.examples import examples
 from tests.rest.batch_helpers import COUNTERS, Batches, chat_body, line, request
 
 STAGE = 250  # milliseconds between two quarters of the requests, at the realistic speed
@@ -161,7 +162,7 @@ def test_batches_agree_with_model_for_any_calls(emulator: Emulator) -> None:
     """Add, cancel, page and advance in whatever order: the model and the emulator never differ."""
     machine = type("Machine", (BatchesMachine,), {"emulator": emulator})
     budget = hypothesis.settings(
-        max_examples=10, stateful_step_count=12, suppress_health_check=list(hypothesis.HealthCheck)
+        max_examples=examples(10), stateful_step_count=12, suppress_health_check=list(hypothesis.HealthCheck)
     )
     run_state_machine_as_test(machine, settings=budget)
 

@@ -25,6 +25,7 @@ from emulator.state.settings import GUARDED, Settings
 from emulator.store import blob_writers
 from emulator.store import blobs as stored
 from emulator.store.blob_writers import BlobWriter
+from tests.examples import examples
 from tests.operations.client import advance, blobs, bytes_of, refusal, rows, run, turns
 from tests.rest.batch_helpers import chat_body
 from tests.serving import PATIENCE_SECONDS
@@ -112,7 +113,7 @@ step = st.one_of(
 
 
 @given(steps=st.lists(step, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 async def test_content_and_snapshots_are_what_was_acknowledged(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, bytes]]
 ) -> None:

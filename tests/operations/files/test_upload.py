@@ -26,6 +26,7 @@ from emulator.runtime.app import build_services
 from emulator.state.services import Services
 from emulator.state.settings import Settings
 from emulator.store import blobs as stored
+from tests.examples import examples
 from tests.operations.client import (
     advance,
     blobs,
@@ -65,7 +66,7 @@ async def content(services: Services, id: str) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=9), max_size=5), st.booleans())
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 async def test_file_is_the_concatenation_of_its_pieces(parts: list[bytes], in_chunks: bool) -> None:
     """One after the other, in one call or in a call for each; its size and its hash are of all of them."""
     services = build_services(Settings())

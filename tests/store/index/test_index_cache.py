@@ -19,6 +19,7 @@ from emulator.domain.search import keyword_query
 from emulator.store import Store
 from emulator.store.index import index_cache
 from emulator.store.index.collection_index import Hit, IndexQuery
+from tests.examples import examples
 
 TEAM, COLLECTION = "team", "collection"
 WORDS = ["ash", "birch", "cedar", "elm"]
@@ -66,7 +67,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(changes, max_size=10))
 def test_search_sees_current_chunks(history: list[tuple[object, ...]]) -> None:
     """After any history of changes, searches and changes taken back: the same ranking as from an index built now."""
@@ -142,7 +143,7 @@ async def test_other_collections_and_teams_move_no_score(store: Store) -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1).map(" ".join), max_size=6), st.sets(st.integers(0, 5)))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_filter_keeps_order_and_scores_of_hits(documents: list[str], accepted: set[int]) -> None:
     """What is accepted keeps its rank, its score and its place."""
 

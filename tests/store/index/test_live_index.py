@@ -18,6 +18,7 @@ from emulator.store.index.analysis import FIELDS, K1, B, Term, fields_of, idf, t
 from emulator.store.index.collection_index import Hit, IndexQuery, IndexResult
 from emulator.store.index.live_index import LiveIndex, answer
 from emulator.store.index.ngrams import ngrams_of, weights
+from tests.examples import examples
 from tests.store.index.building import index_of
 
 WORDS = ["ash", "birch", "ash-birch", "cedar", "elmwood", "fir"]
@@ -92,7 +93,7 @@ def asked_of(index: LiveIndex, query: str, depth: int | None = None) -> IndexRes
     return answer(index.view, asked)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(TEXTS, QUERIES, st.integers(1, 5), st.sets(st.integers(0, 13)), st.booleans(), st.integers(1, 6))
 def test_rankings_are_those_of_the_definition_after_any_history(
     texts: list[str], query: str, pieces: int, removed: set[int], is_tidied: bool, depth: int
