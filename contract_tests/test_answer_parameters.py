@@ -89,6 +89,9 @@ ROWS: dict[str, Row] = {
         {"stop": ["kettle"]},
         {"choices": [{"finish_reason": "stop", "message": {"content": {"$matches": "^Say wörd and ?$"}}}]},
     ),
+    "zeros": Row(
+        {"temperature": 0, "top_p": 0}, {"temperature": 0, "top_p": 0}, {"temperature": 0.0, "top_p": 0.0}, {}
+    ),
     "choices": Row({"n": 3}, None, {"n": 3}, {"choices": [{"index": 0}, {"index": 1}, {"index": 2}]}),
     "named function": Row(
         {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "look_up"}}},

@@ -229,6 +229,8 @@ def test_responses(rest: RestClient, name: str) -> None:
         assert (page["data"], page["has_more"]) == (listed[:2], True)
         last = rest.json("GET", path, query={"order": order, "limit": 2, "after": page["last_id"]})
         assert (last["data"], last["has_more"]) == (listed[2:], False)
+        full = rest.json("GET", path, query={"order": order, "limit": 3})
+        assert (full["data"], full["has_more"]) == (listed, False)
         assert "".join(_said(each) for each in listed) == expected
     compacted = rest.json("POST", "/v1/responses/compact", json_body={"model": MODEL, "input": inputs})
     matchers.check(compacted, {"object": "response.compaction", "usage": {"dropped_message_count": 3}})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from .case import Case
+from .clients.client import MODEL, chat_request
 from .clients.models import ApiError
 from .clients.rest import RestClient
 
@@ -100,6 +101,34 @@ def _file_name(rest: RestClient, name: str, size: int) -> None:
     rest.json("PUT", f"/v1/files/{file}", json_body={"filename": name.ljust(size, "ö")})
 
 
+def _completion(rest: RestClient, **members: Any) -> None:
+    rest.json("POST", "/v1/chat/completions", json_body={**chat_request("Say a."), **members})
+
+
+def _choices(rest: RestClient, name: str, size: int) -> None:
+    _completion(rest, n=size)
+
+
+def _stops(rest: RestClient, name: str, size: int) -> None:
+    _completion(rest, stop=[f"stop {number}" for number in range(size)])
+
+
+def _tools(rest: RestClient, name: str, size: int) -> None:
+    functions = [{"name": f"look_up_{number}", "parameters": {"type": "object"}} for number in range(size)]
+    _completion(rest, tools=[{"type": "function", "function": each} for each in functions])
+
+
+def _completion_tokens(rest: RestClient, name: str, size: int) -> None:
+    for member in ("max_tokens", "max_completion_tokens"):
+        _completion(rest, **{member: size})
+
+
+def _tool_collections(rest: RestClient, name: str, size: int) -> None:
+    ids = [_collection(rest, name, {})["collection_id"]] * size
+    tools = [{"type": "file_search", "vector_store_ids": ids}]
+    rest.json("POST", "/v1/responses", json_body={"model": MODEL, "input": "Say a.", "tools": tools})
+
+
 SUGGESTED = "suggested bound of the emulator"
 # Case, operation, the largest size that is accepted, the smallest that is refused, the call, the limit, and the source.
 BOUNDS: tuple[tuple[str, str, int, int, Call, str | None, str], ...] = (
@@ -129,6 +158,12 @@ BOUNDS: tuple[tuple[str, str, int, int, Call, str | None, str], ...] = (
     ("files.bounds.url-longest", "files.create_public_url", 2592000, 2592001, _url_expiry, None, "Public URL guide"),
     ("files.bounds.update-shortest", "files.update", 3600, 3599, _file_expiry, "expires_after_seconds_min", ""),
     ("files.bounds.update-longest", "files.update", 2592000, 2592001, _file_expiry, "expires_after_seconds_max", ""),
+    ("chat.bounds.choices", "chat.create", 128, 129, _choices, "chat_choices_max", ""),
+    ("chat.bounds.choices-least", "chat.create", 1, 0, _choices, None, "OpenAPI"),
+    ("chat.bounds.stops", "chat.create", 4, 5, _stops, "chat_stop_texts_max", "OpenAPI"),
+    ("chat.bounds.tools", "chat.create", 350, 351, _tools, "chat_tools_max", "OpenAPI"),
+    ("chat.bounds.tokens-least", "chat.create", 1, 0, _completion_tokens, None, "OpenAPI"),
+    ("chat.bounds.collections", "responses.create", 10, 11, _tool_collections, "chat_collections_max", "OpenAPI"),
     ("files.bounds.update-name", "files.update", 255, 256, _file_name, "filename_chars_max", ""),
 )
 DOCUMENTED = ("OpenAPI", "Public URL guide")
@@ -145,6 +180,7 @@ def bound(id: str, operation: str, most: int, refused: int, call: Call, limit: s
         feature=id.partition(".")[0],
         refusal="limit",
         limit=limit,
+        paid=operation in ("chat.create", "responses.create"),
     )
     return pytest.param(most, refused, call, id=id, marks=pytest.mark.case(found))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from . import matchers
 from .case import case
-from .clients.client import chat_request
+from .clients.client import MODEL, chat_request
 from .clients.models import ApiError, Page, refusal_kind
 from .clients.rest import RestClient
 from .pages import walk
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.own_team, pytest.mark.usefixtures("transport")]
 START = "2031-05-06T07:08:09Z"
 GUIDE = "Management API guide: the parameters; names of members were seen in clients of the live service"
 MODELS, ENDPOINTS, FILES = "api-key:model:*", "api-key:endpoint:*", "api-key:endpoint:files"
+OTHER_MODEL = "grok-4.20-0309-non-reasoning"  # which batches support too
 # Keys that differ in each member; the last one has no rates and no end.
 KEYS: tuple[dict[str, Any], ...] = (
     {"acls": [MODELS, ENDPOINTS], "qps": 2, "qpm": 30, "tpm": "400", "expireTime": "2031-05-06T09:08:09.000000Z"},
@@ -83,6 +85,20 @@ def test_keys(rest: RestClient, target: Target, name: str) -> None:
         check_all()
     both = {"apiKey": {"qps": 7, "qpm": 8, "tpm": "9"}, "fieldMask": "qps,tpm"}
     matchers.check(rest.json("PUT", f"/auth/api-keys/{ids[1]}", json_body=both), {"qps": 7, "qpm": 40, "tpm": "9"})
+    before = listed()
+    for body in (
+        {"apiKey": {"qps": 9}, "fieldMask": "qps,speed"},
+        {"apiKey": {"qps": 9}, "fieldMask": ""},
+        *({"apiKey": {rate: 0}, "fieldMask": rate} for rate in ("qps", "qpm", "tpm")),
+        {"apiKey": {"acls": ["api-key:speed:*"]}, "fieldMask": "acls"},
+        {"apiKey": {"name": ""}, "fieldMask": "name"},
+        {"apiKey": {"expireTime": "tomorrow"}, "fieldMask": "expireTime"},
+    ):
+        assert refusal_kind(partial(rest.json, "PUT", f"/auth/api-keys/{ids[1]}", json_body=body)) == "invalid", body
+        assert listed() == before, body
+    for members in ({"qps": 0}, {"qpm": -1}, {"tpm": "0"}, {"acls": ["chat"]}, {"name": ""}):
+        body = {"name": f"{name}wrong", **members}
+        assert refusal_kind(partial(rest.json, "POST", path, json_body=body)) == "invalid", body
     rotated = rest.json("POST", f"/auth/api-keys/{ids[0]}/rotate", json_body={})
     matchers.check(rotated, made[0][1])
 
@@ -177,6 +193,43 @@ def test_rates(rest: RestClient, target: Target, name: str) -> None:
         for other, refused in zip((second, minute, tokens), expected, strict=True):
             assert [is_refused(other) for _ in range(3)] == refused, (seconds, expected)
         assert not is_refused(free)
+
+
+@case(
+    "keys.models",
+    *("keys.create", "chat.create", "responses.create", "batches.add_requests"),
+    evidence="assumed",
+    source="Management API guide: access lists of models and endpoints; that responses belong to chat is assumed",
+    refusal="access list",
+    refusing=("chat.create", "responses.create", "batches.add_requests"),
+    destructive=True,
+    paid=True,
+)
+def test_models(rest: RestClient, name: str) -> None:
+    """A key reaches the models and endpoints of its access lists and no others, alone and in batches."""
+    path = keys_path(rest)
+    models = {each["id"]: each for each in rest.json("GET", "/v1/language-models")["models"]}
+    batch = rest.create_batch(f"{name}batch").id
+
+    def kinds(model: str, *acls: str) -> list[str]:
+        """How the calls of a key with these access lists are refused."""
+        secret = rest.json("POST", path, json_body={"name": f"{name}{model}", "acls": acls})["apiKey"]
+        limited = rest.with_keys(secret, "")
+        chat = {**chat_request("Say a."), "model": model}
+        requests = {"batch_requests": [{"batch_request": {"chat_get_completion": chat}}]}
+        calls = (
+            ("/v1/chat/completions", chat),
+            ("/v1/responses", {"model": model, "input": "Say a.", "store": False}),
+            (f"/v1/batches/{batch}/requests", requests),
+        )
+        return [refusal_kind(partial(limited.json, "POST", each, json_body=body)) for each, body in calls]
+
+    one = f"api-key:model:{MODEL}"
+    for model in (MODEL, *models[MODEL]["aliases"]):
+        assert kinds(model, one, ENDPOINTS) == ["", "", ""], model
+    assert kinds(OTHER_MODEL, one, ENDPOINTS) == ["forbidden"] * 3
+    assert kinds(MODEL, ENDPOINTS) == ["forbidden"] * 3
+    assert kinds(MODEL, MODELS, "api-key:endpoint:chat") == ["", "", "forbidden"]
 
 
 @case(

@@ -50,6 +50,29 @@ def test_models(client: Client, rest: RestClient) -> None:
                 assert client.call_rpc("TokenizeText", text="a", model=name)["model"] == model["id"], name
 
 
+@case(
+    "models.aliases",
+    *("models.get", "models.get_language", "models.get_image_generation", "models.get_video_generation"),
+    evidence="documented",
+    source="OpenAPI: LanguageModel.aliases; models.proto: GetModelRequest",
+)
+@pytest.mark.over_both_protocols
+def test_aliases(client: Client, rest: RestClient) -> None:
+    """A model is the same by its name and by each of its aliases, alone as in its list."""
+    for path, rpc in (
+        ("language-models", "GetLanguageModel"),
+        ("image-generation-models", "GetImageGenerationModel"),
+        ("video-generation-models", ""),
+    ):
+        for model in rest.json("GET", f"/v1/{path}")["models"]:
+            for name in (model["id"], *model["aliases"]):
+                assert rest.json("GET", f"/v1/{path}/{name}") == model, name
+                assert rest.json("GET", f"/v1/models/{name}")["id"] == model["id"], name
+                if client.protocol == "grpc" and rpc:
+                    found = client.call_rpc(rpc, name=name)
+                    assert (found["name"], found["aliases"]) == (model["id"], model["aliases"]), name
+
+
 TOKENS = "Öl, 油 and 🙂: naïve cafés."
 
 

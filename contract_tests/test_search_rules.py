@@ -261,13 +261,25 @@ def test_groups(rest: RestClient, target: Target, name: str) -> None:
     for group_by, expected in GROUPS:
         found = library.found("kettle", group_by=group_by)
         assert set(found) == expected, f"{group_by} keeps {found}"
-    assert len(library.found("kettle", group_by={"keys": ["author"]})) == 3
+    ranked = library.found("kettle")
+    best = sorted({RECORDS[word].get("author"): word for word in reversed(ranked)}.values(), key=ranked.index)
+    for aggregate in ({}, *({"aggregate": {word: {"keys": ["#score"], "k": 1}}} for word in ("min_k", "max_k"))):
+        assert library.found("kettle", group_by={"keys": ["author"], **aggregate}) == best, aggregate
+    ids = {word: id for id, word in library.names.items()}
+    source = {"collection_ids": [library.collection], "file_ids": [ids[word] for word in "acd"]}
     for mode in ("keyword", "semantic", "hybrid"):
         found = library.found("kettle", mode, group_by=GROUPS[0][0], limit=2)
         assert len(found) == 2, mode
         assert set(found) <= GROUPS[0][1], mode
         filtered = library.found("kettle", mode, group_by=GROUPS[0][0], filter='author = "Sappho"')
         assert filtered == ["a"], mode
+        for body, expected in (
+            ({}, {"a", "c", "d"}),
+            ({"filter": 'author = "Sappho"'}, {"a"}),
+            ({"group_by": GROUPS[1][0]}, {"a", "c"}),
+            ({"group_by": GROUPS[1][0], "filter": 'author = "Homer"'}, {"c"}),
+        ):
+            assert set(library.found("kettle", mode, source=source, **body)) == expected, (mode, body)
 
 
 @case(
