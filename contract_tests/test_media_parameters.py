@@ -89,6 +89,10 @@ ROWS: tuple[Row, ...] = (
         storage(expires_after=9000, public_url={}),
         stored=stored(9000, 9000),
     ),
+    _both(
+        storage(expires_after=7200, public_url={"expires_after": 9000}),
+        stored={**stored(None, 7200), "public_url_error": "$text"},
+    ),
     Row(_EDIT, {"image": {"url": URL}}, _MAKE_IMAGE, {"image": {"image_url": URL}}, ticks=620_000_000),
     Row(_EDIT, {"image": {"file_id": "{image}"}}, _MAKE_IMAGE, {"image": {"file_id": "{image}"}}, ticks=620_000_000),
     Row(

@@ -252,6 +252,10 @@ def test_updated(client: Client, rest: RestClient, target: Target, name: str) ->
     with pytest.raises(ApiError) as refused:
         client.call_rpc("UpdateDocument", **request, name="a;b.txt")
     assert refused.value.kind == "invalid"
+    client.call_rpc("UpdateDocument", **request, fields={"author": "Homer"})  # which is part of every chunk
+    indexed(rest, target, collection, file)
+    for word, expected in (("Homer", 1), ("Sappho", 0), ("kettle", 1)):
+        assert len(rest.search(word, [collection], mode="keyword")) == expected, word
 
 
 @case(
@@ -268,9 +272,21 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
     indexed(rest, target, collection, other)
     reranker = {"type": "rrf", "k": 3, "embedding_weight": 1.0, "text_weight": 0.25}
     fusion = {"k": 3, "embedding_weight": 1.0, "text_weight": 0.25}
+    weights: tuple[dict[str, Any], ...] = (
+        {"embedding_weight": 1.0, "text_weight": 0.0},
+        {"embedding_weight": 0.0, "text_weight": 1.0},
+        {"k": 0},
+    )
     for message, body in (
         ({}, {}),
         ({"limit": 1}, {"limit": 1}),
+        *(
+            (
+                {"hybrid_retrieval": {"reciprocal_rank_fusion": each}},
+                {"retrieval_mode": {"type": "hybrid", "reranker": {"type": "rrf", **each}}},
+            )
+            for each in weights
+        ),
         ({"keyword_retrieval": {}}, {"retrieval_mode": {"type": "keyword"}}),
         ({"semantic_retrieval": {}}, {"retrieval_mode": {"type": "semantic"}}),
         ({"hybrid_retrieval": {}}, {"retrieval_mode": {"type": "hybrid"}}),
