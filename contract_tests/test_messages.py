@@ -277,7 +277,7 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
         {"embedding_weight": 0.0, "text_weight": 1.0},
         {"k": 0},
     )
-    for message, body in (
+    rows: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         ({}, {}),
         ({"limit": 1}, {"limit": 1}),
         *(
@@ -300,7 +300,8 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
         ),
         ({"instructions": "Prefer kettles."}, {"instructions": "Prefer kettles."}),
         ({"ranking_metric": "RANKING_METRIC_L2_DISTANCE"}, {"ranking_metric": "RANKING_METRIC_L2_DISTANCE"}),
-    ):
+    )
+    for message, body in rows:
         request = {"query": "keeper of lighthouses", "source": {"collection_ids": [collection]}}
         shown = rest.json("POST", "/v1/documents/search", json_body={**request, **body})["matches"]
         found = client.call_rpc("Search", **request, **message)["matches"]
