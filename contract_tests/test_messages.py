@@ -273,8 +273,8 @@ def test_search(client: Client, rest: RestClient, target: Target, name: str) -> 
     reranker = {"type": "rrf", "k": 3, "embedding_weight": 1.0, "text_weight": 0.25}
     fusion = {"k": 3, "embedding_weight": 1.0, "text_weight": 0.25}
     weights: tuple[dict[str, Any], ...] = (
-        {"embedding_weight": 1.0, "text_weight": 0.0},
-        {"embedding_weight": 0.0, "text_weight": 1.0},
+        {"embedding_weight": 0.75, "text_weight": 0.0},
+        {"embedding_weight": 0.0, "text_weight": 0.75},
         {"k": 0},
     )
     rows: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
