@@ -1,4 +1,4 @@
-"""A tool that searches collections finds what a search of documents with the same parameters finds."""
+"""Search tools find what a search of documents with the same parameters finds, and attached files are searched."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .case import EMULATOR, case
 from .clients.client import MODEL, Client
 from .clients.rest import RestClient
 from .target import Target
+from .test_answers import check_completion, check_completion_over_grpc
 from .test_search_rules import Library
 
 pytestmark = pytest.mark.own_team
@@ -118,3 +119,42 @@ def test_completions(client: Client, rest: RestClient, target: Target, name: str
     both = [{"collection_ids": [id], "limit": 2} for id in ids]
     check(complete(*both), [searched(rest, [id], {"limit": 2}) for id in ids], both)
     assert complete(*both, tool_choice={"mode": "TOOL_MODE_NONE"}) == []
+
+
+@case(
+    "chat.attachments",
+    *("chat.create", "chat.get_deferred", "responses.create", "files.upload"),
+    evidence=EMULATOR,
+    source="OpenAPI: input_file; chat.proto: FileContent; the emulator quotes the passage that fits the question best",
+    control=True,
+    paid=True,
+)
+@pytest.mark.over_both_protocols
+def test_attachments(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """Attached files are searched for the question, in any order and everywhere alike, and are not cited."""
+    files = {word: rest.upload_file(text.encode(), f"{name}{word}.txt").id for word, text in TEXTS.items()}
+    for question, words, best in (
+        ("Which copper wire?", ("copper", "coins"), "coins"),
+        ("Which copper wire?", ("coins", "copper"), "coins"),
+        ("Which iron kettle?", ("coins", "iron", "ferns"), "iron"),
+        ("Water twice a week?", ("ferns",), "ferns"),
+    ):
+        ids = [files[word] for word in words]
+        parts = [{"type": "text", "text": question}, *({"type": "file", "file": {"file_id": id}} for id in ids)]
+        body = {"model": MODEL, "messages": [{"role": "user", "content": parts}]}
+        whole = check_completion(rest, target, body, question)
+        assert TEXTS[best] in whole["choices"][0]["message"]["content"], (question, words)
+        assert "citations" not in whole, question
+        items = [{"type": "input_text", "text": question}, *({"type": "input_file", "file_id": id} for id in ids)]
+        request = {"model": MODEL, "input": [{"role": "user", "content": items}], "store": False}
+        answer = rest.json("POST", "/v1/responses", json_body=request)
+        [part] = answer["output"][-1]["content"]
+        assert part["text"] == whole["choices"][0]["message"]["content"], question
+        usage = ("input_tokens", "output_tokens", "cost_in_usd_ticks")
+        found = [answer["usage"][each] for each in usage]
+        assert found == [whole["usage"][each] for each in ("prompt_tokens", "completion_tokens", usage[-1])], question
+        assert answer["usage"]["server_side_tool_usage_details"]["document_search_calls"] == 1, question
+        if client.protocol == "grpc":
+            content = [{"text": question}, *({"file": {"file_id": id}} for id in ids)]
+            message = {"model": MODEL, "messages": [{"role": "ROLE_USER", "content": content}]}
+            check_completion_over_grpc(client, rest, target, (message, body), question)
