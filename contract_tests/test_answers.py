@@ -296,7 +296,8 @@ def over_grpc(client: Client, target: Target, message: Json) -> Iterator[tuple[s
         made["message"]["content"] += delta.pop("content")
         made["message"]["tool_calls"] += delta.pop("tool_calls")
         for call in made["message"]["tool_calls"]:
-            if call["type"].endswith("SEARCH_TOOL"):  # a chunk begins a search, its result is another output
+            # A chunk begins a search, its result is another output; an older library has no status.
+            if "status" in call and call["type"].endswith("SEARCH_TOOL"):
                 call["status"] = "TOOL_CALL_STATUS_COMPLETED"
         made |= {"message": {**made["message"], **delta}, "finish_reason": output["finish_reason"]}
     whole = without_ids(stored)
