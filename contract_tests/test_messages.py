@@ -267,9 +267,11 @@ def test_updated(client: Client, rest: RestClient, target: Target, name: str) ->
 def test_search(client: Client, rest: RestClient, target: Target, name: str) -> None:
     """In each mode, with a limit and with weights, matches over gRPC are those over REST, field by field."""
     collection, file = document(rest, target, name, {"author": "Sappho"})
-    other = rest.upload_file(b"Lighthouses, lighthouse keeping.", f"{name}b.txt").id
-    rest.add_document(collection, other)
-    indexed(rest, target, collection, other)
+    others = (b"Lighthouses, lighthouse keeping.", b"Copper coins.")  # the second has no word of the query
+    for number, content in enumerate(others):
+        other = rest.upload_file(content, f"{name}{number}.txt").id
+        rest.add_document(collection, other)
+        indexed(rest, target, collection, other)
     reranker = {"type": "rrf", "k": 3, "embedding_weight": 1.0, "text_weight": 0.25}
     fusion = {"k": 3, "embedding_weight": 1.0, "text_weight": 0.25}
     weights: tuple[dict[str, Any], ...] = (
