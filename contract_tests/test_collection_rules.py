@@ -424,3 +424,44 @@ def test_deleted_everywhere(rest: RestClient, target: Target, name: str) -> None
         with pytest.raises(ApiError) as refused:
             rest.get_document(collection, file)
         assert refused.value.kind == "not_found"
+
+
+@case(
+    "collections.apart",
+    *("collections.update", "documents.add", "documents.remove", "collections.get", "documents.get", "documents.list"),
+    evidence="documented",
+    source="Collections reference: fields and definitions belong to one collection",
+)
+def test_apart(rest: RestClient, name: str) -> None:
+    """A file in two collections: what changes in one of them, fields, definitions or documents, stays in the other."""
+    fields = {"author": "Sappho", "year": "600"}
+    one, other = (rest.create_collection(f"{name}{word}", fields=[{"key": key} for key in fields]).id for word in "ab")
+    files = [rest.upload_file(b"The kettle is copper.", f"{name}{word}.txt").id for word in "cd"]
+    for collection in (one, other):
+        for file in files:
+            rest.add_document(collection, file, fields)
+
+    def kept() -> Any:
+        found = rest.json("GET", f"/v1/collections/{other}")
+        documents = {file: dict(rest.get_document(other, file).fields) for file in files}
+        filtered = rest.json("GET", f"/v1/collections/{other}/documents", query={"filter": 'fields.author = "Sappho"'})
+        return found["field_definitions"], found["documents_count"], documents, len(filtered["documents"])
+
+    before = kept()
+    assert before[2:] == ({file: fields for file in files}, 2)
+    definitions = f"/v1/collections/{one}"
+    for word, definition in (
+        ("DELETE", {"key": "author"}),
+        ("ADD", {"key": "author"}),
+        ("ADD", {"key": "place"}),
+        ("DELETE", {"key": "year"}),
+    ):
+        change = {"field_definition": definition, "operation": f"FIELD_DEFINITION_{word}"}
+        rest.json("PUT", definitions, json_body={"field_definition_updates": [change]})
+        assert kept() == before, word
+    rest.add_document(one, files[0], {"author": "Homer"})
+    assert kept() == before, "fields"
+    rest.remove_document(one, files[1])
+    assert kept() == before, "removed"
+    rest.delete_collection(one)
+    assert kept() == before, "deleted"

@@ -471,3 +471,19 @@ def test_indexing(rest: RestClient, target: Target, name: str) -> None:
         assert library.found("kettle", mode) == [], mode
     target.control("POST", "/jobs/run")
     assert sorted(library.found("kettle")) == ["a", "b"]
+
+
+@case(
+    "search.fields.own",
+    *("documents.search",),
+    evidence="assumed",
+    source="recorded: a match has title and chroma:uri beside the fields of its document; which of two wins is assumed",
+)
+def test_own_fields(rest: RestClient, target: Target, name: str) -> None:
+    """A field of the document that is named as one of the service has the value of the document in a match."""
+    fields = {"a": {"title": "Of kettles", "author": "Sappho"}, "b": {"author": "Homer"}}
+    library = Library(rest, target, name, {"a": "The kettle is copper.", "b": "The kettle is iron."}, **fields)
+    for mode in ("keyword", "semantic", "hybrid"):
+        shown = {library.names[each["file_id"]]: each["fields"] for each in library.matches("kettle", mode)}
+        assert (shown["a"]["title"], shown["a"]["author"]) == ("Of kettles", "Sappho"), mode
+        assert (shown["b"].get("title", f"{name}b.txt"), shown["b"]["author"]) == (f"{name}b.txt", "Homer"), mode
