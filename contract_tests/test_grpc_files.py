@@ -53,6 +53,24 @@ def test_upload(client: Client, rest: RestClient, name: str) -> None:
     assert len(rest.list_files(filter='name:"a.txt"').items) == before
 
 
+@case(
+    "files.requests.too-large",
+    *("files.upload", "files.list"),
+    evidence="assumed",
+    source="files.proto: UploadFile: RESOURCE_EXHAUSTED above 512 MB; that the 48 MB of the guide hold, is assumed",
+    refusal="size",
+    limit="file_bytes_max",
+    slow=True,
+)
+def test_too_large(client: Client, rest: RestClient, name: str) -> None:
+    """A file of more than 50 MB is RESOURCE_EXHAUSTED over gRPC, and leaves no file."""
+    pieces = [{"data": bytes(1_000_000)}] * 53
+    with pytest.raises(ApiError) as refused:
+        client.upload_rpc([{"init": {"name": f"{name}large.bin"}}, *pieces])
+    assert refused.value.kind == "exhausted"
+    assert rest.list_files(filter=f'name:"{name}"').items == []
+
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(128, 256))
 PAGE = b"<html><body><p>One &amp; two</p></body></html>"
 FORMATS: tuple[dict[str, int], ...] = ({}, {"format": 0}, {"format": 1}, {"format": 2})
