@@ -108,6 +108,12 @@ def test_pane_on_a_phone_is_in_view_and_closing_it_returns_to_the_row(crowded: C
     assert page.evaluate("scrollY") == pytest.approx(before, abs=2)
 
 
+IN_VIEW = """([panel, width]) => {
+  const edges = document.querySelector(`#panels a[aria-current=page][data-panel=${panel}]`).getBoundingClientRect();
+  return edges.left >= 0 && edges.right <= width;
+}"""
+
+
 def test_tab_of_the_panel_on_a_phone_is_in_view(crowded: Console) -> None:
     """The row of panels scrolls to the one that is open."""
     crowded.page.set_viewport_size(PHONE)
@@ -115,14 +121,15 @@ def test_tab_of_the_panel_on_a_phone_is_in_view(crowded: Console) -> None:
         crowded.open(panel)
         tab = crowded.page.locator("#panels a[aria-current=page]")
         expect(tab).to_have_attribute("data-panel", panel)
-        crowded.page.wait_for_function(
-            """([panel, width]) => {
-              const edges = document.querySelector(`#panels a[aria-current=page][data-panel=${panel}]`)
-                .getBoundingClientRect();
-              return edges.left >= 0 && edges.right <= width;
-            }""",
-            arg=[panel, PHONE["width"]],
-        )
+        crowded.page.wait_for_function(IN_VIEW, arg=[panel, PHONE["width"]])
+
+
+def test_tab_is_in_view_when_the_window_gets_narrow_again(crowded: Console) -> None:
+    """A browser restores where the row was scrolled to, though another panel was opened meanwhile."""
+    for size, panel in ((PHONE, PANELS[-1]), (DESK, PANELS[0]), (PHONE, PANELS[0])):
+        crowded.page.set_viewport_size(size)
+        crowded.open(panel)
+        crowded.page.wait_for_function(IN_VIEW, arg=[panel, size["width"]])
 
 
 @pytest.mark.parametrize(

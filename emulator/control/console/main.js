@@ -53,6 +53,13 @@ function drawPanelList() {
   replace(document.getElementById("panels"), links);
 }
 
+// On a narrow page the panels are a row that scrolls; when a window gets narrow again, a browser restores where it was.
+function scrollToLink() {
+  const row = document.getElementById("panels");
+  const link = row.querySelector("[aria-current]");
+  row.scrollLeft = link.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
+}
+
 function show() {
   if (location.hash && !location.hash.startsWith("#/")) return; // the skip link
   const route = parse(location.hash);
@@ -65,11 +72,10 @@ function show() {
 function enter(panel, route) {
   shown?.leave.abort();
   for (const link of document.querySelectorAll("#panels a")) {
-    if (link.dataset.panel === panel.name) {
-      link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "center" }); // on a narrow page the panels are a row that scrolls
-    } else link.removeAttribute("aria-current");
+    if (link.dataset.panel === panel.name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
+  scrollToLink();
   const leave = new AbortController();
   const outlet = h("section.panel", { "data-panel": panel.name, "aria-label": panel.title });
   shown = { panel, leave, show: undefined };
@@ -91,6 +97,7 @@ addEventListener("hashchange", () => {
   for (const box of document.querySelectorAll("[popover]:popover-open")) box.hidePopover();
   show();
 });
+addEventListener("resize", scrollToLink);
 addEventListener("pagehide", () => context.live.close());
 addEventListener("unhandledrejection", ({ reason }) => {
   if (reason instanceof Error) complain(reason);
