@@ -9,9 +9,9 @@ import pytest
 from .case import EMULATOR, case
 from .clients.client import MODEL, Client
 from .clients.rest import RestClient
+from .library import Library
 from .target import Target
 from .test_answers import check_completion, check_completion_over_grpc
-from .test_search_rules import Library
 
 pytestmark = pytest.mark.own_team
 Json = Any
