@@ -132,6 +132,16 @@ def test_tab_is_in_view_when_the_window_gets_narrow_again(crowded: Console) -> N
         crowded.page.wait_for_function(IN_VIEW, arg=[panel, size["width"]])
 
 
+def test_window_without_a_panel_can_be_resized(crowded: Console) -> None:
+    """An address without a panel shows the list of panels, and the browser reports no error."""
+    crowded.page.goto("about:blank")
+    crowded.page.goto(f"{crowded.url}/_emulator/?team={crowded.team}#main")
+    expect(crowded.page.locator("#panels a").first).to_be_visible()
+    for size in (PHONE, DESK):
+        crowded.page.set_viewport_size(size)
+        crowded.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 @pytest.mark.parametrize(
     "panel", ["files", "collections", "collections/{collection}", "batches", "snapshots", "limits"]
 )

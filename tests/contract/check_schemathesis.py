@@ -1,6 +1,6 @@
 """Schemathesis against /_emulator/openapi.json: many single calls, and walks that hand ids from one call to the next.
 
-FilePart of `make contract`. `make test` has a short run (tests/test_openapi.py), which leaves out the same checks.
+Part of `make contract`. `make test` has a short run (tests/test_openapi.py), which leaves out the same checks.
 EXAMPLES in the environment makes it shorter or longer.
 """
 

@@ -57,7 +57,7 @@ function drawPanelList() {
 function scrollToLink() {
   const row = document.getElementById("panels");
   const link = row.querySelector("[aria-current]");
-  row.scrollLeft = link.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
+  if (link) row.scrollLeft = link.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
 }
 
 function show() {
