@@ -14,6 +14,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.state.settings import shown_all
+from tests.blobs import blobs_on_disk
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +81,7 @@ def test_restore_brings_back_whole_team(
     assert control.get("/limits").json()["limits"]["file_bytes_max"]["value"] == 1000
     assert emulator._server is not None
     store = emulator._server.services.store
-    assert {path.name for path in (store.blobs.directory / "blobs").iterdir()} == store.files.blobs()
+    assert {path.name for path in blobs_on_disk(emulator)} == store.files.blobs()
 
 
 def test_restored_team_accepts_new_changes(rest: httpx.Client, management: httpx.Client, control: httpx.Client) -> None:
@@ -217,7 +218,7 @@ def test_restore_of_inconsistent_snapshot_is_refused(
     assert everything(emulator) == before
     assert control.get("/clock").status_code == 200
     store = emulator._server.services.store
-    assert {path.name for path in (store.blobs.directory / "blobs").iterdir()} == store.files.blobs()
+    assert {path.name for path in blobs_on_disk(emulator)} == store.files.blobs()
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a%2Fb", "%2e%2e", "x" * 65, "", "a%0A"])

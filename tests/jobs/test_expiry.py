@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.blobs import blobs_on_disk
 from tests.examples import examples
 
 HOURS = st.lists(st.integers(1, 20), min_size=1, max_size=8)
@@ -51,8 +52,7 @@ def test_files_end_in_the_order_of_their_times(
     assert ended == sorted(
         (id for id, end in ends.items() if end <= now), key=lambda id: (ends[id], list(ends).index(id))
     )
-    blobs = emulator._running().services.store.blobs.directory / "blobs"
-    assert len(list(blobs.iterdir())) == 1 + len(lives) - len(ended)
+    assert len(blobs_on_disk(emulator)) == 1 + len(lives) - len(ended)
 
 
 def test_file_expires_without_any_call(emulator: Emulator, rest: httpx.Client) -> None:

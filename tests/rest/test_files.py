@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.blobs import blobs_on_disk
 from tests.examples import examples
 
 PNG = ("a.png", b"\x89PNG", "image/png")
@@ -138,8 +138,7 @@ def test_file_is_gone_at_second_of_expiry(emulator: Emulator, rest: httpx.Client
     assert rest.delete(f"/v1/files/{file['id']}").status_code == 404
     assert httpx.get(url).status_code == 404
     assert names(rest) == ["kept.txt"]
-    blobs = Path(emulator._running().services.store.blobs.directory, "blobs")
-    assert len(list(blobs.iterdir())) == 1
+    assert len(blobs_on_disk(emulator)) == 1
     assert rest.get(f"/v1/files/{kept['id']}").status_code == 200
 
 

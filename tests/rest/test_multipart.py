@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator
+from tests.blobs import blobs_on_disk
 from tests.examples import examples
 
 BOUNDARY = "----emulator-test"
@@ -38,12 +37,6 @@ def form(*parts: bytes) -> bytes:
 def post(rest: httpx.Client, body: bytes, headers: dict[str, str] = TYPE) -> httpx.Response:
     """Upload a body as it is."""
     return rest.post("/v1/files", content=body, headers=headers)
-
-
-def blobs(emulator: Emulator) -> int:
-    """How many blobs lie on disk."""
-    store = emulator._running().services.store  # the disk is what this is about
-    return len(list(Path(store.blobs.directory, "blobs").iterdir()))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +89,7 @@ def test_bad_form_returns_400_and_stores_nothing(
     assert reply.status_code == 400, reply.text
     assert words in reply.json()["error"]
     assert rest.get("/v1/files").json()["data"] == []
-    assert blobs(emulator) == 0
+    assert blobs_on_disk(emulator) == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import grpc
 import httpx
@@ -17,6 +16,7 @@ import pytest
 
 from emulator import Emulator
 from emulator.port import H2_PREFACE
+from tests.blobs import blobs_on_disk
 from tests.rpc.client import PATIENCE_SECONDS, Message, Rpc, data, init, message, trailers
 
 FILES = "xai_api.Files"
@@ -48,11 +48,6 @@ def listed(rpc: Rpc, **fields: object) -> list[str]:
 def content(rpc: Rpc, id: str) -> bytes:
     """The bytes of a file."""
     return b"".join(piece.data for piece in rpc.call(READ, message("xai_api.RetrieveFileContentRequest", file_id=id)))
-
-
-def blobs(emulator: Emulator) -> list[Path]:
-    """What lies on disk."""
-    return list(Path(emulator._running().services.store.blobs.directory, "blobs").iterdir())
 
 
 def tasks(emulator: Emulator) -> int:
@@ -107,7 +102,7 @@ def test_stream_that_is_no_upload_is_refused(emulator: Emulator, rpc: Rpc, messa
     assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT, refused
     assert words in refused.details()
     assert listed(rpc) == []
-    assert blobs(emulator) == []
+    assert blobs_on_disk(emulator) == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +132,7 @@ def test_upload_over_limit_is_refused_mid_stream() -> None:
             ended.set()
         assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert trailers(refused)["x-emulator-rule"] == "file_bytes_max"
-        assert blobs(emulator) == []
+        assert blobs_on_disk(emulator) == []
         assert rpc.call(UPLOAD, [init(), data(bytes(MIB)), data(bytes(MIB))]).size == 2 * MIB
 
 
@@ -197,13 +192,13 @@ def test_upload_cancelled_midway_stores_nothing(emulator: Emulator, rpc: Rpc) ->
     before = tasks(emulator)
     for _ in range(30):
         call = rpc.start(UPLOAD, stuck())
-        until(lambda: any(blob.stat().st_size == 1000 for blob in blobs(emulator)))
+        until(lambda: any(blob.stat().st_size == 1000 for blob in blobs_on_disk(emulator)))
         call.cancel()
-        until(lambda: all(blob.suffix != ".part" for blob in blobs(emulator)))
+        until(lambda: all(blob.suffix != ".part" for blob in blobs_on_disk(emulator)))
     go_on.set()
     until(lambda: tasks(emulator) <= before)
     assert listed(rpc) == []
-    assert blobs(emulator) == []
+    assert blobs_on_disk(emulator) == []
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are seen in /proc")
