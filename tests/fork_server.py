@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import functools
 import gc
+import io
 import json
 import os
 import selectors
@@ -102,23 +103,35 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def run(arguments: list[str], environment: Mapping[str, str], program: Program = "emulator") -> tuple[int, str, str]:
-    """Run a program to its end, as a fork where it can be one: its exit code, stdout and stderr, with their line ends.
+def start(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    program: Program = "emulator",
+    python: tuple[str, ...] | None = None,
+) -> ForkedProcess | subprocess.Popen[str]:
+    """Start a program, with pipes for its output: as a fork where it can be one, or as a new interpreter.
 
-    The working directory has to be that of the repository, or have `emulator` on its path.
+    With `python`, which are options of the interpreter, perhaps none, it is always a new one. The working directory has
+    to be that of the repository, or have the program on its path.
     """
-    if not can_fork(environment):
-        command = [sys.executable, "-m", "pytest" if program == "kit" else "emulator", *arguments]
-        done = subprocess.run(command, env=dict(environment), capture_output=True)
-        return done.returncode, done.stdout.decode(), done.stderr.decode()
-    child = ForkedProcess(arguments, environment, program)
+    if python is None and can_fork(environment):
+        return ForkedProcess(arguments, environment, program)
+    command = [sys.executable, *(python or ()), "-m", "pytest" if program == "kit" else "emulator", *arguments]
+    return subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(arguments: list[str], environment: Mapping[str, str], program: Program = "emulator") -> tuple[int, str, str]:
+    """Run a program to its end as `start` does: its exit code, stdout and stderr, with their line ends."""
+    process = start(arguments, environment, program)
+    assert isinstance(process.stdout, io.TextIOWrapper)
+    assert isinstance(process.stderr, io.TextIOWrapper)
     try:
-        with child.stdout as out, child.stderr as err, ThreadPoolExecutor(1) as reader:
+        with process.stdout as out, process.stderr as err, ThreadPoolExecutor(1) as reader:
             said = reader.submit(err.buffer.read)
             printed = out.buffer.read()
-            return child.wait(), printed.decode(), said.result().decode()
+            return process.wait(), printed.decode(), said.result().decode()
     finally:
-        child.kill()
+        process.kill()
 
 
 @functools.cache

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from typing import Any
 import httpx
 
 from tests import fork_server
-from tests.fork_server import ForkedProcess, can_fork
+from tests.fork_server import ForkedProcess
 
 PATIENCE_SECONDS = 600  # a bound for hangs, far above what a loaded machine needs; it judges no speed
 READY = re.compile(
@@ -55,11 +54,7 @@ def start_command(
 
     `python` is the options of the interpreter, perhaps none.
     """
-    arguments, chosen = [*map(str, words)], environment(**variables)
-    if python is None and can_fork(chosen):
-        return ForkedProcess(arguments, chosen)
-    command = [sys.executable, *(python or ()), "-m", "emulator", *arguments]
-    return subprocess.Popen(command, env=chosen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return fork_server.start([*map(str, words)], environment(**variables), python=python)
 
 
 def start_serve(
