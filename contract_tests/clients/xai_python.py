@@ -101,11 +101,7 @@ class XaiPython(Client):
 
     def upload_rpc(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         files = import_module("xai_sdk.proto").files_pb2
-        given = {name for message in messages for name in message.get("init", ())}
-        unknown = given - set(files.UploadFileInit.DESCRIPTOR.fields_by_name)
-        if unknown:
-            raise Unsupported(f"{self.name} {self.version} has no UploadFileInit with {min(unknown)}")
-        chunks = [files.UploadFileChunk(**message) for message in messages]
+        chunks = [self._message("UploadFile", files.UploadFileChunk, each) for each in messages]
         return plain(self._do("files._stub.UploadFile", iter(chunks)))
 
     def _messages(self, stream: Callable[..., Any], request: Any) -> Iterable[Any]:
@@ -118,11 +114,14 @@ class XaiPython(Client):
         self._find(f"{stub}.{rpc}")
         if request == "Empty":
             return import_module("google.protobuf.empty_pb2").Empty()
-        asked = getattr(getattr(import_module("xai_sdk.proto"), module), request)
-        unknown = unknown_name(asked.DESCRIPTOR, fields)
+        return self._message(rpc, getattr(getattr(import_module("xai_sdk.proto"), module), request), fields)
+
+    def _message(self, rpc: str, declared: Any, fields: Mapping[str, Any]) -> Any:
+        """A message with these fields. Raises Unsupported where the library lacks one of them, or an enum value."""
+        unknown = unknown_name(declared.DESCRIPTOR, fields)
         if unknown is not None:
             raise Unsupported(f"{self.name} {self.version} has no {rpc} with {unknown}")
-        return asked(**fields)
+        return declared(**fields)
 
     def with_keys(self, api_key: str, management_key: str) -> Client:
         return type(self)(replace(self._target, api_key=api_key, management_key=management_key))
