@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,17 @@ OPTIONAL = ("qps", "qpm", "tpm", "expireTime")
 def keys_path(rest: RestClient) -> str:
     """The path of the keys of the team."""
     return f"/auth/teams/{rest.json('GET', '/auth/teams')['teams'][0]['teamId']}/api-keys"
+
+
+def walked(listed: Callable[..., Any], names: tuple[str, str, str, str]) -> list[str]:
+    """The ids on all pages of a list; the names of its items and their id, of a token as it is sent and as it comes."""
+    items, id, sent, received = names
+
+    def page(token: str | None) -> Page[str]:
+        found = listed() if token is None else listed(**{sent: token})
+        return Page([each[id] for each in found[items]], found.get(received))
+
+    return list(walk(page))
 
 
 @case(
@@ -69,13 +81,8 @@ def test_keys(rest: RestClient, target: Target, name: str) -> None:
         expected_ids = [ids[place] for place in places]
         assert [each["apiKeyId"] for each in listed(*acls)["apiKeys"]] == expected_ids, acls
         for size in (1, 2, 3):
-
-            def page(token: str | None, size: int = size, acls: tuple[str, ...] = acls) -> Page[str]:
-                more = {"pageSize": size, **({} if token is None else {"paginationToken": token})}
-                found = listed(*acls, **more)
-                return Page([each["apiKeyId"] for each in found["apiKeys"]], found.get("paginationToken"))
-
-            assert list(walk(page)) == expected_ids, (acls, size)
+            names = ("apiKeys", "apiKeyId", "paginationToken", "paginationToken")
+            assert walked(partial(listed, *acls, pageSize=size), names) == expected_ids, (acls, size)
     changes = {**KEYS[1], "name": f"{name}new", "disabled": True}
     id, expected = made[2]
     for mask in changes:  # the other members of the body are not in the mask
@@ -273,12 +280,8 @@ def test_events(rest: RestClient, target: Target, name: str) -> None:
         expected = [ids[place] for place in places]
         assert [each["subject"] for each in listed(**query)["events"]] == expected, query
         for size in (1, 2):
-
-            def page(token: str | None, size: int = size, query: dict[str, Any] = query) -> Page[str]:
-                found = listed(**query, pageSize=size, **({} if token is None else {"pageToken": token}))
-                return Page([each["subject"] for each in found["events"]], found.get("nextPageToken"))
-
-            assert list(walk(page)) == expected, (query, size)
+            names = ("events", "subject", "pageToken", "nextPageToken")
+            assert walked(partial(listed, **query, pageSize=size), names) == expected, (query, size)
     token = listed(pageSize=1)["nextPageToken"]
     for query in ({"pageToken": token, "eventTimeFrom": times[1]}, {"eventTimeFrom": "yesterday"}, {"pageToken": "x"}):
         with pytest.raises(ApiError) as refused:
