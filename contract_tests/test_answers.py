@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -126,14 +126,14 @@ def agree(found: Json, expected: Json, what: object) -> None:
     matchers.check(expected, found, str(what))
 
 
-def asked(word: str, place: int, requests: Mapping[str, Sequence[Json]] = REQUESTS) -> Json:
+def asked(word: str, place: int) -> Json:
     """A request in one of its three forms."""
     base: Json = (
         {"model": MODEL, "messages": [{"role": "user", "content": TEXT}]},
         {"model": MODEL, "input": TEXT},
         {"model": MODEL, "messages": [{"role": "ROLE_USER", "content": [{"text": TEXT}]}]},
     )[place]
-    return {**base, **requests[word][place]}
+    return {**base, **REQUESTS[word][place]}
 
 
 @case(
@@ -377,80 +377,3 @@ def _shown(settings: Json) -> Json:
         for key, each in settings.items()
         if key not in ("tools", "response_format", "seed")
     }
-
-
-@case(
-    "models.same-everywhere",
-    *("models.list", "models.get", "models.list_language", "models.get_language", "models.list_image_generation"),
-    *("models.get_image_generation", "models.list_video_generation", "models.get_video_generation"),
-    *("teams.list", "teams.list_models"),
-    evidence="documented",
-    source="OpenAPI: the paths of models; the prices of long prompts and context lengths are recorded live, 2026-09",
-)
-@pytest.mark.over_both_protocols
-def test_models(rest: RestClient, client: Client) -> None:
-    """A model is the same in each list, alone and under each of its aliases, and the list of all models has it."""
-    every = {each["id"]: each for each in rest.json("GET", "/v1/models")["data"]}
-    named: list[str] = []
-    for word in ("language-models", "image-generation-models", "video-generation-models"):
-        models = rest.json("GET", f"/v1/{word}")["models"]
-        named += [each["id"] for each in models]
-        for model in models:
-            for name in (model["id"], *model["aliases"]):
-                assert rest.json("GET", f"/v1/{word}/{name}") == model, name
-            one = every[model["id"]]
-            assert {key: one[key] for key in ("created", "object", "owned_by")} == {
-                key: model[key] for key in ("created", "object", "owned_by")
-            }, one
-            assert rest.json("GET", f"/v1/models/{model['id']}") == one
-            matchers.check(model, _MODELS.get(model["id"], {}), model["id"])
-            for price in ("prompt_text", "cached_prompt_text", "completion_text"):
-                long = model.get(f"{price}_token_price_long_context")
-                assert long in (None, 2 * model.get(f"{price}_token_price", 0)), (model["id"], price)
-        assert len({each["fingerprint"] for each in models}) == len(models)
-        aliases = [alias for each in models for alias in each["aliases"]]
-        assert len({*aliases}) == len(aliases)
-    assert named == list(every)
-    assert every["grok-4.3"].get("context_length") in (None, 1_000_000)
-    team = rest.json("GET", "/auth/teams")["teams"][0]["teamId"]
-    assert [each["name"] for each in rest.json("GET", f"/auth/teams/{team}/models")["models"]] == named
-    if client.protocol == "grpc":
-        for rpc, path in (
-            ("ListLanguageModels", "/v1/language-models"),
-            ("ListImageGenerationModels", "/v1/image-generation-models"),
-        ):
-            shown = rest.json("GET", path)["models"]
-            for message, model in zip(client.call_rpc(rpc)["models"], shown, strict=True):
-                one = rpc.removeprefix("List").removesuffix("s")
-                assert client.call_rpc(f"Get{one}", name=model["id"]) == message
-                _check_model(message, model)
-
-
-_MODELS: dict[str, Json] = {
-    "grok-4.3": {
-        "prompt_text_token_price": 12_500,
-        "cached_prompt_text_token_price": 2_000,
-        "completion_text_token_price": 25_000,
-        "prompt_image_token_price": 12_500,
-        "input_modalities": ["text", "image"],
-        "output_modalities": ["text"],
-    },
-    "grok-imagine-image": {"image_price": 200_000_000, "max_prompt_length": 8000, "output_modalities": ["image"]},
-    "grok-imagine-video": {"output_modalities": ["video"]},
-}
-
-
-def _check_model(message: Json, model: Json) -> None:
-    renamed = {
-        "name": "id",
-        "system_fingerprint": "fingerprint",
-        "cached_prompt_token_price": "cached_prompt_text_token_price",
-    }
-    for name, value in message.items():
-        shown = model.get(renamed.get(name, name))
-        if name in ("input_modalities", "output_modalities"):
-            assert [str(each).lower().removeprefix("modality_") for each in value] == shown, (name, model["id"])
-        elif name == "created":
-            assert datetime.fromisoformat(value).timestamp() == shown, (name, model["id"])
-        elif name != "max_prompt_length" or shown is not None:
-            assert value == shown, (name, model["id"])

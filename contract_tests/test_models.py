@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,7 +25,6 @@ Json = Any
     control=True,
     paid=True,
 )
-@pytest.mark.over_both_protocols
 def test_models(client: Client, rest: RestClient) -> None:
     """Each model answers under its name and its aliases, with its own fingerprint and at its own price."""
     for model in rest.json("GET", "/v1/language-models")["models"]:
@@ -51,26 +51,80 @@ def test_models(client: Client, rest: RestClient) -> None:
 
 
 @case(
-    "models.aliases",
-    *("models.get", "models.get_language", "models.get_image_generation", "models.get_video_generation"),
+    "models.same-everywhere",
+    *("models.list", "models.get", "models.list_language", "models.get_language", "models.list_image_generation"),
+    *("models.get_image_generation", "models.list_video_generation", "models.get_video_generation"),
+    *("teams.list", "teams.list_models"),
     evidence="documented",
-    source="OpenAPI: LanguageModel.aliases; models.proto: GetModelRequest",
+    source="OpenAPI: the paths of models; the prices of long prompts and context lengths are recorded live, 2026-09",
 )
-@pytest.mark.over_both_protocols
-def test_aliases(client: Client, rest: RestClient) -> None:
-    """A model is the same by its name and by each of its aliases, alone as in its list."""
-    for path, rpc in (
-        ("language-models", "GetLanguageModel"),
-        ("image-generation-models", "GetImageGenerationModel"),
-        ("video-generation-models", ""),
-    ):
-        for model in rest.json("GET", f"/v1/{path}")["models"]:
+def test_same_everywhere(rest: RestClient, client: Client) -> None:
+    """A model is the same in each list, alone and under each of its aliases, and the list of all models has it."""
+    every = {each["id"]: each for each in rest.json("GET", "/v1/models")["data"]}
+    named: list[str] = []
+    for word in ("language-models", "image-generation-models", "video-generation-models"):
+        models = rest.json("GET", f"/v1/{word}")["models"]
+        named += [each["id"] for each in models]
+        for model in models:
+            one = every[model["id"]]
             for name in (model["id"], *model["aliases"]):
-                assert rest.json("GET", f"/v1/{path}/{name}") == model, name
-                assert rest.json("GET", f"/v1/models/{name}")["id"] == model["id"], name
-                if client.protocol == "grpc" and rpc:
-                    found = client.call_rpc(rpc, name=name)
-                    assert (found["name"], found["aliases"]) == (model["id"], model["aliases"]), name
+                assert rest.json("GET", f"/v1/{word}/{name}") == model, name
+                assert rest.json("GET", f"/v1/models/{name}") == one, name
+            assert {key: one[key] for key in ("created", "object", "owned_by")} == {
+                key: model[key] for key in ("created", "object", "owned_by")
+            }, one
+            matchers.check(model, _MODELS.get(model["id"], {}), model["id"])
+            for price in ("prompt_text", "cached_prompt_text", "completion_text"):
+                long = model.get(f"{price}_token_price_long_context")
+                assert long in (None, 2 * model.get(f"{price}_token_price", 0)), (model["id"], price)
+        assert len({each["fingerprint"] for each in models}) == len(models)
+        aliases = [alias for each in models for alias in each["aliases"]]
+        assert len({*aliases}) == len(aliases)
+    assert named == list(every)
+    assert every["grok-4.3"].get("context_length") in (None, 1_000_000)
+    team = rest.json("GET", "/auth/teams")["teams"][0]["teamId"]
+    assert [each["name"] for each in rest.json("GET", f"/auth/teams/{team}/models")["models"]] == named
+    if client.protocol == "grpc":
+        for rpc, path in (
+            ("ListLanguageModels", "/v1/language-models"),
+            ("ListImageGenerationModels", "/v1/image-generation-models"),
+        ):
+            shown = rest.json("GET", path)["models"]
+            for message, model in zip(client.call_rpc(rpc)["models"], shown, strict=True):
+                one = rpc.removeprefix("List").removesuffix("s")
+                for name in (model["id"], *model["aliases"]):
+                    assert client.call_rpc(f"Get{one}", name=name) == message, name
+                _check_model(message, model)
+
+
+_MODELS: dict[str, Json] = {
+    "grok-4.3": {
+        "prompt_text_token_price": 12_500,
+        "cached_prompt_text_token_price": 2_000,
+        "completion_text_token_price": 25_000,
+        "prompt_image_token_price": 12_500,
+        "input_modalities": ["text", "image"],
+        "output_modalities": ["text"],
+    },
+    "grok-imagine-image": {"image_price": 200_000_000, "max_prompt_length": 8000, "output_modalities": ["image"]},
+    "grok-imagine-video": {"output_modalities": ["video"]},
+}
+
+
+def _check_model(message: Json, model: Json) -> None:
+    renamed = {
+        "name": "id",
+        "system_fingerprint": "fingerprint",
+        "cached_prompt_token_price": "cached_prompt_text_token_price",
+    }
+    for name, value in message.items():
+        shown = model.get(renamed.get(name, name))
+        if name in ("input_modalities", "output_modalities"):
+            assert [str(each).lower().removeprefix("modality_") for each in value] == shown, (name, model["id"])
+        elif name == "created":
+            assert datetime.fromisoformat(value).timestamp() == shown, (name, model["id"])
+        elif name != "max_prompt_length" or shown is not None:
+            assert value == shown, (name, model["id"])
 
 
 TOKENS = "Öl, 油 and 🙂: naïve cafés."
@@ -82,7 +136,6 @@ TOKENS = "Öl, 油 and 🙂: naïve cafés."
     evidence="documented",
     source="OpenAPI: TokenizeResponse; tokenize.proto: Token",
 )
-@pytest.mark.over_both_protocols
 def test_tokens(client: Client, rest: RestClient) -> None:
     """Tokens are the text in its order, with their bytes in UTF-8, and are the same over gRPC."""
     found = rest.json("POST", "/v1/tokenize-text", json_body={"text": TOKENS, "model": MODEL, "user": "u"})["token_ids"]
