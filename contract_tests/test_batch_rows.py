@@ -103,3 +103,45 @@ def test_largest_page_of_rows(client: Client, rest: RestClient, target: Target, 
                 page = rest.json("GET", f"/v1/batches/{batch}/{rows}", query=size)
             assert len(page[items]) == size.get("limit", 100), f"{rows} with {size}"
             assert page["pagination_token"], f"{rows} with {size}"
+
+
+@case(
+    "batches.rows.times",
+    *("batches.list_requests", "batches.get", "batches.add_requests", "batches.cancel"),
+    evidence="documented",
+    source="Batch reference: create_time and finish_time of a request; batch.proto: BatchRequestMetadata",
+    control=True,
+    destructive=True,
+)
+@pytest.mark.own_team
+def test_times(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """A request has the times at which it was added and ended, by an answer or the cancellation of its batch."""
+    target.control("PATCH", f"/teams/{target.team}", {"batches": "manual"}, team=None)
+    target.control("POST", "/clock/freeze", {"at": "2031-05-06T07:08:09Z"})
+    batch = rest.create_batch(f"{name}batch").id
+    clock = "T07:08:09+00:00" if client.protocol == "grpc" else ""  # REST has dates alone
+    day = 6
+
+    def a_day_later() -> None:
+        nonlocal day
+        day += 1
+        target.control("POST", "/clock/advance", {"seconds": 86_400})
+
+    expected: dict[str, tuple[str, str | None]] = {}
+    for id, end in (("b", "answer"), ("a", "answer"), ("c", "cancellation")):
+        a_day_later()
+        add_chats(rest, batch, [id])
+        begun = day
+        a_day_later()
+        if end == "answer":
+            target.control("POST", "/jobs/run")
+        else:
+            rest.cancel_batch(batch)
+        expected[id] = f"2031-05-{begun:02}{clock}", f"2031-05-{day:02}{clock}"
+    a_day_later()
+    if client.protocol == "grpc":
+        rows = client.call_rpc("ListBatchRequestMetadata", batch_id=batch)["batch_request_metadata"]
+    else:
+        rows = rest.json("GET", f"/v1/batches/{batch}/requests")["batch_request_metadata"]
+    assert {each["batch_request_id"]: (each["create_time"], each["finish_time"]) for each in rows} == expected
+    assert rest.get_batch(batch).was_cancelled

@@ -1,0 +1,75 @@
+"""Each switch of a chunk configuration has its effect, whichever call sets it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from . import matchers
+from .case import case
+from .clients.client import Client
+from .clients.rest import RestClient
+from .target import Target
+
+pytestmark = pytest.mark.over_both_protocols
+TEXT = "  one two three   \n\n   four five six  \n"
+SIZES: dict[str, dict[str, int]] = {
+    "chars_configuration": {"max_chunk_size_chars": 20, "chunk_overlap_chars": 0},
+    "bytes_configuration": {"max_chunk_size_bytes": 20, "chunk_overlap_bytes": 0},
+}
+# The switches, in an order in which each of them changes alone.
+SWITCHES: tuple[dict[str, bool], ...] = (
+    {"strip_whitespace": True, "inject_name_into_chunks": False},
+    {"strip_whitespace": False, "inject_name_into_chunks": False},
+    {"strip_whitespace": False, "inject_name_into_chunks": True},
+    {"strip_whitespace": True, "inject_name_into_chunks": True},
+)
+
+
+@case(
+    "collections.chunks.switches",
+    *("collections.create", "collections.update", "documents.reindex", "documents.search", "collections.get"),
+    evidence="documented",
+    source="Collections reference: chunk_configuration.strip_whitespace and inject_name_into_chunks",
+)
+def test_switches(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """Chunks are trimmed with strip_whitespace alone and found by the name of their document where that is injected."""
+    file = rest.upload_file(TEXT.encode(), f"{name}heron.txt").id
+    for strategy, sizes in SIZES.items():
+        is_grpc = client.protocol == "grpc"
+        collection = rest.create_collection(f"{name}{strategy}").id
+        rest.add_document(collection, file)
+        for switches in SWITCHES:
+            configuration = {strategy: sizes, **switches}
+            body: dict[str, Any] = {"chunk_configuration": configuration}
+            created = {**body, "collection_name": f"{name}new"}
+            if is_grpc:
+                client.call_rpc("UpdateCollection", collection_id=collection, **body)
+                new = client.call_rpc("CreateCollection", **created)["collection_id"]
+            else:
+                rest.json("PUT", f"/v1/collections/{collection}", json_body=body)
+                new = rest.json("POST", "/v1/collections", json_body=created)["collection_id"]
+            rest.reindex_document(collection, file)
+            rest.add_document(new, file)
+            for each in (collection, new):
+                check(rest, target, each, file, switches)
+
+
+def check(rest: RestClient, target: Target, collection: str, file: str, switches: dict[str, bool]) -> None:
+    """Fail where the configuration that is shown, or the chunks of the file, are those of other switches."""
+    is_stripped = switches["strip_whitespace"]
+    is_named = switches["inject_name_into_chunks"]
+    shown = rest.json("GET", f"/v1/collections/{collection}")["chunk_configuration"]
+    assert (shown["strip_whitespace"], shown["inject_name_into_chunks"]) == (is_stripped, is_named), switches
+    matchers.wait_until(
+        lambda: rest.get_document(collection, file).status, "PROCESSED", within_seconds=target.wait_seconds_max
+    )
+    chunks = [match.content for match in rest.search("one two", [collection], limit=100, mode="semantic")]
+    assert len(chunks) > 1, (switches, chunks)
+    if is_stripped:
+        assert all(chunk == chunk.strip() for chunk in chunks), (switches, chunks)
+    else:
+        assert any(chunk != chunk.strip() for chunk in chunks), (switches, chunks)
+    found = rest.search("heron", [collection], limit=100, mode="keyword")
+    assert len(found) == (len(chunks) if is_named else 0), (switches, found)
