@@ -62,9 +62,7 @@ def check(rest: RestClient, target: Target, collection: str, file: str, switches
     is_named = switches["inject_name_into_chunks"]
     shown = rest.json("GET", f"/v1/collections/{collection}")["chunk_configuration"]
     assert (shown["strip_whitespace"], shown["inject_name_into_chunks"]) == (is_stripped, is_named), switches
-    matchers.wait_until(
-        lambda: rest.get_document(collection, file).status, "PROCESSED", within_seconds=target.wait_seconds_max
-    )
+    wait_until_indexed(rest, target, collection, file)
     chunks = [match.content for match in rest.search("one two", [collection], limit=100, mode="semantic")]
     assert len(chunks) > 1, (switches, chunks)
     if is_stripped:
@@ -73,3 +71,39 @@ def check(rest: RestClient, target: Target, collection: str, file: str, switches
         assert any(chunk != chunk.strip() for chunk in chunks), (switches, chunks)
     found = rest.search("heron", [collection], limit=100, mode="keyword")
     assert len(found) == (len(chunks) if is_named else 0), (switches, found)
+
+
+@case(
+    "collections.chunks.injected",
+    *("collections.create", "documents.add", "documents.search", "documents.reindex"),
+    evidence="documented",
+    source="Collections guide: the value of an inject_into_chunk field is prepended to every chunk",
+)
+def test_injected(client: Client, rest: RestClient, target: Target, name: str) -> None:
+    """Every chunk of a document is found by the values of its injected fields, and none by those of other fields."""
+    file = rest.upload_file(TEXT.encode(), f"{name}a.txt").id
+    fields = {"author": "Sappho", "place": "Lesbos", "shelf": "Papyrus"}
+    definitions = [{"key": key, "inject_into_chunk": key != "shelf"} for key in fields]
+    configuration = {"chars_configuration": SIZES["chars_configuration"]}
+    body = {"collection_name": f"{name}notes", "field_definitions": definitions, "chunk_configuration": configuration}
+    if client.protocol == "grpc":
+        collection = client.call_rpc("CreateCollection", **body)["collection_id"]
+        client.call_rpc("AddDocumentToCollection", collection_id=collection, file_id=file, fields=fields)
+    else:
+        collection = rest.json("POST", "/v1/collections", json_body=body)["collection_id"]
+        rest.add_document(collection, file, fields)
+    for _ in range(2):  # as added, and indexed again
+        wait_until_indexed(rest, target, collection, file)
+        chunks = rest.search("one two", [collection], limit=100, mode="semantic")
+        assert len(chunks) > 1, chunks
+        for key, value in fields.items():
+            found = rest.search(value, [collection], limit=100, mode="keyword")
+            assert len(found) == (0 if key == "shelf" else len(chunks)), (key, found)
+        rest.reindex_document(collection, file)
+
+
+def wait_until_indexed(rest: RestClient, target: Target, collection: str, file: str) -> None:
+    """Return once a document can be searched."""
+    matchers.wait_until(
+        lambda: rest.get_document(collection, file).status, "PROCESSED", within_seconds=target.wait_seconds_max
+    )
