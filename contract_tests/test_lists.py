@@ -51,6 +51,7 @@ def check_order(
     keys: Mapping[str, Any],
     *,
     reverse: bool,
+    page_sizes: Sequence[int] = PAGE_SIZES,
 ) -> None:
     """Fail where the ids are not sorted by their keys, or where pages of some size are not parts of the whole list."""
     query, message = order
@@ -58,7 +59,7 @@ def check_order(
     assert sorted(whole) == sorted(keys), f"{order}: {whole} are not all there are"
     found = [keys[id] for id in whole]
     assert found == sorted(found, reverse=reverse), f"{order}: the list is sorted as {found}"
-    for size in PAGE_SIZES:
+    for size in page_sizes:
         pages: list[Page[str]] = []
 
         def page(token: str | None, size: int = size, pages: list[Page[str]] = pages) -> Page[str]:
