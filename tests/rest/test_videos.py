@@ -173,6 +173,8 @@ def test_video_outlives_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "sentence"),
     [
+        (PATH, {"duration": 0}, "duration must be between 1 and 15 seconds, got 0"),
+        (PATH, {"duration": -1}, "duration must be between 1 and 15 seconds, got -1"),
         (PATH, {"duration": 16}, "duration must be between 1 and 15 seconds, got 16"),
         (EXTENSIONS, {"duration": 11, "video": VIDEO}, "duration must be between 1 and 10 seconds, got 11"),
         (PATH, {"prompt": ""}, "A prompt is required unless an image is given."),

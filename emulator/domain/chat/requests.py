@@ -131,9 +131,9 @@ class ModelRequest(msgspec.Struct, frozen=True, dict=True):  # a dict for what i
     @property
     def seconds(self) -> int:
         """Return the requested duration of a video."""
-        given = self.body.get("duration") or self.body.get("seconds")
+        given = self.body.get("duration")
         try:
-            return max(1, int(given))  # type: ignore[arg-type]  # what is no number is not one second either
+            return int(self.body.get("seconds") if given is None else given)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             return _DEFAULT_SECONDS.get(RequestKind(self.kind), 1)
 

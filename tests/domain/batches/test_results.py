@@ -246,10 +246,10 @@ def test_count_of_choices_is_one_unless_n_is_positive(n: Any, count: int) -> Non
 
 @pytest.mark.parametrize(
     ("body", "seconds"),
-    [({}, 8), ({"duration": "5"}, 5), ({"duration": 0}, 8), ({"duration": "0"}, 1), ({"duration": -3}, 1)],
+    [({}, 8), ({"duration": "5"}, 5), ({"seconds": 4}, 4), ({"duration": 0}, 0), ({"duration": -3}, -3)],
 )
-def test_video_duration_defaults_and_has_minimum(body: dict[str, Any], seconds: int) -> None:
-    """A second at least."""
+def test_video_duration_defaults_where_none_is_given(body: dict[str, Any], seconds: int) -> None:
+    """A number that a video cannot have stays, to be refused."""
     assert asked(RequestKind.VIDEO_GENERATION, **body).seconds == seconds
     assert asked(RequestKind.VIDEO_GENERATION, duration="long").seconds == 8
     assert asked(RequestKind.CHAT).seconds == 1
