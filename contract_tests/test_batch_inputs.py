@@ -60,7 +60,7 @@ def wrong_requests(gone: str, text: str, image: str) -> list[tuple[str, Json]]:
         *(("image_generation", {"n": number}) for number in (0, 11)),
         *(("image_edit", {"image": {"file_id": id}}) for id in (gone, unknown, text)),
         ("image_edit", {"image": {"file_id": image, "url": "https://x.ai/a"}}),
-        ("video_generation", {"prompt": "A stove.", "duration": 16}),
+        *(("video_generation", {"prompt": "A stove.", "duration": seconds}) for seconds in (0, -1, 16)),
         ("video_generation", {"prompt": ""}),
         *(("video_generation", {"prompt": "A stove.", "image": {"file_id": id}}) for id in (gone, unknown, text)),
         *(("video_extension", {"video": {"file_id": id}}) for id in (gone, unknown, image)),
