@@ -243,6 +243,12 @@ def _events_error(names: list[str | None], events: list[dict[str, Any]]) -> str 
     numbers = [each.get("sequence_number") for each in events]
     if numbers != list(range(len(events))):
         return f"the sequence numbers are {numbers}"
+    states = [(each["type"], each["response"]["status"]) for each in events if "response" in each]
+    for word, status in states:
+        if status not in _STATUSES.get(word, ()):
+            return f"{word} has a response that is {status}"
+    if states[-1][1] in _STATUSES["response.created"] or "response" not in events[-1]:
+        return f"the stream ends with {events[-1]['type']}"
     responses = [each["response"] for each in events if "response" in each]
     last = responses[-1]
     for early in responses[:-1]:
@@ -259,6 +265,14 @@ def _events_error(names: list[str | None], events: list[dict[str, Any]]) -> str 
     return _deltas_error(events, last["output"])
 
 
+# The events with a response, and the status that it has then (OpenAPI: ModelResponse.status).
+_STATUSES = {
+    "response.created": ("queued", "in_progress"),
+    "response.in_progress": ("in_progress",),
+    "response.completed": ("completed",),
+    "response.incomplete": ("incomplete",),
+    "response.failed": ("failed",),
+}
 _LATE = {"status", "output", "usage", "completed_at", "incomplete_details", "error"}
 
 

@@ -146,8 +146,9 @@ RESPONSE = {
     "output": [ITEM],
 }
 PLACE = {"output_index": 0, "item_id": "m", "content_index": 0}
+STARTED = {**RESPONSE, "completed_at": None, "status": "in_progress", "output": []}
 EVENTS: list[dict[str, Any]] = [
-    {"type": "response.created", "response": {**RESPONSE, "completed_at": None, "status": "in_progress", "output": []}},
+    {"type": "response.created", "response": STARTED},
     {"type": "response.output_item.added", "output_index": 0, "item": {**ITEM, "content": []}},
     {"type": "response.output_text.delta", **PLACE, "delta": "a"},
     {"type": "response.output_text.delta", **PLACE, "delta": "b"},
@@ -168,7 +169,10 @@ def stream(events: list[dict[str, Any]]) -> str:
     [
         (0, {}, None),
         (1, {"sequence_number": 7}, "the sequence numbers are"),
-        (0, {"response": {**RESPONSE, "id": "other"}}, "id of the response is 'other' first"),
+        (0, {"response": {**RESPONSE, "status": "in_progress", "id": "other"}}, "id of the response is 'other' first"),
+        (0, {"response": RESPONSE}, "response.created has a response that is completed"),
+        (6, {"response": {**RESPONSE, "status": "incomplete"}}, "response.completed has a response that is incomplete"),
+        (6, {"type": "response.in_progress", "response": STARTED}, "the stream ends with response.in_progress"),
         (1, {"output_index": 1}, "output_index is 1"),
         (2, {"item_id": "n"}, "item_id is 'n'"),
         (3, {"delta": "c"}, "the deltas of output_text are 'ac'"),
