@@ -270,6 +270,11 @@ def test_times(rest: RestClient, client: Client, target: Target, name: str) -> N
         states = {row["batch_request_id"]: row["state"] for row in rows}
         assert states == {"a": "succeeded", "b": "failed", "c": "cancelled"}
     if client.protocol == "grpc":
+        rows = client.call_rpc("ListBatchRequestMetadata", batch_id=batches[0])["batch_request_metadata"]
+        found = {row["batch_request_id"]: (row["create_time"], row["finish_time"]) for row in rows}
+        dates = {**early, "c": ("2031-05-08", "2031-05-09")}
+        clock = "T07:08:09+00:00"
+        assert found == {id: (f"{begin}{clock}", f"{end}{clock}") for id, (begin, end) in dates.items()}
         shown = client.call_rpc("GetBatch", batch_id=batches[0])
         assert [shown[f"{word}_time"][:10] for word in ("create", "expire", "cancel")] == [
             *("2031-05-06", "2031-06-05", "2031-05-09")
