@@ -53,7 +53,8 @@ def test_rules(client: Client, rest: RestClient, name: str) -> None:
     def shown() -> Json:
         path = f"/v1/collections/{collection}"
         documents = rest.json("GET", f"{path}/documents")["documents"]
-        return documents, rest.json("GET", path), [each.id for each in rest.list_files().items]
+        files = rest.list_files(filter=f'name:"{name}"').items
+        return documents, rest.json("GET", path), [each.id for each in files]
 
     writes = ways(client, rest, collection, name)
     before = shown()
