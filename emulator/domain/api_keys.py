@@ -121,9 +121,11 @@ def check_rate(name: str, value: int | None) -> None:
 
 def check_usable(key: ApiKey, secret: str, at: Instant) -> None:
     """Refuse a key that is deleted, expired, rotated away or disabled. Raises ApiError."""
-    is_old = key.hash != hash_of(secret)
-    expires = key.old.expires_at if is_old and key.old is not None else key.expires_at
-    if key.deleted or (expires is not None and expires <= at):
+    expires = {key.hash: key.expires_at}
+    if key.old is not None:
+        expires[key.old.hash] = key.old.expires_at
+    end = expires.get(hash_of(secret), at)  # at once for those before the last two
+    if key.deleted or (end is not None and end <= at):
         raise incorrect_key(secret, Plane.INFERENCE)
     if key.disabled:
         raise ApiError(Kind.PERMISSION_DENIED, "The API key is disabled.", rule="key_disabled")

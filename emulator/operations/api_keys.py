@@ -187,7 +187,7 @@ async def update(services: Services, call: Call, request: UpdateKey) -> KeyView:
 
 
 async def rotate(services: Services, call: Call, request: RotateKey) -> KeyView:
-    """Replace the secret of a key. The old one is refused at once, or after the given time."""
+    """Replace the secret of a key. The old one is refused at once, or after the given time; older ones are refused."""
     key = _get(services, call, request.api_key_id)
     until = request.old_secret_expires_at
     if until is not None and until <= call.at:
@@ -200,7 +200,10 @@ async def rotate(services: Services, call: Call, request: RotateKey) -> KeyView:
         modified_at=call.at,
         old=OldSecret(key.hash, call.at if until is None else until),
     )
-    services.store.api_keys.update(call.team.name, changed)
+    with services.store.transaction():
+        if key.old is not None:
+            services.store.api_keys.retire(call.team.name, key, key.old)
+        services.store.api_keys.update(call.team.name, changed)
     return _view(services, call, changed, secret)
 
 

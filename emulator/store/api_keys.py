@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.domain.api_keys import ApiKey
+from emulator.domain.api_keys import ApiKey, OldSecret
 from emulator.domain.paging import Cursor
 from emulator.store.columns import Columns, json_text
 from emulator.store.database import Database
@@ -45,8 +45,9 @@ class ApiKeys:
         return None if row is None else API_KEYS.read(row)
 
     def by_hash(self, team: str, hash: str) -> ApiKey | None:
-        """Return the key whose current or previous secret has this hash, deleted or not."""
-        where = "team = ?1 AND hash = ?2 OR team = ?1 AND old_hash = ?2"
+        """Return the key that has or had the secret with this hash, deleted or not."""
+        retired = "SELECT key_id FROM retired_secrets WHERE team = ?1 AND hash = ?2"
+        where = f"team = ?1 AND hash = ?2 OR team = ?1 AND old_hash = ?2 OR team = ?1 AND id = ({retired})"
         row = self._db.row(f"{API_KEYS.select} WHERE {where}", (team, hash))
         return None if row is None else API_KEYS.read(row)
 
@@ -73,6 +74,10 @@ class ApiKeys:
             f"UPDATE api_keys SET {API_KEYS.assigned(_CHANGED)} WHERE team = ? AND id = ?",
             (*API_KEYS.values(key, _CHANGED), team, key.id),
         )
+
+    def retire(self, team: str, key: ApiKey, secret: OldSecret) -> None:
+        """Keep the hash of a secret that the key forgets."""
+        self._db.write("INSERT INTO retired_secrets VALUES (?, ?, ?)", (team, secret.hash, key.id))
 
     @staticmethod
     def cursor(key: ApiKey) -> Cursor:

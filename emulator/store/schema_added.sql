@@ -82,6 +82,14 @@ CREATE INDEX IF NOT EXISTS api_keys_by_hash ON api_keys (team, hash);
 CREATE INDEX IF NOT EXISTS api_keys_by_old_hash ON api_keys (team, old_hash) WHERE old_hash IS NOT NULL;
 CREATE INDEX IF NOT EXISTS api_keys_by_time ON api_keys (team, created_at, seq);
 
+-- Hashes of the secrets before the last two of a key, so that they are refused in every auth mode.
+CREATE TABLE IF NOT EXISTS retired_secrets (
+    team   TEXT NOT NULL,
+    hash   TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    PRIMARY KEY (team, hash)
+) WITHOUT ROWID;
+
 -- What calls changed.
 CREATE TABLE IF NOT EXISTS audit_events (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -19,7 +19,7 @@ _TABLES = (
     *("document_unique_values", "documents", "collections"),
     *("file_batch_uploads", "files", "jobs", "deleted_files"),
     *("deferred_completions", "stored_responses", "deferred_videos", "live_media"),
-    *("api_keys", "audit_events"),
+    *("retired_secrets", "api_keys", "audit_events"),
 )
 _MANY_FILES = 1000  # from this number on, dropping and making triggers is faster than running them
 

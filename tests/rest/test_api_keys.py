@@ -150,6 +150,17 @@ def test_old_secret_holds_as_long_as_asked(team: Team) -> None:
     assert [team.with_key(each["apiKey"]).status_code for each in (made, rotated)] == [400, 200]
 
 
+def test_every_old_secret_is_refused_after_several_rotations(team: Team) -> None:
+    """Also one that should have held for longer: a key has two secrets at most."""
+    team.clock("freeze", at="2026-11-21T00:00:00Z")
+    made = team.create()
+    path, until = f"/auth/api-keys/{made['apiKeyId']}/rotate", {"oldSecretExpireTime": "2026-11-21T01:00:00Z"}
+    secrets = [made["apiKey"], *(team.call("POST", path, body).json()["apiKey"] for body in (until, {}, until))]
+    assert [team.with_key(each).status_code for each in secrets] == [400, 400, 200, 200]
+    team.call("DELETE", f"/auth/api-keys/{made['apiKeyId']}")
+    assert [team.with_key(each).status_code for each in secrets] == [400] * 4
+
+
 def test_update_changes_what_the_mask_names_alone(team: Team) -> None:
     made = team.create(qps=5, qpm=100, tpm="1000")
     changed = team.update(made["apiKeyId"], "qpm,name", qpm=200, name="other", qps=1).json()

@@ -64,6 +64,21 @@ def test_keys_hold_after_a_restart_and_a_restore(tmp_path: Path) -> None:
         assert statuses() == [200, 400]
 
 
+def test_old_secrets_are_refused_after_a_restart_and_a_restore(tmp_path: Path) -> None:
+    with Emulator(data_dir=tmp_path) as emulator, client(emulator) as http:
+        team = Team(http)
+        made = team.create()
+        path = f"/auth/api-keys/{made['apiKeyId']}/rotate"
+        secrets = [made["apiKey"], *(team.call("POST", path, {}).json()["apiKey"] for _ in range(3))]
+        http.post("/_emulator/snapshots", json={"name": "one"})
+    with Emulator(data_dir=tmp_path) as emulator, client(emulator) as http:
+        team = Team(http)
+        assert [team.with_key(each).status_code for each in secrets] == [400, 400, 400, 200]
+        assert http.post("/_emulator/reset").json()["cleared"]["retired_secrets"] == 2
+        http.post("/_emulator/snapshots/one/restore")
+        assert [team.with_key(each).status_code for each in secrets] == [400, 400, 400, 200]
+
+
 def test_counted_calls_end_with_a_reset() -> None:
     with Emulator(random_seed="same") as emulator, client(emulator) as http:
         team = Team(http)
