@@ -43,6 +43,26 @@ class Listing:
         return Page([self.id_of(each) for each in found[self.items]], found.get("pagination_token"))
 
 
+def listing_of_files(filter: str) -> Listing:
+    """The files that a filter selects."""
+    only = {"filter": filter}
+    return Listing("/v1/files", "ListFiles", "data", lambda each: str(each["id"]), only, only)
+
+
+def listing_of_collections(filter: str) -> Listing:
+    """The collections that a filter selects."""
+    only = {"filter": filter}
+    return Listing(
+        "/v1/collections", "ListCollections", "collections", lambda each: str(each["collection_id"]), only, only
+    )
+
+
+def listing_of_documents(collection: str) -> Listing:
+    """The documents of a collection."""
+    path, message = f"/v1/collections/{collection}/documents", {"collection_id": collection}
+    return Listing(path, "ListDocuments", "documents", lambda each: str(each["file_metadata"]["file_id"]), {}, message)
+
+
 def check_order(
     listing: Listing,
     client: Client,
@@ -79,9 +99,7 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
     """Files sort by time, name and size in both directions, and pages of every size are parts of the same list."""
     files = [rest.upload_file(b"x" * size, f"{name}{word}.txt").id for word, size in NAMED]
     filter = f'name:"{name}"'
-    listing = Listing(
-        "/v1/files", "ListFiles", "data", lambda each: str(each["id"]), {"filter": filter}, {"filter": filter}
-    )
+    listing = listing_of_files(filter)
     columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
         ("created_at", 0, {id: number for number, id in enumerate(files)}),
         ("filename", 1, {id: f"{word}.txt" for id, (word, _) in zip(files, NAMED, strict=True)}),
@@ -104,14 +122,7 @@ def test_collections(client: Client, rest: RestClient, name: str) -> None:
     """Collections sort by name and age in both directions, and pages of every size are parts of the same list."""
     made = [rest.create_collection(f"{name}{word}").id for word, _ in NAMED]
     filter = f'collection_name:"{name}"'
-    listing = Listing(
-        "/v1/collections",
-        "ListCollections",
-        "collections",
-        lambda each: str(each["collection_id"]),
-        {"filter": filter},
-        {"filter": filter},
-    )
+    listing = listing_of_collections(filter)
     names = {id: word for id, (word, _) in zip(made, NAMED, strict=True)}
     ages = {id: number for number, id in enumerate(made)}  # the oldest one first
     for column, number, keys in (("NAME", 0, names), ("AGE", 1, ages)):
@@ -134,14 +145,7 @@ def test_documents(client: Client, rest: RestClient, name: str) -> None:
     for file in files:
         rest.add_document(collection, file)
     rest.add_document(other, files[0])
-    listing = Listing(
-        f"/v1/collections/{collection}/documents",
-        "ListDocuments",
-        "documents",
-        lambda each: str(each["file_metadata"]["file_id"]),
-        {},
-        {"collection_id": collection},
-    )
+    listing = listing_of_documents(collection)
     columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
         ("NAME", 0, {id: f"{word}.txt" for id, (word, _) in zip(files, NAMED, strict=True)}),
         ("SIZE", 1, {id: size for id, (_, size) in zip(files, NAMED, strict=True)}),

@@ -10,7 +10,7 @@ import pytest
 from .case import case
 from .clients.client import Client
 from .clients.rest import RestClient
-from .test_lists import Listing, check_order
+from .test_lists import Listing, check_order, listing_of_collections, listing_of_documents, listing_of_files
 
 pytestmark = pytest.mark.over_both_protocols
 NAMES = ("bca", "dca", "caa")  # of three items: the letter of each at first, and after each change
@@ -47,8 +47,7 @@ def check_names(
 def test_files(client: Client, rest: RestClient, name: str) -> None:
     """Files are sorted and filtered by the names that they have now, not by those they were uploaded with."""
     files = [rest.upload_file(b"x", f"{name}{letter}.txt").id for letter in NAMES[0]]
-    ours = {"filter": f'name:"{name}"'}
-    listing = Listing("/v1/files", "ListFiles", "data", lambda each: str(each["id"]), ours, ours)
+    listing = listing_of_files(f'name:"{name}"')
     for letters in NAMES:
         names = {id: f"{name}{letter}.txt" for id, letter in zip(files, letters, strict=True)}
         for id, filename in names.items():
@@ -65,10 +64,7 @@ def test_files(client: Client, rest: RestClient, name: str) -> None:
 def test_collections(client: Client, rest: RestClient, name: str) -> None:
     """Collections are sorted and filtered by the names that they have now."""
     made = [rest.create_collection(f"{name}{letter}").id for letter in NAMES[0]]
-    ours = {"filter": f'collection_name:"{name}"'}
-    listing = Listing(
-        "/v1/collections", "ListCollections", "collections", lambda each: str(each["collection_id"]), ours, ours
-    )
+    listing = listing_of_collections(f'collection_name:"{name}"')
     for letters in NAMES:
         names = {id: f"{name}{letter}" for id, letter in zip(made, letters, strict=True)}
         for id, collection_name in names.items():
@@ -101,14 +97,7 @@ def test_documents(client: Client, rest: RestClient, name: str) -> None:
             else:
                 rest.json("PUT", f"/v1/files/{id}", json_body={"filename": filename})
         for collection in collections:
-            listing = Listing(
-                f"/v1/collections/{collection}/documents",
-                "ListDocuments",
-                "documents",
-                lambda each: str(each["file_metadata"]["file_id"]),
-                {},
-                {"collection_id": collection},
-            )
+            listing = listing_of_documents(collection)
             check_names(listing, client, rest, ORDERINGS, ("DOCUMENTS_SORT_BY_NAME", 0), names, "name")
             listed = rest.batch_get_documents(collection, files)
             assert {each.file_id: each.name for each in listed} == names
