@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.over_both_protocols, pytest.mark.own_team]
 Json = Any
 ASCENDING, BY_AGE = "ORDERING_ASCENDING", "COLLECTIONS_SORT_BY_AGE"
 BY_SIZE = "DOCUMENTS_SORT_BY_SIZE"
+ROWS = ("requests", "results")
 
 
 def check_tokens(lists: dict[str, Callable[..., Json]]) -> None:
@@ -151,6 +152,3 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
             **{f"{rows} of {id}": over_rest(rest, f"/v1/batches/{id}/{rows}") for rows in ROWS for id in ids[:2]},
         }
     )
-
-
-ROWS = ("requests", "results")

@@ -98,6 +98,7 @@ def test_stored(client: Client, rest: RestClient, target: Target) -> None:
         assert refusal_kind(partial(client.call_rpc, "GetStoredCompletion", response_id=id)) == "not_found", word
 
 
+ENDS = ("added", "done")
 # The events of a response with reasoning, a text and two calls, without those that repeat the one before.
 EVENTS = (
     *("created", "in_progress"),
@@ -136,6 +137,3 @@ def test_events(rest: RestClient, target: Target) -> None:
         assert begun["item_id"] == done["item_id"]
     arguments = [each["arguments"] for each in found if each["type"] == "response.function_call_arguments.done"]
     assert arguments == [call["arguments"] for call in CALLS]
-
-
-ENDS = ("added", "done")
