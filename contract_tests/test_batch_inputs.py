@@ -16,6 +16,7 @@ from .clients.models import ApiError
 from .clients.rest import RestClient
 from .target import Target
 from .test_batch_requests import finished
+from .test_key_parameters import OTHER_MODEL
 
 pytestmark = pytest.mark.over_both_protocols
 Json = Any
@@ -46,6 +47,10 @@ def wrong_requests(gone: str, text: str, image: str) -> list[tuple[str, Json]]:
         ("chat_get_completion", {"messages": []}),
         ("chat_get_completion", {**ask, "max_tokens": 0}),
         ("chat_get_completion", {**ask, "max_completion_tokens": -1}),
+        ("chat_get_completion", {**ask, "presence_penalty": 0.5}),
+        ("chat_get_completion", {**ask, "frequency_penalty": 0.5}),
+        ("chat_get_completion", {**ask, "tool_choice": "auto"}),
+        ("chat_get_completion", {**ask, "model": OTHER_MODEL, "reasoning_effort": "high"}),
         ("chat_get_completion", {**ask, "n": 0}),
         ("chat_get_completion", {**ask, "n": 129}),
         *(("chat_get_completion", {"messages": said("file", file={"file_id": id})}) for id in (gone, unknown)),

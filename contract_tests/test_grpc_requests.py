@@ -324,6 +324,9 @@ def test_batches(client: Client, rest: RestClient, target: Target, name: str) ->
         results = [
             next(each["batch_result"] for each in found if each["batch_request_id"] == str(number)) for found in shown
         ]
+        if "frequency_penalty" in message and any("error" in each for each in results):  # as models refuse it live
+            assert results[0]["error"] == results[1]["error"], message
+            continue
         completions = [each["response"]["chat_get_completion"] for each in results]
         texts = [[without_ids(each["message"]) for each in found["choices"]] for found in completions]
         assert texts[0] == texts[1] or target.team is None, message

@@ -145,6 +145,8 @@ def _check_part(part: Any) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind not in _PARTS or (kind != "text_file" and part.get(kind) is None):
         raise invalid("Empty content block", rule="content", param="messages")
+    if kind == "file" and not isinstance(part["file"], dict):  # in a batch; live the schema is checked before
+        raise no_file_source()
 
 
 def no_file_source() -> ApiError:

@@ -14,6 +14,7 @@ import msgspec
 from emulator.core import ids
 from emulator.core.clock import Instant, seconds
 from emulator.core.errors import ApiError, Kind
+from emulator.core.limits import Limits
 from emulator.core.threads import map_in_threads
 from emulator.domain.batches.batch import Batch, Failure, Request, ResultKind
 from emulator.domain.batches.checks import complaint, file_ids
@@ -76,7 +77,7 @@ async def answer(
 ) -> list[Result | Failure]:
     """Answer requests, in order, by the responder; invalid requests fail without it."""
     pairs = list(zip(requests, services.store.batch_requests.bodies(batch, requests), strict=True))
-    asked = await map_in_threads(lambda pair: _decoded(batch, *pair), pairs, threads=1)
+    asked = await map_in_threads(lambda pair: _decoded(batch, team.limits, *pair), pairs, threads=1)
     answers: list[Any] = [_refused(services, team, at, each) for each in asked]
     open = [number for number, found in enumerate(answers) if found is None]
     for number in open:
@@ -109,10 +110,10 @@ async def _prepared(
         return Failure(error.kind, error.message)
 
 
-def _decoded(batch: Batch, request: Request, body: bytes) -> _Asked:
+def _decoded(batch: Batch, limits: Limits, request: Request, body: bytes) -> _Asked:
     decoded = msgspec.json.decode(body)
     asked = ModelRequest(batch.id, request.id, request.kind.value, request.model, decoded)
-    return _Asked(asked, complaint(asked), list(file_ids(asked.body)))
+    return _Asked(asked, complaint(asked, limits), list(file_ids(asked.body)))
 
 
 def _refused(services: Services, team: Team, at: Instant, asked: _Asked | Exception) -> Failure | None:
