@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import threading
@@ -174,7 +175,7 @@ def test_taken_port_leaves_nothing_running() -> None:
         emulator = Emulator(port=taken.getsockname()[1])
         with pytest.raises(PortTaken):
             emulator.start()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # a thread of an earlier test may have ended as well
     emulator.stop()
 
 
@@ -231,6 +232,7 @@ def test_restarts_leave_nothing_behind() -> None:
         assert not directory.exists()
 
     def held() -> tuple[int, int]:
+        gc.collect()  # gRPC's objects refer to each other, and hold files
         return len(os.listdir("/proc/self/fd")), threading.active_count()
 
     use()
